@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two things meet here: the kernel modules, built as any out-of-tree module is
+# (make KDIR=...), and the kit around them (make validate, make test).
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+PYKIT := .venv/bin/pykit
+PYTHON := .venv/bin/python
+export VHOST_H FAULT
+
+.DEFAULT_GOAL := modules
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  Modules: KDIR=<kernel build directory> [VHOST_H=<directory of vhost.h>]'
+	@echo '           [W=1] [C=1] [FAULT=1, the build with deliberate bugs]'
+
+validate: setup ## Verdicts on a real virtio-blk driver and a real QEMU device
+	$(PYKIT) run
+
+test: setup ## The test suite: unit tests and boot tests
+	$(PYTHON) -m pytest -m 'not slow'
+
+test-slow: setup ## The tests that take longer than make test may
+	$(PYTHON) -m pytest -m slow
+
+lint: setup ## ruff, mypy, checkpatch, sparse and W=1
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	$(PYTHON) -m tools.lint_kernel
+
+setup: ## Debian packages and the virtual environment
+	@tools/setup.sh
+
+doctor: setup ## What this machine has and lacks
+	$(PYKIT) doctor
+
+modules: ## The kernel modules, for KDIR
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+modules_install: ## Install the modules below INSTALL_MOD_PATH
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+clean: ## Remove what building the modules left here
+	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+lock: setup ## Pin what is installed in .venv now
+	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --exclude-editable | grep -v ' @ '; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+.PHONY: help validate test test-slow lint setup doctor modules modules_install clean lock
