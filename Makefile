@@ -47,7 +47,7 @@ clean: ## Remove what building the modules left here
 	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
 
 lock: setup ## Pin what is installed in .venv now
-	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --exclude-editable | grep -v ' @ '; } > requirements.lock.new
+	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --all --exclude-editable --exclude pip | grep -v ' @ '; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 .PHONY: help validate test test-slow lint setup doctor modules modules_install clean lock

@@ -76,8 +76,10 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
 	say "virtual environment in .venv"
 	python3 -m venv "$venv" ||
 		{ say "python3 -m venv failed: see above"; exit 3; }
-	"$venv/bin/python" -m pip install -q --disable-pip-version-check \
-		-c "$root/requirements.lock" -e "$root[dev]" >&2 ||
+	pip="$venv/bin/python -m pip install -q --disable-pip-version-check"
+	# setuptools first: with it at hand pip needs no second environment to build in.
+	$pip -c "$root/requirements.lock" setuptools >&2 &&
+	$pip -c "$root/requirements.lock" --no-build-isolation -e "$root[dev]" >&2 ||
 		{ say "pip could not install pykit's packages: see above; is PyPI reachable?"; exit 3; }
 	printf '%s\n' "$want" >"$stamp"
 fi
