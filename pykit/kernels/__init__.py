@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels to boot and to build modules for: named, found, fetched, with their sources."""
+
+from pykit.kernels.model import Kernel, Progress
+from pykit.kernels.names import Known, get, list_known, resolve
+from pykit.kernels.sources import source_tree
+
+__all__ = ["Kernel", "Known", "Progress", "get", "list_known", "resolve", "source_tree"]

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A private apt for one suite: no root, no trace on the machine, nothing installed.
+
+It has its own lists, cache and an empty dpkg status in a folder that is thrown away;
+what it takes from the machine is the mirror, its keyring and the network settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.errors import InfraError
+from pykit.kernels import store
+from pykit.kernels.mirrors import NAME_ANOTHER, Source
+from pykit.kernels.model import Progress
+
+# apt drops to its own user as root, who cannot reach a cache below /root. Hooks of the
+# machine's configuration are about the machine's own lists. A mirror may serve a suite
+# whose Release file has expired. Without Error-Mode a failed update is a success.
+_CONFIG = """\
+Dir::Etc::sourcelist "{root}/debian.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State "{root}/state";
+Dir::State::status "{root}/state/status";
+Dir::Cache "{root}/cache";
+Dir::Log "{root}";
+APT::Architecture "amd64";
+APT::Architectures {{ "amd64"; }};
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Acquire::Check-Valid-Until "false";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+"""
+
+
+class NoSuiteError(InfraError):
+    """The mirror answers but does not have the suite."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One version of a package, as the suite's index has it.
+
+    Attributes:
+        depends: names of the packages it depends on, the first alternative of each.
+        size: of the .deb, bytes.
+        installed_size: bytes it takes unpacked, by its own account.
+    """
+
+    name: str
+    version: str
+    depends: tuple[str, ...]
+    size: int
+    installed_size: int
+
+    @property
+    def pin(self) -> str:
+        """``name=version``, as apt takes it."""
+        return f"{self.name}={self.version}"
+
+
+class PrivateApt:
+    """apt with one source, living in `root` (an empty folder)."""
+
+    def __init__(self, root: Path, source: Source) -> None:
+        missing = [t for t in ("apt-get", "apt-cache", "dpkg-deb") if not shutil.which(t)]
+        if missing:
+            raise InfraError(f"no {missing[0]} on this machine: {NAME_ANOTHER}")
+        self._source = source
+        self._config = root / "apt.conf"
+        for folder in ("state/lists/partial", "cache/archives/partial"):
+            (root / folder).mkdir(parents=True)
+        (root / "state/status").touch()
+        self._config.write_text(_CONFIG.format(root=root), encoding="utf-8")
+        (root / "debian.sources").write_text(_stanza(source), encoding="utf-8")
+        self._root = root
+
+    def update(self, progress: Progress) -> None:
+        """Fetch the suite's index (about 1 s).
+
+        Raises: NoSuiteError, or InfraError when the mirror cannot be reached or trusted.
+        """
+        progress(f"reading the index of {self._source.suite} at {self._source.uri}")
+        done = self._run("apt-get", "update")
+        if done.returncode == 0:
+            return
+        errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
+        self._disk_full(done.stderr)
+        reason = errors[0] if errors else "apt-get update failed"
+        if "does not have a Release file" in reason:
+            raise NoSuiteError(
+                f"{self._source.uri} has no suite {self._source.suite}: {NAME_ANOTHER}"
+            )
+        raise InfraError(
+            f"cannot fetch Debian's index: {reason.strip()}: check the network, or {NAME_ANOTHER}"
+        )
+
+    def show(self, name: str, version: str | None = None) -> Package | None:
+        """The named version of a package, by default the newest; None if there is none."""
+        wanted = f"{name}={version}" if version else name
+        done = self._run("apt-cache", "--no-all-versions", "show", wanted)
+        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", done.stdout, re.MULTILINE))
+        if fields.get("Package") != name:
+            return None
+        return Package(
+            name,
+            fields["Version"],
+            tuple(re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9.+-]*)", fields.get("Depends", ""))),
+            int(fields.get("Size", 0)),
+            int(fields.get("Installed-Size", 0)) << 10,
+        )
+
+    def download(self, packages: list[Package], into: Path, progress: Progress) -> list[Path]:
+        """Fetch .deb files into `into`, checked against the signed index.
+
+        Returns: their paths, in the order of `packages`.
+        """
+        total = sum(p.size for p in packages)
+        what = packages[0].name if len(packages) == 1 else f"{len(packages)} packages"
+        with (self._root / "download.err").open("w+", encoding="utf-8") as err:
+            process = subprocess.Popen(
+                self._command("apt-get", "download", *(p.pin for p in packages)),
+                cwd=into,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=err,
+            )
+            try:
+                while process.poll() is None:
+                    have = sum(p.stat().st_size for p in into.glob("*.deb"))
+                    progress(f"downloading {what}: {have >> 20} of {total >> 20} MB")
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(1.0)
+            finally:
+                process.kill()
+                process.wait()
+            err.seek(0)
+            stderr = err.read()
+        if process.returncode:
+            self._disk_full(stderr)
+            lines = [line[3:] for line in stderr.splitlines() if line.startswith("E: ")]
+            reason = lines[0] if lines else "apt-get download failed"
+            raise InfraError(f"cannot download {what}: {reason.strip()}: check the network")
+        return [_only(into, package.name) for package in packages]
+
+    def _command(self, tool: str, *arguments: str) -> list[str]:
+        return [tool, "-q", "-c", str(self._config), *arguments]
+
+    def _run(self, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(tool, *arguments),
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+
+    def _disk_full(self, stderr: str) -> None:
+        if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+            raise store.no_space(self._root.parent)
+
+
+def _stanza(source: Source) -> str:
+    """The deb822 stanza of our only source: one index, no translations, no file lists."""
+    fields = {
+        "Types": "deb",
+        "URIs": source.uri,
+        "Suites": source.suite,
+        "Components": " ".join(source.components),
+        "Architectures": "amd64",
+        "Languages": "none",
+        "Targets": "Packages",
+        **dict(source.options),
+    }
+    return "".join(f"{name}: {value}\n" for name, value in fields.items())
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, with messages that can be recognised and the system's folders."""
+    return os.environ | {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+
+
+def _only(folder: Path, name: str) -> Path:
+    return next(folder.glob(f"{name}_*.deb"))

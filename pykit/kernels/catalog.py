@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernels that can be asked for by name, and where Debian keeps them.
+
+Debian's ABI names roll with every update, so a name stands for a metapackage and
+never for a release. A candidate needs one suite only: each carries all the packages
+of its kernels, and every further index would cost time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One place where a kernel may be found.
+
+    Attributes:
+        suite: of the Debian archive.
+        metapackage: depends on the newest image, ``linux-image-<release>``.
+    """
+
+    suite: str
+    metapackage: str
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """A kernel with a name; its candidates are tried in order."""
+
+    name: str
+    summary: str
+    candidates: tuple[Candidate, ...]
+
+
+FLAVOURS = (
+    Flavour(
+        "debian-6.12",
+        "Debian's 6.12, built for Debian 12 (default)",
+        (
+            Candidate("bookworm-security", "linux-image-6.12-amd64"),
+            Candidate("bookworm-backports", "linux-image-amd64"),
+        ),
+    ),
+    Flavour(
+        "debian-6.1",
+        "Debian 12's own 6.1",
+        (
+            Candidate("bookworm-security", "linux-image-amd64"),
+            Candidate("bookworm", "linux-image-amd64"),
+        ),
+    ),
+)
+
+DEFAULT = FLAVOURS[0]
+
+#: Every suite of the table, once, in its order.
+SUITES = tuple(dict.fromkeys(c.suite for f in FLAVOURS for c in f.candidates))
+
+#: A kernel release: "6.1.0-56-amd64", "6.12.117+deb12-amd64", "7.2.0-rc1+".
+RELEASE = re.compile(r"\d+\.\d+[0-9A-Za-z.+~_-]*")
+
+#: A release that Debian may have built for this architecture.
+DEBIAN_RELEASE = re.compile(r"\d+\.\d+[0-9a-z.+~-]*-amd64")
+
+
+def flavour(name: str) -> Flavour | None:
+    """The named kernel, or None; "default" is the first of the table."""
+    if name == "default":
+        return DEFAULT
+    return next((f for f in FLAVOURS if f.name == name), None)

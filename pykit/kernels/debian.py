@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian kernels, unpacked into the cache without root and without installing anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.errors import InfraError, UsageError
+from pykit.kernels import store
+from pykit.kernels.apt import NoSuiteError, Package, PrivateApt
+from pykit.kernels.catalog import SUITES, Flavour
+from pykit.kernels.mirrors import NAME_ANOTHER, debian_archive, machine_sources
+from pykit.kernels.model import Kernel, Progress
+
+_IMAGE = "linux-image-"
+
+#: What a kernel is made of, as far as booting it and building modules for it goes.
+#: linux-base and the linux-compiler packages only configure an installed system.
+_PARTS = re.compile(r"linux-(?:image|binary|modules|headers|kbuild)-[0-9]")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The packages of one kernel, the image's first."""
+
+    release: str
+    version: str
+    packages: tuple[Package, ...]
+
+
+def cached(release: str, name: str | None = None) -> Kernel | None:
+    """The kernel of that release in the cache, or None."""
+    folder = store.kernels_dir() / release
+    stamp = store.read_stamp(folder)
+    if stamp is None:
+        return None
+    return _kernel(folder, release, name or str(stamp["name"]))
+
+
+def cached_releases(name: str | None = None) -> list[str]:
+    """Releases in the cache, newest first; only those fetched as `name` if given."""
+    found = []
+    for folder in _folders():
+        stamp = store.read_stamp(folder)
+        if stamp and (name is None or stamp["name"] == name):
+            found.append((_order(str(stamp["version"])), folder.name))
+    return [release for _, release in sorted(found, reverse=True)]
+
+
+def version_of(release: str) -> tuple[str, str] | None:
+    """Debian version and suite of a cached release, or None if it is not cached."""
+    stamp = store.read_stamp(store.kernels_dir() / release)
+    return (str(stamp["version"]), str(stamp["suite"])) if stamp else None
+
+
+def fetch(flavour: Flavour, progress: Progress) -> Kernel:
+    """The newest kernel of a flavour, unless the cache already has exactly that one.
+
+    Older releases of the same flavour leave the cache.
+
+    Raises: InfraError when there is no Debian archive, no network or no space.
+    """
+    place = store.kernels_dir()
+    with store.locked(place, progress):
+        for candidate in flavour.candidates:
+            with archive(candidate.suite, place, progress) as apt:
+                meta = apt.show(candidate.metapackage) if apt else None
+                if apt is None or meta is None:
+                    continue
+                image = next((d for d in meta.depends if d.startswith(_IMAGE)), None)
+                plan = _plan(apt, image.removeprefix(_IMAGE)) if image else None
+                if plan is None:
+                    continue
+                kernel = _install(apt, plan, candidate.suite, flavour.name, progress)
+                _drop_superseded(flavour.name, plan.release)
+                return kernel
+    raise InfraError(f"Debian's archive here has no {flavour.name} kernel: {NAME_ANOTHER}")
+
+
+def fetch_release(release: str, progress: Progress) -> Kernel:
+    """The kernel of exactly that release, from whichever known suite still has it.
+
+    Raises: UsageError when none has; InfraError as `fetch`.
+    """
+    place = store.kernels_dir()
+    with store.locked(place, progress):
+        for suite in SUITES:
+            with archive(suite, place, progress) as apt:
+                plan = _plan(apt, release) if apt else None
+                if apt and plan:
+                    return _install(apt, plan, suite, release, progress)
+    raise UsageError(
+        f"no kernel {release}: not installed here, and Debian ({', '.join(SUITES)}) "
+        "does not have it: see 'pykit kernel list'"
+    )
+
+
+@contextmanager
+def archive(suite: str, place: Path, progress: Progress) -> Iterator[PrivateApt | None]:
+    """A private apt with the index of `suite`; None where this machine has no such archive.
+
+    It lives in a temporary folder below `place`, whose lock the caller holds.
+    """
+    if not shutil.which("apt-get"):
+        raise InfraError(f"no apt here to fetch a Debian kernel with: {NAME_ANOTHER}")
+    source = debian_archive(suite, machine_sources())
+    if source is None:
+        yield None
+        return
+    with store.temporary(place) as root:
+        apt = PrivateApt(root, source)
+        try:
+            apt.update(progress)
+        except NoSuiteError:
+            yield None
+        else:
+            yield apt
+
+
+def unpack(packages: list[Path], into: Path) -> None:
+    """Unpack .deb files into one folder, two at a time."""
+    into.mkdir(exist_ok=True)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda deb: run(["dpkg-deb", "-x", str(deb), str(into)], into), packages))
+
+
+def run(command: list[str], place: Path) -> None:
+    """Run a tool that writes below `place`; its last line is the error's reason."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    try:
+        done = subprocess.run(
+            command,
+            env=os.environ | {"LC_ALL": "C", "PATH": path},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise InfraError(f"{command[0]} is not installed: see 'pykit doctor'") from error
+    if done.returncode == 0:
+        return
+    if "No space left on device" in done.stderr or "Disk quota exceeded" in done.stderr:
+        raise store.no_space(place)
+    lines = done.stderr.strip().splitlines() or ["no message"]
+    raise InfraError(f"{command[0]} failed on {command[-1]}: {lines[-1]}")
+
+
+def _plan(apt: PrivateApt, release: str) -> Plan | None:
+    """Image, headers and what they need of the kernel's own packages."""
+    image = apt.show(_IMAGE + release)
+    if image is None:
+        return None
+    headers = apt.show("linux-headers-" + release, image.version)
+    if headers is None:
+        return None
+    found = {image.name: image, headers.name: headers}
+    queue = [*image.depends, *headers.depends]
+    while queue:
+        name = queue.pop()
+        if name in found or not _PARTS.match(name):
+            continue
+        # Some parts are shared by the ABIs of a series and carry no exact version.
+        package = apt.show(name, image.version) or apt.show(name)
+        if package is None:
+            return None
+        found[name] = package
+        queue += package.depends
+    return Plan(release, image.version, tuple(found.values()))
+
+
+def _install(apt: PrivateApt, plan: Plan, suite: str, name: str, progress: Progress) -> Kernel:
+    """Download and unpack a plan as ``kernels/<release>``."""
+    final = store.kernels_dir() / plan.release
+    have = store.read_stamp(final)
+    if have and have["version"] == plan.version:
+        progress(f"{plan.release} ({plan.version}) is in the cache and the newest")
+        if have["name"] != name:
+            store.write_stamp(final, have | {"name": name})
+        return _kernel(final, plan.release, name)
+    if re.search(r"[\s:]", str(final)):
+        raise InfraError(
+            f"kernel builds do not work below {final.parent} (a space or colon in the path): "
+            "set XDG_CACHE_HOME to another folder"
+        )
+    size = sum(p.size + p.installed_size for p in plan.packages)
+    store.need_space(final.parent, size)
+    with store.temporary(final.parent) as work:
+        debs = work / "debs"
+        debs.mkdir()
+        files = apt.download(list(plan.packages), debs, progress)
+        progress(f"unpacking {plan.release}")
+        root = work / "root"
+        unpack(files, root)
+        shutil.rmtree(debs)
+        _fix_up(root, final, plan.release)
+        progress(f"indexing the modules of {plan.release}")
+        run(["depmod", "-b", str(root), plan.release], final)
+        kernel = _kernel(root, plan.release, name)
+        for path in (kernel.image, kernel.config, kernel.build_dir / "Module.symvers"):
+            if not path.exists():
+                raise InfraError(
+                    f"Debian's {plan.release} has no {path.name} where it is expected: "
+                    f"{NAME_ANOTHER}"
+                )
+        stamp = {"name": name, "version": plan.version, "suite": suite}
+        store.publish(root, final, stamp)
+    return _kernel(final, plan.release, name)
+
+
+def _fix_up(root: Path, final: Path, release: str) -> None:
+    """Make an unpacked kernel work at `final`: its files say /usr and /lib."""
+    if not (root / "lib").exists():
+        (root / "lib").symlink_to("usr/lib")
+    makefile = root / "usr/src" / f"linux-headers-{release}" / "Makefile"
+    text = makefile.read_text(encoding="utf-8")
+    makefile.write_text(text.replace(" /usr/src/", f" {final}/usr/src/"), encoding="utf-8")
+    modules = root / "lib/modules" / release
+    for link in ("build", "source"):
+        path = modules / link
+        if path.is_symlink():
+            target = path.readlink()
+            path.unlink()
+            path.symlink_to(final / target.relative_to("/"))
+
+
+def _kernel(folder: Path, release: str, name: str) -> Kernel:
+    modules = folder / "lib/modules" / release
+    boot = folder / "boot"
+    image = boot / f"vmlinuz-{release}"
+    config = boot / f"config-{release}"
+    return Kernel(
+        name=name,
+        release=release,
+        image=image if image.exists() else modules / "vmlinuz",
+        modules_dir=modules,
+        build_dir=folder / "usr/src" / f"linux-headers-{release}",
+        config=config if config.exists() else modules / "config",
+        origin="debian",
+    )
+
+
+def _drop_superseded(name: str, release: str) -> None:
+    for folder in _folders():
+        stamp = store.read_stamp(folder)
+        if stamp and stamp["name"] == name and folder.name != release:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders() -> list[Path]:
+    place = store.kernels_dir()
+    return [p for p in place.iterdir() if p.is_dir()] if place.is_dir() else []
+
+
+def _order(version: str) -> tuple[tuple[int, str], ...]:
+    """Sort key of a Debian version: runs of digits by value, the rest as text."""
+    return tuple((int(d or 0), s) for d, s in re.findall(r"(\d*)(\D*)", version))

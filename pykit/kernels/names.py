@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a user calls a kernel to the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pykit.errors import UsageError
+from pykit.kernels import debian, local
+from pykit.kernels.catalog import DEBIAN_RELEASE, FLAVOURS, RELEASE, flavour
+from pykit.kernels.model import Kernel, Progress, silent
+
+
+@dataclass(frozen=True)
+class Known:
+    """A line of ``pykit kernel list``.
+
+    Attributes:
+        name: what to pass to ``--kernel``.
+        release: of the kernel, or None as long as it has not been fetched.
+        state: "cached" and "installed" can be used offline; "available" is fetched on
+            first use; "no headers" is installed but cannot have modules built.
+        summary: one line for people.
+    """
+
+    name: str
+    release: str | None
+    state: Literal["cached", "installed", "available", "no headers"]
+    summary: str
+
+
+def resolve(spec: str | None = None, progress: Progress = silent) -> Kernel:
+    """The kernel that a user named; fetched from Debian on first use.
+
+    `spec` is None or "default", a name of the catalogue ("debian-6.1"), a release
+    (installed, cached, or still in Debian's archive), or a path to a build directory or a
+    built source tree. What is cached is used as it is, with no look at the network:
+    `get` is what brings a newer one.
+
+    Raises: UsageError for a name that is none of these or a kernel that lacks a part;
+        InfraError when it cannot be fetched.
+    """
+    return get(spec, progress=progress)
+
+
+def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = silent) -> Kernel:
+    """As `resolve`; with `refresh`, a named Debian kernel is brought up to date first."""
+    spec = spec or "default"
+    known = flavour(spec)
+    if known:
+        have = debian.cached_releases(known.name)
+        kernel = debian.cached(have[0], known.name) if have and not refresh else None
+        return kernel or debian.fetch(known, progress)
+    path = Path(spec).expanduser()
+    if "/" in spec or spec.startswith((".", "~")):
+        return local.built(path, progress)
+    if RELEASE.fullmatch(spec):
+        kernel = debian.cached(spec, spec) or local.installed(spec)
+        if kernel:
+            return kernel
+        if DEBIAN_RELEASE.fullmatch(spec):
+            return debian.fetch_release(spec, progress)
+    if path.is_dir():
+        return local.built(path, progress)
+    names = ", ".join(f.name for f in FLAVOURS)
+    raise UsageError(
+        f"unknown kernel {spec!r}: take one of {names}, an installed release such as "
+        "6.1.0-56-amd64, or the path of a kernel build directory"
+    )
+
+
+def list_known() -> list[Known]:
+    """Every kernel that can be named on this machine without knowing a path."""
+    known = []
+    for entry in FLAVOURS:
+        have = debian.cached_releases(entry.name)
+        known.append(
+            Known(
+                entry.name,
+                have[0] if have else None,
+                "cached" if have else "available",
+                entry.summary,
+            )
+        )
+    named = {entry.release for entry in known}
+    known += [
+        Known(release, release, "cached", "fetched from Debian by its release")
+        for release in debian.cached_releases()
+        if release not in named
+    ]
+    for release in local.installed_releases():
+        try:
+            usable = local.installed(release) is not None
+        except UsageError:
+            usable = False
+        known.append(
+            Known(
+                release,
+                release,
+                "installed" if usable else "no headers",
+                "installed on this machine",
+            )
+        )
+    return known
