@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel modules: build ours for any kernel, inspect them, find what the kernel's need."""
+
+from pykit.modules.build import Build, build
+from pykit.modules.closure import closure
+from pykit.modules.inspection import Inspection, inspect
+
+__all__ = ["Build", "Inspection", "build", "closure", "inspect"]
