@@ -95,15 +95,14 @@ class PrivateApt:
         done = self._run("apt-get", "update")
         if done.returncode == 0:
             return
-        errors = [line[3:] for line in done.stderr.splitlines() if line.startswith("E: ")]
-        self._disk_full(done.stderr)
-        reason = errors[0] if errors else "apt-get update failed"
-        if "does not have a Release file" in reason:
+        self._disk_full(done.stdout + done.stderr)
+        reason = _reason(done.stderr)
+        if re.search(r"does not have a Release file|404 +Not Found|File not found", reason):
             raise NoSuiteError(
                 f"{self._source.uri} has no suite {self._source.suite}: {NAME_ANOTHER}"
             )
         raise InfraError(
-            f"cannot fetch Debian's index: {reason.strip()}: check the network, or {NAME_ANOTHER}"
+            f"cannot fetch Debian's index: {reason}: check the network, or {NAME_ANOTHER}"
         )
 
     def show(self, name: str, version: str | None = None) -> Package | None:
@@ -128,14 +127,14 @@ class PrivateApt:
         """
         total = sum(p.size for p in packages)
         what = packages[0].name if len(packages) == 1 else f"{len(packages)} packages"
-        with (self._root / "download.err").open("w+", encoding="utf-8") as err:
+        with (self._root / "download.log").open("w+", encoding="utf-8") as log:
             process = subprocess.Popen(
                 self._command("apt-get", "download", *(p.pin for p in packages)),
                 cwd=into,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=err,
+                stdout=log,
+                stderr=log,
             )
             try:
                 while process.poll() is None:
@@ -146,13 +145,11 @@ class PrivateApt:
             finally:
                 process.kill()
                 process.wait()
-            err.seek(0)
-            stderr = err.read()
+            log.seek(0)
+            output = log.read()
         if process.returncode:
-            self._disk_full(stderr)
-            lines = [line[3:] for line in stderr.splitlines() if line.startswith("E: ")]
-            reason = lines[0] if lines else "apt-get download failed"
-            raise InfraError(f"cannot download {what}: {reason.strip()}: check the network")
+            self._disk_full(output)
+            raise InfraError(f"cannot download {what}: {_reason(output)}: check the network")
         return [_only(into, package.name) for package in packages]
 
     def _command(self, tool: str, *arguments: str) -> list[str]:
@@ -168,8 +165,8 @@ class PrivateApt:
             errors="replace",
         )
 
-    def _disk_full(self, stderr: str) -> None:
-        if "No space left on device" in stderr or "Disk quota exceeded" in stderr:
+    def _disk_full(self, output: str) -> None:
+        if store.is_no_space(output):
             raise store.no_space(self._root.parent)
 
 
@@ -191,6 +188,12 @@ def _stanza(source: Source) -> str:
 def _environment() -> dict[str, str]:
     """The caller's, with messages that can be recognised and the system's folders."""
     return os.environ | {"LC_ALL": "C", "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
+
+
+def _reason(output: str) -> str:
+    """The first error of apt's output."""
+    errors = re.findall(r"^E: (.*)$", output, re.MULTILINE)
+    return errors[0].strip() if errors else "apt-get failed without a reason"
 
 
 def _only(folder: Path, name: str) -> Path:

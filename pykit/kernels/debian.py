@@ -61,15 +61,19 @@ def version_of(release: str) -> tuple[str, str] | None:
     return (str(stamp["version"]), str(stamp["suite"])) if stamp else None
 
 
-def fetch(flavour: Flavour, progress: Progress) -> Kernel:
-    """The newest kernel of a flavour, unless the cache already has exactly that one.
+def fetch(flavour: Flavour, progress: Progress, *, refresh: bool) -> Kernel:
+    """The newest kernel of a flavour, downloaded unless the cache has exactly that one.
 
-    Older releases of the same flavour leave the cache.
+    Without `refresh`, one that another process put there while we waited will do. Older
+    releases of the same flavour leave the cache.
 
     Raises: InfraError when there is no Debian archive, no network or no space.
     """
     place = store.kernels_dir()
     with store.locked(place, progress):
+        have = cached_releases(flavour.name)
+        if have and not refresh:
+            return _kernel(place / have[0], have[0], flavour.name)
         for candidate in flavour.candidates:
             with archive(candidate.suite, place, progress) as apt:
                 meta = apt.show(candidate.metapackage) if apt else None
@@ -125,15 +129,15 @@ def archive(suite: str, place: Path, progress: Progress) -> Iterator[PrivateApt 
             yield apt
 
 
-def unpack(packages: list[Path], into: Path) -> None:
-    """Unpack .deb files into one folder, two at a time."""
-    into.mkdir(exist_ok=True)
+def _unpack(packages: list[Path], into: Path, place: Path) -> None:
+    """Unpack .deb files into one new folder, two at a time."""
+    into.mkdir()
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda deb: run(["dpkg-deb", "-x", str(deb), str(into)], into), packages))
+        list(pool.map(lambda deb: run(["dpkg-deb", "-x", str(deb), str(into)], place), packages))
 
 
 def run(command: list[str], place: Path) -> None:
-    """Run a tool that writes below `place`; its last line is the error's reason."""
+    """Run a tool that writes to the cache at `place`; the last line it says is the reason."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     try:
         done = subprocess.run(
@@ -148,7 +152,7 @@ def run(command: list[str], place: Path) -> None:
         raise InfraError(f"{command[0]} is not installed: see 'pykit doctor'") from error
     if done.returncode == 0:
         return
-    if "No space left on device" in done.stderr or "Disk quota exceeded" in done.stderr:
+    if store.is_no_space(done.stderr):
         raise store.no_space(place)
     lines = done.stderr.strip().splitlines() or ["no message"]
     raise InfraError(f"{command[0]} failed on {command[-1]}: {lines[-1]}")
@@ -191,19 +195,18 @@ def _install(apt: PrivateApt, plan: Plan, suite: str, name: str, progress: Progr
             f"kernel builds do not work below {final.parent} (a space or colon in the path): "
             "set XDG_CACHE_HOME to another folder"
         )
-    size = sum(p.size + p.installed_size for p in plan.packages)
-    store.need_space(final.parent, size)
+    store.need_space(final.parent, sum(p.size + p.installed_size for p in plan.packages))
     with store.temporary(final.parent) as work:
         debs = work / "debs"
         debs.mkdir()
         files = apt.download(list(plan.packages), debs, progress)
         progress(f"unpacking {plan.release}")
         root = work / "root"
-        unpack(files, root)
+        _unpack(files, root, final.parent)
         shutil.rmtree(debs)
         _fix_up(root, final, plan.release)
         progress(f"indexing the modules of {plan.release}")
-        run(["depmod", "-b", str(root), plan.release], final)
+        run(["depmod", "-b", str(root), plan.release], final.parent)
         kernel = _kernel(root, plan.release, name)
         for path in (kernel.image, kernel.config, kernel.build_dir / "Module.symvers"):
             if not path.exists():
@@ -256,8 +259,10 @@ def _drop_superseded(name: str, release: str) -> None:
 
 
 def _folders() -> list[Path]:
-    place = store.kernels_dir()
-    return [p for p in place.iterdir() if p.is_dir()] if place.is_dir() else []
+    try:
+        return [p for p in store.kernels_dir().iterdir() if p.is_dir()]
+    except OSError:
+        return []
 
 
 def _order(version: str) -> tuple[tuple[int, str], ...]:

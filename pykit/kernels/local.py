@@ -128,7 +128,7 @@ def _modules_dir(path: Path, release: str, progress: Progress) -> Path:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path / module)
         (target / "build").symlink_to(path)
-        run(["depmod", "-b", str(new), release], folder)
+        run(["depmod", "-b", str(new), release], folder.parent)
         store.publish(new, folder, state)
     return modules
 

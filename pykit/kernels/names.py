@@ -52,7 +52,7 @@ def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = 
     if known:
         have = debian.cached_releases(known.name)
         kernel = debian.cached(have[0], known.name) if have and not refresh else None
-        return kernel or debian.fetch(known, progress)
+        return kernel or debian.fetch(known, progress, refresh=refresh)
     path = Path(spec).expanduser()
     if "/" in spec or spec.startswith((".", "~")):
         return local.built(path, progress)

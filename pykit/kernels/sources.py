@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -119,6 +120,7 @@ def _unpack(deb: Path, top: str, into: Path) -> None:
             process = subprocess.Popen(
                 stage,
                 stdin=source or subprocess.DEVNULL,
+                env=os.environ | {"LC_ALL": "C"},
                 stdout=subprocess.DEVNULL if last else subprocess.PIPE,
                 stderr=subprocess.PIPE if last else subprocess.DEVNULL,
             )
@@ -126,13 +128,13 @@ def _unpack(deb: Path, top: str, into: Path) -> None:
             if source:
                 source.close()
             source = process.stdout
-        _, stderr = processes[-1].communicate()
+        messages = processes[-1].communicate()[1].decode(errors="replace")
         codes = [process.wait() for process in processes]
     finally:
         for process in processes:
             process.kill()
-    if b"No space left on device" in stderr:
-        raise store.no_space(into.parent)
+    if store.is_no_space(messages):
+        raise store.no_space(store.sources_dir())
     if any(codes):
-        lines = stderr.decode(errors="replace").splitlines() or ["a stage failed"]
+        lines = messages.splitlines() or ["a stage failed"]
         raise InfraError(f"{deb.name} cannot be unpacked: {lines[0]}")

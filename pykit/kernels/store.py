@@ -108,6 +108,11 @@ def need_space(place: Path, needed: int) -> None:
         )
 
 
+def is_no_space(output: str) -> bool:
+    """Whether a tool's messages (in the C locale) say that the disk filled up."""
+    return "No space left on device" in output or "Disk quota exceeded" in output
+
+
 def no_space(place: Path) -> InfraError:
     """The error of a disk that filled up while we were writing to it."""
     return InfraError(
