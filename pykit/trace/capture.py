@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""capture.json and qmp.json as frozen dataclasses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pykit.trace.errors import (
+    BadJsonError,
+    MissingCaptureJsonError,
+    NotACaptureError,
+    UnknownSchemaError,
+)
+
+SCHEMA = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended: ``kind`` is ``clean`` or what went wrong."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device, in the order of device_add.
+
+    ``type`` is QEMU's device name, ``options`` its properties, ``driver`` the
+    guest driver that was to bind to it.
+    """
+
+    id: str
+    type: str
+    options: dict[str, Any]
+    driver: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the workload: exit code, duration, last lines of output."""
+
+    name: str
+    rc: int
+    seconds: float
+    output: str
+
+
+@dataclass(frozen=True)
+class QmpAnswer:
+    """One QMP query's answer; ``at`` says in which state of the run it was asked."""
+
+    at: str
+    device: str
+    query: str
+    queue: int | None
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CaptureInfo:
+    """What was run and how it ended, as the capture itself says."""
+
+    complete: bool
+    clock: str
+    cpus: int
+    kernel: str
+    qemu: str
+    outcome: Outcome
+    devices: tuple[Device, ...]
+    steps: tuple[Step, ...]
+    qmp: tuple[QmpAnswer, ...]
+
+    def to_json(self) -> str:
+        """Everything as one JSON text that ``from_json`` reads back."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> CaptureInfo:
+        """Read back what ``to_json`` wrote; ``where`` names the file in errors."""
+        data = _object(_parse(text, where), where)
+        return _info(data, _list(data, "qmp", where), "answer", where)
+
+
+def read_info(capture: Path) -> CaptureInfo:
+    """Read ``capture.json`` and, where it is there, ``qmp.json``.
+
+    Raises:
+        NotACaptureError, MissingCaptureJsonError, BadJsonError, UnknownSchemaError.
+    """
+    path = capture / "capture.json"
+    if not capture.is_dir():
+        raise NotACaptureError(f"{capture}: not a directory; name the capture/ of a run")
+    if not path.is_file():
+        if (capture / "tracing").is_dir() or (capture / "qemu.log").is_file():
+            raise MissingCaptureJsonError(
+                f"{capture}: capture.json is missing; the run did not finish writing, run it again"
+            )
+        raise NotACaptureError(f"{capture}: not a capture (no capture.json); name a run's capture/")
+    data = _object(_load(path), str(path))
+    qmp_path = capture / "qmp.json"
+    answers = _load(qmp_path) if qmp_path.is_file() else []
+    if not isinstance(answers, list):
+        raise BadJsonError(f"{qmp_path}: not a list")
+    return _info(data, answers, "return", str(path), str(qmp_path))
+
+
+def _info(
+    data: dict[str, Any], answers: list[Any], key: str, where: str, qmp_where: str = ""
+) -> CaptureInfo:
+    if data.get("schema") != SCHEMA:
+        raise UnknownSchemaError(
+            f"{where}: schema {data.get('schema')!r} is not known (this pykit reads {SCHEMA});"
+            " use the pykit that wrote it"
+        )
+    outcome = _object(data.get("outcome"), f"{where}: outcome")
+    return CaptureInfo(
+        complete=_get(data, "complete", bool, where),
+        clock=_get(data, "clock", str, where),
+        cpus=_get(data, "cpus", int, where),
+        kernel=_get(data, "kernel", str, where),
+        qemu=_get(data, "qemu", str, where),
+        outcome=Outcome(_get(outcome, "kind", str, where), _get(outcome, "message", str, where)),
+        devices=tuple(_device(d, f"{where}: devices") for d in _list(data, "devices", where)),
+        steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
+        qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
+    )
+
+
+def _device(value: Any, where: str) -> Device:
+    data = _object(value, where)
+    return Device(
+        id=_get(data, "id", str, where),
+        type=_get(data, "type", str, where),
+        options=_object(data.get("options", {}), f"{where}: options"),
+        driver=_get(data, "driver", str, where),
+    )
+
+
+def _step(value: Any, where: str) -> Step:
+    data = _object(value, where)
+    seconds = data.get("seconds")
+    if not isinstance(seconds, int | float):
+        raise BadJsonError(f"{where}: seconds is {seconds!r}, not a number")
+    return Step(
+        name=_get(data, "name", str, where),
+        rc=_get(data, "rc", int, where),
+        seconds=float(seconds),
+        output=_get(data, "output", str, where),
+    )
+
+
+def _answer(value: Any, key: str, where: str) -> QmpAnswer:
+    data = _object(value, where)
+    queue = data.get("queue")
+    if queue is not None and not isinstance(queue, int):
+        raise BadJsonError(f"{where}: queue is {queue!r}, not a number or null")
+    return QmpAnswer(
+        at=_get(data, "at", str, where),
+        device=_get(data, "device", str, where),
+        query=_get(data, "query", str, where),
+        queue=queue,
+        answer=_object(data.get(key), f"{where}: {key}"),
+    )
+
+
+def _load(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadJsonError(f"{path}: cannot be read: {error}") from error
+    return _parse(text, str(path))
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadJsonError(
+            f"{where}: not JSON ({error}); the capture is damaged, run it again"
+        ) from (error)
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadJsonError(f"{where}: not a JSON object")
+    return value
+
+
+def _list(data: dict[str, Any], key: str, where: str) -> list[Any]:
+    return _get(data, key, list, where)
+
+
+def _get(data: dict[str, Any], key: str, kind: type[T], where: str) -> T:
+    value = data.get(key)
+    # bool is an int to Python; a count that says "true" is still wrong.
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise BadJsonError(f"{where}: {key} is {value!r}, not {kind.__name__}")
+    return value

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One capture directory to one event table."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import polars as pl
+
+from pykit.trace.capture import CaptureInfo, read_info
+from pykit.trace.errors import EmptyTraceError, MissingFormatsError
+from pykit.trace.events import Events, build_table
+from pykit.trace.guest import Guest, decode_guest
+from pykit.trace.lives import guest_lives
+from pykit.trace.losses import Loss, damage_losses, gap_losses, total
+from pykit.trace.qemu import read_log
+
+_OUR_DRIVERS = "pykit_"
+
+
+def load(capture: Path) -> Events:
+    """Decode a capture directory.
+
+    DamageError inside the data does not raise: what can be decoded is kept and the
+    rest stands in ``losses``, as does a capture that is not complete.
+
+    Raises:
+        NotACaptureError, MissingCaptureJsonError, MissingFormatsError, BadJsonError,
+        UnknownSchemaError, BadFormatError, EmptyTraceError: the capture cannot be used.
+        DamageError: nothing at all could be decoded, and this is why.
+    """
+    info = read_info(capture)
+    tracing, log = capture / "tracing", capture / "qemu.log"
+    if not tracing.is_dir() and not log.is_file():
+        raise MissingFormatsError(
+            f"{capture}: neither tracing/ nor qemu.log; run the capture again"
+        )
+    losses: list[Loss] = []
+    if not info.complete:
+        losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
+    parts: list[pl.DataFrame] = []
+    guest: Guest | None = None
+    if tracing.is_dir():
+        guest = decode_guest(tracing)
+        rows = guest.rows.with_columns(guest_lives(guest.rows))
+        losses += [*guest.losses, *damage_losses(guest.damage), *gap_losses(rows)]
+        parts.append(rows)
+    devices = number_devices(info, guest.rows if guest else None)
+    if log.is_file():
+        decoded = read_log(log, list(devices.values()))
+        losses += decoded.losses
+        parts.append(decoded.rows)
+    if not any(part.height for part in parts):
+        if guest and guest.damage:
+            raise guest.damage[0]
+        raise EmptyTraceError(f"{capture}: no events; was tracing on while the workload ran?")
+    table, fields = build_table(parts, guest.extra if guest else {})
+    return Events(
+        table=table,
+        lost=total(losses),
+        losses=tuple(loss.line for loss in losses),
+        capture=info,
+        devices=devices,
+        fields=fields,
+    )
+
+
+def number_devices(info: CaptureInfo, guest: pl.DataFrame | None) -> dict[str, int]:
+    """``dev`` of each device, by id, in the order in which they were added.
+
+    The guest numbers its virtio devices itself, its own transport's among
+    them. Devices with one of our drivers take, in order, the numbers that the
+    driver's events have; the others take what is left, from 0.
+    """
+    seen: list[int] = []
+    if guest is not None:
+        seen = sorted(guest.filter(pl.col("source") == "driver")["dev"].drop_nulls().unique())
+    ours = [device.id for device in info.devices if device.driver.startswith(_OUR_DRIVERS)]
+    numbers = dict(zip(ours, seen, strict=False))
+    free = (number for number in count() if number not in seen)
+    return {
+        device.id: numbers[device.id] if device.id in numbers else next(free)
+        for device in info.devices
+    }

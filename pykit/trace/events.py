@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The event table: both sides of every virtqueue, typed, in one polars frame."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pykit.trace.capture import CaptureInfo
+from pykit.trace.errors import BadTableError
+from pykit.trace.kinds import BASE, KINDS, SOURCES, Dtype, columns_of
+
+_META = "pykit"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Events:
+    """All events of one capture.
+
+    Attributes:
+        table: one row an event, one column a field; null where a kind does not
+            have the field. Base columns: ``row`` (position), ``ts`` (ns;
+            guest rows in the trace clock, QEMU's rows in the host's wall
+            clock, null where the log has no times), ``source``, ``kind``,
+            ``cpu`` (guest), ``pid`` (guest task, or QEMU thread), ``dev``,
+            ``life``, ``vq``, ``seq``. Order: the guest's rows by (ts, cpu),
+            then QEMU's rows in log order. The two clocks are not aligned.
+        lost: how many events are missing, at least one a known loss; an upper
+            bound, as two counters may see the same loss.
+        losses: one line each, says where.
+        capture: what was run.
+        devices: ``dev`` number of every device id of the capture.
+        fields: columns of each kind beyond the base columns.
+    """
+
+    table: pl.DataFrame
+    lost: int
+    losses: tuple[str, ...]
+    capture: CaptureInfo
+    devices: dict[str, int]
+    fields: dict[str, tuple[str, ...]]
+
+    def of(self, *kinds: str) -> pl.DataFrame:
+        """Rows of these kinds, with the base columns and these kinds' own.
+
+        The columns depend on the kinds only, so that a rule finds them even
+        where the capture has no such event.
+
+        Raises:
+            KeyError: no such kind.
+        """
+        columns = ["row", "ts", "source", "kind", *(name for name in BASE if name in _IDENTITY)]
+        for kind in kinds:
+            columns += [name for name in self.fields[kind] if name not in columns]
+        return self.table.filter(pl.col("kind").is_in(kinds)).select(columns)
+
+    def write_parquet(self, path: Path) -> None:
+        """Save the table with everything else in the file's metadata."""
+        meta = {
+            "version": _VERSION,
+            "lost": self.lost,
+            "losses": self.losses,
+            "capture": self.capture.to_json(),
+            "devices": self.devices,
+            "fields": self.fields,
+        }
+        self.table.write_parquet(path, metadata={_META: json.dumps(meta)})
+
+    @classmethod
+    def read_parquet(cls, path: Path) -> Events:
+        """Read what ``write_parquet`` wrote.
+
+        Raises:
+            BadTableError: not such a file, or of another version.
+            BadJsonError, UnknownSchemaError: its capture information is damaged.
+        """
+        try:
+            meta = json.loads(pl.read_parquet_metadata(path)[_META])
+            table = pl.read_parquet(path)
+            if meta["version"] != _VERSION:
+                raise BadTableError(
+                    f"{path}: version {meta['version']}, this pykit reads {_VERSION}"
+                )
+            return cls(
+                table=table,
+                lost=meta["lost"],
+                losses=tuple(meta["losses"]),
+                capture=CaptureInfo.from_json(meta["capture"], str(path)),
+                devices=meta["devices"],
+                fields={kind: tuple(names) for kind, names in meta["fields"].items()},
+            )
+        except (OSError, PolarsError, ValueError, KeyError, TypeError) as error:
+            raise BadTableError(
+                f"{path}: not an event table of pykit ({error}); decode the capture again"
+            ) from error
+
+
+_IDENTITY = ("cpu", "pid", "dev", "life", "vq", "seq")
+
+
+def build_table(
+    parts: list[pl.DataFrame], extra: dict[str, dict[str, Dtype]]
+) -> tuple[pl.DataFrame, dict[str, tuple[str, ...]]]:
+    """The wide table of ``parts``, in their order, and the columns of each kind.
+
+    Every column of every known kind is there whether or not it has values.
+    """
+    kinds = [*KINDS, *sorted(set(extra) - set(KINDS))]
+    union = columns_of(kinds, extra)
+    empty = {"ts": pl.Int64, "source": pl.String, "kind": pl.String}
+    table = pl.concat([pl.DataFrame(schema=empty), *parts], how="diagonal_relaxed")
+    absent = [
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in {**BASE, **union}.items()
+        if name not in table.columns and name != "row"
+    ]
+    table = table.with_columns(absent).with_columns(
+        pl.col("source").cast(pl.Enum(SOURCES)),
+        pl.col("kind").cast(pl.Enum(kinds)),
+        *(pl.col(name).cast(dtype) for name, dtype in {**BASE, **union}.items() if name != "row"),
+    )
+    table = table.with_row_index("row").with_columns(pl.col("row").cast(pl.UInt32))
+    fields = {
+        kind: tuple(
+            dict.fromkeys(
+                name for name in (*KINDS.get(kind, {}), *extra.get(kind, {})) if name not in BASE
+            )
+        )
+        for kind in kinds
+    }
+    order = ["row", "ts", "source", "kind", *_IDENTITY, *union]
+    return table.select(order), fields

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""tracefs' descriptions of its own data: header_page, header_event, events/*/*/format."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pykit.trace.errors import BadFormatError, MissingFormatsError
+
+_FIELD = re.compile(
+    r"^\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);"
+    r"(?:\s*signed:(?P<signed>[01]);)?"
+)
+_DECL = re.compile(r"(?P<name>\w+)(?P<array>\[[^\]]*\])?$")
+
+#: The commit word has 27 bits for a length; nothing real comes near.
+_MAX_PAGE = 1 << 27
+#: Fields of one event; the kernel's own limit is a page.
+_MAX_FIELD_END = 1 << 16
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an event.
+
+    ``offset`` counts from the start of the record's payload. ``reference`` is
+    ``data`` or ``rel`` for __data_loc and __rel_loc: 4 bytes that say where in
+    the record a value of changing length stands.
+    """
+
+    name: str
+    decl: str
+    offset: int
+    size: int
+    signed: bool
+    array: bool
+    reference: Literal["data", "rel"] | None
+
+    @property
+    def scalar(self) -> bool:
+        """Whether the field is one integer of 1, 2, 4 or 8 bytes."""
+        return not self.array and self.reference is None and self.size in (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Format:
+    """One event's layout, from ``events/<system>/<name>/format``."""
+
+    system: str
+    name: str
+    id: int
+    fields: tuple[Field, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes a record's payload has at least: the end of the last field."""
+        return max(field.offset + field.size for field in self.fields)
+
+
+@dataclass(frozen=True)
+class PageLayout:
+    """Sub-buffer layout: offsets and sizes in bytes, from header_page and header_event.
+
+    ``stamps`` says whether record type 31 (absolute time) exists.
+    """
+
+    commit_offset: int
+    long_size: int
+    data_offset: int
+    page_size: int
+    stamps: bool
+
+
+def parse_fields(text: str, where: str) -> tuple[Field, ...]:
+    """All ``field:`` lines of a format text, in their order.
+
+    Raises:
+        BadFormatError: a field line cannot be understood, or there is none.
+    """
+    fields = []
+    for line in text.splitlines():
+        if "field:" not in line:
+            continue
+        match = _FIELD.match(line)
+        decl = match["decl"].strip() if match else ""
+        # "__data_loc char[] name": the brackets belong to the type, not to the name.
+        name = _DECL.search(decl)
+        if match is None or name is None:
+            raise BadFormatError(f"{where}: cannot understand {line.strip()!r}")
+        offset, size = int(match["offset"]), int(match["size"])
+        if offset + size > _MAX_PAGE:
+            raise BadFormatError(f"{where}: field {name['name']} ends at {offset + size}")
+        first = decl.split(maxsplit=1)[0]
+        fields.append(
+            Field(
+                name=name["name"],
+                decl=decl,
+                offset=offset,
+                size=size,
+                signed=match["signed"] == "1",
+                array=name["array"] is not None,
+                reference=(
+                    "data" if first == "__data_loc" else "rel" if first == "__rel_loc" else None
+                ),
+            )
+        )
+    if not fields:
+        raise BadFormatError(f"{where}: no field lines")
+    return tuple(fields)
+
+
+def parse_format(text: str, system: str, where: str) -> Format:
+    """One event's format text.
+
+    Raises:
+        BadFormatError: no name, no ID, or ``common_type`` is not a u16 at 0.
+    """
+    name = re.search(r"^name:\s*(\S+)", text, re.MULTILINE)
+    number = re.search(r"^ID:\s*(\d+)\s*$", text, re.MULTILINE)
+    if name is None or number is None or int(number[1]) > 0xFFFF:
+        raise BadFormatError(f"{where}: no name or ID line; save the tracefs file as it is")
+    fields = parse_fields(text, where)
+    common = fields[0]
+    if (common.name, common.offset, common.size) != ("common_type", 0, 2):
+        raise BadFormatError(f"{where}: the first field is not common_type")
+    if max(field.offset + field.size for field in fields) > _MAX_FIELD_END:
+        raise BadFormatError(f"{where}: the fields end beyond {_MAX_FIELD_END}")
+    return Format(system, name[1], int(number[1]), fields)
+
+
+def parse_header(page: str, event: str, where: str) -> PageLayout:
+    """The sub-buffer's layout from the texts of header_page and header_event.
+
+    The page size is where the data starts plus how much there is of it: a
+    sub-buffer may be larger than a page.
+
+    Raises:
+        BadFormatError: a field is missing or no kernel could have this layout.
+    """
+    fields = {field.name: field for field in parse_fields(page, where)}
+    for name in ("timestamp", "commit", "data"):
+        if name not in fields:
+            raise BadFormatError(f"{where}: no {name} field; save the tracefs file as it is")
+    stamp, commit, data = fields["timestamp"], fields["commit"], fields["data"]
+    page_size = data.offset + data.size
+    known = (
+        (stamp.offset, stamp.size) == (0, 8)
+        and commit.size in (4, 8)
+        and commit.offset == 8
+        and data.offset == 8 + commit.size
+        and data.size >= 16
+        and page_size % 4 == 0
+        and page_size <= _MAX_PAGE
+    )
+    if not known:
+        raise BadFormatError(f"{where}: not a layout that ftrace has ({page_size} bytes a page)")
+    for word in ("type_len", "time_delta", "type == 29", "type == 30"):
+        if word not in event:
+            raise BadFormatError(f"{where}: header_event does not describe {word!r}")
+    return PageLayout(
+        commit_offset=commit.offset,
+        long_size=commit.size,
+        data_offset=data.offset,
+        page_size=page_size,
+        stamps="type == 31" in event,
+    )
+
+
+def read_layout(tracing: Path) -> PageLayout:
+    """The sub-buffer layout of a saved tracefs directory.
+
+    Raises:
+        MissingFormatsError, BadFormatError.
+    """
+    events = tracing / "events"
+    return parse_header(
+        _text(events / "header_page"), _text(events / "header_event"), str(events / "header_page")
+    )
+
+
+def read_formats(tracing: Path) -> dict[int, Format]:
+    """All saved event formats, by event id.
+
+    Raises:
+        MissingFormatsError: there is none.
+        BadFormatError: one cannot be understood, or two have the same id.
+    """
+    formats: dict[int, Format] = {}
+    for path in sorted(tracing.glob("events/*/*/format")):
+        parsed = parse_format(_text(path), path.parent.parent.name, str(path))
+        if parsed.id in formats:
+            raise BadFormatError(f"{path}: id {parsed.id} is {formats[parsed.id].name}'s as well")
+        formats[parsed.id] = parsed
+    if not formats:
+        raise MissingFormatsError(
+            f"{tracing}: no events/*/*/format files; save them beside the raw pages"
+        )
+    return formats
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError as error:
+        raise MissingFormatsError(f"{path}: missing; save it beside the raw pages") from error
+    except OSError as error:
+        raise BadFormatError(f"{path}: cannot be read: {error}") from error

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest's side of a capture: raw pages and formats to rows of one wide table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pykit.trace.errors import DamageError, MissingFormatsError, ShortRecordError, UnknownEventError
+from pykit.trace.formats import Field, Format, read_formats, read_layout
+from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of, source_of
+from pykit.trace.losses import Loss, page_losses, stats_losses
+from pykit.trace.pages import Array, CpuFile, Pages, read_pages
+from pykit.trace.records import Records, walk
+
+SYSTEM = "pykit"
+_PREFIX = "pykit_"
+
+_POLARS: dict[tuple[int, bool], Dtype] = {
+    (1, False): pl.UInt8,
+    (2, False): pl.UInt16,
+    (4, False): pl.UInt32,
+    (8, False): pl.UInt64,
+    (1, True): pl.Int8,
+    (2, True): pl.Int16,
+    (4, True): pl.Int32,
+    (8, True): pl.Int64,
+}
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Rows sorted by (ts, cpu), what else the formats have, and what was lost.
+
+    ``extra`` holds the fields, by kind, of the capture's own formats.
+    """
+
+    rows: pl.DataFrame
+    extra: dict[str, dict[str, Dtype]]
+    losses: tuple[Loss, ...]
+    damage: tuple[DamageError, ...]
+
+
+def decode_guest(tracing: Path) -> Guest:
+    """Decode a saved tracefs directory.
+
+    Events of other systems than ours are stepped over.
+
+    Raises:
+        MissingFormatsError, BadFormatError, CaptureError.
+    """
+    files = raw_files(tracing)
+    if not files:
+        raise MissingFormatsError(
+            f"{tracing}: no per_cpu/cpu*/trace_pipe_raw; run the capture again"
+        )
+    layout = read_layout(tracing)
+    formats = read_formats(tracing)
+    pages = read_pages(files, layout)
+    records = walk(pages)
+    known, damage = check_records(pages, records, formats)
+    kinds = {form.id: kind_of(form) for form in formats.values() if form.system == SYSTEM}
+    ours = np.isin(records.id, np.array(list(kinds), dtype=np.uint16)) & known
+    # CPUs stand one behind the other and each is in order: a stable sort by
+    # time alone is the order by (ts, cpu).
+    chosen = np.flatnonzero(ours)
+    chosen = chosen[np.argsort(records.ts[chosen], kind="stable")]
+    extra = {
+        kinds[number]: {
+            field.name: _POLARS[field.size, field.signed] for field in own_fields(formats[number])
+        }
+        for number in kinds
+    }
+    return Guest(
+        rows=_rows(pages, records, chosen, formats, kinds, extra),
+        extra=extra,
+        losses=(*stats_losses(files, pages, records), *page_losses(pages)),
+        damage=(*pages.damage, *records.damage, *damage),
+    )
+
+
+def raw_files(tracing: Path) -> list[CpuFile]:
+    """The raw per-CPU files of a saved tracefs directory, by CPU number."""
+    found = []
+    for path in tracing.glob("per_cpu/cpu*/trace_pipe_raw"):
+        number = path.parent.name.removeprefix("cpu")
+        if number.isdigit():
+            found.append(CpuFile(int(number), path))
+    return sorted(found, key=lambda file: file.cpu)
+
+
+def kind_of(form: Format) -> str:
+    """An event's kind: its name without the system's prefix."""
+    return form.name.removeprefix(_PREFIX)
+
+
+def own_fields(form: Format) -> list[Field]:
+    """The scalar fields of an event that are its own, not common to all."""
+    return [field for field in form.fields if field.scalar and not field.name.startswith("common_")]
+
+
+def check_records(
+    pages: Pages, records: Records, formats: dict[int, Format]
+) -> tuple[npt.NDArray[np.bool_], list[DamageError]]:
+    """Which records have a format and are long enough for it; one error an id and CPU."""
+    needed = np.full(1 << 16, -1, dtype=np.int64)
+    for number, form in formats.items():
+        needed[number] = form.size
+    need = needed[records.id]
+    known = (need >= 0) & (records.size >= need)
+    damage: list[DamageError] = []
+    wrong = np.flatnonzero(~known)
+    keys = records.owner[wrong] << 16 | records.id[wrong]
+    _, firsts, counts = np.unique(keys, return_index=True, return_counts=True)
+    for first, count in zip(firsts, counts, strict=True):
+        at = int(wrong[first])
+        number = int(records.id[at])
+        place = pages.place(int(records.payload[at]))
+        if number in formats:
+            detail = f"{int(records.size[at])} of {formats[number].size} bytes, {count} records"
+            damage.append(ShortRecordError(*place, f"{formats[number].name}: {detail}"))
+        else:
+            damage.append(UnknownEventError(*place, f"{number}, {count} records"))
+    return known, damage
+
+
+def gather(pages: Pages, payload: npt.NDArray[np.int64], field: Field) -> Array:
+    """One scalar field of the records at ``payload``, in the field's own width and sign."""
+    at = payload + field.offset
+    step = min(field.size, 4)
+    sign = "i" if field.signed else "u"
+    if field.offset % step:
+        raw = pages.buffer[at[:, None] + np.arange(field.size)]
+        value: Array = raw.view(f"{pages.endian}{sign}{field.size}").reshape(-1)
+        return value.astype(value.dtype.newbyteorder("="))
+    units = pages.buffer.view(f"{pages.endian}u{step}")
+    at //= step
+    if field.size < 8:
+        return units[at].astype(f"=u{step}").view(f"=i{step}" if field.signed else f"=u{step}")
+    # Payloads are 4-aligned only: take a u64 as two words.
+    low, high = (0, 1) if pages.endian == "<" else (1, 0)
+    whole = units[at + high].astype(np.uint64) << np.uint64(32)
+    whole |= units[at + low]
+    return whole.view(np.int64) if field.signed else whole
+
+
+def _rows(
+    pages: Pages,
+    records: Records,
+    chosen: npt.NDArray[np.intp],
+    formats: dict[int, Format],
+    kinds: dict[int, str],
+    extra: dict[str, dict[str, Dtype]],
+) -> pl.DataFrame:
+    payload = records.payload[chosen]
+    ids = records.id[chosen]
+    names = sorted(kinds.values(), key=lambda kind: (kind not in KINDS, kind))
+    number_of = np.zeros(1 << 16, dtype=np.uint32)
+    groups: dict[int, npt.NDArray[np.intp]] = {}
+    for number, kind in kinds.items():
+        number_of[number] = names.index(kind)
+        groups[number] = np.flatnonzero(ids == number)
+    sources = pl.Series([source_of(kind) for kind in names], dtype=pl.String)
+    index = pl.Series(number_of[ids])
+    cpus = np.array([file.cpu for file in pages.files], dtype=np.uint16)
+    columns = [
+        pl.Series("ts", records.ts[chosen]),
+        sources.gather(index).alias("source"),
+        pl.Series(names, dtype=pl.String).gather(index).alias("kind"),
+        pl.Series("cpu", cpus[records.owner[chosen]]),
+    ]
+    wanted: dict[str, Dtype] = {"pid": pl.Int32}
+    wanted |= {name: BASE[name] for name in ("dev", "vq", "seq")}
+    # Every guest column exists whatever the capture has: the next steps need no cases.
+    guest = [kind for kind in KINDS if source_of(kind) != "qemu"]
+    wanted |= columns_of([*guest, *names], extra)
+    for name, dtype in wanted.items():
+        columns.append(_column(pages, payload, groups, formats, name, dtype))
+    return pl.DataFrame(columns)
+
+
+def _column(
+    pages: Pages,
+    payload: npt.NDArray[np.int64],
+    groups: dict[int, npt.NDArray[np.intp]],
+    formats: dict[int, Format],
+    name: str,
+    dtype: Dtype,
+) -> pl.Series:
+    """One column over all rows: null where a row's kind does not have the field."""
+    field_name = "common_pid" if name == "pid" else name
+    parts: list[tuple[npt.NDArray[np.intp], Array]] = []
+    for number, rows in groups.items():
+        field = _field(formats[number], field_name)
+        if field is not None and rows.size:
+            parts.append((rows, gather(pages, payload[rows], field)))
+    if not parts:
+        return pl.Series(name, [None] * len(payload), dtype=dtype)
+    values = np.zeros(len(payload), dtype=np.result_type(*(part.dtype for _, part in parts)))
+    valid = np.zeros(len(payload), dtype=np.bool_)
+    for rows, part in parts:
+        values[rows] = part
+        valid[rows] = True
+    frame = pl.DataFrame({"value": values, "valid": valid})
+    masked = frame.select(pl.when("valid").then("value").alias(name))[name]
+    return masked.cast(dtype)
+
+
+def _field(form: Format, name: str) -> Field | None:
+    return next((field for field in form.fields if field.name == name and field.scalar), None)

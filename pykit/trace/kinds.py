@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which kinds of events there are, who sees them, and which columns they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import polars as pl
+
+Dtype = type[pl.DataType]
+
+SOURCES = ("driver", "vhost", "qemu")
+
+#: Columns that every row may have, whatever its kind.
+BASE: dict[str, Dtype] = {
+    "row": pl.UInt32,
+    "ts": pl.Int64,
+    "cpu": pl.UInt16,
+    "pid": pl.Int32,
+    "dev": pl.UInt32,
+    "life": pl.UInt32,
+    "vq": pl.UInt16,
+    "seq": pl.UInt32,
+}
+
+_TYPES: dict[str, Dtype] = {
+    "u8": pl.UInt8,
+    "u16": pl.UInt16,
+    "u32": pl.UInt32,
+    "u64": pl.UInt64,
+    "s32": pl.Int32,
+}
+
+
+def _fields(text: str) -> dict[str, Dtype]:
+    """``"u64: a b, u8: c"`` as a mapping of names to types."""
+    result: dict[str, Dtype] = {}
+    for part in filter(None, text.split(", ")):
+        kind, names = part.split(": ")
+        result.update((name, _TYPES[kind]) for name in names.split())
+    return result
+
+
+#: Fields of each kind beside the base columns. Kinds of the guest are the
+#: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's.
+KINDS: dict[str, dict[str, Dtype]] = {
+    kind: _fields(text)
+    for kind, text in {
+        "driver": "u32: id, s32: err, u8: stage",
+        "features": "u64: offered driver acked, u8: stage",
+        "status": "u8: status op",
+        "config": "u64: value, u32: offset len, u8: write",
+        "generation": "u32: generation",
+        "config_change": "u8: status",
+        "queue": "u64: desc avail used, u32: size,"
+        " u16: num_queues avail_flags avail_idx used_flags used_idx, u8: layout op",
+        "add": "u64: readable writable, u32: chain num_free, u16: head avail_idx slots,"
+        " u8: indirect",
+        "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
+        "kick": "u16: old new event event_after, u8: event_idx needed",
+        "notify": "",
+        "interrupt": "u16: used_idx last_used",
+        "used": "u32: id len, u16: index used_idx, u8: accepted",
+        "callback": "u16: avail_flags used_event last_used used_idx, u8: event_idx enable pending",
+        "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
+        "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
+        "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
+        "vhost_get": "u32: out in, u16: head avail_idx",
+        "vhost_used": "u32: id len, u16: used_idx",
+        "vhost_signal": "u16: old new event, u8: event_idx",
+        "vhost_notify": "u16: avail_idx, u8: enable pending",
+        "vhost_blk": "u64: sector, u32: type len, u16: head, u8: status",
+        "dev_status": "u8: status",
+        "dev_kick": "",
+        "dev_pop": "u64: elem, u32: in_num out_num, u16: avail_idx",
+        "dev_fill": "u64: elem, u32: len, u16: index",
+        "dev_flush": "u32: count",
+        "dev_signal": "",
+        "dev_config_signal": "",
+        "dev_blk_start": "u64: elem sector, u32: sectors type",
+        "dev_blk_done": "u64: elem, u8: status",
+    }.items()
+}
+
+
+def source_of(kind: str) -> str:
+    """``driver``, ``vhost`` or ``qemu``."""
+    if kind.startswith("dev_"):
+        return "qemu"
+    return "vhost" if kind.startswith("vhost_") else "driver"
+
+
+def widest(types: Iterable[Dtype]) -> Dtype:
+    """The narrowest integer type that holds all values of ``types`` (all signed or none)."""
+    return max(types, key=lambda kind: int("".join(filter(str.isdigit, kind.__name__))))
+
+
+def columns_of(kinds: Iterable[str], extra: Mapping[str, Mapping[str, Dtype]]) -> dict[str, Dtype]:
+    """The union of the kinds' fields, in the kinds' order, without the base columns.
+
+    ``extra`` holds fields that a capture has beyond ``KINDS``, by kind. A
+    field that two kinds have in different widths gets the wider one.
+    """
+    union: dict[str, Dtype] = {}
+    for kind in kinds:
+        for fields in (KINDS.get(kind, {}), extra.get(kind, {})):
+            for name, dtype in fields.items():
+                if name not in BASE:
+                    union[name] = widest((union[name], dtype)) if name in union else dtype
+    return union

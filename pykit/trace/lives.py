@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Lives of a device: from one reset to the next, numbered by those that have a driver.
+
+The device side sees every reset, and numbers the spans between them in which
+the DRIVER bit was written. The driver's own tracepoints begin when the driver
+is called, after the virtio core has written that bit: there a life begins at
+stage 0, or at the reset before a DRIVER bit that is written again (restore
+after freeze), and what follows a life's last reset (queue deletion, end of
+remove) still belongs to it. So the k-th life is the same one on both sides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from pykit.trace.pages import Array
+
+DRIVER_BIT = 2
+_BEGIN, _FAILED, _REMOVED = 0, 2, 4
+_WRITE, _RESET = 0, 2
+
+
+def device_lives(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add ``span`` (u32, resets so far of the device) and ``life`` to QEMU's rows, in log order.
+
+    ``rows`` has ``dev``, ``kind`` and ``status``.
+    """
+    status = pl.col("kind") == "dev_status"
+    reset = (status & (pl.col("status") == 0)).fill_null(False)
+    rows = rows.with_columns(reset.cast(pl.UInt32).cum_sum().over("dev").alias("span"))
+    driven = (
+        rows.filter(status & (pl.col("status") & DRIVER_BIT != 0))
+        .select("dev", "span")
+        .unique()
+        .sort("dev", "span")
+        .with_columns((pl.int_range(pl.len(), dtype=pl.UInt32).over("dev")).alias("life"))
+    )
+    return rows.join(driven, on=["dev", "span"], how="left", maintain_order="left")
+
+
+def guest_lives(rows: pl.DataFrame) -> pl.Series:
+    """``life`` (u32) of the guest's rows, in time order.
+
+    A vhost back-end's life counts the starts of each queue, which is where
+    its ``seq`` is 1 again.
+    """
+    life: Array = np.full(rows.height, -1, dtype=np.int64)
+    indexed = rows.with_row_index("at")
+    driver = indexed.filter(pl.col("source") == "driver")
+    marks = driver.filter(pl.col("kind").is_in(["driver", "status"]))
+    for (device,), group in marks.group_by("dev", maintain_order=True):
+        starts = _starts(group)
+        mine = driver.filter(pl.col("dev") == device)["at"].to_numpy()
+        life[mine] = np.searchsorted(np.array(starts, dtype=np.int64), mine, side="right") - 1
+    vhost = indexed.filter(pl.col("source") == "vhost")
+    if vhost.height:
+        begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1
+        found = vhost.select("at", begun.clip(0).alias("life"))
+        life[found["at"].to_numpy()] = found["life"].to_numpy()
+    frame = pl.DataFrame({"life": life})
+    return frame.select(pl.when(pl.col("life") >= 0).then("life").cast(pl.UInt32))["life"]
+
+
+def _starts(marks: pl.DataFrame) -> list[int]:
+    """Positions at which a new life of one device begins."""
+    starts: list[int] = []
+    reset: int | None = None
+    bound = False
+    columns = ("at", "kind", "stage", "op", "status")
+    for at, kind, stage, op, status in marks.select(columns).iter_rows():
+        if kind == "driver":
+            # Both validate and probe may say that they begin.
+            if stage == _BEGIN and not bound:
+                starts.append(at)
+                reset = None
+            bound = stage not in (_FAILED, _REMOVED)
+        elif op == _RESET or (op == _WRITE and status == 0):
+            reset = at
+        elif op == _WRITE and status & DRIVER_BIT and (reset is not None or not starts):
+            starts.append(at if reset is None else reset)
+            reset, bound = None, True
+    return starts

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QEMU's trace log to rows: what the device side did.
+
+A line is ``PID@SECONDS.MICROSECONDS:event arguments`` with ``-msg
+timestamp=on`` (PID is the thread) and ``event arguments`` without. Pointers
+name devices, queues and requests; they are turned into numbers here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pykit.trace.errors import CaptureError
+from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of
+from pykit.trace.lives import device_lives
+from pykit.trace.losses import Loss
+
+_PREFIX = r"^(?:(?<pid>\d{1,9})@(?<sec>\d{1,10})\.(?<usec>\d{6}):)?(?<event>virt\w+) (?<args>.*)$"
+_POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
+
+
+@dataclass(frozen=True)
+class _Event:
+    """One of QEMU's trace events: our kind, its arguments' pattern and their columns."""
+
+    kind: str
+    pattern: str
+    columns: tuple[str, ...]
+    constants: tuple[tuple[str, int], ...] = ()
+
+
+_EVENTS = {
+    "virtio_set_status": _Event("dev_status", "vdev P val N", ("vdev", "status")),
+    "virtio_queue_notify": _Event("dev_kick", "vdev P n N vq P", ("vdev", "n", "queue")),
+    "virtqueue_pop": _Event(
+        "dev_pop", "vq P elem P in_num N out_num N", ("queue", "elem", "in_num", "out_num")
+    ),
+    "virtqueue_fill": _Event(
+        "dev_fill", "vq P elem P len N idx N", ("queue", "elem", "len", "ahead")
+    ),
+    "virtqueue_flush": _Event("dev_flush", "vq P count N", ("queue", "count")),
+    "virtio_notify": _Event("dev_signal", "vdev P vq P", ("vdev", "queue")),
+    "virtio_notify_irqfd": _Event("dev_signal", "vdev P vq P", ("vdev", "queue")),
+    "virtio_blk_handle_read": _Event(
+        "dev_blk_start",
+        "vdev P req P sector N nsectors N",
+        ("vdev", "elem", "sector", "sectors"),
+        (("type", 0),),
+    ),
+    "virtio_blk_handle_write": _Event(
+        "dev_blk_start",
+        "vdev P req P sector N nsectors N",
+        ("vdev", "elem", "sector", "sectors"),
+        (("type", 1),),
+    ),
+    "virtio_blk_req_complete": _Event(
+        "dev_blk_done", "vdev P req P status N", ("vdev", "elem", "status")
+    ),
+}
+_POINTERS = ("vdev", "queue", "elem")
+_FIELDS = columns_of([kind for kind in KINDS if kind.startswith("dev_")], {})
+
+
+@dataclass(frozen=True)
+class QemuLog:
+    """Rows in log order, with the log's times (wall clock, ns), and what was lost."""
+
+    rows: pl.DataFrame
+    losses: tuple[Loss, ...]
+
+
+def read_log(path: Path, numbers: Sequence[int]) -> QemuLog:
+    """Decode a trace log.
+
+    ``numbers`` are the ``dev`` numbers of the devices in the order in which
+    they were added: the k-th new device that gets a status is the k-th one.
+    Other virtio devices in the log (the guest's own transport) are left out.
+
+    Columns: ``dev_pop.avail_idx`` counts the pops of a queue in its life, this
+    one included (it equals the ``avail_idx`` of the add that it takes);
+    ``dev_fill.index`` is the position in the used ring, from 0 (it equals the
+    ``index`` with which the driver takes the entry); both modulo 2^16.
+
+    Raises:
+        CaptureError: the file cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise CaptureError(f"{path}: cannot be read: {error}") from error
+    losses: list[Loss] = []
+    lines = text.split("\n")
+    if lines.pop():
+        # The last line has no end: QEMU died while writing it.
+        losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
+    events = _parse(pl.Series("line", lines, dtype=pl.String), path, losses)
+    events = _name_devices(events, numbers)
+    lost_pops = events.filter((pl.col("kind") == "dev_pop") & pl.col("dev").is_null()).height
+    if lost_pops:
+        losses.append(
+            Loss(lost_pops, f"{path}: {lost_pops} pops of a queue that no notify line names")
+        )
+    # Device -1 is somebody else's; null could not be named.
+    ours = events.filter(pl.col("dev") >= 0).with_columns(pl.col("dev").cast(BASE["dev"]))
+    rows = _count(device_lives(ours))
+    wanted: dict[str, Dtype] = {"ts": pl.Int64, "source": pl.String, "kind": pl.String}
+    wanted |= {name: BASE[name] for name in ("pid", "dev", "life", "vq")}
+    wanted |= _FIELDS
+    rows = rows.with_columns(pl.lit("qemu").alias("source"))
+    return QemuLog(
+        rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items()), tuple(losses)
+    )
+
+
+def _parse(lines: pl.Series, path: Path, losses: list[Loss]) -> pl.DataFrame:
+    """One row a known event line, in log order, with pointers and numbers as integers."""
+    split = (
+        lines.str.strip_suffix("\r")
+        .str.extract_groups(_PREFIX)
+        .struct.unnest()
+        .with_row_index("line")
+        .filter(pl.col("event").is_in(list(_EVENTS)))
+    )
+    parts = [
+        _typed(split.filter(pl.col("event") == name), event) for name, event in _EVENTS.items()
+    ]
+    events = pl.concat(parts, how="diagonal").sort("line")
+    bad = events.filter(~pl.col("good"))["line"]
+    if len(bad):
+        losses.append(
+            Loss(len(bad), f"{path}: {len(bad)} lines cannot be read, the first is {bad[0] + 1}")
+        )
+    return events.filter("good").drop("good")
+
+
+def _typed(split: pl.DataFrame, event: _Event) -> pl.DataFrame:
+    pattern = "^" + event.pattern.replace("P", _POINTER).replace("N", r"(-?\d{1,20})") + "$"
+    groups = split["args"].str.extract_groups(pattern).struct.rename_fields(list(event.columns))
+    frame = groups.struct.unnest()
+    values = [_integer(frame[name], name) for name in event.columns]
+    whole = pl.DataFrame(values, schema=list(event.columns))
+    good = whole.select(pl.all_horizontal(pl.all().is_not_null()).alias("good"))["good"]
+    seconds = split["sec"].cast(pl.Int64)
+    constants = [
+        pl.Series(name, [value], dtype=pl.Int64).new_from_index(0, split.height).alias(name)
+        for name, value in event.constants
+    ]
+    return pl.DataFrame(
+        [
+            split["line"],
+            split["pid"].cast(pl.Int32).alias("pid"),
+            (seconds * 1_000_000_000 + split["usec"].cast(pl.Int64) * 1000).alias("ts"),
+            pl.Series("kind", [event.kind], dtype=pl.String).new_from_index(0, split.height),
+            good,
+            *values,
+            *constants,
+        ]
+    )
+
+
+def _integer(text: pl.Series, name: str) -> pl.Series:
+    """Digits as integers: pointers and sectors unsigned; what does not fit is null."""
+    if name in _POINTERS:
+        # A null pointer is printed as "(nil)".
+        digits = text.str.strip_prefix("0x").replace("(nil)", "0")
+        return digits.str.to_integer(base=16, dtype=pl.UInt64, strict=False)
+    if name in ("n", "ahead"):
+        return text.cast(pl.UInt16, strict=False)
+    return text.cast(_FIELDS[name], strict=False)
+
+
+def _name_devices(events: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
+    """Add ``dev`` (i64; -1 for devices that are not ours, null where unknown) and ``vq``."""
+    order = (
+        events.filter(pl.col("kind") == "dev_status")
+        .unique("vdev", keep="first", maintain_order=True)["vdev"]
+        .to_list()
+    )
+    known = pl.DataFrame(
+        {"vdev": order[: len(numbers)], "dev": list(numbers)[: len(order)]},
+        schema={"vdev": pl.UInt64, "dev": pl.Int64},
+    )
+    names = (
+        events.filter(pl.col("kind") == "dev_kick")
+        .select("line", "queue", pl.col("vdev").alias("of"), pl.col("n").alias("vq"))
+        .sort("line")
+    )
+    # A pointer may serve twice when a device is unplugged: the notify line
+    # before is right; what precedes the first one takes the one behind it.
+    events = events.sort("line")
+    before = events.join_asof(
+        names, on="line", by="queue", strategy="backward", check_sortedness=False
+    )
+    after = events.select("line", "queue").join_asof(
+        names, on="line", by="queue", strategy="forward", check_sortedness=False
+    )
+    events = before.with_columns(
+        pl.coalesce("vdev", "of", after["of"]).alias("vdev"),
+        pl.coalesce("vq", after["vq"]).alias("vq"),
+    )
+    joined = events.join(known, on="vdev", how="left", maintain_order="left")
+    foreign = pl.col("vdev").is_not_null() & pl.col("dev").is_null()
+    return joined.with_columns(pl.when(foreign).then(-1).otherwise("dev").alias("dev"))
+
+
+def _count(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the running indices of each queue."""
+    keys = ["dev", "span", "vq"]
+    pops = (pl.col("kind") == "dev_pop").cast(pl.Int64).cum_sum().over(keys)
+    flushed = pl.col("count").fill_null(0).cast(pl.Int64).cum_sum().over(keys)
+    return rows.with_columns(
+        pl.when(pl.col("kind") == "dev_pop").then(pops % 65536).alias("avail_idx"),
+        pl.when(pl.col("kind") == "dev_fill")
+        .then((flushed + pl.col("ahead")) % 65536)
+        .alias("index"),
+    )
