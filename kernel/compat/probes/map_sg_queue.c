@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * blk_rq_map_sg() takes the queue, until 75618ac6e98c ("block: remove the queue
+ * argument from blk_rq_map_sg"), v6.16.
+ */
+#include <linux/blk-mq.h>
+
+int probe(struct request_queue *q, struct request *rq, struct scatterlist *sg);
+
+int probe(struct request_queue *q, struct request *rq, struct scatterlist *sg)
+{
+	return blk_rq_map_sg(q, rq, sg);
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tag sets ask for merging by a flag, until 9377b95cda73 ("block: remove
+ * BLK_MQ_F_SHOULD_MERGE"), v6.14, made it a matter of course.
+ */
+#include <linux/blk-mq.h>
+
+void probe(struct blk_mq_tag_set *set);
+
+void probe(struct blk_mq_tag_set *set)
+{
+	set->flags = BLK_MQ_F_SHOULD_MERGE;
+}

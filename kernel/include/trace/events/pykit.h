@@ -1,0 +1,799 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the two sides of a virtqueue do, as trace events of the system "pykit".
+ *
+ * Events hold fixed-width scalars only. Those that concern a queue carry a
+ * sequence number of that queue, so that their order is exact and a lost event
+ * leaves a gap; emit them through pykit_trace_vq(), which does the numbering.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM pykit
+
+#if !defined(_TRACE_PYKIT_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_PYKIT_H
+
+#include <linux/atomic.h>
+#include <linux/tracepoint.h>
+
+#ifndef _PYKIT_TRACE_TYPES
+#define _PYKIT_TRACE_TYPES
+
+/**
+ * struct pykit_at - a virtqueue as its trace events name it
+ * @dev: index of the virtio device, or number of the vhost instance
+ * @vq: index of the queue in its device
+ * @seq: sequence number of the last event of this queue
+ */
+struct pykit_at {
+	u32 dev;
+	u16 vq;
+	atomic_t seq;
+};
+
+/**
+ * struct pykit_queue_state - a virtqueue as it was set up, or as it is deleted
+ * @desc: address of the descriptor table, or of the packed ring
+ * @avail: address of the available ring, or of the driver event area
+ * @used: address of the used ring, or of the device event area
+ * @size: number of descriptors
+ * @num_queues: how many queues the driver uses
+ * @avail_flags: flags of the available ring or of the driver event area
+ * @avail_idx: idx of the available ring, or the driver's event offset and wrap
+ * @used_flags: flags of the used ring or of the device event area
+ * @used_idx: idx of the used ring, or the device's event offset and wrap
+ * @layout: 0 split, 1 packed
+ * @op: 0 set up, 1 deleted
+ */
+struct pykit_queue_state {
+	u64 desc;
+	u64 avail;
+	u64 used;
+	u32 size;
+	u16 num_queues;
+	u16 avail_flags;
+	u16 avail_idx;
+	u16 used_flags;
+	u16 used_idx;
+	u8 layout;
+	u8 op;
+};
+
+/**
+ * struct pykit_chain - a descriptor chain that was made available
+ * @readable: bytes the device may read
+ * @writable: bytes the device may write
+ * @chain: descriptors, without the one that points at an indirect table
+ * @num_free: free ring descriptors afterwards
+ * @head: head of the chain, or buffer id in a packed ring
+ * @avail_idx: idx of the available ring afterwards, or next slot and wrap
+ *	counter (bit 15) of a packed ring
+ * @slots: ring descriptors it takes
+ * @indirect: whether it is an indirect table
+ */
+struct pykit_chain {
+	u64 readable;
+	u64 writable;
+	u32 chain;
+	u32 num_free;
+	u16 head;
+	u16 avail_idx;
+	u16 slots;
+	u8 indirect;
+};
+
+/**
+ * struct pykit_desc - a descriptor as it stands in memory
+ * @addr: address of the buffer or of the indirect table
+ * @len: its length in bytes
+ * @slot: index in its table
+ * @flags: flags, in a packed ring with the AVAIL and USED bits
+ * @next: next slot; in a packed ring and its tables the buffer id
+ * @pos: position along the walk
+ * @table: 0 the ring, 1 an indirect table
+ */
+struct pykit_desc {
+	u64 addr;
+	u32 len;
+	u16 slot;
+	u16 flags;
+	u16 next;
+	u16 pos;
+	u8 table;
+};
+
+/**
+ * struct pykit_kick - a decision whether to notify the device
+ * @old: available index at the previous decision
+ * @new: available index now
+ * @event: before the decision: avail_event with EVENT_IDX, else the used
+ *	ring's flags; packed: offset and wrap counter of the device event area
+ * @event_after: the same after the decision
+ * @flags: flags of the used ring or of the device event area, before
+ * @flags_after: the same after the decision
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @needed: the decision
+ */
+struct pykit_kick {
+	u16 old;
+	u16 new;
+	u16 event;
+	u16 event_after;
+	u16 flags;
+	u16 flags_after;
+	u8 event_idx;
+	u8 needed;
+};
+
+/**
+ * struct pykit_used - a used entry and what became of it
+ * @id: id as it stands in memory
+ * @len: len as it stands in memory
+ * @index: position in the used ring (packed: slot, wrap counter in bit 15)
+ * @used_idx: the device's idx when the entry was read (packed: as @index)
+ * @accepted: whether the core knew the id
+ */
+struct pykit_used {
+	u32 id;
+	u32 len;
+	u16 index;
+	u16 used_idx;
+	u8 accepted;
+};
+
+/**
+ * struct pykit_callback - used buffer notifications enabled or disabled
+ * @avail_flags: flags of the available ring or of the driver event area
+ * @used_event: used_event, or the driver's event offset and wrap counter
+ * @last_used: position of the next used entry to be taken
+ * @used_idx: the device's idx, read afterwards (packed: @last_used, plus one if
+ *	that slot is filled)
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @enable: whether they were enabled
+ * @pending: whether there is more to take already
+ */
+struct pykit_callback {
+	u16 avail_flags;
+	u16 used_event;
+	u16 last_used;
+	u16 used_idx;
+	u8 event_idx;
+	u8 enable;
+	u8 pending;
+};
+
+/**
+ * struct pykit_blk - a block request
+ * @sector: first sector
+ * @status_addr: where the driver looks for the status byte, as the device
+ *	addresses it
+ * @bytes: bytes of data
+ * @type: request type
+ * @head: head of its descriptor chain
+ * @segments: number of ranges of a discard or write-zeroes request
+ */
+struct pykit_blk {
+	u64 sector;
+	u64 status_addr;
+	u64 bytes;
+	u32 type;
+	u16 head;
+	u16 segments;
+};
+
+/**
+ * struct pykit_blk_end - the end of a block request
+ * @sector: first sector
+ * @type: request type
+ * @len: bytes written, as the used entry says
+ * @head: head of its descriptor chain
+ * @status: status byte
+ */
+struct pykit_blk_end {
+	u64 sector;
+	u32 type;
+	u32 len;
+	u16 head;
+	u8 status;
+};
+
+/**
+ * pykit_trace_vq() - emit an event of a virtqueue
+ * @event: name of the event, without "pykit_"
+ * @at: &struct pykit_at of the queue
+ *
+ * Further arguments are those of the event. A number is spent only where the
+ * event is enabled, and before a place in the trace buffer is asked for: a gap
+ * is an event that was lost.
+ */
+#define pykit_trace_vq(event, at, ...)					\
+do {									\
+	if (trace_pykit_##event##_enabled()) {				\
+		struct pykit_at *__at = (at);				\
+									\
+		trace_pykit_##event(__at,				\
+				    atomic_inc_return(&__at->seq),	\
+				    ##__VA_ARGS__);			\
+	}								\
+} while (0)
+
+#endif /* _PYKIT_TRACE_TYPES */
+
+TRACE_EVENT(pykit_driver,
+	TP_PROTO(u32 dev, u32 id, s32 err, u8 stage),
+	TP_ARGS(dev, id, err, stage),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, id)
+		__field(s32, err)
+		__field(u8, stage)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->id = id;
+		__entry->err = err;
+		__entry->stage = stage;
+	),
+	TP_printk("dev=%u id=%u stage=%u err=%d",
+		  __entry->dev, __entry->id, __entry->stage, __entry->err)
+);
+
+TRACE_EVENT(pykit_features,
+	TP_PROTO(u32 dev, u64 offered, u64 driver, u64 acked, u8 stage),
+	TP_ARGS(dev, offered, driver, acked, stage),
+	TP_STRUCT__entry(
+		__field(u64, offered)
+		__field(u64, driver)
+		__field(u64, acked)
+		__field(u32, dev)
+		__field(u8, stage)
+	),
+	TP_fast_assign(
+		__entry->offered = offered;
+		__entry->driver = driver;
+		__entry->acked = acked;
+		__entry->dev = dev;
+		__entry->stage = stage;
+	),
+	TP_printk("dev=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
+		  __entry->dev, __entry->stage, __entry->offered,
+		  __entry->driver, __entry->acked)
+);
+
+TRACE_EVENT(pykit_status,
+	TP_PROTO(u32 dev, u8 status, u8 op),
+	TP_ARGS(dev, status, op),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u8, status)
+		__field(u8, op)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->status = status;
+		__entry->op = op;
+	),
+	TP_printk("dev=%u op=%u status=%#x",
+		  __entry->dev, __entry->op, __entry->status)
+);
+
+TRACE_EVENT(pykit_config,
+	TP_PROTO(u32 dev, u64 value, u32 offset, u32 len, u8 write),
+	TP_ARGS(dev, value, offset, len, write),
+	TP_STRUCT__entry(
+		__field(u64, value)
+		__field(u32, dev)
+		__field(u32, offset)
+		__field(u32, len)
+		__field(u8, write)
+	),
+	TP_fast_assign(
+		__entry->value = value;
+		__entry->dev = dev;
+		__entry->offset = offset;
+		__entry->len = len;
+		__entry->write = write;
+	),
+	TP_printk("dev=%u %s offset=%u len=%u value=%#llx",
+		  __entry->dev, __entry->write ? "write" : "read",
+		  __entry->offset, __entry->len, __entry->value)
+);
+
+TRACE_EVENT(pykit_generation,
+	TP_PROTO(u32 dev, u32 generation),
+	TP_ARGS(dev, generation),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, generation)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->generation = generation;
+	),
+	TP_printk("dev=%u generation=%u", __entry->dev, __entry->generation)
+);
+
+TRACE_EVENT(pykit_config_change,
+	TP_PROTO(u32 dev, u8 status),
+	TP_ARGS(dev, status),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u8, status)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->status = status;
+	),
+	TP_printk("dev=%u status=%#x", __entry->dev, __entry->status)
+);
+
+TRACE_EVENT(pykit_queue,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_queue_state *state),
+	TP_ARGS(at, seq, state),
+	TP_STRUCT__entry(
+		__field(u64, desc)
+		__field(u64, avail)
+		__field(u64, used)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, size)
+		__field(u16, vq)
+		__field(u16, num_queues)
+		__field(u16, avail_flags)
+		__field(u16, avail_idx)
+		__field(u16, used_flags)
+		__field(u16, used_idx)
+		__field(u8, layout)
+		__field(u8, op)
+	),
+	TP_fast_assign(
+		__entry->desc = state->desc;
+		__entry->avail = state->avail;
+		__entry->used = state->used;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->size = state->size;
+		__entry->vq = at->vq;
+		__entry->num_queues = state->num_queues;
+		__entry->avail_flags = state->avail_flags;
+		__entry->avail_idx = state->avail_idx;
+		__entry->used_flags = state->used_flags;
+		__entry->used_idx = state->used_idx;
+		__entry->layout = state->layout;
+		__entry->op = state->op;
+	),
+	TP_printk("dev=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->op,
+		  __entry->layout, __entry->size, __entry->num_queues,
+		  __entry->desc, __entry->avail, __entry->used,
+		  __entry->avail_flags, __entry->avail_idx,
+		  __entry->used_flags, __entry->used_idx)
+);
+
+TRACE_EVENT(pykit_add,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_chain *chain),
+	TP_ARGS(at, seq, chain),
+	TP_STRUCT__entry(
+		__field(u64, readable)
+		__field(u64, writable)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, chain)
+		__field(u32, num_free)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u16, avail_idx)
+		__field(u16, slots)
+		__field(u8, indirect)
+	),
+	TP_fast_assign(
+		__entry->readable = chain->readable;
+		__entry->writable = chain->writable;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->chain = chain->chain;
+		__entry->num_free = chain->num_free;
+		__entry->vq = at->vq;
+		__entry->head = chain->head;
+		__entry->avail_idx = chain->avail_idx;
+		__entry->slots = chain->slots;
+		__entry->indirect = chain->indirect;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->chain, __entry->slots, __entry->indirect,
+		  __entry->readable, __entry->writable, __entry->num_free,
+		  __entry->avail_idx)
+);
+
+TRACE_EVENT(pykit_desc,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
+		 const struct pykit_desc *desc),
+	TP_ARGS(at, seq, chain, desc),
+	TP_STRUCT__entry(
+		__field(u64, addr)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, len)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u16, slot)
+		__field(u16, flags)
+		__field(u16, next)
+		__field(u16, pos)
+		__field(u8, table)
+	),
+	TP_fast_assign(
+		__entry->addr = desc->addr;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->len = desc->len;
+		__entry->vq = at->vq;
+		__entry->head = chain;
+		__entry->slot = desc->slot;
+		__entry->flags = desc->flags;
+		__entry->next = desc->next;
+		__entry->pos = desc->pos;
+		__entry->table = desc->table;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->pos, __entry->table, __entry->slot, __entry->addr,
+		  __entry->len, __entry->flags, __entry->next)
+);
+
+TRACE_EVENT(pykit_kick,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_kick *kick),
+	TP_ARGS(at, seq, kick),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+		__field(u16, old)
+		__field(u16, new)
+		__field(u16, event)
+		__field(u16, event_after)
+		__field(u16, flags)
+		__field(u16, flags_after)
+		__field(u8, event_idx)
+		__field(u8, needed)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+		__entry->old = kick->old;
+		__entry->new = kick->new;
+		__entry->event = kick->event;
+		__entry->event_after = kick->event_after;
+		__entry->flags = kick->flags;
+		__entry->flags_after = kick->flags_after;
+		__entry->event_idx = kick->event_idx;
+		__entry->needed = kick->needed;
+	),
+	TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->old,
+		  __entry->new, __entry->event_idx, __entry->event,
+		  __entry->event_after, __entry->flags, __entry->flags_after,
+		  __entry->needed)
+);
+
+TRACE_EVENT(pykit_notify,
+	TP_PROTO(const struct pykit_at *at, u32 seq),
+	TP_ARGS(at, seq),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+	),
+	TP_printk("dev=%u vq=%u seq=%u",
+		  __entry->dev, __entry->vq, __entry->seq)
+);
+
+TRACE_EVENT(pykit_interrupt,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx,
+		 u16 last_used),
+	TP_ARGS(at, seq, used_idx, last_used),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+		__field(u16, used_idx)
+		__field(u16, last_used)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+		__entry->used_idx = used_idx;
+		__entry->last_used = last_used;
+	),
+	TP_printk("dev=%u vq=%u seq=%u used_idx=%u last_used=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->used_idx,
+		  __entry->last_used)
+);
+
+TRACE_EVENT(pykit_used,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_used *used),
+	TP_ARGS(at, seq, used),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, id)
+		__field(u32, len)
+		__field(u16, vq)
+		__field(u16, index)
+		__field(u16, used_idx)
+		__field(u8, accepted)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->id = used->id;
+		__entry->len = used->len;
+		__entry->vq = at->vq;
+		__entry->index = used->index;
+		__entry->used_idx = used->used_idx;
+		__entry->accepted = used->accepted;
+	),
+	TP_printk("dev=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->index,
+		  __entry->used_idx, __entry->id, __entry->len,
+		  __entry->accepted)
+);
+
+TRACE_EVENT(pykit_callback,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_callback *cb),
+	TP_ARGS(at, seq, cb),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+		__field(u16, avail_flags)
+		__field(u16, used_event)
+		__field(u16, last_used)
+		__field(u16, used_idx)
+		__field(u8, event_idx)
+		__field(u8, enable)
+		__field(u8, pending)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+		__entry->avail_flags = cb->avail_flags;
+		__entry->used_event = cb->used_event;
+		__entry->last_used = cb->last_used;
+		__entry->used_idx = cb->used_idx;
+		__entry->event_idx = cb->event_idx;
+		__entry->enable = cb->enable;
+		__entry->pending = cb->pending;
+	),
+	TP_printk("dev=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
+		  __entry->dev, __entry->vq, __entry->seq,
+		  __entry->enable ? "enable" : "disable", __entry->event_idx,
+		  __entry->avail_flags, __entry->used_event,
+		  __entry->last_used, __entry->used_idx, __entry->pending)
+);
+
+TRACE_EVENT(pykit_blk_start,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_blk *blk),
+	TP_ARGS(at, seq, blk),
+	TP_STRUCT__entry(
+		__field(u64, sector)
+		__field(u64, status_addr)
+		__field(u64, bytes)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, type)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u16, segments)
+	),
+	TP_fast_assign(
+		__entry->sector = blk->sector;
+		__entry->status_addr = blk->status_addr;
+		__entry->bytes = blk->bytes;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->type = blk->type;
+		__entry->vq = at->vq;
+		__entry->head = blk->head;
+		__entry->segments = blk->segments;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->type, __entry->sector, __entry->bytes,
+		  __entry->segments, __entry->status_addr)
+);
+
+TRACE_EVENT(pykit_blk_range,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain, u16 pos,
+		 u64 sector, u32 sectors, u32 flags),
+	TP_ARGS(at, seq, chain, pos, sector, sectors, flags),
+	TP_STRUCT__entry(
+		__field(u64, sector)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, sectors)
+		__field(u32, flags)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u16, pos)
+	),
+	TP_fast_assign(
+		__entry->sector = sector;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->sectors = sectors;
+		__entry->flags = flags;
+		__entry->vq = at->vq;
+		__entry->head = chain;
+		__entry->pos = pos;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->pos, __entry->sector, __entry->sectors,
+		  __entry->flags)
+);
+
+DECLARE_EVENT_CLASS(pykit_blk_end,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_blk_end *end),
+	TP_ARGS(at, seq, end),
+	TP_STRUCT__entry(
+		__field(u64, sector)
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, type)
+		__field(u32, len)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u8, status)
+	),
+	TP_fast_assign(
+		__entry->sector = end->sector;
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->type = end->type;
+		__entry->len = end->len;
+		__entry->vq = at->vq;
+		__entry->head = end->head;
+		__entry->status = end->status;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->type, __entry->sector, __entry->len,
+		  __entry->status)
+);
+
+DEFINE_EVENT(pykit_blk_end, pykit_blk_done,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_blk_end *end),
+	TP_ARGS(at, seq, end)
+);
+
+DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
+	TP_PROTO(const struct pykit_at *at, u32 seq,
+		 const struct pykit_blk_end *end),
+	TP_ARGS(at, seq, end)
+);
+
+TRACE_EVENT(pykit_vhost_get,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u32 out, u32 in, u16 chain,
+		 u16 avail_idx),
+	TP_ARGS(at, seq, out, in, chain, avail_idx),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, out)
+		__field(u32, in)
+		__field(u16, vq)
+		__field(u16, head)
+		__field(u16, avail_idx)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->out = out;
+		__entry->in = in;
+		__entry->vq = at->vq;
+		__entry->head = chain;
+		__entry->avail_idx = avail_idx;
+	),
+	TP_printk("dev=%u vq=%u seq=%u head=%u out=%u in=%u avail_idx=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		  __entry->out, __entry->in, __entry->avail_idx)
+);
+
+TRACE_EVENT(pykit_vhost_used,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
+		 u16 used_idx),
+	TP_ARGS(at, seq, id, len, used_idx),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u32, id)
+		__field(u32, len)
+		__field(u16, vq)
+		__field(u16, used_idx)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->id = id;
+		__entry->len = len;
+		__entry->vq = at->vq;
+		__entry->used_idx = used_idx;
+	),
+	TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->id,
+		  __entry->len, __entry->used_idx)
+);
+
+TRACE_EVENT(pykit_vhost_signal,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u16 old, u16 new,
+		 u16 event, u8 event_idx),
+	TP_ARGS(at, seq, old, new, event, event_idx),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+		__field(u16, old)
+		__field(u16, new)
+		__field(u16, event)
+		__field(u8, event_idx)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+		__entry->old = old;
+		__entry->new = new;
+		__entry->event = event;
+		__entry->event_idx = event_idx;
+	),
+	TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u",
+		  __entry->dev, __entry->vq, __entry->seq, __entry->old,
+		  __entry->new, __entry->event_idx, __entry->event)
+);
+
+TRACE_EVENT(pykit_vhost_notify,
+	TP_PROTO(const struct pykit_at *at, u32 seq, u16 avail_idx, u8 enable,
+		 u8 pending),
+	TP_ARGS(at, seq, avail_idx, enable, pending),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u32, seq)
+		__field(u16, vq)
+		__field(u16, avail_idx)
+		__field(u8, enable)
+		__field(u8, pending)
+	),
+	TP_fast_assign(
+		__entry->dev = at->dev;
+		__entry->seq = seq;
+		__entry->vq = at->vq;
+		__entry->avail_idx = avail_idx;
+		__entry->enable = enable;
+		__entry->pending = pending;
+	),
+	TP_printk("dev=%u vq=%u seq=%u %s avail_idx=%u pending=%u",
+		  __entry->dev, __entry->vq, __entry->seq,
+		  __entry->enable ? "enable" : "disable", __entry->avail_idx,
+		  __entry->pending)
+);
+
+#endif /* _TRACE_PYKIT_H */
+
+#include <trace/define_trace.h>

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The trace events of the system "pykit", defined once for all modules that
+ * emit them.
+ */
+#include <linux/module.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/pykit.h>
+
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_driver);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_features);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_status);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_config);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_generation);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_config_change);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_queue);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_add);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_desc);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_kick);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_notify);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_interrupt);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_used);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_callback);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_start);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_range);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_done);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_get);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_used);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_signal);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_notify);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_blk);
+
+MODULE_DESCRIPTION("Trace events of virtio drivers and devices");
+MODULE_LICENSE("GPL");

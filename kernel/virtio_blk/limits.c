@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the device can take, told to the block layer.
+ */
+#include <linux/blkdev.h>
+#include <linux/log2.h>
+
+#include "pykit_blk.h"
+
+/* No request carries more ranges than this. */
+#define MAX_RANGES	256u
+
+static int read_block_sizes(struct virtio_device *vdev,
+			    struct pykit_blk_limits *lim)
+{
+	u8 exponent = 0, alignment = 0;
+	u16 io_min = 0;
+	u32 io_opt = 0;
+
+	lim->block_size = SECTOR_SIZE;
+	virtio_cread_feature(vdev, VIRTIO_BLK_F_BLK_SIZE,
+			     struct virtio_blk_config, blk_size,
+			     &lim->block_size);
+	if (lim->block_size < SECTOR_SIZE || !is_power_of_2(lim->block_size)) {
+		dev_err(&vdev->dev, "invalid block size %u\n", lim->block_size);
+		return -EINVAL;
+	}
+
+	lim->physical_block_size = lim->block_size;
+	if (!virtio_has_feature(vdev, VIRTIO_BLK_F_TOPOLOGY))
+		return 0;
+	virtio_cread(vdev, struct virtio_blk_config, physical_block_exp,
+		     &exponent);
+	virtio_cread(vdev, struct virtio_blk_config, alignment_offset,
+		     &alignment);
+	virtio_cread(vdev, struct virtio_blk_config, min_io_size, &io_min);
+	virtio_cread(vdev, struct virtio_blk_config, opt_io_size, &io_opt);
+	if (exponent < 32 - ilog2(lim->block_size))
+		lim->physical_block_size = lim->block_size << exponent;
+	lim->alignment_offset = lim->block_size * alignment;
+	lim->io_min = lim->block_size * io_min;
+	if (io_opt <= U32_MAX / lim->block_size)
+		lim->io_opt = lim->block_size * io_opt;
+	return 0;
+}
+
+static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *lim)
+{
+	u32 sectors, segments, granularity;
+
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_DISCARD)) {
+		virtio_cread(vdev, struct virtio_blk_config,
+			     max_discard_sectors, &sectors);
+		virtio_cread(vdev, struct virtio_blk_config,
+			     max_discard_seg, &segments);
+		virtio_cread(vdev, struct virtio_blk_config,
+			     discard_sector_alignment, &granularity);
+		lim->discard_sectors = sectors ?: UINT_MAX;
+		lim->discard_segments = clamp(segments, 1u, MAX_RANGES);
+		lim->discard_granularity = lim->block_size;
+		if (granularity && granularity <= U32_MAX >> SECTOR_SHIFT)
+			lim->discard_granularity = granularity << SECTOR_SHIFT;
+	}
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES)) {
+		virtio_cread(vdev, struct virtio_blk_config,
+			     max_write_zeroes_sectors, &sectors);
+		lim->zeroes_sectors = sectors ?: UINT_MAX;
+	}
+}
+
+/**
+ * pykit_blk_read_limits() - read what a device can take
+ * @dev: the device; its queues are set up
+ * @lim: where to say it
+ *
+ * Return: 0, or -EINVAL if the device says what cannot be.
+ */
+int pykit_blk_read_limits(struct pykit_blk_dev *dev,
+			  struct pykit_blk_limits *lim)
+{
+	struct virtio_device *vdev = dev->vdev;
+	unsigned int size = dev->vqs[0].ring.size;
+	u32 value;
+	int err;
+
+	memset(lim, 0, sizeof(*lim));
+
+	/* No chain may be longer than the queue; header and status are in it. */
+	lim->max_segments = size > 3 ? size - 2 : 1;
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_SEG_MAX)) {
+		virtio_cread(vdev, struct virtio_blk_config, seg_max, &value);
+		lim->max_segments = clamp(value, 1u, lim->max_segments);
+	} else {
+		lim->max_segments = 1;
+	}
+
+	lim->max_segment_size = min_t(size_t, virtio_max_dma_size(vdev), U32_MAX);
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_SIZE_MAX)) {
+		virtio_cread(vdev, struct virtio_blk_config, size_max, &value);
+		lim->max_segment_size = min(lim->max_segment_size, value);
+	}
+
+	err = read_block_sizes(vdev, lim);
+	if (err)
+		return err;
+	read_discard(vdev, lim);
+	lim->write_cache = pykit_blk_write_cache(vdev);
+	return 0;
+}
+
+/**
+ * pykit_blk_write_cache() - whether a device has a volatile write cache
+ * @vdev: the device
+ *
+ * Return: whether it needs flushes.
+ */
+bool pykit_blk_write_cache(struct virtio_device *vdev)
+{
+	u8 writeback = virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
+
+	virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE,
+			     struct virtio_blk_config, wce, &writeback);
+	return writeback;
+}
+
+#ifdef PYKIT_HAVE_LIMITS_FEATURES
+static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
+				  const struct pykit_blk_limits *lim)
+{
+	struct queue_limits limits = {
+		.features		= BLK_FEAT_ROTATIONAL,
+		.logical_block_size	= lim->block_size,
+		.physical_block_size	= lim->physical_block_size,
+		.alignment_offset	= lim->alignment_offset,
+		.io_min			= lim->io_min,
+		.io_opt			= lim->io_opt,
+		.max_segments		= lim->max_segments,
+		.max_segment_size	= lim->max_segment_size,
+		.max_hw_sectors		= UINT_MAX,
+		.max_hw_discard_sectors	= lim->discard_sectors,
+		.max_discard_segments	= lim->discard_segments,
+		.discard_granularity	= lim->discard_granularity,
+		.max_write_zeroes_sectors = lim->zeroes_sectors,
+	};
+
+	if (lim->write_cache)
+		limits.features |= BLK_FEAT_WRITE_CACHE;
+	return blk_mq_alloc_disk(&dev->tag_set, &limits, dev);
+}
+#else
+static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
+				  const struct pykit_blk_limits *lim)
+{
+	struct request_queue *queue;
+	struct gendisk *disk;
+
+	if (lim->block_size > PAGE_SIZE)
+		return ERR_PTR(-EINVAL);
+#ifdef PYKIT_HAVE_ALLOC_DISK_LIMITS
+	disk = blk_mq_alloc_disk(&dev->tag_set, NULL, dev);
+#else
+	disk = blk_mq_alloc_disk(&dev->tag_set, dev);
+#endif
+	if (IS_ERR(disk))
+		return disk;
+	queue = disk->queue;
+	blk_queue_logical_block_size(queue, lim->block_size);
+	blk_queue_physical_block_size(queue, lim->physical_block_size);
+	blk_queue_alignment_offset(queue, lim->alignment_offset);
+	if (lim->io_min)
+		blk_queue_io_min(queue, lim->io_min);
+	blk_queue_io_opt(queue, lim->io_opt);
+	blk_queue_max_segments(queue, lim->max_segments);
+	blk_queue_max_segment_size(queue, lim->max_segment_size);
+	blk_queue_max_hw_sectors(queue, UINT_MAX);
+	if (lim->discard_sectors) {
+		blk_queue_max_discard_sectors(queue, lim->discard_sectors);
+		blk_queue_max_discard_segments(queue, lim->discard_segments);
+		queue->limits.discard_granularity = lim->discard_granularity;
+	}
+	blk_queue_max_write_zeroes_sectors(queue, lim->zeroes_sectors);
+	blk_queue_write_cache(queue, lim->write_cache, false);
+	return disk;
+}
+#endif
+
+/**
+ * pykit_blk_alloc_disk() - make the disk of a device
+ * @dev: the device; its tag set is allocated
+ * @lim: what it can take
+ *
+ * Return: the disk or an error pointer.
+ */
+struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
+				     const struct pykit_blk_limits *lim)
+{
+	return alloc_disk(dev, lim);
+}
+
+/**
+ * pykit_blk_set_write_cache() - tell the block layer of a write cache
+ * @disk: the disk
+ * @enable: whether there is one
+ *
+ * Return: 0 or an error.
+ */
+int pykit_blk_set_write_cache(struct gendisk *disk, bool enable)
+{
+#ifdef PYKIT_HAVE_LIMITS_FEATURES
+	struct queue_limits limits = queue_limits_start_update(disk->queue);
+
+	if (enable)
+		limits.features |= BLK_FEAT_WRITE_CACHE;
+	else
+		limits.features &= ~BLK_FEAT_WRITE_CACHE;
+#ifdef PYKIT_HAVE_LIMITS_COMMIT_FROZEN
+	return queue_limits_commit_update_frozen(disk->queue, &limits);
+#else
+	return queue_limits_commit_update(disk->queue, &limits);
+#endif
+#else
+	blk_queue_write_cache(disk->queue, enable, false);
+	return 0;
+#endif
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The instrumented virtio-blk driver, shared by its files.
+ *
+ * main.c	devices: probe, remove, configuration changes, suspend
+ * limits.c	what the device can take, told to the block layer
+ * queue.c	requests: from the block layer to a virtqueue and back
+ * ring.c	virtqueues: the core's operations, and what they do to the ring
+ * config.c	the transport's operations, interposed to be seen
+ * fault.c	deliberate bugs (only in a build with FAULT=1)
+ */
+#ifndef PYKIT_BLK_H
+#define PYKIT_BLK_H
+
+#include <linux/blk-mq.h>
+#include <linux/completion.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/virtio.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <linux/workqueue.h>
+#include <trace/events/pykit.h>
+
+#define PYKIT_BLK_INLINE_SG	2
+#define PYKIT_BLK_NAME_LEN	16
+
+/* A position in a packed ring: slot below, wrap counter on top. */
+#define PYKIT_WRAP		BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
+
+/**
+ * struct pykit_ring - a virtqueue's ring, as the driver itself keeps track
+ * @split: the split ring, NULL when packed
+ * @packed: the packed ring, NULL when split
+ * @driver: the packed ring's driver event area
+ * @device: the packed ring's device event area
+ * @size: number of descriptors
+ * @is_packed: whether the ring is packed
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @next_avail: idx of the available ring; packed: position of the next chain
+ * @last_used: number of used entries taken; packed: position of the next one
+ * @kick_idx: @next_avail at the last decision to notify
+ * @slots: packed: ring descriptors of each outstanding buffer id, else 0
+ * @descs: room for the longest chain, to read it into
+ * @max_descs: length of @descs
+ */
+struct pykit_ring {
+	const struct vring *split;
+	struct vring_packed_desc *packed;
+	struct vring_packed_desc_event *driver;
+	struct vring_packed_desc_event *device;
+	unsigned int size;
+	bool is_packed;
+	bool event_idx;
+	u16 next_avail;
+	u16 last_used;
+	u16 kick_idx;
+	u16 *slots;
+	struct pykit_desc *descs;
+	unsigned int max_descs;
+};
+
+/**
+ * struct pykit_blk_vq - a request queue of the device
+ * @vq: the core's virtqueue
+ * @lock: serialises everything that touches the ring
+ * @at: how trace events name this queue
+ * @ring: the ring
+ * @name: name of the queue and its interrupt
+ */
+struct pykit_blk_vq {
+	struct virtqueue *vq;
+	spinlock_t lock;
+	struct pykit_at at;
+	struct pykit_ring ring;
+	char name[PYKIT_BLK_NAME_LEN];
+#ifdef PYKIT_FAULT
+	struct delayed_work late_kick;
+	unsigned int kicks;
+	unsigned int used;
+	u16 reused_head;
+	u16 unused_head;
+	u8 damage;
+	bool reused;
+#endif
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct pykit_blk_dev - a virtio-blk device that this driver drives
+ * @vdev: the virtio device
+ * @disk: its disk
+ * @tag_set: tags of its requests
+ * @vqs: its request queues
+ * @num_vqs: how many there are
+ * @index: number in the disk's name
+ * @config_work: looks at a changed configuration
+ * @broken_work: fails what a broken device will never complete
+ * @broken_lock: serialises that with removal
+ */
+struct pykit_blk_dev {
+	struct virtio_device *vdev;
+	struct gendisk *disk;
+	struct blk_mq_tag_set tag_set;
+	struct pykit_blk_vq *vqs;
+	unsigned int num_vqs;
+	int index;
+	struct work_struct config_work;
+	struct work_struct broken_work;
+	struct mutex broken_lock;
+};
+
+/**
+ * struct pykit_blk_req - driver data of a request
+ * @hdr: header, read by the device
+ * @status: status byte, written by the device
+ * @head: head of its descriptor chain
+ * @done: completed instead of a block layer request, if not NULL
+ * @sgt: data
+ * @sg: first entries of @sgt
+ */
+struct pykit_blk_req {
+	struct virtio_blk_outhdr hdr;
+	u8 status;
+	u16 head;
+	struct completion *done;
+	struct sg_table sgt;
+	struct scatterlist sg[];
+};
+
+/**
+ * struct pykit_blk_data - what a request carries besides header and status
+ * @sgl: data, NULL if there is none
+ * @bytes: length of the data
+ * @write: whether the device reads it
+ * @ranges: the data, if it is ranges to discard or zero
+ * @segments: how many ranges
+ */
+struct pykit_blk_data {
+	struct scatterlist *sgl;
+	u64 bytes;
+	bool write;
+	const struct virtio_blk_discard_write_zeroes *ranges;
+	u16 segments;
+};
+
+/**
+ * struct pykit_blk_limits - what a device can take
+ * @max_segments: data segments of a request
+ * @max_segment_size: bytes of a segment
+ * @block_size: logical block size in bytes
+ * @physical_block_size: physical block size in bytes
+ * @alignment_offset: offset of the first aligned block in bytes
+ * @io_min: smallest good size of I/O in bytes, or 0
+ * @io_opt: best size of I/O in bytes, or 0
+ * @discard_sectors: longest discard, 0 where there is none
+ * @discard_segments: ranges of a discard
+ * @discard_granularity: in bytes
+ * @zeroes_sectors: longest write-zeroes, 0 where there is none
+ * @write_cache: whether the device has a volatile write cache
+ */
+struct pykit_blk_limits {
+	u32 max_segments;
+	u32 max_segment_size;
+	u32 block_size;
+	u32 physical_block_size;
+	u32 alignment_offset;
+	u32 io_min;
+	u32 io_opt;
+	u32 discard_sectors;
+	u32 discard_segments;
+	u32 discard_granularity;
+	u32 zeroes_sectors;
+	bool write_cache;
+};
+
+/* main.c */
+void pykit_blk_broken(struct pykit_blk_dev *dev);
+
+/* limits.c */
+int pykit_blk_read_limits(struct pykit_blk_dev *dev,
+			  struct pykit_blk_limits *lim);
+struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
+				     const struct pykit_blk_limits *lim);
+bool pykit_blk_write_cache(struct virtio_device *vdev);
+int pykit_blk_set_write_cache(struct gendisk *disk, bool enable);
+
+/* queue.c */
+extern const struct blk_mq_ops pykit_blk_mq_ops;
+void pykit_blk_vq_done(struct virtqueue *vq);
+int pykit_blk_get_id(struct gendisk *disk, char *id);
+int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
+		  const struct pykit_blk_data *data,
+		  struct pykit_blk_req *token);
+
+/* ring.c */
+int pykit_ring_init(struct pykit_blk_vq *q, unsigned int num_queues);
+void pykit_ring_exit(struct pykit_blk_vq *q, unsigned int num_queues);
+int pykit_ring_add(struct pykit_blk_vq *q, struct scatterlist *sgs[],
+		   unsigned int out, unsigned int in,
+		   struct pykit_blk_req *token, u8 *status, u64 *status_addr);
+bool pykit_ring_kick_prepare(struct pykit_blk_vq *q);
+void pykit_ring_notify(struct pykit_blk_vq *q);
+void pykit_ring_interrupt(struct pykit_blk_vq *q);
+struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len);
+void pykit_ring_disable_cb(struct pykit_blk_vq *q);
+bool pykit_ring_enable_cb(struct pykit_blk_vq *q);
+void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
+
+/* config.c */
+int pykit_config_interpose(struct virtio_device *vdev);
+void pykit_config_frozen(struct virtio_device *vdev);
+void pykit_config_exit(void);
+
+/* fault.c */
+#ifdef PYKIT_FAULT
+int pykit_fault_init(void);
+void pykit_fault_validate(struct virtio_device *vdev);
+int pykit_fault_before_ready(struct pykit_blk_dev *dev);
+int pykit_fault_after_ready(struct pykit_blk_dev *dev);
+void pykit_fault_stop(struct pykit_blk_dev *dev);
+void pykit_fault_damage(struct pykit_blk_vq *q);
+void pykit_fault_mend(struct pykit_blk_vq *q);
+bool pykit_fault_withhold(struct pykit_blk_vq *q);
+void pykit_fault_before_get(struct pykit_blk_vq *q,
+			    const struct pykit_used *used);
+bool pykit_fault_take_again(struct pykit_blk_vq *q);
+u8 pykit_fault_status_write(u8 status);
+u8 pykit_fault_status_read(u8 status);
+#else
+static inline int pykit_fault_init(void)
+{
+	return 0;
+}
+
+static inline void pykit_fault_validate(struct virtio_device *vdev)
+{
+}
+
+static inline int pykit_fault_before_ready(struct pykit_blk_dev *dev)
+{
+	return 0;
+}
+
+static inline int pykit_fault_after_ready(struct pykit_blk_dev *dev)
+{
+	return 0;
+}
+
+static inline void pykit_fault_stop(struct pykit_blk_dev *dev)
+{
+}
+
+static inline void pykit_fault_damage(struct pykit_blk_vq *q)
+{
+}
+
+static inline void pykit_fault_mend(struct pykit_blk_vq *q)
+{
+}
+
+static inline bool pykit_fault_withhold(struct pykit_blk_vq *q)
+{
+	return false;
+}
+
+static inline void pykit_fault_before_get(struct pykit_blk_vq *q,
+					  const struct pykit_used *used)
+{
+}
+
+static inline bool pykit_fault_take_again(struct pykit_blk_vq *q)
+{
+	return false;
+}
+
+static inline u8 pykit_fault_status_write(u8 status)
+{
+	return status;
+}
+
+static inline u8 pykit_fault_status_read(u8 status)
+{
+	return status;
+}
+#endif
+
+#endif /* PYKIT_BLK_H */
