@@ -36,7 +36,7 @@ from pykit.modules.inspection import depends, inspect
 _SCHEMA = 1
 
 #: What an in-tree `make` leaves among the sources.
-_PRODUCTS = re.compile(r"\..*\.cmd|.*\.(?:o|ko|mod|mod\.c|a|order|symvers)|Module\.symvers")
+_PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|probe|s)|pykit_compat\.h")
 
 #: Lines of make's output that say why, the better ones first.
 _ERRORS = (
