@@ -216,6 +216,7 @@ static int init_vqs(struct pykit_blk_dev *dev)
 		q->vq = vqs[i];
 		q->at.dev = vdev->index;
 		q->at.vq = i;
+		pykit_fault_init_queue(q);
 	}
 	for (i = 0; i < dev->num_vqs; i++) {
 		err = pykit_ring_init(&dev->vqs[i], dev->num_vqs);

@@ -61,6 +61,34 @@ struct pykit_ring {
 	unsigned int max_descs;
 };
 
+#ifdef PYKIT_FAULT
+/**
+ * struct pykit_fault_state - what goes wrong on a queue
+ * @late_kick: rings a doorbell that was withheld
+ * @kicks: kicks that were needed
+ * @used: used entries that were taken
+ * @rqs: the driver's own requests, while they are under way
+ * @id: where they read the identity into
+ * @done: completed for each of them
+ * @armed: whether what is made available next is damaged
+ * @head: head of the chain that is damaged
+ * @next: its link that was overwritten
+ * @returned: how often the device has returned a head that was used again
+ */
+struct pykit_fault_state {
+	struct delayed_work late_kick;
+	unsigned int kicks;
+	unsigned int used;
+	struct pykit_blk_req *rqs[2];
+	char *id;
+	struct completion done;
+	bool armed;
+	u16 head;
+	__virtio16 next;
+	unsigned int returned;
+};
+#endif
+
 /**
  * struct pykit_blk_vq - a request queue of the device
  * @vq: the core's virtqueue
@@ -68,6 +96,7 @@ struct pykit_ring {
  * @at: how trace events name this queue
  * @ring: the ring
  * @name: name of the queue and its interrupt
+ * @fault: what goes wrong on it
  */
 struct pykit_blk_vq {
 	struct virtqueue *vq;
@@ -76,13 +105,7 @@ struct pykit_blk_vq {
 	struct pykit_ring ring;
 	char name[PYKIT_BLK_NAME_LEN];
 #ifdef PYKIT_FAULT
-	struct delayed_work late_kick;
-	unsigned int kicks;
-	unsigned int used;
-	u16 reused_head;
-	u16 unused_head;
-	u8 damage;
-	bool reused;
+	struct pykit_fault_state fault;
 #endif
 } ____cacheline_aligned_in_smp;
 
@@ -216,6 +239,7 @@ void pykit_config_exit(void);
 #ifdef PYKIT_FAULT
 int pykit_fault_init(void);
 void pykit_fault_validate(struct virtio_device *vdev);
+void pykit_fault_init_queue(struct pykit_blk_vq *q);
 int pykit_fault_before_ready(struct pykit_blk_dev *dev);
 int pykit_fault_after_ready(struct pykit_blk_dev *dev);
 void pykit_fault_stop(struct pykit_blk_dev *dev);
@@ -234,6 +258,10 @@ static inline int pykit_fault_init(void)
 }
 
 static inline void pykit_fault_validate(struct virtio_device *vdev)
+{
+}
+
+static inline void pykit_fault_init_queue(struct pykit_blk_vq *q)
 {
 }
 
