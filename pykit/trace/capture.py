@@ -120,6 +120,9 @@ def _info(
             " use the pykit that wrote it"
         )
     outcome = _object(data.get("outcome"), f"{where}: outcome")
+    devices = tuple(_device(d, f"{where}: devices") for d in _list(data, "devices", where))
+    if len({device.id for device in devices}) < len(devices):
+        raise BadJsonError(f"{where}: two devices have the same id")
     return CaptureInfo(
         complete=_get(data, "complete", bool, where),
         clock=_get(data, "clock", str, where),
@@ -127,7 +130,7 @@ def _info(
         kernel=_get(data, "kernel", str, where),
         qemu=_get(data, "qemu", str, where),
         outcome=Outcome(_get(outcome, "kind", str, where), _get(outcome, "message", str, where)),
-        devices=tuple(_device(d, f"{where}: devices") for d in _list(data, "devices", where)),
+        devices=devices,
         steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
     )

@@ -11,13 +11,13 @@ from typing import Literal
 from pykit.trace.errors import BadFormatError, MissingFormatsError
 
 _FIELD = re.compile(
-    r"^\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>\d+);\s*size:(?P<size>\d+);"
+    r"^\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>[0-9]{1,9});\s*size:(?P<size>[0-9]{1,9});"
     r"(?:\s*signed:(?P<signed>[01]);)?"
 )
 _DECL = re.compile(r"(?P<name>\w+)(?P<array>\[[^\]]*\])?$")
 
-#: The commit word has 27 bits for a length; nothing real comes near.
-_MAX_PAGE = 1 << 27
+#: The kernel's write position has 20 bits.
+_MAX_PAGE = 1 << 20
 #: Fields of one event; the kernel's own limit is a page.
 _MAX_FIELD_END = 1 << 16
 
@@ -119,7 +119,7 @@ def parse_format(text: str, system: str, where: str) -> Format:
         BadFormatError: no name, no ID, or ``common_type`` is not a u16 at 0.
     """
     name = re.search(r"^name:\s*(\S+)", text, re.MULTILINE)
-    number = re.search(r"^ID:\s*(\d+)\s*$", text, re.MULTILINE)
+    number = re.search(r"^ID:\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
     if name is None or number is None or int(number[1]) > 0xFFFF:
         raise BadFormatError(f"{where}: no name or ID line; save the tracefs file as it is")
     fields = parse_fields(text, where)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,15 +11,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.trace.errors import DamageError, MissingFormatsError, ShortRecordError, UnknownEventError
+from pykit.trace.errors import (
+    BadFormatError,
+    DamageError,
+    MissingFormatsError,
+    ShortRecordError,
+    UnknownEventError,
+)
 from pykit.trace.formats import Field, Format, read_formats, read_layout
-from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of, source_of
+from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of, source_of, widest
 from pykit.trace.losses import Loss, page_losses, stats_losses
 from pykit.trace.pages import Array, CpuFile, Pages, read_pages
 from pykit.trace.records import Records, walk
 
 SYSTEM = "pykit"
 _PREFIX = "pykit_"
+
+#: Columns that the decoder itself fills.
+_RESERVED = {"row", "ts", "source", "kind", "cpu", "pid", "life"}
 
 _POLARS: dict[tuple[int, bool], Dtype] = {
     (1, False): pl.UInt8,
@@ -60,6 +70,7 @@ def decode_guest(tracing: Path) -> Guest:
         )
     layout = read_layout(tracing)
     formats = read_formats(tracing)
+    check_own(formats)
     pages = read_pages(files, layout)
     records = walk(pages)
     known, damage = check_records(pages, records, formats)
@@ -87,9 +98,9 @@ def raw_files(tracing: Path) -> list[CpuFile]:
     """The raw per-CPU files of a saved tracefs directory, by CPU number."""
     found = []
     for path in tracing.glob("per_cpu/cpu*/trace_pipe_raw"):
-        number = path.parent.name.removeprefix("cpu")
-        if number.isdigit():
-            found.append(CpuFile(int(number), path))
+        match = re.fullmatch(r"cpu([0-9]{1,4})", path.parent.name)
+        if match:
+            found.append(CpuFile(int(match[1]), path))
     return sorted(found, key=lambda file: file.cpu)
 
 
@@ -101,6 +112,39 @@ def kind_of(form: Format) -> str:
 def own_fields(form: Format) -> list[Field]:
     """The scalar fields of an event that are its own, not common to all."""
     return [field for field in form.fields if field.scalar and not field.name.startswith("common_")]
+
+
+def check_own(formats: dict[int, Format]) -> None:
+    """Whether our own events are those that this pykit knows, or more.
+
+    Raises:
+        BadFormatError: a known event lacks a field, or a field's type cannot
+            be a column's.
+    """
+    known = {**BASE, **columns_of(KINDS, {})}
+    for form in formats.values():
+        if form.system != SYSTEM:
+            continue
+        kind = kind_of(form)
+        where = f"{form.system}/{form.name}/format"
+        own = {field.name: _POLARS[field.size, field.signed] for field in own_fields(form)}
+        absent = [name for name in ("dev", *KINDS.get(kind, {})) if name not in own]
+        if absent or source_of(kind) == "qemu":
+            what = f"no field {absent[0]}" if absent else "the name is taken"
+            raise BadFormatError(f"{where}: {what}; the modules and this pykit do not fit")
+        for name, dtype in own.items():
+            column = known.setdefault(name, dtype)
+            fixed = BASE.get(name)
+            # Signed and unsigned have no common type that holds a u64.
+            if (
+                dtype.is_signed_integer() != column.is_signed_integer()
+                or name in _RESERVED
+                or (fixed is not None and widest((fixed, dtype)) != fixed)
+            ):
+                raise BadFormatError(
+                    f"{where}: field {name} cannot be {dtype.__name__};"
+                    " the modules and this pykit do not fit"
+                )
 
 
 def check_records(

@@ -49,10 +49,14 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
     indexed = rows.with_row_index("at")
     driver = indexed.filter(pl.col("source") == "driver")
     marks = driver.filter(pl.col("kind").is_in(["driver", "status"]))
+    places = driver["at"].to_numpy()
+    numbers = driver["dev"].to_numpy()
+    order = np.argsort(numbers, kind="stable")
     for (device,), group in marks.group_by("dev", maintain_order=True):
-        starts = _starts(group)
-        mine = driver.filter(pl.col("dev") == device)["at"].to_numpy()
-        life[mine] = np.searchsorted(np.array(starts, dtype=np.int64), mine, side="right") - 1
+        low, high = np.searchsorted(numbers[order], [device, device + 1])
+        mine = places[order[low:high]]
+        starts = np.array(_starts(group), dtype=np.int64)
+        life[mine] = np.searchsorted(starts, mine, side="right") - 1
     vhost = indexed.filter(pl.col("source") == "vhost")
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1

@@ -44,7 +44,7 @@ def stats_losses(files: Sequence[CpuFile], pages: Pages, records: Records) -> li
             continue
         stats = {
             key.strip(): int(value)
-            for key, value in re.findall(r"^([a-z ]+):\s*(\d+)\s*$", text, re.MULTILINE)
+            for key, value in re.findall(r"^([a-z ]+):\s*([0-9]{1,20})\s*$", text, re.MULTILINE)
         }
         absent = [key for key in ("entries", "overrun", "dropped events") if key not in stats]
         if absent:

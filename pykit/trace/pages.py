@@ -111,8 +111,8 @@ def read_pages(files: Sequence[CpuFile], layout: PageLayout) -> Pages:
     owner = np.repeat(np.arange(len(files)), counts)
 
     room = size - layout.data_offset
-    for page in np.flatnonzero((length > room) | (length % 4 != 0) | _foreign_bits(commit)):
-        at = int(page)
+    wrong = (length > room) | (length % 4 != 0) | _foreign_bits(commit)
+    for at in np.flatnonzero(wrong).tolist():
         file = files[int(owner[at])]
         damage.append(
             BadCommitError(
@@ -125,6 +125,8 @@ def read_pages(files: Sequence[CpuFile], layout: PageLayout) -> Pages:
         )
         length[at] = 0
     missed = _missed(table, commit, length, layout, endian)
+    # The flags of a damaged header say nothing.
+    missed[wrong] = 0
     return Pages(
         layout, endian, tuple(files), first, buffer, owner, base, length, missed, tuple(damage)
     )
@@ -143,9 +145,12 @@ def _endian(table: Array, layout: PageLayout) -> Endian:
     )
     room = layout.page_size - layout.data_offset
 
-    def plausible(endian: Endian) -> int:
+    def plausible(endian: Endian) -> tuple[int, int]:
         commit = raw.view(f"{endian}u{layout.long_size}").reshape(-1).astype(np.uint64)
-        return int(np.count_nonzero(~_foreign_bits(commit) & ((commit & _LENGTH) <= room)))
+        length = commit & _LENGTH
+        good = ~_foreign_bits(commit) & (length <= room) & (length % 4 == 0)
+        good &= commit & (_MISSED | _STORED) != _STORED
+        return int(np.count_nonzero(good & (length > 0))), int(np.count_nonzero(good))
 
     return ">" if plausible(">") > plausible("<") else "<"
 

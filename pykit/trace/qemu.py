@@ -19,7 +19,11 @@ from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of
 from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
 
-_PREFIX = r"^(?:(?<pid>\d{1,9})@(?<sec>\d{1,10})\.(?<usec>\d{6}):)?(?<event>virt\w+) (?<args>.*)$"
+# [0-9] and not \d, which means all of Unicode's digits and takes three times as long.
+_PREFIX = (
+    r"^(?:(?<pid>[0-9]{1,9})@(?<sec>[0-9]{1,10})\.(?<usec>[0-9]{6}):)?"
+    r"(?<event>virt[a-z_]+) (?<args>.*)$"
+)
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
 
 
@@ -138,7 +142,7 @@ def _parse(lines: pl.Series, path: Path, losses: list[Loss]) -> pl.DataFrame:
 
 
 def _typed(split: pl.DataFrame, event: _Event) -> pl.DataFrame:
-    pattern = "^" + event.pattern.replace("P", _POINTER).replace("N", r"(-?\d{1,20})") + "$"
+    pattern = "^" + event.pattern.replace("P", _POINTER).replace("N", r"(-?[0-9]{1,20})") + "$"
     groups = split["args"].str.extract_groups(pattern).struct.rename_fields(list(event.columns))
     frame = groups.struct.unnest()
     values = [_integer(frame[name], name) for name in event.columns]

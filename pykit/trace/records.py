@@ -215,5 +215,6 @@ def _collect(
             damage.append(BadTimeError(*pages.place(int(payload[at])), detail))
     if not keep.all():
         payload, size, owner, time = payload[keep], size[keep], owner[keep], time[keep]
+    damage.sort(key=lambda error: (error.cpu, error.page, error.offset))
     ids = pages.buffer.view(f"{pages.endian}u2")[payload // 2].astype(np.uint16)
     return Records(payload, size, time, owner, ids, tuple(damage))

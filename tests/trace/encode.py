@@ -38,7 +38,7 @@ def header_page(page_size: int = 4096, long_size: int = 8) -> str:
         "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
         f"\tfield: local_t commit;\toffset:8;\tsize:{long_size};\tsigned:1;\n"
         "\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
-        f"\tfield: char data;\toffset:{start};\tsize:{page_size - start};\tsigned:1;\n"
+        f"\tfield: char data;\toffset:{start};\tsize:{page_size - start};\tsigned:0;\n"
     )
 
 
@@ -102,7 +102,8 @@ ADD = Event(
     "pykit_add",
     1004,
     fields(
-        "u64 readable writable, u32 dev seq chain num_free, u16 vq head avail_idx slots, u8 indirect"
+        "u64 readable writable, u32 dev seq chain num_free, u16 vq head avail_idx slots,"
+        " u8 indirect"
     ),
 )
 NOTIFY = Event("pykit_notify", 1005, fields("u32 dev seq, u16 vq"))
