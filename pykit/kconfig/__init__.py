@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernel configurations: made from a profile, verified, and compared with a kernel's own."""
+
+from pykit.kconfig.fragments import Profile, Want, load_profile, profiles
+from pykit.kconfig.resolve import Lack, Resolution, check, describe, resolve, write
+
+__all__ = [
+    "Lack",
+    "Profile",
+    "Resolution",
+    "Want",
+    "check",
+    "describe",
+    "load_profile",
+    "profiles",
+    "resolve",
+    "write",
+]

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a profile to a kernel configuration, and from a configuration to what it lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kconfiglib
+
+from pykit.errors import InfraError, UsageError
+from pykit.kconfig.compat import load_tree
+from pykit.kconfig.explain import explain
+from pykit.kconfig.fragments import Profile, Want, load_profile, parse_line, read_config
+from pykit.kconfig.solver import Solver
+
+_TRISTATES = (kconfiglib.BOOL, kconfiglib.TRISTATE)
+_HEADER = "#\n# Automatically generated file; DO NOT EDIT.\n# {}\n#\n"
+
+#: A symbol set late can take away what an earlier one stands on; then it is their turn again.
+_PASSES = 3
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A wanted symbol that a configuration does not have as it is wanted.
+
+    Attributes:
+        want: what was asked for, and by which fragment.
+        value: what the configuration has.
+        reason: the unmet dependency with its chain, if a tree was there to tell.
+    """
+
+    want: Want
+    value: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """A configuration that has everything its profile wants.
+
+    Attributes:
+        profile: the profile's name.
+        version: of the tree, "Linux/x86 6.12.117 Kernel Configuration".
+        config: the full .config.
+        fragment: what was set on top of the profile's base to get there: the wanted
+            symbols, and those they needed with the reason.
+        pulled: the needed symbols, each with the one that needed it.
+    """
+
+    profile: str
+    version: str
+    config: str
+    fragment: str
+    pulled: dict[str, str]
+
+
+def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
+    """Make the configuration of a profile for a kernel source tree, 3 to 10 s.
+
+    `cc` is the compiler the kernel will be built with.
+
+    Raises: UsageError in one line if a wanted symbol cannot be had, with the dependency
+        that is in its way.
+    """
+    if isinstance(profile, str):
+        profile = load_profile(profile)
+    kconf = load_tree(tree, cc)
+    _start(kconf, profile.base, tree)
+    solver = Solver(kconf, _accepted(kconf, profile))
+    wants = sorted(profile.wants, key=lambda want: not _has_prompt(kconf, want))
+    for _ in range(_PASSES):
+        for want in wants:
+            _apply(kconf, solver, want)
+        if all(_met(kconf, want) for want in wants):
+            break
+    config = _render(kconf)
+    # What counts is what the file says, whatever the solver believes.
+    lacks = _compare(profile, _parse(config), kconf)
+    if lacks:
+        raise UsageError(_did_not_stick(lacks))
+    pulled = {symbol.name: needer for symbol, needer in solver.pulled.items()}
+    return Resolution(
+        profile.name,
+        str(kconf.mainmenu_text),
+        config,
+        _fragment(kconf, profile, pulled),
+        pulled,
+    )
+
+
+def check(
+    profile: str | Profile, config: Path, tree: Path | None = None, cc: str = "gcc"
+) -> list[Lack]:
+    """Which of a profile's symbols a kernel's .config does not have.
+
+    With the kernel's source `tree`, every lack says which dependency is unmet (3 s).
+
+    Raises: UsageError if `config` is no .config or `tree` no kernel tree.
+    """
+    if isinstance(profile, str):
+        profile = load_profile(profile)
+    values = read_config(config)
+    lacks = _compare(profile, values, None)
+    if not lacks or tree is None:
+        return lacks
+    kconf = load_tree(tree, cc)
+    kconf.warn = False
+    kconf.load_config(str(config))
+    return _compare(profile, values, kconf)
+
+
+def describe(lack: Lack) -> str:
+    """A lack as one line: "this kernel lacks CONFIG_X: needed by configs/…"."""
+    want = lack.want
+    wanted = " or ".join(want.accepted)
+    if want.value == "n":
+        text = f"this kernel has CONFIG_{want.symbol}={lack.value}: unwanted by {want.fragment}"
+    elif lack.value == "n":
+        text = f"this kernel lacks CONFIG_{want.symbol}: needed ({wanted}) by {want.fragment}"
+    else:
+        text = (
+            f"this kernel has CONFIG_{want.symbol}={lack.value}: "
+            f"needed as {wanted} by {want.fragment}"
+        )
+    return f"{text}: {lack.reason}" if lack.reason else text
+
+
+def write(resolution: Resolution, path: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Write a resolution as `path` and its fragment beside it, ``<path>.fragment``.
+
+    Each appears whole or not at all. Files that exist stay as they are, unless
+    `overwrite`: then UsageError.
+
+    Returns: the two paths.
+    """
+    fragment = path.with_name(path.name + ".fragment")
+    if not overwrite:
+        for existing in (path, fragment):
+            if os.path.lexists(existing):
+                raise UsageError(f"{existing} exists: name another file, or pass --force")
+    _write(fragment, resolution.fragment, overwrite)
+    _write(path, resolution.config, overwrite)
+    return path, fragment
+
+
+def _start(kconf: Any, base: str, tree: Path) -> None:
+    kconf.warn = False
+    if base == "defconfig":
+        defconfig = tree / "arch/x86/configs/x86_64_defconfig"
+        if not defconfig.exists():
+            raise UsageError(f"{tree} has no {defconfig.relative_to(tree)}: name a whole tree")
+        kconf.load_config(str(defconfig))
+        return
+    for symbol in kconf.unique_defined_syms:
+        if symbol.orig_type in _TRISTATES:
+            symbol.set_value(2 if symbol.is_allnoconfig_y else 0)
+
+
+def _accepted(kconf: Any, profile: Profile) -> dict[Any, set[int]]:
+    """For wanted tristate symbols, the values they may have."""
+    accepted = {}
+    for want in profile.wants:
+        symbol = kconf.syms.get(want.symbol)
+        if symbol is not None and symbol.orig_type in _TRISTATES:
+            values = (kconfiglib.STR_TO_TRI.get(value) for value in want.accepted)
+            accepted[symbol] = {value for value in values if value is not None}
+    return accepted
+
+
+def _apply(kconf: Any, solver: Solver, want: Want) -> None:
+    """Set one wanted symbol, to the first of its values that can be had."""
+    symbol = kconf.syms.get(want.symbol)
+    if symbol is None or not symbol.nodes:
+        return
+    if symbol.orig_type not in _TRISTATES:
+        for node in symbol.nodes:
+            if node.prompt:
+                solver.satisfy(node.prompt[1], 1)
+        symbol.set_value(want.value)
+        return
+    for value in want.accepted:
+        if value in kconfiglib.STR_TO_TRI and solver.reach(symbol, kconfiglib.STR_TO_TRI[value]):
+            return
+
+
+def _has_prompt(kconf: Any, want: Want) -> bool:
+    """Those without are set by others, perhaps by ones that are wanted anyway."""
+    symbol = kconf.syms.get(want.symbol)
+    return symbol is not None and any(node.prompt for node in symbol.nodes)
+
+
+def _met(kconf: Any, want: Want) -> bool:
+    symbol = kconf.syms.get(want.symbol)
+    return symbol is not None and (symbol.str_value or "n") in want.accepted
+
+
+def _compare(profile: Profile, values: dict[str, str], kconf: Any) -> list[Lack]:
+    """The verification: every want against a .config's own words."""
+    lacks = []
+    for want in profile.wants:
+        value = values.get(want.symbol, "n")
+        if value not in want.accepted:
+            reason = explain(kconf, want.symbol, want.value) if kconf else None
+            lacks.append(Lack(want, value, reason))
+    return lacks
+
+
+def _did_not_stick(lacks: list[Lack]) -> str:
+    first = lacks[0]
+    text = (
+        f"CONFIG_{first.want.symbol}={first.want.value} wanted by {first.want.fragment} "
+        f"did not stick: {first.reason}"
+    )
+    if len(lacks) > 1:
+        text += f" (and {len(lacks) - 1} more: " + ", ".join(k.want.symbol for k in lacks[1:]) + ")"
+    return text
+
+
+def _parse(config: str) -> dict[str, str]:
+    return dict(filter(None, (parse_line(line) for line in config.splitlines())))
+
+
+def _render(kconf: Any) -> str:
+    with tempfile.TemporaryDirectory(prefix="pykit-kconfig-") as folder:
+        path = Path(folder) / "config"
+        kconf.write_config(str(path), _HEADER.format(kconf.mainmenu_text), save_old=False)
+        return path.read_text(encoding="utf-8")
+
+
+def _fragment(kconf: Any, profile: Profile, pulled: dict[str, str]) -> str:
+    """The wanted symbols by fragment, then the needed ones, each with its reason."""
+    lines = [
+        f"# Profile {profile.name} for {kconf.mainmenu_text}.",
+        f"# Made on top of {profile.base}; merge_config.sh takes it as it is.",
+    ]
+    source = None
+    for want in profile.wants:
+        if want.fragment != source:
+            source = want.fragment
+            lines += ["", f"# {source}"]
+        lines.append(kconf.syms[want.symbol].config_string.strip() or _off(want.symbol))
+    lines += ["", "# What they depend on"] if pulled else []
+    for name, needer in sorted(pulled.items()):
+        lines += [f"# for {needer}", kconf.syms[name].config_string.strip() or _off(name)]
+    return "\n".join(lines) + "\n"
+
+
+def _off(name: str) -> str:
+    return f"# CONFIG_{name} is not set"
+
+
+def _write(path: Path, text: str, overwrite: bool) -> None:
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            temporary.chmod(0o644)
+            if overwrite:
+                temporary.replace(path)
+            else:
+                # Unlike a rename, a link does not replace what appeared meanwhile.
+                path.hardlink_to(temporary)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists: name another file, or pass --force") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{path}: there is no folder {path.parent}") from error
+    except OSError as error:
+        raise InfraError(f"{path} cannot be written: {error.strerror}") from error
