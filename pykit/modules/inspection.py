@@ -77,20 +77,26 @@ class Inspection:
     def require(self) -> None:
         """Raise InfraError with the first problem, and the number of the others."""
         if self.found:
-            more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-            raise InfraError(self.found[0] + more)
+            raise InfraError(self._trouble())
 
     def summary(self) -> str:
-        """One line: what is in it, and whether it loads."""
+        """One line: what is in it, or why it does not load."""
         parts = [f"{len(self.imports)} imports"]
         if self.exports:
             parts.append(f"{len(self.exports)} exports")
         if self.tracepoints:
             parts.append(f"{len(self.tracepoints)} tracepoints")
+        if self.uses:
+            parts.append(f"uses {len(self.uses)} tracepoints")
         if self.parameters:
             parts.append(f"parameters {', '.join(self.parameters)}")
-        verdict = "; ".join(self.found) if self.found else f"fits {self.release}"
-        return f"{self.path.name}: {verdict} ({', '.join(parts)})"
+        if self.found:
+            return self._trouble()
+        return f"{self.path.name}: fits {self.release} ({', '.join(parts)})"
+
+    def _trouble(self) -> str:
+        more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
+        return self.found[0] + more
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: every attribute, CRCs as hexadecimal text."""
@@ -159,6 +165,9 @@ def _problems(
 ) -> Iterator[str]:
     file = path.name
     rebuild = f"rebuild it against {kernel.build_dir}"
+    vermagic = _first(module, "vermagic").strip()
+    if vermagic != side.vermagic:
+        yield f"{file}: vermagic is '{vermagic}' but the kernel wants '{side.vermagic}': {rebuild}"
     if module.struct_module is None:
         yield f"{file}: has no struct module, so it is an object file and no module: {rebuild}"
     elif side.struct_module not in (None, module.struct_module):
@@ -166,9 +175,6 @@ def _problems(
             f"{file}: its struct module has {module.struct_module} bytes and the kernel's "
             f"{side.struct_module}: {rebuild}"
         )
-    vermagic = _first(module, "vermagic").strip()
-    if vermagic != side.vermagic:
-        yield f"{file}: vermagic is '{vermagic}' but the kernel wants '{side.vermagic}': {rebuild}"
     licence = _first(module, "license")
     if not licence:
         yield f"{file}: has no MODULE_LICENSE: add one to its source"
