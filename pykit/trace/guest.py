@@ -30,6 +30,9 @@ _PREFIX = "pykit_"
 #: Columns that the decoder itself fills.
 _RESERVED = {"row", "ts", "source", "kind", "cpu", "pid", "life"}
 
+#: Fields without which lives cannot be told apart; others may be newer than a capture.
+_NEEDED = {"driver": ("stage",), "status": ("status", "op"), "queue": ("op",)}
+
 _POLARS: dict[tuple[int, bool], Dtype] = {
     (1, False): pl.UInt8,
     (2, False): pl.UInt16,
@@ -115,11 +118,11 @@ def own_fields(form: Format) -> list[Field]:
 
 
 def check_own(formats: dict[int, Format]) -> None:
-    """Whether our own events are those that this pykit knows, or more.
+    """Whether our own events fit the table; fields may be more or fewer than this pykit knows.
 
     Raises:
-        BadFormatError: a known event lacks a field, or a field's type cannot
-            be a column's.
+        BadFormatError: a field that decoding needs is absent, or a field's
+            type cannot be a column's.
     """
     known = {**BASE, **columns_of(KINDS, {})}
     for form in formats.values():
@@ -128,7 +131,7 @@ def check_own(formats: dict[int, Format]) -> None:
         kind = kind_of(form)
         where = f"{form.system}/{form.name}/format"
         own = {field.name: _POLARS[field.size, field.signed] for field in own_fields(form)}
-        absent = [name for name in ("dev", *KINDS.get(kind, {})) if name not in own]
+        absent = [name for name in ("dev", *_NEEDED.get(kind, ())) if name not in own]
         if absent or source_of(kind) == "qemu":
             what = f"no field {absent[0]}" if absent else "the name is taken"
             raise BadFormatError(f"{where}: {what}; the modules and this pykit do not fit")

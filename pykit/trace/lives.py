@@ -5,8 +5,8 @@ The device side sees every reset, and numbers the spans between them in which
 the DRIVER bit was written. The driver's own tracepoints begin when the driver
 is called, after the virtio core has written that bit: there a life begins at
 stage 0, or at the reset before a DRIVER bit that is written again (restore
-after freeze), and what follows a life's last reset (queue deletion, end of
-remove) still belongs to it. So the k-th life is the same one on both sides.
+after freeze). What follows a life's last reset (queue deletion) still belongs
+to it, up to stage 4. So the k-th life is the same one on both sides.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
     for (device,), group in marks.group_by("dev", maintain_order=True):
         low, high = np.searchsorted(numbers[order], [device, device + 1])
         mine = places[order[low:high]]
-        starts = np.array(_starts(group), dtype=np.int64)
-        life[mine] = np.searchsorted(starts, mine, side="right") - 1
+        bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
+        life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
     vhost = indexed.filter(pl.col("source") == "vhost")
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1
@@ -66,22 +66,27 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
     return frame.select(pl.when(pl.col("life") >= 0).then("life").cast(pl.UInt32))["life"]
 
 
-def _starts(marks: pl.DataFrame) -> list[int]:
-    """Positions at which a new life of one device begins."""
-    starts: list[int] = []
+def _bounds(marks: pl.DataFrame) -> list[tuple[int, int]]:
+    """Where one device's lives begin and end: (position, the life from there on or -1)."""
+    bounds: list[tuple[int, int]] = []
+    lives = 0
     reset: int | None = None
     bound = False
     columns = ("at", "kind", "stage", "op", "status")
     for at, kind, stage, op, status in marks.select(columns).iter_rows():
+        start: int | None = None
         if kind == "driver":
             # Both validate and probe may say that they begin.
-            if stage == _BEGIN and not bound:
-                starts.append(at)
-                reset = None
+            start = at if stage == _BEGIN and not bound else None
             bound = stage not in (_FAILED, _REMOVED)
+            if stage == _REMOVED:
+                bounds.append((at + 1, -1))
         elif op == _RESET or (op == _WRITE and status == 0):
             reset = at
-        elif op == _WRITE and status & DRIVER_BIT and (reset is not None or not starts):
-            starts.append(at if reset is None else reset)
-            reset, bound = None, True
-    return starts
+        elif op == _WRITE and status & DRIVER_BIT and (reset is not None or not lives):
+            start, bound = at if reset is None else reset, True
+        if start is not None:
+            bounds.append((start, lives))
+            lives += 1
+            reset = None
+    return bounds

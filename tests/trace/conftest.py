@@ -11,13 +11,22 @@ import pytest
 DATA = Path(__file__).parent.parent / "data"
 
 
+def unpack(name: str, target: Path) -> Path:
+    with tarfile.open(DATA / name) as archive:
+        archive.extractall(target, filter="data")
+    return target
+
+
 @pytest.fixture(scope="session")
 def ftrace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory with the four saved tracefs instances."""
-    target = tmp_path_factory.mktemp("ftrace")
-    with tarfile.open(DATA / "ftrace-6.12.tar.xz") as archive:
-        archive.extractall(target, filter="data")
-    return target
+    return unpack("ftrace-6.12.tar.xz", tmp_path_factory.mktemp("ftrace"))
+
+
+@pytest.fixture(scope="session")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole capture of both sides."""
+    return unpack("capture-6.12.tar.xz", tmp_path_factory.mktemp("capture"))
 
 
 @pytest.fixture(scope="session")

@@ -114,6 +114,12 @@ def test_trace_cmd_agrees_on_real_pages(ftrace: Path, tmp_path: Path, name: str)
 
 
 @needs_trace_cmd
+def test_trace_cmd_agrees_on_a_real_capture(capture: Path, tmp_path: Path) -> None:
+    rows = columns(*decoded(capture / "tracing"))
+    assert compare(rows, parsed(report(capture / "tracing", tmp_path))) > 10000
+
+
+@needs_trace_cmd
 def test_trace_cmd_agrees_on_our_events(ftrace: Path, tmp_path: Path) -> None:
     """Every event of the encoder with values at both ends of every field's range."""
     tracing = tmp_path / "tracing"

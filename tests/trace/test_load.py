@@ -143,9 +143,12 @@ def test_every_kind_has_its_columns(tmp_path: Path) -> None:
 
 def test_lives_of_a_driver(tmp_path: Path) -> None:
     before: list[Row] = [(STATUS, {"dev": 5, "status": 0, "op": 2})]
-    events = load(write_capture(tmp_path, [page_of(*before, *life(5), *life(5))]))
+    # The core goes on writing the status when the driver is gone.
+    between: list[Row] = [(STATUS, {"dev": 5, "status": 1})]
+    rows = [*before, *life(5), *between, *life(5)]
+    events = load(write_capture(tmp_path, [page_of(*rows)]))
     assert events.lost == 0
-    assert events.table["life"].to_list() == [None, *[0] * 10, *[1] * 10]
+    assert events.table["life"].to_list() == [None, *[0] * 10, None, *[1] * 10]
 
 
 def test_a_restore_begins_a_life(tmp_path: Path) -> None:
