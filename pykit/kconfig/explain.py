@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import kconfiglib
@@ -24,9 +25,9 @@ def explain(kconf: Any, name: str, wanted: str) -> str:
         return f"its value is {symbol.str_value!r}"
     if wanted == "m" and symbol.orig_type is kconfiglib.BOOL:
         return "it cannot be a module"
-    if wanted == "n":
-        return _selected(symbol) or f"it is {symbol.str_value}"
     need = kconfiglib.STR_TO_TRI[wanted]
+    if symbol.tri_value > need:
+        return _too_high(symbol)
     links: list[str] = []
     queue, seen = [symbol], {symbol}
     while queue and len(links) < _MOST_LINKS:
@@ -36,7 +37,7 @@ def explain(kconf: Any, name: str, wanted: str) -> str:
             links.append(reason if link is symbol else f"{link.name} {reason}")
         queue += [s for s in further if s not in seen]
         seen.update(further)
-    return "; ".join(links) or f"it is {symbol.str_value} although it could be set"
+    return "; ".join(links) or "nothing is in its way, it was left out"
 
 
 def _unmet(symbol: Any, need: int) -> tuple[str, list[Any]]:
@@ -45,33 +46,49 @@ def _unmet(symbol: Any, need: int) -> tuple[str, list[Any]]:
     if prompts and symbol.visibility < need:
         # Of several definitions the one with the least missing says the most.
         terms = min((_missing(cond, need) for cond in prompts), key=len)
-        return "depends on " + " && ".join(map(show, terms)), _symbols(terms)
+        return "depends on " + _join(map(show, terms), " && "), _symbols(terms)
     if symbol.choice and prompts:
         other = symbol.choice.selection
         return f"is not taken: its choice has {other.name if other else 'nothing'}", []
     if not prompts:
-        terms = [
-            term
-            for expr in [symbol.rev_dep, *(cond for _, cond in symbol.defaults)]
-            for term in kconfiglib.split_expr(expr, kconfiglib.OR)
-            if not _constant(term)
-        ]
-        if not terms:
+        ways = [show(_selector(term)) for term in _alternatives(symbol.rev_dep)]
+        for default, cond in symbol.defaults:
+            missing = _missing(default, need) + _missing(cond, need)
+            if not any(map(_constant, missing)):
+                ways.append("default with " + _join(map(show, missing), " && "))
+        if not ways:
             return "has no prompt and nothing selects it", []
-        # A selector without conditions says more than its whole expression.
-        shown = " or ".join(map(show, terms[:_MOST_SELECTORS]))
-        more = len(terms) - _MOST_SELECTORS
-        return f"has no prompt and is set by {shown}" + (f" and {more} more" * (more > 0)), []
+        return "has no prompt and is set by " + _join(ways, " or ", _MOST_SELECTORS), []
     return "", []
 
 
-def _selected(symbol: Any) -> str:
-    by = [
-        term
-        for term in kconfiglib.split_expr(symbol.rev_dep, kconfiglib.OR)
-        if kconfiglib.expr_value(term)
-    ]
-    return "it is selected by " + ", ".join(map(show, by[:_MOST_SELECTORS])) if by else ""
+def _too_high(symbol: Any) -> str:
+    by = [show(_selector(t)) for t in _alternatives(symbol.rev_dep) if kconfiglib.expr_value(t)]
+    if by:
+        return "it is selected by " + _join(by, " and ", _MOST_SELECTORS)
+    prompts = [node.prompt[1] for node in symbol.nodes if node.prompt]
+    if symbol.visibility or not prompts:
+        return f"it is {symbol.str_value}"
+    terms = min((_missing(cond, 1) for cond in prompts), key=len)
+    return f"it is {symbol.str_value} by default, and turning it off depends on " + _join(
+        map(show, terms), " && "
+    )
+
+
+def _join(words: Iterable[str], sign: str, most: int | None = None) -> str:
+    """The words, each once; after `most` of them only how many follow."""
+    unique = list(dict.fromkeys(words))
+    rest = unique[most:] if most else []
+    return sign.join(unique[:most]) + (f" and {len(rest)} more" if rest else "")
+
+
+def _alternatives(expr: Any) -> list[Any]:
+    return [t for t in kconfiglib.split_expr(expr, kconfiglib.OR) if not _constant(t)]
+
+
+def _selector(term: Any) -> Any:
+    """The selecting symbol of a reverse dependency: kconfiglib puts it first."""
+    return kconfiglib.split_expr(term, kconfiglib.AND)[0]
 
 
 def _missing(expr: Any, need: int) -> list[Any]:
@@ -85,8 +102,10 @@ def _symbols(terms: list[Any]) -> list[Any]:
     found = []
     for term in terms:
         for leaf in kconfiglib.split_expr(term, kconfiglib.OR):
-            plain = isinstance(leaf, kconfiglib.Symbol) and not leaf.is_constant
-            if plain and leaf.nodes and leaf.tri_value == 0:
+            if isinstance(leaf, kconfiglib.Choice):
+                conds = [node.prompt[1] for node in leaf.nodes if node.prompt]
+                found += _symbols([t for cond in conds for t in _missing(cond, 1)])
+            elif isinstance(leaf, kconfiglib.Symbol) and leaf.nodes and leaf.tri_value == 0:
                 found.append(leaf)
     return found
 
@@ -106,6 +125,6 @@ def show(expr: Any) -> str:
         return "!" + show(expr[1])
     if operator is kconfiglib.AND or operator is kconfiglib.OR:
         sign = " && " if operator is kconfiglib.AND else " || "
-        return "(" + sign.join(map(show, kconfiglib.split_expr(expr, operator))) + ")"
+        return "(" + _join(map(show, kconfiglib.split_expr(expr, operator)), sign) + ")"
     sign = kconfiglib.REL_TO_STR[operator]
     return f"({expr[1].name} {sign} {expr[2].name}, {expr[1].name} is {expr[1].str_value or 'n'})"

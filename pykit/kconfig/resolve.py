@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -256,24 +255,23 @@ def _off(name: str) -> str:
 
 
 def _write(path: Path, text: str, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
                 file.write(text)
-            temporary.chmod(0o644)
-            if overwrite:
+                file.flush()
+                temporary.chmod(0o644)
+                if not overwrite:
+                    # Claims the name, also against somebody who writes there right now.
+                    path.touch(exist_ok=False)
                 temporary.replace(path)
-            else:
-                # Unlike a rename, a link does not replace what appeared meanwhile.
-                path.hardlink_to(temporary)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
+            except BaseException:
                 temporary.unlink()
+                raise
     except FileExistsError as error:
         raise UsageError(f"{path} exists: name another file, or pass --force") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"{path}: there is no folder {path.parent}") from error
     except OSError as error:
         raise InfraError(f"{path} cannot be written: {error.strerror}") from error

@@ -145,10 +145,23 @@ class Solver:
             return False
         if isinstance(expr, kconfiglib.Choice) or expr.is_constant:
             return False
-        allowed = self._accepted.get(expr, {0, 1, 2}) & set(range(limit + 1))
+        values = {0, 1, 2} if expr.type is kconfiglib.TRISTATE else {0, 2}
+        allowed = values & self._accepted.get(expr, values) & set(range(limit + 1))
         if not allowed or expr in self._active:
             return False
-        return self._attempt(lambda: self._set(expr, max(allowed)) and expr.tri_value <= limit)
+        return self._attempt(lambda: self._turn_down(expr, max(allowed), limit))
+
+    def _turn_down(self, symbol: Any, value: int, limit: int) -> bool:
+        # Some prompts are hidden while the default is on, until EXPERT shows them.
+        conds = [node.prompt[1] for node in symbol.nodes if node.prompt]
+        self._active.append(symbol)
+        try:
+            if not symbol.visibility and not self._first(conds, 1):
+                return False
+            self._set(symbol, value)
+            return bool(symbol.tri_value <= limit)
+        finally:
+            self._active.pop()
 
     def _compare(self, expr: Any) -> bool:
         """Equality of a tristate symbol with y, m or n; others are left as they are."""

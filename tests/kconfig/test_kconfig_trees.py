@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The shipped profiles against the default kernel's real tree and its real configuration."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pykit import kconfig, kernels
+from pykit.errors import InfraError
+from pykit.kconfig.fragments import parse_line
+
+
+@pytest.fixture(scope="module")
+def kernel() -> kernels.Kernel:
+    try:
+        return kernels.resolve()
+    except InfraError as error:
+        pytest.skip(f"no kernel in the cache and none to be had: {error}")
+
+
+@pytest.fixture(scope="module")
+def tree(kernel: kernels.Kernel) -> Path:
+    try:
+        return kernels.source_tree(kernel)
+    except InfraError as error:
+        pytest.skip(f"no source in the cache and none to be had: {error}")
+
+
+@pytest.mark.parametrize("name", [p.name for p in kconfig.profiles()])
+def test_debians_kernel_has_what_the_profiles_want(name: str, kernel: kernels.Kernel) -> None:
+    assert [kconfig.describe(lack) for lack in kconfig.check(name, kernel.config)] == []
+
+
+@pytest.mark.parametrize("name", ["guest", "vng"])
+def test_a_profile_resolves(name: str, tree: Path, tmp_path: Path) -> None:
+    found = kconfig.resolve(name, tree)
+    kconfig.write(found, tmp_path / ".config")
+    assert kconfig.check(name, tmp_path / ".config") == []
+    # Little is pulled in beside what the fragments name.
+    assert len(found.pulled) < 10
+
+
+def test_the_kernels_own_tool_agrees_on_minimal(tree: Path, tmp_path: Path) -> None:
+    """Its olddefconfig changes no symbol of ours, and the fragment says as much as the whole."""
+    if not all(map(shutil.which, ("make", "flex", "bison"))):
+        pytest.skip("scripts/kconfig cannot be built: flex and bison are needed")
+    found = kconfig.resolve("minimal", tree)
+    # Building the tool dirties the tree, so it gets one of its own.
+    copy = tmp_path / "linux"
+    shutil.copytree(tree, copy, symlinks=True)
+    (copy / ".config").write_text(found.config)
+    (copy / "fragment").write_text(found.fragment)
+
+    def make(target: str, *variables: str) -> dict[str, str]:
+        subprocess.run(
+            ["make", "-s", "-C", str(copy), target, *variables],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        text = (copy / ".config").read_text()
+        return dict(filter(None, map(parse_line, text.splitlines())))
+
+    ours = dict(filter(None, map(parse_line, found.config.splitlines())))
+    assert make("olddefconfig") == ours
+    assert make("allnoconfig", f"KCONFIG_ALLCONFIG={copy / 'fragment'}") == ours
