@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 
 from pykit.trace.capture import CaptureInfo
 from pykit.trace.errors import BadTableError
-from pykit.trace.kinds import BASE, KINDS, SOURCES, Dtype, columns_of
+from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, Dtype, columns_of, kind_type
 
 _META = "pykit"
 _VERSION = 1
@@ -54,7 +54,7 @@ class Events:
         Raises:
             KeyError: no such kind.
         """
-        columns = ["row", "ts", "source", "kind", *(name for name in BASE if name in _IDENTITY)]
+        columns = [*_ALWAYS]
         for kind in kinds:
             columns += [name for name in self.fields[kind] if name not in columns]
         return self.table.filter(pl.col("kind").is_in(kinds)).select(columns)
@@ -100,7 +100,8 @@ class Events:
             ) from error
 
 
-_IDENTITY = ("cpu", "pid", "dev", "life", "vq", "seq")
+#: The base columns in the table's order.
+_ALWAYS = ("row", "ts", "source", "kind", "cpu", "pid", "dev", "life", "vq", "seq")
 
 
 def build_table(
@@ -110,21 +111,21 @@ def build_table(
 
     Every column of every known kind is there whether or not it has values.
     """
-    kinds = [*KINDS, *sorted(set(extra) - set(KINDS))]
+    kind_column = kind_type(extra)
+    kinds = kind_column.categories.to_list()
     union = columns_of(kinds, extra)
-    empty = {"ts": pl.Int64, "source": pl.String, "kind": pl.String}
-    table = pl.concat([pl.DataFrame(schema=empty), *parts], how="diagonal_relaxed")
-    absent = [
-        pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in {**BASE, **union}.items()
-        if name not in table.columns and name != "row"
-    ]
-    table = table.with_columns(absent).with_columns(
-        pl.col("source").cast(pl.Enum(SOURCES)),
-        pl.col("kind").cast(pl.Enum(kinds)),
-        *(pl.col(name).cast(dtype) for name, dtype in {**BASE, **union}.items() if name != "row"),
-    )
-    table = table.with_row_index("row").with_columns(pl.col("row").cast(pl.UInt32))
+    first = {"ts": pl.Int64(), "source": SOURCE_TYPE, "kind": kind_column}
+    types: dict[str, pl.DataType | Dtype] = {**first, **BASE, **union}
+    del types["row"]
+    table = pl.concat(
+        part.select(
+            pl.col(name).cast(dtype)
+            if name in part.columns
+            else pl.lit(None, dtype=dtype).alias(name)
+            for name, dtype in types.items()
+        )
+        for part in parts
+    ).with_row_index("row")
     fields = {
         kind: tuple(
             dict.fromkeys(
@@ -133,5 +134,4 @@ def build_table(
         )
         for kind in kinds
     }
-    order = ["row", "ts", "source", "kind", *_IDENTITY, *union]
-    return table.select(order), fields
+    return table.with_columns(pl.col("row").cast(BASE["row"])), fields

@@ -19,7 +19,17 @@ from pykit.trace.errors import (
     UnknownEventError,
 )
 from pykit.trace.formats import Field, Format, read_formats, read_layout
-from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of, source_of, widest
+from pykit.trace.kinds import (
+    BASE,
+    KINDS,
+    SOURCE_TYPE,
+    SOURCES,
+    Dtype,
+    columns_of,
+    kind_type,
+    source_of,
+    widest,
+)
 from pykit.trace.losses import Loss, page_losses, stats_losses
 from pykit.trace.pages import Array, CpuFile, Pages, read_pages
 from pykit.trace.records import Records, walk
@@ -205,26 +215,26 @@ def _rows(
 ) -> pl.DataFrame:
     payload = records.payload[chosen]
     ids = records.id[chosen]
-    names = sorted(kinds.values(), key=lambda kind: (kind not in KINDS, kind))
+    kind_column = kind_type(extra)
+    names = kind_column.categories.to_list()
     number_of = np.zeros(1 << 16, dtype=np.uint32)
     groups: dict[int, npt.NDArray[np.intp]] = {}
     for number, kind in kinds.items():
         number_of[number] = names.index(kind)
         groups[number] = np.flatnonzero(ids == number)
-    sources = pl.Series([source_of(kind) for kind in names], dtype=pl.String)
-    index = pl.Series(number_of[ids])
+    index = number_of[ids]
+    source_of_kind = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint32)
     cpus = np.array([file.cpu for file in pages.files], dtype=np.uint16)
     columns = [
         pl.Series("ts", records.ts[chosen]),
-        sources.gather(index).alias("source"),
-        pl.Series(names, dtype=pl.String).gather(index).alias("kind"),
+        pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(source_of_kind[index]),
+        pl.Series("kind", names, dtype=kind_column).gather(index),
         pl.Series("cpu", cpus[records.owner[chosen]]),
     ]
     wanted: dict[str, Dtype] = {"pid": pl.Int32}
     wanted |= {name: BASE[name] for name in ("dev", "vq", "seq")}
     # Every guest column exists whatever the capture has: the next steps need no cases.
-    guest = [kind for kind in KINDS if source_of(kind) != "qemu"]
-    wanted |= columns_of([*guest, *names], extra)
+    wanted |= columns_of([kind for kind in names if source_of(kind) != "qemu"], extra)
     for name, dtype in wanted.items():
         columns.append(_column(pages, payload, groups, formats, name, dtype))
     return pl.DataFrame(columns)
@@ -246,7 +256,7 @@ def _column(
         if field is not None and rows.size:
             parts.append((rows, gather(pages, payload[rows], field)))
     if not parts:
-        return pl.Series(name, [None] * len(payload), dtype=dtype)
+        return pl.Series(name, [None], dtype=dtype).new_from_index(0, len(payload))
     values = np.zeros(len(payload), dtype=np.result_type(*(part.dtype for _, part in parts)))
     valid = np.zeros(len(payload), dtype=np.bool_)
     for rows, part in parts:

@@ -10,6 +10,7 @@ import polars as pl
 Dtype = type[pl.DataType]
 
 SOURCES = ("driver", "vhost", "qemu")
+SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Columns that every row may have, whatever its kind.
 BASE: dict[str, Dtype] = {
@@ -88,6 +89,11 @@ def source_of(kind: str) -> str:
     if kind.startswith("dev_"):
         return "qemu"
     return "vhost" if kind.startswith("vhost_") else "driver"
+
+
+def kind_type(extra: Iterable[str]) -> pl.Enum:
+    """The type of the ``kind`` column: all known kinds, then the capture's others by name."""
+    return pl.Enum([*KINDS, *sorted(set(extra) - set(KINDS))])
 
 
 def widest(types: Iterable[Dtype]) -> Dtype:

@@ -101,23 +101,22 @@ def gap_losses(rows: pl.DataFrame) -> list[Loss]:
     counted = rows.filter(pl.col("seq").is_not_null() & pl.col("vq").is_not_null())
     if counted.is_empty():
         return []
-    keys = ["source", "dev", "vq"]
+    queue = ["source", "dev", "vq"]
     set_up = ((pl.col("kind") == "queue") & (pl.col("op") == 0)).fill_null(False)
-    starts = (pl.col("seq") == 1) | set_up
-    spans = (
-        counted.select(*keys, "seq", starts.cast(pl.UInt32).cum_sum().over(keys).alias("span"))
-        .sort(*keys, "span", "seq")
-        .with_columns(
-            pl.col("seq")
-            .cast(pl.Int64)
-            .diff()
-            .over(*keys, "span")
-            .fill_null(pl.col("seq"))
-            .alias("step")
-        )
+    starts = ((pl.col("seq") == 1) | set_up).cast(pl.UInt32)
+    spans = counted.select(*queue, "seq", starts.cum_sum().over(queue).alias("span"))
+    span = [*queue, "span"]
+    # 1 to n, each once: nothing to look at in nearly all cases.
+    whole = (pl.col("seq").max() == pl.len()) & (pl.col("seq").n_unique() == pl.len())
+    torn = spans.group_by(span).agg(whole.alias("whole")).filter(~pl.col("whole"))
+    steps = (
+        spans.join(torn, on=span, how="semi")
+        .sort(*span, "seq")
+        .with_columns(pl.col("seq").cast(pl.Int64))
+        .with_columns(pl.col("seq").diff().over(span).fill_null(pl.col("seq")).alias("step"))
     )
     losses = []
-    for row in spans.filter(pl.col("step") != 1).iter_rows(named=True):
+    for row in steps.filter(pl.col("step") != 1).iter_rows(named=True):
         where = f"{row['source']}, device {row['dev']}, queue {row['vq']}"
         step, seq = row["step"], row["seq"]
         if step == 0:
