@@ -133,8 +133,8 @@ def describe(lack: Lack) -> str:
 def write(resolution: Resolution, path: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
     """Write a resolution as `path` and its fragment beside it, ``<path>.fragment``.
 
-    Each appears whole or not at all. Files that exist stay as they are, unless
-    `overwrite`: then UsageError.
+    Each appears whole or not at all. Files that exist stay as they are, which is a
+    UsageError, unless `overwrite`.
 
     Returns: the two paths.
     """
@@ -143,8 +143,13 @@ def write(resolution: Resolution, path: Path, *, overwrite: bool = False) -> tup
         for existing in (path, fragment):
             if os.path.lexists(existing):
                 raise UsageError(f"{existing} exists: name another file, or pass --force")
-    _write(fragment, resolution.fragment, overwrite)
     _write(path, resolution.config, overwrite)
+    try:
+        _write(fragment, resolution.fragment, overwrite)
+    except (UsageError, InfraError):
+        if not overwrite:
+            path.unlink()
+        raise
     return path, fragment
 
 
