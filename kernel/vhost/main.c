@@ -9,6 +9,7 @@
 #include <linux/idr.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 #include <linux/vmalloc.h>
@@ -17,7 +18,7 @@
 
 /* Requests and bytes served before other queues of the worker have their turn. */
 #define VHOST_WEIGHT		256
-#define VHOST_BYTE_WEIGHT	(1 << 20)
+#define VHOST_BYTE_WEIGHT	SZ_1M
 
 #define PYKIT_VHOST_FEATURES					\
 	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |			\

@@ -92,7 +92,7 @@ struct pykit_fault_state {
 /**
  * struct pykit_blk_vq - a request queue of the device
  * @vq: the core's virtqueue
- * @lock: serialises everything that touches the ring
+ * @lock: taken for all but notifying
  * @at: how trace events name this queue
  * @ring: the ring
  * @name: name of the queue and its interrupt
@@ -100,7 +100,7 @@ struct pykit_fault_state {
  */
 struct pykit_blk_vq {
 	struct virtqueue *vq;
-	spinlock_t lock;
+	spinlock_t lock; /* serialises all that touches the ring */
 	struct pykit_at at;
 	struct pykit_ring ring;
 	char name[PYKIT_BLK_NAME_LEN];
@@ -119,7 +119,7 @@ struct pykit_blk_vq {
  * @index: number in the disk's name
  * @config_work: looks at a changed configuration
  * @broken_work: fails what a broken device will never complete
- * @broken_lock: serialises that with removal
+ * @broken_lock: held while that is done
  */
 struct pykit_blk_dev {
 	struct virtio_device *vdev;
@@ -130,7 +130,7 @@ struct pykit_blk_dev {
 	int index;
 	struct work_struct config_work;
 	struct work_struct broken_work;
-	struct mutex broken_lock;
+	struct mutex broken_lock; /* one at a time fails what is outstanding */
 };
 
 /**

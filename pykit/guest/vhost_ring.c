@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/types.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -43,17 +44,17 @@
 struct slot {
 	struct virtio_blk_outhdr hdr;
 	struct virtio_blk_discard_write_zeroes ranges[MAX_RANGES];
-	struct vring_desc table[MAX_PARTS + 2] __attribute__((aligned(16)));
-	uint8_t data[MAX_SECTORS * SECTOR];
-	uint8_t status;
+	vring_desc_t table[MAX_PARTS + 2];
+	__u8 data[MAX_SECTORS * SECTOR];
+	__u8 status;
 
 	/* The device has no business with the rest. */
 	bool busy;
-	uint16_t head;
-	uint8_t want_status;
-	uint32_t want_len;
+	__u16 head;
+	__u8 want_status;
+	__u32 want_len;
 	unsigned int sectors;
-	uint32_t want[MAX_SECTORS];
+	__u32 want[MAX_SECTORS];
 };
 
 struct memory {
@@ -64,8 +65,8 @@ struct memory {
 	union {
 		struct {
 			struct vring_avail avail;
-			uint16_t avail_ring[QUEUE_SIZE];
-			uint16_t used_event;
+			__u16 avail_ring[QUEUE_SIZE];
+			__u16 used_event;
 		};
 		char avail_page[4096];
 	};
@@ -73,7 +74,7 @@ struct memory {
 		struct {
 			struct vring_used used;
 			struct vring_used_elem used_ring[QUEUE_SIZE];
-			uint16_t avail_event;
+			__u16 avail_event;
 		};
 		char used_page[4096];
 	};
@@ -85,12 +86,12 @@ static int dev, kick_fd, call_fd;
 static bool event_idx, indirect;
 
 /* Free descriptors, linked by next; what was made available, kicked, taken. */
-static uint16_t free_head, num_free, avail_idx, kicked_idx, last_used;
+static __u16 free_head, num_free, avail_idx, kicked_idx, last_used;
 static struct slot *heads[QUEUE_SIZE];
 
 /* What each sector should hold: the number of the write, 0 for zeroes. */
-static uint32_t model[DISK_SECTORS];
-static uint32_t writes;
+static __u32 model[DISK_SECTORS];
+static __u32 writes;
 
 static unsigned long requests, kicks, calls;
 
@@ -118,7 +119,7 @@ static unsigned int random_below(unsigned int limit)
 }
 
 /* Word @i of a sector's contents. */
-static uint32_t pattern(uint32_t sector, uint32_t write, unsigned int i)
+static __u32 pattern(__u32 sector, __u32 write, unsigned int i)
 {
 	return write ? (sector * 2654435761u) ^ (write << 8) ^ i : 0;
 }
@@ -155,11 +156,11 @@ static void set_up(void)
 			.userspace_addr = (uintptr_t)mem,
 		},
 	};
-	uint64_t wanted = 1ULL << VIRTIO_F_VERSION_1 |
+	__u64 wanted = 1ULL << VIRTIO_F_VERSION_1 |
 			  1ULL << VIRTIO_BLK_F_FLUSH |
 			  1ULL << VIRTIO_BLK_F_DISCARD |
 			  1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
-	uint64_t offered, bytes = DISK_SECTORS * SECTOR;
+	__u64 offered, bytes = DISK_SECTORS * SECTOR;
 	unsigned int i;
 
 	if (event_idx)
@@ -208,7 +209,7 @@ static void tear_down(void)
 }
 
 static struct vring_desc *add_desc(struct vring_desc *desc, void *addr,
-				   uint32_t len, uint16_t flags)
+				   __u32 len, __u16 flags)
 {
 	desc->addr = (uintptr_t)addr;
 	desc->len = len;
@@ -220,8 +221,8 @@ static struct vring_desc *add_desc(struct vring_desc *desc, void *addr,
 static unsigned int build(struct slot *s, struct vring_desc *parts)
 {
 	unsigned int n = 0, cut, left;
-	uint16_t flags = 0;
-	uint8_t *data = s->data;
+	__u16 flags = 0;
+	__u8 *data = s->data;
 
 	add_desc(&parts[n++], &s->hdr, sizeof(s->hdr), 0);
 	switch (s->hdr.type) {
@@ -235,9 +236,9 @@ static unsigned int build(struct slot *s, struct vring_desc *parts)
 			 VRING_DESC_F_WRITE);
 		break;
 	case VIRTIO_BLK_T_IN:
-		flags = VRING_DESC_F_WRITE;
-		/* fall through */
 	case VIRTIO_BLK_T_OUT:
+		if (s->hdr.type == VIRTIO_BLK_T_IN)
+			flags = VRING_DESC_F_WRITE;
 		left = s->sectors * SECTOR;
 		while (left) {
 			cut = n < MAX_PARTS ? 1 + random_below(left) : left;
@@ -255,7 +256,7 @@ static unsigned int build(struct slot *s, struct vring_desc *parts)
 static void expose(struct slot *s, const struct vring_desc *parts,
 		   unsigned int n)
 {
-	uint16_t slot = free_head, next;
+	__u16 slot = free_head, next;
 	unsigned int i;
 
 	s->head = slot;
@@ -287,7 +288,7 @@ static void expose(struct slot *s, const struct vring_desc *parts,
 
 static void kick(void)
 {
-	uint64_t one = 1;
+	__u64 one = 1;
 	bool needed;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -307,7 +308,7 @@ static void kick(void)
 
 static void fill_out(struct slot *s)
 {
-	uint32_t *word = (uint32_t *)s->data;
+	__u32 *word = (__u32 *)s->data;
 	unsigned int i, k;
 
 	writes++;
@@ -332,8 +333,8 @@ static void fill_ranges(struct slot *s)
 
 	s->sectors = 1 + random_below(MAX_RANGES);
 	for (i = 0; i < s->sectors; i++) {
-		uint32_t first = random_below(DISK_SECTORS - MAX_SECTORS);
-		uint32_t count = 1 + random_below(MAX_SECTORS);
+		__u32 first = random_below(DISK_SECTORS - MAX_SECTORS);
+		__u32 count = 1 + random_below(MAX_SECTORS);
 
 		s->ranges[i].sector = first;
 		s->ranges[i].num_sectors = count;
@@ -406,7 +407,7 @@ static bool submit(void)
 
 static void check_data(const struct slot *s)
 {
-	const uint32_t *word = (const uint32_t *)s->data;
+	const __u32 *word = (const __u32 *)s->data;
 	unsigned int i, k;
 
 	for (i = 0; i < s->sectors; i++)
@@ -416,9 +417,9 @@ static void check_data(const struct slot *s)
 				     (unsigned long long)s->hdr.sector + i);
 }
 
-static void free_chain(uint16_t head)
+static void free_chain(__u16 head)
 {
-	uint16_t last = head;
+	__u16 last = head;
 
 	num_free++;
 	while (mem->desc[last].flags & VRING_DESC_F_NEXT) {
@@ -463,7 +464,7 @@ static void take_all(void)
 		take(&mem->used_ring[last_used % QUEUE_SIZE]);
 		last_used++;
 	}
-	if ((uint16_t)(avail_idx - last_used) > SLOTS)
+	if ((__u16)(avail_idx - last_used) > SLOTS)
 		fail("used index %u is ahead of %u", last_used, avail_idx);
 }
 
@@ -471,7 +472,7 @@ static void take_all(void)
 static void wait_used(void)
 {
 	struct pollfd pfd = { .fd = call_fd, .events = POLLIN };
-	uint64_t count;
+	__u64 count;
 
 	mem->avail.flags = 0;
 	mem->used_event = last_used;

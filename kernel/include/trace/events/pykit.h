@@ -219,579 +219,516 @@ do {									\
 #endif /* _PYKIT_TRACE_TYPES */
 
 TRACE_EVENT(pykit_driver,
-	TP_PROTO(u32 dev, u32 id, s32 err, u8 stage),
-	TP_ARGS(dev, id, err, stage),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, id)
-		__field(s32, err)
-		__field(u8, stage)
-	),
-	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->id = id;
-		__entry->err = err;
-		__entry->stage = stage;
-	),
-	TP_printk("dev=%u id=%u stage=%u err=%d",
-		  __entry->dev, __entry->id, __entry->stage, __entry->err)
+	    TP_PROTO(u32 dev, u32 id, s32 err, u8 stage),
+	    TP_ARGS(dev, id, err, stage),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, id)
+			     __field(s32, err)
+			     __field(u8, stage)),
+	    TP_fast_assign(__entry->dev = dev;
+			   __entry->id = id;
+			   __entry->err = err;
+			   __entry->stage = stage;
+	    ),
+	    TP_printk("dev=%u id=%u stage=%u err=%d",
+		      __entry->dev, __entry->id, __entry->stage, __entry->err)
 );
 
 TRACE_EVENT(pykit_features,
-	TP_PROTO(u32 dev, u64 offered, u64 driver, u64 acked, u8 stage),
-	TP_ARGS(dev, offered, driver, acked, stage),
-	TP_STRUCT__entry(
-		__field(u64, offered)
-		__field(u64, driver)
-		__field(u64, acked)
-		__field(u32, dev)
-		__field(u8, stage)
-	),
-	TP_fast_assign(
-		__entry->offered = offered;
-		__entry->driver = driver;
-		__entry->acked = acked;
-		__entry->dev = dev;
-		__entry->stage = stage;
-	),
-	TP_printk("dev=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
-		  __entry->dev, __entry->stage, __entry->offered,
-		  __entry->driver, __entry->acked)
+	    TP_PROTO(u32 dev, u64 offered, u64 driver, u64 acked, u8 stage),
+	    TP_ARGS(dev, offered, driver, acked, stage),
+	    TP_STRUCT__entry(__field(u64, offered)
+			     __field(u64, driver)
+			     __field(u64, acked)
+			     __field(u32, dev)
+			     __field(u8, stage)),
+	    TP_fast_assign(__entry->offered = offered;
+			   __entry->driver = driver;
+			   __entry->acked = acked;
+			   __entry->dev = dev;
+			   __entry->stage = stage;
+	    ),
+	    TP_printk("dev=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
+		      __entry->dev, __entry->stage, __entry->offered,
+		      __entry->driver, __entry->acked)
 );
 
 TRACE_EVENT(pykit_status,
-	TP_PROTO(u32 dev, u8 status, u8 op),
-	TP_ARGS(dev, status, op),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u8, status)
-		__field(u8, op)
-	),
-	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->status = status;
-		__entry->op = op;
-	),
-	TP_printk("dev=%u op=%u status=%#x",
-		  __entry->dev, __entry->op, __entry->status)
+	    TP_PROTO(u32 dev, u8 status, u8 op),
+	    TP_ARGS(dev, status, op),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u8, status)
+			     __field(u8, op)),
+	    TP_fast_assign(__entry->dev = dev;
+			   __entry->status = status;
+			   __entry->op = op;
+	    ),
+	    TP_printk("dev=%u op=%u status=%#x",
+		      __entry->dev, __entry->op, __entry->status)
 );
 
 TRACE_EVENT(pykit_config,
-	TP_PROTO(u32 dev, u64 value, u32 offset, u32 len, u8 write),
-	TP_ARGS(dev, value, offset, len, write),
-	TP_STRUCT__entry(
-		__field(u64, value)
-		__field(u32, dev)
-		__field(u32, offset)
-		__field(u32, len)
-		__field(u8, write)
-	),
-	TP_fast_assign(
-		__entry->value = value;
-		__entry->dev = dev;
-		__entry->offset = offset;
-		__entry->len = len;
-		__entry->write = write;
-	),
-	TP_printk("dev=%u %s offset=%u len=%u value=%#llx",
-		  __entry->dev, __entry->write ? "write" : "read",
-		  __entry->offset, __entry->len, __entry->value)
+	    TP_PROTO(u32 dev, u64 value, u32 offset, u32 len, u8 write),
+	    TP_ARGS(dev, value, offset, len, write),
+	    TP_STRUCT__entry(__field(u64, value)
+			     __field(u32, dev)
+			     __field(u32, offset)
+			     __field(u32, len)
+			     __field(u8, write)),
+	    TP_fast_assign(__entry->value = value;
+			   __entry->dev = dev;
+			   __entry->offset = offset;
+			   __entry->len = len;
+			   __entry->write = write;
+	    ),
+	    TP_printk("dev=%u %s offset=%u len=%u value=%#llx",
+		      __entry->dev, __entry->write ? "write" : "read",
+		      __entry->offset, __entry->len, __entry->value)
 );
 
 TRACE_EVENT(pykit_generation,
-	TP_PROTO(u32 dev, u32 generation),
-	TP_ARGS(dev, generation),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, generation)
-	),
-	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->generation = generation;
-	),
-	TP_printk("dev=%u generation=%u", __entry->dev, __entry->generation)
+	    TP_PROTO(u32 dev, u32 generation),
+	    TP_ARGS(dev, generation),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, generation)),
+	    TP_fast_assign(__entry->dev = dev;
+			   __entry->generation = generation;
+	    ),
+	    TP_printk("dev=%u generation=%u", __entry->dev, __entry->generation)
 );
 
 TRACE_EVENT(pykit_config_change,
-	TP_PROTO(u32 dev, u8 status),
-	TP_ARGS(dev, status),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u8, status)
-	),
-	TP_fast_assign(
-		__entry->dev = dev;
-		__entry->status = status;
-	),
-	TP_printk("dev=%u status=%#x", __entry->dev, __entry->status)
+	    TP_PROTO(u32 dev, u8 status),
+	    TP_ARGS(dev, status),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u8, status)),
+	    TP_fast_assign(__entry->dev = dev;
+			   __entry->status = status;
+	    ),
+	    TP_printk("dev=%u status=%#x", __entry->dev, __entry->status)
 );
 
 TRACE_EVENT(pykit_queue,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_queue_state *state),
-	TP_ARGS(at, seq, state),
-	TP_STRUCT__entry(
-		__field(u64, desc)
-		__field(u64, avail)
-		__field(u64, used)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, size)
-		__field(u16, vq)
-		__field(u16, num_queues)
-		__field(u16, avail_flags)
-		__field(u16, avail_idx)
-		__field(u16, used_flags)
-		__field(u16, used_idx)
-		__field(u8, layout)
-		__field(u8, op)
-	),
-	TP_fast_assign(
-		__entry->desc = state->desc;
-		__entry->avail = state->avail;
-		__entry->used = state->used;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->size = state->size;
-		__entry->vq = at->vq;
-		__entry->num_queues = state->num_queues;
-		__entry->avail_flags = state->avail_flags;
-		__entry->avail_idx = state->avail_idx;
-		__entry->used_flags = state->used_flags;
-		__entry->used_idx = state->used_idx;
-		__entry->layout = state->layout;
-		__entry->op = state->op;
-	),
-	TP_printk("dev=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->op,
-		  __entry->layout, __entry->size, __entry->num_queues,
-		  __entry->desc, __entry->avail, __entry->used,
-		  __entry->avail_flags, __entry->avail_idx,
-		  __entry->used_flags, __entry->used_idx)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_queue_state *state),
+	    TP_ARGS(at, seq, state),
+	    TP_STRUCT__entry(__field(u64, desc)
+			     __field(u64, avail)
+			     __field(u64, used)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, size)
+			     __field(u16, vq)
+			     __field(u16, num_queues)
+			     __field(u16, avail_flags)
+			     __field(u16, avail_idx)
+			     __field(u16, used_flags)
+			     __field(u16, used_idx)
+			     __field(u8, layout)
+			     __field(u8, op)),
+	    TP_fast_assign(__entry->desc = state->desc;
+			   __entry->avail = state->avail;
+			   __entry->used = state->used;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->size = state->size;
+			   __entry->vq = at->vq;
+			   __entry->num_queues = state->num_queues;
+			   __entry->avail_flags = state->avail_flags;
+			   __entry->avail_idx = state->avail_idx;
+			   __entry->used_flags = state->used_flags;
+			   __entry->used_idx = state->used_idx;
+			   __entry->layout = state->layout;
+			   __entry->op = state->op;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->op,
+		      __entry->layout, __entry->size, __entry->num_queues,
+		      __entry->desc, __entry->avail, __entry->used,
+		      __entry->avail_flags, __entry->avail_idx,
+		      __entry->used_flags, __entry->used_idx)
 );
 
 TRACE_EVENT(pykit_add,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_chain *chain),
-	TP_ARGS(at, seq, chain),
-	TP_STRUCT__entry(
-		__field(u64, readable)
-		__field(u64, writable)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, chain)
-		__field(u32, num_free)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u16, avail_idx)
-		__field(u16, slots)
-		__field(u8, indirect)
-	),
-	TP_fast_assign(
-		__entry->readable = chain->readable;
-		__entry->writable = chain->writable;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->chain = chain->chain;
-		__entry->num_free = chain->num_free;
-		__entry->vq = at->vq;
-		__entry->head = chain->head;
-		__entry->avail_idx = chain->avail_idx;
-		__entry->slots = chain->slots;
-		__entry->indirect = chain->indirect;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->chain, __entry->slots, __entry->indirect,
-		  __entry->readable, __entry->writable, __entry->num_free,
-		  __entry->avail_idx)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_chain *chain),
+	    TP_ARGS(at, seq, chain),
+	    TP_STRUCT__entry(__field(u64, readable)
+			     __field(u64, writable)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, chain)
+			     __field(u32, num_free)
+			     __field(u16, vq)
+			     __field(u16, head)
+			     __field(u16, avail_idx)
+			     __field(u16, slots)
+			     __field(u8, indirect)),
+	    TP_fast_assign(__entry->readable = chain->readable;
+			   __entry->writable = chain->writable;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->chain = chain->chain;
+			   __entry->num_free = chain->num_free;
+			   __entry->vq = at->vq;
+			   __entry->head = chain->head;
+			   __entry->avail_idx = chain->avail_idx;
+			   __entry->slots = chain->slots;
+			   __entry->indirect = chain->indirect;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		      __entry->chain, __entry->slots, __entry->indirect,
+		      __entry->readable, __entry->writable, __entry->num_free,
+		      __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_desc,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
-		 const struct pykit_desc *desc),
-	TP_ARGS(at, seq, chain, desc),
-	TP_STRUCT__entry(
-		__field(u64, addr)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, len)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u16, slot)
-		__field(u16, flags)
-		__field(u16, next)
-		__field(u16, pos)
-		__field(u8, table)
-	),
-	TP_fast_assign(
-		__entry->addr = desc->addr;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->len = desc->len;
-		__entry->vq = at->vq;
-		__entry->head = chain;
-		__entry->slot = desc->slot;
-		__entry->flags = desc->flags;
-		__entry->next = desc->next;
-		__entry->pos = desc->pos;
-		__entry->table = desc->table;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->pos, __entry->table, __entry->slot, __entry->addr,
-		  __entry->len, __entry->flags, __entry->next)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
+		     const struct pykit_desc *desc),
+	    TP_ARGS(at, seq, chain, desc),
+	    TP_STRUCT__entry(__field(u64, addr)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, len)
+			     __field(u16, vq)
+			     __field(u16, head)
+			     __field(u16, slot)
+			     __field(u16, flags)
+			     __field(u16, next)
+			     __field(u16, pos)
+			     __field(u8, table)),
+	    TP_fast_assign(__entry->addr = desc->addr;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->len = desc->len;
+			   __entry->vq = at->vq;
+			   __entry->head = chain;
+			   __entry->slot = desc->slot;
+			   __entry->flags = desc->flags;
+			   __entry->next = desc->next;
+			   __entry->pos = desc->pos;
+			   __entry->table = desc->table;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		      __entry->pos, __entry->table, __entry->slot, __entry->addr,
+		      __entry->len, __entry->flags, __entry->next)
 );
 
 TRACE_EVENT(pykit_kick,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_kick *kick),
-	TP_ARGS(at, seq, kick),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-		__field(u16, old)
-		__field(u16, new)
-		__field(u16, event)
-		__field(u16, event_after)
-		__field(u16, flags)
-		__field(u16, flags_after)
-		__field(u8, event_idx)
-		__field(u8, needed)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-		__entry->old = kick->old;
-		__entry->new = kick->new;
-		__entry->event = kick->event;
-		__entry->event_after = kick->event_after;
-		__entry->flags = kick->flags;
-		__entry->flags_after = kick->flags_after;
-		__entry->event_idx = kick->event_idx;
-		__entry->needed = kick->needed;
-	),
-	TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->old,
-		  __entry->new, __entry->event_idx, __entry->event,
-		  __entry->event_after, __entry->flags, __entry->flags_after,
-		  __entry->needed)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_kick *kick),
+	    TP_ARGS(at, seq, kick),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)
+			     __field(u16, old)
+			     __field(u16, new)
+			     __field(u16, event)
+			     __field(u16, event_after)
+			     __field(u16, flags)
+			     __field(u16, flags_after)
+			     __field(u8, event_idx)
+			     __field(u8, needed)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+			   __entry->old = kick->old;
+			   __entry->new = kick->new;
+			   __entry->event = kick->event;
+			   __entry->event_after = kick->event_after;
+			   __entry->flags = kick->flags;
+			   __entry->flags_after = kick->flags_after;
+			   __entry->event_idx = kick->event_idx;
+			   __entry->needed = kick->needed;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->old,
+		      __entry->new, __entry->event_idx, __entry->event,
+		      __entry->event_after, __entry->flags, __entry->flags_after,
+		      __entry->needed)
 );
 
 TRACE_EVENT(pykit_notify,
-	TP_PROTO(const struct pykit_at *at, u32 seq),
-	TP_ARGS(at, seq),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-	),
-	TP_printk("dev=%u vq=%u seq=%u",
-		  __entry->dev, __entry->vq, __entry->seq)
+	    TP_PROTO(const struct pykit_at *at, u32 seq),
+	    TP_ARGS(at, seq),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u",
+		      __entry->dev, __entry->vq, __entry->seq)
 );
 
 TRACE_EVENT(pykit_interrupt,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx,
-		 u16 last_used),
-	TP_ARGS(at, seq, used_idx, last_used),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-		__field(u16, used_idx)
-		__field(u16, last_used)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-		__entry->used_idx = used_idx;
-		__entry->last_used = last_used;
-	),
-	TP_printk("dev=%u vq=%u seq=%u used_idx=%u last_used=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->used_idx,
-		  __entry->last_used)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx,
+		     u16 last_used),
+	    TP_ARGS(at, seq, used_idx, last_used),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)
+			     __field(u16, used_idx)
+			     __field(u16, last_used)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+			   __entry->used_idx = used_idx;
+			   __entry->last_used = last_used;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u used_idx=%u last_used=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->used_idx,
+		      __entry->last_used)
 );
 
 TRACE_EVENT(pykit_used,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_used *used),
-	TP_ARGS(at, seq, used),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, id)
-		__field(u32, len)
-		__field(u16, vq)
-		__field(u16, index)
-		__field(u16, used_idx)
-		__field(u8, accepted)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->id = used->id;
-		__entry->len = used->len;
-		__entry->vq = at->vq;
-		__entry->index = used->index;
-		__entry->used_idx = used->used_idx;
-		__entry->accepted = used->accepted;
-	),
-	TP_printk("dev=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->index,
-		  __entry->used_idx, __entry->id, __entry->len,
-		  __entry->accepted)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_used *used),
+	    TP_ARGS(at, seq, used),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, id)
+			     __field(u32, len)
+			     __field(u16, vq)
+			     __field(u16, index)
+			     __field(u16, used_idx)
+			     __field(u8, accepted)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->id = used->id;
+			   __entry->len = used->len;
+			   __entry->vq = at->vq;
+			   __entry->index = used->index;
+			   __entry->used_idx = used->used_idx;
+			   __entry->accepted = used->accepted;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->index,
+		      __entry->used_idx, __entry->id, __entry->len,
+		      __entry->accepted)
 );
 
 TRACE_EVENT(pykit_callback,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_callback *cb),
-	TP_ARGS(at, seq, cb),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-		__field(u16, avail_flags)
-		__field(u16, used_event)
-		__field(u16, last_used)
-		__field(u16, used_idx)
-		__field(u8, event_idx)
-		__field(u8, enable)
-		__field(u8, pending)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-		__entry->avail_flags = cb->avail_flags;
-		__entry->used_event = cb->used_event;
-		__entry->last_used = cb->last_used;
-		__entry->used_idx = cb->used_idx;
-		__entry->event_idx = cb->event_idx;
-		__entry->enable = cb->enable;
-		__entry->pending = cb->pending;
-	),
-	TP_printk("dev=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
-		  __entry->dev, __entry->vq, __entry->seq,
-		  __entry->enable ? "enable" : "disable", __entry->event_idx,
-		  __entry->avail_flags, __entry->used_event,
-		  __entry->last_used, __entry->used_idx, __entry->pending)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_callback *cb),
+	    TP_ARGS(at, seq, cb),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)
+			     __field(u16, avail_flags)
+			     __field(u16, used_event)
+			     __field(u16, last_used)
+			     __field(u16, used_idx)
+			     __field(u8, event_idx)
+			     __field(u8, enable)
+			     __field(u8, pending)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+			   __entry->avail_flags = cb->avail_flags;
+			   __entry->used_event = cb->used_event;
+			   __entry->last_used = cb->last_used;
+			   __entry->used_idx = cb->used_idx;
+			   __entry->event_idx = cb->event_idx;
+			   __entry->enable = cb->enable;
+			   __entry->pending = cb->pending;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
+		      __entry->dev, __entry->vq, __entry->seq,
+		      __entry->enable ? "enable" : "disable", __entry->event_idx,
+		      __entry->avail_flags, __entry->used_event,
+		      __entry->last_used, __entry->used_idx, __entry->pending)
 );
 
 TRACE_EVENT(pykit_blk_start,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_blk *blk),
-	TP_ARGS(at, seq, blk),
-	TP_STRUCT__entry(
-		__field(u64, sector)
-		__field(u64, status_addr)
-		__field(u64, bytes)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, type)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u16, segments)
-	),
-	TP_fast_assign(
-		__entry->sector = blk->sector;
-		__entry->status_addr = blk->status_addr;
-		__entry->bytes = blk->bytes;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->type = blk->type;
-		__entry->vq = at->vq;
-		__entry->head = blk->head;
-		__entry->segments = blk->segments;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->type, __entry->sector, __entry->bytes,
-		  __entry->segments, __entry->status_addr)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_blk *blk),
+	    TP_ARGS(at, seq, blk),
+	    TP_STRUCT__entry(__field(u64, sector)
+			     __field(u64, status_addr)
+			     __field(u64, bytes)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, type)
+			     __field(u16, vq)
+			     __field(u16, head)
+			     __field(u16, segments)),
+	    TP_fast_assign(__entry->sector = blk->sector;
+			   __entry->status_addr = blk->status_addr;
+			   __entry->bytes = blk->bytes;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->type = blk->type;
+			   __entry->vq = at->vq;
+			   __entry->head = blk->head;
+			   __entry->segments = blk->segments;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		      __entry->type, __entry->sector, __entry->bytes,
+		      __entry->segments, __entry->status_addr)
 );
 
 TRACE_EVENT(pykit_blk_range,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain, u16 pos,
-		 u64 sector, u32 sectors, u32 flags),
-	TP_ARGS(at, seq, chain, pos, sector, sectors, flags),
-	TP_STRUCT__entry(
-		__field(u64, sector)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, sectors)
-		__field(u32, flags)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u16, pos)
-	),
-	TP_fast_assign(
-		__entry->sector = sector;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->sectors = sectors;
-		__entry->flags = flags;
-		__entry->vq = at->vq;
-		__entry->head = chain;
-		__entry->pos = pos;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->pos, __entry->sector, __entry->sectors,
-		  __entry->flags)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain, u16 pos,
+		     u64 sector, u32 sectors, u32 flags),
+	    TP_ARGS(at, seq, chain, pos, sector, sectors, flags),
+	    TP_STRUCT__entry(__field(u64, sector)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, sectors)
+			     __field(u32, flags)
+			     __field(u16, vq)
+			     __field(u16, head)
+			     __field(u16, pos)),
+	    TP_fast_assign(__entry->sector = sector;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->sectors = sectors;
+			   __entry->flags = flags;
+			   __entry->vq = at->vq;
+			   __entry->head = chain;
+			   __entry->pos = pos;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		      __entry->pos, __entry->sector, __entry->sectors,
+		      __entry->flags)
 );
 
 DECLARE_EVENT_CLASS(pykit_blk_end,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_blk_end *end),
-	TP_ARGS(at, seq, end),
-	TP_STRUCT__entry(
-		__field(u64, sector)
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, type)
-		__field(u32, len)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u8, status)
-	),
-	TP_fast_assign(
-		__entry->sector = end->sector;
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->type = end->type;
-		__entry->len = end->len;
-		__entry->vq = at->vq;
-		__entry->head = end->head;
-		__entry->status = end->status;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->type, __entry->sector, __entry->len,
-		  __entry->status)
+		    TP_PROTO(const struct pykit_at *at, u32 seq,
+			     const struct pykit_blk_end *end),
+		    TP_ARGS(at, seq, end),
+		    TP_STRUCT__entry(__field(u64, sector)
+				     __field(u32, dev)
+				     __field(u32, seq)
+				     __field(u32, type)
+				     __field(u32, len)
+				     __field(u16, vq)
+				     __field(u16, head)
+				     __field(u8, status)),
+		    TP_fast_assign(__entry->sector = end->sector;
+				   __entry->dev = at->dev;
+				   __entry->seq = seq;
+				   __entry->type = end->type;
+				   __entry->len = end->len;
+				   __entry->vq = at->vq;
+				   __entry->head = end->head;
+				   __entry->status = end->status;
+		    ),
+		    TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
+			      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+			      __entry->type, __entry->sector, __entry->len,
+			      __entry->status)
 );
 
 DEFINE_EVENT(pykit_blk_end, pykit_blk_done,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_blk_end *end),
-	TP_ARGS(at, seq, end)
+	     TP_PROTO(const struct pykit_at *at, u32 seq,
+		      const struct pykit_blk_end *end),
+	     TP_ARGS(at, seq, end)
 );
 
 DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
-	TP_PROTO(const struct pykit_at *at, u32 seq,
-		 const struct pykit_blk_end *end),
-	TP_ARGS(at, seq, end)
+	     TP_PROTO(const struct pykit_at *at, u32 seq,
+		      const struct pykit_blk_end *end),
+	     TP_ARGS(at, seq, end)
 );
 
 TRACE_EVENT(pykit_vhost_get,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u32 out, u32 in, u16 chain,
-		 u16 avail_idx),
-	TP_ARGS(at, seq, out, in, chain, avail_idx),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, out)
-		__field(u32, in)
-		__field(u16, vq)
-		__field(u16, head)
-		__field(u16, avail_idx)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->out = out;
-		__entry->in = in;
-		__entry->vq = at->vq;
-		__entry->head = chain;
-		__entry->avail_idx = avail_idx;
-	),
-	TP_printk("dev=%u vq=%u seq=%u head=%u out=%u in=%u avail_idx=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		  __entry->out, __entry->in, __entry->avail_idx)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 out, u32 in, u16 chain,
+		     u16 avail_idx),
+	    TP_ARGS(at, seq, out, in, chain, avail_idx),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, out)
+			     __field(u32, in)
+			     __field(u16, vq)
+			     __field(u16, head)
+			     __field(u16, avail_idx)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->out = out;
+			   __entry->in = in;
+			   __entry->vq = at->vq;
+			   __entry->head = chain;
+			   __entry->avail_idx = avail_idx;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u head=%u out=%u in=%u avail_idx=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		      __entry->out, __entry->in, __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_vhost_used,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
-		 u16 used_idx),
-	TP_ARGS(at, seq, id, len, used_idx),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u32, id)
-		__field(u32, len)
-		__field(u16, vq)
-		__field(u16, used_idx)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->id = id;
-		__entry->len = len;
-		__entry->vq = at->vq;
-		__entry->used_idx = used_idx;
-	),
-	TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->id,
-		  __entry->len, __entry->used_idx)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
+		     u16 used_idx),
+	    TP_ARGS(at, seq, id, len, used_idx),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, id)
+			     __field(u32, len)
+			     __field(u16, vq)
+			     __field(u16, used_idx)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->id = id;
+			   __entry->len = len;
+			   __entry->vq = at->vq;
+			   __entry->used_idx = used_idx;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->id,
+		      __entry->len, __entry->used_idx)
 );
 
 TRACE_EVENT(pykit_vhost_signal,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u16 old, u16 new,
-		 u16 event, u8 event_idx),
-	TP_ARGS(at, seq, old, new, event, event_idx),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-		__field(u16, old)
-		__field(u16, new)
-		__field(u16, event)
-		__field(u8, event_idx)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-		__entry->old = old;
-		__entry->new = new;
-		__entry->event = event;
-		__entry->event_idx = event_idx;
-	),
-	TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u",
-		  __entry->dev, __entry->vq, __entry->seq, __entry->old,
-		  __entry->new, __entry->event_idx, __entry->event)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 old, u16 new,
+		     u16 event, u8 event_idx),
+	    TP_ARGS(at, seq, old, new, event, event_idx),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)
+			     __field(u16, old)
+			     __field(u16, new)
+			     __field(u16, event)
+			     __field(u8, event_idx)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+			   __entry->old = old;
+			   __entry->new = new;
+			   __entry->event = event;
+			   __entry->event_idx = event_idx;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u",
+		      __entry->dev, __entry->vq, __entry->seq, __entry->old,
+		      __entry->new, __entry->event_idx, __entry->event)
 );
 
 TRACE_EVENT(pykit_vhost_notify,
-	TP_PROTO(const struct pykit_at *at, u32 seq, u16 avail_idx, u8 enable,
-		 u8 pending),
-	TP_ARGS(at, seq, avail_idx, enable, pending),
-	TP_STRUCT__entry(
-		__field(u32, dev)
-		__field(u32, seq)
-		__field(u16, vq)
-		__field(u16, avail_idx)
-		__field(u8, enable)
-		__field(u8, pending)
-	),
-	TP_fast_assign(
-		__entry->dev = at->dev;
-		__entry->seq = seq;
-		__entry->vq = at->vq;
-		__entry->avail_idx = avail_idx;
-		__entry->enable = enable;
-		__entry->pending = pending;
-	),
-	TP_printk("dev=%u vq=%u seq=%u %s avail_idx=%u pending=%u",
-		  __entry->dev, __entry->vq, __entry->seq,
-		  __entry->enable ? "enable" : "disable", __entry->avail_idx,
-		  __entry->pending)
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 avail_idx, u8 enable,
+		     u8 pending),
+	    TP_ARGS(at, seq, avail_idx, enable, pending),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u16, vq)
+			     __field(u16, avail_idx)
+			     __field(u8, enable)
+			     __field(u8, pending)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->vq = at->vq;
+			   __entry->avail_idx = avail_idx;
+			   __entry->enable = enable;
+			   __entry->pending = pending;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u %s avail_idx=%u pending=%u",
+		      __entry->dev, __entry->vq, __entry->seq,
+		      __entry->enable ? "enable" : "disable", __entry->avail_idx,
+		      __entry->pending)
 );
 
 #endif /* _TRACE_PYKIT_H */

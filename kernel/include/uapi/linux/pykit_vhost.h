@@ -18,7 +18,7 @@
 #define PYKIT_VHOST_DEV		"/dev/vhost-pykit"
 #define PYKIT_VHOST_ID		"pykit-vhost"
 #define PYKIT_VHOST_MAX_QUEUES	4
-#define PYKIT_VHOST_MAX_BYTES	(1ULL << 30)
+#define PYKIT_VHOST_MAX_BYTES	0x40000000
 
 #define PYKIT_VHOST_START	_IOW(VHOST_VIRTIO, 0xE0, __u64)
 #define PYKIT_VHOST_STOP	_IO(VHOST_VIRTIO, 0xE1)
