@@ -2,7 +2,7 @@
 """Kernel configurations: made from a profile, verified, and compared with a kernel's own."""
 
 from pykit.kconfig.fragments import Profile, Want, load_profile, profiles
-from pykit.kconfig.resolve import Lack, Resolution, check, describe, resolve, write
+from pykit.kconfig.resolve import Lack, Resolution, check, resolve
 
 __all__ = [
     "Lack",
@@ -10,9 +10,7 @@ __all__ = [
     "Resolution",
     "Want",
     "check",
-    "describe",
     "load_profile",
     "profiles",
     "resolve",
-    "write",
 ]

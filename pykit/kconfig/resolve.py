@@ -38,6 +38,18 @@ class Lack:
     value: str
     reason: str | None
 
+    def __str__(self) -> str:
+        """One line: "this kernel lacks CONFIG_X: needed (y or m) by configs/…"."""
+        name, by = f"CONFIG_{self.want.symbol}", self.want.fragment
+        wanted = " or ".join(self.want.accepted)
+        if self.want.value == "n":
+            text = f"this kernel has {name}={self.value}: unwanted by {by}"
+        elif self.value == "n":
+            text = f"this kernel lacks {name}: needed ({wanted}) by {by}"
+        else:
+            text = f"this kernel has {name}={self.value}: needed as {wanted} by {by}"
+        return f"{text}: {self.reason}" if self.reason else text
+
 
 @dataclass(frozen=True)
 class Resolution:
@@ -57,6 +69,29 @@ class Resolution:
     config: str
     fragment: str
     pulled: dict[str, str]
+
+    def write(self, path: Path, *, overwrite: bool = False) -> list[str]:
+        """Write the configuration as `path`, its fragment as ``<path>.fragment``.
+
+        Each appears whole or not at all. Files that exist stay as they are, which is a
+        UsageError, unless `overwrite`.
+
+        Returns: what was written and what was pulled in, as lines for people.
+        """
+        fragment = path.with_name(path.name + ".fragment")
+        if not overwrite:
+            for existing in (path, fragment):
+                if os.path.lexists(existing):
+                    raise UsageError(f"{existing} exists: name another file, or pass --force")
+        _write(path, self.config, overwrite)
+        try:
+            _write(fragment, self.fragment, overwrite)
+        except (UsageError, InfraError):
+            if not overwrite:
+                path.unlink()
+            raise
+        lines = [f"{path}: {self.version}, profile {self.profile}", f"{fragment}: what was set"]
+        return lines + [f"CONFIG_{name} is for {by}" for name, by in sorted(self.pulled.items())]
 
 
 def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
@@ -112,45 +147,6 @@ def check(
     kconf.warn = False
     kconf.load_config(str(config))
     return _compare(profile, values, kconf)
-
-
-def describe(lack: Lack) -> str:
-    """A lack as one line: "this kernel lacks CONFIG_X: needed by configs/…"."""
-    want = lack.want
-    wanted = " or ".join(want.accepted)
-    if want.value == "n":
-        text = f"this kernel has CONFIG_{want.symbol}={lack.value}: unwanted by {want.fragment}"
-    elif lack.value == "n":
-        text = f"this kernel lacks CONFIG_{want.symbol}: needed ({wanted}) by {want.fragment}"
-    else:
-        text = (
-            f"this kernel has CONFIG_{want.symbol}={lack.value}: "
-            f"needed as {wanted} by {want.fragment}"
-        )
-    return f"{text}: {lack.reason}" if lack.reason else text
-
-
-def write(resolution: Resolution, path: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-    """Write a resolution as `path` and its fragment beside it, ``<path>.fragment``.
-
-    Each appears whole or not at all. Files that exist stay as they are, which is a
-    UsageError, unless `overwrite`.
-
-    Returns: the two paths.
-    """
-    fragment = path.with_name(path.name + ".fragment")
-    if not overwrite:
-        for existing in (path, fragment):
-            if os.path.lexists(existing):
-                raise UsageError(f"{existing} exists: name another file, or pass --force")
-    _write(path, resolution.config, overwrite)
-    try:
-        _write(fragment, resolution.fragment, overwrite)
-    except (UsageError, InfraError):
-        if not overwrite:
-            path.unlink()
-        raise
-    return path, fragment
 
 
 def _start(kconf: Any, base: str, tree: Path) -> None:

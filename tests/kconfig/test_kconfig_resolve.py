@@ -276,18 +276,18 @@ def test_checking_a_config(make_tree: MakeTree, tmp_path: Path) -> None:
     )
     lacks = kconfig.check(profile(*wants), config)
     assert lacks == [Lack(wants[0], "n", None), Lack(wants[2], "y", None)]
-    assert [kconfig.describe(lack) for lack in lacks] == [
+    assert [str(lack) for lack in lacks] == [
         "this kernel lacks CONFIG_DISK: needed (m or y) by configs/x.config",
         "this kernel has CONFIG_BAD=y: needed as m by configs/x.config",
     ]
     tree = make_tree(CHAIN + bool_("BAD"))
-    assert [kconfig.describe(lack) for lack in kconfig.check(profile(*wants), config, tree)] == [
+    assert [str(lack) for lack in kconfig.check(profile(*wants), config, tree)] == [
         "this kernel lacks CONFIG_DISK: needed (m or y) by configs/x.config: depends on BLK_DEV=n",
         "this kernel has CONFIG_BAD=y: needed as m by configs/x.config: it cannot be a module",
     ]
     config.write_text("CONFIG_MODULES=y\nCONFIG_BAD=y\n")
     (lack,) = kconfig.check(profile(want("# CONFIG_BAD is not set")), config)
-    assert kconfig.describe(lack) == "this kernel has CONFIG_BAD=y: unwanted by configs/x.config"
+    assert str(lack) == "this kernel has CONFIG_BAD=y: unwanted by configs/x.config"
 
 
 def test_writing_never_replaces_what_is_there(make_tree: MakeTree, tmp_path: Path) -> None:
@@ -295,26 +295,31 @@ def test_writing_never_replaces_what_is_there(make_tree: MakeTree, tmp_path: Pat
     out = tmp_path / "out"
     out.mkdir()
     path = out / ".config"
-    assert kconfig.write(found, path) == (path, out / ".config.fragment")
+    assert found.write(path) == [
+        f"{path}: Main menu, profile p",
+        f"{path}.fragment: what was set",
+        "CONFIG_BLK_DEV is for DISK",
+        "CONFIG_BLOCK is for BLK_DEV",
+    ]
     assert path.read_text() == found.config
     assert (out / ".config.fragment").read_text() == found.fragment
 
     path.write_text("mine")
     (out / ".config.fragment").unlink()
     with pytest.raises(UsageError, match="exists: name another file, or pass --force"):
-        kconfig.write(found, path)
+        found.write(path)
     assert path.read_text() == "mine"
-    kconfig.write(found, path, overwrite=True)
+    found.write(path, overwrite=True)
     assert path.read_text() == found.config
     path.unlink()
     with pytest.raises(UsageError, match="fragment exists"):
-        kconfig.write(found, path)
+        found.write(path)
     assert sorted(p.name for p in out.iterdir()) == [".config.fragment"]
 
 
 def test_writing_where_one_cannot(make_tree: MakeTree, tmp_path: Path) -> None:
     found = kconfig.resolve(profile(), make_tree(""))
     with pytest.raises(UsageError, match="there is no folder"):
-        kconfig.write(found, tmp_path / "no/where/.config")
+        found.write(tmp_path / "no/where/.config")
     with pytest.raises(InfraError, match="cannot be written"):
-        kconfig.write(found, Path("/proc/pykit.config"))
+        found.write(Path("/proc/pykit.config"))
