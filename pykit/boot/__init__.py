@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boot a guest, run a scenario in it, and leave a capture."""
+
+from pykit.boot.outcome import Outcome
+from pykit.boot.runners import bare_vng
+from pykit.boot.scenario import Scenario, load_scenario
+from pykit.boot.session import run
+
+__all__ = ["Outcome", "Scenario", "bare_vng", "load_scenario", "run"]

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read what ``carry`` left in the shared memory (its source gives the layout)."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+MAGIC = 0x31796B6974797061
+_HEAD = 4096
+
+
+class CarryError(Exception):
+    """The guest left nothing, or not all of it."""
+
+
+def unpack(memory: Path, target: Path) -> list[str]:
+    """Write the files that came out of the guest below ``target``; returns their names.
+
+    Raises CarryError for a missing head (the guest died before the end), a wrong
+    checksum, and names that lead out of ``target``.
+    """
+    data = np.memmap(memory, dtype=np.uint8, mode="r")
+    if len(data) < _HEAD:
+        raise CarryError("the shared memory is too small to hold anything")
+    magic, length, checksum = struct.unpack_from("<QQQ", data[:24].tobytes())
+    if magic != MAGIC:
+        raise CarryError("the guest brought nothing out")
+    end = _HEAD + length
+    if end > len(data):
+        raise CarryError("the head claims more than the memory holds")
+    if int(data[_HEAD:end].sum(dtype=np.uint64)) != checksum:
+        raise CarryError("the checksum is wrong: the guest was cut off while it wrote")
+    names = []
+    at = _HEAD
+    while at < end:
+        (name_length,) = struct.unpack("<I", _take(data, at, 4, end))
+        name = _take(data, at + 4, name_length, end).decode(errors="replace")
+        at += 4 + name_length
+        (size,) = struct.unpack("<Q", _take(data, at, 8, end))
+        at += 8
+        content = _take(data, at, size, end)
+        at += size
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise CarryError(f"the guest named a file outside of the capture: {name}")
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        (target / path).write_bytes(content)
+        names.append(name)
+    return names
+
+
+def _take(data: np.ndarray[tuple[int], np.dtype[np.uint8]], at: int, size: int, end: int) -> bytes:
+    if at + size > end:
+        raise CarryError("a record runs over the end")
+    return bytes(data[at : at + size].tobytes())

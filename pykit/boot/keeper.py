@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Processes of a guest that cannot outlive us, and their folder.
+
+A shell in a session of its own holds the read end of a pipe. Whatever becomes of pykit,
+SIGKILL included, the pipe closes; then the shell kills the guest's process group and
+removes the folder. The normal end goes the same way, so there is only one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+# Ctrl-C and a closing terminal reach only the foreground group, and this is none.
+_SCRIPT = """
+trap '' INT TERM HUP
+read -r group
+[ -n "$group" ] && { cat >/dev/null; kill -KILL -- "-$group" 2>/dev/null; }
+rm -rf -- "$1"
+"""
+_TERM_S = 5.0
+
+
+class Keeper:
+    """A private folder and at most one process group, gone when the block is left."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pykit-"))
+        try:
+            self._shell = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT, "pykit-keeper", str(self.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start the guest's command; its standard output and error go to ``output``."""
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, "TERM": "dumb"},
+        )
+        assert self._shell.stdin is not None
+        self._shell.stdin.write(f"{self.process.pid}\n".encode())
+        self._shell.stdin.flush()
+        return self.process
+
+    def stop(self) -> None:
+        """End the process group: asked first, killed after five seconds."""
+        if self.process is None:
+            return
+        self._signal(signal.SIGTERM)
+        end = time.monotonic() + _TERM_S
+        while self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+    def _signal(self, number: int) -> None:
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.stop()
+        finally:
+            assert self._shell.stdin is not None
+            self._shell.stdin.close()
+            self._shell.wait()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What became of a guest, as its own words and its console say.
+
+Exit codes of QEMU and virtme-ng decide nothing: a guest that warned, oopsed or lost its
+workload ends with 0 as well, and a panic looks like a QEMU that was killed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pykit.errors import Exit
+
+Kind = Literal[
+    "clean",
+    "splat",
+    "panic",
+    "hang",
+    "qemu-died",
+    "never-booted",
+    "module-failed",
+    "workload-failed",
+]
+
+#: What was tested failed (1), or it could not be tested at all (3).
+EXIT_CODES: dict[Kind, Exit] = {
+    "clean": Exit.OK,
+    "splat": Exit.FAILED,
+    "panic": Exit.FAILED,
+    "hang": Exit.FAILED,
+    "workload-failed": Exit.FAILED,
+    "qemu-died": Exit.INFRA,
+    "never-booted": Exit.INFRA,
+    "module-failed": Exit.INFRA,
+}
+assert set(EXIT_CODES) == set(get_args(Kind))
+
+_STAMP = r"^(?:\[\s*\d+\.\d+\](?:\[[ TC]*\d+\])? ?)?"
+_PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (.*)")
+_SPLATS = tuple(
+    re.compile(_STAMP + pattern)
+    for pattern in (
+        r"WARNING: .+",
+        r"BUG: .+",
+        r"kernel BUG at .+",
+        r"Oops: .+",
+        r"general protection fault.*",
+        r"UBSAN: .+",
+        r"KASAN: .+",
+        r"KCSAN: .+",
+        r"kmemleak: \d+ new suspected .+",
+        r"INFO: task .+ blocked for more than .+",
+        r"INFO: rcu_\w+ .*stall.*",
+        r"rcu: INFO: .*stall.*",
+        r"watchdog: BUG: .+",
+        r"INFO: possible .+ detected.*",
+        r"=+ WARNING: possible .+",
+        r"list_(?:add|del) corruption.*",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A console line that is a splat by its shape and known to be harmless here."""
+
+    pattern: re.Pattern[str]
+    reason: str
+
+
+#: Nothing so far. An entry says why, and where that was found out.
+ALLOWED: tuple[Allowed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    kind: Kind
+    #: One line: what happened, with the guest's own words where it left any.
+    message: str
+    #: The command that booted the guest.
+    command: tuple[str, ...] = ()
+    #: QEMU's version.
+    qemu: str = ""
+
+    @property
+    def exit_code(self) -> Exit:
+        """The contract's exit code for this end, before any rule has spoken."""
+        return EXIT_CODES[self.kind]
+
+
+def panic(console: str) -> str | None:
+    """What the kernel said as it panicked, or None."""
+    return next((m.group(1) for line in _lines(console) if (m := _PANIC.match(line))), None)
+
+
+def splats(console: str) -> list[str]:
+    """Lines in which the kernel complains of itself, without time stamps."""
+    found = []
+    for line in _lines(console):
+        if any(pattern.match(line) for pattern in _SPLATS) and not any(
+            entry.pattern.search(line) for entry in ALLOWED
+        ):
+            found.append(re.sub(_STAMP, "", line))
+    return found
+
+
+def _lines(console: str) -> Iterable[str]:
+    return (line.rstrip("\r") for line in console.split("\n"))

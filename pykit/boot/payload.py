@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One folder with all that the guest gets: agent, steps, modules, programs of ours.
+
+Under virtme-ng the guest sees it where it is; the direct runner packs it into the
+initramfs as /pykit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import lzma
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.boot.scenario import Scenario
+from pykit.errors import InfraError
+from pykit.kernels import Kernel
+from pykit.modules import closure
+from pykit.modules.elf import read_module
+from pykit.modules.inspection import depends
+from pykit.paths import build_dir
+
+#: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+GUEST = Path(__file__).resolve().parent.parent / "guest"
+
+#: Kilobytes of trace buffer for each CPU; 100,000 events take about 6 MiB.
+_TRACE_BUFFER_KB = 49152
+
+_PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
+
+#: The step that loads modules, and the ones that end tracing and bring the capture out.
+LOAD, CARRY = "pykit-load", "pykit-carry"
+
+_CARRY = """
+cd "$TRACING" || die "no tracefs"
+echo 0 > tracing_on
+for device in /sys/bus/pci/devices/*; do
+	[ "$(cat $device/vendor):$(cat $device/device)" = 0x1af4:0x1110 ] && break
+done
+echo 1 > $device/enable
+resource=$device/resource2_wc
+[ -e $resource ] || resource=$device/resource2
+for file in events/header_page events/header_event trace_clock saved_cmdlines \\
+	events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
+	[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
+done | "$PAYLOAD/bin/carry" $resource
+"""
+
+_TRACE = f"""
+cd "$TRACING" || die "no tracefs"
+echo 0 > tracing_on
+echo mono > trace_clock
+echo {_TRACE_BUFFER_KB} > buffer_size_kb || die "no memory for the trace buffer"
+echo 1 > events/pykit/enable || die "pykit_trace.ko has no events"
+echo 1 > tracing_on
+"""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A staged folder."""
+
+    folder: Path
+    nonce: str
+    scenario: Scenario
+    #: The kernel's modules in load order, as file names below modules/.
+    kernel_modules: tuple[str, ...]
+
+
+def stage(
+    folder: Path,
+    nonce: str,
+    scenario: Scenario,
+    kernel: Kernel,
+    modules: Sequence[Path],
+    parameters: dict[str, str],
+) -> Payload:
+    """Fill ``folder``. ``modules`` are all of ours, in load order; those that the scenario
+    does not name (or need) stay out. ``parameters`` go to the scenario's own modules.
+
+    Raises InfraError for a module or program that is not there.
+    """
+    for name in ("steps", "modules", "bin"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(GUEST / "agent.sh", folder)
+    (folder / "lib.sh").write_text((GUEST / "lib.sh").read_text() + _programs(scenario.programs))
+    wanted = {"pykit_trace", *scenario.modules}
+    missing = wanted - {path.stem for path in modules}
+    if missing:
+        raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
+    ours = [path for path in modules if path.stem in wanted]
+    needs = closure(kernel, [*scenario.kernel_modules, *_depends(ours)])
+    for path in needs:
+        copy_module(path, folder / "modules")
+    for path in ours:
+        shutil.copy(path, folder / "modules")
+    for name in ("carry", *scenario.guest_programs):
+        shutil.copy(compile_guest(name), folder / "bin" / name)
+    names = tuple(plain_name(path.name) for path in needs)
+    (folder / "steps" / LOAD).write_text(_load(names, ours, parameters))
+    (folder / "steps" / CARRY).write_text(_PROLOGUE + _CARRY)
+    for step in scenario.steps:
+        if step.guest:
+            (folder / "steps" / step.name).write_text(_PROLOGUE + step.guest)
+    return Payload(folder, nonce, scenario, names)
+
+
+def _programs(names: Sequence[str]) -> str:
+    """Shell functions that call the host's programs, where busybox would take its own applet."""
+    lines = ["\n"]
+    for name in names:
+        found = shutil.which(name, path=PATH)
+        if found is None:
+            raise InfraError(f"{name} is not installed, and the scenario calls it: make setup")
+        if name.isidentifier():
+            lines.append(f'{name}() {{ {found} "$@"; }}\n')
+    return "".join(lines)
+
+
+def _depends(modules: Sequence[Path]) -> list[str]:
+    ours = {path.stem for path in modules}
+    return sorted({name for path in modules for name in depends(read_module(path))} - ours)
+
+
+def _load(names: Sequence[str], ours: Sequence[Path], parameters: dict[str, str]) -> str:
+    lines = [_PROLOGUE]
+    for name in names:
+        loaded = f"/sys/module/{Path(name).stem.replace('-', '_')}"
+        lines.append(
+            f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"'
+        )
+    options = " ".join(shlex.quote(f"{key}={value}") for key, value in parameters.items())
+    for path in ours:
+        own = options if path.stem != "pykit_trace" else ""
+        lines.append(
+            f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"'
+        )
+        if path.stem == "pykit_trace":
+            # Before any driver is there, so that not one event is missed.
+            lines.append(_TRACE)
+    return "\n".join(lines) + "\n"
+
+
+def copy_module(path: Path, folder: Path) -> None:
+    """Copy a module, unpacked: neither busybox nor every insmod unpacks one itself."""
+    target = folder / plain_name(path.name)
+    if path.suffix == ".xz":
+        target.write_bytes(lzma.decompress(path.read_bytes()))
+    elif path.suffix in (".zst", ".gz"):
+        tool = {".zst": "zstd", ".gz": "gzip"}[path.suffix]
+        done = subprocess.run([tool, "-dc", path], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise InfraError(f"{path}: {tool} cannot unpack it")
+        target.write_bytes(done.stdout)
+    else:
+        shutil.copy(path, target)
+
+
+def plain_name(name: str) -> str:
+    for suffix in (".xz", ".zst", ".gz"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def compile_guest(name: str) -> Path:
+    """A static program of pykit/guest, compiled once for each content of its source."""
+    source = GUEST / f"{name}.c"
+    if not source.is_file():
+        known = ", ".join(sorted(path.stem for path in GUEST.glob("*.c")))
+        raise InfraError(f"no guest program {name}: there are {known}")
+    headers = Path(__file__).resolve().parent.parent.parent / "kernel" / "include" / "uapi"
+    digest = hashlib.sha256(source.read_bytes())
+    for header in sorted(headers.rglob("*.h")):
+        digest.update(header.read_bytes())
+    folder = build_dir() / "guest"
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / f"{name}-{digest.hexdigest()[:16]}"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            new = program.with_suffix(".new")
+            done = subprocess.run(
+                [
+                    "gcc", "-static", "-O2", "-pthread", "-Wall", f"-I{headers}",
+                    "-o", new, source,
+                ],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode != 0:
+                said = (done.stderr.strip().splitlines() or ["gcc said nothing"])[0]
+                raise InfraError(f"{source.name} does not compile: {said}")
+            new.replace(program)
+    return program

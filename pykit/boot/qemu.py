@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which QEMU there is, and the options that every guest gets."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from pykit.errors import InfraError
+
+MEMORY_MIB = 1024
+CPUS = 2
+#: The capture comes out through this much shared memory.
+CARRY_MIB = 256
+
+
+@functools.cache
+def find() -> tuple[str, tuple[int, ...]]:
+    """Path and version of qemu-system-x86_64. Raises InfraError where there is none."""
+    path = shutil.which("qemu-system-x86_64")
+    if path is None:
+        raise InfraError("qemu-system-x86_64 is not installed: make setup, or see pykit doctor")
+    try:
+        text = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=30
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfraError(f"{path} does not run: {error}") from error
+    match = re.search(r"version (\d+(?:\.\d+)+)", text)
+    if match is None:
+        raise InfraError(f"{path} --version says nothing of a version: is it QEMU?")
+    return path, tuple(int(part) for part in match.group(1).split("."))
+
+
+def version() -> str:
+    """QEMU's version as text."""
+    return ".".join(map(str, find()[1]))
+
+
+def cpu_options(accelerator: str) -> list[str]:
+    """Accelerator and CPU model.
+
+    TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12
+    in one boot of five; cx16=off makes the kernel do without.
+    """
+    if accelerator == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    model = "max" if find()[1] >= (10,) else "max,cx16=off"
+    return ["-accel", "tcg,thread=multi", "-cpu", model]
+
+
+def kit_options(folder: Path, log: Path) -> list[str]:
+    """What the kit itself needs of a guest, the same in both runners.
+
+    A monitor, the agent's serial port (the second one), a root port to plug the device
+    under test into, shared memory to bring the capture out, and the trace log.
+    """
+    return [
+        "-serial", f"unix:{folder}/agent,server=on,wait=off",
+        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+        "-device", "pcie-root-port,id=rp0,chassis=10,slot=10",
+        "-object",
+        f"memory-backend-file,id=carry,share=on,size={CARRY_MIB}M,mem-path={folder}/carry",
+        "-device", "ivshmem-plain,memdev=carry",
+        "-msg", "timestamp=on",
+        "-D", str(log),
+    ]  # fmt: skip

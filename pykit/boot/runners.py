@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two ways to boot a guest, as command lines. Payload, agent and steps are the same."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pykit.boot import qemu
+from pykit.boot.initramfs import Initramfs
+from pykit.boot.payload import Payload
+from pykit.errors import InfraError, UsageError
+from pykit.kernels import Kernel
+
+# A panic or an oops ends the guest at once (QEMU runs with -no-reboot); warnings and worse
+# reach the console, which is what the outcome is read from.
+_KERNEL_ARGUMENTS = "oops=panic panic=-1 loglevel=5"
+
+
+class Runner(Protocol):
+    """A way to boot a guest."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """The command that boots ``kernel`` with the agent running; its standard output
+        is the guest's console. ``log`` is where QEMU writes its trace events."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vng:
+    """virtme-ng: the host's userspace, over 9p or virtiofs."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """See Runner."""
+        agent = shlex.join(
+            ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
+        )
+        return [
+            *_vng(kernel, accelerator),
+            "--verbose",
+            "--append",
+            # The distribution's driver must not take the device before ours does.
+            f"{_KERNEL_ARGUMENTS} modprobe.blacklist=virtio_blk",
+            f"--qemu-opts={shlex.join(qemu.kit_options(payload.folder, log))}",
+            "--",
+            agent,
+        ]
+
+
+@dataclass(frozen=True)
+class Direct:
+    """QEMU with a small initramfs of our own: seconds to the agent."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """See Runner."""
+        made = Initramfs.make(kernel, payload)
+        arguments = [
+            "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
+            "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
+        ]  # fmt: skip
+        disk = []
+        if made.programs is not None:
+            disk = [
+                "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
+                "-device", "nvme,drive=programs,serial=programs",
+            ]  # fmt: skip
+        return [
+            qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-M", "q35", *qemu.cpu_options(accelerator),
+            "-m", str(qemu.MEMORY_MIB), "-smp", str(qemu.CPUS),
+            "-kernel", str(kernel.image), "-initrd", str(made.path),
+            "-append", " ".join(arguments),
+            "-serial", "stdio", *disk, *qemu.kit_options(payload.folder, log),
+        ]  # fmt: skip
+
+
+RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}
+
+
+def runner(name: str) -> Runner:
+    """A runner by its name; raises UsageError for any other."""
+    if name not in RUNNERS:
+        raise UsageError(f"no runner {name}: choose of {', '.join(RUNNERS)}")
+    return RUNNERS[name]
+
+
+def bare_vng(kernel: Kernel, command: str, accelerator: str) -> list[str]:
+    """virtme-ng running one command and nothing of ours: the peer of the start-up bench."""
+    return [*_vng(kernel, accelerator), "--", command]
+
+
+def _vng(kernel: Kernel, accelerator: str) -> list[str]:
+    beside = Path(sys.executable).parent / "vng"
+    found = str(beside) if beside.exists() else shutil.which("vng")
+    if found is None:
+        raise InfraError("vng (virtme-ng) is not installed: make setup brings it")
+    command = [
+        found, "--run", str(kernel.image), "--memory", f"{qemu.MEMORY_MIB}M",
+        "--cpus", str(qemu.CPUS),
+    ]  # fmt: skip
+    if accelerator != "kvm":
+        # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.
+        cpu = qemu.cpu_options(accelerator)
+        command += ["--disable-kvm", f"--qemu-opts={shlex.join(cpu[2:])}"]
+    if not _virtiofsd():
+        # Else virtme-ng waits five seconds for a virtiofsd that is not there.
+        command.append("--force-9p")
+    return command
+
+
+def _virtiofsd() -> bool:
+    return bool(shutil.which("virtiofsd")) or os.access("/usr/libexec/virtiofsd", os.X_OK)

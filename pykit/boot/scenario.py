@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios: which device, which modules and programs, and what is done with them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from pykit.errors import UsageError
+from pykit.paths import ROOT
+
+SCENARIOS = ROOT / "scenarios"
+
+#: What the host does between the guest's steps.
+Action = Literal["plug", "unplug", "resize", "query"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that is hot-plugged; backed by a raw file of ``size_mib``."""
+
+    id: str
+    type: str
+    size_mib: int
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a shell script in the guest, or an action of the host on a device."""
+
+    name: str
+    #: Lines for the guest's shell; empty for an action.
+    guest: str = ""
+    action: Action | None = None
+    device: str = ""
+    #: For resize: the new size.
+    size_mib: int = 0
+    #: The host's actions that happen while the guest's lines run (removal during I/O):
+    #: this one starts when the guest has run for so many seconds.
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is run in a guest."""
+
+    name: str
+    summary: str
+    #: Seconds from the guest's start to its end.
+    deadline_s: float
+    #: Our modules, by name without .ko; pykit_trace comes first by itself.
+    modules: tuple[str, ...]
+    #: The kernel's own modules that the steps need.
+    kernel_modules: tuple[str, ...]
+    #: The host's programs that the steps call.
+    programs: tuple[str, ...]
+    #: Our programs, of pykit/guest.
+    guest_programs: tuple[str, ...]
+    devices: tuple[Device, ...]
+    steps: tuple[Step, ...]
+
+
+def load_scenario(name: str) -> Scenario:
+    """A scenario by its name in scenarios/, or by a file's path.
+
+    Raises UsageError naming file and key for anything that is not as it should be.
+    """
+    path = Path(name)
+    if not (path.suffix == ".toml" or "/" in name):
+        path = SCENARIOS / f"{name}.toml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.toml")))
+            raise UsageError(f"no scenario {name}: choose of {known}, or name a .toml file")
+    try:
+        data = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return _Reader(path).scenario(data)
+
+
+class _Reader:
+    """Typed look-ups that name the file and the key in every complaint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def scenario(self, data: dict[str, Any]) -> Scenario:
+        self.only(
+            data, "", "summary", "deadline", "modules", "kernel-modules", "programs",
+            "guest-programs", "device", "step",
+        )  # fmt: skip
+        devices = tuple(
+            self.device(entry, f"device[{n}]")
+            for n, entry in enumerate(self.tables(data, "device"))
+        )
+        steps = tuple(
+            self.step(entry, f"step[{n}]", {device.id for device in devices})
+            for n, entry in enumerate(self.tables(data, "step"))
+        )
+        if not steps:
+            raise UsageError(f"{self.path}: no [[step]]: a scenario has to do something")
+        names = [step.name for step in steps]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"{self.path}: two steps are named {twice}: rename one")
+        return Scenario(
+            name=self.path.stem,
+            summary=self.get(data, "summary", str, ""),
+            deadline_s=float(self.get(data, "deadline", (int, float), 120)),
+            modules=self.names(data, "modules"),
+            kernel_modules=self.names(data, "kernel-modules"),
+            programs=self.names(data, "programs"),
+            guest_programs=self.names(data, "guest-programs"),
+            devices=devices,
+            steps=steps,
+        )
+
+    def device(self, entry: dict[str, Any], where: str) -> Device:
+        self.only(entry, where, "id", "type", "size-mib", "options")
+        return Device(
+            id=self.word(entry, "id", where),
+            type=self.get(entry, "type", str, None, where),
+            size_mib=self.get(entry, "size-mib", int, 64, where),
+            options=self.get(entry, "options", dict, {}, where),
+        )
+
+    def step(self, entry: dict[str, Any], where: str, devices: set[str]) -> Step:
+        self.only(entry, where, "name", "guest", "do", "device", "size-mib", "after")
+        guest = self.get(entry, "guest", str, "", where)
+        action = self.get(entry, "do", str, "", where) or None
+        device = self.get(entry, "device", str, "", where)
+        if bool(guest) == bool(action) and not (guest and action == "unplug"):
+            raise UsageError(f"{self.path}: {where}: give either guest = lines or do = an action")
+        if action is not None and action not in get_args(Action):
+            raise UsageError(
+                f"{self.path}: {where}.do: no action {action}: {', '.join(get_args(Action))}"
+            )
+        if action is not None and device not in devices:
+            raise UsageError(f"{self.path}: {where}.device: no [[device]] has the id {device!r}")
+        return Step(
+            name=self.word(entry, "name", where),
+            guest=guest,
+            action=cast("Action | None", action),
+            device=device,
+            size_mib=self.get(entry, "size-mib", int, 0, where),
+            after_s=float(self.get(entry, "after", (int, float), 0, where)),
+        )
+
+    def get(self, data: dict[str, Any], key: str, kind: Any, default: Any, where: str = "") -> Any:
+        value = data.get(key, default)
+        if value is None:
+            raise UsageError(f"{self.path}: {where}.{key} is missing")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UsageError(f"{self.path}: {where}.{key}: {value!r} is of the wrong type")
+        return value
+
+    def word(self, data: dict[str, Any], key: str, where: str) -> str:
+        value = self.get(data, key, str, None, where)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", value):
+            raise UsageError(
+                f"{self.path}: {where}.{key}: {value!r}: only a-z, 0-9 and - make a name"
+            )
+        return str(value)
+
+    def names(self, data: dict[str, Any], key: str) -> tuple[str, ...]:
+        value = self.get(data, key, list, [])
+        if not all(isinstance(item, str) for item in value):
+            raise UsageError(f"{self.path}: {key}: not a list of names")
+        return tuple(value)
+
+    def tables(self, data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        value = data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise UsageError(f"{self.path}: {key}: write [[{key}]]")
+        return value
+
+    def only(self, data: dict[str, Any], where: str, *known: str) -> None:
+        if unknown := next((key for key in data if key not in known), None):
+            place = f"{where}.{unknown}" if where else unknown
+            raise UsageError(f"{self.path}: {place} is not known: {', '.join(known)}")

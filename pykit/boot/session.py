@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run: stage, boot, do the steps, bring the capture out, say how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pykit.boot import accel, outcome, payload, qemu, runners
+from pykit.boot.carried import CarryError, unpack
+from pykit.boot.channel import Guest, GuestEndedError
+from pykit.boot.keeper import Keeper
+from pykit.boot.monitor import Monitor
+from pykit.boot.outcome import Outcome
+from pykit.boot.scenario import Device, Scenario, Step
+from pykit.errors import UsageError
+from pykit.kernels import Kernel
+
+Progress = Callable[[str], None]
+
+#: The driver that every device of a scenario is driven by.
+DRIVER = "pykit_virtio_blk"
+
+
+def run(
+    scenario: Scenario,
+    *,
+    kernel: Kernel,
+    modules: Sequence[Path],
+    out: Path,
+    runner: str,
+    fault: str | None = None,
+    progress: Progress = lambda _: None,
+) -> Outcome:
+    """Run a scenario in a guest and leave its capture in ``out``.
+
+    ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``fault``
+    is handed to the driver, which must come from the fault build. ``out`` gets
+    ``console.log`` and ``capture/``, whatever became of the guest; it must be new or empty.
+
+    Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
+    """
+    chosen = runners.runner(runner)
+    accelerator = accel.probe(kernel)
+    capture = _make_directory(out)
+    with Keeper() as keeper:
+        staged = payload.stage(
+            keeper.folder,
+            secrets.token_hex(8),
+            scenario,
+            kernel,
+            modules,
+            {"fault": fault} if fault else {},
+        )
+        command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
+        session = _Session(scenario, keeper, capture, out / "console.log", progress)
+        kind, message = session.run(command, staged.nonce)
+        carried = session.unpack()
+    ended = Outcome(kind, message, tuple(command), qemu.version())
+    info = {
+        "schema": 1,
+        "complete": carried is None and kind in ("clean", "splat", "workload-failed"),
+        "clock": "mono",
+        "cpus": qemu.CPUS,
+        "kernel": kernel.release,
+        "qemu": qemu.version(),
+        "outcome": {"kind": kind, "message": message},
+        "devices": [
+            {"id": d.id, "type": d.type, "options": d.options, "driver": DRIVER}
+            for d in scenario.devices
+        ],
+        "steps": session.steps,
+    }
+    (capture / "qmp.json").write_text(json.dumps(session.answers, indent=1) + "\n")
+    (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+    return ended
+
+
+def _make_directory(out: Path) -> Path:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty directory: name another")
+    capture = out.absolute() / "capture"
+    capture.mkdir(parents=True)
+    return capture
+
+
+class _Session:
+    """The life of one guest."""
+
+    def __init__(
+        self, scenario: Scenario, keeper: Keeper, capture: Path, console: Path, progress: Progress
+    ) -> None:
+        self._scenario = scenario
+        self._keeper = keeper
+        self._capture = capture
+        self._console = console
+        self._progress = progress
+        self._devices = {device.id: device for device in scenario.devices}
+        self.steps: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+
+    def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
+        """Boot, run all steps, and classify; never raises for what a guest does."""
+        started = time.monotonic()
+        try:
+            with self._console.open("wb") as output:
+                process = self._keeper.start(command, output)
+                guest = Guest(
+                    process,
+                    self._keeper.folder,
+                    self._console,
+                    nonce,
+                    started + self._scenario.deadline_s,
+                )
+                with contextlib.closing(guest):
+                    guest.connect()
+                    self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
+                    failed = self._work(guest)
+        except GuestEndedError as ended:
+            return ended.kind, ended.message
+        finally:
+            self._keeper.stop()
+        found = outcome.splats(self._console.read_text(errors="replace"))
+        if failed is not None:
+            return failed
+        if found:
+            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
+        return "clean", f"{len(self.steps)} steps done"
+
+    def unpack(self) -> str | None:
+        """Unpack what the guest brought out; returns why there is nothing, or None."""
+        try:
+            unpack(self._keeper.folder / "carry", self._capture)
+        except (CarryError, OSError) as error:
+            return str(error)
+        return None
+
+    def _work(self, guest: Guest) -> tuple[outcome.Kind, str] | None:
+        code, said = guest.run(payload.LOAD)
+        if code != 0:
+            return "module-failed", _first(said) or f"the modules' step ended with {code}"
+        with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
+            monitor.trace()
+            failed = self._steps(guest, monitor)
+            # Even of a workload that failed: what it left shows why.
+            code, said = guest.run(payload.CARRY)
+            if code != 0 and failed is None:
+                failed = ("workload-failed", f"the capture did not come out: {said}")
+        guest.off()
+        return failed
+
+    def _steps(self, guest: Guest, monitor: Monitor) -> tuple[outcome.Kind, str] | None:
+        for step in self._scenario.steps:
+            with self._timed(step) as record:
+                if step.guest:
+                    guest.start(step.name)
+                    if step.action:
+                        time.sleep(step.after_s)
+                        self._act(step, monitor)
+                    record["rc"], record["output"] = guest.finish(step.name)
+                elif step.action:
+                    self._act(step, monitor)
+            if record["rc"] != 0:
+                tail = " | ".join(record["output"].splitlines()[-3:])
+                return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
+        return None
+
+    @contextlib.contextmanager
+    def _timed(self, step: Step) -> Iterator[dict[str, Any]]:
+        started = time.monotonic()
+        record: dict[str, Any] = {"name": step.name, "rc": 0, "seconds": 0.0, "output": ""}
+        try:
+            yield record
+        except GuestEndedError as ended:
+            record["rc"], record["output"] = -1, ended.message
+            raise
+        finally:
+            record["seconds"] = round(time.monotonic() - started, 3)
+            self.steps.append(record)
+            self._progress(f"{step.name}: {record['seconds']:.1f} s")
+
+    def _act(self, step: Step, monitor: Monitor) -> None:
+        device: Device = self._devices[step.device]
+        if step.action == "plug":
+            monitor.plug(device, self._keeper.folder / f"{device.id}.img")
+        elif step.action == "unplug":
+            monitor.unplug(device)
+        elif step.action == "resize":
+            monitor.resize(device, step.size_mib)
+        else:
+            self.answers += monitor.query(device, step.name)
+
+
+def _first(text: str) -> str:
+    return " | ".join(text.splitlines()[-2:])

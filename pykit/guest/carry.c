@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * carry - bring files out of a guest through the memory of an ivshmem device
+ *
+ * Usage: carry RESOURCE <LIST
+ *
+ * RESOURCE is the sysfs file of the device's shared memory (resource2). Each
+ * line of LIST is "SOURCE<TAB>NAME". What is written, all little-endian:
+ *
+ *   0     u64 magic, u64 length of all records, u64 checksum (sum of all bytes)
+ *   4096  records: u32 length of NAME, NAME, u64 length of the data, data
+ *
+ * The head is written last: a guest that died left no magic. Reads do not
+ * block, so that trace_pipe_raw ends where the buffer is empty, and take a
+ * page at most, which is what trace_pipe_raw gives.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC	0x31796b6974797061ULL
+#define HEAD	4096
+
+static unsigned char *memory;
+static size_t room;
+static size_t used = HEAD;
+static uint64_t checksum;
+
+static int put(const void *data, size_t length)
+{
+	const unsigned char *byte = data;
+
+	if (length > room - used)
+		return -1;
+	memcpy(memory + used, data, length);
+	used += length;
+	while (length--)
+		checksum += *byte++;
+	return 0;
+}
+
+/* Returns 0, 1 for a source that cannot be read (skipped), -1 when memory is full. */
+static int carry(const char *source, const char *name)
+{
+	static unsigned char buffer[65536];
+	uint32_t name_length = strlen(name);
+	uint64_t length = 0;
+	size_t length_at;
+	ssize_t got;
+	int file;
+
+	file = open(source, O_RDONLY | O_NONBLOCK);
+	if (file < 0) {
+		fprintf(stderr, "carry: %s: %s\n", source, strerror(errno));
+		return 1;
+	}
+	if (put(&name_length, sizeof(name_length)) || put(name, name_length))
+		goto full;
+	length_at = used;
+	if (room - used < sizeof(length))
+		goto full;
+	used += sizeof(length);
+	while ((got = read(file, buffer, sizeof(buffer))) > 0) {
+		if (put(buffer, got))
+			goto full;
+		length += got;
+	}
+	if (got < 0 && errno != EAGAIN)
+		fprintf(stderr, "carry: %s: %s\n", source, strerror(errno));
+	memcpy(memory + length_at, &length, sizeof(length));
+	for (size_t i = 0; i < sizeof(length); i++)
+		checksum += memory[length_at + i];
+	close(file);
+	return 0;
+full:
+	fprintf(stderr, "carry: %s: does not fit in %zu bytes\n", source, room);
+	close(file);
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	static char line[8192];
+	uint64_t head[3];
+	struct stat status;
+	int failed = 0;
+	int file;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: carry RESOURCE <LIST\n");
+		return 2;
+	}
+	file = open(argv[1], O_RDWR);
+	if (file < 0 || fstat(file, &status)) {
+		perror(argv[1]);
+		return 1;
+	}
+	room = status.st_size;
+	memory = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (memory == MAP_FAILED) {
+		perror(argv[1]);
+		return 1;
+	}
+	while (fgets(line, sizeof(line), stdin)) {
+		char *name = strchr(line, '\t');
+		int done;
+
+		if (!name)
+			continue;
+		*name++ = '\0';
+		name[strcspn(name, "\n")] = '\0';
+		done = carry(line, name);
+		if (done < 0)
+			return 1;
+		failed |= done;
+	}
+	head[0] = MAGIC;
+	head[1] = used - HEAD;
+	head[2] = checksum;
+	__sync_synchronize();
+	memcpy(memory, head, sizeof(head));
+	return failed;
+}
