@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Events to verdicts: the rules of the specification, clause by clause."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+
+from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
+    block,
+    cleanup,
+    config,
+    cross,
+    features,
+    framing,
+    indirect,
+    init,
+    interrupts,
+    notify,
+    packed,
+    reset,
+    split,
+    status,
+)
+from pykit.spec import clauses as _clauses
+from pykit.spec.clauses import CLAUSES, Clause, Coverage
+from pykit.spec.engine import Verdict, Verdicts, judge
+from pykit.spec.model import Result, Rule, Violation, registered
+from pykit.spec.reference import reference
+from pykit.spec.waivers import Waiver, read
+from pykit.trace import Events
+
+__all__ = [
+    "CLAUSES",
+    "Clause",
+    "Coverage",
+    "Fault",
+    "Result",
+    "Rule",
+    "Verdict",
+    "Verdicts",
+    "Violation",
+    "Waiver",
+    "check",
+    "coverage",
+    "describe",
+    "faults",
+    "rules",
+    "waivers",
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A deliberate bug of the fault build.
+
+    Attributes:
+        what: what the driver does wrong.
+        rules: ids of the rules that fail for it.
+        either: ids of which one fails, depending on what was negotiated.
+    """
+
+    name: str
+    what: str
+    rules: tuple[str, ...]
+    either: tuple[str, ...]
+
+    def explains(self, failed: set[str]) -> bool:
+        """Whether exactly the rules failed that name this bug."""
+        rest = failed - set(self.rules)
+        return (
+            set(self.rules) <= failed and len(rest) == bool(self.either) and rest <= {*self.either}
+        )
+
+
+def check(events: Events) -> Verdicts:
+    """Judge one capture by all rules.
+
+    Raises UsageError where the waiver data is wrong.
+    """
+    return judge(events, rules(), waivers())
+
+
+def rules() -> tuple[Rule, ...]:
+    """All rules, by topic and id."""
+    return tuple(registered())
+
+
+@cache
+def waivers() -> tuple[Waiver, ...]:
+    """Known deviations (data/waivers.toml)."""
+    names = {rule.id for rule in rules()}
+    return read(_clauses.data("waivers.toml"), names, "pykit/spec/data/waivers.toml")
+
+
+@cache
+def faults() -> dict[str, Fault]:
+    """The deliberate bugs of the driver's fault build, by name (data/faults.toml)."""
+    table = tomllib.loads(_clauses.data("faults.toml"))
+    return {
+        name: Fault(name, entry["what"], tuple(entry["rules"]), tuple(entry.get("either", ())))
+        for name, entry in table.items()
+    }
+
+
+@cache
+def coverage() -> Coverage:
+    """Which clauses have a rule, and which have none, with the reason."""
+    ruled = {name for rule in rules() for name in rule.clauses}
+    reasons = {name: why for name, why in _clauses.reasons().items() if name not in ruled}
+    targeted = [clause.id for clause in CLAUSES.values() if clause.targeted]
+    return Coverage(
+        ruled=tuple(name for name in CLAUSES if name in ruled),
+        explained={name: reasons[name] for name in targeted if name in reasons},
+        open=tuple(name for name in targeted if name not in ruled and name not in reasons),
+    )
+
+
+def describe() -> str:
+    """The rule reference, as Markdown (docs/rules.md)."""
+    return reference(rules(), coverage(), waivers(), list(faults().values()))

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two observers compared: where they disagree, one of them is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, ints
+from pykit.spec.lives import Life
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.view import View
+from pykit.trace import QmpAnswer
+
+STATUS_QUERY = "x-query-virtio-status"
+QUEUE_QUERY = "x-query-virtio-queue-status"
+#: When QMP is asked, the device is idle: few requests can follow, until it is unbound.
+TAIL = 64
+NO_ANSWER = "QMP was not asked while a driver was bound"
+
+#: Names by which QEMU calls feature bits.
+NAMES = {
+    "VIRTIO_F_NOTIFY_ON_EMPTY": bits.NOTIFY_ON_EMPTY,
+    "VIRTIO_F_ANY_LAYOUT": bits.ANY_LAYOUT,
+    "VIRTIO_RING_F_INDIRECT_DESC": bits.INDIRECT_DESC,
+    "VIRTIO_RING_F_EVENT_IDX": bits.EVENT_IDX,
+    "VHOST_USER_F_PROTOCOL_FEATURES": 30,
+    "VIRTIO_F_VERSION_1": bits.VERSION_1,
+    "VIRTIO_F_IOMMU_PLATFORM": bits.ACCESS_PLATFORM,
+    "VIRTIO_F_RING_PACKED": bits.RING_PACKED,
+    "VIRTIO_F_IN_ORDER": bits.IN_ORDER,
+    "VIRTIO_F_ORDER_PLATFORM": bits.ORDER_PLATFORM,
+    "VIRTIO_F_SR_IOV": bits.SR_IOV,
+    "VIRTIO_F_NOTIFICATION_DATA": bits.NOTIFICATION_DATA,
+    "VIRTIO_F_RING_RESET": bits.RING_RESET,
+    "VHOST_F_LOG_ALL": 26,
+    "VIRTIO_BLK_F_SIZE_MAX": bits.BLK_SIZE_MAX,
+    "VIRTIO_BLK_F_SEG_MAX": bits.BLK_SEG_MAX,
+    "VIRTIO_BLK_F_GEOMETRY": bits.BLK_GEOMETRY,
+    "VIRTIO_BLK_F_RO": bits.BLK_RO,
+    "VIRTIO_BLK_F_BLK_SIZE": bits.BLK_BLK_SIZE,
+    "VIRTIO_BLK_F_SCSI": 7,
+    "VIRTIO_BLK_F_BARRIER": 0,
+    "VIRTIO_BLK_F_FLUSH": bits.BLK_FLUSH,
+    "VIRTIO_BLK_F_TOPOLOGY": bits.BLK_TOPOLOGY,
+    "VIRTIO_BLK_F_CONFIG_WCE": bits.BLK_CONFIG_WCE,
+    "VIRTIO_BLK_F_MQ": bits.BLK_MQ,
+    "VIRTIO_BLK_F_DISCARD": bits.BLK_DISCARD,
+    "VIRTIO_BLK_F_WRITE_ZEROES": bits.BLK_WRITE_ZEROES,
+    "VIRTIO_BLK_F_LIFETIME": bits.BLK_LIFETIME,
+    "VIRTIO_BLK_F_SECURE_ERASE": bits.BLK_SECURE_ERASE,
+    "VIRTIO_BLK_F_ZONED": bits.BLK_ZONED,
+}
+
+
+def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life]]:
+    """Answers, with the life of the device that was then: the last one with a driver."""
+    for answer in view.events.capture.qmp:
+        dev = view.events.devices.get(answer.device)
+        lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
+        if answer.query == query and lives:
+            yield answer, lives[-1]
+
+
+def feature_bits(answer: dict[str, Any]) -> int | None:
+    """QEMU's list of features as bits; None if it has a name that is not known."""
+    value = int(answer.get("unknown-dev-features", 0))
+    for text in [*answer.get("dev-features", []), *answer.get("transports", [])]:
+        bit = NAMES.get(str(text).partition(":")[0])
+        if bit is None:
+            return None
+        value |= 1 << bit
+    return value
+
+
+@rule("XC-01", "driver:features", title="Features in the driver's trace are those QMP tells of.")
+def features_agree(view: View) -> Result:
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    for answer, life in _answers(view, STATUS_QUERY):
+        last = life.negotiated
+        said = feature_bits(answer.answer.get("guest-features", {}))
+        if last is None or said is None:
+            undecided += 1
+            continue
+        checked += 1
+        # A device drops what it had not offered.
+        other = (last.acked & last.offered) ^ said
+        if other:
+            text = f"{life.name}: QMP and the trace disagree on bits {bits.names_of(other)}"
+            found.append(Violation((last.row,), text))
+    return Result(checked, tuple(found), undecided, NO_ANSWER)
+
+
+@rule(
+    "XC-02",
+    "driver:queue",
+    title="Rings and their indices in the driver's trace are those QMP tells of.",
+)
+def indices_agree(view: View) -> Result:
+    rings = view.rings
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    for answer, life in _answers(view, QUEUE_QUERY):
+        name = (life.dev, life.number, answer.queue)
+        said = answer.answer
+        q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
+        if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or said.get("inuse"):
+            undecided += 1
+            continue
+        checked += 1
+        row, wrong = _disagreement(view, q, said)
+        if wrong:
+            found.append(Violation((row,), f"{rings.name(q)}: {wrong}"))
+    return Result(checked, tuple(found), undecided, NO_ANSWER)
+
+
+def _disagreement(view: View, q: int, said: dict[str, Any]) -> tuple[int, str | None]:
+    rings = view.rings
+    setup = rings.of("queue").filter((pl.col("q") == q) & (pl.col("op") == 0)).row(0, named=True)
+    pairs = {
+        "vring-num": "size",
+        "vring-desc": "desc",
+        "vring-avail": "avail",
+        "vring-used": "used",
+    }
+    for theirs, ours in pairs.items():
+        if theirs in said and said[theirs] != setup[ours]:
+            return setup["row"], f"QMP: {theirs} {said[theirs]}, traced: {setup[ours]}"
+    mine = rings.frame.filter((pl.col("q") == q) & pl.col("kind").is_in(["add", "used"]))
+    kind = mine["kind"].cast(pl.String).to_numpy()
+    fresh = np.isin(ints(mine, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
+    added = np.cumsum(kind == "add")
+    taken = np.cumsum((kind == "used") & fresh)
+    avail, used = int(said["last-avail-idx"]), int(said["used-idx"])
+    # Idle: everything made available was used, and nothing of it is left over.
+    near = added >= (int(added[-1]) if len(added) else 0) - TAIL
+    match = near & (added % WRAP == avail) & (taken % WRAP == used) & (added == taken)
+    if match.any() or (not len(added) and avail == used == 0):
+        return setup["row"], None
+    end = int(mine["row"][-1]) if mine.height else setup["row"]
+    last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"
+    return end, f"QMP: avail idx {avail}, used idx {used}; traced: {last}"
+
+
+@rule(
+    "XC-03",
+    "driver:add",
+    "qemu:dev_pop",
+    title="What the driver made available and took is what the device popped and filled.",
+)
+def traffic_agrees(view: View) -> Result:
+    rings, used = view.rings, view.used
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    known = pl.all_horizontal(pl.col(name).is_not_null() for name in ("dev", "life", "vq"))
+    device = view.of("dev_pop", "dev_fill").filter(known)
+    queues = {
+        tuple(int(str(part)) for part in name): rows
+        for name, rows in device.group_by("dev", "life", "vq", maintain_order=True)
+    }
+    watched = {name[0] for name in queues}
+    for q, name in enumerate(rings.queue):
+        if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
+            continue
+        if name[0] not in watched:
+            undecided += 1
+            continue
+        rows = queues.get(name, device.clear())
+        pops = rows.filter(pl.col("kind") == "dev_pop")
+        fills = rows.filter(pl.col("kind") == "dev_fill")
+        added = view.adds.row[view.adds.q == q]
+        taken = np.flatnonzero((used.q == q) & used.fresh & (used.accepted == 1))
+        if not len(added) and not rows.height:
+            continue
+        checked += 1
+        life = view.life(name[0], name[1])
+        closed = life.stage(bits.REMOVED, bits.FREEZE) is not None
+        told = [len(added), pops.height, fills.height, len(taken)]
+        if not _plausible(told, closed=closed, whole=view.events.capture.outcome.kind == "clean"):
+            text = f"{told[0]} chains added, {told[1]} popped; {told[2]} filled, {told[3]} taken"
+            end = int(added[-1]) if len(added) else int(rows["row"][-1])
+            found.append(Violation((end,), f"{rings.name(q)}: {text}"))
+        both = min(fills.height, len(taken))
+        differs = ints(fills, "len")[:both] != used.len[taken][:both]
+        found += [
+            Violation(
+                (int(used.row[taken[i]]), int(fills["row"][i])),
+                f"{rings.name(q)}: entry {used.index[taken[i]]}: filled with len"
+                f" {fills['len'][i]}, read as {used.len[taken[i]]}",
+            )
+            for i in np.flatnonzero(differs).tolist()
+        ]
+    return Result(checked, tuple(found), undecided, "no queue was seen from both sides")
+
+
+def _plausible(told: list[int], *, closed: bool, whole: bool) -> bool:
+    """Whether counts of added, popped, filled and taken chains can belong together."""
+    added, popped, filled, taken = told
+    if closed and added == taken:
+        return popped == filled == added
+    if closed:
+        return taken <= filled <= popped <= added
+    # The guest's trace may have been stopped before QEMU's log, and QEMU's cut off by its end.
+    return not whole or taken <= filled <= popped

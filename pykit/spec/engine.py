@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From rules to verdicts: a verdict is never better than its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from pykit.spec.model import Result, Rule, Violation
+from pykit.spec.view import View
+from pykit.spec.waivers import Waiver, find
+from pykit.trace import Events
+
+SCHEMA = 1
+VERDICTS = ("pass", "fail", "inconclusive", "not-applicable", "waived")
+#: Most events that a verdict shows, and violations of which it shows any.
+EVIDENCE = 20
+SHOWN = 3
+OBSERVERS = {
+    "driver": "the driver's tracepoints",
+    "vhost": "the vhost driver's tracepoints",
+    "qemu": "QEMU's log",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one rule.
+
+    Attributes:
+        verdict: one of VERDICTS.
+        checked: how many things were decided either way.
+        violations: how many of them were wrong.
+        message: why it is so: the first violation, the reason, or what was looked at.
+        evidence: events around the first violations, as their non-null fields.
+    """
+
+    rule: Rule
+    verdict: str
+    checked: int
+    violations: int
+    message: str
+    evidence: tuple[dict[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """One entry of verdicts.json."""
+        return {
+            "id": self.rule.id,
+            "clauses": list(self.rule.clauses),
+            "side": self.rule.side,
+            "strength": self.rule.strength,
+            "verdict": self.verdict,
+            "checked": self.checked,
+            "violations": self.violations,
+            "evidence": list(self.evidence),
+            "message": self.message,
+        }
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All rules' verdicts on one capture, by topic and id."""
+
+    rules: tuple[Verdict, ...]
+    total: int
+    lost: int
+
+    def summary(self) -> dict[str, int]:
+        """How many rules have each verdict; all of VERDICTS are there."""
+        counts = dict.fromkeys(VERDICTS, 0)
+        for entry in self.rules:
+            counts[entry.verdict] += 1
+        return counts
+
+    def of(self, name: str) -> Verdict:
+        """The verdict of the rule called ``name``; KeyError if there is none."""
+        for entry in self.rules:
+            if entry.rule.id == name:
+                return entry
+        raise KeyError(name)
+
+    def having(self, verdict: str) -> tuple[str, ...]:
+        """Ids of the rules with this verdict."""
+        return tuple(entry.rule.id for entry in self.rules if entry.verdict == verdict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contents of verdicts.json."""
+        return {
+            "schema": SCHEMA,
+            "summary": self.summary(),
+            "events": {"total": self.total, "lost": self.lost},
+            "rules": [entry.as_json() for entry in self.rules],
+        }
+
+
+def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> Verdicts:
+    """Put every rule to a capture's events."""
+    view = View(events)
+    known = tuple(waivers)
+    verdicts = tuple(_verdict(view, rule, known) for rule in rules)
+    return Verdicts(verdicts, events.table.height, events.lost)
+
+
+def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
+    absent = _absent(view, rule)
+    if absent:
+        return Verdict(rule, "inconclusive", 0, 0, f"not seen: {absent} (missing observer)")
+    result = rule.check(view)
+    lost = view.events.lost
+    wrong = len(result.violations)
+    if lost and not (rule.local and wrong):
+        message = f"{lost} events lost: {result.checked} checked, {wrong} looked wrong"
+        return Verdict(rule, "inconclusive", result.checked, wrong, message)
+    if wrong:
+        return _breach(view, rule, result, waivers)
+    if not result.checked:
+        if result.undecided:
+            return Verdict(
+                rule, "inconclusive", 0, 0, f"{result.undecided} undecided: {result.why}"
+            )
+        return Verdict(rule, "not-applicable", 0, 0, result.why or _missing_kinds(view, rule))
+    message = f"held {result.checked} times"
+    if result.undecided:
+        message += f", {result.undecided} undecided ({result.why})"
+    return Verdict(rule, "pass", result.checked, 0, message)
+
+
+def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...]) -> Verdict:
+    wrong = len(result.violations)
+    evidence = evidence_of(view.events, result.violations[:SHOWN])
+    excuses = [find(waivers, rule.id, v.message, view.events.capture) for v in result.violations]
+    first = next(
+        (v for v, excuse in zip(result.violations, excuses, strict=True) if not excuse), None
+    )
+    if first is None and excuses[0]:
+        message = f"{result.violations[0].message}; {excuses[0].reason}"
+        return Verdict(rule, "waived", result.checked, wrong, message, evidence)
+    shown = first or result.violations[0]
+    message = shown.message if wrong == 1 else f"{shown.message} (and {wrong - 1} more)"
+    if first is not result.violations[0]:
+        evidence = evidence_of(view.events, (shown,))
+    return Verdict(rule, "fail", result.checked, wrong, message, evidence)
+
+
+def _absent(view: View, rule: Rule) -> str:
+    """The observers of which a rule needs one that is not there."""
+    for need in rule.needs:
+        sources = [choice.partition(":")[0] for choice in need.split("|")]
+        if not any(source in view.sources for source in sources):
+            return " or ".join(OBSERVERS[source] for source in dict.fromkeys(sources))
+    return ""
+
+
+def _missing_kinds(view: View, rule: Rule) -> str:
+    for need in rule.needs:
+        kinds = [choice.partition(":")[2] for choice in need.split("|")]
+        if not any(kind in view.kinds for kind in kinds):
+            return f"no event of kind {' or '.join(kinds)}"
+    return "nothing to look at"
+
+
+def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[str, Any], ...]:
+    """Events around violations: their own rows, then neighbours of the same queue, both sides.
+
+    At most EVIDENCE rows, in table order.
+    """
+    chosen: list[int] = []
+    for violation in violations:
+        chosen += [row for row in violation.rows if row not in chosen]
+    centres = chosen[:EVIDENCE]
+    chosen = list(centres)
+    share = (EVIDENCE - len(centres)) // max(len(centres), 1)
+    for row in centres:
+        chosen += [other for other in _around(events, row, share) if other not in chosen]
+    table = events.table.filter(pl.col("row").is_in(sorted(chosen[:EVIDENCE])))
+    return tuple(
+        {name: value for name, value in event.items() if value is not None}
+        for event in table.iter_rows(named=True)
+    )
+
+
+def _around(events: Events, row: int, count: int) -> list[int]:
+    """Rows before and after one, of the same observer, device and queue; nearest first."""
+    centre = events.table.row(row, named=True)
+    same = (pl.col("source") == centre["source"]) & pl.col("dev").eq_missing(centre["dev"])
+    if centre["vq"] is None:
+        same &= pl.col("vq").is_null()
+    else:
+        same &= pl.col("vq") == centre["vq"]
+    near = events.table.lazy().filter(same).select("row")
+    low = near.filter(pl.col("row") < row).tail(count).collect()["row"].to_list()
+    high = near.filter(pl.col("row") > row).head(count).collect()["row"].to_list()
+    # What led to it says more than what followed.
+    after = high[: count // 3 or 1]
+    before = low[-(count - len(after)) :] if count > len(after) else []
+    return [*reversed(before), *after][:count]

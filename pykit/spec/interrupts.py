@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Used buffer notifications: what the device does about them (section 2.7.7).
+
+QEMU's log says when entries were flushed and when an interrupt was sent; the driver's events
+say what it asked for. The two clocks are not aligned, so what the device may have read is
+bounded by the indices alone: not before the driver exposed the last chain that the device had
+popped before the entries, and not after the driver took an entry that the device filled later.
+Only what holds for every value in that window is decided. A device may send one interrupt for
+several entries, and send it late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, Bools, Ints, ints
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.view import View
+
+#: An interrupt that was not sent so long after its entry will not come, ns.
+LONG = 5_000_000_000
+#: Windows with more of the driver's events than this are left undecided.
+WIDEST = 512
+NONE = "no interrupt decision of the device can be matched with the driver's events"
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Entries of one queue from one interrupt to the next; the last may have none.
+
+    By span: ``row`` (of the interrupt, else of the last flush), ``q``, ``sent``, ``wants``
+    and ``refuses`` (whether some value in the window asks for an interrupt, or for none),
+    ``over`` (an interrupt that was not sent will not come), ``event_idx``.
+    """
+
+    row: Ints
+    q: Ints
+    sent: Bools
+    wants: Bools
+    refuses: Bools
+    over: Bools
+    event_idx: Bools
+
+    @property
+    def must(self) -> Bools:
+        """Every value in the window asks for an interrupt."""
+        return self.wants & ~self.refuses
+
+
+def spans(view: View) -> Spans:
+    """All spans that both observers saw."""
+    return view.keep("spans", _read)
+
+
+def _read(view: View) -> Spans:
+    rings = view.rings
+    places = {name: q for q, name in enumerate(rings.queue) if rings.alone[q] and rings.whole[q]}
+    kinds = ("dev_pop", "dev_flush", "dev_signal")
+    known = pl.all_horizontal(pl.col(name).is_not_null() for name in ("dev", "life", "vq"))
+    device = view.of(*kinds).filter(known)
+    wishes = rings.of("callback", "used")
+    parts: list[Spans] = []
+    for name, rows in device.group_by("dev", "life", "vq", maintain_order=True):
+        dev, life, vq = (int(str(part)) for part in name)
+        q = places.get((dev, life, vq), -1)
+        if q >= 0 and rings.layout[q] == SPLIT:
+            parts.append(_queue(view, q, rows, wishes.filter(pl.col("q") == q)))
+    names = ("row", "q", "sent", "wants", "refuses", "over", "event_idx")
+    if not parts:
+        none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+        return Spans(none, none, no, no, no, no, no)
+    return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Spans:
+    kind = rows["kind"].cast(pl.String).to_numpy()
+    row, ts = ints(rows, "row"), ints(rows, "ts")
+    flushed = np.cumsum(ints(rows, "count"))
+    popped = np.cumsum(kind == "dev_pop")
+    flushes = np.flatnonzero(kind == "dev_flush")
+    signals = np.flatnonzero(kind == "dev_signal")
+
+    # Where spans end: each interrupt, and the end of the log where entries are left over.
+    ends = signals
+    open_end = bool(len(flushes)) and (not len(signals) or flushes[-1] > signals[-1])
+    if open_end:
+        ends = np.append(signals, flushes[-1])
+    sent = np.ones(len(ends), dtype=np.bool_)
+    if open_end:
+        sent[-1] = False
+    high = flushed[ends]
+    low = np.zeros(len(ends), dtype=np.int64)
+    low[1:] = flushed[ends[:-1]]
+    # The first flush of each span, and what had been popped by then.
+    first = (
+        flushes[np.minimum(np.searchsorted(flushes, _after(ends)), len(flushes) - 1)]
+        if len(flushes)
+        else ends
+    )
+    some = high > low
+    before = np.where(some, popped[np.minimum(first, len(popped) - 1)], 0)
+
+    wants, refuses, mode = _window(view, q, wishes, before, low, high)
+    over = ~sent & (_gone(view, q, int(row[-1]), int(ts[-1])))
+    keep = some & (wants | refuses)
+    return Spans(
+        row=row[ends][keep],
+        q=np.full(int(keep.sum()), q),
+        sent=sent[keep],
+        wants=wants[keep],
+        refuses=refuses[keep],
+        over=over[keep],
+        event_idx=np.full(int(keep.sum()), mode),
+    )
+
+
+def _after(ends: Ints) -> Ints:
+    """Where each span begins: behind the end of the one before it."""
+    begins = np.zeros(len(ends), dtype=np.int64)
+    begins[1:] = ends[:-1] + 1
+    return begins
+
+
+def _gone(view: View, q: int, row: int, ts: int) -> bool:
+    """Whether QEMU's log goes on long enough, or the device was reset, after a queue's last row."""
+    dev = view.rings.queue[q][0]
+    later = view.of("dev_status").filter((pl.col("dev") == dev) & (pl.col("row") > row))
+    reset = later.filter(pl.col("status") == 0).height > 0
+    hung = view.events.capture.outcome.kind == "hang"
+    return reset or hung or view.end[1] - ts >= LONG
+
+
+def _window(
+    view: View, q: int, wishes: pl.DataFrame, before: Ints, low: Ints, high: Ints
+) -> tuple[Bools, Bools, bool]:
+    """For each span: does any value in its window ask for an interrupt, does any not."""
+    rings, adds = view.rings, view.adds
+    kind = wishes["kind"].cast(pl.String).to_numpy()
+    at = ints(wishes, "at")
+    callback = kind == "callback"
+    known = rings.feature(bits.EVENT_IDX)[q]
+    said = ints(wishes, "event_idx")[callback]
+    mode = bool(known) if known >= 0 else bool(len(said) and said[0])
+    if mode:
+        # The core may move the event index along with each entry that it takes.
+        value = np.where(callback, ints(wishes, "used_event"), (ints(wishes, "index") + 1) % WRAP)
+    else:
+        wishes = wishes.filter(pl.Series(callback))
+        at, callback = at[callback], callback[callback]
+        value = ints(wishes, "avail_flags")
+    # Before the first event: as the ring was set up.
+    setup = rings.of("queue").filter((pl.col("q") == q) & (pl.col("op") == 0))
+    initial = 0 if mode else int(ints(setup, "avail_flags")[0])
+    value = np.concatenate([[initial], value])
+    at = np.concatenate([[-1], at])
+
+    mine = np.flatnonzero(adds.q == q)
+    exposed = adds.at[mine]
+    start = (
+        np.where(before > 0, exposed[np.minimum(before, len(mine)) - 1], -1)
+        if len(mine)
+        else (np.full(len(before), -1))
+    )
+    left = np.searchsorted(at, start, side="right") - 1
+    taken = np.flatnonzero((view.used.q == q) & view.used.fresh)
+    position = view.used.position[taken] - rings.used[q]
+    later = np.searchsorted(position, high)
+    stop = np.append(view.used.at[taken], np.iinfo(np.int64).max)[later]
+    right = np.searchsorted(at, stop)
+    count = np.maximum(right - left, 1)
+    wants = np.zeros(len(low), dtype=np.bool_)
+    refuses = np.zeros(len(low), dtype=np.bool_)
+    pick = np.flatnonzero(count <= WIDEST)
+    wants[count > WIDEST] = refuses[count > WIDEST] = True
+    owner = np.repeat(pick, count[pick])
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(count[pick]) - count[pick], count[pick])
+    seen = value[left[owner] + offset]
+    asks = (seen - low[owner]) % WRAP < high[owner] - low[owner] if mode else seen & 1 == 0
+    wants[owner[asks]] = True
+    refuses[owner[~asks]] = True
+    return wants, refuses, mode
+
+
+def _must(view: View, chosen: Bools) -> Result:
+    s = spans(view)
+    judged = chosen & ((s.sent & s.wants) | (~s.sent & s.must & s.over))
+    wrong = judged & ~s.sent
+    found = tuple(
+        Violation((int(s.row[i]),), f"{view.rings.name(s.q[i])}: used entries, and no interrupt")
+        for i in np.flatnonzero(wrong).tolist()
+    )
+    undecided = chosen & s.wants & ~judged
+    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
+
+
+def _should_not(view: View, chosen: Bools) -> Result:
+    s = spans(view)
+    judged = chosen & s.sent & ~(s.wants & s.refuses) & ~s.must
+    found = tuple(
+        Violation((int(s.row[i]),), f"{view.rings.name(s.q[i])}: an interrupt nobody asked for")
+        for i in np.flatnonzero(judged).tolist()
+    )
+    # What was asked for at some time in the window is as it should be.
+    fine = chosen & s.sent & s.must
+    undecided = chosen & s.sent & s.wants & s.refuses
+    checked = int((judged | fine).sum())
+    return Result(checked, found, int(undecided.sum()), _why(undecided))
+
+
+def _why(undecided: Bools) -> str:
+    return "what the driver asked for changed in between" if undecided.any() else NONE
+
+
+_NEEDS = ("qemu:dev_flush", "driver:callback", "driver:add")
+
+
+@rule("NU-DE-05", *_NEEDS)
+def event_idx_interrupt(view: View) -> Result:
+    return _must(view, spans(view).event_idx)
+
+
+@rule("NU-DE-06", *_NEEDS)
+def event_idx_silence(view: View) -> Result:
+    return _should_not(view, spans(view).event_idx)
+
+
+@rule("NU-DE-03", *_NEEDS)
+def flag_interrupt(view: View) -> Result:
+    return _must(view, ~spans(view).event_idx)
+
+
+@rule("NU-DE-02", *_NEEDS)
+def flag_silence(view: View) -> Result:
+    return _should_not(view, ~spans(view).event_idx)
+
+
+@rule("DX-15", *_NEEDS)
+def whole_batch_decides(view: View) -> Result:
+    return _must(view, np.ones(len(spans(view).q), dtype=np.bool_))

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Available buffer notifications, and the driver's side of used ones (sections 2.7.7, 2.7.10).
+
+A decision to notify is worked out again from the indices, over the whole range of entries
+that are new since the last decision, and compared with what was done: whether the same task
+rang the doorbell before it went on. What the core said it would do does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, Bools, Ints, first_of, ints, need_event
+from pykit.spec.model import Result, breaches, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.view import View
+
+#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
+AT_ONCE = 1_000_000
+#: So long after its last sign of life a task is not in the middle of ringing, ns.
+SURELY = 10_000_000_000
+NO_KICK = "no such decision was made"
+UNSTABLE = "what the device asked for changed meanwhile, or the trace ends there"
+
+
+@dataclass(frozen=True)
+class Kicks:
+    """Decisions on split rings about new entries.
+
+    By decision: ``row at q``, ``event_idx`` (mode), ``stable`` (the device's wish was the
+    same before and after), ``asked`` (it wished for one of the new entries), ``rang`` (the
+    doorbell followed), ``open`` (not decidable whether it would have), ``at_once``,
+    ``said`` (what the core said).
+    """
+
+    row: Ints
+    q: Ints
+    event_idx: Bools
+    stable: Bools
+    asked: Bools
+    rang: Bools
+    open: Bools
+    at_once: Bools
+    said: Bools
+
+
+def kicks(view: View) -> Kicks:
+    """All decisions on split rings in which there was something new."""
+    return view.keep("kicks", _read_kicks)
+
+
+def _read_kicks(view: View) -> Kicks:
+    rings = view.rings
+    frame = rings.of("add", "kick", "notify").with_columns(
+        # The idle tasks of all CPUs have the same number.
+        pl.when(pl.col("pid") == 0)
+        .then(-1 - pl.col("cpu").cast(pl.Int64))
+        .otherwise(pl.col("pid").cast(pl.Int64))
+        .fill_null(0)
+        .alias("task")
+    )
+    q, task = ints(frame, "q"), ints(frame, "task")
+    order = np.lexsort((ints(frame, "at"), task, q))
+    frame, q, task = frame[order], q[order], task[order]
+    kind = frame["kind"].cast(pl.String).to_numpy()
+    is_kick, is_notify = kind == "kick", kind == "notify"
+    row, ts = ints(frame, "row"), ints(frame, "ts")
+    follows = np.zeros(len(q), dtype=np.bool_)
+    follows[:-1] = (q[1:] == q[:-1]) & (task[1:] == task[:-1])
+    rang = np.zeros(len(q), dtype=np.bool_)
+    rang[:-1] = follows[:-1] & is_notify[1:]
+    soon = np.zeros(len(q), dtype=np.bool_)
+    soon[:-1] = ts[1:] - ts[:-1] <= AT_ONCE
+
+    old, new = ints(frame, "old"), ints(frame, "new")
+    event, after = ints(frame, "event"), ints(frame, "event_after")
+    mode = rings.event_idx(q, ints(frame, "event_idx"))
+    asked = np.where(mode, need_event(event, new, old), event & 1 == 0)
+    wanted = is_kick & (rings.layout[q] == SPLIT) & ((new - old) % WRAP != 0)
+    silent = wanted & ~rang
+    rang |= _nested(q, task, is_kick, is_notify, silent & (ints(frame, "needed") == 1))
+    open_ = _undecided(view, frame, np.flatnonzero(silent & asked & ~rang), follows)
+    pick = np.flatnonzero(wanted)
+    return Kicks(
+        row=row[pick],
+        q=q[pick],
+        event_idx=mode[pick],
+        stable=(event == after)[pick],
+        asked=asked[pick],
+        rang=rang[pick],
+        open=open_[pick],
+        at_once=soon[pick],
+        said=(ints(frame, "needed") == 1)[pick],
+    )
+
+
+def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools) -> Bools:
+    """Decisions that an interrupt came between: their doorbell follows the interrupt's own.
+
+    The interrupt's events carry the number of the task it interrupted. One doorbell more
+    than decisions, right behind a complete inner sequence, is the outer decision's.
+    """
+    found = np.zeros(len(q), dtype=np.bool_)
+    extra = np.zeros(len(q), dtype=np.bool_)
+    extra[1:] = is_notify[1:] & is_notify[:-1] & (q[1:] == q[:-1]) & (task[1:] == task[:-1])
+    for i in np.flatnonzero(extra).tolist():
+        depth, at = 2, i - 2
+        while at >= 0 and q[at] == q[i] and task[at] == task[i] and i - at < 64:
+            depth += int(is_notify[at]) - int(is_kick[at] and (silent[at] or is_notify[at + 1]))
+            if depth == 0:
+                found[at] = bool(silent[at])
+                break
+            at -= 1
+    return found
+
+
+def _undecided(view: View, frame: pl.DataFrame, silent: Ints, goes_on: Bools) -> Bools:
+    """Which missing doorbells prove nothing: the trace ends, or the queue is broken."""
+    rings = view.rings
+    queue = rings.of("notify", "used", "queue")
+    kind = queue["kind"].cast(pl.String).to_numpy()
+    q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
+    rejected = _extreme(q, at, (kind == "used") & (ints(queue, "accepted") == 0), len(rings.queue))
+    deleted = np.zeros(len(rings.queue), dtype=np.bool_)
+    deleted[q[(kind == "queue") & (ints(queue, "op") == 1)]] = True
+    bell, bell_q, bell_row = at[kind == "notify"], q[kind == "notify"], row[kind == "notify"]
+    active = dict(frame.group_by("pid").agg(pl.col("row").max()).iter_rows())
+    found = np.zeros(frame.height, dtype=np.bool_)
+    columns = ("q", "at", "row", "pid", "ts", "dev", "life")
+    for i, event in zip(
+        silent.tolist(), frame[silent].select(columns).iter_rows(named=True), strict=True
+    ):
+        n = event["q"]
+        ring = int(np.searchsorted(bell, event["at"]))
+        next_bell = int(bell_row[ring]) if ring < len(bell) and bell_q[ring] == n else None
+        end = _next_end(view, event["dev"], event["life"], event["row"])
+        if rejected[n] < event["at"] or (
+            # A device that was pulled out is broken before its driver hears of it.
+            end is not None and (next_bell is None or next_bell > end)
+        ):
+            found[i] = True
+        elif not (
+            goes_on[i] or deleted[n] or (event["pid"] and active[event["pid"]] > event["row"])
+        ):
+            found[i] = event["ts"] is None or view.end[0] - event["ts"] < SURELY
+    return found
+
+
+def _extreme(q: Ints, at: Ints, chosen: Bools, count: int) -> Ints:
+    """By queue: the first place at which ``chosen`` holds."""
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, q[chosen], at[chosen])
+    return first
+
+
+def _next_end(view: View, dev: int, number: int, row: int) -> int | None:
+    """The next row after which a life's queues may be dead: removal, freeze or reset."""
+    life = view.life(dev, number)
+    ends = [s.row for s in life.stages if s.stage in (bits.REMOVE, bits.FREEZE)]
+    ends += [s.row for s in life.status if s.op == bits.STATUS_RESET]
+    return min((end for end in ends if end > row), default=None)
+
+
+def _contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
+    """Which apparent breaches stand, where a flag may change and change back in between.
+
+    One that the core's own word confirms does; others only where they are the most.
+    """
+    return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))
+
+
+def _missing(view: View, chosen: Bools) -> Result:
+    """Decisions that had to end in a doorbell."""
+    k = kicks(view)
+    judged = chosen & k.asked & k.stable & ~k.open
+    wrong = judged & ~k.rang
+    flags = ~k.event_idx
+    wrong &= k.event_idx | _contradicts(judged & flags, wrong & flags, k.said)
+    found = breaches(
+        wrong,
+        lambda i: f"{view.rings.name(k.q[i])}: new entries the device waits for, no doorbell",
+        k.row,
+    )
+    undecided = chosen & k.asked & (~k.stable | k.open)
+    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
+
+
+def _superfluous(view: View, chosen: Bools) -> Result:
+    """Decisions that should not have ended in a doorbell."""
+    k = kicks(view)
+    judged = chosen & ~k.asked & k.stable & ~(k.rang & ~k.at_once)
+    wrong = judged & k.rang
+    flags = ~k.event_idx
+    wrong &= k.event_idx | _contradicts(judged & flags, wrong & flags, ~k.said)
+    found = breaches(
+        wrong,
+        lambda i: f"{view.rings.name(k.q[i])}: doorbell for entries the device did not ask for",
+        k.row,
+    )
+    undecided = chosen & ~k.asked & ~(k.stable & ~(k.rang & ~k.at_once))
+    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
+
+
+def _why(undecided: Bools) -> str:
+    return UNSTABLE if undecided.any() else NO_KICK
+
+
+@rule("NA-DR-06", "driver:kick")
+def event_idx_doorbell(view: View) -> Result:
+    return _missing(view, kicks(view).event_idx)
+
+
+@rule("NA-DR-07", "driver:kick")
+def event_idx_silence(view: View) -> Result:
+    return _superfluous(view, kicks(view).event_idx)
+
+
+@rule("NA-DR-04", "driver:kick")
+def flag_doorbell(view: View) -> Result:
+    return _missing(view, ~kicks(view).event_idx)
+
+
+@rule("NA-DR-03", "driver:kick")
+def flag_silence(view: View) -> Result:
+    return _superfluous(view, ~kicks(view).event_idx)
+
+
+@rule("DX-16", "driver:kick")
+def whole_batch_decides(view: View) -> Result:
+    return _missing(view, np.ones(len(kicks(view).q), dtype=np.bool_))
+
+
+def _used_flags(view: View, *, event_idx: bool) -> Result:
+    """Used flags as the driver's decisions found them (two readings each)."""
+    rings = view.rings
+    frame = rings.of("kick")
+    q = ints(frame, "q")
+    mode = rings.event_idx(q, ints(frame, "event_idx"))
+    judged = (rings.layout[q] == SPLIT) & (mode == event_idx)
+    names = ("event", "event_after")
+    if event_idx:
+        names = ("flags", "flags_after")
+        if not {*names} <= {*view.events.fields["kick"]}:
+            return Result(0, why="the driver's tracepoints do not read the used flags")
+    worst = np.maximum(ints(frame, names[0]), ints(frame, names[1]))
+    found = breaches(
+        judged & (worst > (0 if event_idx else 1)),
+        lambda i: f"{rings.name(q[i])}: used flags are {worst[i]}",
+        ints(frame, "row"),
+    )
+    return Result(int(judged.sum()), found, why=NO_KICK)
+
+
+@rule("NA-DE-01", "driver:kick")
+def used_flags_without_event_idx(view: View) -> Result:
+    return _used_flags(view, event_idx=False)
+
+
+@rule("NA-DE-03", "driver:kick")
+def used_flags_with_event_idx(view: View) -> Result:
+    return _used_flags(view, event_idx=True)
+
+
+def _avail_flags(view: View, *, event_idx: bool) -> Result:
+    rings = view.rings
+    frame = rings.of("callback", "queue")
+    q, flags = ints(frame, "q"), ints(frame, "avail_flags")
+    setup = frame["kind"].cast(pl.String).to_numpy() == "queue"
+    # A queue's set-up does not say the mode itself; the negotiation does.
+    said = np.where(setup, -1, ints(frame, "event_idx"))
+    known = (rings.feature(bits.EVENT_IDX)[q] >= 0) | ~setup
+    mode = rings.event_idx(q, said)
+    judged = (rings.layout[q] == SPLIT) & known & (mode == event_idx)
+    judged &= ~setup | (ints(frame, "op") == 0)
+    found = breaches(
+        judged & (flags > (0 if event_idx else 1)),
+        lambda i: f"{rings.name(q[i])}: avail flags are {flags[i]}",
+        ints(frame, "row"),
+    )
+    return Result(int(judged.sum()), found, why="no ring in that mode was seen")
+
+
+@rule("NU-DR-01", "driver:callback|driver:queue")
+def avail_flags_without_event_idx(view: View) -> Result:
+    return _avail_flags(view, event_idx=False)
+
+
+@rule("NU-DR-03", "driver:callback|driver:queue")
+def avail_flags_with_event_idx(view: View) -> Result:
+    return _avail_flags(view, event_idx=True)
+
+
+@rule("NU-DR-05", "driver:interrupt")
+def spurious_interrupts(view: View) -> Result:
+    rings = view.rings
+    frame = rings.of("interrupt", "used")
+    q, index, seen = ints(frame, "q"), ints(frame, "index"), ints(frame, "used_idx")
+    interrupt = frame["kind"].cast(pl.String).to_numpy() == "interrupt"
+    idle = interrupt & (seen == ints(frame, "last_used")) & (rings.layout[q] == SPLIT)
+    after = np.zeros(len(q), dtype=np.bool_)
+    after[1:] = idle[:-1] & ~interrupt[1:] & ~first_of(q)[1:]
+    wrong = after & (index == seen) & (ints(frame, "accepted") == 1)
+    found = breaches(
+        wrong,
+        lambda i: f"{rings.name(q[i])}: entry {index[i]} taken after an interrupt without one",
+        ints(frame, "row"),
+    )
+    return Result(int(idle.sum()), found, why="no interrupt came without a new used entry")
+
+
+@rule("DX-17", "driver:callback")
+def no_lost_wakeup(view: View) -> Result:
+    rings = view.rings
+    frame = rings.of("callback", "used", "interrupt", "queue")
+    kind = frame["kind"].cast(pl.String).to_numpy()
+    q, row, ts = ints(frame, "q"), ints(frame, "row"), ints(frame, "ts")
+    enable = (kind == "callback") & (ints(frame, "enable") == 1) & (rings.layout[q] == SPLIT)
+    pending = enable & (ints(frame, "pending") == 1)
+    # With the event index, asking for an entry that is past is not asking at all.
+    mode = rings.event_idx(q, ints(frame, "event_idx"))
+    ahead = (ints(frame, "used_event") - ints(frame, "last_used")) % WRAP
+    size = np.where(rings.size[q] > 0, rings.size[q], WRAP // 2)
+    behind = enable & ~pending & mode & (ahead > size)
+
+    # Other device types poll from a context of their own, where an interrupt may come first.
+    inline = pending & (rings.device()[q] == bits.BLK_ID)
+    last = np.ones(len(q), dtype=np.bool_)
+    last[:-1] = q[1:] != q[:-1]
+    following = np.where(last, "", np.roll(kind, -1)) if len(kind) else kind
+    slept = inline & (following == "interrupt")
+    slept |= inline & last & (view.end[0] - ts >= SURELY)
+    judged = (enable & ~pending) | (inline & (slept | np.isin(following, ("used", "callback"))))
+
+    def say(i: int) -> str:
+        where = rings.name(q[i])
+        if behind[i]:
+            return f"{where}: interrupts asked for at an entry that is past"
+        return f"{where}: entries were pending, and the driver waited for an interrupt"
+
+    found = breaches(behind | slept, say, row)
+    return Result(
+        int(judged.sum()), found, int((enable & ~judged).sum()), "interrupts were never enabled"
+    )

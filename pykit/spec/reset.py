@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device reset (section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pykit.spec import bits
+from pykit.spec.lives import Life, Status
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.view import View
+
+#: A status that is not zero so long after a reset will not become so, ns.
+LONG = 1_000_000_000
+UNREAD = "the status was not read after a reset"
+
+
+def _resets(life: Life) -> Iterator[tuple[Status, list[Status], Status | None]]:
+    """Each reset, the reads after it, and the write after those."""
+    for i, reset in enumerate(life.status):
+        if reset.op != bits.STATUS_RESET:
+            continue
+        reads = []
+        after = None
+        for status in life.status[i + 1 :]:
+            if status.op != bits.STATUS_READ:
+                after = status
+                break
+            reads.append(status)
+        yield reset, reads, after
+
+
+@rule("RS-DE-01", "driver:status")
+def reset_clears_status(view: View) -> Result:
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    for life in view.lives.values():
+        for reset, reads, _ in _resets(life):
+            if not reads:
+                continue
+            last = reads[-1]
+            cleared = any(not r.value for r in reads)
+            waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > LONG
+            if last.value and not cleared and not waited:
+                undecided += 1
+                continue
+            checked += 1
+            if last.value:
+                text = f"{life.name}: status {last.value:#x} after a reset"
+                found.append(Violation((reset.row, last.row), text))
+    return Result(checked, tuple(found), undecided, UNREAD)
+
+
+@rule("RS-DR-01", "driver:status")
+def reset_is_waited_for(view: View) -> Result:
+    checked = 0
+    found: list[Violation] = []
+    for life in view.lives.values():
+        for reset, reads, after in _resets(life):
+            # The transport may have read it where the driver's tracepoints do not reach.
+            if not reads or after is None or after.op == bits.STATUS_RESET:
+                continue
+            checked += 1
+            if reads[-1].value:
+                text = f"{life.name}: the driver goes on, the status was {reads[-1].value:#x}"
+                found.append(Violation((reset.row, reads[-1].row, after.row), text))
+    return Result(checked, tuple(found), why=UNREAD)
+
+
+def _silence(view: View, kinds: tuple[str, ...], what: str) -> Result:
+    """Between the first status write after a reset and the DRIVER bit.
+
+    QEMU logs the reset when it begins, and finishes what is under way before it returns: only
+    the next write shows that the reset is over.
+    """
+    checked = 0
+    found: list[Violation] = []
+    events = view.of("dev_status", *kinds)
+    for (dev,), rows in events.group_by("dev", maintain_order=True):
+        over = False
+        reset = False
+        for row, kind, status in rows.select("row", "kind", "status").iter_rows():
+            if kind != "dev_status":
+                if over:
+                    found.append(Violation((row,), f"device {dev}: {what} after a reset"))
+            elif status == 0:
+                reset, over = True, False
+            elif status & bits.DRIVER_OK:
+                reset = over = False
+            elif reset:
+                checked += not over
+                over = True
+    return Result(checked, tuple(found), why="no status was written after a reset")
+
+
+@rule("RS-DE-02", "qemu:dev_status")
+def no_notification_after_reset(view: View) -> Result:
+    return _silence(view, ("dev_signal",), "an interrupt was sent")
+
+
+@rule("RS-DE-03", "qemu:dev_status")
+def no_queue_access_after_reset(view: View) -> Result:
+    return _silence(view, ("dev_pop", "dev_fill", "dev_flush"), "a queue was used")

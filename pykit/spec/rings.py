@@ -1,0 +1,444 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Queue events as columns, and the structures that many rules share.
+
+Every driver-side event of a queue has ``q``, the number of its queue (one set-up of one
+virtqueue in one life), and ``at``, its place in one order that keeps each queue's events
+together and in the exact order of their ``seq``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import (
+    Bools,
+    Ints,
+    first_of,
+    grouped_cumsum,
+    grouped_max,
+    ints,
+    key_of,
+    last_before,
+    start_of,
+    steps16,
+    within,
+)
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
+
+SPLIT, PACKED, UNKNOWN = 0, 1, -1
+#: Ids and heads are compared as they stand in memory, where they have 32 bits.
+ID_SPAN = 1 << 32
+_NAME = ("dev", "life", "vq")
+
+
+@dataclass(frozen=True)
+class Rings:
+    """The driver's queue events.
+
+    Attributes:
+        frame: all of them, with ``q`` and ``at``, sorted by ``at``.
+        queue: by q: dev, life, vq.
+        layout: by q: SPLIT, PACKED or UNKNOWN.
+        size: by q: queue size, 0 where unknown.
+        whole: by q: whether the set-up was seen.
+        avail, used: by q: indices found in the ring at set-up.
+        alone: by q: whether the virtqueue was set up only once in its life.
+    """
+
+    view: View
+    frame: pl.DataFrame
+    queue: tuple[tuple[int, int, int], ...]
+    layout: Ints
+    size: Ints
+    whole: Bools
+    avail: Ints
+    used: Ints
+    alone: Bools
+
+    @classmethod
+    def read(cls, view: View) -> Rings:
+        table = view.events.table
+        known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
+        setup = ((pl.col("kind") == "queue") & (pl.col("op") == 0)).fill_null(False)
+        frame = (
+            table.filter((pl.col("source") == "driver") & known)
+            .with_columns(setup.cast(pl.Int64).cum_sum().over(_NAME).alias("set_up"))
+            .with_columns(pl.coalesce("seq", "row").alias("order"))
+            .sort(*_NAME, "set_up", "order", "row")
+            .with_columns(pl.struct(*_NAME, "set_up").rle_id().cast(pl.Int64).alias("q"))
+            .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
+        )
+        heads = frame.unique("q", keep="first", maintain_order=True)
+        queue = tuple(heads.select(*_NAME).iter_rows())
+        start = frame.filter(setup)
+        count = len(queue)
+        where = start["q"].to_numpy()
+        layout = np.full(count, UNKNOWN, dtype=np.int64)
+        size, avail, used = (np.zeros(count, dtype=np.int64) for _ in range(3))
+        whole = np.zeros(count, dtype=np.bool_)
+        layout[where] = ints(start, "layout")
+        size[where] = ints(start, "size")
+        avail[where] = ints(start, "avail_idx")
+        used[where] = ints(start, "used_idx")
+        whole[where] = True
+        for q, (dev, life, _) in enumerate(queue):
+            packed = view.life(dev, life).has(bits.RING_PACKED)
+            if layout[q] == UNKNOWN and packed is not None:
+                layout[q] = PACKED if packed else SPLIT
+        times = {name: queue.count(name) for name in set(queue)}
+        alone = np.array([times[name] == 1 for name in queue], dtype=np.bool_)
+        return cls(view, frame, queue, layout, size, whole, avail, used, alone)
+
+    def of(self, *kinds: str) -> pl.DataFrame:
+        """Events of these kinds, in order."""
+        return self._parts(kinds)
+
+    @cached_property
+    def _cache(self) -> dict[tuple[str, ...], pl.DataFrame]:
+        return {}
+
+    def _parts(self, kinds: tuple[str, ...]) -> pl.DataFrame:
+        if kinds not in self._cache:
+            self._cache[kinds] = self.frame.filter(pl.col("kind").is_in(kinds))
+        return self._cache[kinds]
+
+    def feature(self, bit: int) -> Ints:
+        """By q: 1 negotiated, 0 not, -1 unknown."""
+        found = [self.view.life(dev, life).has(bit) for dev, life, _ in self.queue]
+        return np.array([-1 if has is None else int(has) for has in found], dtype=np.int64)
+
+    def device(self) -> Ints:
+        """By q: virtio device id, 0 where unknown."""
+        found = [self.view.life(dev, life).id for dev, life, _ in self.queue]
+        return np.array([known or 0 for known in found], dtype=np.int64)
+
+    def event_idx(self, q: Ints, said: Ints) -> Bools:
+        """Whether EVENT_IDX holds: as negotiated, else as the events themselves said."""
+        known = self.feature(bits.EVENT_IDX)[q] if len(q) else q
+        return np.where(known >= 0, known, said) == 1
+
+    def name(self, q: int) -> str:
+        """For messages."""
+        dev, life, vq = self.queue[q]
+        return f"device {dev}, life {life}, queue {vq}"
+
+
+@dataclass(frozen=True)
+class Adds:
+    """Chains made available, in order; all columns have one entry a chain.
+
+    ``number`` counts from 0 in each queue: the position in the available ring.
+    """
+
+    row: Ints
+    at: Ints
+    q: Ints
+    number: Ints
+    head: Ints
+    readable: Ints
+    writable: Ints
+    avail_idx: Ints
+    indirect: Ints
+
+    @classmethod
+    def read(cls, rings: Rings) -> Adds:
+        frame = rings.of("add")
+        q = ints(frame, "q")
+        return cls(
+            row=ints(frame, "row"),
+            at=ints(frame, "at"),
+            q=q,
+            number=within(q),
+            head=ints(frame, "head"),
+            readable=ints(frame, "readable"),
+            writable=ints(frame, "writable"),
+            avail_idx=ints(frame, "avail_idx"),
+            indirect=ints(frame, "indirect"),
+        )
+
+
+@dataclass(frozen=True)
+class Used:
+    """Used entries as the driver read them, in order.
+
+    Attributes:
+        position: running index in the used ring, from the one at set-up (or of the first
+            entry seen); split rings only.
+        fresh: not an entry that was looked at before. Packed rings: accepted ones.
+    """
+
+    row: Ints
+    at: Ints
+    q: Ints
+    id: Ints
+    len: Ints
+    index: Ints
+    used_idx: Ints
+    accepted: Ints
+    position: Ints
+    fresh: Bools
+
+    @classmethod
+    def read(cls, rings: Rings) -> Used:
+        frame = rings.of("used")
+        q, index = ints(frame, "q"), ints(frame, "index")
+        accepted = ints(frame, "accepted")
+        first = first_of(q)
+        # Without a set-up the first entry seen is where counting starts.
+        initial = np.where(rings.whole[q], rings.used[q], index) if len(q) else q
+        base = initial.copy()
+        base[~first] = 0
+        position = grouped_cumsum(steps16(index, q, initial), q) + base[start_of(q)]
+        before = np.empty_like(position)
+        before[1:] = grouped_max(position, q)[:-1]
+        fresh = first | (position > before)
+        packed = rings.layout[q] == PACKED if len(q) else first
+        fresh = np.where(packed, accepted == 1, fresh)
+        return cls(
+            row=ints(frame, "row"),
+            at=ints(frame, "at"),
+            q=q,
+            id=ints(frame, "id"),
+            len=ints(frame, "len"),
+            index=index,
+            used_idx=ints(frame, "used_idx"),
+            accepted=accepted,
+            position=position,
+            fresh=fresh,
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Exposures and returns of each head.
+
+    Attributes:
+        add_of: by used entry: the chain that it returns, -1 if none, -2 if not looked at.
+        used_of: by chain: the entry that returns it, -1 if none.
+        reused: by chain: its head was outstanding when it was made available.
+        doubtful: by chain: what stood in the ring is not certain (a head that was reused).
+        again: by used entry: the same exposure was returned before.
+        unseen: by used entry: the head was never seen before.
+        excused: by used entry: it may return a chain whose head was traced as another's,
+            or one made available before the trace began.
+    """
+
+    add_of: Ints
+    used_of: Ints
+    reused: Bools
+    doubtful: Bools
+    again: Bools
+    unseen: Bools
+    excused: Bools
+
+    @classmethod
+    def match(cls, adds: Adds, used: Used, rings: Rings) -> Pairs:
+        taken = np.flatnonzero(used.fresh)
+        count = len(adds.q)
+        key = np.concatenate(
+            [key_of(adds.q, adds.head, ID_SPAN), key_of(used.q[taken], used.id[taken], ID_SPAN)]
+        )
+        at = np.concatenate([adds.at, used.at[taken]])
+        order = np.lexsort((at, key))
+        is_used = (np.arange(len(key)) >= count)[order]
+        first = first_of(key[order])
+        before_used = np.zeros(len(key), dtype=np.bool_)
+        before_used[1:] = is_used[:-1]
+        before_add = np.zeros(len(key), dtype=np.bool_)
+        before_add[1:] = ~is_used[:-1]
+        before_used &= ~first
+        before_add &= ~first
+
+        add_of = np.full(len(used.q), -2, dtype=np.int64)
+        add_of[taken] = -1
+        used_of = np.full(count, -1, dtype=np.int64)
+        hit = np.flatnonzero(is_used & before_add)
+        chain, entry = order[hit - 1], taken[order[hit] - count]
+        add_of[entry] = chain
+        used_of[chain] = entry
+
+        reused = np.zeros(count, dtype=np.bool_)
+        clash = np.flatnonzero(~is_used & before_add)
+        reused[order[clash]] = True
+        doubtful = reused.copy()
+        doubtful[order[clash - 1]] = True
+
+        again = np.zeros(len(used.q), dtype=np.bool_)
+        again[taken[order[is_used & before_used] - count]] = True
+        unseen = np.zeros(len(used.q), dtype=np.bool_)
+        unseen[taken[order[is_used & first] - count]] = True
+        excused = _excused(adds, used, rings, add_of, reused, unseen)
+        return cls(add_of, used_of, reused, doubtful, again, unseen, excused)
+
+
+def _excused(
+    adds: Adds, used: Used, rings: Rings, add_of: Ints, reused: Bools, unseen: Bools
+) -> Bools:
+    excused = unseen & ~rings.whole[used.q] if len(used.q) else unseen
+    stray = np.flatnonzero((add_of == -1) & ~excused)
+    spent: dict[int, int] = {}
+    for entry in stray.tolist():
+        q = int(used.q[entry])
+        wrong = int(np.count_nonzero(reused & (adds.q == q) & (adds.at < used.at[entry])))
+        if spent.get(q, 0) < wrong:
+            spent[q] = spent.get(q, 0) + 1
+            excused[entry] = True
+    return excused
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Descriptors of all chains, in walking order, and what they come to.
+
+    By descriptor: ``row at q chain addr len flags next slot table``; ``chain`` is an index
+    into Adds; ``repeated`` marks a slot that the walk had met before, and ``good`` what
+    stands before the first such. ``element`` is a piece of the buffer: not the ring slot
+    that points at an indirect table. ``room`` is how many entries its table has, 0 if
+    unknown. By chain: ``seen`` (walked at all), ``whole`` (up to its end), ``looped``,
+    ``elements`` (count).
+    """
+
+    row: Ints
+    at: Ints
+    q: Ints
+    chain: Ints
+    addr: Ints
+    len: Ints
+    flags: Ints
+    next: Ints
+    slot: Ints
+    table: Ints
+    good: Bools
+    element: Bools
+    room: Ints
+    seen: Bools
+    whole: Bools
+    looped: Bools
+    elements: Ints
+
+    @classmethod
+    def read(cls, rings: Rings, adds: Adds) -> Chains:
+        frame = rings.of("desc")
+        at, q, head = ints(frame, "at"), ints(frame, "q"), ints(frame, "head")
+        chain = np.searchsorted(adds.at, at) - 1
+        mine = chain >= 0
+        mine &= (adds.q[chain] == q) & (adds.head[chain] == head) if len(adds.q) else mine
+        frame, at, q, chain = frame.filter(mine), at[mine], q[mine], chain[mine]
+        flags, table = ints(frame, "flags"), ints(frame, "table")
+        slot, length = ints(frame, "slot"), ints(frame, "len")
+        pointer = (table == 0) & (flags & bits.INDIRECT != 0)
+        count = len(adds.q)
+
+        place = key_of(chain * 2 + table, slot, ID_SPAN)
+        order = np.argsort(place, kind="stable")
+        repeated = np.zeros(len(place), dtype=np.bool_)
+        repeated[order] = ~first_of(place[order])
+        good = grouped_cumsum(repeated.astype(np.int64), chain) == 0
+
+        seen = np.zeros(count, dtype=np.bool_)
+        seen[chain] = True
+        last = np.ones(len(chain), dtype=np.bool_)
+        last[:-1] = chain[1:] != chain[:-1]
+        whole = np.zeros(count, dtype=np.bool_)
+        whole[chain[last]] = (flags[last] & bits.NEXT == 0) & ~pointer[last]
+        looped = np.zeros(count, dtype=np.bool_)
+        looped[chain[repeated]] = True
+        bytes_of = np.zeros(count, dtype=np.int64)
+        bytes_of[chain[pointer]] = length[pointer]
+        room = np.where(table == 1, bytes_of[chain] // bits.DESC_BYTES, rings.size[q])
+        return cls(
+            row=ints(frame, "row"),
+            at=at,
+            q=q,
+            chain=chain,
+            addr=ints(frame, "addr"),
+            len=length,
+            flags=flags,
+            next=ints(frame, "next"),
+            slot=slot,
+            table=table,
+            good=good,
+            element=~pointer,
+            room=room,
+            seen=seen,
+            whole=whole & ~looped,
+            looped=looped,
+            elements=np.bincount(chain[~pointer], minlength=count).astype(np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Block requests in the order in which they were made available.
+
+    By request: ``row at q sector status_addr bytes type segments``; ``chain`` is an index
+    into Adds, -1 if unknown; ``status`` and ``len`` are those of its end, -1 where it was
+    not seen, and ``done`` that event's row. ``ends`` has the columns of all ends, also of
+    those whose start is unknown.
+    """
+
+    row: Ints
+    at: Ints
+    q: Ints
+    chain: Ints
+    sector: Ints
+    status_addr: Ints
+    bytes: Ints
+    type: Ints
+    segments: Ints
+    status: Ints
+    len: Ints
+    done: Ints
+    ends: pl.DataFrame
+
+    @classmethod
+    def read(cls, rings: Rings, adds: Adds, used: Used, pairs: Pairs) -> Requests:
+        frame, ends = rings.of("blk_start"), rings.of("blk_done")
+        at, q, head = ints(frame, "at"), ints(frame, "q"), ints(frame, "head")
+        chain = np.searchsorted(adds.at, at) - 1
+        if len(adds.q):
+            fits = (chain >= 0) & (adds.q[chain] == q) & (adds.head[chain] == head)
+            chain = np.where(fits & ~pairs.doubtful[chain], chain, -1)
+        start_of_chain = np.full(len(adds.q) + 1, -1, dtype=np.int64)
+        start_of_chain[chain] = np.arange(len(chain))
+        start_of_chain[-1] = -1
+
+        # An end belongs to the entry of the same head that was taken last.
+        fresh = np.flatnonzero(used.fresh)
+        entry = last_before(
+            key_of(used.q[fresh], used.id[fresh], ID_SPAN),
+            used.at[fresh],
+            key_of(ints(ends, "q"), ints(ends, "head"), ID_SPAN),
+            ints(ends, "at"),
+        )
+        taken = fresh[np.maximum(entry, 0)] if len(fresh) else entry
+        returned = np.where(entry >= 0, pairs.add_of[taken] if len(fresh) else -1, -1)
+        start = start_of_chain[np.where(returned >= 0, returned, -1)]
+        status, length, done = (np.full(len(at), -1, dtype=np.int64) for _ in range(3))
+        known = start >= 0
+        status[start[known]] = ints(ends, "status")[known]
+        length[start[known]] = ints(ends, "len")[known]
+        done[start[known]] = ints(ends, "row")[known]
+        return cls(
+            row=ints(frame, "row"),
+            at=at,
+            q=q,
+            chain=chain,
+            sector=ints(frame, "sector"),
+            status_addr=ints(frame, "status_addr"),
+            bytes=ints(frame, "bytes"),
+            type=ints(frame, "type"),
+            segments=ints(frame, "segments"),
+            status=status,
+            len=length,
+            done=done,
+            ends=ends,
+        )

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The device status field (section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.lives import Status
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.view import View
+
+STEPS = (
+    (bits.ACKNOWLEDGE, "ACKNOWLEDGE"),
+    (bits.DRIVER, "DRIVER"),
+    (bits.FEATURES_OK, "FEATURES_OK"),
+    (bits.DRIVER_OK, "DRIVER_OK"),
+)
+_ALL = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK | bits.DRIVER_OK
+
+
+def writes(seen: list[Status]) -> list[Status]:
+    """Writes and resets, without reads."""
+    return [s for s in seen if s.op != bits.STATUS_READ]
+
+
+def steps(seen: list[Status]) -> Iterator[tuple[int, Status]]:
+    """Each write that is no reset, with the value before it; from the second one on."""
+    before: int | None = None
+    for status in writes(seen):
+        reset = status.op == bits.STATUS_RESET or not status.value
+        if before is not None and not reset:
+            yield before, status
+        before = 0 if reset else status.value
+
+
+@rule("ST-DR-01", "qemu:dev_status")
+def each_step_shows(view: View) -> Result:
+    checked = 0
+    found: list[Violation] = []
+    for life in view.lives.values():
+        last = next((s for s in life.written if s.value & bits.DRIVER_OK), None)
+        if last is None or life.modern is None:
+            continue
+        checked += 1
+        ever = 0
+        for status in life.written:
+            ever |= status.value
+        lacks = [name for bit, name in STEPS if not ever & bit]
+        if not life.modern:
+            lacks = [name for name in lacks if name != "FEATURES_OK"]
+        if lacks:
+            text = f"{life.name}: never written: {', '.join(lacks)}"
+            found.append(Violation((last.row,), text))
+    return Result(checked, tuple(found), why="no driver finished its initialization")
+
+
+@rule("ST-DR-02", "qemu:dev_status|driver:status")
+def bits_are_only_added(view: View) -> Result:
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    for life in view.lives.values():
+        mine = {s.value for s in life.status if s.op == bits.STATUS_WRITE}
+        for seen, outside in ((life.status, False), (life.written, True)):
+            for before, now in steps(seen):
+                # NEEDS_RESET is the device's.
+                lost = before & ~now.value & ~bits.NEEDS_RESET
+                if outside and lost == bits.DRIVER_OK and now.value not in mine:
+                    # QEMU's log looks the same when bus mastering is switched off.
+                    undecided += 1
+                    continue
+                checked += 1
+                if lost:
+                    text = f"{life.name}: status {before:#x} becomes {now.value:#x}"
+                    found.append(Violation((now.row,), text))
+    why = "DRIVER_OK alone vanished, which switching bus mastering off looks like"
+    return Result(checked, tuple(found), undecided, why if undecided else "no status was written")
+
+
+@rule("ST-DR-03", "qemu:dev_status|driver:status")
+def reset_after_failure(view: View) -> Result:
+    checked = 0
+    found: list[Violation] = []
+    for life in view.lives.values():
+        for seen in (life.status, life.written):
+            failed: int | None = None
+            for now in writes(seen):
+                if now.op == bits.STATUS_RESET:
+                    failed = None
+                elif failed is not None and now.value & _ALL & ~failed:
+                    text = f"{life.name}: {now.value:#x} is written after FAILED, without a reset"
+                    found.append(Violation((now.row,), text))
+                elif now.value & bits.FAILED:
+                    checked += failed is None
+                    failed = now.value
+    return Result(checked, tuple(found), why="no driver wrote FAILED")
+
+
+def _early(view: View, kinds: tuple[str, ...], what: str) -> Result:
+    """Doings of the device in a life before DRIVER_OK, in the order of QEMU's log."""
+    checked = 0
+    found: list[Violation] = []
+    events = view.of(*kinds).filter(pl.col("life").is_not_null())
+    for (dev, number), rows in events.group_by("dev", "life", maintain_order=True):
+        life = view.life(int(str(dev)), int(str(number)))
+        ready = next((s.row for s in life.written if s.value & bits.DRIVER_OK), None)
+        if not life.modern:
+            continue
+        early = rows if ready is None else rows.filter(pl.col("row") < ready)
+        checked += rows.height
+        found += [
+            Violation((row,), f"{life.name}, queue {vq}: {what} before DRIVER_OK")
+            for row, vq in early.select("row", "vq").iter_rows()
+        ]
+    return Result(checked, tuple(found), why="QEMU's log has no such event")
+
+
+@rule("ST-DE-01", "qemu:dev_status", "qemu:dev_pop")
+def no_buffer_before_driver_ok(view: View) -> Result:
+    return _early(view, ("dev_pop", "dev_fill"), "a buffer was used")
+
+
+@rule("ST-DE-02", "qemu:dev_status", "qemu:dev_signal")
+def no_interrupt_before_driver_ok(view: View) -> Result:
+    return _early(view, ("dev_signal",), "an interrupt was sent")

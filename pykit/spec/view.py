@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One capture's events as rules want to see them: by life of a device, and by queue.
+
+Everything is worked out once and kept. Rules only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+import polars as pl
+
+from pykit.spec.lives import Life, Status, read_lives
+from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
+from pykit.trace import Events
+
+__all__ = ["Life", "Status", "View"]
+
+T = TypeVar("T")
+
+
+class View:
+    """The events of one capture.
+
+    Attributes:
+        events: as decoded.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self.events = events
+        self._of: dict[tuple[str, ...], pl.DataFrame] = {}
+        self._kept: dict[str, Any] = {}
+
+    def keep(self, name: str, make: Callable[[View], T]) -> T:
+        """What ``make`` comes to, worked out once; for what only one topic's rules share."""
+        if name not in self._kept:
+            self._kept[name] = make(self)
+        kept: T = self._kept[name]
+        return kept
+
+    def of(self, *kinds: str) -> pl.DataFrame:
+        """Rows of these kinds in table order; see ``Events.of``."""
+        if kinds not in self._of:
+            self._of[kinds] = self.events.of(*kinds)
+        return self._of[kinds]
+
+    @cached_property
+    def sources(self) -> frozenset[str]:
+        """Observers that saw anything."""
+        return frozenset(self.events.table["source"].unique().cast(pl.String).to_list())
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of which there is at least one event."""
+        return frozenset(self.events.table["kind"].unique().cast(pl.String).to_list())
+
+    @cached_property
+    def lives(self) -> dict[tuple[int, int], Life]:
+        """Lives by (dev, number), in that order."""
+        return read_lives(self)
+
+    def life(self, dev: int, number: int) -> Life:
+        """A life; one that nothing else is known of is empty."""
+        return self.lives.get((dev, number)) or Life(dev, number)
+
+    @cached_property
+    def rings(self) -> Rings:
+        """The driver's queue events, each queue's in its exact order."""
+        return Rings.read(self)
+
+    @cached_property
+    def adds(self) -> Adds:
+        """Chains made available."""
+        return Adds.read(self.rings)
+
+    @cached_property
+    def used(self) -> Used:
+        """Used entries that the driver read."""
+        return Used.read(self.rings)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Which used entry returns which chain."""
+        return Pairs.match(self.adds, self.used, self.rings)
+
+    @cached_property
+    def chains(self) -> Chains:
+        """The descriptors of every chain."""
+        return Chains.read(self.rings, self.adds)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """Block requests, with their chains and their ends."""
+        return Requests.read(self.rings, self.adds, self.used, self.pairs)
+
+    @cached_property
+    def end(self) -> tuple[int, int]:
+        """Last time seen inside (guest clock) and outside (host clock), ns."""
+        table = self.events.table
+        guest = table.filter(pl.col("source") != "qemu")["ts"].max()
+        host = table.filter(pl.col("source") == "qemu")["ts"].max()
+        return (
+            guest if isinstance(guest, int) else 0,
+            host if isinstance(host, int) else 0,
+        )
