@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts and events, laid out: for a terminal, for CI systems, and for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pykit.report import html, junit, ktap, terminal
+from pykit.report.files import write_atomically
+from pykit.report.text import tail
+from pykit.report.view import view_of
+from pykit.spec import Verdicts
+from pykit.trace import Events
+
+__all__ = ["print_terminal", "write_all"]
+
+#: Lines of the console at the end of report.html.
+_CONSOLE_LINES = 100
+#: Of a console, which may be huge, only so many bytes are looked at.
+_CONSOLE_BYTES = 1 << 18
+
+
+def write_all(
+    run_dir: Path,
+    verdicts: Verdicts,
+    events: Events,
+    run_info: Mapping[str, Any] | None = None,
+) -> None:
+    """Write verdicts.json, results.ktap, junit.xml and report.html into a run directory.
+
+    Each file is whole or not there. ``run_info`` is what run.json says, which is read where
+    it is not given; a directory without it, or without console.log, is reported without.
+
+    Raises: OSError, where a file cannot be written.
+    """
+    if run_info is None:
+        run_info = _run_info(run_dir / "run.json")
+    view = view_of(verdicts, events, run_info, _console(run_dir / "console.log"))
+    data = json.dumps(verdicts.as_json(), indent=2, sort_keys=True) + "\n"
+    write_atomically(run_dir / "verdicts.json", data.encode())
+    write_atomically(run_dir / "results.ktap", ktap.render(view).encode())
+    write_atomically(run_dir / "junit.xml", junit.render(view))
+    write_atomically(run_dir / "report.html", html.render(view).encode())
+
+
+def print_terminal(console: Console, verdicts: Verdicts, events: Events) -> None:
+    """Print the verdict table, failures first with their events, and a line of counts."""
+    terminal.render(console, view_of(verdicts, events, {}, ""))
+
+
+def _run_info(path: Path) -> Mapping[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _console(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _CONSOLE_BYTES))
+            return tail(file.read().decode(errors="replace"), _CONSOLE_LINES)
+    except OSError:
+        return ""

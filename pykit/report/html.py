@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""report.html: one file that explains a run to somebody who was not there.
+
+It loads nothing, from anywhere; its Content-Security-Policy says so too. Everything that
+came from the guest is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pykit.report.evidence import slice_of
+from pykit.report.text import shown
+from pykit.report.view import ORDER, View, clauses_of
+
+#: run.json's entries that the page shows elsewhere, or that say nothing to a reader.
+_ELSEWHERE = frozenset({"schema", "outcome"})
+
+#: What the verdicts mean, for the page's legend.
+MEANINGS = {
+    "fail": "the events show that it was broken",
+    "waived": "broken, known, and accepted with a reason",
+    "pass": "looked at as often as the count says, and held each time",
+    "inconclusive": "the evidence does not suffice",
+    "not-applicable": "nothing in this run that it speaks about",
+}
+
+
+def render(view: View) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=PackageLoader("pykit.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        view=view,
+        order=ORDER,
+        meanings=MEANINGS,
+        slice_of=slice_of,
+        clauses_of=clauses_of,
+        facts=list(_facts(view)),
+        run=list(_flat(view.run)),
+        title=_title(view),
+    )
+
+
+def _facts(view: View) -> Iterator[str]:
+    """What was tested, for the line below the heading."""
+    capture = view.capture
+    yield f"Linux {capture.kernel}"
+    yield f"QEMU {capture.qemu}"
+    for device in capture.devices:
+        options = ", ".join(f"{name}={value}" for name, value in device.options.items())
+        yield f"{device.id}: {device.type}{f' ({options})' if options else ''}, {device.driver}"
+
+
+def _title(view: View) -> str:
+    what = str(view.run.get("scenario", "capture"))
+    return f"{what}: {view.counts['fail']} failed, {view.counts['pass']} passed"
+
+
+def _flat(run: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Entries of run.json as lines: nested names joined by blanks, commands as a shell's."""
+    for name, value in run.items():
+        label = f"{above} {name.replace('_', ' ')}".strip()
+        if not above and name in _ELSEWHERE:
+            continue
+        if isinstance(value, Mapping):
+            yield from _flat(value, label)
+        elif isinstance(value, list | tuple):
+            texts = [str(item) for item in value]
+            yield label, shown(shlex.join(texts) if "command" in name else ", ".join(texts))
+        elif value is not None:
+            yield label, shown(str(value))
