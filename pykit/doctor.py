@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pykit import kernels
+from pykit.boot import accel
 from pykit.paths import ROOT, cache_dir
 
 Distribution = Literal["debian", "fedora", "arch"]
@@ -73,9 +75,7 @@ def distribution(os_release: Path = Path("/etc/os-release")) -> Distribution | N
         text = os_release.read_text()
     except OSError:
         return None
-    words = set(
-        re.findall(r"\w+", " ".join(re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)', text, re.M)))
-    )
+    words = set(re.findall(r"\w+", " ".join(re.findall(r'^ID(?:_LIKE)?="?([^"\n]*)', text, re.M))))
     for family, members in (
         ("debian", {"debian", "ubuntu"}),
         ("fedora", {"fedora", "rhel", "centos"}),
@@ -90,7 +90,7 @@ def examine() -> list[Finding]:
     """Look at everything. Boots two tiny guests unless the accelerators are known already."""
     return [
         *(_tool(requirement) for requirement in requirements()),
-        *_accelerators(),
+        _accelerators(),
         _kernels(),
         _disk(),
         _memory(),
@@ -137,33 +137,42 @@ def _version(path: Path) -> str:
     return match.group() if match else ""
 
 
-def _accelerators() -> list[Finding]:
-    from pykit.boot import accel
-
-    try:
-        best = accel.probe()
-    except Exception as error:
-        return [
-            Finding("accelerator", False, str(error), "guests", {}, required=True),
-        ]
-    note = "boots a guest" if best == "kvm" else "boots a guest; /dev/kvm does not"
-    return [Finding("accelerator", True, f"{best}: {note}", "guests", {})]
+def _accelerators() -> Finding:
+    known = [known for known in kernels.list_known() if known.state == "cached"]
+    if not known:
+        return Finding(
+            "accelerator",
+            False,
+            "not known before there is a kernel to boot",
+            "guests",
+            _everywhere("pykit kernel get default"),
+            required=False,
+        )
+    best = accel.probe(kernels.resolve(known[0].name))
+    if best == "kvm":
+        return Finding("accelerator", True, "kvm boots a guest", "guests", {})
+    why = "and boots nothing" if Path("/dev/kvm").exists() else "is not there"
+    return Finding("accelerator", True, f"tcg; /dev/kvm {why}", "guests", {})
 
 
 def _kernels() -> Finding:
-    from pykit import kernels
-
-    known = [kernel.release for kernel in kernels.list_known()]
-    get = "pykit kernel get default"
-    mend: dict[Distribution, str] = {"debian": get, "fedora": get, "arch": get}
+    known = [
+        kernel.release
+        for kernel in kernels.list_known()
+        if kernel.release and kernel.state in ("cached", "installed")
+    ]
     return Finding(
         "kernels",
         bool(known),
         ", ".join(known),
         "guests (a run fetches the default by itself)",
-        {} if known else mend,
+        {} if known else _everywhere("pykit kernel get default"),
         required=False,
     )
+
+
+def _everywhere(command: str) -> dict[Distribution, str]:
+    return dict.fromkeys(INSTALL, command)
 
 
 def _disk() -> Finding:
@@ -177,7 +186,7 @@ def _disk() -> Finding:
         free >= MIN_DISK_GIB,
         f"{free:.1f} GiB free at {folder}",
         f"at least {MIN_DISK_GIB:.0f} GiB for kernels, builds and runs",
-        {} if free >= MIN_DISK_GIB else dict.fromkeys(INSTALL, command),
+        {} if free >= MIN_DISK_GIB else _everywhere(command),
     )
 
 
@@ -192,5 +201,5 @@ def _memory() -> Finding:
         available >= MIN_MEMORY_GIB,
         f"{available:.1f} GiB available, {os.cpu_count()} CPUs",
         f"at least {MIN_MEMORY_GIB:.0f} GiB",
-        {} if available >= MIN_MEMORY_GIB else dict.fromkeys(INSTALL, command),
+        {} if available >= MIN_MEMORY_GIB else _everywhere(command),
     )

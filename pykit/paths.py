@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def cache_dir() -> Path:
     """Downloads and built kernels: ``$XDG_CACHE_HOME/pykit``, by default ``~/.cache/pykit``."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "pykit"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pykit"
 
 
 def build_dir() -> Path:

@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a guest, run a scenario in it, and leave a capture."""
 
-from pykit.boot.outcome import Outcome
+from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
 from pykit.boot.runners import bare_vng
 from pykit.boot.scenario import Scenario, load_scenario
-from pykit.boot.session import run
+from pykit.boot.session import require_free, run
 
-__all__ = ["Outcome", "Scenario", "bare_vng", "load_scenario", "run"]
+__all__ = [
+    "EXIT_CODES",
+    "Kind",
+    "Outcome",
+    "Scenario",
+    "bare_vng",
+    "load_scenario",
+    "require_free",
+    "run",
+]

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp.legacy import QEMUMonitorProtocol, QMPError
+from qemu.qmp import QMPError
+from qemu.qmp.legacy import QEMUMonitorProtocol
 from qemu.qmp.protocol import StateError
 
 from pykit.boot.channel import GuestEndedError

@@ -47,7 +47,8 @@ def run(
     """
     chosen = runners.runner(runner)
     accelerator = accel.probe(kernel)
-    capture = _make_directory(out)
+    require_free(out)
+    capture = out.absolute() / "capture"
     with Keeper() as keeper:
         staged = payload.stage(
             keeper.folder,
@@ -58,6 +59,8 @@ def run(
             {"fault": fault} if fault else {},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
+        # Only now: a run that cannot even start leaves no directory behind.
+        capture.mkdir(parents=True)
         session = _Session(scenario, keeper, capture, out / "console.log", progress)
         kind, message = session.run(command, staged.nonce)
         carried = session.unpack()
@@ -81,12 +84,10 @@ def run(
     return ended
 
 
-def _make_directory(out: Path) -> Path:
+def require_free(out: Path) -> None:
+    """Raise UsageError where a run in ``out`` would write beside what is there already."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty directory: name another")
-    capture = out.absolute() / "capture"
-    capture.mkdir(parents=True)
-    return capture
 
 
 class _Session:

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: verbs, their options, and errors as one line. The work is done elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pykit import __version__
+from pykit.errors import Exit, PykitError, UsageError
+
+app = typer.Typer(
+    name="pykit",
+    help="Build and test kit for virtio on Linux: verdicts, clause by clause.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure, beside a named peer in the same run.", no_args_is_help=True)
+app.add_typer(kernel_app, name="kernel")
+app.add_typer(bench_app, name="bench")
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+class Boot(StrEnum):
+    """How the guest is booted."""
+
+    VNG = "vng"
+    DIRECT = "direct"
+
+
+KernelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kernel",
+        metavar="K",
+        help="debian-6.12 (default), debian-6.1, an exact release, a build directory or a tree.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def say(message: str) -> None:
+    """One line of progress, on standard error."""
+    err.print(f"[dim]pykit:[/] {escape(message)}")
+
+
+def dump(data: object) -> None:
+    """Print data as JSON on standard output."""
+    print(json.dumps(data, indent=2, default=str))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """What this machine has and lacks, with the command that mends each lack.
+
+    Example: pykit doctor
+    """
+    from pykit import doctor as examination
+
+    findings = examination.examine()
+    mine = examination.distribution()
+    if as_json:
+        dump([vars(finding) for finding in findings])
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("", "what", "found", "for"):
+            table.add_column(column, overflow="fold")
+        for finding in findings:
+            mark = "[green]ok[/]" if finding.ok else "[red]lacks[/]"
+            table.add_row(mark, finding.name, escape(finding.found), escape(finding.purpose))
+        out.print(table)
+        for finding in findings:
+            if not finding.ok and finding.mend:
+                wanted = [mine] if mine else list(finding.mend)
+                commands = dict.fromkeys(finding.mend[family] for family in wanted)
+                out.print(f"{finding.name}: {escape(' | '.join(commands))}", soft_wrap=True)
+    if any(finding.required and not finding.ok for finding in findings):
+        raise typer.Exit(Exit.INFRA)
+
+
+@app.command()
+def config(
+    profile: Annotated[str, typer.Argument(help="A profile of configs/profiles, such as minimal.")],
+    kernel: KernelOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write the full .config.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the kernel's own .config.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+) -> None:
+    """Resolve a profile against a kernel's Kconfig tree, or check a kernel against it.
+
+    Example: pykit config minimal --kernel debian-6.12 -o .config
+    """
+    from pykit import steps
+
+    if check:
+        steps.check_config(profile, kernel, say)
+        out.print(f"the kernel's .config holds all that profile {profile} asks for")
+        return
+    if output is None:
+        raise UsageError("say where to write the .config: -o FILE (or --check, to write nothing)")
+    for line in steps.write_config(profile, kernel, output, force=force, say=say):
+        out.print(line, soft_wrap=True)
+
+
+@kernel_app.command("list")
+def kernel_list(as_json: JsonOption = False) -> None:
+    """The kernels that can be named: cached, installed, and to be fetched.
+
+    Example: pykit kernel list
+    """
+    from pykit import kernels
+
+    known = kernels.list_known()
+    if as_json:
+        dump([vars(kernel) for kernel in known])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "release", "state", "what"):
+        table.add_column(column, overflow="fold")
+    for kernel in known:
+        table.add_row(kernel.name, kernel.release or "", kernel.state, escape(kernel.summary))
+    out.print(table)
+
+
+@kernel_app.command("get")
+def kernel_get(
+    name: Annotated[str, typer.Argument(help="debian-6.12, debian-6.1 or an exact release.")],
+) -> None:
+    """Fetch a kernel, or a newer build of it, into the cache.
+
+    Example: pykit kernel get debian-6.1
+    """
+    from pykit import kernels
+
+    out.print(kernels.get(name, refresh=True, progress=say).release)
+
+
+@kernel_app.command("show")
+def kernel_show(
+    name: Annotated[str, typer.Argument()] = "default",
+    source: Annotated[
+        bool, typer.Option("--source", help="Fetch and name its source too.")
+    ] = False,
+) -> None:
+    """Where a kernel's image, modules, build directory and (on demand) source are, as JSON.
+
+    Example: pykit kernel show default --source
+    """
+    from pykit import kernels
+
+    kernel = kernels.resolve(name, progress=say)
+    data: dict[str, Any] = dict(vars(kernel))
+    if source:
+        data["source"] = kernels.source_tree(kernel, progress=say)
+    dump(data)
+
+
+@app.command()
+def build(
+    kernel: KernelOption = None,
+    fault: Annotated[bool, typer.Option("--fault", help="The build with deliberate bugs.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the kernel modules for a kernel and inspect each of them.
+
+    Example: pykit build --kernel debian-6.1
+    """
+    from pykit import kernels, modules
+
+    target = kernels.resolve(kernel, progress=say)
+    built = modules.build(target, fault=fault, progress=say)
+    inspections = [modules.inspect(path, target) for path in built.modules]
+    if as_json:
+        dump([inspection.as_dict() for inspection in inspections])
+        return
+    for inspection in inspections:
+        out.print(inspection.summary(), soft_wrap=True)
+
+
+@app.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario of scenarios/, or a file.")] = "blk",
+    kernel: KernelOption = None,
+    boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
+    driver_fault: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Boot a driver with this deliberate bug.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Boot a guest, run a scenario, and say clause by clause what held.
+
+    Example: pykit run blk --kernel debian-6.12 --boot direct
+    """
+    from pykit import steps
+
+    result = steps.run(
+        scenario,
+        kernel_name=kernel,
+        runner=boot.value,
+        fault=driver_fault,
+        to=to,
+        say=say,
+    )
+    _present(result, as_json)
+
+
+@app.command()
+def check(
+    directory: Annotated[Path, typer.Argument(help="A run directory, or its capture/.")],
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a capture again. Writes nothing unless told where.
+
+    Example: pykit check runs/20260102-030405-blk
+    """
+    from pykit import steps
+
+    _present(steps.check(directory, to=to), as_json)
+
+
+def _present(result: Any, as_json: bool) -> NoReturn:
+    from pykit import report
+
+    if as_json:
+        dump(result.verdicts.as_json())
+    else:
+        report.print_terminal(out, result.verdicts, result.events)
+        for line in result.closing():
+            out.print(escape(line), soft_wrap=True)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def rules(
+    as_json: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The rule reference, docs/rules.md.")
+    ] = False,
+) -> None:
+    """The rules: what each checks, and which clauses have none, with the reason.
+
+    Example: pykit rules
+    """
+    from pykit import spec
+
+    if markdown:
+        print(spec.describe(), end="")
+        return
+    listing = spec.rules()
+    if as_json:
+        dump([rule.as_dict() for rule in listing])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("rule", "clauses", "side", "strength", "what"):
+        table.add_column(column, overflow="fold")
+    for rule in listing:
+        table.add_row(rule.id, " ".join(rule.clauses), rule.side, rule.strength, escape(rule.title))
+    out.print(table)
+
+
+@bench_app.command("startup")
+def bench_startup(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """A warm run under virtme-ng and directly, beside a bare `vng -- true`.
+
+    Example: pykit bench startup
+    """
+    from pykit import bench
+
+    measured = bench.startup(kernel, rounds=rounds, say=say)
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(f"pykit {__version__}")
+        raise typer.Exit(Exit.OK)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    # Called for the options of `pykit` itself; the verbs do the rest.
+    del version
+
+
+def _one_line(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"no space left on the device:{where or ' free some space'}, then run it again"
+    return f"{os.strerror(error.errno) if error.errno else error}:{where}"
+
+
+def _terminated(signum: int, frame: FrameType | None) -> None:
+    del frame
+    # As Ctrl-C: unwind, so that every guest is ended and every temporary file goes.
+    signal.signal(signum, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point: run a verb; end with the contract's exit codes and never a traceback
+    for what a user can mend."""
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGHUP, _terminated)
+    try:
+        code = app(standalone_mode=False)
+    except PykitError as error:
+        err.print(f"[red]pykit:[/] {escape(str(error))}", soft_wrap=True)
+        code = error.exit_code
+    except typer.Abort:
+        code = 130
+    except KeyboardInterrupt:
+        err.print("[red]pykit:[/] interrupted")
+        code = 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        code = Exit.OK
+    except OSError as error:
+        err.print(f"[red]pykit:[/] {escape(_one_line(error))}", soft_wrap=True)
+        code = Exit.INFRA
+    except Exception as error:
+        # Click's own: a wrong option or argument.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        code = Exit.USAGE
+    sys.exit(int(code) if isinstance(code, int) else Exit.OK)
+
+
+if __name__ == "__main__":
+    main()

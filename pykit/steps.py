@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The way through, end to end: kernel, configuration check, modules, boot, events, verdicts.
+
+Each step is one call of the package that owns it; what joins them stands here, so that the
+command line stays thin and tests can run the whole way without it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pykit import __version__, boot, kconfig, kernels, modules, report, spec, trace
+from pykit.errors import Exit, UsageError
+from pykit.paths import runs_dir
+
+Say = Callable[[str], None]
+
+#: What a guest kernel has to have for the default scenario.
+GUEST_PROFILE = "guest"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run or a check came to."""
+
+    verdicts: spec.Verdicts
+    events: trace.Events
+    #: What became of the guest; from the capture where it is only checked again.
+    outcome: boot.Outcome
+    #: The run directory, or None where nothing was written.
+    directory: Path | None
+
+    @property
+    def exit_code(self) -> Exit:
+        """The worse of what the guest did and what the rules say."""
+        if self.outcome.exit_code != Exit.OK:
+            return Exit(self.outcome.exit_code)
+        summary = self.verdicts.summary()
+        if summary["fail"]:
+            return Exit.FAILED
+        # Rules without their observer may stay undecided; a run in which events were
+        # lost, or nothing at all was shown to hold, must not look like a success.
+        if self.events.lost or not summary["pass"]:
+            return Exit.SKIP
+        return Exit.OK
+
+    def closing(self) -> list[str]:
+        """The last lines on the terminal: how the guest ended, and where things are."""
+        lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
+        if self.directory is not None:
+            lines.append(f"report: {self.directory / 'report.html'}")
+        return lines
+
+
+def run(
+    scenario_name: str,
+    *,
+    kernel_name: str | None,
+    runner: str,
+    fault: str | None,
+    to: Path | None,
+    say: Say,
+) -> Result:
+    """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
+
+    Raises UsageError for names that do not exist, InfraError for what could not be built,
+    booted or written. A guest that crashed or hung is no error: its outcome says so.
+    """
+    started = time.time()
+    scenario = boot.load_scenario(scenario_name)
+    if fault is not None:
+        _known_fault(fault)
+    directory = to or _fresh_directory(scenario.name)
+    boot.require_free(directory)
+    kernel = kernels.resolve(kernel_name, progress=say)
+    _require_profile(kernel)
+    built = modules.build(kernel, fault=fault is not None, progress=say)
+    say(f"boot {kernel.release} ({runner}), scenario {scenario.name}")
+    outcome = boot.run(
+        scenario,
+        kernel=kernel,
+        modules=built.modules,
+        out=directory,
+        runner=runner,
+        fault=fault,
+        progress=say,
+    )
+    _write_json(
+        directory / "run.json",
+        {
+            "schema": 1,
+            "pykit": __version__,
+            "scenario": scenario.name,
+            "runner": runner,
+            "fault": fault,
+            "kernel": {"name": kernel.name, "release": kernel.release, "origin": kernel.origin},
+            "modules": [path.name for path in built.modules],
+            "command": sys.argv,
+            "guest_command": list(outcome.command),
+            "qemu": outcome.qemu,
+            "python": platform.python_version(),
+            "host": platform.platform(),
+            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(),
+            "seconds": round(time.time() - started, 3),
+            "outcome": {"kind": outcome.kind, "message": outcome.message},
+        },
+    )
+    return _judge(directory / "capture", outcome, write_to=directory)
+
+
+def check(directory: Path, *, to: Path | None) -> Result:
+    """Judge a capture that exists, without the kernel or the QEMU that made it.
+
+    ``directory`` is a run directory or its ``capture``. Nothing is written unless ``to``
+    names a directory, which must be empty or new.
+    """
+    capture = directory / "capture" if (directory / "capture").is_dir() else directory
+    if to is not None:
+        if to.exists() and (not to.is_dir() or any(to.iterdir())):
+            raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
+        to.mkdir(parents=True, exist_ok=True)
+    return _judge(capture, None, write_to=to)
+
+
+def _judge(capture: Path, outcome: boot.Outcome | None, *, write_to: Path | None) -> Result:
+    events = trace.load(capture)
+    if outcome is None:
+        ended = events.capture.outcome
+        if ended.kind not in boot.EXIT_CODES:
+            raise UsageError(f"{capture}: no guest ends as {ended.kind!r}: is it a newer pykit's?")
+        outcome = boot.Outcome(ended.kind, ended.message)
+    verdicts = spec.check(events)
+    if write_to is not None:
+        events.write_parquet(write_to / "events.parquet")
+        report.write_all(write_to, verdicts, events)
+    return Result(verdicts, events, outcome, write_to)
+
+
+def _known_fault(fault: str) -> None:
+    names = spec.faults()
+    if fault not in names:
+        raise UsageError(f"no driver fault {fault}: choose of {', '.join(sorted(names))}")
+
+
+def _fresh_directory(scenario: str) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    base = runs_dir() / f"{stamp}-{scenario}"
+    directory, number = base, 1
+    while directory.exists():
+        number += 1
+        directory = base.with_name(f"{base.name}-{number}")
+    return directory
+
+
+def _require_profile(kernel: kernels.Kernel) -> None:
+    lacks = kconfig.check(GUEST_PROFILE, kernel.config)
+    if lacks:
+        raise UsageError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
+
+
+def check_config(profile: str, kernel_name: str | None, say: Say) -> None:
+    """Hold a kernel's own .config against a profile; raises UsageError with what it lacks."""
+    kernel = kernels.resolve(kernel_name, progress=say)
+    lacks = kconfig.check(profile, kernel.config, kernels.source_tree(kernel, progress=say))
+    if lacks:
+        raise UsageError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
+
+
+def write_config(
+    profile: str, kernel_name: str | None, output: Path, *, force: bool, say: Say
+) -> list[str]:
+    """Resolve a profile to a full .config and the minimal fragment beside it.
+
+    Returns lines that say what was written and what had to be pulled in.
+    """
+    kernel = kernels.resolve(kernel_name, progress=say)
+    tree = kernels.source_tree(kernel, progress=say)
+    result = kconfig.resolve(profile, tree)
+    return result.write(output, overwrite=force)
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(data, indent=2, default=str) + "\n")
+    temporary.replace(path)

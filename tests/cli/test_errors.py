@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bad input ends in one line that says what to do, with the contract's exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def pykit(
+    *arguments: str | Path, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pykit.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The message; fails where there is a traceback or more than one line."""
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_no_capture(tmp_path: Path) -> None:
+    message = one_line(pykit("check", tmp_path, cwd=tmp_path), 2)
+    assert str(tmp_path) in message
+
+
+def test_no_directory(tmp_path: Path) -> None:
+    assert "nothing-here" in one_line(pykit("check", tmp_path / "nothing-here", cwd=tmp_path), 2)
+
+
+def test_empty_capture_json(tmp_path: Path) -> None:
+    (tmp_path / "capture").mkdir()
+    (tmp_path / "capture" / "capture.json").write_text("")
+    assert "capture.json" in one_line(pykit("check", tmp_path, cwd=tmp_path), 2)
+
+
+@pytest.mark.parametrize("name", ["no-such-kernel", "/nowhere/linux", "6.1.0-999-amd64"])
+def test_unknown_kernel(tmp_path: Path, name: str) -> None:
+    done = pykit("run", "--kernel", name, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert name in one_line(done, done.returncode)
+    assert done.returncode in (2, 3)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_unknown_scenario(tmp_path: Path) -> None:
+    assert "nonsense" in one_line(pykit("run", "nonsense", cwd=tmp_path), 2)
+
+
+def test_unknown_fault_names_the_known(tmp_path: Path) -> None:
+    message = one_line(pykit("run", "--driver-fault", "nonsense", cwd=tmp_path), 2)
+    assert "descriptor-loop" in message
+
+
+def test_unknown_profile(tmp_path: Path) -> None:
+    message = one_line(pykit("config", "nonsense", "-o", tmp_path / "c", cwd=tmp_path), 2)
+    assert "nonsense" in message
+
+
+def test_run_overwrites_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    (kept / "thesis.txt").write_text("precious")
+    one_line(pykit("run", "--to", kept, cwd=tmp_path), 2)
+    assert [path.name for path in kept.iterdir()] == ["thesis.txt"]
+
+
+def test_check_overwrites_nothing(tmp_path: Path) -> None:
+    kept = tmp_path / "mine"
+    kept.mkdir()
+    (kept / "thesis.txt").write_text("precious")
+    one_line(pykit("check", tmp_path, "--to", kept, cwd=tmp_path), 2)
+    assert [path.name for path in kept.iterdir()] == ["thesis.txt"]
+
+
+def test_every_verb_has_help_with_an_example(tmp_path: Path) -> None:
+    for verb in (
+        ["doctor"], ["config"], ["kernel", "get"], ["kernel", "list"], ["kernel", "show"],
+        ["build"], ["run"], ["check"], ["rules"], ["bench", "startup"],
+    ):  # fmt: skip
+        done = pykit(*verb, "--help", cwd=tmp_path)
+        assert done.returncode == 0
+        assert f"Example: pykit {' '.join(verb)}" in done.stdout
+
+
+def test_wrong_option_is_usage(tmp_path: Path) -> None:
+    done = pykit("run", "--no-such-option", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
