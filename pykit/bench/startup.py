@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the command to the verdict, beside what virtme-ng takes to run nothing at all."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from pykit import boot, kernels, modules
+from pykit.boot import accel
+from pykit.errors import InfraError
+
+#: Ratios to the peer that a release has to keep.
+LIMITS = {"pykit run": 2.0, "pykit run --boot direct": 0.7}
+PEER = "vng … -- true"
+_DEADLINE_S = 300
+
+
+@dataclass(frozen=True)
+class Startup:
+    """Wall times in seconds, one list of rounds for each command."""
+
+    kernel: str
+    seconds: dict[str, list[float]]
+
+    def ratio(self, command: str) -> float:
+        """Median over the peer's median."""
+        return statistics.median(self.seconds[command]) / statistics.median(self.seconds[PEER])
+
+    def as_json(self) -> dict[str, object]:
+        """Times, and the ratios with their limits."""
+        return {
+            "kernel": self.kernel,
+            "peer": PEER,
+            "seconds": self.seconds,
+            "ratios": {
+                command: {"ratio": round(self.ratio(command), 3), "limit": limit}
+                for command, limit in LIMITS.items()
+            },
+        }
+
+    def table(self) -> Table:
+        """The same for a terminal."""
+        table = Table(title=f"warm start on {self.kernel}", box=None, header_style="bold")
+        for column in ("command", "median s", "min s", "max s", "ratio", "limit"):
+            table.add_column(column, justify="left" if column == "command" else "right")
+        for command, taken in self.seconds.items():
+            limit = LIMITS.get(command)
+            table.add_row(
+                command,
+                f"{statistics.median(taken):.1f}",
+                f"{min(taken):.1f}",
+                f"{max(taken):.1f}",
+                f"{self.ratio(command):.2f}",
+                f"{limit:.1f}" if limit else "peer",
+            )
+        return table
+
+
+def startup(
+    kernel_name: str | None, *, rounds: int, say: Callable[[str], None] = lambda _: None
+) -> Startup:
+    """Time the three commands in turn, ``rounds`` times, on one kernel.
+
+    Everything is warm: kernel fetched, modules built, accelerator known. The rounds
+    interleave, so that a slow minute of the machine hits all three.
+    Raises InfraError when one of them fails: the time of a failure means nothing.
+    """
+    kernel = kernels.resolve(kernel_name, progress=say)
+    modules.build(kernel, progress=say)
+    accelerator = accel.probe(kernel)
+    pykit = [sys.executable, "-m", "pykit.cli", "run", "--kernel", kernel.name]
+    seconds: dict[str, list[float]] = {PEER: [], **{command: [] for command in LIMITS}}
+    with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
+        for number in range(rounds):
+            commands = {
+                PEER: boot.bare_vng(kernel, "true", accelerator),
+                "pykit run": [*pykit, "--to", f"{folder}/vng{number}"],
+                "pykit run --boot direct": [
+                    *pykit, "--boot", "direct", "--to", f"{folder}/direct{number}",
+                ],
+            }  # fmt: skip
+            for name, command in commands.items():
+                seconds[name].append(_time(name, command, Path(folder)))
+                say(f"round {number + 1}: {name}: {seconds[name][-1]:.1f} s")
+    return Startup(kernel.release, seconds)
+
+
+def _time(name: str, command: Sequence[str], folder: Path) -> float:
+    log = folder / "last.log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=_DEADLINE_S,
+            check=False,
+        )
+    taken = time.monotonic() - started
+    if done.returncode != 0:
+        tail = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise InfraError(f"{name} ended with {done.returncode}: {' '.join(tail)}")
+    return taken
