@@ -115,7 +115,8 @@ def count_before(group: Ints, at: Ints, groups: Ints, when: Ints) -> Ints:
     """
     upto = np.searchsorted(at, when)
     start = np.searchsorted(group, groups)
-    return np.maximum(upto - start, 0)
+    count: Ints = np.maximum(upto - start, 0)
+    return count
 
 
 def need_event(event: Ints, new: Ints, old: Ints) -> Bools:

@@ -113,11 +113,20 @@ def indices_agree(view: View) -> Result:
         if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or said.get("inuse"):
             undecided += 1
             continue
+        if said["last-avail-idx"] != said["used-idx"] and _outstanding(view, q):
+            undecided += 1
+            continue
         checked += 1
         row, wrong = _disagreement(view, q, said)
         if wrong:
             found.append(Violation((row,), f"{rings.name(q)}: {wrong}"))
     return Result(checked, tuple(found), undecided, NO_ANSWER)
+
+
+def _outstanding(view: View, q: int) -> bool:
+    """Whether the trace of a queue ends with chains that were not returned."""
+    taken = np.count_nonzero((view.used.q == q) & view.used.fresh & (view.used.accepted == 1))
+    return bool(np.count_nonzero(view.adds.q == q) != taken)
 
 
 def _disagreement(view: View, q: int, said: dict[str, Any]) -> tuple[int, str | None]:
@@ -135,13 +144,13 @@ def _disagreement(view: View, q: int, said: dict[str, Any]) -> tuple[int, str | 
     mine = rings.frame.filter((pl.col("q") == q) & pl.col("kind").is_in(["add", "used"]))
     kind = mine["kind"].cast(pl.String).to_numpy()
     fresh = np.isin(ints(mine, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
-    added = np.cumsum(kind == "add")
-    taken = np.cumsum((kind == "used") & fresh)
+    added = np.cumsum(kind == "add") + int(rings.avail[q])
+    taken = np.cumsum((kind == "used") & fresh) + int(rings.used[q])
     avail, used = int(said["last-avail-idx"]), int(said["used-idx"])
     # Idle: everything made available was used, and nothing of it is left over.
     near = added >= (int(added[-1]) if len(added) else 0) - TAIL
     match = near & (added % WRAP == avail) & (taken % WRAP == used) & (added == taken)
-    if match.any() or (not len(added) and avail == used == 0):
+    if match.any() or (not len(added) and (avail, used) == (rings.avail[q], rings.used[q])):
         return setup["row"], None
     end = int(mine["row"][-1]) if mine.height else setup["row"]
     last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"

@@ -75,6 +75,8 @@ class Life:
     number: int
     id: int | None = None
     transport: str | None = None
+    #: Whether queues may share an interrupt vector: the device was given a number of them.
+    shares_vectors: bool = False
     features: list[Features] = field(default_factory=list)
     status: list[Status] = field(default_factory=list)
     written: list[Status] = field(default_factory=list)
@@ -125,38 +127,35 @@ class Life:
                 yield access, access.value >> 8 * start & (1 << 8 * width) - 1
 
 
-def _transport(view: View, dev: int) -> tuple[int | None, str | None]:
-    names = {number: name for name, number in view.events.devices.items()}
+def _new(view: View, dev: int, number: int) -> Life:
+    """An empty life, with what the capture says of its device."""
+    life = Life(dev, number)
+    names = {name for name, of in view.events.devices.items() if of == dev}
     for device in view.events.capture.devices:
-        if device.id != names.get(dev):
-            continue
-        known = bits.BLK_ID if "virtio-blk" in device.type else None
-        if device.type.startswith("virtio-"):
-            suffix = device.type.rsplit("-", 1)[-1]
-            return known, {"device": "mmio"}.get(suffix, suffix)
-        return known, "pci" if "-pci" in device.type else None
-    return None, None
+        if device.id in names:
+            life.id = bits.BLK_ID if "virtio-blk" in device.type else None
+            kind = device.type.rsplit("-", 1)[-1]
+            life.transport = {"device": "mmio"}.get(kind, "pci" if "-pci" in device.type else kind)
+            life.shares_vectors = "vectors" in device.options
+    return life
 
 
 def read_lives(view: View) -> dict[tuple[int, int], Life]:
     """All lives that any event names."""
     lives: dict[tuple[int, int], Life] = {}
-    transports: dict[int, tuple[int | None, str | None]] = {}
     for event in _few(view):
         if event["life"] is None or event["dev"] is None:
             continue
         key = (event["dev"], event["life"])
         if key not in lives:
-            kind, transport = transports.setdefault(key[0], _transport(view, key[0]))
-            lives[key] = Life(*key, id=kind, transport=transport)
+            lives[key] = _new(view, *key)
         _enter(lives[key], event)
     known = {life.dev: life.id for life in lives.values() if life.id is not None}
     for life in lives.values():
         life.id = life.id if life.id is not None else known.get(life.dev)
-    for row in view.of("queue").select("dev", "life").unique().iter_rows():
-        if None not in row and row not in lives:
-            kind, transport = transports.setdefault(row[0], _transport(view, row[0]))
-            lives[row] = Life(row[0], row[1], id=kind, transport=transport)
+    for dev, number in view.of("queue").select("dev", "life").unique().iter_rows():
+        if dev is not None and number is not None and (dev, number) not in lives:
+            lives[dev, number] = _new(view, dev, number)
     return dict(sorted(lives.items()))
 
 

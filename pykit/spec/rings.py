@@ -122,8 +122,14 @@ class Rings:
 
     def event_idx(self, q: Ints, said: Ints) -> Bools:
         """Whether EVENT_IDX holds: as negotiated, else as the events themselves said."""
-        known = self.feature(bits.EVENT_IDX)[q] if len(q) else q
-        return np.where(known >= 0, known, said) == 1
+        known = self.feature(bits.EVENT_IDX)[q]
+        holds: Bools = np.where(known >= 0, known, said) == 1
+        return holds
+
+    def split(self, q: Ints) -> Bools:
+        """By row: whether its queue is a split one."""
+        split: Bools = self.layout[q] == SPLIT
+        return split
 
     def name(self, q: int) -> str:
         """For messages."""

@@ -25,20 +25,17 @@ MAX_CHAIN = 1 << 32
 NOTHING = "no split virtqueue was used"
 
 
-def _split(view: View, q: Ints) -> Bools:
-    return view.rings.layout[q] == SPLIT
-
-
 def _ordered(view: View, q: Ints) -> Bools:
     """Where one used entry is one chain; IN_ORDER lets it be a batch."""
-    return _split(view, q) & (view.rings.feature(bits.IN_ORDER)[q] != 1)
+    ordered: Bools = view.rings.split(q) & (view.rings.feature(bits.IN_ORDER)[q] != 1)
+    return ordered
 
 
 @rule("VQ-DR-01", "driver:queue", local=True)
 def ring_alignment(view: View) -> Result:
     frame = view.rings.of("queue")
     q = ints(frame, "q")
-    wanted = _split(view, q) & (ints(frame, "op") == 0)
+    wanted = view.rings.split(q) & (ints(frame, "op") == 0)
     bad = np.zeros(len(q), dtype=np.bool_)
     for name, unit in (("desc", 16), ("avail", 2), ("used", 4)):
         bad |= ints(frame, name) % unit != 0
@@ -54,7 +51,7 @@ def ring_alignment(view: View) -> Result:
 def used_flags_start_at_zero(view: View) -> Result:
     frame = view.rings.of("queue")
     q, flags = ints(frame, "q"), ints(frame, "used_flags")
-    wanted = _split(view, q) & (ints(frame, "op") == 0)
+    wanted = view.rings.split(q) & (ints(frame, "op") == 0)
     found = breaches(
         wanted & (flags != 0),
         lambda i: f"{view.rings.name(q[i])}: used flags are {flags[i]} when the ring is set up",
@@ -67,7 +64,7 @@ def used_flags_start_at_zero(view: View) -> Result:
 def indices_start_at_zero(view: View) -> Result:
     frame = view.rings.of("queue")
     q, avail, used = ints(frame, "q"), ints(frame, "avail_idx"), ints(frame, "used_idx")
-    wanted = _split(view, q) & (ints(frame, "op") == 0)
+    wanted = view.rings.split(q) & (ints(frame, "op") == 0)
     found = breaches(
         wanted & ((avail != 0) | (used != 0)),
         lambda i: f"{view.rings.name(q[i])}: set up with avail idx {avail[i]}, used idx {used[i]}",
@@ -85,7 +82,7 @@ def avail_idx_moves_forward(view: View) -> Result:
     step = steps16(adds.avail_idx, adds.q, initial)
     # Chains may be put into the ring before the index moves over all of them.
     excess = grouped_cumsum(step, adds.q) - adds.number - 1
-    judged = _split(view, adds.q) & (whole | (adds.number > 0))
+    judged = view.rings.split(adds.q) & (whole | (adds.number > 0))
     back = judged & (step < 0)
     past = judged & exceeds_more(excess, adds.q)
 
@@ -118,13 +115,13 @@ def ring_never_overcommitted(view: View) -> Result:
 def indices_inside_tables(view: View) -> Result:
     rings, adds, chains = view.rings, view.adds, view.chains
     size = rings.size[adds.q]
-    judged = _split(view, adds.q) & (size > 0)
+    judged = view.rings.split(adds.q) & (size > 0)
     found = breaches(
         judged & (adds.head >= size),
         lambda i: f"{rings.name(adds.q[i])}: head {adds.head[i]}, queue size {size[i]}",
         adds.row,
     )
-    link = _split(view, chains.q) & (chains.flags & bits.NEXT != 0) & (chains.room > 0)
+    link = view.rings.split(chains.q) & (chains.flags & bits.NEXT != 0) & (chains.room > 0)
     found += breaches(
         link & (chains.next >= chains.room),
         lambda i: (
@@ -232,7 +229,7 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     # Not from interrupts: those look without the lock that orders adds.
     frame = rings.of("used", "callback")
     q, at, value = ints(frame, "q"), ints(frame, "at"), ints(frame, "used_idx")
-    judged = _split(view, q) & rings.whole[q]
+    judged = view.rings.split(q) & rings.whole[q]
     step = steps16(value, q, rings.used[q])
     position = grouped_cumsum(step, q)
     exposed = count_before(adds.q, adds.at, q, at)
@@ -284,7 +281,7 @@ def in_order_use(view: View) -> Result:
 @rule("SD-DR-01", "driver:desc")
 def chain_is_finite(view: View) -> Result:
     adds, chains, rings = view.adds, view.chains, view.rings
-    judged = chains.seen & _split(view, adds.q)
+    judged = chains.seen & view.rings.split(adds.q)
     counted = np.where(chains.element & chains.good, chains.len, 0)
     total = np.zeros(len(adds.q), dtype=np.int64)
     np.add.at(total, chains.chain, counted)
@@ -310,7 +307,7 @@ def in_order_links(view: View) -> Result:
 def _in_order_links(view: View, *, last: bool) -> Result:
     rings, chains = view.rings, view.chains
     size = rings.size[chains.q]
-    judged = (rings.feature(bits.IN_ORDER)[chains.q] == 1) & _split(view, chains.q) & (size > 0)
+    judged = (rings.feature(bits.IN_ORDER)[chains.q] == 1) & view.rings.split(chains.q) & (size > 0)
     judged &= (chains.table == 0) & (chains.flags & bits.NEXT != 0)
     judged &= (chains.slot == size - 1) == last
     wanted = np.where(chains.slot == size - 1, 0, chains.slot + 1)

@@ -1,0 +1,643 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's driver and a host's device that keep to the specification, at random.
+
+Both work on real rings: the driver cannot reuse what it did not get back, the device cannot
+use what it was not given, and neither rings without being asked to. Tasks and the device take
+turns in an order that the seed decides. What they do is written to a Log as tracepoints and
+QEMU would have.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from pykit.spec import bits
+from pykit.spec.blkconfig import Field
+from pykit.spec import blkconfig as cfg
+from pykit.trace import QmpAnswer
+from tests.spec.log import Log
+
+WRAP = 1 << 16
+CAPACITY = 1 << 20
+OFFERED = bits.mask(
+    frozenset({bits.BLK_SEG_MAX, bits.BLK_SIZE_MAX, bits.BLK_GEOMETRY, bits.BLK_BLK_SIZE})
+    | {bits.BLK_FLUSH, bits.BLK_TOPOLOGY, bits.BLK_CONFIG_WCE, bits.BLK_MQ, bits.BLK_DISCARD}
+    | {bits.BLK_WRITE_ZEROES, bits.INDIRECT_DESC, bits.EVENT_IDX, bits.VERSION_1}
+)
+FIELDS = (
+    (cfg.NUM_QUEUES, 2),
+    (cfg.SEG_MAX, 6),
+    (cfg.SIZE_MAX, 1 << 16),
+    (cfg.BLK_SIZE, 512),
+    (cfg.WRITEBACK, 1),
+    (cfg.MAX_DISCARD_SECTORS, 4096),
+    (cfg.MAX_DISCARD_SEG, 4),
+    (cfg.MAX_ZEROES_SECTORS, 4096),
+    (cfg.MAX_ZEROES_SEG, 4),
+    (cfg.MAX_ERASE_SECTORS, 4096),
+    (cfg.MAX_ERASE_SEG, 4),
+)
+#: QEMU's names of feature bits.
+QEMU_NAMES = {
+    bits.INDIRECT_DESC: "VIRTIO_RING_F_INDIRECT_DESC: text",
+    bits.EVENT_IDX: "VIRTIO_RING_F_EVENT_IDX: text",
+    bits.VERSION_1: "VIRTIO_F_VERSION_1: text",
+}
+TASKS = (100, 101, 102, 0)
+
+
+@dataclass
+class Setting:
+    """What a machine is like. ``start``: ring index to begin with; ``drop``/``add``: features."""
+
+    seed: int = 1
+    requests: int = 120
+    queues: int = 2
+    size: int = 16
+    lives: int = 1
+    start: int = 0
+    offered: int = OFFERED
+    declined: int = 0
+    kinds: tuple[int, ...] = (0, 0, 1, 1, 4, 8, 11, 13)
+    in_order: bool = False
+    packed: bool = False
+    errors: float = 0.05
+    #: End while requests are under way: tracing stopped.
+    cut: bool = False
+    #: The device is pulled out with requests outstanding.
+    pulled: bool = False
+    read_only: bool = False
+    outside: bool = True
+
+
+@dataclass
+class Chain:
+    head: int
+    slots: list[int]
+    kind: int
+    data: int
+    writable: int
+    in_num: int
+    out_num: int
+    sector: int
+    elem: int = 0
+    status: int = 0
+    flags: int = 0
+
+
+@dataclass
+class Task:
+    pid: int
+    cpu: int
+    bell: Queue | None = None
+
+
+@dataclass
+class Queue:
+    """One virtqueue: ring memory, and what each side keeps in mind of it."""
+
+    vq: int
+    free: list[int]
+    avail: list[Chain] = field(default_factory=list)
+    used: list[tuple[Chain, int]] = field(default_factory=list)
+    outstanding: dict[int, Chain] = field(default_factory=dict)
+    avail_event: int = 0
+    used_event: int = 0
+    avail_flags: int = 0
+    used_flags: int = 0
+    decided: int = 0
+    last_used: int = 0
+    popped: int = 0
+    flying: list[Chain] = field(default_factory=list)
+    kicked: bool = False
+    busy: bool = False
+    signalled: int = 0
+    interrupt: bool = False
+    broken: bool = False
+    slot: int = 0
+
+
+class Machine:
+    """Runs lives of a device, and writes them down in ``log``."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.set = setting
+        self.log = Log()
+        self.random = random.Random(setting.seed)
+        self.dev = 1
+        self.life = 0
+        self.tasks = [Task(pid, i % 2) for i, pid in enumerate(TASKS)]
+        self.queues: list[Queue] = []
+        self.memory = 0x1000_0000
+        self.generation = 7
+
+    # Writing down.
+
+    def guest(
+        self, kind: str, queue: Queue | None = None, task: Task | None = None, **f: Any
+    ) -> Any:
+        task = task or self.tasks[0]
+        place = {"vq": queue.vq} if queue else {}
+        return self.log.add(
+            kind, dev=self.dev, life=self.life, cpu=task.cpu, pid=task.pid, **place, **f
+        )
+
+    def host(self, kind: str, queue: Queue | None = None, **f: Any) -> None:
+        if self.set.outside:
+            place = {"vq": queue.vq} if queue else {}
+            f.setdefault("life", self.life)
+            self.log.add(kind, dev=self.dev, pid=1, **place, **f)
+
+    def has(self, bit: int) -> bool:
+        return bool(self.acked >> bit & 1)
+
+    def buffer(self, length: int) -> int:
+        self.memory += 0x1000 + length
+        return self.memory
+
+    # Lives.
+
+    def run(self) -> Log:
+        for self.life in range(self.set.lives):
+            self.start_up()
+            self.work()
+            if self.set.cut and self.life == self.set.lives - 1:
+                return self.log
+            self.ask_qmp()
+            self.go_down()
+        return self.log
+
+    def start_up(self) -> None:
+        extra = 1 << bits.IN_ORDER if self.set.in_order else 0
+        extra |= 1 << bits.RING_PACKED if self.set.packed else 0
+        extra |= 1 << bits.BLK_RO if self.set.read_only else 0
+        self.offered = self.set.offered | extra
+        self.acked = self.offered & ~(1 << bits.BLK_GEOMETRY) & ~self.set.declined
+        if self.life == 0:
+            self.host("dev_status", status=0)
+            self.host("dev_status", status=1)
+        self.host("dev_status", status=3)
+        self.guest("driver", id=2, err=0, stage=0)
+        self.features(0)
+        if self.random.random() < 0.5:
+            self.features(1)
+        self.guest("status", status=3, op=1)
+        self.write_status(0x0B)
+        self.guest("status", status=0x0B, op=1)
+        self.features(2)
+        self.read_config()
+        for vq in range(self.set.queues):
+            self.set_up_queue(vq)
+        self.read(cfg.CAPACITY, CAPACITY)
+        self.guest("status", status=0x0B, op=1)
+        self.write_status(0x0F)
+        self.guest("driver", id=2, err=0, stage=1)
+
+    def features(self, stage: int) -> None:
+        self.guest(
+            "features",
+            offered=self.offered,
+            driver=self.acked | 1 << bits.BLK_RO,
+            acked=self.acked,
+            stage=stage,
+        )
+
+    def write_status(self, value: int) -> None:
+        self.guest("status", status=value, op=0)
+        self.host("dev_status", status=value)
+
+    def read(self, where: Field, value: int) -> None:
+        wide = where.width > 4
+        if wide:
+            self.guest("generation", generation=self.generation)
+        self.guest("config", offset=where.offset, len=where.width, value=value, write=0)
+        if wide:
+            self.guest("generation", generation=self.generation)
+
+    def read_config(self) -> None:
+        for where, value in FIELDS:
+            if where.feature is not None and self.has(where.feature):
+                self.read(where, value)
+
+    def set_up_queue(self, vq: int) -> None:
+        queue = Queue(vq, list(range(self.set.size)))
+        start = self.set.start
+        queue.decided = queue.last_used = queue.popped = queue.signalled = start
+        queue.avail_event = queue.used_event = start
+        self.base = start
+        self.queues[vq:] = [queue]
+        desc = 0x10000 * (vq + 1)
+        self.guest(
+            "queue",
+            queue,
+            desc=desc,
+            avail=desc + 16 * self.set.size,
+            used=desc + 0x1000,
+            size=self.set.size,
+            num_queues=self.set.queues,
+            avail_flags=0,
+            avail_idx=start % WRAP,
+            used_flags=0,
+            used_idx=start % WRAP,
+            layout=int(self.set.packed),
+            op=0,
+        )
+
+    def go_down(self) -> None:
+        self.guest("driver", id=2, err=0, stage=3)
+        self.guest("status", status=0, op=2)
+        last = self.life + 1 == self.set.lives
+        self.host("dev_status", status=0, life=None)
+        self.host("dev_status", status=0, life=None if last else self.life + 1)
+        for queue in self.queues:
+            self.guest("queue", queue, size=self.set.size, layout=int(self.set.packed), op=1)
+        self.guest("driver", id=2, err=0, stage=4)
+        self.guest("status", status=0, op=1)
+        self.guest("status", status=1, op=0)
+        self.host("dev_status", status=1, life=None if last else self.life + 1)
+
+    def ask_qmp(self) -> None:
+        seen = self.acked & self.offered
+        names = [name for bit, name in QEMU_NAMES.items() if seen >> bit & 1]
+        known = sum(1 << bit for bit in QEMU_NAMES)
+        features = {"transports": names, "dev-features": [], "unknown-dev-features": seen & ~known}
+        answers: list[tuple[str, int | None, dict[str, Any]]] = [
+            ("x-query-virtio-status", None, {"guest-features": features})
+        ]
+        for queue in self.queues:
+            state = {
+                "last-avail-idx": (self.base + len(queue.avail)) % WRAP,
+                "used-idx": (self.base + len(queue.used)) % WRAP,
+                "inuse": len(queue.flying),
+                "vring-num": self.set.size,
+            }
+            answers.append(("x-query-virtio-queue-status", queue.vq, state))
+        # Only what holds at the end is asked for: a device that is driven again forgets it.
+        self.log.qmp = [QmpAnswer("quiesced", "vd0", q, n, state) for q, n, state in answers]
+
+    # The workload: everybody takes turns.
+
+    def work(self) -> None:
+        left = self.set.requests
+        while left > 0:
+            left -= self.turn(submit=True)
+        if self.set.cut:
+            return
+        if self.set.pulled:
+            for queue in self.queues:
+                queue.broken = True
+            self.submit(self.tasks[1], self.queues[0])
+            return
+        while any(q.outstanding or q.interrupt for q in self.queues) or any(
+            task.bell for task in self.tasks
+        ):
+            self.turn(submit=False)
+
+    def turn(self, *, submit: bool) -> int:
+        queue = self.random.choice(self.queues)
+        task = self.random.choice(self.tasks)
+        match self.random.randrange(4):
+            case 0 if task.bell:
+                self.ring(task)
+            case 0 | 1 if submit and not task.bell:
+                return self.submit(task, queue)
+            case 2 if queue.interrupt:
+                self.handle(queue)
+            case 2 | 3:
+                self.step(queue)
+            case _ if task.bell:
+                self.ring(task)
+        return 0
+
+    # The driver.
+
+    def submit(self, task: Task, queue: Queue) -> int:
+        count = 0
+        for _ in range(self.random.choice((1, 1, 1, 2, 4))):
+            count += self.add(task, queue)
+        if count:
+            self.kick(task, queue)
+        return count
+
+    def add(self, task: Task, queue: Queue) -> int:
+        kind = self.random.choice(self.set.kinds)
+        chain, pieces, status_addr = self.request(kind)
+        indirect = self.has(bits.INDIRECT_DESC) and self.random.random() < 0.6
+        slots = 1 if indirect else len(pieces)
+        if slots > len(queue.free) or len(pieces) > self.set.size:
+            return 0
+        if self.set.in_order:
+            chain.slots = [(queue.slot + n) % self.set.size for n in range(slots)]
+            queue.slot = (queue.slot + slots) % self.set.size
+            for slot in chain.slots:
+                queue.free.remove(slot)
+        else:
+            chain.slots = [
+                queue.free.pop(self.random.randrange(len(queue.free))) for _ in range(slots)
+            ]
+        chain.head = chain.slots[0]
+        queue.avail.append(chain)
+        queue.outstanding[chain.head] = chain
+        self.guest(
+            "add",
+            queue,
+            task,
+            readable=sum(size for size, write, _ in pieces if not write),
+            writable=chain.writable,
+            chain=len(pieces),
+            num_free=len(queue.free),
+            head=chain.head,
+            avail_idx=(self.base + len(queue.avail)) % WRAP,
+            slots=slots,
+            indirect=int(indirect),
+        )
+        self.descs(task, queue, chain, pieces, indirect=indirect)
+        self.guest(
+            "blk_start",
+            queue,
+            task,
+            sector=chain.sector,
+            status_addr=status_addr,
+            bytes=chain.data,
+            type=kind,
+            head=chain.head,
+            segments=chain.data // 16 if kind in bits.RANGE_TYPES else 0,
+        )
+        if kind in bits.RANGE_TYPES:
+            for pos in range(chain.data // 16):
+                flags = 1 if kind == bits.T_WRITE_ZEROES and self.random.random() < 0.5 else 0
+                self.guest(
+                    "blk_range",
+                    queue,
+                    task,
+                    sector=8 * pos,
+                    sectors=8,
+                    flags=flags,
+                    head=chain.head,
+                    pos=pos,
+                )
+        return 1
+
+    def request(self, kind: int) -> tuple[Chain, list[tuple[int, bool, int]], int]:
+        """A request as pieces of memory: size, device-writable, address."""
+        sizes: list[int] = []
+        sector = 0
+        if kind in (bits.T_IN, bits.T_OUT):
+            sizes = [512 * self.random.randrange(1, 9) for _ in range(self.random.randrange(1, 6))]
+            sector = self.random.randrange(CAPACITY - 64)
+        elif kind in bits.RANGE_TYPES:
+            sizes = [16 * self.random.randrange(1, 4)]
+        elif kind == bits.T_GET_ID:
+            sizes = [bits.ID_BYTES]
+        writes = kind in (bits.T_IN, bits.T_GET_ID)
+        pieces = [(16, False, self.buffer(16))]
+        if self.random.random() < 0.1:
+            # A header may be cut in two.
+            pieces = [(10, False, self.buffer(10)), (6, False, self.buffer(6))]
+        pieces += [(size, writes, self.buffer(size)) for size in sizes]
+        if writes and self.random.random() < 0.1:
+            # The status may share a piece with the data before it.
+            size, _, addr = pieces.pop()
+            pieces.append((size + 1, True, addr))
+            status = addr + size
+        else:
+            status = self.buffer(1)
+            pieces.append((1, True, status))
+        chain = Chain(
+            head=0,
+            slots=[],
+            kind=kind,
+            data=sum(sizes),
+            writable=sum(size for size, write, _ in pieces if write),
+            in_num=sum(write for _, write, _ in pieces),
+            out_num=sum(not write for _, write, _ in pieces),
+            sector=sector,
+        )
+        return chain, pieces, status
+
+    def descs(
+        self,
+        task: Task,
+        queue: Queue,
+        chain: Chain,
+        pieces: list[tuple[int, bool, int]],
+        *,
+        indirect: bool,
+    ) -> None:
+        pos = 0
+        places = chain.slots
+        if indirect:
+            # WRITE on the descriptor of a table means nothing.
+            stray = bits.WRITE if self.random.random() < 0.1 else 0
+            self.guest(
+                "desc",
+                queue,
+                task,
+                addr=self.buffer(16 * len(pieces)),
+                len=16 * len(pieces),
+                head=chain.head,
+                slot=chain.head,
+                flags=bits.INDIRECT | stray,
+                next=0,
+                pos=0,
+                table=0,
+            )
+            pos = 1
+            places = list(range(len(pieces)))
+        for n, (size, write, addr) in enumerate(pieces):
+            more = n + 1 < len(pieces)
+            self.guest(
+                "desc",
+                queue,
+                task,
+                addr=addr,
+                len=size,
+                head=chain.head,
+                slot=places[n],
+                flags=(bits.NEXT if more else 0) | (bits.WRITE if write else 0),
+                next=places[n + 1] if more else 0,
+                pos=pos + n,
+                table=int(indirect),
+            )
+
+    def wish(self, queue: Queue) -> int:
+        return queue.avail_event % WRAP if self.has(bits.EVENT_IDX) else queue.used_flags
+
+    def kick(self, task: Task, queue: Queue) -> None:
+        old, new = queue.decided, self.base + len(queue.avail)
+        event, flags = self.wish(queue), queue.used_flags
+        if self.random.random() < 0.2:
+            self.step(queue)
+        wish = self.wish(queue)
+        if self.random.random() < 0.2:
+            self.step(queue)
+        if self.has(bits.EVENT_IDX):
+            needed = (new - wish - 1) % WRAP < new - old
+        else:
+            needed = not wish & 1
+        queue.decided = new
+        self.guest(
+            "kick",
+            queue,
+            task,
+            old=old % WRAP,
+            new=new % WRAP,
+            event=event,
+            event_after=self.wish(queue),
+            flags=flags,
+            flags_after=queue.used_flags,
+            event_idx=int(self.has(bits.EVENT_IDX)),
+            needed=int(needed),
+        )
+        if needed and not queue.broken:
+            task.bell = queue
+
+    def ring(self, task: Task) -> None:
+        queue, task.bell = task.bell, None
+        assert queue is not None
+        self.guest("notify", queue, task)
+        queue.kicked = True
+
+    def handle(self, queue: Queue) -> None:
+        """The interrupt: take what is there, until there is nothing more."""
+        task = self.random.choice(self.tasks)
+        queue.interrupt = False
+        self.guest(
+            "interrupt",
+            queue,
+            task,
+            used_idx=(self.base + len(queue.used)) % WRAP,
+            last_used=queue.last_used % WRAP,
+        )
+        while True:
+            self.callback(task, queue, enable=False)
+            while queue.last_used < self.base + len(queue.used):
+                self.take(task, queue)
+                if self.random.random() < 0.2:
+                    self.step(queue)
+            if self.callback(task, queue, enable=True):
+                return
+
+    def callback(self, task: Task, queue: Queue, *, enable: bool) -> bool:
+        if self.has(bits.EVENT_IDX):
+            queue.used_event = queue.last_used if enable else 0
+        else:
+            queue.avail_flags = 0 if enable else 1
+        if self.random.random() < 0.2:
+            self.step(queue)
+        pending = enable and queue.last_used != self.base + len(queue.used)
+        if self.random.random() < 0.1:
+            self.step(queue)
+        self.guest(
+            "callback",
+            queue,
+            task,
+            avail_flags=queue.avail_flags,
+            used_event=queue.used_event % WRAP,
+            last_used=queue.last_used % WRAP,
+            used_idx=(self.base + len(queue.used)) % WRAP,
+            event_idx=int(self.has(bits.EVENT_IDX)),
+            enable=int(enable),
+            pending=int(pending),
+        )
+        return not pending
+
+    def take(self, task: Task, queue: Queue) -> None:
+        chain, length = queue.used[queue.last_used - self.base]
+        self.guest(
+            "used",
+            queue,
+            task,
+            id=chain.head,
+            len=length,
+            index=queue.last_used % WRAP,
+            used_idx=(self.base + len(queue.used)) % WRAP,
+            accepted=1,
+        )
+        queue.last_used += 1
+        del queue.outstanding[chain.head]
+        queue.free += chain.slots
+        self.guest(
+            "blk_done",
+            queue,
+            task,
+            sector=chain.sector,
+            type=chain.kind,
+            len=length,
+            head=chain.head,
+            status=chain.status,
+        )
+
+    # The device.
+
+    def step(self, queue: Queue) -> None:
+        if queue.flying and self.random.random() < 0.5:
+            self.complete(queue)
+        elif queue.kicked and not queue.busy:
+            self.host("dev_kick", queue)
+            queue.kicked, queue.busy = False, True
+            queue.used_flags = 0 if self.has(bits.EVENT_IDX) else 1
+        elif queue.busy and queue.popped < self.base + len(queue.avail):
+            self.pop(queue)
+        elif queue.busy:
+            queue.used_flags = 0
+            queue.avail_event = queue.popped
+            queue.busy = False
+
+    def pop(self, queue: Queue) -> None:
+        chain = queue.avail[queue.popped - self.base]
+        queue.popped += 1
+        queue.avail_event = queue.popped
+        chain.elem = 0x7F00_0000_0000 + 64 * queue.popped
+        queue.flying.append(chain)
+        self.host(
+            "dev_pop",
+            queue,
+            elem=chain.elem,
+            in_num=chain.in_num,
+            out_num=chain.out_num,
+            avail_idx=queue.popped % WRAP,
+        )
+
+    def complete(self, queue: Queue) -> None:
+        batch = self.random.choice((1, 1, 2))
+        done = 0
+        while queue.flying and done < batch:
+            pick = 0 if self.set.in_order else self.random.randrange(len(queue.flying))
+            chain = queue.flying.pop(pick)
+            failed = self.random.random() < self.set.errors
+            failed |= self.set.read_only and chain.kind == bits.T_OUT
+            chain.status = bits.S_IOERR if failed else bits.S_OK
+            length = 1 if failed else chain.writable
+            self.host(
+                "dev_fill",
+                queue,
+                elem=chain.elem,
+                len=length,
+                index=(self.base + len(queue.used) + done) % WRAP,
+            )
+            chain.flags = length
+            self.pending = [*getattr(self, "pending", []), (chain, length)]
+            done += 1
+        self.host("dev_flush", queue, count=done)
+        queue.used += self.pending
+        self.pending = []
+        self.notify(queue)
+
+    def notify(self, queue: Queue) -> None:
+        old, new = queue.signalled, self.base + len(queue.used)
+        queue.signalled = new
+        if self.has(bits.EVENT_IDX):
+            wanted = (new - queue.used_event - 1) % WRAP < new - old
+        else:
+            wanted = not queue.avail_flags & 1
+        if wanted:
+            self.host("dev_signal", queue)
+            queue.interrupt = True
+
+
+def run(**setting: Any) -> Log:
+    """The log of one machine."""
+    return Machine(Setting(**setting)).run()
