@@ -37,7 +37,8 @@ static bool any_broken(struct pykit_blk_dev *dev)
 {
 	unsigned int i;
 
-	for (i = 0; i < dev->num_vqs; i++)
+	/* After a restore that failed there is no queue at all. */
+	for (i = 0; dev->vqs && i < dev->num_vqs; i++)
 		if (virtqueue_is_broken(dev->vqs[i].vq))
 			return true;
 	return false;
@@ -97,7 +98,8 @@ static void broken_work(struct work_struct *work)
  */
 void pykit_blk_broken(struct pykit_blk_dev *dev)
 {
-	queue_work(pykit_blk_wq, &dev->broken_work);
+	if (!atomic_xchg(&dev->broken, 1))
+		queue_work(pykit_blk_wq, &dev->broken_work);
 }
 
 static void update_capacity(struct pykit_blk_dev *dev)
@@ -227,6 +229,7 @@ static int init_vqs(struct pykit_blk_dev *dev)
 		}
 	}
 	kfree(vqs);
+	atomic_set(&dev->broken, 0);
 	return 0;
 
 out_free:
@@ -437,11 +440,8 @@ out_disk:
 	virtio_reset_device(vdev);
 	pykit_fault_stop(dev);
 	cancel_work_sync(&dev->broken_work);
-	blk_mq_free_tag_set(&dev->tag_set);
-	del_vqs(dev);
-	/* Frees the device with it. */
+	/* Was never added, and so does not free the device with it. */
 	put_disk(dev->disk);
-	goto out;
 out_tags:
 	blk_mq_free_tag_set(&dev->tag_set);
 out_vqs:

@@ -118,7 +118,8 @@ struct pykit_blk_vq {
  * @num_vqs: how many there are
  * @index: number in the disk's name
  * @config_work: looks at a changed configuration
- * @broken_work: fails what a broken device will never complete
+ * @broken: set when the device turns out to be broken
+ * @broken_work: fails what it will never complete
  * @broken_lock: held while that is done
  */
 struct pykit_blk_dev {
@@ -129,6 +130,7 @@ struct pykit_blk_dev {
 	unsigned int num_vqs;
 	int index;
 	struct work_struct config_work;
+	atomic_t broken;
 	struct work_struct broken_work;
 	struct mutex broken_lock; /* one at a time fails what is outstanding */
 };

@@ -227,7 +227,7 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 	blk_mq_start_request(req);
 	spin_lock_irqsave(&q->lock, flags);
 	err = pykit_blk_add(q, rq, &data, rq);
-	if (err || bd->last)
+	if (err != -EIO && (err || bd->last))
 		notify = pykit_ring_kick_prepare(q);
 	/* Under the lock, so that it comes before the completion that wakes. */
 	if (err == -ENOSPC)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * queue_limits_commit_update_frozen() freezes the queue itself: aa427d7b73b1
- * ("block: Add a queue_limits_commit_update_frozen helper"), v6.14, and stable
+ * ("block: add a queue_limits_commit_update_frozen helper"), v6.14, and stable
  * kernels before it.
  */
 #include <linux/blkdev.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * blk_rq_map_sg() takes the queue, until 75618ac6e98c ("block: remove the queue
- * argument from blk_rq_map_sg"), v6.16.
+ * blk_rq_map_sg() takes the queue, until 75618ac6e98f ("block: remove unused
+ * parameter 'q' parameter in __blk_rq_map_sg()"), v6.15.
  */
 #include <linux/blk-mq.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tag sets ask for merging by a flag, until 9377b95cda73 ("block: remove
+ * Tag sets ask for merging by a flag, until cc76ace465d6 ("block: remove
  * BLK_MQ_F_SHOULD_MERGE"), v6.14, made it a matter of course.
  */
 #include <linux/blk-mq.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtio has its own mapping of queues to CPUs, until bd326a5ad639 ("blk-mq:
+ * Virtio has its own mapping of queues to CPUs, until 9bc1e897a821 ("blk-mq:
  * remove unused queue mapping helpers"), v6.14, left blk_mq_map_hw_queues().
  */
 #include <linux/blk-mq.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * virtio_find_vqs() takes an array of struct virtqueue_info: 6c85d6b653ca
- * ("virtio: rename find_vqs_info() op to find_vqs()"), v6.11.
+ * ("virtio: rename virtio_find_vqs_info() to virtio_find_vqs()"), v6.11.
  */
 #include <linux/virtio_config.h>
 
