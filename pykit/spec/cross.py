@@ -22,6 +22,7 @@ QUEUE_QUERY = "x-query-virtio-queue-status"
 #: When QMP is asked, the device is idle: few requests can follow, until it is unbound.
 TAIL = 64
 NO_ANSWER = "QMP was not asked while a driver was bound"
+BUSY = "not comparable: in use, seen from one side only, or set up more than once"
 
 #: Names by which QEMU calls feature bits.
 NAMES = {
@@ -59,12 +60,20 @@ NAMES = {
 
 
 def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life]]:
-    """Answers, with the life of the device that was then: the last one with a driver."""
+    """Answers, with the life of the device that was then: the last one that had begun."""
     for answer in view.events.capture.qmp:
         dev = view.events.devices.get(answer.device)
         lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
         if answer.query == query and lives:
-            yield answer, lives[-1]
+            begun = [life for life in lives if _begun(life, answer)]
+            if begun:
+                yield answer, begun[-1]
+
+
+def _begun(life: Life, answer: QmpAnswer) -> bool:
+    """Whether QEMU's log, whose clock is the answer's, has the life begin before it."""
+    first = life.written[0].ts if life.written else None
+    return answer.time_ns is None or first is None or first <= answer.time_ns
 
 
 def feature_bits(answer: dict[str, Any]) -> int | None:
@@ -94,7 +103,7 @@ def features_agree(view: View) -> Result:
         if other:
             text = f"{life.name}: QMP and the trace disagree on bits {bits.names_of(other)}"
             found.append(Violation((last.row,), text))
-    return Result(checked, tuple(found), undecided, NO_ANSWER)
+    return Result(checked, tuple(found), undecided, NO_ANSWER, BUSY)
 
 
 @rule(
@@ -120,7 +129,7 @@ def indices_agree(view: View) -> Result:
         row, wrong = _disagreement(view, q, said)
         if wrong:
             found.append(Violation((row,), f"{rings.name(q)}: {wrong}"))
-    return Result(checked, tuple(found), undecided, NO_ANSWER)
+    return Result(checked, tuple(found), undecided, NO_ANSWER, BUSY)
 
 
 def _outstanding(view: View, q: int) -> bool:
@@ -205,7 +214,7 @@ def traffic_agrees(view: View) -> Result:
             )
             for i in np.flatnonzero(differs).tolist()
         ]
-    return Result(checked, tuple(found), undecided, "no queue was seen from both sides")
+    return Result(checked, tuple(found), undecided, "no queue was used", BUSY)
 
 
 def _plausible(told: list[int], *, closed: bool, whole: bool) -> bool:

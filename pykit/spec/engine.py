@@ -119,12 +119,12 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
     if not result.checked:
         if result.undecided:
             return Verdict(
-                rule, "inconclusive", 0, 0, f"{result.undecided} undecided: {result.why}"
+                rule, "inconclusive", 0, 0, f"{result.undecided} undecided: {result.doubt}"
             )
         return Verdict(rule, "not-applicable", 0, 0, result.why or _missing_kinds(view, rule))
     message = f"held {result.checked} times"
     if result.undecided:
-        message += f", {result.undecided} undecided ({result.why})"
+        message += f", {result.undecided} undecided ({result.doubt})"
     return Verdict(rule, "pass", result.checked, 0, message)
 
 

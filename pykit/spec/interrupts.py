@@ -3,9 +3,13 @@
 
 QEMU's log says when entries were flushed and when an interrupt was sent; the driver's events
 say what it asked for. The two clocks are not aligned, so what the device may have read is
-bounded by counting alone: not before the driver exposed the last chain that the device had
-popped before the entries, not after the driver took an entry that the device filled later, and
-not after an interrupt that came when the device had sent no more than went before. Only what holds for every value in that window is decided. A device may send one interrupt for
+bounded by counting alone:
+
+- not before the driver exposed the last chain that the device had popped before the entries,
+- not after the driver took an entry that the device filled later,
+- not after the driver's n-th interrupt, if fewer than n had been sent by then.
+
+Only what holds for every value in that window is decided. A device may send one interrupt for
 several entries, and send it late.
 """
 
@@ -28,6 +32,7 @@ LONG = 5_000_000_000
 WIDEST = 512
 #: Behind all places of the order.
 NEVER = np.iinfo(np.int64).max
+DOUBT = "what the driver asked for changed in between"
 NONE = "no interrupt decision of the device can be matched with the driver's events"
 
 
@@ -228,7 +233,7 @@ def _must(view: View, chosen: Bools) -> Result:
         for i in np.flatnonzero(wrong).tolist()
     )
     undecided = chosen & s.wants & ~judged
-    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
+    return Result(int(judged.sum()), found, int(undecided.sum()), NONE, DOUBT)
 
 
 def _should_not(view: View, chosen: Bools) -> Result:
@@ -242,11 +247,7 @@ def _should_not(view: View, chosen: Bools) -> Result:
     fine = chosen & ((s.sent & s.must) | (s.quiet & ~s.wants))
     undecided = chosen & s.sent & s.wants & s.refuses
     checked = int((judged | fine).sum())
-    return Result(checked, found, int(undecided.sum()), _why(undecided))
-
-
-def _why(undecided: Bools) -> str:
-    return "what the driver asked for changed in between" if undecided.any() else NONE
+    return Result(checked, found, int(undecided.sum()), NONE, DOUBT)
 
 
 _NEEDS = ("qemu:dev_flush", "driver:callback", "driver:add")

@@ -30,13 +30,15 @@ class Result:
         checked: how many things were decided either way.
         violations: those of them that were wrong, in the order of the rule's own scan.
         undecided: things that the evidence does not decide; they are in no other count.
-        why: why things were undecided, or why there was nothing to look at.
+        why: why there was nothing to look at.
+        doubt: why things were undecided.
     """
 
     checked: int
     violations: tuple[Violation, ...] = ()
     undecided: int = 0
     why: str = ""
+    doubt: str = "the trace ends there"
 
 
 Check = Callable[[View], Result]

@@ -186,7 +186,7 @@ def _missing(view: View, chosen: Bools) -> Result:
         k.row,
     )
     undecided = chosen & k.asked & (~k.stable | k.open)
-    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
+    return Result(int(judged.sum()), found, int(undecided.sum()), NO_KICK, UNSTABLE)
 
 
 def _superfluous(view: View, chosen: Bools) -> Result:
@@ -202,11 +202,7 @@ def _superfluous(view: View, chosen: Bools) -> Result:
         k.row,
     )
     undecided = chosen & ~k.asked & ~(k.stable & ~(k.rang & ~k.at_once))
-    return Result(int(judged.sum()), found, int(undecided.sum()), _why(undecided))
-
-
-def _why(undecided: Bools) -> str:
-    return UNSTABLE if undecided.any() else NO_KICK
+    return Result(int(judged.sum()), found, int(undecided.sum()), NO_KICK, UNSTABLE)
 
 
 @rule("NA-DR-06", "driver:kick")

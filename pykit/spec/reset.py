@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pykit.spec import bits
-from pykit.spec.lives import Life, Status
+from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.view import View
 
@@ -15,55 +15,53 @@ LONG = 1_000_000_000
 UNREAD = "the status was not read after a reset"
 
 
-def _resets(life: Life) -> Iterator[tuple[Status, list[Status], Status | None]]:
-    """Each reset, the reads after it, and the write after those."""
-    for i, reset in enumerate(life.status):
-        if reset.op != bits.STATUS_RESET:
-            continue
-        reads = []
-        after = None
-        for status in life.status[i + 1 :]:
-            if status.op != bits.STATUS_READ:
-                after = status
-                break
-            reads.append(status)
-        yield reset, reads, after
+def _resets(view: View) -> Iterator[tuple[str, Status, list[Status], Status | None]]:
+    """Each reset by a driver: of which device, the reads after it, the write after those.
+
+    The core reads the status again when the driver's life is over, so lives do not matter.
+    """
+    for (dev,), rows in view.of("status").group_by("dev", maintain_order=True):
+        seen = [Status(*row) for row in rows.select("row", "ts", "status", "op").iter_rows()]
+        for i, reset in enumerate(seen):
+            if reset.op == bits.STATUS_RESET:
+                later = seen[i + 1 :]
+                after = next((s for s in later if s.op != bits.STATUS_READ), None)
+                reads = later if after is None else later[: later.index(after)]
+                yield f"device {dev}", reset, reads, after
 
 
 @rule("RS-DE-01", "driver:status")
 def reset_clears_status(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
-    for life in view.lives.values():
-        for reset, reads, _ in _resets(life):
-            if not reads:
-                continue
-            last = reads[-1]
-            cleared = any(not r.value for r in reads)
-            waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > LONG
-            if last.value and not cleared and not waited:
-                undecided += 1
-                continue
-            checked += 1
-            if last.value:
-                text = f"{life.name}: status {last.value:#x} after a reset"
-                found.append(Violation((reset.row, last.row), text))
-    return Result(checked, tuple(found), undecided, UNREAD)
+    for name, reset, reads, _ in _resets(view):
+        if not reads:
+            continue
+        last = reads[-1]
+        cleared = any(not r.value for r in reads)
+        waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > LONG
+        if last.value and not cleared and not waited:
+            undecided += 1
+            continue
+        checked += 1
+        if last.value:
+            text = f"{name}: status {last.value:#x} after a reset"
+            found.append(Violation((reset.row, last.row), text))
+    return Result(checked, tuple(found), undecided, UNREAD, "the driver did not wait")
 
 
 @rule("RS-DR-01", "driver:status")
 def reset_is_waited_for(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
-    for life in view.lives.values():
-        for reset, reads, after in _resets(life):
-            # The transport may have read it where the driver's tracepoints do not reach.
-            if not reads or after is None or after.op == bits.STATUS_RESET:
-                continue
-            checked += 1
-            if reads[-1].value:
-                text = f"{life.name}: the driver goes on, the status was {reads[-1].value:#x}"
-                found.append(Violation((reset.row, reads[-1].row, after.row), text))
+    for name, reset, reads, after in _resets(view):
+        # The transport may have read it where the driver's tracepoints do not reach.
+        if not reads or after is None or after.op == bits.STATUS_RESET:
+            continue
+        checked += 1
+        if reads[-1].value:
+            text = f"{name}: the driver goes on, the status was {reads[-1].value:#x}"
+            found.append(Violation((reset.row, reads[-1].row, after.row), text))
     return Result(checked, tuple(found), why=UNREAD)
 
 

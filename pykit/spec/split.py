@@ -219,8 +219,8 @@ def returned(view: View, layout: int, *, again: bool) -> Result:
     found = breaches(
         wrong, lambda i: f"{rings.name(used.q[i])}: used id {used.id[i]} {text}", used.row
     )
-    why = "the driver's own trace does not say which head was made available"
-    return Result(int(judged.sum()), found, int(undecided.sum()), why if undecided.any() else "")
+    doubt = "the driver's own trace does not say which head was made available"
+    return Result(int(judged.sum()), found, int(undecided.sum()), "no entry was used", doubt)
 
 
 @rule("DX-03", "driver:used|driver:callback", "driver:add")

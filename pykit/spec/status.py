@@ -75,8 +75,8 @@ def bits_are_only_added(view: View) -> Result:
                 if lost:
                     text = f"{life.name}: status {before:#x} becomes {now.value:#x}"
                     found.append(Violation((now.row,), text))
-    why = "DRIVER_OK alone vanished, which switching bus mastering off looks like"
-    return Result(checked, tuple(found), undecided, why if undecided else "no status was written")
+    doubt = "DRIVER_OK alone vanished, which switching bus mastering off looks like"
+    return Result(checked, tuple(found), undecided, "no status was written", doubt)
 
 
 @rule("ST-DR-03", "qemu:dev_status|driver:status")

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pykit.spec import bits
-from pykit.spec.blkconfig import Field
 from pykit.spec import blkconfig as cfg
+from pykit.spec.blkconfig import Field
 from pykit.trace import QmpAnswer
 from tests.spec.log import Log
 
@@ -140,9 +140,8 @@ class Machine:
     ) -> Any:
         task = task or self.tasks[0]
         place = {"vq": queue.vq} if queue else {}
-        return self.log.add(
-            kind, dev=self.dev, life=self.life, cpu=task.cpu, pid=task.pid, **place, **f
-        )
+        f.setdefault("life", self.life)
+        return self.log.add(kind, dev=self.dev, cpu=task.cpu, pid=task.pid, **place, **f)
 
     def host(self, kind: str, queue: Queue | None = None, **f: Any) -> None:
         if self.set.outside:
@@ -160,7 +159,8 @@ class Machine:
     # Lives.
 
     def run(self) -> Log:
-        for self.life in range(self.set.lives):
+        for life in range(self.set.lives):
+            self.life = life
             self.start_up()
             self.work()
             if self.set.cut and self.life == self.set.lives - 1:
@@ -254,8 +254,9 @@ class Machine:
         for queue in self.queues:
             self.guest("queue", queue, size=self.set.size, layout=int(self.set.packed), op=1)
         self.guest("driver", id=2, err=0, stage=4)
-        self.guest("status", status=0, op=1)
-        self.guest("status", status=1, op=0)
+        # The life is over when the driver is; the core goes on.
+        self.guest("status", status=0, op=1, life=None)
+        self.guest("status", status=1, op=0, life=None)
         self.host("dev_status", status=1, life=None if last else self.life + 1)
 
     def ask_qmp(self) -> None:
@@ -473,10 +474,8 @@ class Machine:
         wish = self.wish(queue)
         if self.random.random() < 0.2:
             self.step(queue)
-        if self.has(bits.EVENT_IDX):
-            needed = (new - wish - 1) % WRAP < new - old
-        else:
-            needed = not wish & 1
+        in_range = (new - wish - 1) % WRAP < new - old
+        needed = in_range if self.has(bits.EVENT_IDX) else not wish & 1
         queue.decided = new
         self.guest(
             "kick",
