@@ -14,6 +14,7 @@ from typing import Protocol
 from pykit.boot import qemu
 from pykit.boot.initramfs import Initramfs
 from pykit.boot.payload import Payload
+from pykit.boot.vmlinux import bootable
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
@@ -73,7 +74,7 @@ class Direct:
             qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-M", "q35", *qemu.cpu_options(accelerator),
             "-m", str(qemu.MEMORY_MIB), "-smp", str(qemu.CPUS),
-            "-kernel", str(kernel.image), "-initrd", str(made.path),
+            "-kernel", str(bootable(kernel.image)), "-initrd", str(made.path),
             "-append", " ".join(arguments),
             "-serial", "stdio", *disk, *qemu.kit_options(payload.folder, log),
         ]  # fmt: skip
@@ -100,6 +101,8 @@ def _vng(kernel: Kernel, accelerator: str) -> list[str]:
     if found is None:
         raise InfraError("vng (virtme-ng) is not installed: make setup brings it")
     command = [
+        # It calls its own virtme-run by name, and nobody has to activate the environment.
+        "env", f"PATH={Path(found).parent}:{os.environ.get('PATH', os.defpath)}",
         found, "--run", str(kernel.image), "--memory", f"{qemu.MEMORY_MIB}M",
         "--cpus", str(qemu.CPUS),
     ]  # fmt: skip

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a console says of a guest."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from pykit.boot import EXIT_CODES, Kind
+from pykit.boot.outcome import panic, splats
+
+
+def test_every_kind_has_an_exit_code() -> None:
+    assert set(EXIT_CODES) == set(get_args(Kind))
+    assert EXIT_CODES["clean"] == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[   12.345678] Kernel panic - not syncing: sysrq triggered crash",
+        "Kernel panic - not syncing: sysrq triggered crash",
+        "[   12.345678][    T1] Kernel panic - not syncing: sysrq triggered crash\r",
+    ],
+)
+def test_panic(line: str) -> None:
+    assert panic(f"booting\n{line}\nCPU: 0\n") == "sysrq triggered crash"
+
+
+def test_a_program_that_prints_of_a_panic_is_none() -> None:
+    assert panic("grep: Kernel panic - not syncing: found in a file\n") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARNING: CPU: 1 PID: 77 at drivers/virtio/virtio_ring.c:123 foo+0x1/0x2",
+        "BUG: KASAN: slab-use-after-free in virtblk_done+0x12/0x34",
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+        "Oops: 0002 [#1] PREEMPT SMP NOPTI",
+        "UBSAN: shift-out-of-bounds in drivers/vhost/vhost.c:1:2",
+        "INFO: task dd:123 blocked for more than 120 seconds.",
+        "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [fio:99]",
+        "kernel BUG at mm/slub.c:1!",
+        "list_del corruption. prev->next should be ffff, but was 0000",
+    ],
+)
+def test_splat(line: str) -> None:
+    assert splats(f"[    1.000000] ok\n[    2.000000] {line}\n") == [line]
+
+
+def test_harmless_lines_are_no_splats() -> None:
+    console = (
+        "[    0.1] mtrr: your CPUs had inconsistent MTRRdefType settings\n"
+        "[    0.2] PCI: Using host bridge windows; if necessary, report a bug\n"
+        "[    0.3] pykit_trace: loading out-of-tree module taints kernel.\n"
+        "echo WARNING: not of the kernel\n"
+    )
+    assert splats(console) == []

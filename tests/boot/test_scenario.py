@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenario files: what is right in ours, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pykit.boot import load_scenario
+from pykit.boot.scenario import SCENARIOS
+from pykit.errors import UsageError
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
+def test_ours_load(path: Path) -> None:
+    scenario = load_scenario(path.stem)
+    assert scenario.name == path.stem
+    assert scenario.summary
+    assert scenario.steps
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("step = 1", "write [[step]]"),
+        ("summary = 'x'", "no [[step]]"),
+        ("[[step]]\nguest = 'true'", "step[0].name is missing"),
+        ("[[step]]\nname = 'A b'\nguest = 'true'", "only a-z"),
+        ("[[step]]\nname = 'a'", "either guest"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\ndo = 'plug'", "either guest"),
+        ("[[step]]\nname = 'a'\ndo = 'explode'", "no action explode"),
+        ("[[step]]\nname = 'a'\ndo = 'plug'\ndevice = 'vd9'", "'vd9'"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\n[[step]]\nname = 'a'\nguest = 'x'", "two steps"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\nretries = 3", "step[0].retries is not known"),
+        ("deadline = 'soon'\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
+        ("modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'", "not a list of names"),
+        ("deadline = = 3", "line 1"),
+    ],
+)
+def test_wrong_files_are_named_with_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as raised:
+        load_scenario(str(path))
+    assert str(path) in str(raised.value)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(UsageError, match="blk"):
+        load_scenario("nonsense")
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_scenario(str(tmp_path / "none.toml"))

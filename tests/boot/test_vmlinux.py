@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel inside a bzImage."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pykit.boot import vmlinux
+
+KERNEL = b"\x7fELF" + bytes(range(256)) * 40
+
+
+def bzimage(packed: bytes) -> bytes:
+    """A bzImage's header with a payload, as Documentation/arch/x86/boot.rst describes it."""
+    setup = bytearray(512 * 3)
+    setup[0x1F1] = 2
+    setup[0x202:0x206] = b"HdrS"
+    struct.pack_into("<II", setup, 0x248, 16, len(packed) + 4)
+    return bytes(setup) + b"\0" * 16 + packed + struct.pack("<I", len(KERNEL))
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        gzip.compress,
+        lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
+        lambda data: (
+            subprocess.run(["zstd", "-cq"], input=data, capture_output=True, check=True).stdout
+        ),
+    ],
+    ids=["gzip", "xz", "zstd"],
+)
+def test_unpack(pack: object) -> None:
+    assert callable(pack)
+    assert vmlinux.unpack(bzimage(pack(KERNEL))) == KERNEL
+
+
+@given(st.binary(max_size=4096))
+def test_what_is_no_bzimage_has_no_kernel(data: bytes) -> None:
+    assert vmlinux.unpack(data) is None or data[0x202:0x206] == b"HdrS"
+
+
+def test_an_image_without_a_pvh_entry_boots_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(bzimage(gzip.compress(KERNEL)))
+    assert vmlinux.bootable(image) == image
