@@ -141,4 +141,11 @@ class QemuRefusedError(UsageError):
 
 
 def _answer(at: str, device: Device, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
-    return {"at": at, "device": device.id, "query": query, "queue": queue, "return": answer}
+    return {
+        "at": at,
+        "device": device.id,
+        "query": query,
+        "queue": queue,
+        "time_ns": time.time_ns(),
+        "return": answer,
+    }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from dataclasses import dataclass
@@ -105,13 +106,12 @@ class _Reader:
         )
         if not steps:
             raise UsageError(f"{self.path}: no [[step]]: a scenario has to do something")
-        names = [step.name for step in steps]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise UsageError(f"{self.path}: two steps are named {twice}: rename one")
+        self.unique("step", [step.name for step in steps])
+        self.unique("device", [device.id for device in devices])
         return Scenario(
             name=self.path.stem,
             summary=self.get(data, "summary", str, ""),
-            deadline_s=float(self.get(data, "deadline", (int, float), 120)),
+            deadline_s=self.positive(data, "deadline", "", 120),
             modules=self.names(data, "modules"),
             kernel_modules=self.names(data, "kernel-modules"),
             programs=self.names(data, "programs"),
@@ -125,7 +125,7 @@ class _Reader:
         return Device(
             id=self.word(entry, "id", where),
             type=self.get(entry, "type", str, None, where),
-            size_mib=self.get(entry, "size-mib", int, 64, where),
+            size_mib=int(self.positive(entry, "size-mib", where, 64)),
             options=self.get(entry, "options", dict, {}, where),
         )
 
@@ -142,22 +142,41 @@ class _Reader:
             )
         if action is not None and device not in devices:
             raise UsageError(f"{self.path}: {where}.device: no [[device]] has the id {device!r}")
+        if "after" in entry and not (guest and action):
+            raise UsageError(f"{self.path}: {where}.after: it needs both guest and do")
+        name = self.word(entry, "name", where)
+        if name.startswith("pykit-"):
+            raise UsageError(f"{self.path}: {where}.name: pykit-… are the kit's own steps")
         return Step(
-            name=self.word(entry, "name", where),
+            name=name,
             guest=guest,
             action=cast("Action | None", action),
             device=device,
-            size_mib=self.get(entry, "size-mib", int, 0, where),
-            after_s=float(self.get(entry, "after", (int, float), 0, where)),
+            size_mib=(
+                int(self.positive(entry, "size-mib", where, None)) if action == "resize" else 0
+            ),
+            after_s=self.positive(entry, "after", where, 0),
         )
 
     def get(self, data: dict[str, Any], key: str, kind: Any, default: Any, where: str = "") -> Any:
         value = data.get(key, default)
         if value is None:
-            raise UsageError(f"{self.path}: {where}.{key} is missing")
+            raise UsageError(f"{self.path}: {_place(where, key)} is missing")
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise UsageError(f"{self.path}: {where}.{key}: {value!r} is of the wrong type")
+            raise UsageError(f"{self.path}: {_place(where, key)}: {value!r} is of the wrong type")
         return value
+
+    def positive(self, data: dict[str, Any], key: str, where: str, default: int | None) -> float:
+        """A number above zero; ``default`` is taken as it is."""
+        kind = int if key == "size-mib" else (int, float)
+        value = self.get(data, key, kind, default, where)
+        if key in data and not 0 < value < math.inf:
+            raise UsageError(f"{self.path}: {_place(where, key)}: {value} is not above zero")
+        return float(value)
+
+    def unique(self, what: str, names: list[str]) -> None:
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(f"{self.path}: two {what}s are named {twice}: rename one")
 
     def word(self, data: dict[str, Any], key: str, where: str) -> str:
         value = self.get(data, key, str, None, where)
@@ -181,5 +200,10 @@ class _Reader:
 
     def only(self, data: dict[str, Any], where: str, *known: str) -> None:
         if unknown := next((key for key in data if key not in known), None):
-            place = f"{where}.{unknown}" if where else unknown
-            raise UsageError(f"{self.path}: {place} is not known: {', '.join(known)}")
+            raise UsageError(
+                f"{self.path}: {_place(where, unknown)} is not known: {', '.join(known)}"
+            )
+
+
+def _place(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key

@@ -54,13 +54,17 @@ class Step:
 
 @dataclass(frozen=True)
 class QmpAnswer:
-    """One QMP query's answer; ``at`` says in which state of the run it was asked."""
+    """One QMP query's answer; ``at`` says in which state of the run it was asked.
+
+    ``time_ns`` is the host's wall clock, as in QEMU's log; None where nobody noted it.
+    """
 
     at: str
     device: str
     query: str
     queue: int | None
     answer: dict[str, Any]
+    time_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,7 @@ def _answer(value: Any, key: str, where: str) -> QmpAnswer:
         query=_get(data, "query", str, where),
         queue=queue,
         answer=_object(data.get(key), f"{where}: {key}"),
+        time_ns=_get(data, "time_ns", int, where) if data.get("time_ns") is not None else None,
     )
 
 
