@@ -6,6 +6,9 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 PYKIT := .venv/bin/pykit
 PYTHON := .venv/bin/python
+# Without pahole there is no BTF to be made, and kbuild would throw the modules away.
+NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+MODULES := $(MAKE) -C $(KDIR) M=$(CURDIR) $(NO_BTF)
 export VHOST_H FAULT
 
 .DEFAULT_GOAL := modules
@@ -38,13 +41,13 @@ doctor: setup ## What this machine has and lacks
 	$(PYKIT) doctor
 
 modules: ## The kernel modules, for KDIR
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+	$(MODULES) modules
 
 modules_install: ## Install the modules below INSTALL_MOD_PATH
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	$(MODULES) modules_install
 
 clean: ## Remove what building the modules left here
-	$(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	$(MODULES) clean
 
 lock: setup ## Pin what is installed in .venv now
 	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --all --exclude-editable --exclude pip | grep -v ' @ '; } > requirements.lock.new

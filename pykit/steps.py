@@ -170,8 +170,11 @@ def _require_profile(kernel: kernels.Kernel) -> None:
 def check_config(profile: str, kernel_name: str | None, say: Say) -> None:
     """Hold a kernel's own .config against a profile; raises UsageError with what it lacks."""
     kernel = kernels.resolve(kernel_name, progress=say)
-    lacks = kconfig.check(profile, kernel.config, kernels.source_tree(kernel, progress=say))
+    lacks = kconfig.check(profile, kernel.config)
     if lacks:
+        # Only now is the source worth its download: it knows why a symbol is not there.
+        tree = kernels.source_tree(kernel, progress=say)
+        lacks = kconfig.check(profile, kernel.config, tree)
         raise UsageError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
 
 

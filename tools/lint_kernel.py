@@ -43,7 +43,8 @@ def build(kernel: kernels.Kernel, tree: Path, *, fault: bool) -> list[str]:
         shutil.copy(ROOT / "Kbuild", folder)
         command = [
             "make", "-C", kernel.build_dir, f"M={folder}", "W=1", "C=1",
-            f"VHOST_H={tree / 'drivers' / 'vhost'}", *(["FAULT=1"] if fault else []), "modules",
+            f"VHOST_H={tree / 'drivers' / 'vhost'}", "CONFIG_DEBUG_INFO_BTF_MODULES=",
+            *(["FAULT=1"] if fault else []), "modules",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         output = (done.stdout + done.stderr).splitlines()
