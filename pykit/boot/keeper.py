@@ -24,9 +24,14 @@ from typing import IO, Self
 _SCRIPT = """
 trap '' INT TERM HUP
 read -r group
-[ -n "$group" ] && { cat >/dev/null; kill -KILL -- "-$group" 2>/dev/null; }
+# No "--" before the group: dash takes it for a process id.
+[ -n "$group" ] && { cat >/dev/null; kill -KILL "-$group" 2>/dev/null; }
 rm -rf -- "$1"
 """
+
+# What is started tells the keeper of itself before it becomes the guest: nobody who kills
+# us finds a moment between the two.
+_START = 'echo $$ >&0 && exec "$@" </dev/null'
 _TERM_S = 5.0
 
 
@@ -51,16 +56,14 @@ class Keeper:
     def start(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
         """Start the guest's command; its standard output and error go to ``output``."""
         self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _START, "pykit-start", *command],
+            stdin=self._shell.stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "TERM": "dumb"},
+            # virtme-ng leaves files of its own in TMPDIR when it is killed.
+            env={**os.environ, "TERM": "dumb", "TMPDIR": str(self.folder)},
         )
-        assert self._shell.stdin is not None
-        self._shell.stdin.write(f"{self.process.pid}\n".encode())
-        self._shell.stdin.flush()
         return self.process
 
     def stop(self) -> None:
