@@ -25,7 +25,7 @@ from pykit.paths import cache_dir
 _SETUP_SECTORS = 0x1F1
 _MAGIC = (0x202, b"HdrS")
 _PAYLOAD = 0x248
-_XEN_PHYS32_ENTRY = 18
+_XEN_PHYS32_ENTRY = "18"
 
 
 def bootable(image: Path) -> Path:
@@ -80,7 +80,7 @@ def _has_pvh_entry(kernel: bytes) -> bool:
     try:
         segments = ELFFile(BytesIO(kernel)).iter_segments()
         return any(
-            note["n_name"] == "Xen" and note["n_type"] == _XEN_PHYS32_ENTRY
+            note["n_name"] == "Xen" and str(note["n_type"]) == _XEN_PHYS32_ENTRY
             for segment in segments
             if isinstance(segment, NoteSegment)
             for note in segment.iter_notes()
