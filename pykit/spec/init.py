@@ -41,7 +41,9 @@ def _outside(life: Life) -> list[Violation]:
             [bit for bit in order[: order.index(new[-1])] if not now.value & bit] if new else []
         )
         if started and len(new) > 1:
-            found.append(Violation((now.row,), f"{life.name}: {names} in one write"))
+            # Firmware, most often.
+            who = "" if life.stages else ", by a driver that was not traced"
+            found.append(Violation((now.row,), f"{life.name}: {names} in one write{who}"))
         if skipped:
             lacks = " and ".join(name for bit, name in STEPS if bit in skipped)
             found.append(Violation((now.row,), f"{life.name}: {names} without {lacks}"))

@@ -6,6 +6,7 @@ say what it asked for. The two clocks are not aligned, so what the device may ha
 bounded by counting alone:
 
 - not before the driver exposed the last chain that the device had popped before the entries,
+- not before the driver, having asked for interrupts, saw that the entries were not there yet,
 - not after the driver took an entry that the device filled later,
 - not after the driver's n-th interrupt, if fewer than n had been sent by then.
 
@@ -21,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Bools, Ints, ints
+from pykit.spec.arrays import WRAP, Bools, Ints, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
@@ -80,10 +81,13 @@ def _read(view: View) -> Spans:
         if q >= 0 and rings.layout[q] == SPLIT:
             parts.append(_queue(view, q, rows, wishes.filter(pl.col("q") == q)))
     names = ("row", "q", "sent", "wants", "refuses", "over", "event_idx", "quiet")
-    if not parts:
-        none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-        return Spans(none, none, no, no, no, no, no, no)
+    parts = parts or [_nothing()]
     return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def _nothing() -> Spans:
+    none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    return Spans(none, none, no, no, no, no, no, no)
 
 
 def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Spans:
@@ -93,10 +97,12 @@ def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Span
     popped = np.cumsum(kind == "dev_pop")
     flushes = np.flatnonzero(kind == "dev_flush")
     signals = np.flatnonzero(kind == "dev_signal")
+    if not len(flushes):
+        return _nothing()
 
     # Where spans end: each interrupt, and the end of the log where entries are left over.
     ends = signals
-    open_end = bool(len(flushes)) and (not len(signals) or flushes[-1] > signals[-1])
+    open_end = not len(signals) or flushes[-1] > signals[-1]
     if open_end:
         ends = np.append(signals, flushes[-1])
     sent = np.ones(len(ends), dtype=np.bool_)
@@ -105,14 +111,10 @@ def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Span
     high = flushed[ends]
     low = np.zeros(len(ends), dtype=np.int64)
     low[1:] = flushed[ends[:-1]]
-    # The first flush of each span, and what had been popped by then.
-    first = (
-        flushes[np.minimum(np.searchsorted(flushes, _after(ends)), len(flushes) - 1)]
-        if len(flushes)
-        else ends
-    )
     some = high > low
-    before = np.where(some, popped[np.minimum(first, len(popped) - 1)], 0)
+    # An interrupt may be the doing of its span's first flush; that there is none, of the last.
+    first = flushes[np.minimum(np.searchsorted(flushes, _after(ends)), len(flushes) - 1)]
+    decided = np.where(sent, first, ends)
 
     # Flushes that no interrupt followed before the next one.
     following = np.append(flushes[1:], len(rows))
@@ -121,12 +123,13 @@ def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Span
     ends, sent = np.append(ends, quiet), np.append(sent, np.zeros(len(quiet), dtype=np.bool_))
     low = np.append(low, flushed[quiet] - ints(rows, "count")[quiet])
     high = np.append(high, flushed[quiet])
-    before = np.append(before, popped[quiet])
+    decided = np.append(decided, quiet)
     sends = np.searchsorted(signals, ends)
     some = np.append(some, np.ones(len(quiet), dtype=np.bool_))
 
     latest = _latest(view, q, sends, len(signals))
-    wants, refuses, mode = _window(view, q, wishes, before, latest, low, high)
+    earliest = (popped[decided], flushed[decided])
+    wants, refuses, mode = _window(view, q, wishes, earliest, latest, low, high)
     over = ~sent & (_gone(view, q, int(row[-1]), int(ts[-1])))
     keep = some & (wants | refuses)
     return Spans(
@@ -171,11 +174,27 @@ def _latest(view: View, q: int, sends: Ints, total: int) -> Ints:
     return np.append(came, NEVER)[np.minimum(sends, len(came))]
 
 
+def _moves(wishes: pl.DataFrame, base: int) -> Ints:
+    """Steps of the used index as the driver saw it."""
+    seen, queue = ints(wishes, "used_idx"), np.zeros(wishes.height, dtype=np.int64)
+    return steps16(seen, queue, np.full(wishes.height, base % WRAP))
+
+
 def _window(
-    view: View, q: int, wishes: pl.DataFrame, before: Ints, latest: Ints, low: Ints, high: Ints
+    view: View,
+    q: int,
+    wishes: pl.DataFrame,
+    earliest: tuple[Ints, Ints],
+    latest: Ints,
+    low: Ints,
+    high: Ints,
 ) -> tuple[Bools, Bools, bool]:
-    """For each span: does any value in its window ask for an interrupt, does any not."""
+    """For each span: does any value in its window ask for an interrupt, does any not.
+
+    ``earliest`` is how many chains were popped and flushed when it may have been decided.
+    """
     rings, adds = view.rings, view.adds
+    before, flushed = earliest
     base = int(rings.used[q])
     kind = wishes["kind"].cast(pl.String).to_numpy()
     at = ints(wishes, "at")
@@ -195,6 +214,12 @@ def _window(
     initial = base if mode else int(ints(setup, "avail_flags")[0])
     value = np.concatenate([[initial], value])
     at = np.concatenate([[-1], at])
+    # Entries that were not there yet when the driver looked, after it had asked for interrupts.
+    enable = callback & (ints(wishes, "enable") == 1)
+    looked = np.maximum.accumulate(np.cumsum(_moves(wishes, base)))
+    asked = np.flatnonzero(enable) + 1
+    not_yet = np.searchsorted(looked[enable], flushed)
+    unsure = np.concatenate([[False], enable & (ints(wishes, "pending") == 1)])
 
     mine = np.flatnonzero(adds.q == q)
     exposed = adds.at[mine]
@@ -204,6 +229,7 @@ def _window(
         else (np.full(len(before), -1))
     )
     left = np.searchsorted(at, start, side="right") - 1
+    left = np.maximum(left, np.append(0, asked)[not_yet])
     taken = np.flatnonzero((view.used.q == q) & view.used.fresh)
     position = view.used.position[taken] - rings.used[q]
     later = np.searchsorted(position, high)
@@ -216,10 +242,12 @@ def _window(
     wants[count > WIDEST] = refuses[count > WIDEST] = True
     owner = np.repeat(pick, count[pick])
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(count[pick]) - count[pick], count[pick])
-    seen = value[left[owner] + offset]
+    index = left[owner] + offset
+    seen = value[index]
     asks = (seen - base - low[owner]) % WRAP < high[owner] - low[owner] if mode else seen & 1 == 0
     wants[owner[asks]] = True
-    refuses[owner[~asks]] = True
+    # A driver that was told of more work and waits all the same is not the device's fault.
+    refuses[owner[~asks | unsure[index]]] = True
     return wants, refuses, mode
 
 

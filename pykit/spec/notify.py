@@ -130,12 +130,14 @@ def _undecided(view: View, frame: pl.DataFrame, silent: Ints, goes_on: Bools) ->
     bell, bell_q, bell_row = at[kind == "notify"], q[kind == "notify"], row[kind == "notify"]
     active = dict(frame.group_by("pid").agg(pl.col("row").max()).iter_rows())
     found = np.zeros(frame.height, dtype=np.bool_)
+    place = ints(frame, "at")
     columns = ("q", "at", "row", "pid", "ts", "dev", "life")
     for i, event in zip(
         silent.tolist(), frame[silent].select(columns).iter_rows(named=True), strict=True
     ):
         n = event["q"]
-        ring = int(np.searchsorted(bell, event["at"]))
+        # A doorbell after the task went on shows that the queue was not broken by then.
+        ring = int(np.searchsorted(bell, place[i + goes_on[i]]))
         next_bell = int(bell_row[ring]) if ring < len(bell) and bell_q[ring] == n else None
         end = _next_end(view, event["dev"], event["life"], event["row"])
         if rejected[n] < event["at"] or (

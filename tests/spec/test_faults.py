@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver's deliberate bugs, as its tracepoints show them: exactly their rules fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pykit import spec
+from pykit.spec import bits
+from tests.spec import cases
+from tests.spec.log import Log
+from tests.spec.machine import run
+
+
+def _withhold(log: Log) -> None:
+    """Every tenth needed doorbell is rung by a worker that has nothing else to do."""
+    for kick in [k for k in log.of("kick", needed=1) if k["pid"]][::10]:
+        bell = log.after(kick, lambda e: e["kind"] == "notify")
+        bell["pid"] = 4_000
+
+
+def _acknowledge(log: Log) -> None:
+    first = log.one("features")
+    extra = first["acked"] | 1 << bits.BLK_SECURE_ERASE
+    wrong = {"offered": first["offered"], "driver": first["driver"], "acked": extra, "stage": 1}
+    log.insert(
+        log.insert(first, "features", **wrong), "features", **wrong | {"acked": first["acked"]}
+    )
+
+
+def _take_again(log: Log) -> None:
+    for used in log.of("used")[3::7]:
+        fields = {k: v for k, v in used.items() if k not in ("kind", "source", "ts", "seq")}
+        log.insert(used, "used", **fields)
+
+
+ACTS: dict[str, Callable[[Log], None]] = {
+    "feature-not-offered": _acknowledge,
+    "kick-withheld": _withhold,
+    "descriptor-loop": cases.loops,
+    "head-reuse": cases.reuse_head,
+    "avail-idx-step": cases.steps_by_two,
+    "status-not-last": cases.status_not_last,
+    "used-twice": _take_again,
+    "features-ok-skipped": cases.features_ok_is_skipped,
+    "kick-before-driver-ok": cases.doorbell_before_driver_ok,
+    "write-before-header": cases.writable_first,
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("declined", [0, 1 << bits.EVENT_IDX], ids=["event", "flags"])
+@pytest.mark.parametrize("name", sorted(spec.faults()))
+def test_exactly_its_rules_fail(name: str, declined: int, seed: int) -> None:
+    log = run(declined=declined, seed=seed)
+    ACTS[name](log)
+    failed = set(spec.check(log.build()).having("fail"))
+    assert spec.faults()[name].explains(failed), failed
+
+
+def test_faults_name_rules() -> None:
+    known = {rule.id for rule in spec.rules()}
+    for fault in spec.faults().values():
+        assert {*fault.rules, *fault.either} <= known
+        assert fault.what
