@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pykit.boot import outcome
@@ -64,21 +65,18 @@ class Guest:
             pass
         self._booted = True
 
-    def run(self, step: str) -> tuple[int, str]:
-        """Have the agent run a step; exit code, and the last lines of its output."""
-        self.start(step)
-        return self.finish(step)
+    def run(self, step: str, ready: Callable[[], None] = lambda: None) -> tuple[int, str]:
+        """Have the agent run a step; exit code, and the last lines of its output.
 
-    def start(self, step: str) -> None:
-        """Have the agent start a step."""
+        ``ready`` is called whenever the step says so, while it goes on.
+        """
         self._send(f"step {step}")
-
-    def finish(self, step: str) -> tuple[int, str]:
-        """Wait for the end of a step that was started."""
         output: list[str] = []
         while True:
             word, _, rest = self._line().partition(" ")
-            if word == "out":
+            if word == "ready":
+                ready()
+            elif word == "out":
                 output.append(rest)
             elif word == "done":
                 name, _, code = rest.partition(" ")

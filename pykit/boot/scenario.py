@@ -31,7 +31,10 @@ class Device:
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a shell script in the guest, or an action of the host on a device."""
+    """One step: a shell script in the guest, or an action of the host on a device.
+
+    With both, the host acts while the script runs: when it calls ``ready``.
+    """
 
     name: str
     #: Lines for the guest's shell; empty for an action.
@@ -40,9 +43,6 @@ class Step:
     device: str = ""
     #: For resize: the new size.
     size_mib: int = 0
-    #: The host's actions that happen while the guest's lines run (removal during I/O):
-    #: this one starts when the guest has run for so many seconds.
-    after_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class _Reader:
         )
 
     def step(self, entry: dict[str, Any], where: str, devices: set[str]) -> Step:
-        self.only(entry, where, "name", "guest", "do", "device", "size-mib", "after")
+        self.only(entry, where, "name", "guest", "do", "device", "size-mib")
         guest = self.get(entry, "guest", str, "", where)
         action = self.get(entry, "do", str, "", where) or None
         device = self.get(entry, "device", str, "", where)
@@ -142,8 +142,6 @@ class _Reader:
             )
         if action is not None and device not in devices:
             raise UsageError(f"{self.path}: {where}.device: no [[device]] has the id {device!r}")
-        if "after" in entry and not (guest and action):
-            raise UsageError(f"{self.path}: {where}.after: it needs both guest and do")
         name = self.word(entry, "name", where)
         if name.startswith("pykit-"):
             raise UsageError(f"{self.path}: {where}.name: pykit-… are the kit's own steps")
@@ -155,7 +153,6 @@ class _Reader:
             size_mib=(
                 int(self.positive(entry, "size-mib", where, None)) if action == "resize" else 0
             ),
-            after_s=self.positive(entry, "after", where, 0),
         )
 
     def get(self, data: dict[str, Any], key: str, kind: Any, default: Any, where: str = "") -> Any:

@@ -158,14 +158,21 @@ class _Session:
     def _steps(self, guest: Guest, monitor: Monitor) -> tuple[outcome.Kind, str] | None:
         for step in self._scenario.steps:
             with self._timed(step) as record:
-                if step.guest:
-                    guest.start(step.name)
-                    if step.action:
-                        time.sleep(step.after_s)
-                        self._act(step, monitor)
-                    record["rc"], record["output"] = guest.finish(step.name)
-                elif step.action:
+                acted = False
+
+                def act(step: Step = step) -> None:
+                    nonlocal acted
+                    acted = True
                     self._act(step, monitor)
+
+                if step.guest:
+                    record["rc"], record["output"] = guest.run(
+                        step.name, act if step.action else lambda: None
+                    )
+                    if step.action and not acted and record["rc"] == 0:
+                        return "workload-failed", f"step {step.name} never called ready"
+                else:
+                    act()
             if record["rc"] != 0:
                 tail = " | ".join(record["output"].splitlines()[-3:])
                 return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"

@@ -7,7 +7,7 @@
 #
 # agent.sh NONCE PAYLOAD
 #
-# Lines to the host:  NONCE hello | NONCE out TEXT | NONCE done STEP RC
+# Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT | NONCE done STEP RC
 # Lines from it:      NONCE step STEP | NONCE off
 # The nonce keeps lines of another run, or of the kernel, from being taken for ours.
 
@@ -15,6 +15,9 @@ nonce=$1
 PAYLOAD=$2
 TRACING=/sys/kernel/tracing
 export PAYLOAD TRACING
+# For lib.sh's ready, in the step.
+PYKIT_NONCE=$nonce
+export PYKIT_NONCE
 
 exec 3<>/dev/ttyS1 || exit 1
 stty raw -echo <&3

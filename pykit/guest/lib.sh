@@ -7,6 +7,9 @@ set -u
 # die MESSAGE: end the step; the host shows the message
 die() { echo "$*"; exit 1; }
 
+# ready: have the host do, now, what the step asks of it beside these lines
+ready() { echo "$PYKIT_NONCE ready" >/dev/ttyS1; }
+
 # disk: the block device of the driver under test, waited for up to 10 s
 disk() {
 	tries=0
