@@ -23,6 +23,8 @@ from pykit.spec.view import View
 AT_ONCE = 1_000_000
 #: So long after its last sign of life a task is not in the middle of ringing, ns.
 SURELY = 10_000_000_000
+#: More than there are rows.
+ROWS = 1 << 33
 NO_KICK = "no such decision was made"
 UNSTABLE = "what the device asked for changed meanwhile, or the trace ends there"
 
@@ -83,7 +85,7 @@ def _read_kicks(view: View) -> Kicks:
     wanted = is_kick & (rings.layout[q] == SPLIT) & ((new - old) % WRAP != 0)
     silent = wanted & ~rang
     rang |= _nested(q, task, is_kick, is_notify, silent & (ints(frame, "needed") == 1))
-    open_ = _undecided(view, frame, np.flatnonzero(silent & asked & ~rang), follows)
+    open_ = _undecided(view, frame, task, np.flatnonzero(silent & asked & ~rang))
     pick = np.flatnonzero(wanted)
     return Kicks(
         row=row[pick],
@@ -118,41 +120,48 @@ def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools
     return found
 
 
-def _undecided(view: View, frame: pl.DataFrame, silent: Ints, goes_on: Bools) -> Bools:
+def _undecided(view: View, frame: pl.DataFrame, task: Ints, silent: Ints) -> Bools:
     """Which missing doorbells prove nothing: the trace ends, or the queue is broken."""
     rings = view.rings
-    queue = rings.of("notify", "used", "queue")
+    queue = rings.of("notify", "used")
     kind = queue["kind"].cast(pl.String).to_numpy()
     q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
-    rejected = _extreme(q, at, (kind == "used") & (ints(queue, "accepted") == 0), len(rings.queue))
-    deleted = np.zeros(len(rings.queue), dtype=np.bool_)
-    deleted[q[(kind == "queue") & (ints(queue, "op") == 1)]] = True
-    bell, bell_q, bell_row = at[kind == "notify"], q[kind == "notify"], row[kind == "notify"]
-    active = dict(frame.group_by("pid").agg(pl.col("row").max()).iter_rows())
+    accepted = ints(queue, "accepted") == 1
+    rejected = _first(q, at, (kind == "used") & ~accepted, len(rings.queue))
+    # Neither is done with a broken queue. By queue and row.
+    alive = (kind == "notify") | accepted
+    signs = np.sort(q[alive] * ROWS + row[alive])
+    # Everything that tasks did, on any queue. By task and row.
+    rows = ints(frame, "row")
+    doings = np.sort(task * ROWS + rows)
     found = np.zeros(frame.height, dtype=np.bool_)
-    place = ints(frame, "at")
-    columns = ("q", "at", "row", "pid", "ts", "dev", "life")
+    columns = ("q", "at", "row", "ts", "dev", "life")
     for i, event in zip(
         silent.tolist(), frame[silent].select(columns).iter_rows(named=True), strict=True
     ):
-        n = event["q"]
-        # A doorbell after the task went on shows that the queue was not broken by then.
-        ring = int(np.searchsorted(bell, place[i + goes_on[i]]))
-        next_bell = int(bell_row[ring]) if ring < len(bell) and bell_q[ring] == n else None
         end = _next_end(view, event["dev"], event["life"], event["row"])
-        if rejected[n] < event["at"] or (
-            # A device that was pulled out is broken before its driver hears of it.
-            end is not None and (next_bell is None or next_bell > end)
-        ):
+        moved = _next(doings, int(task[i]), event["row"])
+        if rejected[event["q"]] < event["at"]:
             found[i] = True
-        elif not (
-            goes_on[i] or deleted[n] or (event["pid"] and active[event["pid"]] > event["row"])
-        ):
-            found[i] = event["ts"] is None or view.end[0] - event["ts"] < SURELY
+        elif moved is None:
+            found[i] = bool(end) or event["ts"] is None or view.end[0] - event["ts"] < SURELY
+        elif end is not None:
+            # A device that was pulled out is broken before its driver hears of it; a sign of
+            # life after the task went on shows that the queue was not when it did.
+            sign = _next(signs, event["q"], moved)
+            found[i] = sign is None or sign > end
     return found
 
 
-def _extreme(q: Ints, at: Ints, chosen: Bools, count: int) -> Ints:
+def _next(marks: Ints, group: int, row: int) -> int | None:
+    """The first row behind ``row`` among those of a group."""
+    place = int(np.searchsorted(marks, group * ROWS + row, side="right"))
+    if place < len(marks) and marks[place] // ROWS == group:
+        return int(marks[place] % ROWS)
+    return None
+
+
+def _first(q: Ints, at: Ints, chosen: Bools, count: int) -> Ints:
     """By queue: the first place at which ``chosen`` holds."""
     first = np.full(count, np.iinfo(np.int64).max)
     np.minimum.at(first, q[chosen], at[chosen])

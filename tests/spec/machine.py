@@ -287,9 +287,9 @@ class Machine:
         if self.set.cut:
             return
         if self.set.pulled:
+            # Whoever was about to ring leaves it.
             for queue in self.queues:
                 queue.broken = True
-            self.submit(self.tasks[1], self.queues[0])
             return
         while any(q.outstanding or q.interrupt for q in self.queues) or any(
             task.bell for task in self.tasks
@@ -316,6 +316,8 @@ class Machine:
 
     def submit(self, task: Task, queue: Queue) -> int:
         count = 0
+        if queue.broken:
+            return 0
         for _ in range(self.random.choice((1, 1, 1, 2, 4))):
             count += self.add(task, queue)
         if count:
@@ -490,7 +492,7 @@ class Machine:
             event_idx=int(self.has(bits.EVENT_IDX)),
             needed=int(needed),
         )
-        if needed and not queue.broken:
+        if needed:
             task.bell = queue
 
     def ring(self, task: Task) -> None:
