@@ -22,9 +22,9 @@ def unpack(memory: Path, target: Path) -> list[str]:
     Raises CarryError for a missing head (the guest died before the end), a wrong
     checksum, and names that lead out of ``target``.
     """
+    if not memory.exists() or memory.stat().st_size < _HEAD:
+        raise CarryError("there is no shared memory: QEMU never came to make it")
     data = np.memmap(memory, dtype=np.uint8, mode="r")
-    if len(data) < _HEAD:
-        raise CarryError("the shared memory is too small to hold anything")
     magic, length, checksum = struct.unpack_from("<QQQ", data[:24].tobytes())
     if magic != MAGIC:
         raise CarryError("the guest brought nothing out")

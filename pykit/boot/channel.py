@@ -135,7 +135,7 @@ class Guest:
         if time.monotonic() > self.deadline:
             if not self._booted:
                 raise GuestEndedError("never-booted", "no word of the agent before the deadline")
-            raise GuestEndedError("hang", "the guest was alive and not done at the deadline")
+            raise GuestEndedError("hang", "alive and not done when the scenario's deadline passed")
 
     def _gone(self) -> None:
         """The other end closed: say why, as the console has it."""

@@ -57,6 +57,7 @@ _SPLATS = tuple(
         r"rcu: INFO: .*stall.*",
         r"watchdog: BUG: .+",
         r"INFO: possible .+ detected.*",
+        r"INFO: trying to register non-static key.*",
         r"=+ WARNING: possible .+",
         r"list_(?:add|del) corruption.*",
     )
@@ -94,8 +95,13 @@ class Outcome:
 
 
 def panic(console: str) -> str | None:
-    """What the kernel said as it panicked, or None."""
-    return next((m.group(1) for line in _lines(console) if (m := _PANIC.match(line))), None)
+    """What the kernel said as it panicked, and what it had complained of first; or None."""
+    before, found, _ = console.partition("Kernel panic - not syncing: ")
+    words = next((m.group(1) for line in _lines(console) if (m := _PANIC.match(line))), None)
+    if not found or words is None:
+        return None
+    complaints = splats(before)
+    return f"{words}, after: {complaints[0]}" if complaints else words
 
 
 def splats(console: str) -> list[str]:

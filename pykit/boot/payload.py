@@ -33,6 +33,9 @@ GUEST = Path(__file__).resolve().parent.parent / "guest"
 #: Kilobytes of trace buffer for each CPU; 100,000 events take about 6 MiB.
 _TRACE_BUFFER_KB = 49152
 
+#: What the capture can come to at most: full buffers, and the formats.
+MOST_CARRIED_MIB = 2 * _TRACE_BUFFER_KB // 1024 + 4
+
 _PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
 
 #: The step that loads modules, and the ones that end tracing and bring the capture out.
@@ -41,9 +44,14 @@ LOAD, CARRY = "pykit-load", "pykit-carry"
 _CARRY = """
 cd "$TRACING" || die "no tracefs"
 echo 0 > tracing_on
+# Without a program: each costs a fork and, over 9p, a way to the host.
+found=
 for device in /sys/bus/pci/devices/*; do
-	[ "$(cat $device/vendor):$(cat $device/device)" = 0x1af4:0x1110 ] && break
+	read -r vendor < $device/vendor
+	read -r model < $device/device
+	[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
 done
+[ -n "$found" ] || die "no shared memory to bring the capture out through"
 echo 1 > $device/enable
 resource=$device/resource2_wc
 [ -e $resource ] || resource=$device/resource2

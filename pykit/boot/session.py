@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from pykit.boot.keeper import Keeper
 from pykit.boot.monitor import Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.scenario import Device, Scenario, Step
-from pykit.errors import UsageError
+from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
 Progress = Callable[[str], None]
@@ -50,6 +51,7 @@ def run(
     require_free(out)
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
+        require_space(keeper.folder, scenario)
         staged = payload.stage(
             keeper.folder,
             secrets.token_hex(8),
@@ -64,6 +66,8 @@ def run(
         session = _Session(scenario, keeper, capture, out / "console.log", progress)
         kind, message = session.run(command, staged.nonce)
         carried = session.unpack()
+        if carried is not None and kind in ("clean", "splat"):
+            kind, message = "workload-failed", f"the capture did not come out: {carried}"
     ended = Outcome(kind, message, tuple(command), qemu.version())
     info = {
         "schema": 1,
@@ -88,6 +92,25 @@ def require_free(out: Path) -> None:
     """Raise UsageError where a run in ``out`` would write beside what is there already."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty directory: name another")
+
+
+def require_space(folder: Path, scenario: Scenario) -> None:
+    """Raise InfraError where the guest's disks and its capture would not fit in ``folder``.
+
+    A file system that fills up later stops the guest (as for any failed write of its disk)
+    or kills QEMU (in its shared memory), and neither says why.
+    """
+    sizes = {device.id: device.size_mib for device in scenario.devices}
+    for step in scenario.steps:
+        if step.action == "resize":
+            sizes[step.device] = max(sizes[step.device], step.size_mib)
+    needed = sum(sizes.values()) + payload.MOST_CARRIED_MIB
+    free = shutil.disk_usage(folder).free >> 20
+    if free < needed:
+        raise InfraError(
+            f"{folder.parent} has {free} MiB free and the run needs {needed}: "
+            "free some space, or name another directory in TMPDIR"
+        )
 
 
 class _Session:
@@ -123,7 +146,7 @@ class _Session:
                     self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
                     failed = self._work(guest)
         except GuestEndedError as ended:
-            return ended.kind, ended.message
+            return ended.kind, self._where() + ended.message
         finally:
             self._keeper.stop()
         found = outcome.splats(self._console.read_text(errors="replace"))
@@ -137,9 +160,14 @@ class _Session:
         """Unpack what the guest brought out; returns why there is nothing, or None."""
         try:
             unpack(self._keeper.folder / "carry", self._capture)
-        except (CarryError, OSError) as error:
+        except CarryError as error:
             return str(error)
         return None
+
+    def _where(self) -> str:
+        """The step that did not come to its end, for the message."""
+        last = self.steps[-1] if self.steps else None
+        return f"step {last['name']}: " if last and last["rc"] < 0 else ""
 
     def _work(self, guest: Guest) -> tuple[outcome.Kind, str] | None:
         code, said = guest.run(payload.LOAD)

@@ -28,6 +28,17 @@ def test_panic(line: str) -> None:
     assert panic(f"booting\n{line}\nCPU: 0\n") == "sysrq triggered crash"
 
 
+def test_a_panic_names_the_oops_that_led_to_it() -> None:
+    console = (
+        "[   20.1] BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+        "[   20.2] Oops: 0002 [#1] PREEMPT SMP NOPTI\n"
+        "[   20.3] Kernel panic - not syncing: Fatal exception\n"
+    )
+    assert panic(console) == (
+        "Fatal exception, after: BUG: kernel NULL pointer dereference, address: 0000000000000008"
+    )
+
+
 def test_a_program_that_prints_of_a_panic_is_none() -> None:
     assert panic("grep: Kernel panic - not syncing: found in a file\n") is None
 
@@ -44,11 +55,20 @@ def test_a_program_that_prints_of_a_panic_is_none() -> None:
         "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
         "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [fio:99]",
         "kernel BUG at mm/slub.c:1!",
+        "general protection fault, probably for non-canonical address 0xdead0000: 0000 [#1]",
+        "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:580",
+        "WARNING: possible circular locking dependency detected",
+        "WARNING: suspicious RCU usage",
+        "INFO: trying to register non-static key.",
+        "INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        "rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
         "list_del corruption. prev->next should be ffff, but was 0000",
     ],
 )
-def test_splat(line: str) -> None:
-    assert splats(f"[    1.000000] ok\n[    2.000000] {line}\n") == [line]
+@pytest.mark.parametrize("stamp", ["", "[   42.123456] ", "[   42.123456][  T211] "])
+def test_splat(line: str, stamp: str) -> None:
+    assert splats(f"[    1.000000] ok\n{stamp}{line}\r\n") == [line]
 
 
 def test_harmless_lines_are_no_splats() -> None:

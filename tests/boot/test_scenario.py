@@ -11,6 +11,9 @@ from pykit.boot import load_scenario
 from pykit.boot.scenario import SCENARIOS
 from pykit.errors import UsageError
 
+STEP = "[[step]]\nname = 'a'\nguest = 'x'\n"
+DEVICE = "[[device]]\nid = 'vd0'\ntype = 'virtio-blk-pci'\n"
+
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.toml")), ids=lambda path: path.stem)
 def test_ours_load(path: Path) -> None:
@@ -36,6 +39,14 @@ def test_ours_load(path: Path) -> None:
         ("deadline = 'soon'\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
         ("modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'", "not a list of names"),
         ("deadline = = 3", "line 1"),
+        ("deadline = true\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
+        ("deadline = 0\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
+        ("deadline = nan\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
+        ("[[step]]\nname = 'pykit-load'\nguest = 'x'", "step[0].name"),
+        (f"{DEVICE}{DEVICE}{STEP}", "two devices are named vd0"),
+        (f"{DEVICE}size-mib = -1\n", "device[0].size-mib"),
+        (f"{DEVICE}options = 3\n", "device[0].options"),
+        (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0].size-mib"),
     ],
 )
 def test_wrong_files_are_named_with_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
