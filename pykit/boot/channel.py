@@ -44,6 +44,8 @@ class Guest:
         self._nonce = nonce
         #: time.monotonic() at which the guest has to be done.
         self.deadline = deadline
+        #: The guest's clock when it last finished a step, to 10 ms, rounded down.
+        self.clock_ns = 0
         self._socket: socket.socket | None = None
         self._pending = b""
         self._booted = False
@@ -79,8 +81,9 @@ class Guest:
             elif word == "out":
                 output.append(rest)
             elif word == "done":
-                name, _, code = rest.partition(" ")
+                name, code, uptime = rest.split(" ")
                 if name == step:
+                    self.clock_ns = int(float(uptime) * 1e9)
                     return int(code), "\n".join(output)
 
     def off(self) -> None:

@@ -108,6 +108,9 @@ class _Reader:
             raise UsageError(f"{self.path}: no [[step]]: a scenario has to do something")
         self.unique("step", [step.name for step in steps])
         self.unique("device", [device.id for device in devices])
+        plugged = [step.device for step in steps if step.action == "plug"]
+        if again := next((name for name in plugged if plugged.count(name) > 1), None):
+            raise UsageError(f"{self.path}: {again} is plugged twice: write a second [[device]]")
         return Scenario(
             name=self.path.stem,
             summary=self.get(data, "summary", str, ""),

@@ -81,6 +81,7 @@ def run(
             {"id": d.id, "type": d.type, "options": d.options, "driver": DRIVER}
             for d in scenario.devices
         ],
+        "plugs": session.plugs,
         "steps": session.steps,
     }
     (capture / "qmp.json").write_text(json.dumps(session.answers, indent=1) + "\n")
@@ -127,6 +128,7 @@ class _Session:
         self._devices = {device.id: device for device in scenario.devices}
         self.steps: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
+        self.plugs: list[dict[str, Any]] = []
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
         """Boot, run all steps, and classify; never raises for what a guest does."""
@@ -191,7 +193,7 @@ class _Session:
                 def act(step: Step = step) -> None:
                     nonlocal acted
                     acted = True
-                    self._act(step, monitor)
+                    self._act(step, guest, monitor)
 
                 if step.guest:
                     record["rc"], record["output"] = guest.run(
@@ -220,9 +222,13 @@ class _Session:
             self.steps.append(record)
             self._progress(f"{step.name}: {record['seconds']:.1f} s")
 
-    def _act(self, step: Step, monitor: Monitor) -> None:
+    def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
         device: Device = self._devices[step.device]
         if step.action == "plug":
+            # The guest and QEMU's log both reuse names of a device that has gone.
+            self.plugs.append(
+                {"device": device.id, "guest_ns": guest.clock_ns, "host_ns": time.time_ns()}
+            )
             monitor.plug(device, self._keeper.folder / f"{device.id}.img")
         elif step.action == "unplug":
             monitor.unplug(device)

@@ -7,7 +7,8 @@
 #
 # agent.sh NONCE PAYLOAD
 #
-# Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT | NONCE done STEP RC
+# Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT |
+#                     NONCE done STEP RC UPTIME
 # Lines from it:      NONCE step STEP | NONCE off
 # The nonce keeps lines of another run, or of the kernel, from being taken for ours.
 
@@ -34,7 +35,8 @@ while IFS= read -r line <&3; do
 		tail -n 20 "$output" | while IFS= read -r text; do
 			printf '%s out %s\n' "$nonce" "$text"
 		done >&3
-		echo "$nonce done $step $rc" >&3 ;;
+		read -r uptime _ </proc/uptime
+		echo "$nonce done $step $rc $uptime" >&3 ;;
 	"$nonce off")
 		break ;;
 	esac

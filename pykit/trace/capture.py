@@ -43,6 +43,20 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Plug:
+    """A device_add: shortly after these times the device ``device`` appeared.
+
+    ``guest_ns`` is of the guest's clock and precedes all of its events, ``host_ns`` of the
+    host's wall clock. Guests number a device like one that has gone, and QEMU puts it in
+    the same memory: only the times tell them apart.
+    """
+
+    device: str
+    guest_ns: int
+    host_ns: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of the workload: exit code, duration, last lines of output."""
 
@@ -80,6 +94,7 @@ class CaptureInfo:
     devices: tuple[Device, ...]
     steps: tuple[Step, ...]
     qmp: tuple[QmpAnswer, ...]
+    plugs: tuple[Plug, ...] = ()
 
     def to_json(self) -> str:
         """Everything as one JSON text that ``from_json`` reads back."""
@@ -137,7 +152,27 @@ def _info(
         devices=devices,
         steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
+        plugs=_plugs(data, {device.id for device in devices}, where),
     )
+
+
+def _plugs(data: dict[str, Any], known: set[str], where: str) -> tuple[Plug, ...]:
+    if "plugs" not in data:
+        return ()
+    entries = [_object(entry, f"{where}: plugs") for entry in _list(data, "plugs", where)]
+    plugs = tuple(
+        Plug(
+            device=_get(entry, "device", str, f"{where}: plugs"),
+            guest_ns=_get(entry, "guest_ns", int, f"{where}: plugs"),
+            host_ns=_get(entry, "host_ns", int, f"{where}: plugs"),
+        )
+        for entry in entries
+    )
+    if stranger := next((plug.device for plug in plugs if plug.device not in known), None):
+        raise BadJsonError(f"{where}: plugs: {stranger!r} is none of the devices")
+    if len({plug.device for plug in plugs}) < len(plugs):
+        raise BadJsonError(f"{where}: a device is plugged twice")
+    return plugs
 
 
 def _device(value: Any, where: str) -> Device:

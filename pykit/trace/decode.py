@@ -12,6 +12,7 @@ from pykit.trace.capture import CaptureInfo, read_info
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, build_table
 from pykit.trace.guest import Guest, decode_guest
+from pykit.trace.identity import number_guest
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, damage_losses, gap_losses, total
 from pykit.trace.qemu import read_log
@@ -43,12 +44,13 @@ def load(capture: Path) -> Events:
     guest: Guest | None = None
     if tracing.is_dir():
         guest = decode_guest(tracing)
-        rows = guest.rows.with_columns(guest_lives(guest.rows))
+        rows = number_guest(guest.rows, info.plugs)
+        rows = rows.with_columns(guest_lives(rows))
         losses += [*guest.losses, *damage_losses(guest.damage), *gap_losses(rows)]
         parts.append(rows)
     devices = number_devices(info, guest.rows if guest else None)
     if log.is_file():
-        decoded = read_log(log, list(devices.values()))
+        decoded = read_log(log, list(devices.values()), [plug.host_ns for plug in info.plugs])
         losses += decoded.losses
         parts.append(decoded.rows)
     if not any(part.height for part in parts):
@@ -69,10 +71,13 @@ def load(capture: Path) -> Events:
 def number_devices(info: CaptureInfo, guest: pl.DataFrame | None) -> dict[str, int]:
     """``dev`` of each device, by id, in the order in which they were added.
 
-    The guest numbers its virtio devices itself, its own transport's among
-    them. Devices with one of our drivers take, in order, the numbers that the
-    driver's events have; the others take what is left, from 0.
+    Where the capture says when that was, they are numbered by it. Else the guest numbers
+    its virtio devices itself, its own transport's among them: devices with one of our
+    drivers take, in order, the numbers that the driver's events have, the others what is
+    left, from 0.
     """
+    if info.plugs:
+        return {plug.device: number for number, plug in enumerate(info.plugs)}
     seen: list[int] = []
     if guest is not None:
         seen = sorted(guest.filter(pl.col("source") == "driver")["dev"].drop_nulls().unique())

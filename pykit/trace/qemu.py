@@ -77,11 +77,13 @@ class QemuLog:
     losses: tuple[Loss, ...]
 
 
-def read_log(path: Path, numbers: Sequence[int]) -> QemuLog:
+def read_log(path: Path, numbers: Sequence[int], plugs: Sequence[int] = ()) -> QemuLog:
     """Decode a trace log.
 
     ``numbers`` are the ``dev`` numbers of the devices in the order in which
-    they were added: the k-th new device that gets a status is the k-th one.
+    they were added. ``plugs`` are the wall-clock times (ns) of that: the first
+    device to get a status from then on is the one that was plugged, as QEMU
+    resets it at once. Without them the k-th new device with a status is the k-th.
     Other virtio devices in the log (the guest's own transport) are left out.
 
     Columns: ``dev_pop.avail_idx`` counts the pops of a queue in its life, this
@@ -102,7 +104,7 @@ def read_log(path: Path, numbers: Sequence[int]) -> QemuLog:
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
     events = _parse(pl.Series("line", lines, dtype=pl.String), path, losses)
-    events = _name_devices(events, numbers)
+    events = _name_devices(events, numbers, plugs)
     lost_pops = events.filter((pl.col("kind") == "dev_pop") & pl.col("dev").is_null()).height
     if lost_pops:
         losses.append(
@@ -177,17 +179,30 @@ def _integer(text: pl.Series, name: str) -> pl.Series:
     return text.cast(_FIELDS[name], strict=False)
 
 
-def _name_devices(events: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
+def _known_devices(
+    events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
+) -> pl.DataFrame:
+    """Which ``dev`` a ``vdev`` pointer means from which ``line`` on, sorted by line."""
+    status = events.filter(pl.col("kind") == "dev_status").select("line", "ts", "vdev").sort("line")
+    if plugs:
+        firsts = [status.filter(pl.col("ts") >= time).head(1) for time in plugs]
+        found = [
+            first.with_columns(dev=pl.lit(n)) for n, first in zip(numbers, firsts, strict=True)
+        ]
+        known = pl.concat(found)
+    else:
+        order = status.unique("vdev", keep="first", maintain_order=True).head(len(numbers))
+        dev = pl.Series("dev", list(numbers)[: order.height], dtype=pl.Int64)
+        known = order.with_columns(dev, line=pl.lit(0))
+    types: dict[str, Dtype] = {"line": pl.UInt32, "vdev": pl.UInt64, "dev": pl.Int64}
+    return known.select(pl.col(name).cast(dtype) for name, dtype in types.items()).sort("line")
+
+
+def _name_devices(
+    events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
+) -> pl.DataFrame:
     """Add ``dev`` (i64; -1 for devices that are not ours, null where unknown) and ``vq``."""
-    order = (
-        events.filter(pl.col("kind") == "dev_status")
-        .unique("vdev", keep="first", maintain_order=True)["vdev"]
-        .to_list()
-    )
-    known = pl.DataFrame(
-        {"vdev": order[: len(numbers)], "dev": list(numbers)[: len(order)]},
-        schema={"vdev": pl.UInt64, "dev": pl.Int64},
-    )
+    known = _known_devices(events, numbers, plugs)
     names = (
         events.filter(pl.col("kind") == "dev_kick")
         .select("line", "queue", pl.col("vdev").alias("of"), pl.col("n").alias("vq"))
@@ -206,7 +221,9 @@ def _name_devices(events: pl.DataFrame, numbers: Sequence[int]) -> pl.DataFrame:
         pl.coalesce("vdev", "of", after["of"]).alias("vdev"),
         pl.coalesce("vq", after["vq"]).alias("vq"),
     )
-    joined = events.join(known, on="vdev", how="left", maintain_order="left")
+    joined = events.join_asof(
+        known, on="line", by="vdev", strategy="backward", check_sortedness=False
+    )
     foreign = pl.col("vdev").is_not_null() & pl.col("dev").is_null()
     return joined.with_columns(pl.when(foreign).then(-1).otherwise("dev").alias("dev"))
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which device a guest's event is of, where the guest used a number twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from pykit.trace.capture import Plug
+
+_BEGIN = 0
+
+
+def number_guest(rows: pl.DataFrame, plugs: Sequence[Plug]) -> pl.DataFrame:
+    """Number ``dev`` of the driver's rows by the order in which devices were plugged.
+
+    A driver that begins with a device (stage 0) begins with the oldest one that was plugged
+    by then and that nothing began with yet; else with the one that had its number last.
+    Numbers that no plugged device had (the guest's own virtio devices) follow behind.
+    Without ``plugs`` the rows stay as they are. ``rows`` is in time order.
+    """
+    if not plugs or not rows.height:
+        return rows
+    driver = (rows["source"] == "driver").fill_null(False).to_numpy()
+    number = rows["dev"].fill_null(0).cast(pl.Int64).to_numpy()
+    new = number.copy()
+    begins = rows.with_row_index("at").filter(
+        (pl.col("source") == "driver") & (pl.col("kind") == "driver") & (pl.col("stage") == _BEGIN)
+    )
+    waiting = list(enumerate(plugs))
+    starts: dict[int, list[tuple[int, int]]] = {}
+    for at, ts, dev in begins.select("at", "ts", "dev").iter_rows():
+        if waiting and waiting[0][1].guest_ns <= ts:
+            starts.setdefault(dev, []).append((at, waiting.pop(0)[0]))
+    for dev in np.unique(number[driver]):
+        mine = np.flatnonzero(driver & (number == dev))
+        if dev not in starts:
+            new[mine] = len(plugs) + dev
+            continue
+        where, ordinals = zip(*starts[dev], strict=True)
+        # What stands before the first beginning is of that device, too.
+        segment = np.maximum(np.searchsorted(where, mine, side="right") - 1, 0)
+        new[mine] = np.array(ordinals)[segment]
+    column = pl.Series("dev", new).cast(rows.schema["dev"])
+    return rows.with_columns(
+        pl.when(pl.Series(driver)).then(column).otherwise(pl.col("dev")).alias("dev")
+    )
