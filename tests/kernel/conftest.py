@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What boot tests share: a kernel, its modules, and runs that several tests look at."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pykit import kernels, modules, steps
+
+Run = Callable[..., steps.Result]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here boots; where no QEMU can be had that is said, not hidden."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.boot)
+            if shutil.which("qemu-system-x86_64") is None:
+                item.add_marker(pytest.mark.skip(reason="no qemu-system-x86_64: make setup"))
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@pytest.fixture(scope="session")
+def kernel() -> kernels.Kernel:
+    return kernels.resolve(progress=say)
+
+
+@pytest.fixture(scope="session")
+def plain(kernel: kernels.Kernel) -> modules.Build:
+    return modules.build(kernel, progress=say)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run a scenario as `pykit run` does, in a directory of its own."""
+
+    def start(
+        scenario: str = "blk",
+        *,
+        runner: str = "direct",
+        kernel_name: str | None = None,
+        fault: str | None = None,
+    ) -> steps.Result:
+        folder = tmp_path_factory.mktemp(f"{Path(scenario).stem}-{runner}-{fault or 'clean'}")
+        return steps.run(
+            scenario, kernel_name=kernel_name, runner=runner, fault=fault, to=folder, say=say
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def direct(run: Run) -> steps.Result:
+    """The default scenario, booted directly: one boot for every test that only looks."""
+    return run()
+
+
+@pytest.fixture(scope="session")
+def vng(run: Run) -> steps.Result:
+    """The default scenario under virtme-ng."""
+    return run(runner="vng")

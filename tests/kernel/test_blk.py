@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The main job: the default scenario, in both runners."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from pykit import steps
+from pykit.errors import Exit
+
+CONTRACT = (
+    "run.json", "capture", "events.parquet", "verdicts.json", "results.ktap", "junit.xml",
+    "report.html", "console.log",
+)  # fmt: skip
+
+
+@pytest.fixture(params=["direct", "vng"])
+def result(request: pytest.FixtureRequest) -> steps.Result:
+    value: steps.Result = request.getfixturevalue(request.param)
+    return value
+
+
+def test_everything_held(result: steps.Result) -> None:
+    assert result.outcome.kind == "clean", result.outcome.message
+    assert result.verdicts.having("fail") == ()
+    assert result.exit_code == Exit.OK
+
+
+def test_enough_was_seen_and_nothing_lost(result: steps.Result) -> None:
+    events = result.events
+    assert events.table.filter(events.table["source"] == "driver").height > 20_000
+    assert (events.lost, events.losses) == (0, ())
+
+
+def test_every_pass_counted_something_and_every_other_says_why(result: steps.Result) -> None:
+    for verdict in result.verdicts.rules:
+        if verdict.verdict == "pass":
+            assert verdict.checked > 0, verdict.rule.id
+        else:
+            assert verdict.message, verdict.rule.id
+
+
+def test_the_observers_were_compared(result: steps.Result) -> None:
+    for name in ("XC-01", "XC-02", "XC-03"):
+        assert result.verdicts.of(name).verdict == "pass"
+        assert result.verdicts.of(name).checked >= 2
+
+
+def test_the_run_directory_keeps_the_contract(result: steps.Result) -> None:
+    directory = result.directory
+    assert directory is not None
+    assert {path.name for path in directory.iterdir()} == set(CONTRACT)
+    verdicts = json.loads((directory / "verdicts.json").read_text())
+    assert verdicts["schema"] == 1
+    assert sum(verdicts["summary"].values()) == len(verdicts["rules"])
+    assert set(verdicts["rules"][0]) == {
+        "id", "clauses", "side", "strength", "verdict", "checked", "violations", "evidence",
+        "message",
+    }  # fmt: skip
+    assert (directory / "results.ktap").read_text().startswith("KTAP version 1\n")
+    assert ET.parse(directory / "junit.xml").getroot().tag == "testsuites"
+
+
+def test_the_capture_gives_the_same_verdicts_again(result: steps.Result) -> None:
+    assert result.directory is not None
+    again = steps.check(result.directory, to=None)
+    assert again.verdicts.as_json() == result.verdicts.as_json()
+    assert again.exit_code == result.exit_code
+
+
+def test_both_runners_give_the_same_verdicts(direct: steps.Result, vng: steps.Result) -> None:
+    def decided(result: steps.Result) -> dict[str, str]:
+        # What depends on timing (was an interrupt suppressed?) may be there or not.
+        return {
+            verdict.rule.id: verdict.verdict
+            for verdict in result.verdicts.rules
+            if verdict.verdict in ("pass", "fail")
+        }
+
+    one, other = decided(direct), decided(vng)
+    both = one.keys() & other.keys()
+    assert len(both) > 70
+    assert {name: one[name] for name in both} == {name: other[name] for name in both}
