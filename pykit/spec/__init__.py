@@ -58,7 +58,7 @@ class Fault:
     Attributes:
         what: what the driver does wrong.
         rules: ids of the rules that fail for it.
-        either: ids of which one fails, depending on what was negotiated.
+        either: ids of which one or more fail, depending on what was negotiated.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Fault:
 
     def explains(self, failed: set[str]) -> bool:
         """Whether exactly the rules failed that name this bug."""
-        rest = failed - set(self.rules)
+        rest = failed - {*self.rules}
         return (
-            set(self.rules) <= failed and len(rest) == bool(self.either) and rest <= {*self.either}
+            {*self.rules} <= failed and rest <= {*self.either} and bool(rest) == bool(self.either)
         )
 
 

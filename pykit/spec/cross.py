@@ -22,7 +22,8 @@ QUEUE_QUERY = "x-query-virtio-queue-status"
 #: When QMP is asked, the device is idle: few requests can follow, until it is unbound.
 TAIL = 64
 NO_ANSWER = "QMP was not asked while a driver was bound"
-BUSY = "not comparable: in use, seen from one side only, or set up more than once"
+BUSY = "the queue was in use, set up more than once, or it is not certain whose life was asked"
+ONE_SIDE = "seen from one side only"
 
 #: Names by which QEMU calls feature bits.
 NAMES = {
@@ -59,21 +60,25 @@ NAMES = {
 }
 
 
-def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life]]:
-    """Answers, with the life of the device that was then: the last one that had begun."""
+def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life | None]]:
+    """Answers, with the life of the device that was then, None where that is not certain."""
     for answer in view.events.capture.qmp:
-        dev = view.events.devices.get(answer.device)
-        lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
-        if answer.query == query and lives:
-            begun = [life for life in lives if _begun(life, answer)]
-            if begun:
-                yield answer, begun[-1]
+        if answer.query == query:
+            dev = view.events.devices.get(answer.device)
+            when = answer.time_ns
+            if when is None:
+                lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
+            else:
+                every = [life for life in view.lives.values() if _lasts(view, life, when)]
+                # The guest gives the number of a device that is gone to the next one.
+                lives = [life for life in every if life.dev == dev] or every
+            yield answer, lives[0] if len(lives) == 1 else None
 
 
-def _begun(life: Life, answer: QmpAnswer) -> bool:
-    """Whether QEMU's log, whose clock is the answer's, has the life begin before it."""
-    first = life.written[0].ts if life.written else None
-    return answer.time_ns is None or first is None or first <= answer.time_ns
+def _lasts(view: View, life: Life, when: int) -> bool:
+    """Whether QEMU's log, whose clock is QMP's, has a life go on at a time."""
+    status = view.of("dev_status").filter((pl.col("dev") == life.dev) & (pl.col("ts") <= when))
+    return bool(status.height) and status["life"][-1] == life.number
 
 
 def feature_bits(answer: dict[str, Any]) -> int | None:
@@ -92,9 +97,9 @@ def features_agree(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
     for answer, life in _answers(view, STATUS_QUERY):
-        last = life.negotiated
+        last = life.negotiated if life else None
         said = feature_bits(answer.answer.get("guest-features", {}))
-        if last is None or said is None:
+        if last is None or life is None or said is None:
             undecided += 1
             continue
         checked += 1
@@ -116,7 +121,7 @@ def indices_agree(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
     for answer, life in _answers(view, QUEUE_QUERY):
-        name = (life.dev, life.number, answer.queue)
+        name = (life.dev, life.number, answer.queue) if life else None
         said = answer.answer
         q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
         if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or said.get("inuse"):
@@ -126,7 +131,7 @@ def indices_agree(view: View) -> Result:
             undecided += 1
             continue
         checked += 1
-        row, wrong = _disagreement(view, q, said)
+        row, wrong = _disagreement(view, q, said, answer.time_ns)
         if wrong:
             found.append(Violation((row,), f"{rings.name(q)}: {wrong}"))
     return Result(checked, tuple(found), undecided, NO_ANSWER, BUSY)
@@ -138,7 +143,10 @@ def _outstanding(view: View, q: int) -> bool:
     return bool(np.count_nonzero(view.adds.q == q) != taken)
 
 
-def _disagreement(view: View, q: int, said: dict[str, Any]) -> tuple[int, str | None]:
+def _disagreement(
+    view: View, q: int, said: dict[str, Any], when: int | None
+) -> tuple[int, str | None]:
+    """The row that shows what the trace says, and how QMP says otherwise, or None."""
     rings = view.rings
     setup = rings.of("queue").filter((pl.col("q") == q) & (pl.col("op") == 0)).row(0, named=True)
     pairs = {
@@ -156,14 +164,30 @@ def _disagreement(view: View, q: int, said: dict[str, Any]) -> tuple[int, str | 
     added = np.cumsum(kind == "add") + int(rings.avail[q])
     taken = np.cumsum((kind == "used") & fresh) + int(rings.used[q])
     avail, used = int(said["last-avail-idx"]), int(said["used-idx"])
-    # Idle: everything made available was used, and nothing of it is left over.
-    near = added >= (int(added[-1]) if len(added) else 0) - TAIL
-    match = near & (added % WRAP == avail) & (taken % WRAP == used) & (added == taken)
-    if match.any() or (not len(added) and (avail, used) == (rings.avail[q], rings.used[q])):
+    popped, filled = _by_then(view, q, when)
+    if popped is None:
+        # Idle: everything made available was used, and not much can have come after.
+        fits = (added >= (int(added[-1]) if len(added) else 0) - TAIL) & (added == taken)
+    else:
+        fits = (added == popped + rings.avail[q]) & (taken == filled + rings.used[q])
+    match = fits & (added % WRAP == avail) & (taken % WRAP == used)
+    unused = (avail, used) == (rings.avail[q], rings.used[q]) and not popped
+    if match.any() or (unused and (popped == 0 or not len(added))):
         return setup["row"], None
     end = int(mine["row"][-1]) if mine.height else setup["row"]
     last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"
     return end, f"QMP: avail idx {avail}, used idx {used}; traced: {last}"
+
+
+def _by_then(view: View, q: int, when: int | None) -> tuple[int | None, int]:
+    """How many chains of a queue QEMU's log has popped and filled at a time, None if unknown."""
+    dev, life, vq = view.rings.queue[q]
+    if when is None or "qemu" not in view.sources:
+        return None, 0
+    mine = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
+    kinds = view.of("dev_pop", "dev_fill").filter(mine & (pl.col("ts") <= when))["kind"]
+    kinds = kinds.cast(pl.String)
+    return int((kinds == "dev_pop").sum()), int((kinds == "dev_fill").sum())
 
 
 @rule(
@@ -214,7 +238,7 @@ def traffic_agrees(view: View) -> Result:
             )
             for i in np.flatnonzero(differs).tolist()
         ]
-    return Result(checked, tuple(found), undecided, "no queue was used", BUSY)
+    return Result(checked, tuple(found), undecided, "no queue was used", ONE_SIDE)
 
 
 def _plausible(told: list[int], *, closed: bool, whole: bool) -> bool:

@@ -75,7 +75,7 @@ class Life:
     number: int
     id: int | None = None
     transport: str | None = None
-    #: Whether queues may share an interrupt vector: the device was given a number of them.
+    #: Whether queues may share an interrupt vector: some device was given a number of them.
     shares_vectors: bool = False
     features: list[Features] = field(default_factory=list)
     status: list[Status] = field(default_factory=list)
@@ -136,7 +136,7 @@ def _new(view: View, dev: int, number: int) -> Life:
             life.id = bits.BLK_ID if "virtio-blk" in device.type else None
             kind = device.type.rsplit("-", 1)[-1]
             life.transport = {"device": "mmio"}.get(kind, "pci" if "-pci" in device.type else kind)
-            life.shares_vectors = "vectors" in device.options
+    life.shares_vectors = any("vectors" in d.options for d in view.events.capture.devices)
     return life
 
 

@@ -36,7 +36,7 @@ class Kicks:
     By decision: ``row at q``, ``event_idx`` (mode), ``stable`` (the device's wish was the
     same before and after), ``asked`` (it wished for one of the new entries), ``rang`` (the
     doorbell followed), ``open`` (not decidable whether it would have), ``at_once``,
-    ``said`` (what the core said).
+    ``said`` (what the core said), ``flagged`` (the used flag was set before and after).
     """
 
     row: Ints
@@ -48,6 +48,7 @@ class Kicks:
     open: Bools
     at_once: Bools
     said: Bools
+    flagged: Bools
 
 
 def kicks(view: View) -> Kicks:
@@ -97,7 +98,16 @@ def _read_kicks(view: View) -> Kicks:
         open=open_[pick],
         at_once=soon[pick],
         said=(ints(frame, "needed") == 1)[pick],
+        flagged=_used_flag(view, frame)[pick],
     )
+
+
+def _used_flag(view: View, frame: pl.DataFrame) -> Bools:
+    """Whether the used flag was set, both times; not all tracepoints read it."""
+    if not {"flags", "flags_after"} <= {*view.events.fields["kick"]}:
+        return np.zeros(frame.height, dtype=np.bool_)
+    set_: Bools = ints(frame, "flags") & ints(frame, "flags_after") & 1 == 1
+    return set_
 
 
 def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools) -> Bools:
@@ -234,6 +244,18 @@ def flag_doorbell(view: View) -> Result:
 @rule("NA-DR-03", "driver:kick")
 def flag_silence(view: View) -> Result:
     return _superfluous(view, ~kicks(view).event_idx)
+
+
+@rule("NA-DR-05", "driver:kick")
+def event_idx_overrides_flag(view: View) -> Result:
+    k = kicks(view)
+    judged = k.event_idx & k.flagged & k.asked & k.stable & ~k.open
+    found = breaches(
+        judged & ~k.rang,
+        lambda i: f"{view.rings.name(k.q[i])}: the used flag kept the driver from the doorbell",
+        k.row,
+    )
+    return Result(int(judged.sum()), found, why="no device set the used flag with EVENT_IDX")
 
 
 @rule("DX-16", "driver:kick")

@@ -67,3 +67,47 @@ def indirect_is_not_in_a_list(view: View) -> Result:
 @rule("DX-09", "driver:add", "driver:used")
 def used_id_is_outstanding(view: View) -> Result:
     return returned(view, PACKED, again=False)
+
+
+@rule("PI-DR-02", "driver:desc", local=True)
+def only_write_inside_a_table(view: View) -> Result:
+    rings, chains = view.rings, view.chains
+    judged = (rings.layout[chains.q] == PACKED) & (chains.table == 1)
+    # NEXT may stem from the walk: where a table cannot be read, it is made up of the request.
+    found = breaches(
+        judged & (chains.flags & ~(bits.WRITE | bits.NEXT) != 0),
+        lambda i: (
+            f"{rings.name(chains.q[i])}: entry {chains.slot[i]} of a table has flags"
+            f" {chains.flags[i]:#x}"
+        ),
+        chains.row,
+    )
+    return Result(int(judged.sum()), found, why="no indirect descriptor in a packed ring")
+
+
+def _suppression(view: View, kind: str, names: tuple[str, ...]) -> Result:
+    """Event suppression flags: 0 or 1, and 2 with EVENT_IDX."""
+    rings = view.rings
+    if not {*names} <= {*view.events.fields[kind]}:
+        return Result(0, why="the driver's tracepoints do not read these flags")
+    frame = rings.of(kind)
+    q = ints(frame, "q")
+    judged = rings.layout[q] == PACKED
+    value = np.max([ints(frame, name) for name in names], axis=0)
+    most = np.where(rings.event_idx(q, ints(frame, "event_idx")), 2, 1)
+    found = breaches(
+        judged & (value > most),
+        lambda i: f"{rings.name(q[i])}: event suppression flags are {value[i]}",
+        ints(frame, "row"),
+    )
+    return Result(int(judged.sum()), found, why=NOTHING)
+
+
+@rule("DX-13", "driver:callback")
+def driver_event_flags(view: View) -> Result:
+    return _suppression(view, "callback", ("avail_flags",))
+
+
+@rule("DX-14", "driver:kick")
+def device_event_flags(view: View) -> Result:
+    return _suppression(view, "kick", ("flags", "flags_after"))

@@ -18,6 +18,8 @@ STEPS = (
     (bits.FEATURES_OK, "FEATURES_OK"),
     (bits.DRIVER_OK, "DRIVER_OK"),
 )
+#: An announcement that did not come so long after the status was read will not come, ns.
+LONG = 5_000_000_000
 _ALL = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK | bits.DRIVER_OK
 
 
@@ -125,3 +127,27 @@ def no_buffer_before_driver_ok(view: View) -> Result:
 @rule("ST-DE-02", "qemu:dev_status", "qemu:dev_signal")
 def no_interrupt_before_driver_ok(view: View) -> Result:
     return _early(view, ("dev_signal",), "an interrupt was sent")
+
+
+@rule("ST-DE-04", "driver:status")
+def needs_reset_is_announced(view: View) -> Result:
+    checked, undecided = 0, 0
+    found: list[Violation] = []
+    signals = view.of("dev_config_signal")["dev"].to_list()
+    for life in view.lives.values():
+        broken = bits.NEEDS_RESET | bits.DRIVER_OK
+        shown = next(
+            (s for s in life.status if s.op == bits.STATUS_READ and s.value & broken == broken),
+            None,
+        )
+        if shown is None:
+            continue
+        if life.changes or life.dev in signals:
+            checked += 1
+        elif shown.ts is None or view.end[0] - shown.ts < LONG:
+            undecided += 1
+        else:
+            checked += 1
+            text = f"{life.name}: NEEDS_RESET is set, and no configuration change was announced"
+            found.append(Violation((shown.row,), text))
+    return Result(checked, tuple(found), undecided, "no device asked for a reset")

@@ -142,6 +142,22 @@ def interrupts_too_early(log: Log) -> None:
     to_front(log, "dev_signal")
 
 
+def broken_device() -> Log:
+    log = run()
+    place = {"dev": 1, "cpu": 0, "pid": 7}
+    at = log.one("driver", stage=1)
+    at = log.insert(at, "status", **place, status=0x4F, op=1)
+    log.insert(at, "config_change", **place, status=0x4F)
+    later(log)
+    log.drop(log.of("dev_config_signal"))
+    return log
+
+
+@case("ST-DE-04", clean=broken_device)
+def trouble_is_not_announced(log: Log) -> None:
+    log.drop(log.of("config_change"))
+
+
 # Initialization.
 
 
@@ -720,6 +736,21 @@ def packed_id_of_nobody(log: Log) -> None:
     log.of("used", vq=0)[3]["id"] = 900
 
 
+@case("PI-DR-02", clean=like(packed=True))
+def packed_table_in_a_table(log: Log) -> None:
+    log.one("desc", table=1)["flags"] |= bits.INDIRECT
+
+
+@case("DX-13", clean=like(packed=True, declined=1 << bits.EVENT_IDX))
+def packed_driver_event_flags(log: Log) -> None:
+    log.one("callback")["avail_flags"] = 2
+
+
+@case("DX-14", clean=like(packed=True))
+def packed_device_event_flags(log: Log) -> None:
+    log.one("kick")["flags_after"] = 3
+
+
 # Notifications.
 
 
@@ -746,6 +777,16 @@ def only_the_last_entry_decides(log: Log) -> None:
     )
     kick["needed"] = 0
     log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
+
+
+def flagged() -> Log:
+    log = run()
+    for kick in log.of("kick"):
+        kick |= {"flags": 1, "flags_after": 1}
+    return log
+
+
+case("NA-DR-05", clean=flagged)(withhold)
 
 
 def ring_unasked(log: Log) -> None:
