@@ -127,7 +127,8 @@ def indices_agree(view: View) -> Result:
         if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or said.get("inuse"):
             undecided += 1
             continue
-        if said["last-avail-idx"] != said["used-idx"] and _outstanding(view, q):
+        uneven = said["last-avail-idx"] != said["used-idx"] or answer.time_ns is None
+        if uneven and _outstanding(view, q):
             undecided += 1
             continue
         checked += 1
@@ -169,7 +170,10 @@ def _disagreement(
         # Idle: everything made available was used, and not much can have come after.
         fits = (added >= (int(added[-1]) if len(added) else 0) - TAIL) & (added == taken)
     else:
-        fits = (added == popped + rings.avail[q]) & (taken == filled + rings.used[q])
+        # What the driver never came to take, it cannot show.
+        filled += int(rings.used[q])
+        taken = np.where(_outstanding(view, q) & (taken <= filled), filled, taken)
+        fits = (added == popped + rings.avail[q]) & (taken == filled)
     match = fits & (added % WRAP == avail) & (taken % WRAP == used)
     unused = (avail, used) == (rings.avail[q], rings.used[q]) and not popped
     if match.any() or (unused and (popped == 0 or not len(added))):
