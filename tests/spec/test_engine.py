@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verdicts: what is lost, what is missing, what is waived, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from pykit import spec, trace
+from pykit.errors import UsageError
+from pykit.spec.engine import VERDICTS, judge
+from pykit.spec.model import Result, Rule, Violation
+from pykit.spec.waivers import read
+from tests.spec import cases
+from tests.spec.log import Log
+from tests.spec.machine import run
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def test_clean_run() -> None:
+    verdicts = spec.check(run().build())
+    summary = verdicts.summary()
+    assert set(summary) == set(VERDICTS)
+    assert sum(summary.values()) == len(spec.rules()) == len(verdicts.rules)
+    assert summary["fail"] == 0
+    assert summary["pass"] >= 70
+    for entry in verdicts.rules:
+        assert entry.message
+        assert (entry.checked > 0) == (entry.verdict == "pass")
+
+
+def test_real_capture(tmp_path: Path) -> None:
+    with tarfile.open(DATA / "capture-6.12.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    info = next(tmp_path.rglob("capture.json"))
+    verdicts = spec.check(trace.load(info.parent))
+    assert verdicts.having("fail") == ()
+    assert verdicts.summary()["pass"] >= 60
+
+
+def test_lost_events_decide_nothing() -> None:
+    log = run()
+    log.lost = 3
+    assert {entry.verdict for entry in spec.check(log.build()).rules} == {"inconclusive"}
+    cases.steps_by_two(log)
+    assert spec.check(log.build()).of("SA-DR-01").verdict == "inconclusive"
+
+
+def test_a_single_event_proves_in_spite_of_loss() -> None:
+    log = run()
+    log.lost = 3
+    cases.half_a_sector(log)
+    verdicts = spec.check(log.build())
+    assert verdicts.having("fail") == ("BO-DR-06",)
+
+
+def test_missing_observers_are_named() -> None:
+    outside = run()
+    outside.drop([e for e in outside.events if e["source"] != "qemu"])
+    entry = spec.check(outside.build()).of("SA-DR-01")
+    assert entry.verdict == "inconclusive"
+    assert "driver's tracepoints" in entry.message
+    entry = spec.check(run(outside=False).build()).of("XC-03")
+    assert entry.verdict == "inconclusive"
+    assert "QEMU's log" in entry.message
+    # Either observer is enough here.
+    assert spec.check(run(outside=False).build()).of("ST-DR-02").verdict == "pass"
+
+
+def test_nothing_at_all() -> None:
+    verdicts = spec.check(Log().build())
+    assert verdicts.summary()["inconclusive"] == len(spec.rules())
+
+
+def test_not_applicable_says_why() -> None:
+    entry = spec.check(run().build()).of("RF-DE-05")
+    assert (entry.verdict, entry.checked) == ("not-applicable", 0)
+    assert "IN_ORDER" in entry.message
+
+
+def test_evidence_is_of_the_same_queue() -> None:
+    log = run()
+    cases.steps_by_two(log)
+    wrong = log.one("add")
+    (entry,) = (e for e in spec.check(log.build()).rules if e.verdict == "fail")
+    assert len(entry.evidence) <= 20
+    rows = [event["row"] for event in entry.evidence]
+    assert rows == sorted(rows)
+    assert {event["vq"] for event in entry.evidence} == {wrong["vq"]}
+    assert any(event["ts"] == wrong["ts"] for event in entry.evidence)
+    assert all(value is not None for event in entry.evidence for value in event.values())
+
+
+def test_evidence_stays_small() -> None:
+    many = tuple(Violation((n, n + 1), "x") for n in range(0, 60, 2))
+    loud = Rule("X", "x", (), "both", "MUST", "x", (), False, lambda _: Result(30, many))
+    (entry,) = judge(run().build(), [loud], ()).rules
+    assert (entry.verdict, entry.violations) == ("fail", 30)
+    assert len(entry.evidence) <= 20
+    assert entry.message == "x (and 29 more)"
+
+
+def test_json_is_as_promised() -> None:
+    log = run()
+    cases.returned_twice(log)
+    events = log.build()
+    data = json.loads(json.dumps(spec.check(events).as_json()))
+    assert data["schema"] == 1
+    assert data["events"] == {"total": events.table.height, "lost": 0}
+    assert sum(data["summary"].values()) == len(data["rules"])
+    wanted = {"id", "clauses", "side", "strength", "verdict", "checked", "violations"}
+    for entry in data["rules"]:
+        assert set(entry) == wanted | {"evidence", "message"}
+        assert set(entry["clauses"]) <= set(spec.CLAUSES)
+    assert data == json.loads(json.dumps(spec.check(events).as_json()))
+
+
+def test_strength_is_the_clauses() -> None:
+    for rule in spec.rules():
+        assert rule.strength in ("MUST", "MUST NOT", "SHOULD", "SHOULD NOT")
+        assert rule.side in ("driver", "device", "both")
+        assert rule.needs
+        assert rule.title
+        assert rule.as_dict()["id"] == rule.id
+    assert {rule.id: rule.strength for rule in spec.rules()}["NA-DR-07"] == "SHOULD NOT"
+
+
+# Waivers.
+
+
+def failed_read() -> Log:
+    log = run(errors=0.3)
+    cases.failed_read_claims_data(log)
+    log.qemu = "7.2.22"
+    return log
+
+
+def firmware() -> Log:
+    log = run(lives=2)
+    cases.two_steps_in_one(log)
+    log.drop([e for e in log.events if e["source"] == "driver" and e.get("life") == 0])
+    return log
+
+
+WAIVED = {"SU-DE-02": failed_read, "IN-DR-01": firmware}
+
+
+def test_every_waiver_is_met() -> None:
+    assert {waiver.rule for waiver in spec.waivers()} == set(WAIVED)
+
+
+@pytest.mark.parametrize("name", sorted(WAIVED))
+def test_waived_with_evidence(name: str) -> None:
+    entry = spec.check(WAIVED[name]().build()).of(name)
+    assert entry.verdict == "waived", entry.message
+    assert entry.violations > 0
+    assert entry.evidence
+
+
+def test_waiver_covers_no_other_version() -> None:
+    log = failed_read()
+    log.qemu = "9.2.0"
+    assert spec.check(log.build()).of("SU-DE-02").verdict == "fail"
+
+
+def test_waiver_covers_no_other_violation() -> None:
+    log = failed_read()
+    ident = next(s for s in log.of("blk_start", type=8) if cases.end_of(log, s)["status"])
+    cases.end_of(log, ident)["len"] = 21
+    entry = spec.check(log.build()).of("SU-DE-02")
+    assert entry.verdict == "fail"
+    assert "id request" in entry.message
+
+
+ENTRY = """
+[[waiver]]
+rule = "DX-01"
+where = { qemu = "7" }
+reason = "because"
+evidence = "seen"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (ENTRY.replace("DX-01", "DX-99"), "no rule DX-99"),
+        (ENTRY.replace('evidence = "seen"', ""), "needs rule"),
+        (ENTRY.replace("qemu", "weather"), "where takes"),
+        (ENTRY.replace('"7"', '"("'), "regular expression"),
+        ("[[waiver", "not TOML"),
+    ],
+)
+def test_bad_waivers(text: str, says: str) -> None:
+    assert len(read(ENTRY, {"DX-01"}, "file")) == 1
+    with pytest.raises(UsageError, match=says) as caught:
+        read(text, {"DX-01"}, "file")
+    assert str(caught.value).startswith("file")
+    assert "\n" not in str(caught.value)
+
+
+# What is there.
+
+
+def test_coverage() -> None:
+    coverage = spec.coverage()
+    assert len(coverage.ruled) >= 60
+    assert not set(coverage.explained) & set(coverage.ruled)
+    assert not set(coverage.open) & {*coverage.explained, *coverage.ruled}
+    for name in coverage.ruled:
+        assert spec.CLAUSES[name].strength != "MAY"
+    topics = {spec.CLAUSES[name].topic for name in coverage.open}
+    done = {"status", "features", "reserved-features", "split", "indirect", "framing", "block"}
+    assert not topics & (done | {"config", "cleanup"})
+
+
+def test_reference_names_everything() -> None:
+    text = spec.describe()
+    for rule in spec.rules():
+        assert rule.id in text
+        assert rule.title in text
+    for name in (*spec.coverage().explained, *spec.faults()):
+        assert name in text
+
+
+def test_clause_data_is_whole() -> None:
+    assert len(spec.CLAUSES) == 485 + 37
+    assert spec.CLAUSES["DX-37"].side == "driver"
