@@ -159,7 +159,7 @@ def _disagreement(
     for theirs, ours in pairs.items():
         if theirs in said and said[theirs] != setup[ours]:
             return setup["row"], f"QMP: {theirs} {said[theirs]}, traced: {setup[ours]}"
-    mine = rings.frame.filter((pl.col("q") == q) & pl.col("kind").is_in(["add", "used"]))
+    mine = rings.of("add", "used").filter(pl.col("q") == q)
     kind = mine["kind"].cast(pl.String).to_numpy()
     fresh = np.isin(ints(mine, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
     added = np.cumsum(kind == "add") + int(rings.avail[q])

@@ -44,7 +44,8 @@ class Rings:
     """The driver's queue events.
 
     Attributes:
-        frame: all of them, with ``q`` and ``at``, sorted by ``at``.
+        frame: all of them, sorted by ``at``: row, kind, dev, life, vq, q, at, and whether
+            they set up a queue.
         queue: by q: dev, life, vq.
         layout: by q: SPLIT, PACKED or UNKNOWN.
         size: by q: queue size, 0 where unknown.
@@ -65,20 +66,25 @@ class Rings:
 
     @classmethod
     def read(cls, view: View) -> Rings:
-        table = view.events.table
         known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
         setup = ((pl.col("kind") == "queue") & (pl.col("op") == 0)).fill_null(False)
-        frame = (
-            table.filter((pl.col("source") == "driver") & known)
-            .with_columns(setup.cast(pl.Int64).cum_sum().over(_NAME).alias("set_up"))
-            .with_columns(pl.coalesce("seq", "row").alias("order"))
-            .sort(*_NAME, "set_up", "order", "row")
-            .with_columns(pl.struct(*_NAME, "set_up").rle_id().cast(pl.Int64).alias("q"))
+        # Only what orders them: the table is wide.
+        keys = (
+            view.events.table.lazy()
+            .filter((pl.col("source") == "driver") & known)
+            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), setup=setup)
+            .with_columns(pl.col("setup").cast(pl.Int64).cum_sum().over(_NAME).alias("times"))
+            .sort(*_NAME, "times", "order", "row")
+            .with_columns(pl.struct(*_NAME, "times").rle_id().cast(pl.Int64).alias("q"))
             .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
+            .collect()
         )
+        frame = keys.drop("order", "times")
         heads = frame.unique("q", keep="first", maintain_order=True)
         queue = tuple(heads.select(*_NAME).iter_rows())
-        start = frame.filter(setup)
+        start = frame.filter("setup")
+        fields = ("layout", "size", "avail_idx", "used_idx")
+        start = start.hstack(view.events.table.select(fields)[start["row"]])
         count = len(queue)
         where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
@@ -107,7 +113,11 @@ class Rings:
 
     def _parts(self, kinds: tuple[str, ...]) -> pl.DataFrame:
         if kinds not in self._cache:
-            self._cache[kinds] = self.frame.filter(pl.col("kind").is_in(kinds))
+            events = self.view.events
+            fields = dict.fromkeys(name for kind in kinds for name in events.fields[kind])
+            keys = self.frame.filter(pl.col("kind").is_in(kinds))
+            columns = events.table.select("ts", "cpu", "pid", *fields)[keys["row"]]
+            self._cache[kinds] = keys.hstack(columns)
         return self._cache[kinds]
 
     def feature(self, bit: int) -> Ints:
