@@ -58,7 +58,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def say(message: str) -> None:
     """One line of progress, on standard error."""
-    err.print(f"[dim]pykit:[/] {escape(message)}")
+    err.print(f"[dim]pykit:[/] {escape(message)}", soft_wrap=True)
 
 
 def dump(data: object) -> None:

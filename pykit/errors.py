@@ -31,6 +31,14 @@ class UsageError(PykitError):
     exit_code = Exit.USAGE
 
 
+class GuestError(PykitError):
+    """A guest ended badly and left nothing that could be judged."""
+
+    def __init__(self, message: str, exit_code: Exit) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class InfraError(PykitError):
     """Something could not be built, booted, fetched or written."""
 

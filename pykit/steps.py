@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit import __version__, boot, kconfig, kernels, modules, report, spec, trace
-from pykit.errors import Exit, UsageError
+from pykit.errors import Exit, GuestError, UsageError
 from pykit.paths import runs_dir
 
 Say = Callable[[str], None]
@@ -73,7 +73,8 @@ def run(
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
 
     Raises UsageError for names that do not exist, InfraError for what could not be built,
-    booted or written. A guest that crashed or hung is no error: its outcome says so.
+    booted or written, GuestError where a guest that ended badly left no events at all.
+    Any other guest that crashed or hung is no error: its outcome says so.
     """
     started = time.time()
     scenario = boot.load_scenario(scenario_name)
@@ -114,7 +115,16 @@ def run(
             "outcome": {"kind": outcome.kind, "message": outcome.message},
         },
     )
-    return _judge(directory / "capture", outcome, write_to=directory)
+    try:
+        return _judge(directory / "capture", outcome, write_to=directory)
+    except UsageError as error:
+        if outcome.exit_code == Exit.OK:
+            raise
+        # What became of the guest says more than that it left no events.
+        raise GuestError(
+            f"guest: {outcome.kind}: {outcome.message} (see {directory / 'console.log'})",
+            outcome.exit_code,
+        ) from error
 
 
 def check(directory: Path, *, to: Path | None) -> Result:

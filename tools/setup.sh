@@ -57,7 +57,7 @@ if [ -n "$packages" ]; then
 	export DEBIAN_FRONTEND=noninteractive
 	say "installing: $packages"
 	# A machine that has never updated its lists knows no package at all.
-	if ! apt-cache show $packages >/dev/null 2>&1; then
+	if ! ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; then
 		$as_root apt-get update -q >&2 || give_up "apt-get update failed:"
 	fi
 	$as_root apt-get install -q -y --no-install-recommends $packages >&2 || {
