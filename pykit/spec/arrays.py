@@ -13,6 +13,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 WRAP = 1 << 16
+#: Behind all rows, and all places of the order.
+NEVER = np.iinfo(np.int64).max
 
 
 def ints(frame: pl.DataFrame, name: str, absent: int = 0) -> Ints:

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Bools, Ints, ints, steps16
+from pykit.spec.arrays import NEVER, WRAP, Bools, Ints, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
@@ -31,8 +31,6 @@ from pykit.spec.view import View
 LONG = 5_000_000_000
 #: Windows with more of the driver's events than this are left undecided.
 WIDEST = 512
-#: Behind all places of the order.
-NEVER = np.iinfo(np.int64).max
 DOUBT = "what the driver asked for changed in between"
 NONE = "no interrupt decision of the device can be matched with the driver's events"
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+import polars as pl
+
 from pykit.spec import bits
+from pykit.spec.arrays import NEVER, ints
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.view import View
@@ -73,22 +77,31 @@ def _silence(view: View, kinds: tuple[str, ...], what: str) -> Result:
     """
     checked = 0
     found: list[Violation] = []
-    events = view.of("dev_status", *kinds)
-    for (dev,), rows in events.group_by("dev", maintain_order=True):
-        over = False
-        reset = False
-        for row, kind, status in rows.select("row", "kind", "status").iter_rows():
-            if kind != "dev_status":
-                if over:
-                    found.append(Violation((row,), f"device {dev}: {what} after a reset"))
-            elif status == 0:
-                reset, over = True, False
-            elif status & bits.DRIVER_OK:
-                reset = over = False
-            elif reset:
-                checked += not over
-                over = True
+    doings = view.of(*kinds)
+    for (dev,), rows in view.of("dev_status").group_by("dev", maintain_order=True):
+        mine = ints(doings.filter(pl.col("dev") == dev), "row")
+        for start, stop in _windows(list(rows.select("row", "status").iter_rows())):
+            checked += 1
+            low, high = np.searchsorted(mine, [start, NEVER if stop is None else stop])
+            found += [
+                Violation((int(row),), f"device {dev}: {what} after a reset")
+                for row in mine[low:high]
+            ]
     return Result(checked, tuple(found), why="no status was written after a reset")
+
+
+def _windows(statuses: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]]:
+    """Rows from the first write after a reset to the next reset or DRIVER_OK."""
+    reset, start = False, None
+    for row, status in statuses:
+        if status == 0 or status & bits.DRIVER_OK:
+            if start is not None:
+                yield start, row
+            reset, start = status == 0, None
+        elif reset and start is None:
+            start = row
+    if start is not None:
+        yield start, None
 
 
 @rule("RS-DE-02", "qemu:dev_status")

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pykit import spec
 from pykit.spec import bits
+from pykit.trace.kinds import KINDS, columns_of
+from tests.spec.log import EXTRA
 from tests.spec.machine import OFFERED, Setting, run
 
 OPTIONAL = (
@@ -53,3 +57,22 @@ def test_indices_wrap() -> None:
     verdicts = spec.check(run(start=65_400, requests=700, size=128).build())
     assert verdicts.having("fail") == ("DX-29",)
     assert verdicts.of("SA-DR-01").checked > 600
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data(), seed=st.integers(0, 1 << 30), packed=st.booleans())
+def test_nonsense_is_no_crash(data: st.DataObject, seed: int, packed: bool) -> None:
+    log = run(seed=seed, packed=packed, requests=12, lives=2)
+    chance = random.Random(seed)
+    widths = columns_of(KINDS, EXTRA)
+    for _ in range(data.draw(st.integers(1, 40))):
+        event = chance.choice(log.events)
+        fields = [name for name in event if name in widths]
+        if fields and chance.random() < 0.7:
+            name = chance.choice(fields)
+            bits_of = int("".join(filter(str.isdigit, widths[name].__name__)))
+            event[name] = chance.choice([0, 1, (1 << bits_of - 1) - 1, chance.randrange(1 << 8)])
+        else:
+            log.events.remove(event)
+    verdicts = spec.check(log.build())
+    assert sum(verdicts.summary().values()) == len(spec.rules())
