@@ -16,7 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
+#include <linux/types.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,7 +29,7 @@
 static unsigned char *memory;
 static size_t room;
 static size_t used = HEAD;
-static uint64_t checksum;
+static __u64 checksum;
 
 static int put(const void *data, size_t length)
 {
@@ -45,11 +45,11 @@ static int put(const void *data, size_t length)
 }
 
 /* Returns 0, 1 for a source that cannot be read (skipped), -1 when memory is full. */
-static int carry(const char *source, const char *name)
+static int bring(const char *source, const char *name)
 {
 	static unsigned char buffer[65536];
-	uint32_t name_length = strlen(name);
-	uint64_t length = 0;
+	__u32 name_length = strlen(name);
+	__u64 length = 0;
 	size_t length_at;
 	ssize_t got;
 	int file;
@@ -86,7 +86,7 @@ full:
 int main(int argc, char **argv)
 {
 	static char line[8192];
-	uint64_t head[3];
+	__u64 head[3];
 	struct stat status;
 	int failed = 0;
 	int file;
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 			continue;
 		*name++ = '\0';
 		name[strcspn(name, "\n")] = '\0';
-		done = carry(line, name);
+		done = bring(line, name);
 		if (done < 0)
 			return 1;
 		failed |= done;
