@@ -130,15 +130,24 @@ class Guest:
             self._pending += data
 
     def _check(self) -> None:
-        said = outcome.panic(self._console.read_text(errors="replace"))
-        if said is not None:
-            raise GuestEndedError("panic", f"the guest's kernel panicked: {said}")
+        self._panicked(self._console.read_text(errors="replace"))
         if self._process.poll() is not None:
             self._gone()
         if time.monotonic() > self.deadline:
             if not self._booted:
                 raise GuestEndedError("never-booted", "no word of the agent before the deadline")
             raise GuestEndedError("hang", "alive and not done when the scenario's deadline passed")
+
+    def _panicked(self, console: str) -> None:
+        said = outcome.panic(console)
+        if said is None:
+            return
+        if not self._booted:
+            # Nothing that is tested was there yet: this says nothing about it.
+            raise GuestEndedError(
+                "never-booted", f"the kernel panicked before the agent's first word: {said}"
+            )
+        raise GuestEndedError("panic", f"the guest's kernel panicked: {said}")
 
     def _gone(self) -> None:
         """The other end closed: say why, as the console has it."""
@@ -147,9 +156,7 @@ class Guest:
         except subprocess.TimeoutExpired:
             raise GuestEndedError("qemu-died", "QEMU closed the agent's port") from None
         console = self._console.read_text(errors="replace")
-        said = outcome.panic(console)
-        if said is not None:
-            raise GuestEndedError("panic", f"the guest's kernel panicked: {said}")
+        self._panicked(console)
         last = next((line for line in reversed(console.splitlines()) if line.strip()), "")
         words = f"QEMU ended with {self._process.returncode}"
         if last:
