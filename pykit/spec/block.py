@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pykit.spec import bits
+from pykit.spec import bits, vhost
 from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints, key_of, last_before
 from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
 from pykit.spec.lives import Life
@@ -328,7 +328,7 @@ def segments_within_limits(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no limit was negotiated and read")
 
 
-@rule("DX-23", "driver:blk_done", local=True)
+@rule("DX-23", "driver:blk_done|vhost:vhost_blk", local=True)
 def status_is_defined(view: View) -> Result:
     ends = view.requests.ends
     q, status = ints(ends, "q"), ints(ends, "status")
@@ -340,7 +340,7 @@ def status_is_defined(view: View) -> Result:
         lambda i: f"{view.rings.name(q[i])}: status {status[i]} is not defined",
         ints(ends, "row"),
     )
-    return Result(len(q), found, why="no request ended")
+    return Result(len(q), found, why="no request ended") + vhost.statuses(view)
 
 
 @rule("DX-25", "driver:blk_start", "driver:blk_done")

@@ -210,11 +210,12 @@ def traffic_agrees(view: View) -> Result:
         tuple(int(str(part)) for part in name): rows
         for name, rows in device.group_by("dev", "life", "vq", maintain_order=True)
     }
-    watched = {name[0] for name in queues}
     for q, name in enumerate(rings.queue):
         if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
             continue
-        if name[0] not in watched:
+        life = view.life(name[0], name[1])
+        if not life.written:
+            # The device's side of this life was not seen.
             undecided += 1
             continue
         rows = queues.get(name, device.clear())
@@ -225,7 +226,6 @@ def traffic_agrees(view: View) -> Result:
         if not len(added) and not rows.height:
             continue
         checked += 1
-        life = view.life(name[0], name[1])
         closed = life.stage(bits.REMOVED, bits.FREEZE) is not None
         told = [len(added), pops.height, fills.height, len(taken)]
         if not _plausible(told, closed=closed, whole=view.events.capture.outcome.kind == "clean"):

@@ -40,6 +40,16 @@ class Result:
     why: str = ""
     doubt: str = "the trace ends there"
 
+    def __add__(self, other: Result) -> Result:
+        """What two observers showed, each on its own."""
+        return Result(
+            self.checked + other.checked,
+            self.violations + other.violations,
+            self.undecided + other.undecided,
+            self.why or other.why,
+            self.doubt if self.undecided else other.doubt,
+        )
+
 
 Check = Callable[[View], Result]
 

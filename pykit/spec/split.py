@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pykit.spec import bits
+from pykit.spec import bits, vhost
 from pykit.spec.arrays import (
     Bools,
     Ints,
@@ -198,14 +198,14 @@ def used_entries_in_order(view: View) -> Result:
     return Result(int(judged.sum()), breaches(wrong | (absent & sane), say, row), why=NOTHING)
 
 
-@rule("DX-01", "driver:add", "driver:used")
+@rule("DX-01", "driver:add|vhost:vhost_get", "driver:used|vhost:vhost_used")
 def used_id_names_outstanding_chain(view: View) -> Result:
-    return returned(view, SPLIT, again=False)
+    return returned(view, SPLIT, again=False) + vhost.returned(view, again=False)
 
 
-@rule("DX-02", "driver:add", "driver:used")
+@rule("DX-02", "driver:add|vhost:vhost_get", "driver:used|vhost:vhost_used")
 def used_once_per_exposure(view: View) -> Result:
-    return returned(view, SPLIT, again=True)
+    return returned(view, SPLIT, again=True) + vhost.returned(view, again=True)
 
 
 def returned(view: View, layout: int, *, again: bool) -> Result:

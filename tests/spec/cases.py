@@ -864,6 +864,38 @@ case("NU-DE-06")(interrupt_unasked)
 case("NU-DE-02", clean=like(declined=1 << bits.EVENT_IDX))(interrupt_unasked)
 
 
+# A vhost device.
+
+
+def vhost() -> Log:
+    log = Log()
+    place = {"dev": 0, "life": 0, "vq": 0, "cpu": 0, "pid": 9}
+    for number in range(40):
+        pair = [(number * 2 + n) % 16 for n in (0, 1)]
+        for n, head in enumerate(pair):
+            log.add("vhost_get", **place, out=1, **{"in": 1}, head=head, avail_idx=number * 2 + n)
+        for head in reversed(pair):
+            log.add("vhost_blk", **place, sector=0, type=0, len=1, head=head, status=0)
+            log.add("vhost_used", **place, id=head, len=1, used_idx=number * 2 + 1)
+    return log
+
+
+@case("DX-01", "DX-02", clean=vhost)
+def vhost_returns_twice(log: Log) -> None:
+    first, second = log.of("vhost_used")[6:8]
+    second["id"] = first["id"]
+
+
+@case("DX-01", clean=vhost)
+def vhost_returns_what_it_never_got(log: Log) -> None:
+    log.of("vhost_used")[6]["id"] = 99
+
+
+@case("DX-23", clean=vhost)
+def vhost_status_is_undefined(log: Log) -> None:
+    log.one("vhost_blk")["status"] = 77
+
+
 # Requests.
 
 
