@@ -13,7 +13,6 @@ from pykit.spec.view import View
 
 #: What comes so long after an event cannot be on its way any more, ns.
 LONG = 5_000_000_000
-NO_READ = "the configuration space was not read"
 
 
 def _block(view: View) -> Iterator[Life]:
@@ -208,18 +207,14 @@ def padding_is_zero(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
     for life in _block(view):
-        for offset in (*_bytes(UNUSED0), *_bytes(UNUSED1)):
+        padding = [f.offset + n for f in (UNUSED0, UNUSED1) for n in range(f.width)]
+        for offset in padding:
             for access, value in life.reads(offset, 1):
                 checked += 1
                 if value:
                     text = f"{life.name}: padding at {offset} reads {value:#x}"
                     found.append(Violation((access.row,), text))
     return Result(checked, tuple(found), why="the padding was not read")
-
-
-def _bytes(field: object) -> range:
-    assert isinstance(field, tuple)
-    return range(field[1], field[1] + field[2])
 
 
 @rule("DX-24", "driver:config")

@@ -159,10 +159,8 @@ class Adds:
     q: Ints
     number: Ints
     head: Ints
-    readable: Ints
     writable: Ints
     avail_idx: Ints
-    indirect: Ints
 
     @classmethod
     def read(cls, rings: Rings) -> Adds:
@@ -174,10 +172,8 @@ class Adds:
             q=q,
             number=within(q),
             head=ints(frame, "head"),
-            readable=ints(frame, "readable"),
             writable=ints(frame, "writable"),
             avail_idx=ints(frame, "avail_idx"),
-            indirect=ints(frame, "indirect"),
         )
 
 

@@ -84,7 +84,6 @@ class Chain:
     sector: int
     elem: int = 0
     status: int = 0
-    flags: int = 0
 
 
 @dataclass
@@ -605,8 +604,8 @@ class Machine:
 
     def complete(self, queue: Queue) -> None:
         batch = self.random.choice((1, 1, 2))
-        done = 0
-        while queue.flying and done < batch:
+        filled: list[tuple[Chain, int]] = []
+        while queue.flying and len(filled) < batch:
             pick = 0 if self.set.in_order else self.random.randrange(len(queue.flying))
             chain = queue.flying.pop(pick)
             failed = self.random.random() < self.set.errors
@@ -618,14 +617,11 @@ class Machine:
                 queue,
                 elem=chain.elem,
                 len=length,
-                index=(self.base + len(queue.used) + done) % WRAP,
+                index=(self.base + len(queue.used) + len(filled)) % WRAP,
             )
-            chain.flags = length
-            self.pending = [*getattr(self, "pending", []), (chain, length)]
-            done += 1
-        self.host("dev_flush", queue, count=done)
-        queue.used += self.pending
-        self.pending = []
+            filled.append((chain, length))
+        self.host("dev_flush", queue, count=len(filled))
+        queue.used += filled
         self.notify(queue)
 
     def notify(self, queue: Queue) -> None:
