@@ -151,7 +151,7 @@ def _accelerators() -> Finding:
     best = accel.probe(kernels.resolve(known[0].name))
     if best == "kvm":
         return Finding("accelerator", True, "kvm boots a guest", "guests", {})
-    why = "and boots nothing" if Path("/dev/kvm").exists() else "is not there"
+    why = "is there and boots nothing" if Path("/dev/kvm").exists() else "is not there"
     return Finding("accelerator", True, f"tcg; /dev/kvm {why}", "guests", {})
 
 
