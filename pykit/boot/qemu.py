@@ -44,12 +44,15 @@ def cpu_options(accelerator: str) -> list[str]:
     """Accelerator and CPU model.
 
     TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12
-    in one boot of five; cx16=off makes the kernel do without.
+    in one boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep
+    an instruction that another is just replacing, so that a kernel that patches itself dies
+    of an int3 long gone; one thread for all vCPUs has no such window.
     """
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    model = "max" if find()[1] >= (10,) else "max,cx16=off"
-    return ["-accel", "tcg,thread=multi", "-cpu", model]
+    if find()[1] < (10,):
+        return ["-accel", "tcg,thread=single", "-cpu", "max,cx16=off"]
+    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
 
 
 def kit_options(folder: Path, log: Path) -> list[str]:

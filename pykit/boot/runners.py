@@ -109,7 +109,7 @@ def _vng(kernel: Kernel, accelerator: str) -> list[str]:
     if accelerator != "kvm":
         # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.
         cpu = qemu.cpu_options(accelerator)
-        command += ["--disable-kvm", f"--qemu-opts={shlex.join(cpu[2:])}"]
+        command += ["--disable-kvm", f"--qemu-opts={shlex.join(cpu)}"]
     if not _virtiofsd():
         # Else virtme-ng waits five seconds for a virtiofsd that is not there.
         command.append("--force-9p")
