@@ -55,7 +55,8 @@ static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *li
 			     max_discard_seg, &segments);
 		virtio_cread(vdev, struct virtio_blk_config,
 			     discard_sector_alignment, &granularity);
-		lim->discard_sectors = sectors ?: UINT_MAX;
+		/* A device that takes no range at all takes no request. */
+		lim->discard_sectors = segments ? (sectors ?: UINT_MAX) : 0;
 		lim->discard_segments = clamp(segments, 1u, MAX_RANGES);
 		lim->discard_granularity = lim->block_size;
 		if (granularity && granularity <= U32_MAX >> SECTOR_SHIFT)
@@ -64,7 +65,10 @@ static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *li
 	if (virtio_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES)) {
 		virtio_cread(vdev, struct virtio_blk_config,
 			     max_write_zeroes_sectors, &sectors);
-		lim->zeroes_sectors = sectors ?: UINT_MAX;
+		virtio_cread(vdev, struct virtio_blk_config,
+			     max_write_zeroes_seg, &segments);
+		/* The block layer's requests are of one range each. */
+		lim->zeroes_sectors = segments ? (sectors ?: UINT_MAX) : 0;
 	}
 }
 

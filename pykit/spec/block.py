@@ -127,14 +127,21 @@ def _segments(kind: int) -> Check:
     def check(view: View) -> Result:
         requests = view.requests
         most = _limits(view, requests.q, _most(LIMITS[kind][1]))
-        judged = (requests.type == kind) & (most != NO_LIMIT)
+        asked = requests.type == kind
+        judged = asked & (most != NO_LIMIT)
         count = np.maximum(requests.segments, requests.bytes // bits.RANGE_BYTES)
         found = breaches(
             judged & (count > most),
             lambda i: f"{_name(view, i)} with {count[i]} segments, the device takes {most[i]}",
             requests.row,
         )
-        return Result(int(judged.sum()), found, why=f"no {NAMES[kind]} request was made")
+        return Result(
+            int(judged.sum()),
+            found,
+            int((asked & ~judged).sum()),
+            f"no {NAMES[kind]} request was made",
+            "the driver did not read the limit",
+        )
 
     return check
 
