@@ -172,8 +172,11 @@ def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[s
         chosen += [row for row in violation.rows if row not in chosen]
     centres = chosen[:EVIDENCE]
     chosen = list(centres)
-    share = (EVIDENCE - len(centres)) // max(len(centres), 1)
-    for row in centres:
+    # The first is told in full, the others are like it.
+    spare = EVIDENCE - len(centres)
+    few = min(3, spare // max(len(centres), 1))
+    for number, row in enumerate(centres):
+        share = few if number else spare - few * (len(centres) - 1)
         chosen += [other for other in _around(events, row, share) if other not in chosen]
     table = events.table.filter(pl.col("row").is_in(sorted(chosen[:EVIDENCE])))
     return tuple(
@@ -194,6 +197,6 @@ def _around(events: Events, row: int, count: int) -> list[int]:
     low = near.filter(pl.col("row") < row).tail(count).collect()["row"].to_list()
     high = near.filter(pl.col("row") > row).head(count).collect()["row"].to_list()
     # What led to it says more than what followed.
-    after = high[: count // 3 or 1]
+    after = high[: max(count // 3, 1, count - len(low))]
     before = low[-(count - len(after)) :] if count > len(after) else []
     return [*reversed(before), *after][:count]
