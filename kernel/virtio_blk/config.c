@@ -56,7 +56,8 @@ static void trace_config(struct virtio_device *vdev, unsigned int offset,
 	__le64 value = 0;
 
 	memcpy(&value, buf, min_t(size_t, len, sizeof(value)));
-	trace_pykit_config(vdev->index, le64_to_cpu(value), offset, len, write);
+	trace_pykit_config(vdev->index, PYKIT_BY_DRIVER, le64_to_cpu(value),
+			   offset, len, write);
 }
 
 static void pykit_get(struct virtio_device *vdev, unsigned int offset,
@@ -77,7 +78,7 @@ static u32 pykit_generation(struct virtio_device *vdev)
 {
 	u32 generation = original(vdev)->generation(vdev);
 
-	trace_pykit_generation(vdev->index, generation);
+	trace_pykit_generation(vdev->index, PYKIT_BY_DRIVER, generation);
 	return generation;
 }
 
@@ -85,7 +86,7 @@ static u8 pykit_get_status(struct virtio_device *vdev)
 {
 	u8 status = original(vdev)->get_status(vdev);
 
-	trace_pykit_status(vdev->index, status, 1);
+	trace_pykit_status(vdev->index, PYKIT_BY_DRIVER, status, 1);
 	return pykit_fault_status_read(status);
 }
 
@@ -95,13 +96,13 @@ static void pykit_set_status(struct virtio_device *vdev, u8 status)
 
 	if (wanted != status && original(vdev)->get_status(vdev) == wanted)
 		return;
-	trace_pykit_status(vdev->index, wanted, 0);
+	trace_pykit_status(vdev->index, PYKIT_BY_DRIVER, wanted, 0);
 	original(vdev)->set_status(vdev, wanted);
 }
 
 static void pykit_reset(struct virtio_device *vdev)
 {
-	trace_pykit_status(vdev->index, 0, 2);
+	trace_pykit_status(vdev->index, PYKIT_BY_DRIVER, 0, 2);
 	original(vdev)->reset(vdev);
 }
 
@@ -112,7 +113,7 @@ static void trace_features(struct virtio_device *vdev, u8 stage)
 				    VIRTIO_TRANSPORT_F_START);
 
 	/* Of the transport's features the core decides. */
-	trace_pykit_features(vdev->index, cfg->offered,
+	trace_pykit_features(vdev->index, PYKIT_BY_DRIVER, cfg->offered,
 			     cfg->driver | (vdev->features & transport),
 			     vdev->features, stage);
 }

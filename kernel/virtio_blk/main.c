@@ -30,7 +30,8 @@ static struct workqueue_struct *pykit_blk_wq;
 static void trace_stage(struct virtio_device *vdev, enum pykit_stage stage,
 			int err)
 {
-	trace_pykit_driver(vdev->index, vdev->id.device, err, stage);
+	trace_pykit_driver(vdev->index, PYKIT_BY_DRIVER, vdev->id.device, err,
+			   stage);
 }
 
 static bool any_broken(struct pykit_blk_dev *dev)
@@ -117,7 +118,7 @@ static void config_work(struct work_struct *work)
 	struct virtio_device *vdev = dev->vdev;
 	u8 status = vdev->config->get_status(vdev);
 
-	trace_pykit_config_change(vdev->index, status);
+	trace_pykit_config_change(vdev->index, PYKIT_BY_DRIVER, status);
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		pykit_blk_broken(dev);
 	else

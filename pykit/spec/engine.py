@@ -23,6 +23,7 @@ OBSERVERS = {
     "driver": "the driver's tracepoints",
     "vhost": "the vhost driver's tracepoints",
     "qemu": "QEMU's log",
+    "probe": "the probe",
 }
 
 

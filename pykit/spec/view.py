@@ -7,6 +7,7 @@ Everything is worked out once and kept. Rules only read.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -15,21 +16,39 @@ import polars as pl
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.trace import Events
+from pykit.trace.kinds import SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
 T = TypeVar("T")
 
 
+def judged(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with one account of each driver: its own where there is one, else the probe's.
+
+    Both say the same by the same kinds of events, so that rules know only ``driver``. An
+    account that is not judged stays where it is, for rows are counted, but is of no kind.
+    """
+    if not (table["source"] == "probe").any():
+        return table
+    own = table.filter(pl.col("source") == "driver")["dev"].unique()
+    probe = (pl.col("source") == "probe").fill_null(False)
+    second = probe & pl.col("dev").is_in(own.implode())
+    return table.with_columns(
+        source=pl.when(probe & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),
+        kind=pl.when(~second).then("kind"),
+    )
+
+
 class View:
     """The events of one capture.
 
     Attributes:
-        events: as decoded.
+        events: as decoded, with one inside observer a device, see ``judged``.
     """
 
     def __init__(self, events: Events) -> None:
-        self.events = events
+        self.events = replace(events, table=judged(events.table))
         self._of: dict[tuple[str, ...], pl.DataFrame] = {}
         self._kept: dict[str, Any] = {}
 
@@ -54,7 +73,7 @@ class View:
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of which there is at least one event."""
-        return frozenset(self.events.table["kind"].unique().cast(pl.String).to_list())
+        return frozenset(self.events.table["kind"].drop_nulls().unique().cast(pl.String).to_list())
 
     @cached_property
     def lives(self) -> dict[tuple[int, int], Life]:

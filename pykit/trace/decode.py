@@ -13,6 +13,7 @@ from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, build_table
 from pykit.trace.guest import Guest, decode_guest
 from pykit.trace.identity import number_guest
+from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, damage_losses, gap_losses, total
 from pykit.trace.qemu import read_log
@@ -80,7 +81,7 @@ def number_devices(info: CaptureInfo, guest: pl.DataFrame | None) -> dict[str, i
         return {plug.device: number for number, plug in enumerate(info.plugs)}
     seen: list[int] = []
     if guest is not None:
-        seen = sorted(guest.filter(pl.col("source") == "driver")["dev"].drop_nulls().unique())
+        seen = sorted(guest.filter(pl.col("source").is_in(INSIDE))["dev"].drop_nulls().unique())
     ours = [device.id for device in info.devices if device.driver.startswith(_OUR_DRIVERS)]
     numbers = dict(zip(ours, seen, strict=False))
     free = (number for number in count() if number not in seen)

@@ -22,6 +22,7 @@ from pykit.trace.formats import Field, Format, read_formats, read_layout
 from pykit.trace.kinds import (
     BASE,
     KINDS,
+    PROBED,
     SOURCE_TYPE,
     SOURCES,
     Dtype,
@@ -35,6 +36,8 @@ from pykit.trace.pages import Array, CpuFile, Pages, read_pages
 from pykit.trace.records import Records, walk
 
 SYSTEM = "pykit"
+#: The field that says who saw an event: it becomes the source, and no column.
+_BY = "by"
 _PREFIX = "pykit_"
 
 #: Columns that the decoder itself fills.
@@ -123,8 +126,12 @@ def kind_of(form: Format) -> str:
 
 
 def own_fields(form: Format) -> list[Field]:
-    """The scalar fields of an event that are its own, not common to all."""
-    return [field for field in form.fields if field.scalar and not field.name.startswith("common_")]
+    """The scalar fields of an event that become columns: its own, not common to all."""
+    return [
+        field
+        for field in form.fields
+        if field.scalar and field.name != _BY and not field.name.startswith("common_")
+    ]
 
 
 def check_own(formats: dict[int, Format]) -> None:
@@ -223,11 +230,13 @@ def _rows(
         number_of[number] = names.index(kind)
         groups[number] = np.flatnonzero(ids == number)
     index = number_of[ids]
-    source_of_kind = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint32)
+    source = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint32)[index]
+    by = _column(pages, payload, groups, formats, _BY, pl.UInt8).fill_null(0).to_numpy()
+    source[(source == SOURCES.index("driver")) & (by == PROBED)] = SOURCES.index("probe")
     cpus = np.array([file.cpu for file in pages.files], dtype=np.uint16)
     columns = [
         pl.Series("ts", records.ts[chosen]),
-        pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(source_of_kind[index]),
+        pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(source),
         pl.Series("kind", names, dtype=kind_column).gather(index),
         pl.Series("cpu", cpus[records.owner[chosen]]),
     ]

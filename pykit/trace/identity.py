@@ -9,12 +9,13 @@ import numpy as np
 import polars as pl
 
 from pykit.trace.capture import Plug
+from pykit.trace.kinds import INSIDE
 
 _BEGIN = 0
 
 
 def number_guest(rows: pl.DataFrame, plugs: Sequence[Plug]) -> pl.DataFrame:
-    """Number ``dev`` of the driver's rows by the order in which devices were plugged.
+    """Number ``dev`` of the rows of each inside observer by the order of the plugs.
 
     A driver that begins with a device (stage 0) begins with the oldest one that was plugged
     by then and that nothing began with yet; else with the one that had its number last.
@@ -23,11 +24,17 @@ def number_guest(rows: pl.DataFrame, plugs: Sequence[Plug]) -> pl.DataFrame:
     """
     if not plugs or not rows.height:
         return rows
-    driver = (rows["source"] == "driver").fill_null(False).to_numpy()
+    for source in INSIDE:
+        rows = _number(rows, source, plugs)
+    return rows
+
+
+def _number(rows: pl.DataFrame, source: str, plugs: Sequence[Plug]) -> pl.DataFrame:
+    driver = (rows["source"] == source).fill_null(False).to_numpy()
     number = rows["dev"].fill_null(0).cast(pl.Int64).to_numpy()
     new = number.copy()
     begins = rows.with_row_index("at").filter(
-        (pl.col("source") == "driver") & (pl.col("kind") == "driver") & (pl.col("stage") == _BEGIN)
+        (pl.col("source") == source) & (pl.col("kind") == "driver") & (pl.col("stage") == _BEGIN)
     )
     waiting = list(enumerate(plugs))
     starts: dict[int, list[tuple[int, int]]] = {}

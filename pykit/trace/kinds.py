@@ -9,8 +9,14 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu")
+SOURCES = ("driver", "vhost", "qemu", "probe")
 SOURCE_TYPE = pl.Enum(SOURCES)
+
+#: Those that see what a driver does: itself, or the probe that looks on.
+INSIDE = ("driver", "probe")
+
+#: What the field ``by`` of a driver's event says (enum pykit_by, trace/events/pykit.h).
+PROBED = 1
 
 #: Columns that every row may have, whatever its kind.
 BASE: dict[str, Dtype] = {
@@ -85,7 +91,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
 
 
 def source_of(kind: str) -> str:
-    """``driver``, ``vhost`` or ``qemu``."""
+    """``driver`` (or ``probe``: the same kinds, see ``PROBED``), ``vhost`` or ``qemu``."""
     if kind.startswith("dev_"):
         return "qemu"
     return "vhost" if kind.startswith("vhost_") else "driver"

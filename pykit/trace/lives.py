@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from pykit.trace.kinds import INSIDE
 from pykit.trace.pages import Array
 
 DRIVER_BIT = 2
@@ -47,16 +48,17 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
     """
     life: Array = np.full(rows.height, -1, dtype=np.int64)
     indexed = rows.with_row_index("at")
-    driver = indexed.filter(pl.col("source") == "driver")
-    marks = driver.filter(pl.col("kind").is_in(["driver", "status"]))
-    places = driver["at"].to_numpy()
-    numbers = driver["dev"].to_numpy()
-    order = np.argsort(numbers, kind="stable")
-    for (device,), group in marks.group_by("dev", maintain_order=True):
-        low, high = np.searchsorted(numbers[order], [device, device + 1])
-        mine = places[order[low:high]]
-        bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
-        life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
+    for source in INSIDE:
+        driver = indexed.filter(pl.col("source") == source)
+        marks = driver.filter(pl.col("kind").is_in(["driver", "status"]))
+        places = driver["at"].to_numpy()
+        numbers = driver["dev"].to_numpy()
+        order = np.argsort(numbers, kind="stable")
+        for (device,), group in marks.group_by("dev", maintain_order=True):
+            low, high = np.searchsorted(numbers[order], [device, device + 1])
+            mine = places[order[low:high]]
+            bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
+            life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
     vhost = indexed.filter(pl.col("source") == "vhost")
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1

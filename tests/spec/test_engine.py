@@ -14,6 +14,7 @@ from pykit.errors import UsageError
 from pykit.spec.engine import VERDICTS, judge
 from pykit.spec.model import Result, Rule, Violation
 from pykit.spec.waivers import read
+from pykit.trace.kinds import KINDS
 from tests.spec import cases
 from tests.spec.log import Log
 from tests.spec.machine import run
@@ -40,6 +41,25 @@ def test_real_capture(tmp_path: Path) -> None:
     verdicts = spec.check(trace.load(info.parent))
     assert verdicts.having("fail") == ()
     assert verdicts.summary()["pass"] >= 60
+
+
+def test_the_probe_is_judged_as_the_driver_would_be() -> None:
+    log = run()
+    own = spec.check(log.build())
+    for event in log.events:
+        event["source"] = "probe" if event["source"] == "driver" else event["source"]
+    assert spec.check(log.build()).as_json() == own.as_json()
+
+
+def test_of_two_accounts_the_drivers_own_is_judged() -> None:
+    log = run()
+    own = log.build()
+    second = Log(events=[event | {"source": "probe"} for event in log.of(*KINDS, source="driver")])
+    cases.steps_by_two(second)
+    log.events += second.events
+    verdicts = spec.check(log.build())
+    assert verdicts.having("fail") == ()
+    assert [v.checked for v in verdicts.rules] == [v.checked for v in spec.check(own).rules]
 
 
 def test_lost_events_decide_nothing() -> None:

@@ -88,14 +88,14 @@ def fields(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-DRIVER = Event("pykit_driver", 1001, fields("u32 dev id, s32 err, u8 stage"))
-STATUS = Event("pykit_status", 1002, fields("u32 dev, u8 status op"))
+DRIVER = Event("pykit_driver", 1001, fields("u32 dev id, s32 err, u8 stage by"))
+STATUS = Event("pykit_status", 1002, fields("u32 dev, u8 status op by"))
 QUEUE = Event(
     "pykit_queue",
     1003,
     fields(
         "u64 desc avail used, u32 dev seq size, u16 vq num_queues avail_flags avail_idx"
-        " used_flags used_idx, u8 layout op"
+        " used_flags used_idx, u8 layout op by"
     ),
 )
 ADD = Event(
@@ -106,7 +106,7 @@ ADD = Event(
         " u8 indirect"
     ),
 )
-NOTIFY = Event("pykit_notify", 1005, fields("u32 dev seq, u16 vq"))
+NOTIFY = Event("pykit_notify", 1005, fields("u32 dev seq, u16 vq, u8 by"))
 RANGE = Event(
     "pykit_blk_range", 1006, fields("u64 sector, u32 dev seq sectors flags, u16 vq head pos")
 )

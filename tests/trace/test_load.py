@@ -183,6 +183,17 @@ def test_a_failed_probe_is_a_life(tmp_path: Path) -> None:
     assert events.table["life"].to_list() == [0, 0, 0, 1, 1]
 
 
+def test_the_probe_tells_beside_the_driver(tmp_path: Path) -> None:
+    twice = [(event, {**values, "by": by}) for event, values in life(3) for by in (0, 1)]
+    events = load(write_capture(tmp_path, [page_of(*twice)]))
+    assert events.lost == 0
+    assert "by" not in events.table.columns
+    own, probed = (events.table.filter(source=source) for source in ("driver", "probe"))
+    columns = ["kind", "dev", "life", "vq", "seq"]
+    assert own.height == probed.height == len(life(3))
+    assert own.select(columns).equals(probed.select(columns))
+
+
 def test_lives_of_vhost(tmp_path: Path) -> None:
     rows: list[Row] = [
         (VHOST, {"dev": 1, "seq": seq, "vq": vq}) for vq, seq in [(0, 1), (0, 2), (1, 1), (0, 1)]

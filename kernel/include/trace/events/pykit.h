@@ -19,14 +19,26 @@
 #define _PYKIT_TRACE_TYPES
 
 /**
+ * enum pykit_by - who tells what a driver does
+ * @PYKIT_BY_DRIVER: the driver itself
+ * @PYKIT_BY_PROBE: the probe, which looks on
+ */
+enum pykit_by {
+	PYKIT_BY_DRIVER,
+	PYKIT_BY_PROBE,
+};
+
+/**
  * struct pykit_at - a virtqueue as its trace events name it
  * @dev: index of the virtio device, or number of the vhost instance
  * @vq: index of the queue in its device
+ * @by: one of &enum pykit_by; vhost back-ends leave it alone
  * @seq: sequence number of the last event of this queue
  */
 struct pykit_at {
 	u32 dev;
 	u16 vq;
+	u8 by;
 	atomic_t seq;
 };
 
@@ -219,93 +231,107 @@ do {									\
 #endif /* _PYKIT_TRACE_TYPES */
 
 TRACE_EVENT(pykit_driver,
-	    TP_PROTO(u32 dev, u32 id, s32 err, u8 stage),
-	    TP_ARGS(dev, id, err, stage),
+	    TP_PROTO(u32 dev, u8 by, u32 id, s32 err, u8 stage),
+	    TP_ARGS(dev, by, id, err, stage),
 	    TP_STRUCT__entry(__field(u32, dev)
 			     __field(u32, id)
 			     __field(s32, err)
-			     __field(u8, stage)),
+			     __field(u8, stage)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = dev;
+			   __entry->by = by;
 			   __entry->id = id;
 			   __entry->err = err;
 			   __entry->stage = stage;
 	    ),
-	    TP_printk("dev=%u id=%u stage=%u err=%d",
-		      __entry->dev, __entry->id, __entry->stage, __entry->err)
+	    TP_printk("dev=%u by=%u id=%u stage=%u err=%d",
+		      __entry->dev, __entry->by, __entry->id, __entry->stage,
+		      __entry->err)
 );
 
 TRACE_EVENT(pykit_features,
-	    TP_PROTO(u32 dev, u64 offered, u64 driver, u64 acked, u8 stage),
-	    TP_ARGS(dev, offered, driver, acked, stage),
+	    TP_PROTO(u32 dev, u8 by, u64 offered, u64 driver, u64 acked, u8 stage),
+	    TP_ARGS(dev, by, offered, driver, acked, stage),
 	    TP_STRUCT__entry(__field(u64, offered)
 			     __field(u64, driver)
 			     __field(u64, acked)
 			     __field(u32, dev)
-			     __field(u8, stage)),
+			     __field(u8, stage)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->offered = offered;
 			   __entry->driver = driver;
 			   __entry->acked = acked;
 			   __entry->dev = dev;
+			   __entry->by = by;
 			   __entry->stage = stage;
 	    ),
-	    TP_printk("dev=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
-		      __entry->dev, __entry->stage, __entry->offered,
+	    TP_printk("dev=%u by=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
+		      __entry->dev, __entry->by, __entry->stage, __entry->offered,
 		      __entry->driver, __entry->acked)
 );
 
 TRACE_EVENT(pykit_status,
-	    TP_PROTO(u32 dev, u8 status, u8 op),
-	    TP_ARGS(dev, status, op),
+	    TP_PROTO(u32 dev, u8 by, u8 status, u8 op),
+	    TP_ARGS(dev, by, status, op),
 	    TP_STRUCT__entry(__field(u32, dev)
 			     __field(u8, status)
-			     __field(u8, op)),
+			     __field(u8, op)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = dev;
+			   __entry->by = by;
 			   __entry->status = status;
 			   __entry->op = op;
 	    ),
-	    TP_printk("dev=%u op=%u status=%#x",
-		      __entry->dev, __entry->op, __entry->status)
+	    TP_printk("dev=%u by=%u op=%u status=%#x",
+		      __entry->dev, __entry->by, __entry->op, __entry->status)
 );
 
 TRACE_EVENT(pykit_config,
-	    TP_PROTO(u32 dev, u64 value, u32 offset, u32 len, u8 write),
-	    TP_ARGS(dev, value, offset, len, write),
+	    TP_PROTO(u32 dev, u8 by, u64 value, u32 offset, u32 len, u8 write),
+	    TP_ARGS(dev, by, value, offset, len, write),
 	    TP_STRUCT__entry(__field(u64, value)
 			     __field(u32, dev)
 			     __field(u32, offset)
 			     __field(u32, len)
-			     __field(u8, write)),
+			     __field(u8, write)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->value = value;
 			   __entry->dev = dev;
+			   __entry->by = by;
 			   __entry->offset = offset;
 			   __entry->len = len;
 			   __entry->write = write;
 	    ),
-	    TP_printk("dev=%u %s offset=%u len=%u value=%#llx",
-		      __entry->dev, __entry->write ? "write" : "read",
+	    TP_printk("dev=%u by=%u %s offset=%u len=%u value=%#llx",
+		      __entry->dev, __entry->by, __entry->write ? "write" : "read",
 		      __entry->offset, __entry->len, __entry->value)
 );
 
 TRACE_EVENT(pykit_generation,
-	    TP_PROTO(u32 dev, u32 generation),
-	    TP_ARGS(dev, generation),
+	    TP_PROTO(u32 dev, u8 by, u32 generation),
+	    TP_ARGS(dev, by, generation),
 	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, generation)),
+			     __field(u32, generation)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = dev;
+			   __entry->by = by;
 			   __entry->generation = generation;
 	    ),
-	    TP_printk("dev=%u generation=%u", __entry->dev, __entry->generation)
+	    TP_printk("dev=%u by=%u generation=%u",
+		      __entry->dev, __entry->by, __entry->generation)
 );
 
 TRACE_EVENT(pykit_config_change,
-	    TP_PROTO(u32 dev, u8 status),
-	    TP_ARGS(dev, status),
+	    TP_PROTO(u32 dev, u8 by, u8 status),
+	    TP_ARGS(dev, by, status),
 	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u8, status)),
+			     __field(u8, status)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = dev;
+			   __entry->by = by;
 			   __entry->status = status;
 	    ),
-	    TP_printk("dev=%u status=%#x", __entry->dev, __entry->status)
+	    TP_printk("dev=%u by=%u status=%#x", __entry->dev, __entry->by, __entry->status)
 );
 
 TRACE_EVENT(pykit_queue,
@@ -325,11 +351,13 @@ TRACE_EVENT(pykit_queue,
 			     __field(u16, used_flags)
 			     __field(u16, used_idx)
 			     __field(u8, layout)
-			     __field(u8, op)),
+			     __field(u8, op)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->desc = state->desc;
 			   __entry->avail = state->avail;
 			   __entry->used = state->used;
 			   __entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->size = state->size;
 			   __entry->vq = at->vq;
@@ -341,8 +369,8 @@ TRACE_EVENT(pykit_queue,
 			   __entry->layout = state->layout;
 			   __entry->op = state->op;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->op,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->op,
 		      __entry->layout, __entry->size, __entry->num_queues,
 		      __entry->desc, __entry->avail, __entry->used,
 		      __entry->avail_flags, __entry->avail_idx,
@@ -363,10 +391,12 @@ TRACE_EVENT(pykit_add,
 			     __field(u16, head)
 			     __field(u16, avail_idx)
 			     __field(u16, slots)
-			     __field(u8, indirect)),
+			     __field(u8, indirect)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->readable = chain->readable;
 			   __entry->writable = chain->writable;
 			   __entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->chain = chain->chain;
 			   __entry->num_free = chain->num_free;
@@ -376,8 +406,8 @@ TRACE_EVENT(pykit_add,
 			   __entry->slots = chain->slots;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->chain, __entry->slots, __entry->indirect,
 		      __entry->readable, __entry->writable, __entry->num_free,
 		      __entry->avail_idx)
@@ -397,9 +427,11 @@ TRACE_EVENT(pykit_desc,
 			     __field(u16, flags)
 			     __field(u16, next)
 			     __field(u16, pos)
-			     __field(u8, table)),
+			     __field(u8, table)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->addr = desc->addr;
 			   __entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->len = desc->len;
 			   __entry->vq = at->vq;
@@ -410,8 +442,8 @@ TRACE_EVENT(pykit_desc,
 			   __entry->pos = desc->pos;
 			   __entry->table = desc->table;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->pos, __entry->table, __entry->slot, __entry->addr,
 		      __entry->len, __entry->flags, __entry->next)
 );
@@ -430,8 +462,10 @@ TRACE_EVENT(pykit_kick,
 			     __field(u16, flags)
 			     __field(u16, flags_after)
 			     __field(u8, event_idx)
-			     __field(u8, needed)),
+			     __field(u8, needed)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->vq = at->vq;
 			   __entry->old = kick->old;
@@ -443,8 +477,8 @@ TRACE_EVENT(pykit_kick,
 			   __entry->event_idx = kick->event_idx;
 			   __entry->needed = kick->needed;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->old,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->old,
 		      __entry->new, __entry->event_idx, __entry->event,
 		      __entry->event_after, __entry->flags, __entry->flags_after,
 		      __entry->needed)
@@ -455,13 +489,15 @@ TRACE_EVENT(pykit_notify,
 	    TP_ARGS(at, seq),
 	    TP_STRUCT__entry(__field(u32, dev)
 			     __field(u32, seq)
-			     __field(u16, vq)),
+			     __field(u16, vq)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->vq = at->vq;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u",
-		      __entry->dev, __entry->vq, __entry->seq)
+	    TP_printk("dev=%u by=%u vq=%u seq=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq)
 );
 
 TRACE_EVENT(pykit_interrupt,
@@ -472,15 +508,17 @@ TRACE_EVENT(pykit_interrupt,
 			     __field(u32, seq)
 			     __field(u16, vq)
 			     __field(u16, used_idx)
-			     __field(u16, last_used)),
+			     __field(u16, last_used)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->vq = at->vq;
 			   __entry->used_idx = used_idx;
 			   __entry->last_used = last_used;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u used_idx=%u last_used=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->used_idx,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u used_idx=%u last_used=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->used_idx,
 		      __entry->last_used)
 );
 
@@ -495,8 +533,10 @@ TRACE_EVENT(pykit_used,
 			     __field(u16, vq)
 			     __field(u16, index)
 			     __field(u16, used_idx)
-			     __field(u8, accepted)),
+			     __field(u8, accepted)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->id = used->id;
 			   __entry->len = used->len;
@@ -505,8 +545,8 @@ TRACE_EVENT(pykit_used,
 			   __entry->used_idx = used->used_idx;
 			   __entry->accepted = used->accepted;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->index,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->index,
 		      __entry->used_idx, __entry->id, __entry->len,
 		      __entry->accepted)
 );
@@ -524,8 +564,10 @@ TRACE_EVENT(pykit_callback,
 			     __field(u16, used_idx)
 			     __field(u8, event_idx)
 			     __field(u8, enable)
-			     __field(u8, pending)),
+			     __field(u8, pending)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->vq = at->vq;
 			   __entry->avail_flags = cb->avail_flags;
@@ -536,8 +578,8 @@ TRACE_EVENT(pykit_callback,
 			   __entry->enable = cb->enable;
 			   __entry->pending = cb->pending;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
-		      __entry->dev, __entry->vq, __entry->seq,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq,
 		      __entry->enable ? "enable" : "disable", __entry->event_idx,
 		      __entry->avail_flags, __entry->used_event,
 		      __entry->last_used, __entry->used_idx, __entry->pending)
@@ -555,19 +597,21 @@ TRACE_EVENT(pykit_blk_start,
 			     __field(u32, type)
 			     __field(u16, vq)
 			     __field(u16, head)
-			     __field(u16, segments)),
+			     __field(u16, segments)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->sector = blk->sector;
 			   __entry->status_addr = blk->status_addr;
 			   __entry->bytes = blk->bytes;
 			   __entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->type = blk->type;
 			   __entry->vq = at->vq;
 			   __entry->head = blk->head;
 			   __entry->segments = blk->segments;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->type, __entry->sector, __entry->bytes,
 		      __entry->segments, __entry->status_addr)
 );
@@ -583,9 +627,11 @@ TRACE_EVENT(pykit_blk_range,
 			     __field(u32, flags)
 			     __field(u16, vq)
 			     __field(u16, head)
-			     __field(u16, pos)),
+			     __field(u16, pos)
+			     __field(u8, by)),
 	    TP_fast_assign(__entry->sector = sector;
 			   __entry->dev = at->dev;
+			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->sectors = sectors;
 			   __entry->flags = flags;
@@ -593,8 +639,8 @@ TRACE_EVENT(pykit_blk_range,
 			   __entry->head = chain;
 			   __entry->pos = pos;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->pos, __entry->sector, __entry->sectors,
 		      __entry->flags)
 );
@@ -610,9 +656,11 @@ DECLARE_EVENT_CLASS(pykit_blk_end,
 				     __field(u32, len)
 				     __field(u16, vq)
 				     __field(u16, head)
-				     __field(u8, status)),
+				     __field(u8, status)
+				     __field(u8, by)),
 		    TP_fast_assign(__entry->sector = end->sector;
 				   __entry->dev = at->dev;
+				   __entry->by = at->by;
 				   __entry->seq = seq;
 				   __entry->type = end->type;
 				   __entry->len = end->len;
@@ -620,8 +668,8 @@ DECLARE_EVENT_CLASS(pykit_blk_end,
 				   __entry->head = end->head;
 				   __entry->status = end->status;
 		    ),
-		    TP_printk("dev=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
-			      __entry->dev, __entry->vq, __entry->seq, __entry->head,
+		    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
+			      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 			      __entry->type, __entry->sector, __entry->len,
 			      __entry->status)
 );
