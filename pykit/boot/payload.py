@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.scenario import Scenario
+from pykit.boot.scenario import Device, Scenario
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
@@ -75,6 +75,10 @@ echo 1 > tracing_on
 """
 
 
+#: Parameters of our modules, by module.
+Parameters = dict[str, dict[str, str]]
+
+
 @dataclass(frozen=True)
 class Payload:
     """A staged folder."""
@@ -92,17 +96,20 @@ def stage(
     scenario: Scenario,
     kernel: Kernel,
     modules: Sequence[Path],
-    parameters: dict[str, str],
+    parameters: Parameters,
 ) -> Payload:
     """Fill ``folder``. ``modules`` are all of ours, in load order; those that the scenario
-    does not name (or need) stay out. ``parameters`` go to the scenario's own modules.
+    does not name (or need) stay out. ``parameters``, by module, come before the scenario's own.
 
     Raises InfraError for a module or program that is not there.
     """
     for name in ("steps", "modules", "bin"):
         (folder / name).mkdir(parents=True)
     shutil.copy(GUEST / "agent.sh", folder)
-    (folder / "lib.sh").write_text((GUEST / "lib.sh").read_text() + _programs(scenario.programs))
+    driver = next((device.driver for device in scenario.devices), Device.driver)
+    (folder / "lib.sh").write_text(
+        f"DRIVER={driver}\n" + (GUEST / "lib.sh").read_text() + _programs(scenario.programs)
+    )
     wanted = {"pykit_trace", *scenario.modules}
     missing = wanted - {path.stem for path in modules}
     if missing:
@@ -116,7 +123,7 @@ def stage(
     for name in ("carry", *scenario.guest_programs):
         shutil.copy(compile_guest(name), folder / "bin" / name)
     names = tuple(plain_name(path.name) for path in needs)
-    (folder / "steps" / LOAD).write_text(_load(names, ours, parameters))
+    (folder / "steps" / LOAD).write_text(_load(names, ours, parameters, scenario.parameters))
     (folder / "steps" / CARRY).write_text(_PROLOGUE + _CARRY)
     for step in scenario.steps:
         if step.guest:
@@ -141,16 +148,16 @@ def _depends(modules: Sequence[Path]) -> list[str]:
     return sorted({name for path in modules for name in depends(read_module(path))} - ours)
 
 
-def _load(names: Sequence[str], ours: Sequence[Path], parameters: dict[str, str]) -> str:
+def _load(names: Sequence[str], ours: Sequence[Path], *parameters: Parameters) -> str:
     lines = [_PROLOGUE]
     for name in names:
         loaded = f"/sys/module/{Path(name).stem.replace('-', '_')}"
         lines.append(
             f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"'
         )
-    options = " ".join(shlex.quote(f"{key}={value}") for key, value in parameters.items())
     for path in ours:
-        own = options if path.stem != "pykit_trace" else ""
+        given = [item for by in parameters for item in by.get(path.stem, {}).items()]
+        own = " ".join(shlex.quote(f"{key}={value}") for key, value in given)
         lines.append(
             f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"'
         )

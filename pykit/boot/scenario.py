@@ -27,6 +27,8 @@ class Device:
     type: str
     size_mib: int
     options: dict[str, Any]
+    #: The virtio driver that is to drive it.
+    driver: str = "pykit_virtio_blk"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Scenario:
     guest_programs: tuple[str, ...]
     devices: tuple[Device, ...]
     steps: tuple[Step, ...]
+    #: Parameters of our modules, by module.
+    parameters: dict[str, dict[str, str]]
 
 
 def load_scenario(name: str) -> Scenario:
@@ -94,7 +98,7 @@ class _Reader:
     def scenario(self, data: dict[str, Any]) -> Scenario:
         self.only(
             data, "", "summary", "deadline", "modules", "kernel-modules", "programs",
-            "guest-programs", "device", "step",
+            "guest-programs", "parameters", "device", "step",
         )  # fmt: skip
         devices = tuple(
             self.device(entry, f"device[{n}]")
@@ -121,15 +125,32 @@ class _Reader:
             guest_programs=self.names(data, "guest-programs"),
             devices=devices,
             steps=steps,
+            parameters=self.parameters(data),
         )
 
+    def parameters(self, data: dict[str, Any]) -> dict[str, dict[str, str]]:
+        tables = self.get(data, "parameters", dict, {})
+        for module, values in tables.items():
+            where = f"parameters.{module}"
+            if module not in self.names(data, "modules"):
+                raise UsageError(f"{self.path}: {where}: modules does not name {module}")
+            if not isinstance(values, dict):
+                raise UsageError(f"{self.path}: {where}: not a table of parameters")
+            for key in values:
+                self.get(values, key, (str, int), None, where)
+        return {
+            module: {key: str(value) for key, value in values.items()}
+            for module, values in tables.items()
+        }
+
     def device(self, entry: dict[str, Any], where: str) -> Device:
-        self.only(entry, where, "id", "type", "size-mib", "options")
+        self.only(entry, where, "id", "type", "size-mib", "options", "driver")
         return Device(
             id=self.word(entry, "id", where),
             type=self.get(entry, "type", str, None, where),
             size_mib=int(self.positive(entry, "size-mib", where, 64)),
             options=self.get(entry, "options", dict, {}, where),
+            driver=self.get(entry, "driver", str, Device.driver, where),
         )
 
     def step(self, entry: dict[str, Any], where: str, devices: set[str]) -> Step:

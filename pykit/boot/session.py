@@ -24,8 +24,8 @@ from pykit.kernels import Kernel
 
 Progress = Callable[[str], None]
 
-#: The driver that every device of a scenario is driven by.
-DRIVER = "pykit_virtio_blk"
+#: The module that ``fault`` is handed to.
+FAULTY = "pykit_virtio_blk"
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
             scenario,
             kernel,
             modules,
-            {"fault": fault} if fault else {},
+            {FAULTY: {"fault": fault}} if fault else {},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
         # Only now: a run that cannot even start leaves no directory behind.
@@ -78,7 +78,7 @@ def run(
         "qemu": qemu.version(),
         "outcome": {"kind": kind, "message": message},
         "devices": [
-            {"id": d.id, "type": d.type, "options": d.options, "driver": DRIVER}
+            {"id": d.id, "type": d.type, "options": d.options, "driver": d.driver}
             for d in scenario.devices
         ],
         "plugs": session.plugs,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Read by every step before its own lines.
+# Read by every step before its own lines. DRIVER is the virtio driver of the
+# scenario's first device.
 
 set -u
 
@@ -14,7 +15,7 @@ ready() { echo "$PYKIT_NONCE ready" >/dev/ttyS1; }
 disk() {
 	tries=0
 	while [ $tries -lt 200 ]; do
-		for name in /sys/bus/virtio/drivers/pykit_virtio_blk/virtio*/block/*; do
+		for name in /sys/bus/virtio/drivers/$DRIVER/virtio*/block/*; do
 			name=${name##*/}
 			[ -b "/dev/$name" ] && { echo "/dev/$name"; return 0; }
 		done
@@ -26,7 +27,7 @@ disk() {
 
 # virtio_device: its name on the virtio bus
 virtio_device() {
-	for name in /sys/bus/virtio/drivers/pykit_virtio_blk/virtio*; do
+	for name in /sys/bus/virtio/drivers/$DRIVER/virtio*; do
 		[ -e "$name" ] && { echo "${name##*/}"; return 0; }
 	done
 	return 1

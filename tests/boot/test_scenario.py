@@ -46,6 +46,9 @@ def test_ours_load(path: Path) -> None:
         (f"{DEVICE}{DEVICE}{STEP}", "two devices are named vd0"),
         (f"{DEVICE}size-mib = -1\n", "device[0].size-mib"),
         (f"{DEVICE}options = 3\n", "device[0].options"),
+        (f"{STEP}[parameters]\npykit_x = {{}}", "modules does not name pykit_x"),
+        (f"modules = ['x']\n{STEP}[parameters]\nx = 1", "not a table"),
+        (f"modules = ['x']\n{STEP}[parameters]\nx = {{ y = [] }}", "parameters.x.y"),
         (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0].size-mib"),
     ],
 )
