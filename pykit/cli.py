@@ -230,7 +230,9 @@ def run(
 
 @app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(help="A run directory, or its capture/.")],
+    directory: Annotated[
+        Path, typer.Argument(help="A run directory, its capture/, or a trace.dat of trace-cmd's.")
+    ],
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
     ] = None,

@@ -130,8 +130,8 @@ def run(
 def check(directory: Path, *, to: Path | None) -> Result:
     """Judge a capture that exists, without the kernel or the QEMU that made it.
 
-    ``directory`` is a run directory or its ``capture``. Nothing is written unless ``to``
-    names a directory, which must be empty or new.
+    ``directory`` is a run directory, its ``capture``, or a trace.dat. Nothing is written unless
+    ``to`` names a directory, which must be empty or new.
     """
     capture = directory / "capture" if (directory / "capture").is_dir() else directory
     if to is not None:

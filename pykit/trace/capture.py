@@ -17,6 +17,9 @@ from pykit.trace.errors import (
 
 SCHEMA = 1
 
+#: How a guest ended whose trace came from elsewhere.
+RECORDED = "recorded"
+
 T = TypeVar("T")
 
 
@@ -105,6 +108,21 @@ class CaptureInfo:
         """Read back what ``to_json`` wrote; ``where`` names the file in errors."""
         data = _object(_parse(text, where), where)
         return _info(data, _list(data, "qmp", where), "answer", where)
+
+
+def recorded(path: Path, clock: str, cpus: int, kernel: str) -> CaptureInfo:
+    """What can be said of a trace that pykit did not capture."""
+    return CaptureInfo(
+        complete=True,
+        clock=clock,
+        cpus=cpus,
+        kernel=kernel,
+        qemu="",
+        outcome=Outcome(RECORDED, f"by somebody else, in {path}"),
+        devices=(),
+        steps=(),
+        qmp=(),
+    )
 
 
 def read_info(capture: Path) -> CaptureInfo:

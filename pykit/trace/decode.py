@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pykit.trace.capture import CaptureInfo, read_info
+from pykit.trace.capture import CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, build_table
 from pykit.trace.guest import Guest, decode_guest
@@ -17,34 +17,42 @@ from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, damage_losses, gap_losses, total
 from pykit.trace.qemu import read_log
+from pykit.trace.tracing import Tracing, read_tracing
 
 _OUR_DRIVERS = "pykit_"
 
 
 def load(capture: Path) -> Events:
-    """Decode a capture directory.
+    """Decode a capture directory, or a trace.dat of trace-cmd's.
 
     DamageError inside the data does not raise: what can be decoded is kept and the
     rest stands in ``losses``, as does a capture that is not complete.
 
     Raises:
         NotACaptureError, MissingCaptureJsonError, MissingFormatsError, BadJsonError,
-        UnknownSchemaError, BadFormatError, EmptyTraceError: the capture cannot be used.
+        UnknownSchemaError, BadFormatError, BadDatError, EmptyTraceError: it cannot be used.
         DamageError: nothing at all could be decoded, and this is why.
     """
-    info = read_info(capture)
     tracing, log = capture / "tracing", capture / "qemu.log"
-    if not tracing.is_dir() and not log.is_file():
-        raise MissingFormatsError(
-            f"{capture}: neither tracing/ nor qemu.log; run the capture again"
-        )
+    saved: Tracing | None = None
+    if capture.is_file():
+        saved = read_tracing(capture)
+        info = recorded(capture, saved.clock, len(saved.files), saved.release)
+    else:
+        info = read_info(capture)
+        if tracing.is_dir():
+            saved = read_tracing(tracing)
+        elif not log.is_file():
+            raise MissingFormatsError(
+                f"{capture}: neither tracing/ nor qemu.log; run the capture again"
+            )
     losses: list[Loss] = []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
     parts: list[pl.DataFrame] = []
     guest: Guest | None = None
-    if tracing.is_dir():
-        guest = decode_guest(tracing)
+    if saved is not None:
+        guest = decode_guest(saved)
         rows = number_guest(guest.rows, info.plugs)
         rows = rows.with_columns(guest_lives(rows))
         losses += [*guest.losses, *damage_losses(guest.damage), *gap_losses(rows)]

@@ -41,6 +41,10 @@ class BadFormatError(CaptureError):
     """A tracefs format file cannot be understood."""
 
 
+class BadDatError(CaptureError):
+    """A file is not trace-cmd's, or is damaged where it describes itself."""
+
+
 class BadTableError(CaptureError):
     """A Parquet file is not one of ours."""
 

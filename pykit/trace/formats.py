@@ -169,39 +169,19 @@ def parse_header(page: str, event: str, where: str) -> PageLayout:
     )
 
 
-def read_layout(tracing: Path) -> PageLayout:
-    """The sub-buffer layout of a saved tracefs directory.
+def add_format(formats: dict[int, Format], form: Format, where: str) -> None:
+    """Enter an event by its id; raises BadFormatError where another one has it."""
+    if form.id in formats:
+        raise BadFormatError(f"{where}: id {form.id} is {formats[form.id].name}'s as well")
+    formats[form.id] = form
+
+
+def read_text(path: Path) -> str:
+    """A file of tracefs that was saved.
 
     Raises:
         MissingFormatsError, BadFormatError.
     """
-    events = tracing / "events"
-    return parse_header(
-        _text(events / "header_page"), _text(events / "header_event"), str(events / "header_page")
-    )
-
-
-def read_formats(tracing: Path) -> dict[int, Format]:
-    """All saved event formats, by event id.
-
-    Raises:
-        MissingFormatsError: there is none.
-        BadFormatError: one cannot be understood, or two have the same id.
-    """
-    formats: dict[int, Format] = {}
-    for path in sorted(tracing.glob("events/*/*/format")):
-        parsed = parse_format(_text(path), path.parent.parent.name, str(path))
-        if parsed.id in formats:
-            raise BadFormatError(f"{path}: id {parsed.id} is {formats[parsed.id].name}'s as well")
-        formats[parsed.id] = parsed
-    if not formats:
-        raise MissingFormatsError(
-            f"{tracing}: no events/*/*/format files; save them beside the raw pages"
-        )
-    return formats
-
-
-def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError as error:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +12,10 @@ import polars as pl
 from pykit.trace.errors import (
     BadFormatError,
     DamageError,
-    MissingFormatsError,
     ShortRecordError,
     UnknownEventError,
 )
-from pykit.trace.formats import Field, Format, read_formats, read_layout
+from pykit.trace.formats import Field, Format
 from pykit.trace.kinds import (
     BASE,
     KINDS,
@@ -32,8 +29,9 @@ from pykit.trace.kinds import (
     widest,
 )
 from pykit.trace.losses import Loss, page_losses, stats_losses
-from pykit.trace.pages import Array, CpuFile, Pages, read_pages
+from pykit.trace.pages import Array, Pages, read_pages
 from pykit.trace.records import Records, walk
+from pykit.trace.tracing import Tracing
 
 SYSTEM = "pykit"
 #: The field that says who saw an event: it becomes the source, and no column.
@@ -71,23 +69,17 @@ class Guest:
     damage: tuple[DamageError, ...]
 
 
-def decode_guest(tracing: Path) -> Guest:
-    """Decode a saved tracefs directory.
+def decode_guest(tracing: Tracing) -> Guest:
+    """Decode what was traced.
 
     Events of other systems than ours are stepped over.
 
     Raises:
-        MissingFormatsError, BadFormatError, CaptureError.
+        BadFormatError, CaptureError.
     """
-    files = raw_files(tracing)
-    if not files:
-        raise MissingFormatsError(
-            f"{tracing}: no per_cpu/cpu*/trace_pipe_raw; run the capture again"
-        )
-    layout = read_layout(tracing)
-    formats = read_formats(tracing)
+    formats = tracing.formats
     check_own(formats)
-    pages = read_pages(files, layout)
+    pages = read_pages(tracing.files, tracing.layout)
     records = walk(pages)
     known, damage = check_records(pages, records, formats)
     kinds = {form.id: kind_of(form) for form in formats.values() if form.system == SYSTEM}
@@ -105,19 +97,9 @@ def decode_guest(tracing: Path) -> Guest:
     return Guest(
         rows=_rows(pages, records, chosen, formats, kinds, extra),
         extra=extra,
-        losses=(*stats_losses(files, pages, records), *page_losses(pages)),
+        losses=(*stats_losses(tracing.files, pages, records), *page_losses(pages)),
         damage=(*pages.damage, *records.damage, *damage),
     )
-
-
-def raw_files(tracing: Path) -> list[CpuFile]:
-    """The raw per-CPU files of a saved tracefs directory, by CPU number."""
-    found = []
-    for path in tracing.glob("per_cpu/cpu*/trace_pipe_raw"):
-        match = re.fullmatch(r"cpu([0-9]{1,4})", path.parent.name)
-        if match:
-            found.append(CpuFile(int(match[1]), path))
-    return sorted(found, key=lambda file: file.cpu)
 
 
 def kind_of(form: Format) -> str:

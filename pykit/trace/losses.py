@@ -36,19 +36,22 @@ def stats_losses(files: Sequence[CpuFile], pages: Pages, records: Records) -> li
     decoded = np.bincount(records.owner, minlength=len(files))
     losses = []
     for index, file in enumerate(files):
-        path = file.path.with_name("stats")
-        try:
-            text = path.read_text(encoding="ascii", errors="replace")
-        except OSError:
-            losses.append(Loss(1, f"{path}: missing, so losses of CPU {file.cpu} are unknown"))
+        if file.stats is None:
+            losses.append(
+                Loss(1, f"{file.path}: no stats, so losses of CPU {file.cpu} are unknown")
+            )
             continue
         stats = {
             key.strip(): int(value)
-            for key, value in re.findall(r"^([a-z ]+):\s*([0-9]{1,20})\s*$", text, re.MULTILINE)
+            for key, value in re.findall(
+                r"^([a-z ]+):\s*([0-9]{1,20})\s*$", file.stats, re.MULTILINE
+            )
         }
         absent = [key for key in ("entries", "overrun", "dropped events") if key not in stats]
         if absent:
-            losses.append(Loss(1, f"{path}: no {absent[0]!r} line, losses are unknown"))
+            losses.append(
+                Loss(1, f"CPU {file.cpu}: stats without {absent[0]!r}, losses are unknown")
+            )
             continue
         for key in ("overrun", "commit overrun", "dropped events"):
             if stats.get(key):

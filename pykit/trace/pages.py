@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pykit.trace.errors import BadCommitError, CaptureError, DamageError, TruncatedPageError
 from pykit.trace.formats import PageLayout
+from pykit.trace.tracedat import Part
 
 Endian = Literal["<", ">"]
 Array = npt.NDArray[Any]
@@ -26,10 +27,26 @@ _GUARD_WORDS = 4
 
 @dataclass(frozen=True)
 class CpuFile:
-    """One raw file: ``per_cpu/cpu<cpu>/trace_pipe_raw``."""
+    """One CPU's raw pages: a file (``per_cpu/cpu<cpu>/trace_pipe_raw``), or parts of one.
+
+    ``stats`` is the kernel's own count of them, None where it was not saved.
+    """
 
     cpu: int
     path: Path
+    stats: str | None = None
+    parts: tuple[Part, ...] = ()
+
+    def read(self) -> npt.NDArray[np.uint8]:
+        """All bytes; raises CaptureError."""
+        try:
+            if not self.parts:
+                return np.fromfile(self.path, dtype=np.uint8)
+            with self.path.open("rb") as file:
+                data = b"".join(part.read(file, self.path) for part in self.parts)
+        except OSError as error:
+            raise CaptureError(f"{self.path}: cannot be read: {error}") from error
+        return np.frombuffer(data, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -84,10 +101,7 @@ def read_pages(files: Sequence[CpuFile], layout: PageLayout) -> Pages:
     counts: list[int] = []
     parts: list[Array] = []
     for file in files:
-        try:
-            raw = np.fromfile(file.path, dtype=np.uint8)
-        except OSError as error:
-            raise CaptureError(f"{file.path}: cannot be read: {error}") from error
+        raw = file.read()
         whole, rest = divmod(len(raw), size)
         if rest:
             damage.append(

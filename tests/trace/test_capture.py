@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from pykit.trace import Events, load
-from pykit.trace.formats import read_formats
 from pykit.trace.guest import kind_of, own_fields
 from pykit.trace.kinds import BASE, KINDS, source_of
+from pykit.trace.tracing import read_tracing
 
 WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
 
@@ -30,7 +30,7 @@ def test_nothing_is_lost(events: Events) -> None:
 def test_the_modules_formats_are_the_ones_we_know(capture: Path) -> None:
     """Every tracepoint is a kind with exactly these fields and widths."""
     found = {}
-    for form in read_formats(capture / "tracing").values():
+    for form in read_tracing(capture / "tracing").formats.values():
         if form.system == "pykit":
             found[kind_of(form)] = {
                 field.name: pl.Int32 if field.signed else WIDTHS[field.size]

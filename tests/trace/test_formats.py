@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from pykit.errors import UsageError
 from pykit.trace.errors import BadFormatError, MissingFormatsError
-from pykit.trace.formats import parse_fields, parse_format, parse_header, read_formats
+from pykit.trace.formats import parse_fields, parse_format, parse_header
+from pykit.trace.tracing import read_tracing
 from tests.trace.encode import ADD, HEADER_EVENT, header_page
 
 
@@ -79,4 +80,4 @@ def test_mutated_text_is_a_named_error(data: st.DataObject) -> None:
 
 def test_no_formats(tmp_path: Path) -> None:
     with pytest.raises(MissingFormatsError):
-        read_formats(tmp_path)
+        read_tracing(tmp_path)

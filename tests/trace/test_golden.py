@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pykit.trace.formats import Format, read_formats, read_layout
-from pykit.trace.guest import check_records, gather, raw_files
+from pykit.trace.formats import Format
+from pykit.trace.guest import check_records, gather
 from pykit.trace.losses import page_losses, stats_losses
 from pykit.trace.pages import Pages, read_pages
 from pykit.trace.records import Records, walk
+from pykit.trace.tracing import read_tracing
 from tests.trace.encode import EVENTS, Page, decode, header_page, write_tracing
 
 INSTANCES = ("main", "abs", "big", "lossy")
@@ -27,13 +28,13 @@ needs_trace_cmd = pytest.mark.skipif(
 
 
 def decoded(tracing: Path) -> tuple[Pages, Records, dict[int, Format]]:
-    pages = read_pages(raw_files(tracing), read_layout(tracing))
+    saved = read_tracing(tracing)
+    pages = read_pages(saved.files, saved.layout)
     records = walk(pages)
     assert not pages.damage
     assert not records.damage
-    formats = read_formats(tracing)
-    assert check_records(pages, records, formats)[0].all()
-    return pages, records, formats
+    assert check_records(pages, records, saved.formats)[0].all()
+    return pages, records, saved.formats
 
 
 def columns(pages: Pages, records: Records, formats: dict[int, Format]) -> list[tuple[object, ...]]:
@@ -58,7 +59,7 @@ def report(tracing: Path, folder: Path) -> str:
     """What ``trace-cmd report`` says, raw values, full time stamps."""
     part, whole, symbols = folder / "part.dat", folder / "trace.dat", folder / "kallsyms"
     symbols.write_text("ffffffff81000000 T _text\n")
-    raws = [str(file.path) for file in raw_files(tracing)]
+    raws = [str(file.path) for file in read_tracing(tracing).files]
 
     def run(*words: str) -> str:
         done = subprocess.run(

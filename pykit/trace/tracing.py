@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""ftrace data as somebody saved it: a copy of tracefs, or a file of trace-cmd's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.trace import tracedat
+from pykit.trace.errors import MissingFormatsError
+from pykit.trace.formats import (
+    Format,
+    PageLayout,
+    add_format,
+    parse_format,
+    parse_header,
+    read_text,
+)
+from pykit.trace.pages import CpuFile
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """What describes itself: the layout of pages, the events' formats, the raw data by CPU.
+
+    Attributes:
+        where: the directory or the file, for messages.
+        clock: name of the trace clock, or "" where nothing says it.
+        release: of the kernel that was traced, or "".
+    """
+
+    where: Path
+    layout: PageLayout
+    formats: dict[int, Format]
+    files: tuple[CpuFile, ...]
+    clock: str = ""
+    release: str = ""
+
+
+def read_tracing(path: Path) -> Tracing:
+    """Read a saved tracefs directory, or a trace.dat (version 6 or 7).
+
+    Raises:
+        MissingFormatsError: descriptions or data are not there.
+        BadFormatError: a description cannot be understood.
+        BadDatError: not a file of trace-cmd's, or a damaged one.
+    """
+    return _dat(path) if path.is_file() else _tracefs(path)
+
+
+def _tracefs(folder: Path) -> Tracing:
+    files = []
+    for path in folder.glob("per_cpu/cpu*/trace_pipe_raw"):
+        match = re.fullmatch(r"cpu([0-9]{1,4})", path.parent.name)
+        if match:
+            stats = path.with_name("stats")
+            text = read_text(stats) if stats.is_file() else None
+            files.append(CpuFile(int(match[1]), path, text))
+    if not files:
+        raise MissingFormatsError(
+            f"{folder}: no per_cpu/cpu*/trace_pipe_raw; run the capture again"
+        )
+    events = folder / "events"
+    layout = parse_header(
+        read_text(events / "header_page"),
+        read_text(events / "header_event"),
+        str(events / "header_page"),
+    )
+    formats: dict[int, Format] = {}
+    for path in sorted(folder.glob("events/*/*/format")):
+        form = parse_format(read_text(path), path.parent.parent.name, str(path))
+        add_format(formats, form, str(path))
+    if not formats:
+        raise MissingFormatsError(
+            f"{folder}: no events/*/*/format files; save them beside the raw pages"
+        )
+    return Tracing(folder, layout, formats, tuple(sorted(files, key=lambda file: file.cpu)))
+
+
+def _dat(path: Path) -> Tracing:
+    dat = tracedat.read(path)
+    formats: dict[int, Format] = {}
+    for number, (system, text) in enumerate(dat.formats):
+        where = f"{path}: format {number} of {system}"
+        add_format(formats, parse_format(text, system, where), where)
+    layout = parse_header(dat.header_page, dat.header_event, f"{path}: header_page")
+    stats = {
+        int(match[1]): text
+        for text in dat.stats
+        if (match := re.search(r"^CPU:\s*([0-9]{1,4})\s*$", text, re.MULTILINE))
+    }
+    files = tuple(
+        CpuFile(data.cpu, path, stats.get(data.cpu), data.parts)
+        for data in sorted(dat.data, key=lambda data: data.cpu)
+    )
+    return Tracing(path, layout, formats, files, dat.clock, dat.release)
