@@ -348,16 +348,18 @@ static void fill(struct slot *s)
 	unsigned int dice = random_below(100);
 
 	s->sectors = 1 + random_below(random_below(4) ? 16 : MAX_SECTORS);
-	s->hdr.sector = random_below(DISK_SECTORS - MAX_SECTORS);
+	s->hdr.sector = 0;
 	s->hdr.ioprio = 0;
 	s->status = 0xff;
 	s->want_status = VIRTIO_BLK_S_OK;
 	s->want_len = 1;
 	if (dice < 45) {
 		s->hdr.type = VIRTIO_BLK_T_OUT;
+		s->hdr.sector = random_below(DISK_SECTORS - MAX_SECTORS);
 		fill_out(s);
 	} else if (dice < 88) {
 		s->hdr.type = VIRTIO_BLK_T_IN;
+		s->hdr.sector = random_below(DISK_SECTORS - MAX_SECTORS);
 		fill_in(s);
 	} else if (dice < 92) {
 		s->hdr.type = VIRTIO_BLK_T_FLUSH;
