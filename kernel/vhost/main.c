@@ -3,16 +3,13 @@
  * /dev/vhost-pykit: a vhost block device that says what it does to its
  * virtqueues, for drivers in userspace to be tried against.
  */
-#include <linux/blkdev.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
-#include <linux/vmalloc.h>
 
 #include "pykit_vhost.h"
 
@@ -20,15 +17,30 @@
 #define VHOST_WEIGHT		256
 #define VHOST_BYTE_WEIGHT	SZ_1M
 
-#define PYKIT_VHOST_FEATURES					\
-	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |			\
-	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |			\
-	 BIT_ULL(VIRTIO_F_VERSION_1) |				\
-	 BIT_ULL(VIRTIO_BLK_F_FLUSH) |				\
-	 BIT_ULL(VIRTIO_BLK_F_DISCARD) |			\
-	 BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES))
+/* Data segments of a request: what a queue of 128 without indirect tables holds. */
+#define VHOST_SEG_MAX		126
+
+#define VHOST_BACKEND_FEATURES	BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2)
 
 static DEFINE_IDA(pykit_vhost_ida);
+
+static u64 offered_features(const struct pykit_vhost *v)
+{
+	u64 features = BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+		       BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
+		       BIT_ULL(VIRTIO_F_VERSION_1) |
+		       BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
+		       BIT_ULL(VHOST_F_LOG_ALL) |
+		       BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |
+		       BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) |
+		       BIT_ULL(VIRTIO_BLK_F_FLUSH) |
+		       BIT_ULL(VIRTIO_BLK_F_MQ);
+
+	if (v->disk.read_only)
+		return features | BIT_ULL(VIRTIO_BLK_F_RO);
+	return features | BIT_ULL(VIRTIO_BLK_F_DISCARD) |
+	       BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES);
+}
 
 static int vhost_open(struct inode *inode, struct file *file)
 {
@@ -50,10 +62,26 @@ static int vhost_open(struct inode *inode, struct file *file)
 		v->vqs[i].at.vq = i;
 		v->vq_ptrs[i] = &v->vqs[i].vq;
 	}
+	init_waitqueue_head(&v->stop);
 	vhost_dev_init(&v->dev, v->vq_ptrs, PYKIT_VHOST_MAX_QUEUES, UIO_MAXIOV,
 		       VHOST_WEIGHT, VHOST_BYTE_WEIGHT, true, NULL);
 	file->private_data = v;
 	return 0;
+}
+
+static bool is_running(struct pykit_vhost *v)
+{
+	bool running = false;
+	unsigned int i;
+
+	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
+		struct vhost_virtqueue *vq = &v->vqs[i].vq;
+
+		mutex_lock(&vq->mutex);
+		running |= !!vhost_vq_get_backend(vq);
+		mutex_unlock(&vq->mutex);
+	}
+	return running;
 }
 
 /* When this returns nothing is being served, and nothing will be. */
@@ -61,6 +89,9 @@ static void stop(struct pykit_vhost *v)
 {
 	unsigned int i;
 
+	/* A queue that is served holds its mutex until it has nothing to do. */
+	WRITE_ONCE(v->stopping, true);
+	wake_up_all(&v->stop);
 	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &v->vqs[i].vq;
 
@@ -69,6 +100,7 @@ static void stop(struct pykit_vhost *v)
 		mutex_unlock(&vq->mutex);
 	}
 	vhost_dev_flush(&v->dev);
+	WRITE_ONCE(v->stopping, false);
 }
 
 static int vhost_release(struct inode *inode, struct file *file)
@@ -80,64 +112,73 @@ static int vhost_release(struct inode *inode, struct file *file)
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
-	vfree(v->disk);
+	pykit_disk_drop(&v->disk);
 	ida_free(&pykit_vhost_ida, v->index);
 	kvfree(v);
 	return 0;
 }
 
-/* The RAM disk, as long as asked for. No queue is served. */
-static int resize_disk(struct pykit_vhost *v, u64 bytes)
+/* Returns 1 if it is served now, 0 if it was not set up, or an error. */
+static int start_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
-	u8 *disk;
-
-	if (!bytes || bytes > PYKIT_VHOST_MAX_BYTES || bytes & (SECTOR_SIZE - 1))
-		return -EINVAL;
-	if (v->disk && v->bytes == bytes)
-		return 0;
-	disk = vzalloc(bytes);
-	if (!disk)
-		return -ENOMEM;
-	vfree(v->disk);
-	v->disk = disk;
-	v->bytes = bytes;
-	return 0;
-}
-
-static int start_queue(struct pykit_vhost *v, struct vhost_virtqueue *vq)
-{
+	struct vhost_virtqueue *vq = &q->vq;
 	int err = 0;
 
 	mutex_lock(&vq->mutex);
-	if (vhost_vq_is_setup(vq)) {
-		vhost_vq_set_backend(vq, v);
-		err = vhost_vq_init_access(vq);
-		if (err)
-			vhost_vq_set_backend(vq, NULL);
-		else
-			/* A kick may have come before there was anybody to heed it. */
-			vhost_poll_queue(&vq->poll);
+	/* With an IOTLB an address of 0 is as good as any other. */
+	if (!vq->desc && !vq->avail && !vq->used)
+		goto out;
+	err = -EFAULT;
+	if (!vhost_vq_access_ok(vq))
+		goto out;
+	vhost_vq_set_backend(vq, v);
+	err = vhost_vq_init_access(vq);
+	if (err) {
+		vhost_vq_set_backend(vq, NULL);
+		goto out;
 	}
+	err = 1;
+	pykit_fault_start(q);
+	atomic_set(&q->at.seq, 0);
+	pykit_trace_vq(vhost_queue, &q->at, vq->acked_features, vq->num,
+		       vq->last_avail_idx, vq->last_used_idx);
+	/* A kick may have come before there was anybody to heed it. */
+	vhost_poll_queue(&vq->poll);
+out:
 	mutex_unlock(&vq->mutex);
 	return err;
 }
 
+static int start_queues(struct pykit_vhost *v)
+{
+	unsigned int i, started = 0;
+	int err;
+
+	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
+		err = start_queue(v, &v->vqs[i]);
+		if (err < 0)
+			return err;
+		started += err;
+	}
+	return started ? 0 : -EFAULT;
+}
+
 static long vhost_start(struct pykit_vhost *v, const u64 __user *arg)
 {
-	unsigned int i;
-	u64 bytes;
+	struct pykit_vhost_disk want = { .fd = -1 };
 	long err;
 
-	if (copy_from_user(&bytes, arg, sizeof(bytes)))
+	if (copy_from_user(&want.bytes, arg, sizeof(want.bytes)))
 		return -EFAULT;
 	mutex_lock(&v->dev.mutex);
 	err = vhost_dev_check_owner(&v->dev);
 	if (err)
 		goto out;
 	stop(v);
-	err = resize_disk(v, bytes);
-	for (i = 0; !err && i < PYKIT_VHOST_MAX_QUEUES; i++)
-		err = start_queue(v, &v->vqs[i].vq);
+	if (want.bytes != v->disk.bytes && (want.bytes || !v->disk.bytes))
+		err = v->disk.file ? -EINVAL : pykit_disk_set(&v->disk, &want);
+	if (!err)
+		err = start_queues(v);
 	if (err)
 		stop(v);
 out:
@@ -157,16 +198,86 @@ static long vhost_stop(struct pykit_vhost *v)
 	return err;
 }
 
+static long set_disk(struct pykit_vhost *v,
+		     const struct pykit_vhost_disk __user *arg)
+{
+	struct pykit_vhost_disk want;
+	long err;
+
+	if (copy_from_user(&want, arg, sizeof(want)))
+		return -EFAULT;
+	mutex_lock(&v->dev.mutex);
+	err = vhost_dev_check_owner(&v->dev);
+	if (!err && is_running(v))
+		err = -EBUSY;
+	if (!err)
+		err = pykit_disk_set(&v->disk, &want);
+	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+
+static long reset_owner(struct pykit_vhost *v)
+{
+	struct vhost_iotlb *umem;
+	long err;
+
+	mutex_lock(&v->dev.mutex);
+	err = vhost_dev_check_owner(&v->dev);
+	if (err)
+		goto out;
+	umem = vhost_dev_reset_owner_prepare();
+	if (!umem) {
+		err = -ENOMEM;
+		goto out;
+	}
+	stop(v);
+	vhost_dev_stop(&v->dev);
+	vhost_dev_reset_owner(&v->dev, umem);
+out:
+	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+
+static int init_iotlb(struct vhost_dev *dev)
+{
+#ifdef PYKIT_HAVE_VHOST_IOTLB_ENABLED
+	return vhost_init_device_iotlb(dev, true);
+#else
+	return vhost_init_device_iotlb(dev);
+#endif
+}
+
+/* Returns whether addresses are translated as the features say. */
+static bool set_translation(struct vhost_dev *dev, u64 features)
+{
+	if (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+		return !init_iotlb(dev);
+#ifdef PYKIT_HAVE_VHOST_CLEAR_IOTLB
+	vhost_clear_device_iotlb(dev);
+	return true;
+#else
+	/* There is no way back but to reset the owner. */
+	return !dev->iotlb;
+#endif
+}
+
 static long set_features(struct pykit_vhost *v, const u64 __user *arg)
 {
+	long err = -EFAULT;
 	unsigned int i;
 	u64 features;
 
 	if (copy_from_user(&features, arg, sizeof(features)))
 		return -EFAULT;
-	if (features & ~PYKIT_VHOST_FEATURES)
-		return -EOPNOTSUPP;
 	mutex_lock(&v->dev.mutex);
+	if (features & ~offered_features(v)) {
+		err = -EOPNOTSUPP;
+		goto out;
+	}
+	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !vhost_log_access_ok(&v->dev))
+		goto out;
+	if (!set_translation(&v->dev, features))
+		goto out;
 	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &v->vqs[i].vq;
 
@@ -174,36 +285,149 @@ static long set_features(struct pykit_vhost *v, const u64 __user *arg)
 		vq->acked_features = features;
 		mutex_unlock(&vq->mutex);
 	}
+	err = 0;
+out:
 	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+
+static long get_features(struct pykit_vhost *v, u64 __user *arg)
+{
+	u64 features;
+
+	mutex_lock(&v->dev.mutex);
+	features = offered_features(v);
+	mutex_unlock(&v->dev.mutex);
+	return put_user(features, arg);
+}
+
+static long set_backend_features(struct pykit_vhost *v, const u64 __user *arg)
+{
+	u64 features;
+
+	if (copy_from_user(&features, arg, sizeof(features)))
+		return -EFAULT;
+	if (features & ~VHOST_BACKEND_FEATURES)
+		return -EOPNOTSUPP;
+	vhost_set_backend_features(&v->dev, features);
 	return 0;
 }
+
+static long get_config(struct pykit_vhost *v,
+		       struct vhost_vdpa_config __user *arg)
+{
+	const u32 range_sectors = PYKIT_VHOST_MAX_RANGE_BYTES >> SECTOR_SHIFT;
+	struct vhost_vdpa_config part;
+	struct virtio_blk_config config = {
+		.seg_max = __cpu_to_virtio32(true, VHOST_SEG_MAX),
+		.blk_size = __cpu_to_virtio32(true, SECTOR_SIZE),
+		.num_queues = __cpu_to_virtio16(true, PYKIT_VHOST_MAX_QUEUES),
+		.max_discard_sectors = __cpu_to_virtio32(true, range_sectors),
+		.max_discard_seg = __cpu_to_virtio32(true, PYKIT_VHOST_MAX_RANGES),
+		.discard_sector_alignment = __cpu_to_virtio32(true, 1),
+		.max_write_zeroes_sectors = __cpu_to_virtio32(true, range_sectors),
+		.max_write_zeroes_seg =
+			__cpu_to_virtio32(true, PYKIT_VHOST_MAX_RANGES),
+		.write_zeroes_may_unmap = 1,
+	};
+
+	if (copy_from_user(&part, arg, sizeof(part)))
+		return -EFAULT;
+	if (!part.len || part.off >= sizeof(config) ||
+	    part.len > sizeof(config) - part.off)
+		return -EINVAL;
+	mutex_lock(&v->dev.mutex);
+	config.capacity = __cpu_to_virtio64(true, v->disk.bytes >> SECTOR_SHIFT);
+	mutex_unlock(&v->dev.mutex);
+	return copy_to_user(arg->buf, (u8 *)&config + part.off, part.len) ?
+		-EFAULT : 0;
+}
+
+static long other_ioctl(struct pykit_vhost *v, unsigned int cmd,
+			void __user *argp)
+{
+	long err;
+
+	mutex_lock(&v->dev.mutex);
+	err = vhost_dev_ioctl(&v->dev, cmd, argp);
+	if (err == -ENOIOCTLCMD)
+		err = vhost_vring_ioctl(&v->dev, cmd, argp);
+	vhost_dev_flush(&v->dev);
+	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+
+#ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
+static long worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
+			 void __user *argp)
+{
+	long err;
+
+	mutex_lock(&v->dev.mutex);
+	err = vhost_worker_ioctl(&v->dev, cmd, argp);
+	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+#endif
 
 static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct pykit_vhost *v = file->private_data;
 	void __user *argp = (void __user *)arg;
-	u64 features = PYKIT_VHOST_FEATURES;
-	long err;
 
 	switch (cmd) {
 	case PYKIT_VHOST_START:
 		return vhost_start(v, argp);
 	case PYKIT_VHOST_STOP:
 		return vhost_stop(v);
+	case PYKIT_VHOST_SET_DISK:
+		return set_disk(v, argp);
+	case VHOST_RESET_OWNER:
+		return reset_owner(v);
 	case VHOST_GET_FEATURES:
-		return copy_to_user(argp, &features, sizeof(features)) ?
-			-EFAULT : 0;
+		return get_features(v, argp);
 	case VHOST_SET_FEATURES:
 		return set_features(v, argp);
+	case VHOST_GET_BACKEND_FEATURES:
+		return put_user(VHOST_BACKEND_FEATURES, (u64 __user *)argp);
+	case VHOST_SET_BACKEND_FEATURES:
+		return set_backend_features(v, argp);
+	case VHOST_VDPA_GET_CONFIG:
+		return get_config(v, argp);
+	case VHOST_VDPA_GET_VQS_COUNT:
+		return put_user(PYKIT_VHOST_MAX_QUEUES, (u32 __user *)argp);
+#ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
+	case VHOST_NEW_WORKER:
+	case VHOST_FREE_WORKER:
+	case VHOST_ATTACH_VRING_WORKER:
+	case VHOST_GET_VRING_WORKER:
+		return worker_ioctl(v, cmd, argp);
+#endif
 	default:
-		mutex_lock(&v->dev.mutex);
-		err = vhost_dev_ioctl(&v->dev, cmd, argp);
-		if (err == -ENOIOCTLCMD)
-			err = vhost_vring_ioctl(&v->dev, cmd, argp);
-		vhost_dev_flush(&v->dev);
-		mutex_unlock(&v->dev.mutex);
-		return err;
+		return other_ioctl(v, cmd, argp);
 	}
+}
+
+static ssize_t vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct pykit_vhost *v = iocb->ki_filp->private_data;
+
+	return vhost_chr_read_iter(&v->dev, to,
+				   iocb->ki_filp->f_flags & O_NONBLOCK);
+}
+
+static ssize_t vhost_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct pykit_vhost *v = iocb->ki_filp->private_data;
+
+	return vhost_chr_write_iter(&v->dev, from);
+}
+
+static __poll_t vhost_poll(struct file *file, poll_table *wait)
+{
+	struct pykit_vhost *v = file->private_data;
+
+	return vhost_chr_poll(file, &v->dev, wait);
 }
 
 static const struct file_operations vhost_fops = {
@@ -212,6 +436,9 @@ static const struct file_operations vhost_fops = {
 	.release	= vhost_release,
 	.unlocked_ioctl	= vhost_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.read_iter	= vhost_read_iter,
+	.write_iter	= vhost_write_iter,
+	.poll		= vhost_poll,
 	.llseek		= noop_llseek,
 };
 
@@ -220,7 +447,20 @@ static struct miscdevice vhost_misc = {
 	.name	= "vhost-pykit",
 	.fops	= &vhost_fops,
 };
-module_misc_device(vhost_misc);
 
-MODULE_DESCRIPTION("Instrumented vhost block device over a RAM disk");
+static int __init pykit_vhost_init(void)
+{
+	int err = pykit_fault_init();
+
+	return err ? err : misc_register(&vhost_misc);
+}
+module_init(pykit_vhost_init);
+
+static void __exit pykit_vhost_exit(void)
+{
+	misc_deregister(&vhost_misc);
+}
+module_exit(pykit_vhost_exit);
+
+MODULE_DESCRIPTION("Instrumented vhost block device over memory or a file");
 MODULE_LICENSE("GPL");

@@ -1,185 +1,113 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Block requests: from the virtqueue to the RAM disk and back.
+ * Virtqueues: chains taken, answered, signalled.
  */
-#include <linux/blkdev.h>
-#include <linux/uio.h>
-#include <linux/virtio_blk.h>
+#include <linux/eventfd.h>
 
 #include "pykit_vhost.h"
 
-/**
- * struct vhost_req - a request that was taken from a queue
- * @head: head of its descriptor chain
- * @out: what the driver has for the device
- * @in: what the device has for the driver, without the status byte
- * @type: request type
- * @sector: first sector
+/*
+ * Where a part of the available or used ring is in the owner's memory: with an
+ * IOTLB where vhost has found all of that ring to be, else NULL.
  */
-struct vhost_req {
-	unsigned int head;
-	struct iov_iter out;
-	struct iov_iter in;
-	u32 type;
-	u64 sector;
-};
-
-/* Memory of a range of sectors, NULL if it is not on the disk. */
-static u8 *disk_range(struct pykit_vhost *v, u64 sector, u64 bytes)
+static void __user *in_ring(struct vhost_virtqueue *vq, void __user *at,
+			    enum vhost_uaddr_type type)
 {
-	u64 sectors = v->bytes >> SECTOR_SHIFT;
+	const struct vhost_iotlb_map *map = vq->meta_iotlb[type];
 
-	if (sector > sectors || bytes > (sectors - sector) << SECTOR_SHIFT ||
-	    bytes & (SECTOR_SIZE - 1))
+	if (!vq->iotlb)
+		return at;
+	if (!map)
 		return NULL;
-	return v->disk + (sector << SECTOR_SHIFT);
+	return (void __user *)(uintptr_t)(map->addr + (uintptr_t)at - map->start);
 }
 
-static u8 serve_in(struct pykit_vhost *v, struct vhost_req *rq)
-{
-	size_t bytes = iov_iter_count(&rq->in);
-	u8 *from = disk_range(v, rq->sector, bytes);
-
-	if (!from || copy_to_iter(from, bytes, &rq->in) != bytes)
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
-}
-
-static u8 serve_out(struct pykit_vhost *v, struct vhost_req *rq)
-{
-	size_t bytes = iov_iter_count(&rq->out);
-	u8 *to = disk_range(v, rq->sector, bytes);
-
-	if (!to || !copy_from_iter_full(to, bytes, &rq->out))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
-}
-
-static u8 serve_ranges(struct pykit_vhost *v, struct vhost_req *rq, u32 allowed)
-{
-	struct virtio_blk_discard_write_zeroes range;
-	u8 *to;
-
-	if (!iov_iter_count(&rq->out))
-		return VIRTIO_BLK_S_IOERR;
-	while (iov_iter_count(&rq->out)) {
-		u64 bytes;
-
-		if (!copy_from_iter_full(&range, sizeof(range), &rq->out))
-			return VIRTIO_BLK_S_IOERR;
-		if (le32_to_cpu(range.flags) & ~allowed)
-			return VIRTIO_BLK_S_UNSUPP;
-		bytes = (u64)le32_to_cpu(range.num_sectors) << SECTOR_SHIFT;
-		to = disk_range(v, le64_to_cpu(range.sector), bytes);
-		if (!to)
-			return VIRTIO_BLK_S_IOERR;
-		memset(to, 0, bytes);
-	}
-	return VIRTIO_BLK_S_OK;
-}
-
-static u8 serve_get_id(struct vhost_req *rq)
-{
-	char id[VIRTIO_BLK_ID_BYTES] = PYKIT_VHOST_ID;
-
-	if (iov_iter_count(&rq->in) < sizeof(id) ||
-	    copy_to_iter(id, sizeof(id), &rq->in) != sizeof(id))
-		return VIRTIO_BLK_S_IOERR;
-	return VIRTIO_BLK_S_OK;
-}
-
-static u8 serve_request(struct pykit_vhost *v, struct vhost_req *rq)
-{
-	switch (rq->type) {
-	case VIRTIO_BLK_T_IN:
-		return serve_in(v, rq);
-	case VIRTIO_BLK_T_OUT:
-		return serve_out(v, rq);
-	case VIRTIO_BLK_T_FLUSH:
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_GET_ID:
-		return serve_get_id(rq);
-	case VIRTIO_BLK_T_DISCARD:
-		return serve_ranges(v, rq, 0);
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return serve_ranges(v, rq, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
-	default:
-		return VIRTIO_BLK_S_UNSUPP;
-	}
-}
-
-/*
- * Split what vhost has collected into header, data and status byte. Their
- * framing is the driver's choice: the header is the first 16 bytes to be read,
- * the status the last one to be written.
- */
-static int parse_request(struct vhost_virtqueue *vq, unsigned int out,
-			 unsigned int in, struct vhost_req *rq,
-			 struct iov_iter *status)
-{
-	size_t in_bytes = iov_length(vq->iov + out, in);
-	struct virtio_blk_outhdr hdr;
-
-	iov_iter_init(&rq->out, WRITE, vq->iov, out, iov_length(vq->iov, out));
-	iov_iter_init(&rq->in, READ, vq->iov + out, in, in_bytes);
-	if (!in_bytes || !copy_from_iter_full(&hdr, sizeof(hdr), &rq->out))
-		return -EINVAL;
-	*status = rq->in;
-	iov_iter_advance(status, in_bytes - 1);
-	iov_iter_truncate(&rq->in, in_bytes - 1);
-	rq->type = vhost32_to_cpu(vq, hdr.type);
-	rq->sector = vhost64_to_cpu(vq, hdr.sector);
-	return 0;
-}
-
-/*
- * Serve one request and return it. What was written is counted from the first
- * byte on, so that a read that failed has written nothing but its status byte,
- * and that only counts if it comes first.
- */
-static int serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q,
-		     unsigned int out, unsigned int in, unsigned int head)
+/* Tell of a used entry what stands in memory, whatever was meant to. */
+static void trace_used(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	struct vhost_req rq = { .head = head };
-	struct pykit_blk_end end = { .head = head };
-	struct iov_iter status;
-	size_t left;
+	u16 slot = (vq->last_used_idx - 1) & (vq->num - 1);
+	vring_used_t __user *used = in_ring(vq, vq->used, VHOST_ADDR_USED);
+	vring_avail_t __user *avail = in_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
+	__virtio16 used_idx, avail_idx;
+	struct vring_used_elem entry;
 
-	if (parse_request(vq, out, in, &rq, &status))
-		return -EINVAL;
-	end.status = serve_request(v, &rq);
-	left = iov_iter_count(&rq.in);
-	end.len = iov_length(vq->iov + out, in) - 1 - left;
-	if (copy_to_iter(&end.status, sizeof(end.status), &status) !=
-	    sizeof(end.status))
-		return -EFAULT;
-	if (!left)
-		end.len++;
-	end.type = rq.type;
-	end.sector = rq.sector;
-	pykit_trace_vq(vhost_blk, &q->at, &end);
+	if (!trace_pykit_vhost_used_enabled() || !used || !avail ||
+	    copy_from_user(&entry, &used->ring[slot], sizeof(entry)) ||
+	    get_user(used_idx, &used->idx) || get_user(avail_idx, &avail->idx))
+		return;
+	pykit_trace_vq(vhost_used, &q->at, vhost32_to_cpu(vq, entry.id),
+		       vhost32_to_cpu(vq, entry.len), vhost16_to_cpu(vq, used_idx),
+		       vhost16_to_cpu(vq, avail_idx));
+}
 
-	if (vhost_add_used(vq, head, end.len))
+/**
+ * pykit_vhost_answer() - return a chain to the driver
+ * @q: the queue, locked
+ * @a: what to say of it
+ *
+ * Return: 0, -EFAULT if the used ring cannot be written.
+ */
+int pykit_vhost_answer(struct pykit_vhost_vq *q, const struct pykit_answer *a)
+{
+	if (vhost_add_used(&q->vq, a->id, a->len))
 		return -EFAULT;
-	pykit_trace_vq(vhost_used, &q->at, head, end.len, vq->last_used_idx);
+	trace_used(q);
 	return 0;
 }
 
+/**
+ * pykit_vhost_call() - signal the driver
+ * @vq: the queue, locked
+ */
+void pykit_vhost_call(struct vhost_virtqueue *vq)
+{
+	if (!vq->call_ctx.ctx)
+		return;
+#ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
+	eventfd_signal(vq->call_ctx.ctx, 1);
+#else
+	eventfd_signal(vq->call_ctx.ctx);
+#endif
+}
+
+/*
+ * As vhost_signal() does it, but so that the event tells the very value that the
+ * decision was made of. Where the driver's wish is in pieces that only vhost
+ * finds, it decides and nothing is told.
+ */
 static void signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	bool event_idx = vhost_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
-	__virtio16 event = 0;
+	vring_avail_t __user *avail = in_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
+	struct pykit_signal signal = {
+		.old = vq->signalled_used,
+		.new = vq->last_used_idx,
+		.event_idx = vhost_has_feature(vq, VIRTIO_RING_F_EVENT_IDX),
+		.valid = vq->signalled_used_valid,
+	};
+	bool needed = !signal.valid;
+	__virtio16 event;
 
-	if (trace_pykit_vhost_signal_enabled() &&
-	    !get_user(event, event_idx ? (__virtio16 __user *)
-					 &vq->avail->ring[vq->num] :
-					 &vq->avail->flags))
-		pykit_trace_vq(vhost_signal, &q->at, vq->signalled_used,
-			       vq->last_used_idx, vhost16_to_cpu(vq, event),
-			       event_idx);
-	vhost_signal(&v->dev, vq);
+	/* The driver writes what it wants before it looks at the used index. */
+	smp_mb();
+	if (!avail || get_user(event, signal.event_idx ?
+					(__virtio16 __user *)&avail->ring[vq->num] :
+					&avail->flags)) {
+		vhost_signal(&v->dev, vq);
+		return;
+	}
+	signal.event = vhost16_to_cpu(vq, event);
+	if (signal.event_idx)
+		needed |= vring_need_event(signal.event, signal.new, signal.old);
+	else
+		needed = !(signal.event & VRING_AVAIL_F_NO_INTERRUPT);
+	vq->signalled_used = signal.new;
+	vq->signalled_used_valid = true;
+	signal.sent = pykit_fault_signal(q, needed);
+	pykit_trace_vq(vhost_signal, &q->at, &signal);
+	if (signal.sent)
+		pykit_vhost_call(vq);
 }
 
 static void disable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
@@ -197,39 +125,82 @@ static bool enable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 	return pending;
 }
 
+/* Put back what cannot be served: the queue stands there until the next kick. */
+static void put_back(struct vhost_virtqueue *vq)
+{
+#ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
+	vhost_discard_vq_desc(vq, 1, 1);
+#else
+	vhost_discard_vq_desc(vq, 1);
+#endif
+}
+
+/*
+ * Take a chain, serve it and answer it.
+ *
+ * Returns the bytes of its buffers, 0 if there is none, or an error.
+ */
+static ssize_t serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+{
+	struct vhost_virtqueue *vq = &q->vq;
+	struct vhost_log *log = vhost_has_feature(vq, VHOST_F_LOG_ALL) ? vq->log :
+									 NULL;
+	struct pykit_answer answer = {};
+	unsigned int out, in, log_num;
+	u16 avail_idx = vq->last_avail_idx;
+	struct pykit_request rq;
+	int head, err;
+
+	head = vhost_get_vq_desc(vq, vq->iov, ARRAY_SIZE(vq->iov), &out, &in, log,
+				 &log_num);
+	if (head < 0 || head == vq->num)
+		return head < 0 ? head : 0;
+	err = pykit_request_parse(vq, out, in, &rq);
+	if (err) {
+		vq_err(vq, "cannot serve the chain at %d\n", head);
+		put_back(vq);
+		return err;
+	}
+	pykit_trace_vq(vhost_get, &q->at, &(struct pykit_got){
+		.readable = rq.readable, .writable = rq.writable,
+		.out = out, .in = in, .head = head, .avail_idx = avail_idx,
+	});
+	answer.id = head;
+	pykit_request_serve(v, q, &rq, &answer);
+	/* All that may have been written: the status is not always at the front. */
+	if (log)
+		vhost_log_write(vq, log, log_num, rq.writable, vq->iov + out, in);
+	err = pykit_fault_answer(v, q, &answer);
+	return err ? err : rq.readable + rq.writable;
+}
+
 static void serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	unsigned int out, in;
-	int head, served = 0;
+	int served = 0, signalled = 0;
 	size_t bytes = 0;
-	u16 avail_idx;
+	ssize_t done;
 
 	disable_notify(v, q);
 	do {
-		avail_idx = vq->last_avail_idx;
-		head = vhost_get_vq_desc(vq, vq->iov, ARRAY_SIZE(vq->iov),
-					 &out, &in, NULL, NULL);
-		if (head < 0)
-			break;
-		if (head == vq->num) {
-			if (served)
-				signal_driver(v, q);
-			served = 0;
-			if (!enable_notify(v, q))
-				return;
-			disable_notify(v, q);
+		done = serve_one(v, q);
+		if (done > 0) {
+			bytes += done;
+			served++;
 			continue;
 		}
-		pykit_trace_vq(vhost_get, &q->at, out, in, head, avail_idx);
-		bytes += iov_length(vq->iov, out + in);
-		if (serve_one(v, q, out, in, head)) {
-			vq_err(vq, "cannot serve the chain at %d\n", head);
+		if (pykit_fault_settle(q))
 			break;
-		}
-		served++;
-	} while (!vhost_exceeds_weight(vq, served, bytes));
-	if (served)
+		if (served > signalled)
+			signal_driver(v, q);
+		signalled = served;
+		if (done < 0 || !enable_notify(v, q))
+			return;
+		disable_notify(v, q);
+	} while (!READ_ONCE(v->stopping) &&
+		 !vhost_exceeds_weight(vq, served, bytes));
+	pykit_fault_settle(q);
+	if (served > signalled)
 		signal_driver(v, q);
 }
 
@@ -246,7 +217,8 @@ void pykit_vhost_handle_kick(struct vhost_work *work)
 
 	mutex_lock(&vq->mutex);
 	v = vhost_vq_get_backend(vq);
-	if (v)
+	/* Without the rings' translation vhost has asked for it, and calls again. */
+	if (v && vq_meta_prefetch(vq))
 		serve_queue(v, q);
 	mutex_unlock(&vq->mutex);
 }

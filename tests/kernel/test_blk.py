@@ -6,10 +6,16 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 
+import polars as pl
 import pytest
 
 from pykit import steps
 from pykit.errors import Exit
+from pykit.trace.formats import read_formats
+from pykit.trace.guest import kind_of, own_fields
+from pykit.trace.kinds import BASE, KINDS, source_of
+
+WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
 
 CONTRACT = (
     "run.json", "capture", "events.parquet", "verdicts.json", "results.ktap", "junit.xml",
@@ -41,6 +47,20 @@ def test_every_pass_counted_something_and_every_other_says_why(result: steps.Res
             assert verdict.checked > 0, verdict.rule.id
         else:
             assert verdict.message, verdict.rule.id
+
+
+def test_the_formats_are_the_ones_we_know(direct: steps.Result) -> None:
+    """Every tracepoint is a kind with exactly these fields and widths."""
+    assert direct.directory is not None
+    found = {}
+    for form in read_formats(direct.directory / "capture/tracing").values():
+        if form.system == "pykit":
+            found[kind_of(form)] = {
+                field.name: pl.Int32 if field.signed else WIDTHS[field.size]
+                for field in own_fields(form)
+                if field.name not in BASE
+            }
+    assert found == {kind: fields for kind, fields in KINDS.items() if source_of(kind) != "qemu"}
 
 
 def test_the_observers_were_compared(result: steps.Result) -> None:

@@ -27,8 +27,8 @@ def test_nothing_is_lost(events: Events) -> None:
     assert events.table.filter(pl.col("source") == "driver").height == 1429
 
 
-def test_the_modules_formats_are_the_ones_we_know(capture: Path) -> None:
-    """Every tracepoint is a kind with exactly these fields and widths."""
+def test_older_formats_are_still_known(capture: Path) -> None:
+    """Every tracepoint of a stored capture is a kind, its fields have their widths."""
     found = {}
     for form in read_tracing(capture / "tracing").formats.values():
         if form.system == "pykit":
@@ -36,10 +36,10 @@ def test_the_modules_formats_are_the_ones_we_know(capture: Path) -> None:
                 field.name: pl.Int32 if field.signed else WIDTHS[field.size]
                 for field in own_fields(form)
             }
-    assert set(found) == {kind for kind in KINDS if source_of(kind) != "qemu"}
+    assert set(found) <= {kind for kind in KINDS if source_of(kind) != "qemu"}
     for kind, fields in found.items():
         own = {name: dtype for name, dtype in fields.items() if name not in BASE}
-        assert own == KINDS[kind], kind
+        assert own.items() <= KINDS[kind].items(), kind
         assert all(fields[name] == BASE[name] for name in fields.keys() & BASE.keys())
 
 

@@ -209,6 +209,43 @@ struct pykit_blk_end {
 };
 
 /**
+ * struct pykit_got - a chain that a vhost device took
+ * @readable: bytes of it that the device may read
+ * @writable: bytes of it that the device may write
+ * @out: parts to be read, as they lie in the owner's memory
+ * @in: parts to be written
+ * @head: its head
+ * @avail_idx: position in the available ring
+ */
+struct pykit_got {
+	u64 readable;
+	u64 writable;
+	u32 out;
+	u32 in;
+	u16 head;
+	u16 avail_idx;
+};
+
+/**
+ * struct pykit_signal - a vhost device's decision whether to signal the driver
+ * @old: used index at the previous decision
+ * @new: used index now
+ * @event: used_event with EVENT_IDX, else the flags of the available ring: what
+ *	the decision was made of
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @valid: whether @old is known
+ * @sent: whether the driver is signalled
+ */
+struct pykit_signal {
+	u16 old;
+	u16 new;
+	u16 event;
+	u8 event_idx;
+	u8 valid;
+	u8 sent;
+};
+
+/**
  * pykit_trace_vq() - emit an event of a virtqueue
  * @event: name of the event, without "pykit_"
  * @at: &struct pykit_at of the queue
@@ -686,74 +723,111 @@ DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
 	     TP_ARGS(at, seq, end)
 );
 
+TRACE_EVENT(pykit_vhost_queue,
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u64 features, u32 size,
+		     u16 avail_idx, u16 used_idx),
+	    TP_ARGS(at, seq, features, size, avail_idx, used_idx),
+	    TP_STRUCT__entry(__field(u64, features)
+			     __field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, size)
+			     __field(u16, vq)
+			     __field(u16, avail_idx)
+			     __field(u16, used_idx)),
+	    TP_fast_assign(__entry->features = features;
+			   __entry->dev = at->dev;
+			   __entry->seq = seq;
+			   __entry->size = size;
+			   __entry->vq = at->vq;
+			   __entry->avail_idx = avail_idx;
+			   __entry->used_idx = used_idx;
+	    ),
+	    TP_printk("dev=%u vq=%u seq=%u features=%#llx size=%u avail_idx=%u used_idx=%u",
+		      __entry->dev, __entry->vq, __entry->seq,
+		      __entry->features, __entry->size, __entry->avail_idx,
+		      __entry->used_idx)
+);
+
 TRACE_EVENT(pykit_vhost_get,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 out, u32 in, u16 chain,
-		     u16 avail_idx),
-	    TP_ARGS(at, seq, out, in, chain, avail_idx),
-	    TP_STRUCT__entry(__field(u32, dev)
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_got *got),
+	    TP_ARGS(at, seq, got),
+	    TP_STRUCT__entry(__field(u64, readable)
+			     __field(u64, writable)
+			     __field(u32, dev)
 			     __field(u32, seq)
 			     __field(u32, out)
 			     __field(u32, in)
 			     __field(u16, vq)
 			     __field(u16, head)
 			     __field(u16, avail_idx)),
-	    TP_fast_assign(__entry->dev = at->dev;
+	    TP_fast_assign(__entry->readable = got->readable;
+			   __entry->writable = got->writable;
+			   __entry->dev = at->dev;
 			   __entry->seq = seq;
-			   __entry->out = out;
-			   __entry->in = in;
+			   __entry->out = got->out;
+			   __entry->in = got->in;
 			   __entry->vq = at->vq;
-			   __entry->head = chain;
-			   __entry->avail_idx = avail_idx;
+			   __entry->head = got->head;
+			   __entry->avail_idx = got->avail_idx;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u out=%u in=%u avail_idx=%u",
+	    TP_printk("dev=%u vq=%u seq=%u head=%u out=%u (%llu) in=%u (%llu) avail_idx=%u",
 		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		      __entry->out, __entry->in, __entry->avail_idx)
+		      __entry->out, __entry->readable, __entry->in,
+		      __entry->writable, __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_vhost_used,
 	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
-		     u16 used_idx),
-	    TP_ARGS(at, seq, id, len, used_idx),
+		     u16 used_idx, u16 avail_idx),
+	    TP_ARGS(at, seq, id, len, used_idx, avail_idx),
 	    TP_STRUCT__entry(__field(u32, dev)
 			     __field(u32, seq)
 			     __field(u32, id)
 			     __field(u32, len)
 			     __field(u16, vq)
-			     __field(u16, used_idx)),
+			     __field(u16, used_idx)
+			     __field(u16, avail_idx)),
 	    TP_fast_assign(__entry->dev = at->dev;
 			   __entry->seq = seq;
 			   __entry->id = id;
 			   __entry->len = len;
 			   __entry->vq = at->vq;
 			   __entry->used_idx = used_idx;
+			   __entry->avail_idx = avail_idx;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u",
+	    TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u avail_idx=%u",
 		      __entry->dev, __entry->vq, __entry->seq, __entry->id,
-		      __entry->len, __entry->used_idx)
+		      __entry->len, __entry->used_idx, __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_vhost_signal,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 old, u16 new,
-		     u16 event, u8 event_idx),
-	    TP_ARGS(at, seq, old, new, event, event_idx),
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_signal *signal),
+	    TP_ARGS(at, seq, signal),
 	    TP_STRUCT__entry(__field(u32, dev)
 			     __field(u32, seq)
 			     __field(u16, vq)
 			     __field(u16, old)
 			     __field(u16, new)
 			     __field(u16, event)
-			     __field(u8, event_idx)),
+			     __field(u8, event_idx)
+			     __field(u8, valid)
+			     __field(u8, sent)),
 	    TP_fast_assign(__entry->dev = at->dev;
 			   __entry->seq = seq;
 			   __entry->vq = at->vq;
-			   __entry->old = old;
-			   __entry->new = new;
-			   __entry->event = event;
-			   __entry->event_idx = event_idx;
+			   __entry->old = signal->old;
+			   __entry->new = signal->new;
+			   __entry->event = signal->event;
+			   __entry->event_idx = signal->event_idx;
+			   __entry->valid = signal->valid;
+			   __entry->sent = signal->sent;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u",
+	    TP_printk("dev=%u vq=%u seq=%u old=%u valid=%u new=%u event_idx=%u event=%u sent=%u",
 		      __entry->dev, __entry->vq, __entry->seq, __entry->old,
-		      __entry->new, __entry->event_idx, __entry->event)
+		      __entry->valid, __entry->new, __entry->event_idx,
+		      __entry->event, __entry->sent)
 );
 
 TRACE_EVENT(pykit_vhost_notify,

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vhost_clear_device_iotlb() undoes vhost_init_device_iotlb(), for features that
+ * are set without ACCESS_PLATFORM after those with it: in 6.12.117, not in 6.1.192.
+ */
+#include "vhost.h"
+
+void probe(struct vhost_dev *dev);
+
+void probe(struct vhost_dev *dev)
+{
+	vhost_clear_device_iotlb(dev);
+}
