@@ -167,6 +167,24 @@ static int watch_bus(struct virtio_device *vdev)
 }
 
 /**
+ * pykit_config_offered() - what the device offers
+ * @vdev: the device
+ *
+ * Return: its first 64 features; a block device has no others.
+ */
+u64 pykit_config_offered(struct virtio_device *vdev)
+{
+#ifdef PYKIT_HAVE_GET_FEATURES
+	u64 features[VIRTIO_FEATURES_U64S];
+
+	virtio_get_features(vdev, features);
+	return features[0];
+#else
+	return vdev->config->get_features(vdev);
+#endif
+}
+
+/**
  * pykit_config_interpose() - from now on, see what is done to a device
  * @vdev: the device, as it comes to validate()
  *
@@ -202,7 +220,7 @@ int pykit_config_interpose(struct virtio_device *vdev)
 	cfg->ops.reset = pykit_reset;
 	cfg->ops.finalize_features = pykit_finalize_features;
 
-	cfg->offered = cfg->orig->get_features(vdev);
+	cfg->offered = pykit_config_offered(vdev);
 	for (i = 0; i < drv->feature_table_size; i++)
 		cfg->driver |= BIT_ULL(drv->feature_table[i]);
 	WRITE_ONCE(vdev->config, &cfg->ops);

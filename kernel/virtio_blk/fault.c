@@ -102,7 +102,7 @@ void pykit_fault_validate(struct virtio_device *vdev)
 	switch (pykit_fault) {
 	case FEATURE_NOT_OFFERED:
 		/* Acknowledged, then thought better of: the run goes on. */
-		feature = feature_not_offered(vdev->config->get_features(vdev));
+		feature = feature_not_offered(pykit_config_offered(vdev));
 		vdev->features |= feature;
 		vdev->config->finalize_features(vdev);
 		vdev->features &= ~feature;

@@ -566,7 +566,8 @@ static int __init pykit_blk_init(void)
 	if (err)
 		return err;
 	/* What waits for it may be memory that is to be freed. */
-	pykit_blk_wq = alloc_workqueue("pykit_blk", WQ_MEM_RECLAIM, 0);
+	pykit_blk_wq = alloc_workqueue("pykit_blk", WQ_MEM_RECLAIM | WQ_UNBOUND,
+				       0);
 	if (!pykit_blk_wq)
 		return -ENOMEM;
 	err = register_virtio_driver(&pykit_blk_driver);

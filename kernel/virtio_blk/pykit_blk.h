@@ -233,6 +233,7 @@ bool pykit_ring_enable_cb(struct pykit_blk_vq *q);
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
 
 /* config.c */
+u64 pykit_config_offered(struct virtio_device *vdev);
 int pykit_config_interpose(struct virtio_device *vdev);
 void pykit_config_frozen(struct virtio_device *vdev);
 void pykit_config_exit(void);
