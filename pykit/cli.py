@@ -50,7 +50,7 @@ KernelOption = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
-        help="debian-6.12 (default), debian-6.1, an exact release, a build directory or a tree.",
+        help="debian-6.12 (default), debian-6.1, debian-7.2, a release, a build directory, a tree.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -145,7 +145,7 @@ def kernel_list(as_json: JsonOption = False) -> None:
 
 @kernel_app.command("get")
 def kernel_get(
-    name: Annotated[str, typer.Argument(help="debian-6.12, debian-6.1 or an exact release.")],
+    name: Annotated[str, typer.Argument(help="debian-6.12, -6.1, -7.2 or an exact release.")],
 ) -> None:
     """Fetch a kernel, or a newer build of it, into the cache.
 

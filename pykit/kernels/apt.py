@@ -21,7 +21,8 @@ from pykit.kernels.mirrors import NAME_ANOTHER, Source
 from pykit.kernels.model import Progress
 
 # apt drops to its own user as root, who cannot reach a cache below /root. Hooks of the
-# machine's configuration are about the machine's own lists. A mirror may serve a suite
+# machine's configuration are about the machine's own lists. Containers turn the caches of
+# the parsed index off, without which each question takes a second. A mirror may serve a suite
 # whose Release file has expired. Without Error-Mode a failed update is a success.
 _CONFIG = """\
 Dir::Etc::sourcelist "{root}/debian.sources";
@@ -29,6 +30,8 @@ Dir::Etc::sourceparts "/dev/null";
 Dir::State "{root}/state";
 Dir::State::status "{root}/state/status";
 Dir::Cache "{root}/cache";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
 Dir::Log "{root}";
 APT::Architecture "amd64";
 APT::Architectures {{ "amd64"; }};

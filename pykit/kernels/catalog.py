@@ -33,6 +33,10 @@ class Flavour:
     summary: str
     candidates: tuple[Candidate, ...]
 
+    def has(self, release: str) -> bool:
+        """Whether a release is of this series: a suite's metapackage moves to the next."""
+        return release.startswith(self.name.removeprefix("debian-") + ".")
+
 
 FLAVOURS = (
     Flavour(
@@ -51,9 +55,18 @@ FLAVOURS = (
             Candidate("bookworm", "linux-image-amd64"),
         ),
     ),
+    Flavour(
+        "debian-7.2",
+        "Debian unstable's 7.2, with its own compiler",
+        (Candidate("sid", "linux-image-amd64"),),
+    ),
 )
 
 DEFAULT = FLAVOURS[0]
+
+#: Suites newer than the machines that use them: kbuild's tools want a newer C library than
+#: is there, and the compiler is not there at all. Their kernels come with both.
+OWN_TOOLCHAIN = frozenset({"sid"})
 
 #: Every suite of the table, once, in its order.
 SUITES = tuple(dict.fromkeys(c.suite for f in FLAVOURS for c in f.candidates))

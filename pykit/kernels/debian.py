@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pykit.errors import InfraError, UsageError
-from pykit.kernels import store
+from pykit.kernels import store, toolchain
 from pykit.kernels.apt import NoSuiteError, Package, PrivateApt
-from pykit.kernels.catalog import SUITES, Flavour
+from pykit.kernels.catalog import OWN_TOOLCHAIN, SUITES, Flavour
 from pykit.kernels.mirrors import NAME_ANOTHER, debian_archive, machine_sources
 from pykit.kernels.model import Kernel, Progress
 
 _IMAGE = "linux-image-"
 
 #: What a kernel is made of, as far as booting it and building modules for it goes.
-#: linux-base and the linux-compiler packages only configure an installed system.
-_PARTS = re.compile(r"linux-(?:image|binary|modules|headers|kbuild)-[0-9]")
+#: linux-base (without a release) and the linux-compiler packages only configure an
+#: installed system.
+_PARTS = re.compile(r"linux-(?:base|image|binary|modules|headers|kbuild)-[0-9]")
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ def fetch(flavour: Flavour, progress: Progress, *, refresh: bool) -> Kernel:
                 meta = apt.show(candidate.metapackage) if apt else None
                 if apt is None or meta is None:
                     continue
-                image = next((d for d in meta.depends if d.startswith(_IMAGE)), None)
-                plan = _plan(apt, image.removeprefix(_IMAGE)) if image else None
+                releases = (d.removeprefix(_IMAGE) for d in meta.depends if d.startswith(_IMAGE))
+                release = next(filter(flavour.has, releases), None)
+                plan = _plan(apt, release, candidate.suite) if release else None
                 if plan is None:
                     continue
                 kernel = _install(apt, plan, candidate.suite, flavour.name, progress)
@@ -98,7 +100,7 @@ def fetch_release(release: str, progress: Progress) -> Kernel:
     with store.locked(place, progress):
         for suite in SUITES:
             with archive(suite, place, progress) as apt:
-                plan = _plan(apt, release) if apt else None
+                plan = _plan(apt, release, suite) if apt else None
                 if apt and plan:
                     return _install(apt, plan, suite, release, progress)
     raise UsageError(
@@ -158,8 +160,8 @@ def run(command: list[str], place: Path) -> None:
     raise InfraError(f"{command[0]} failed on {command[-1]}: {lines[-1]}")
 
 
-def _plan(apt: PrivateApt, release: str) -> Plan | None:
-    """Image, headers and what they need of the kernel's own packages."""
+def _plan(apt: PrivateApt, release: str, suite: str) -> Plan | None:
+    """Image, headers and what they need of the kernel's own packages and their toolchain."""
     image = apt.show(_IMAGE + release)
     if image is None:
         return None
@@ -170,10 +172,11 @@ def _plan(apt: PrivateApt, release: str) -> Plan | None:
     queue = [*image.depends, *headers.depends]
     while queue:
         name = queue.pop()
-        if name in found or not _PARTS.match(name):
+        tool = suite in OWN_TOOLCHAIN and toolchain.PACKAGES.match(name)
+        if name in found or not (tool or _PARTS.match(name)):
             continue
         # Some parts are shared by the ABIs of a series and carry no exact version.
-        package = apt.show(name, image.version) or apt.show(name)
+        package = (not tool and apt.show(name, image.version)) or apt.show(name)
         if package is None:
             return None
         found[name] = package
@@ -205,6 +208,8 @@ def _install(apt: PrivateApt, plan: Plan, suite: str, name: str, progress: Progr
         _unpack(files, root, final.parent)
         shutil.rmtree(debs)
         _fix_up(root, final, plan.release)
+        if suite in OWN_TOOLCHAIN:
+            toolchain.make_runnable(root, final)
         progress(f"indexing the modules of {plan.release}")
         run(["depmod", "-b", str(root), plan.release], final.parent)
         kernel = _kernel(root, plan.release, name)
@@ -225,14 +230,19 @@ def _fix_up(root: Path, final: Path, release: str) -> None:
         (root / "lib").symlink_to("usr/lib")
     makefile = root / "usr/src" / f"linux-headers-{release}" / "Makefile"
     text = makefile.read_text(encoding="utf-8")
-    makefile.write_text(text.replace(" /usr/src/", f" {final}/usr/src/"), encoding="utf-8")
+    text = re.sub(r"(?<=[ =])/usr/src/", f"{final}/usr/src/", text)
+    if (root / toolchain.LOADER).exists():
+        # Here and not in whoever calls make, so that any make with this KDIR works.
+        text = f"export PATH := {final}/usr/bin:$(PATH)\n" + text
+    makefile.write_text(text, encoding="utf-8")
     modules = root / "lib/modules" / release
     for link in ("build", "source"):
         path = modules / link
         if path.is_symlink():
             target = path.readlink()
             path.unlink()
-            path.symlink_to(final / target.relative_to("/"))
+            # Where the link is relative already, joining leaves it so.
+            path.symlink_to(final / target.relative_to("/") if target.is_absolute() else target)
 
 
 def _kernel(folder: Path, release: str, name: str) -> Kernel:

@@ -30,6 +30,7 @@ class FakeArchive:
                 target.symlink_to(content[2:].decode())
             else:
                 target.write_bytes(content)
+                target.chmod(0o755 if content.startswith((b"\x7fELF", b"#!")) else 0o644)
         control = tree / "DEBIAN/control"
         control.parent.mkdir(parents=True)
         text = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: t <t@t>\n"
