@@ -174,7 +174,7 @@ static void del_vqs(struct pykit_blk_dev *dev)
 	unsigned int i;
 
 	for (i = 0; i < dev->num_vqs; i++) {
-		pykit_ring_exit(&dev->vqs[i], dev->num_vqs);
+		pykit_ring_unwatch(&dev->vqs[i].ring);
 		/* Else what the core allocated for them is lost. */
 		while (virtqueue_detach_unused_buf(dev->vqs[i].vq))
 			;
@@ -217,12 +217,11 @@ static int init_vqs(struct pykit_blk_dev *dev)
 
 		spin_lock_init(&q->lock);
 		q->vq = vqs[i];
-		q->at.dev = vdev->index;
-		q->at.vq = i;
 		pykit_fault_init_queue(q);
 	}
 	for (i = 0; i < dev->num_vqs; i++) {
-		err = pykit_ring_init(&dev->vqs[i], dev->num_vqs);
+		err = pykit_ring_watch(&dev->vqs[i].ring, dev->vqs[i].vq,
+				       PYKIT_BY_DRIVER, dev->num_vqs);
 		if (err) {
 			kfree(vqs);
 			del_vqs(dev);

@@ -21,45 +21,10 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/workqueue.h>
-#include <trace/events/pykit.h>
+#include <pykit_ring.h>
 
 #define PYKIT_BLK_INLINE_SG	2
 #define PYKIT_BLK_NAME_LEN	16
-
-/* A position in a packed ring: slot below, wrap counter on top. */
-#define PYKIT_WRAP		BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
-
-/**
- * struct pykit_ring - a virtqueue's ring, as the driver itself keeps track
- * @split: the split ring, NULL when packed
- * @packed: the packed ring, NULL when split
- * @driver: the packed ring's driver event area
- * @device: the packed ring's device event area
- * @size: number of descriptors
- * @is_packed: whether the ring is packed
- * @event_idx: whether EVENT_IDX was negotiated
- * @next_avail: idx of the available ring; packed: position of the next chain
- * @last_used: number of used entries taken; packed: position of the next one
- * @kick_idx: @next_avail at the last decision to notify
- * @slots: packed: ring descriptors of each outstanding buffer id, else 0
- * @descs: room for the longest chain, to read it into
- * @max_descs: length of @descs
- */
-struct pykit_ring {
-	const struct vring *split;
-	struct vring_packed_desc *packed;
-	struct vring_packed_desc_event *driver;
-	struct vring_packed_desc_event *device;
-	unsigned int size;
-	bool is_packed;
-	bool event_idx;
-	u16 next_avail;
-	u16 last_used;
-	u16 kick_idx;
-	u16 *slots;
-	struct pykit_desc *descs;
-	unsigned int max_descs;
-};
 
 #ifdef PYKIT_FAULT
 /**
@@ -93,7 +58,6 @@ struct pykit_fault_state {
  * struct pykit_blk_vq - a request queue of the device
  * @vq: the core's virtqueue
  * @lock: taken for all but notifying
- * @at: how trace events name this queue
  * @ring: the ring
  * @name: name of the queue and its interrupt
  * @fault: what goes wrong on it
@@ -101,7 +65,6 @@ struct pykit_fault_state {
 struct pykit_blk_vq {
 	struct virtqueue *vq;
 	spinlock_t lock; /* serialises all that touches the ring */
-	struct pykit_at at;
 	struct pykit_ring ring;
 	char name[PYKIT_BLK_NAME_LEN];
 #ifdef PYKIT_FAULT
@@ -219,18 +182,14 @@ int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		  struct pykit_blk_req *token);
 
 /* ring.c */
-int pykit_ring_init(struct pykit_blk_vq *q, unsigned int num_queues);
-void pykit_ring_exit(struct pykit_blk_vq *q, unsigned int num_queues);
 int pykit_ring_add(struct pykit_blk_vq *q, struct scatterlist *sgs[],
 		   unsigned int out, unsigned int in,
 		   struct pykit_blk_req *token, u8 *status, u64 *status_addr);
 bool pykit_ring_kick_prepare(struct pykit_blk_vq *q);
 void pykit_ring_notify(struct pykit_blk_vq *q);
-void pykit_ring_interrupt(struct pykit_blk_vq *q);
 struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len);
 void pykit_ring_disable_cb(struct pykit_blk_vq *q);
 bool pykit_ring_enable_cb(struct pykit_blk_vq *q);
-void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
 
 /* config.c */
 u64 pykit_config_offered(struct virtio_device *vdev);

@@ -145,9 +145,9 @@ static void trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
 	};
 	u16 i;
 
-	pykit_trace_vq(blk_start, &q->at, &blk);
+	pykit_trace_vq(blk_start, &q->ring.at, &blk);
 	for (i = 0; i < data->segments; i++)
-		pykit_trace_vq(blk_range, &q->at, head, i,
+		pykit_trace_vq(blk_range, &q->ring.at, head, i,
 			       le64_to_cpu(data->ranges[i].sector),
 			       le32_to_cpu(data->ranges[i].num_sectors),
 			       le32_to_cpu(data->ranges[i].flags));
@@ -300,7 +300,7 @@ static void finish(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u32 len)
 		.status = rq->status,
 	};
 
-	pykit_trace_vq(blk_done, &q->at, &end);
+	pykit_trace_vq(blk_done, &q->ring.at, &end);
 	if (rq->done)
 		complete(rq->done);
 	else
@@ -320,7 +320,7 @@ void pykit_blk_vq_done(struct virtqueue *vq)
 	bool done = false;
 	u32 len;
 
-	pykit_ring_interrupt(q);
+	pykit_ring_interrupts(&q->ring);
 	spin_lock_irqsave(&q->lock, flags);
 	do {
 		pykit_ring_disable_cb(q);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A virtqueue's ring as it stands in memory, and the events that tell of it.
+ *
+ * Whoever calls the virtio core's operations on a queue, or looks on, calls the
+ * functions here before and after each: they read ring memory, keep track of
+ * positions, and emit the event.
+ */
+#ifndef PYKIT_RING_H
+#define PYKIT_RING_H
+
+#include <linux/scatterlist.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <trace/events/pykit.h>
+
+/* A position in a packed ring: slot below, wrap counter on top. */
+#define PYKIT_WRAP		BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
+
+/**
+ * struct pykit_ring - a virtqueue's ring, as its observer keeps track
+ * @vq: the core's virtqueue
+ * @at: how trace events name it
+ * @split: the split ring, NULL when packed
+ * @packed: the packed ring, NULL when split
+ * @driver: the packed ring's driver event area
+ * @device: the packed ring's device event area
+ * @size: number of descriptors
+ * @num_queues: how many queues the device has
+ * @is_packed: whether the ring is packed
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @next_avail: idx of the available ring; packed: position of the next chain
+ * @last_used: number of used entries taken; packed: position of the next one
+ * @kick_idx: @next_avail at the last decision to notify
+ * @slots: packed: ring descriptors of each outstanding buffer id, else 0
+ * @descs: room for the longest chain, to read it into
+ * @max_descs: length of @descs
+ */
+struct pykit_ring {
+	struct virtqueue *vq;
+	struct pykit_at at;
+	const struct vring *split;
+	struct vring_packed_desc *packed;
+	struct vring_packed_desc_event *driver;
+	struct vring_packed_desc_event *device;
+	unsigned int size;
+	unsigned int num_queues;
+	bool is_packed;
+	bool event_idx;
+	u16 next_avail;
+	u16 last_used;
+	u16 kick_idx;
+	u16 *slots;
+	struct pykit_desc *descs;
+	unsigned int max_descs;
+};
+
+/**
+ * struct pykit_sgs - what the core is asked to make available
+ * @sgs: what the device reads, then what it writes
+ * @out: how many scatterlists it reads
+ * @in: how many it writes
+ * @total: how many buffers they are
+ * @chain: what becomes of them
+ * @first: where in the ring
+ */
+struct pykit_sgs {
+	struct scatterlist **sgs;
+	unsigned int out;
+	unsigned int in;
+	unsigned int total;
+	struct pykit_chain chain;
+	u16 first;
+};
+
+void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
+int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
+		     enum pykit_by by, unsigned int num_queues);
+void pykit_ring_unwatch(struct pykit_ring *r);
+void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s);
+void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s);
+unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s);
+void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick);
+void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
+			   bool needed);
+void pykit_ring_notifies(struct pykit_ring *r);
+void pykit_ring_interrupts(struct pykit_ring *r);
+bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
+void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
+			  bool accepted);
+void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);
+void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending);
+
+#endif /* PYKIT_RING_H */

@@ -1,0 +1,586 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A virtqueue's ring as it stands in memory, and the events that tell of it.
+ *
+ * What is traced is read from ring memory, not from what the core was asked to
+ * do: so a ring that was written wrongly shows. In a packed ring the device may
+ * overwrite a descriptor as soon as it is available; there, what memory may no
+ * longer hold is taken from the scatterlists.
+ */
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include <pykit_ring.h>
+
+#define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
+
+/**
+ * pykit_ring_memory() - where memory is that the device knows by an address
+ * @vdev: the device
+ * @addr: address, as the device uses it
+ *
+ * Return: kernel address, NULL if there is none or nobody can say.
+ */
+void *pykit_ring_memory(struct virtio_device *vdev, u64 addr)
+{
+	struct device *parent = vdev->dev.parent;
+	phys_addr_t phys = addr;
+
+	if (!virtio_has_dma_quirk(vdev)) {
+		struct iommu_domain *domain = iommu_get_domain_for_dev(parent);
+
+		if (!domain && get_dma_ops(parent))
+			return NULL;
+		phys = domain ? iommu_iova_to_phys(domain, addr) :
+				dma_to_phys(parent, addr);
+	}
+	return phys && pfn_valid(PHYS_PFN(phys)) ? phys_to_virt(phys) : NULL;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_memory);
+
+/* A packed ring has no getter for its memory, only for addresses. */
+static void *ring_area(struct virtio_device *vdev, u64 addr, size_t bytes)
+{
+	void *first = pykit_ring_memory(vdev, addr);
+	void *last = pykit_ring_memory(vdev, addr + bytes - 1);
+
+	return first && last == first + bytes - 1 ? first : NULL;
+}
+
+static void trace_queue(struct pykit_ring *r, u8 op)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	struct pykit_queue_state state = {
+		.desc = virtqueue_get_desc_addr(r->vq),
+		.avail = virtqueue_get_avail_addr(r->vq),
+		.used = virtqueue_get_used_addr(r->vq),
+		.size = r->size,
+		.num_queues = r->num_queues,
+		.layout = r->is_packed,
+		.op = op,
+	};
+
+	if (r->is_packed) {
+		state.avail_flags = le16_to_cpu(r->driver->flags);
+		state.avail_idx = le16_to_cpu(r->driver->off_wrap);
+		state.used_flags = le16_to_cpu(r->device->flags);
+		state.used_idx = le16_to_cpu(r->device->off_wrap);
+	} else {
+		state.avail_flags = virtio16_to_cpu(vdev, r->split->avail->flags);
+		state.avail_idx = virtio16_to_cpu(vdev, r->split->avail->idx);
+		state.used_flags = virtio16_to_cpu(vdev, r->split->used->flags);
+		state.used_idx = virtio16_to_cpu(vdev, r->split->used->idx);
+	}
+	pykit_trace_vq(queue, &r->at, &state);
+}
+
+static int find_packed(struct pykit_ring *r)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	r->packed = ring_area(vdev, virtqueue_get_desc_addr(r->vq),
+			      r->size * sizeof(*r->packed));
+	r->driver = ring_area(vdev, virtqueue_get_avail_addr(r->vq),
+			      sizeof(*r->driver));
+	r->device = ring_area(vdev, virtqueue_get_used_addr(r->vq),
+			      sizeof(*r->device));
+	if (!r->packed || !r->driver || !r->device) {
+		dev_err(&vdev->dev, "memory of packed ring %u cannot be seen\n",
+			r->vq->index);
+		return -EOPNOTSUPP;
+	}
+	r->next_avail = PYKIT_WRAP;
+	r->last_used = PYKIT_WRAP;
+	r->kick_idx = PYKIT_WRAP;
+	r->slots = kcalloc(r->size, sizeof(*r->slots), GFP_KERNEL);
+	return r->slots ? 0 : -ENOMEM;
+}
+
+/**
+ * pykit_ring_watch() - start to keep track of a virtqueue
+ * @r: what to keep track in
+ * @vq: the queue, just set up
+ * @by: who tells of it
+ * @num_queues: how many queues the device has
+ *
+ * Return: 0, -ENOMEM, or -EOPNOTSUPP if the ring's memory cannot be seen.
+ */
+int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
+		     enum pykit_by by, unsigned int num_queues)
+{
+	struct virtio_device *vdev = vq->vdev;
+	int err;
+
+	*r = (struct pykit_ring) {
+		.vq = vq,
+		.at = { .dev = vdev->index, .vq = vq->index, .by = by },
+		.size = virtqueue_get_vring_size(vq),
+		.num_queues = num_queues,
+		.is_packed = virtio_has_feature(vdev, VIRTIO_F_RING_PACKED),
+		.event_idx = virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX),
+	};
+	if (r->is_packed) {
+		err = find_packed(r);
+		if (err)
+			return err;
+	} else {
+		r->split = virtqueue_get_vring(vq);
+	}
+
+	/* A walk ends after one more than the queue has, plus an indirect one. */
+	r->max_descs = r->size + 2;
+	r->descs = kcalloc(r->max_descs, sizeof(*r->descs), GFP_KERNEL);
+	if (!r->descs) {
+		kfree(r->slots);
+		r->slots = NULL;
+		return -ENOMEM;
+	}
+	trace_queue(r, 0);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_watch);
+
+/**
+ * pykit_ring_unwatch() - forget a virtqueue that is about to be deleted
+ * @r: what was kept track in; the device was reset
+ */
+void pykit_ring_unwatch(struct pykit_ring *r)
+{
+	if (!r->descs)
+		return;
+	trace_queue(r, 1);
+	kfree(r->descs);
+	kfree(r->slots);
+	r->descs = NULL;
+	r->slots = NULL;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_unwatch);
+
+static u16 packed_advance(const struct pykit_ring *r, u16 pos, u16 slots)
+{
+	u16 slot = (pos & ~PYKIT_WRAP) + slots;
+	u16 wrap = pos & PYKIT_WRAP;
+
+	if (slot >= r->size) {
+		slot -= r->size;
+		wrap ^= PYKIT_WRAP;
+	}
+	return slot | wrap;
+}
+
+static bool packed_is_used(const struct pykit_ring *r, u16 pos)
+{
+	u16 flags = le16_to_cpu(READ_ONCE(r->packed[pos & ~PYKIT_WRAP].flags));
+	bool wrap = pos & PYKIT_WRAP;
+
+	return !!(flags & PACKED_AVAIL) == wrap &&
+	       !!(flags & PACKED_USED) == wrap;
+}
+
+/*
+ * The buffer id of a chain that was just made available. If the device has
+ * overwritten it already, it is the one among the used entries that nobody else
+ * is waiting for.
+ */
+static u16 packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
+{
+	unsigned int tries;
+	u16 id, last = packed_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+
+	for (tries = 0; tries < 100000; tries++) {
+		u16 at = r->last_used;
+
+		id = le16_to_cpu(READ_ONCE(r->packed[last].id));
+		if (id < r->size && !r->slots[id])
+			return id;
+		while (packed_is_used(r, at)) {
+			/* Pairs with the device's, before it wrote the flags. */
+			rmb();
+			id = le16_to_cpu(r->packed[at & ~PYKIT_WRAP].id);
+			if (id >= r->size)
+				break;
+			if (!r->slots[id])
+				return id;
+			at = packed_advance(r, at, r->slots[id]);
+		}
+		cpu_relax();
+	}
+	return id;
+}
+
+static void read_split(struct virtio_device *vdev, const struct vring_desc *from,
+		       struct pykit_desc *to)
+{
+	to->addr = virtio64_to_cpu(vdev, from->addr);
+	to->len = virtio32_to_cpu(vdev, from->len);
+	to->flags = virtio16_to_cpu(vdev, from->flags);
+	to->next = virtio16_to_cpu(vdev, from->next);
+}
+
+static void read_packed(const struct vring_packed_desc *from,
+			struct pykit_desc *to)
+{
+	to->addr = le64_to_cpu(from->addr);
+	to->len = le32_to_cpu(from->len);
+	to->flags = le16_to_cpu(from->flags);
+	to->next = le16_to_cpu(from->id);
+}
+
+/* The scatterlists as descriptors, beginning with number @n. */
+static unsigned int walk_sgs(struct pykit_ring *r, const struct pykit_sgs *s,
+			     unsigned int n, u8 table)
+{
+	struct scatterlist *sg;
+	unsigned int i, slot = 0;
+
+	for (i = 0; i < s->out + s->in; i++) {
+		for (sg = s->sgs[i]; sg && n < r->max_descs; sg = sg_next(sg)) {
+			r->descs[n] = (struct pykit_desc) {
+				.addr = sg_phys(sg),
+				.len = sg->length,
+				.slot = slot,
+				.flags = VRING_DESC_F_NEXT |
+					 (i < s->out ? 0 : VRING_DESC_F_WRITE),
+				.next = ++slot,
+				.pos = n,
+				.table = table,
+			};
+			n++;
+		}
+	}
+	r->descs[n - 1].flags &= ~VRING_DESC_F_NEXT;
+	return n;
+}
+
+/* The table that the descriptor before number @n points at. */
+static unsigned int walk_table(struct pykit_ring *r, const struct pykit_sgs *s,
+			       unsigned int n)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	unsigned int count = r->descs[n - 1].len / sizeof(struct vring_desc);
+	void *table = pykit_ring_memory(vdev, r->descs[n - 1].addr);
+	unsigned int slot = 0;
+
+	if (!table)
+		return walk_sgs(r, s, n, 1);
+
+	while (n < r->max_descs && slot < count) {
+		struct pykit_desc *d = &r->descs[n];
+
+		d->slot = slot;
+		d->pos = n++;
+		d->table = 1;
+		if (r->is_packed) {
+			read_packed((struct vring_packed_desc *)table + slot, d);
+			slot++;
+			continue;
+		}
+		read_split(vdev, (struct vring_desc *)table + slot, d);
+		if (!(d->flags & VRING_DESC_F_NEXT))
+			break;
+		slot = d->next;
+	}
+	return n;
+}
+
+static unsigned int walk_split(struct pykit_ring *r, const struct pykit_sgs *s)
+{
+	unsigned int n = 0, slot = s->chain.head;
+
+	while (n <= r->size && slot < r->size) {
+		struct pykit_desc *d = &r->descs[n];
+
+		d->slot = slot;
+		d->pos = n++;
+		d->table = 0;
+		read_split(r->vq->vdev, &r->split->desc[slot], d);
+		if (d->flags & VRING_DESC_F_INDIRECT)
+			return walk_table(r, s, n);
+		if (!(d->flags & VRING_DESC_F_NEXT))
+			break;
+		slot = d->next;
+	}
+	return n;
+}
+
+static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
+{
+	unsigned int n, k;
+
+	n = walk_sgs(r, s, 0, 0);
+	if (s->chain.indirect) {
+		r->descs[0].len = n * sizeof(struct vring_packed_desc);
+		r->descs[0].flags = VRING_DESC_F_INDIRECT;
+	}
+	for (k = 0; k < s->chain.slots; k++) {
+		u16 pos = packed_advance(r, s->first, k);
+		u16 avail = pos & PYKIT_WRAP ? PACKED_AVAIL : PACKED_USED;
+		struct pykit_desc *d = &r->descs[k], now;
+
+		d->slot = pos & ~PYKIT_WRAP;
+		read_packed(&r->packed[d->slot], &now);
+		/* The device writes neither address nor what it did not use. */
+		d->addr = now.addr;
+		d->next = s->chain.head;
+		if ((now.flags & (PACKED_AVAIL | PACKED_USED)) == avail)
+			d->flags = now.flags;
+		else
+			d->flags |= avail;
+	}
+	return s->chain.indirect ? walk_table(r, s, 1) : n;
+}
+
+/**
+ * pykit_ring_before_add() - something is about to be made available
+ * @r: the ring, locked
+ * @s: what; sgs, out and in are set
+ */
+void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	s->total = 0;
+	s->chain = (struct pykit_chain) { .num_free = r->vq->num_free };
+	s->first = r->next_avail;
+	for (i = 0; i < s->out + s->in; i++) {
+		for (sg = s->sgs[i]; sg; sg = sg_next(sg)) {
+			s->total++;
+			*(i < s->out ? &s->chain.readable :
+				       &s->chain.writable) += sg->length;
+		}
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_before_add);
+
+/**
+ * pykit_ring_after_add() - the core has made something available
+ * @r: the ring, locked
+ * @s: what; its chain is filled in, but for what pykit_ring_walk() adds
+ */
+void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	struct pykit_chain *chain = &s->chain;
+
+	chain->slots = chain->num_free - r->vq->num_free;
+	chain->num_free = r->vq->num_free;
+	chain->indirect = chain->slots < s->total;
+	if (r->is_packed) {
+		chain->head = packed_id(r, s->first, chain->slots);
+		r->slots[chain->head] = chain->slots;
+		r->next_avail = packed_advance(r, s->first, chain->slots);
+		chain->avail_idx = r->next_avail;
+	} else {
+		const struct vring_avail *avail = r->split->avail;
+		u16 slot = s->first & (r->size - 1);
+
+		chain->head = virtio16_to_cpu(vdev, avail->ring[slot]);
+		chain->avail_idx = virtio16_to_cpu(vdev, avail->idx);
+		r->next_avail = s->first + 1;
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_after_add);
+
+/**
+ * pykit_ring_walk() - tell of a chain that was made available
+ * @r: the ring, locked
+ * @s: what was made available, after pykit_ring_after_add()
+ *
+ * Return: how many descriptors there are in the ring's descs.
+ */
+unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
+{
+	unsigned int i, n = r->is_packed ? walk_packed(r, s) : walk_split(r, s);
+
+	s->chain.chain = n - s->chain.indirect;
+	pykit_trace_vq(add, &r->at, &s->chain);
+	for (i = 0; i < n; i++)
+		pykit_trace_vq(desc, &r->at, s->chain.head, &r->descs[i]);
+	return n;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_walk);
+
+static void read_event(struct pykit_ring *r, u16 *event, u16 *flags)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		*event = le16_to_cpu(READ_ONCE(r->device->off_wrap));
+		*flags = le16_to_cpu(READ_ONCE(r->device->flags));
+		return;
+	}
+	*flags = virtio16_to_cpu(vdev, READ_ONCE(r->split->used->flags));
+	*event = *flags;
+	if (r->event_idx) {
+		__virtio16 *avail_event = &vring_avail_event(r->split);
+
+		*event = virtio16_to_cpu(vdev, READ_ONCE(*avail_event));
+	}
+}
+
+/**
+ * pykit_ring_before_kick() - the core is about to decide whether to notify
+ * @r: the ring, locked
+ * @kick: the decision
+ */
+void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick)
+{
+	*kick = (struct pykit_kick) {
+		.old = r->kick_idx,
+		.new = r->next_avail,
+		.event_idx = r->event_idx,
+	};
+	/*
+	 * What was made available comes before what the device asks for, as for
+	 * the core's own look at it.
+	 */
+	mb();
+	read_event(r, &kick->event, &kick->flags);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_before_kick);
+
+/**
+ * pykit_ring_after_kick() - the core has decided
+ * @r: the ring, locked
+ * @kick: the decision
+ * @needed: what it is
+ */
+void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
+			   bool needed)
+{
+	kick->needed = needed;
+	read_event(r, &kick->event_after, &kick->flags_after);
+	r->kick_idx = r->next_avail;
+	pykit_trace_vq(kick, &r->at, kick);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_after_kick);
+
+/**
+ * pykit_ring_notifies() - the device is about to be notified
+ * @r: the ring; need not be locked
+ */
+void pykit_ring_notifies(struct pykit_ring *r)
+{
+	pykit_trace_vq(notify, &r->at);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_notifies);
+
+static u16 used_idx(struct pykit_ring *r)
+{
+	if (r->is_packed)
+		return r->last_used + packed_is_used(r, r->last_used);
+	return virtio16_to_cpu(r->vq->vdev, READ_ONCE(r->split->used->idx));
+}
+
+/**
+ * pykit_ring_interrupts() - the device has sent an interrupt
+ * @r: the ring; need not be locked
+ */
+void pykit_ring_interrupts(struct pykit_ring *r)
+{
+	pykit_trace_vq(interrupt, &r->at, used_idx(r), r->last_used);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_interrupts);
+
+/**
+ * pykit_ring_read_used() - read a used entry again
+ * @r: the ring, locked
+ * @used: the entry; its index is set
+ */
+void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		struct vring_packed_desc *d = &r->packed[used->index & ~PYKIT_WRAP];
+
+		used->id = le16_to_cpu(d->id);
+		used->len = le32_to_cpu(d->len);
+	} else {
+		vring_used_elem_t *e = &r->split->used->ring[used->index &
+							     (r->size - 1)];
+
+		used->id = virtio32_to_cpu(vdev, e->id);
+		used->len = virtio32_to_cpu(vdev, e->len);
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_read_used);
+
+/**
+ * pykit_ring_before_get() - the core is about to take the next used entry
+ * @r: the ring, locked
+ * @used: the entry
+ *
+ * Return: whether there is one.
+ */
+bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used)
+{
+	*used = (struct pykit_used) {
+		.index = r->last_used,
+		.used_idx = used_idx(r),
+	};
+	if (used->used_idx == r->last_used)
+		return false;
+	if (r->is_packed)
+		used->used_idx = r->last_used;
+	/* The entry is not read before the index that tells of it. */
+	rmb();
+	pykit_ring_read_used(r, used);
+	return true;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_before_get);
+
+/**
+ * pykit_ring_after_get() - the core has looked at the next used entry
+ * @r: the ring, locked
+ * @used: the entry
+ * @accepted: whether the core knew its id
+ */
+void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
+			  bool accepted)
+{
+	used->accepted = accepted;
+	pykit_trace_vq(used, &r->at, used);
+	if (!accepted)
+		return;
+	if (r->is_packed) {
+		r->last_used = packed_advance(r, r->last_used, r->slots[used->id]);
+		r->slots[used->id] = 0;
+	} else {
+		r->last_used++;
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_after_get);
+
+/**
+ * pykit_ring_callback() - the core has asked for interrupts, or not to have any
+ * @r: the ring, locked
+ * @enable: which of them
+ * @pending: whether there is more to take already
+ */
+void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	struct pykit_callback cb = {
+		.last_used = r->last_used,
+		.used_idx = used_idx(r),
+		.event_idx = r->event_idx,
+		.enable = enable,
+		.pending = pending,
+	};
+
+	if (r->is_packed) {
+		cb.avail_flags = le16_to_cpu(r->driver->flags);
+		cb.used_event = le16_to_cpu(r->driver->off_wrap);
+	} else {
+		cb.avail_flags = virtio16_to_cpu(vdev, r->split->avail->flags);
+		cb.used_event = virtio16_to_cpu(vdev, vring_used_event(r->split));
+	}
+	pykit_trace_vq(callback, &r->at, &cb);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_callback);
