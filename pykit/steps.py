@@ -55,7 +55,7 @@ class Result:
 
     def closing(self) -> list[str]:
         """The last lines on the terminal: how the guest ended, and where things are."""
-        lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
+        lines = [f"guest: {self.outcome.kind}: {self.outcome.message}", self.events.clocks]
         if self.directory is not None:
             lines.append(f"report: {self.directory / 'report.html'}")
         return lines

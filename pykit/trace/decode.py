@@ -10,7 +10,7 @@ import polars as pl
 
 from pykit.trace.capture import CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
-from pykit.trace.events import Events, build_table
+from pykit.trace.events import Events, build_table, one_clock
 from pykit.trace.guest import Guest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
@@ -67,6 +67,7 @@ def load(capture: Path) -> Events:
             raise guest.damage[0]
         raise EmptyTraceError(f"{capture}: no events; was tracing on while the workload ran?")
     table, fields = build_table(parts, guest.extra if guest else {})
+    table, alignment = one_clock(table, total(losses))
     return Events(
         table=table,
         lost=total(losses),
@@ -74,6 +75,7 @@ def load(capture: Path) -> Events:
         capture=info,
         devices=devices,
         fields=fields,
+        alignment=alignment,
     )
 
 

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
+from pykit.trace.align import Alignment, align
 from pykit.trace.capture import CaptureInfo
 from pykit.trace.errors import BadTableError
 from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, Dtype, columns_of, kind_type
 
 _META = "pykit"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,15 @@ class Events:
             clock, null where the log has no times), ``source``, ``kind``,
             ``cpu`` (guest), ``pid`` (guest task, or QEMU thread), ``dev``,
             ``life``, ``vq``, ``seq``. Order: the guest's rows by (ts, cpu),
-            then QEMU's rows in log order. The two clocks are not aligned.
+            then QEMU's rows in log order. ``time`` is one clock for both, the
+            guest's (ns); null for QEMU's rows where it cannot be had.
         lost: how many events are missing, at least one a known loss; an upper
             bound, as two counters may see the same loss.
         losses: one line each, says where.
         capture: what was run.
         devices: ``dev`` number of every device id of the capture.
         fields: columns of each kind beyond the base columns.
+        alignment: how QEMU's ``time`` was found, with its error; or why it was not.
     """
 
     table: pl.DataFrame
@@ -44,6 +47,14 @@ class Events:
     capture: CaptureInfo
     devices: dict[str, int]
     fields: dict[str, tuple[str, ...]]
+    alignment: Alignment | str = "not aligned"
+
+    @property
+    def clocks(self) -> str:
+        """Whether the two sides have one clock, and how well: one line."""
+        if isinstance(self.alignment, str):
+            return f"clocks not aligned: {self.alignment}"
+        return self.alignment.line()
 
     def of(self, *kinds: str) -> pl.DataFrame:
         """Rows of these kinds, with the base columns and these kinds' own.
@@ -68,6 +79,9 @@ class Events:
             "capture": self.capture.to_json(),
             "devices": self.devices,
             "fields": self.fields,
+            "alignment": (
+                self.alignment if isinstance(self.alignment, str) else asdict(self.alignment)
+            ),
         }
         self.table.write_parquet(path, metadata={_META: json.dumps(meta)})
 
@@ -93,6 +107,11 @@ class Events:
                 capture=CaptureInfo.from_json(meta["capture"], str(path)),
                 devices=meta["devices"],
                 fields={kind: tuple(names) for kind, names in meta["fields"].items()},
+                alignment=(
+                    Alignment(**meta["alignment"])
+                    if isinstance(meta["alignment"], dict)
+                    else str(meta["alignment"])
+                ),
             )
         except (OSError, PolarsError, ValueError, KeyError, TypeError) as error:
             raise BadTableError(
@@ -101,7 +120,7 @@ class Events:
 
 
 #: The base columns in the table's order.
-_ALWAYS = ("row", "ts", "source", "kind", "cpu", "pid", "dev", "life", "vq", "seq")
+_ALWAYS = ("row", "ts", "time", "source", "kind", "cpu", "pid", "dev", "life", "vq", "seq")
 
 
 def build_table(
@@ -135,3 +154,11 @@ def build_table(
         for kind in kinds
     }
     return table.with_columns(pl.col("row").cast(BASE["row"])), fields
+
+
+def one_clock(table: pl.DataFrame, lost: int) -> tuple[pl.DataFrame, Alignment | str]:
+    """The table with ``time`` filled in, the guest's clock for both sides; and how it was found."""
+    found = align(table, lost)
+    host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(table["ts"])
+    qemu = pl.col("source") == "qemu"
+    return table.with_columns(pl.when(qemu).then(host).otherwise("ts").alias("time")), found

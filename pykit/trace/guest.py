@@ -39,7 +39,7 @@ _BY = "by"
 _PREFIX = "pykit_"
 
 #: Columns that the decoder itself fills.
-_RESERVED = {"row", "ts", "source", "kind", "cpu", "pid", "life"}
+_RESERVED = {"row", "ts", "time", "source", "kind", "cpu", "pid", "life"}
 
 #: Fields without which lives cannot be told apart; others may be newer than a capture.
 _NEEDED = {"driver": ("stage",), "status": ("status", "op"), "queue": ("op",)}

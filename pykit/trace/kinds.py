@@ -22,6 +22,7 @@ PROBED = 1
 BASE: dict[str, Dtype] = {
     "row": pl.UInt32,
     "ts": pl.Int64,
+    "time": pl.Int64,
     "cpu": pl.UInt16,
     "pid": pl.Int32,
     "dev": pl.UInt32,
