@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def decode_guest(tracing: Tracing) -> Guest:
         BadFormatError, CaptureError.
     """
     formats = tracing.formats
-    check_own(formats)
+    check_own(formats, tracing.where)
     pages = read_pages(tracing.files, tracing.layout)
     records = walk(pages)
     known, damage = check_records(pages, records, formats)
@@ -116,7 +117,7 @@ def own_fields(form: Format) -> list[Field]:
     ]
 
 
-def check_own(formats: dict[int, Format]) -> None:
+def check_own(formats: dict[int, Format], saved: Path) -> None:
     """Whether our own events fit the table; fields may be more or fewer than this pykit knows.
 
     Raises:
@@ -128,7 +129,7 @@ def check_own(formats: dict[int, Format]) -> None:
         if form.system != SYSTEM:
             continue
         kind = kind_of(form)
-        where = f"{form.system}/{form.name}/format"
+        where = f"{saved}: {form.system}/{form.name}/format"
         own = {field.name: _POLARS[field.size, field.signed] for field in own_fields(form)}
         absent = [name for name in ("dev", *_NEEDED.get(kind, ())) if name not in own]
         if absent or source_of(kind) == "qemu":
