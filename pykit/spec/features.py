@@ -239,10 +239,12 @@ def read_only_is_accepted(view: View) -> Result:
 
 @rule("RF-DE-01", "driver:features", local=True)
 def version_1_is_offered(view: View) -> Result:
-    def judge(_: Life, seen: Features) -> str | None:
+    def judge(life: Life, seen: Features) -> str | None:
+        if life.legacy:
+            return None
         return "" if seen.offered >> bits.VERSION_1 & 1 else "VERSION_1 is not offered"
 
-    return _by_life(view, judge, NOT_SEEN)
+    return _by_life(view, judge, "no negotiation was seen that is not the legacy interface's")
 
 
 def _sr_iov(view: View, *, device: bool) -> Result:

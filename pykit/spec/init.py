@@ -192,4 +192,4 @@ def no_kick_before_driver_ok(view: View) -> Result:
             Violation((row,), f"{life.name}, queue {vq}: doorbell before DRIVER_OK")
             for row, vq in early.select("row", "vq").iter_rows()
         ]
-    return Result(checked, tuple(found), why="no doorbell was rung")
+    return Result(checked, tuple(found), why="no modern device's doorbell was rung")

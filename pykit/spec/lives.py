@@ -69,12 +69,14 @@ class Life:
         status: as the driver's tracepoints saw it: from validate() on.
         written: status writes that QEMU saw: all of them.
         transport: "pci", "mmio", … or None.
+        legacy: the device has the legacy interface alone, as the capture says.
     """
 
     dev: int
     number: int
     id: int | None = None
     transport: str | None = None
+    legacy: bool = False
     #: Whether queues may share an interrupt vector: some device was given a number of them.
     shares_vectors: bool = False
     features: list[Features] = field(default_factory=list)
@@ -133,6 +135,7 @@ def _new(view: View, dev: int, number: int) -> Life:
     names = {name for name, of in view.events.devices.items() if of == dev}
     for device in view.events.capture.devices:
         if device.id in names:
+            life.legacy = device.legacy
             life.id = bits.BLK_ID if "virtio-blk" in device.type else None
             kind = device.type.rsplit("-", 1)[-1]
             life.transport = {"device": "mmio"}.get(kind, "pci" if "-pci" in device.type else kind)

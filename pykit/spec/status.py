@@ -116,7 +116,7 @@ def _early(view: View, kinds: tuple[str, ...], what: str) -> Result:
             Violation((row,), f"{life.name}, queue {vq}: {what} before DRIVER_OK")
             for row, vq in early.select("row", "vq").iter_rows()
         ]
-    return Result(checked, tuple(found), why="QEMU's log has no such event")
+    return Result(checked, tuple(found), why="QEMU's log has no such event of a modern device")
 
 
 @rule("ST-DE-01", "qemu:dev_status", "qemu:dev_pop")

@@ -36,13 +36,14 @@ class Device:
     """One device, in the order of device_add.
 
     ``type`` is QEMU's device name, ``options`` its properties, ``driver`` the
-    guest driver that was to bind to it.
+    guest driver that was to bind to it. ``legacy``: it has the legacy interface alone.
     """
 
     id: str
     type: str
     options: dict[str, Any]
     driver: str
+    legacy: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,7 @@ def _device(value: Any, where: str) -> Device:
         type=_get(data, "type", str, where),
         options=_object(data.get("options", {}), f"{where}: options"),
         driver=_get(data, "driver", str, where),
+        legacy=_get(data, "legacy", bool, where) if "legacy" in data else False,
     )
 
 

@@ -28,6 +28,7 @@ class Log:
     events: list[Event] = field(default_factory=list)
     devices: dict[str, int] = field(default_factory=lambda: {"vd0": 1})
     device_type: str = "virtio-blk-pci"
+    legacy: bool = False
     qemu: str = "7.2.22"
     outcome: str = "clean"
     qmp: list[QmpAnswer] = field(default_factory=list)
@@ -111,7 +112,9 @@ class Log:
             kernel="6.12.0",
             qemu=self.qemu,
             outcome=Outcome(self.outcome, ""),
-            devices=tuple(Device(name, self.device_type, {}, "pykit") for name in self.devices),
+            devices=tuple(
+                Device(name, self.device_type, {}, "pykit", self.legacy) for name in self.devices
+            ),
             steps=(),
             qmp=tuple(self.qmp),
         )

@@ -11,13 +11,14 @@ import pytest
 
 from pykit import spec, trace
 from pykit.errors import UsageError
+from pykit.spec import bits
 from pykit.spec.engine import VERDICTS, judge
 from pykit.spec.model import Result, Rule, Violation
 from pykit.spec.waivers import read
 from pykit.trace.kinds import KINDS
 from tests.spec import cases
 from tests.spec.log import Log
-from tests.spec.machine import run
+from tests.spec.machine import OFFERED, run
 
 DATA = Path(__file__).parent.parent / "data"
 
@@ -60,6 +61,18 @@ def test_of_two_accounts_the_drivers_own_is_judged() -> None:
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ()
     assert [v.checked for v in verdicts.rules] == [v.checked for v in spec.check(own).rules]
+
+
+def test_the_legacy_interface_is_not_judged_by_the_modern_clauses() -> None:
+    log = run(offered=OFFERED & ~(1 << bits.VERSION_1))
+    assert "RF-DE-01" in spec.check(log.build()).having("fail")
+    log.legacy = True
+    # A read where the modern interface has the generation says nothing there.
+    cases.generation_stands_still(log)
+    verdicts = spec.check(log.build())
+    assert verdicts.having("fail") == ()
+    for name in ("RF-DE-01", "PM-DE-06", "CF-DR-03"):
+        assert verdicts.of(name).verdict == "not-applicable", name
 
 
 def test_lost_events_decide_nothing() -> None:
