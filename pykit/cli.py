@@ -203,6 +203,17 @@ def run(
     scenario: Annotated[str, typer.Argument(help="A scenario of scenarios/, or a file.")] = "blk",
     kernel: KernelOption = None,
     boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
+    transport: Annotated[
+        str, typer.Option(metavar="T", help="pci, pci-legacy, mmio or mmio-legacy.")
+    ] = "pci",
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What drives the devices: pykit_virtio_blk, or one of the kernel's own such as "
+            "virtio_blk, which the probe then watches.",
+        ),
+    ] = None,
     driver_fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Boot a driver with this deliberate bug.")
     ] = None,
@@ -221,6 +232,8 @@ def run(
         scenario,
         kernel_name=kernel,
         runner=boot.value,
+        transport=transport,
+        driver=driver,
         fault=driver_fault,
         to=to,
         say=say,

@@ -69,6 +69,8 @@ def run(
     fault: str | None,
     to: Path | None,
     say: Say,
+    transport: str = "pci",
+    driver: str | None = None,
 ) -> Result:
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
 
@@ -78,6 +80,10 @@ def run(
     """
     started = time.time()
     scenario = boot.load_scenario(scenario_name)
+    if driver is not None:
+        scenario = boot.under_driver(scenario, driver)
+    scenario = boot.on_transport(scenario, transport)
+    boot.runner(runner, scenario.transport)
     if fault is not None:
         _known_fault(fault)
     directory = to or _fresh_directory(scenario.name)
@@ -85,7 +91,7 @@ def run(
     kernel = kernels.resolve(kernel_name, progress=say)
     _require_profile(kernel)
     built = modules.build(kernel, fault=fault is not None, progress=say)
-    say(f"boot {kernel.release} ({runner}), scenario {scenario.name}")
+    say(f"boot {kernel.release} ({runner}), scenario {scenario.name}, {transport}")
     outcome = boot.run(
         scenario,
         kernel=kernel,
@@ -102,6 +108,8 @@ def run(
             "pykit": __version__,
             "scenario": scenario.name,
             "runner": runner,
+            "transport": transport,
+            "drivers": sorted({device.driver for device in scenario.devices}),
             "fault": fault,
             "kernel": {"name": kernel.name, "release": kernel.release, "origin": kernel.origin},
             "modules": [path.name for path in built.modules],

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a guest, run a scenario in it, and leave a capture."""
 
+from pykit.boot.axes import on_transport, under_driver
 from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
-from pykit.boot.runners import bare_vng
+from pykit.boot.runners import bare_vng, runner
 from pykit.boot.scenario import Scenario, load_scenario
 from pykit.boot.session import require_free, run
 
@@ -13,6 +14,9 @@ __all__ = [
     "Scenario",
     "bare_vng",
     "load_scenario",
+    "on_transport",
     "require_free",
     "run",
+    "runner",
+    "under_driver",
 ]

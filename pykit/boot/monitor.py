@@ -12,8 +12,10 @@ from qemu.qmp import QMPError
 from qemu.qmp.legacy import QEMUMonitorProtocol
 from qemu.qmp.protocol import StateError
 
+from pykit.boot import attach
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.scenario import Device
+from pykit.boot.transport import PCI
 from pykit.errors import UsageError
 
 #: Trace events of QEMU that the decoder knows; a QEMU that lacks one is asked for the rest.
@@ -63,27 +65,10 @@ class Monitor:
                 "trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True}
             )
 
-    def plug(self, device: Device, backing: Path) -> None:
-        """Hot-plug a device, with a raw file behind it."""
-        with backing.open("wb") as file:
-            file.truncate(device.size_mib << 20)
-        self.ask(
-            "blockdev-add",
-            **{
-                "driver": "raw",
-                "node-name": f"{device.id}-disk",
-                "discard": "unmap",
-                "file": {"driver": "file", "filename": str(backing), "discard": "unmap"},
-            },
-        )
-        self.ask(
-            "device_add",
-            driver=device.type,
-            id=device.id,
-            bus="rp0",
-            drive=f"{device.id}-disk",
-            **device.options,
-        )
+    def plug(self, device: Device, bus: str, folder: Path) -> None:
+        """Hot-plug a device, with a raw file in ``folder`` behind it."""
+        self.ask("blockdev-add", **attach.backing(device, folder))
+        self.ask("device_add", **attach.front(device, bus))
 
     def unplug(self, device: Device) -> None:
         """Ask the guest to let a device go, and wait until it has."""
@@ -95,15 +80,18 @@ class Monitor:
                 break
         else:
             raise GuestEndedError("hang", f"the guest did not let {device.id} go")
-        self.ask("blockdev-del", **{"node-name": f"{device.id}-disk"})
+        self.ask("blockdev-del", **{"node-name": attach.node(device)})
 
     def resize(self, device: Device, size_mib: int) -> None:
         """Change a device's capacity under the guest."""
-        self.ask("block_resize", **{"node-name": f"{device.id}-disk", "size": size_mib << 20})
+        self.ask("block_resize", **{"node-name": attach.node(device), "size": size_mib << 20})
 
     def query(self, device: Device, at: str) -> list[dict[str, Any]]:
         """What QEMU believes of a device: status, features, and every queue's indices."""
-        path = f"/machine/peripheral/{device.id}/virtio-backend"
+        path = f"/machine/peripheral/{device.id}"
+        if device.type.endswith(PCI.suffix):
+            # What was plugged is the transport's half; MMIO's half is part of the machine.
+            path += "/virtio-backend"
         status = self.ask("x-query-virtio-status", path=path)
         answers = [_answer(at, device, "x-query-virtio-status", None, status)]
         for queue in range(int(device.options.get("num-queues", 1))):

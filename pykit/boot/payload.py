@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.scenario import Device, Scenario
+from pykit.boot.scenario import Action, Device, Scenario, Step
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
@@ -74,6 +74,16 @@ echo 1 > events/pykit/enable || die "pykit_trace.ko has no events"
 echo 1 > tracing_on
 """
 
+# Where no device can be plugged, those that are there from power-on are kept from their
+# transport's driver until the scenario plugs them (lib.sh's mmio).
+_HOLD = "echo 0 >/sys/bus/platform/drivers_autoprobe\n"
+_LET_GO = """
+for device in /sys/bus/platform/drivers/virtio-mmio/LNRO*; do
+	[ ! -e $device ] || echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/unbind
+done
+echo 1 >/sys/bus/platform/drivers_autoprobe
+"""
+_BIND: dict[Action | None, str] = {"plug": "bind", "unplug": "unbind"}
 
 #: Parameters of our modules, by module.
 Parameters = dict[str, dict[str, str]]
@@ -115,7 +125,8 @@ def stage(
     if missing:
         raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
     ours = [path for path in modules if path.stem in wanted]
-    needs = closure(kernel, [*scenario.kernel_modules, *_depends(ours)])
+    transport = [scenario.transport.module] if scenario.devices else []
+    needs = closure(kernel, [*transport, *scenario.kernel_modules, *_depends(ours)])
     for path in needs:
         copy_module(path, folder / "modules")
     for path in ours:
@@ -123,12 +134,27 @@ def stage(
     for name in ("carry", *scenario.guest_programs):
         shutil.copy(compile_guest(name), folder / "bin" / name)
     names = tuple(plain_name(path.name) for path in needs)
-    (folder / "steps" / LOAD).write_text(_load(names, ours, parameters, scenario.parameters))
+    load = [
+        *([] if scenario.transport.hot_plug else [_HOLD]),
+        *map(_load_theirs, names),
+        *([] if scenario.transport.hot_plug else [_LET_GO]),
+        *(_load_ours(path, parameters, scenario.parameters) for path in ours),
+    ]
+    (folder / "steps" / LOAD).write_text(_PROLOGUE + "".join(load))
     (folder / "steps" / CARRY).write_text(_PROLOGUE + _CARRY)
+    slots = {device.id: number for number, device in enumerate(scenario.devices)}
     for step in scenario.steps:
         if step.guest:
             (folder / "steps" / step.name).write_text(_PROLOGUE + step.guest)
+        if step.action in _BIND and not scenario.transport.hot_plug:
+            line = f"mmio {_BIND[step.action]} {slots[step.device]}\n"
+            (folder / "steps" / bind_step(step)).write_text(_PROLOGUE + line)
     return Payload(folder, nonce, scenario, names)
+
+
+def bind_step(step: Step) -> str:
+    """The guest's step that binds or unbinds a device where there is no hot-plug."""
+    return f"pykit-{step.action}-{step.device}"
 
 
 def _programs(names: Sequence[str]) -> str:
@@ -148,23 +174,17 @@ def _depends(modules: Sequence[Path]) -> list[str]:
     return sorted({name for path in modules for name in depends(read_module(path))} - ours)
 
 
-def _load(names: Sequence[str], ours: Sequence[Path], *parameters: Parameters) -> str:
-    lines = [_PROLOGUE]
-    for name in names:
-        loaded = f"/sys/module/{Path(name).stem.replace('-', '_')}"
-        lines.append(
-            f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"'
-        )
-    for path in ours:
-        given = [item for by in parameters for item in by.get(path.stem, {}).items()]
-        own = " ".join(shlex.quote(f"{key}={value}") for key, value in given)
-        lines.append(
-            f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"'
-        )
-        if path.stem == "pykit_trace":
-            # Before any driver is there, so that not one event is missed.
-            lines.append(_TRACE)
-    return "\n".join(lines) + "\n"
+def _load_theirs(name: str) -> str:
+    loaded = f"/sys/module/{Path(name).stem.replace('-', '_')}"
+    return f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"\n'
+
+
+def _load_ours(path: Path, *parameters: Parameters) -> str:
+    given = [item for by in parameters for item in by.get(path.stem, {}).items()]
+    own = " ".join(shlex.quote(f"{key}={value}") for key, value in given)
+    line = f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"\n'
+    # Before any driver is there, so that not one event is missed.
+    return line + _TRACE if path.stem == "pykit_trace" else line
 
 
 def copy_module(path: Path, folder: Path) -> None:

@@ -40,6 +40,21 @@ def version() -> str:
     return ".".join(map(str, find()[1]))
 
 
+@functools.cache
+def _machines() -> frozenset[str]:
+    done = subprocess.run(
+        [find()[0], "-M", "help"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return frozenset(line.split(" ")[0] for line in done.stdout.splitlines())
+
+
+def require_machine(option: str) -> None:
+    """Raise InfraError where this QEMU lacks the machine that a -M option names."""
+    name = option.partition(",")[0]
+    if name not in _machines():
+        raise InfraError(f"{find()[0]} has no machine {name}: install one that does, or use pci")
+
+
 def cpu_options(accelerator: str) -> list[str]:
     """Accelerator and CPU model.
 
@@ -58,13 +73,14 @@ def cpu_options(accelerator: str) -> list[str]:
 def kit_options(folder: Path, log: Path) -> list[str]:
     """What the kit itself needs of a guest, the same in both runners.
 
-    A monitor, the agent's serial port (the second one), a root port to plug the device
-    under test into, shared memory to bring the capture out, and the trace log.
+    A monitor, the agent's serial port (the second one), shared memory to bring the capture
+    out, and the trace log.
     """
     return [
-        "-serial", f"unix:{folder}/agent,server=on,wait=off",
+        "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
+        # Not -serial: microvm has one port by itself, whatever is asked for.
+        "-device", "isa-serial,chardev=agent,index=1",
         "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
-        "-device", "pcie-root-port,id=rp0,chassis=10,slot=10",
         "-object",
         f"memory-backend-file,id=carry,share=on,size={CARRY_MIB}M,mem-path={folder}/carry",
         "-device", "ivshmem-plain,memdev=carry",

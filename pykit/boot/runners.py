@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pykit.boot import qemu
+from pykit.boot import qemu, tsc
+from pykit.boot.attach import cold_options
 from pykit.boot.initramfs import Initramfs
 from pykit.boot.payload import Payload
+from pykit.boot.transport import PCI, Transport
 from pykit.boot.vmlinux import bootable
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
@@ -38,6 +40,7 @@ class Vng:
 
     def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
         """See Runner."""
+        transport = payload.scenario.transport
         agent = shlex.join(
             ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
         )
@@ -47,7 +50,7 @@ class Vng:
             "--append",
             # The distribution's driver must not take the device before ours does.
             f"{_KERNEL_ARGUMENTS} modprobe.blacklist=virtio_blk",
-            f"--qemu-opts={shlex.join(qemu.kit_options(payload.folder, log))}",
+            f"--qemu-opts={shlex.join([*transport.port, *qemu.kit_options(payload.folder, log)])}",
             "--",
             agent,
         ]
@@ -59,11 +62,15 @@ class Direct:
 
     def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
         """See Runner."""
+        scenario = payload.scenario
+        qemu.require_machine(scenario.transport.machine[1])
         made = Initramfs.make(kernel, payload)
         arguments = [
             "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
             "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
         ]  # fmt: skip
+        if accelerator == "tcg" and tsc.khz():
+            arguments.append(f"tsc_early_khz={tsc.khz()}")
         disk = []
         if made.programs is not None:
             disk = [
@@ -72,7 +79,8 @@ class Direct:
             ]  # fmt: skip
         return [
             qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-M", "q35", *qemu.cpu_options(accelerator),
+            *scenario.transport.machine, *scenario.transport.port,
+            *cold_options(scenario, payload.folder), *qemu.cpu_options(accelerator),
             "-m", str(qemu.MEMORY_MIB), "-smp", str(qemu.CPUS),
             "-kernel", str(bootable(kernel.image)), "-initrd", str(made.path),
             "-append", " ".join(arguments),
@@ -83,10 +91,12 @@ class Direct:
 RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}
 
 
-def runner(name: str) -> Runner:
-    """A runner by its name; raises UsageError for any other."""
+def runner(name: str, transport: Transport) -> Runner:
+    """A runner by its name; raises UsageError for any other, or one without that transport."""
     if name not in RUNNERS:
         raise UsageError(f"no runner {name}: choose of {', '.join(RUNNERS)}")
+    if name == "vng" and transport.machine != PCI.machine:
+        raise UsageError(f"{transport.name} needs --boot direct: virtme-ng chooses the machine")
     return RUNNERS[name]
 
 

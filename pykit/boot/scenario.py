@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from pykit.boot.transport import PCI, Transport
 from pykit.errors import UsageError
 from pykit.paths import ROOT
 
@@ -21,7 +22,7 @@ Action = Literal["plug", "unplug", "resize", "query"]
 
 @dataclass(frozen=True)
 class Device:
-    """A device that is hot-plugged; backed by a raw file of ``size_mib``."""
+    """A device under test; backed by a raw file of ``size_mib``."""
 
     id: str
     type: str
@@ -67,6 +68,8 @@ class Scenario:
     steps: tuple[Step, ...]
     #: Parameters of our modules, by module.
     parameters: dict[str, dict[str, str]]
+    #: What the devices are attached by.
+    transport: Transport = PCI
 
 
 def load_scenario(name: str) -> Scenario:

@@ -46,7 +46,7 @@ def run(
 
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
-    chosen = runners.runner(runner)
+    chosen = runners.runner(runner, scenario.transport)
     accelerator = accel.probe(kernel)
     require_free(out)
     capture = out.absolute() / "capture"
@@ -78,8 +78,14 @@ def run(
         "qemu": qemu.version(),
         "outcome": {"kind": kind, "message": message},
         "devices": [
-            {"id": d.id, "type": d.type, "options": d.options, "driver": d.driver}
-            for d in scenario.devices
+            {
+                "id": device.id,
+                "type": device.type,
+                "options": device.options,
+                "driver": device.driver,
+                "legacy": scenario.transport.legacy,
+            }
+            for device in scenario.devices
         ],
         "plugs": session.plugs,
         "steps": session.steps,
@@ -125,6 +131,7 @@ class _Session:
         self._capture = capture
         self._console = console
         self._progress = progress
+        self._transport = scenario.transport
         self._devices = {device.id: device for device in scenario.devices}
         self.steps: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
@@ -229,13 +236,25 @@ class _Session:
             self.plugs.append(
                 {"device": device.id, "guest_ns": guest.clock_ns, "host_ns": time.time_ns()}
             )
-            monitor.plug(device, self._keeper.folder / f"{device.id}.img")
+            if self._transport.hot_plug:
+                monitor.plug(device, self._transport.bus(0), self._keeper.folder)
+            else:
+                self._bind(step, guest)
         elif step.action == "unplug":
-            monitor.unplug(device)
+            if self._transport.hot_plug:
+                monitor.unplug(device)
+            else:
+                self._bind(step, guest)
         elif step.action == "resize":
             monitor.resize(device, step.size_mib)
         else:
             self.answers += monitor.query(device, step.name)
+
+    def _bind(self, step: Step, guest: Guest) -> None:
+        """Have the guest do what takes the place of hot-plug."""
+        code, said = guest.run(payload.bind_step(step))
+        if code != 0:
+            raise GuestEndedError("workload-failed", _first(said))
 
 
 def _first(text: str) -> str:

@@ -32,3 +32,15 @@ virtio_device() {
 	done
 	return 1
 }
+
+# mmio bind|unbind SLOT: have the transport's driver take or let go the device in a slot of
+# QEMU's microvm machine, whose ACPI table calls it VR00, VR01, …
+mmio() {
+	slot=VR$(printf %02d $2)
+	for device in /sys/bus/platform/devices/LNRO0005:*; do
+		read -r path <$device/firmware_node/path || die "no virtio-mmio device here"
+		[ "${path##*.}" != $slot ] || break
+	done
+	[ "${path##*.}" = $slot ] || die "no device in slot $slot"
+	echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/$1 || die "cannot $1 $slot"
+}

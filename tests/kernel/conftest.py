@@ -49,10 +49,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         runner: str = "direct",
         kernel_name: str | None = None,
         fault: str | None = None,
+        transport: str = "pci",
+        driver: str | None = None,
     ) -> steps.Result:
         folder = tmp_path_factory.mktemp(f"{Path(scenario).stem}-{runner}-{fault or 'clean'}")
         return steps.run(
-            scenario, kernel_name=kernel_name, runner=runner, fault=fault, to=folder, say=say
+            scenario,
+            kernel_name=kernel_name,
+            runner=runner,
+            fault=fault,
+            to=folder,
+            say=say,
+            transport=transport,
+            driver=driver,
         )
 
     return start

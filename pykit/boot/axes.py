@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The same scenario on another transport or under another driver.
+
+A scenario file says what is done with a device; these axes are no part of that, so that one
+file serves every combination of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pykit.boot.scenario import Scenario
+from pykit.boot.transport import PCI, transport
+from pykit.errors import UsageError
+
+#: What watches a driver that does not tell of itself.
+PROBE = "pykit_probe"
+
+
+def on_transport(scenario: Scenario, name: str) -> Scenario:
+    """The scenario with its devices on that transport.
+
+    Raises UsageError for an unknown transport, a device that has no such form, and a step
+    that needs hot-plug where there is none.
+    """
+    to = transport(name)
+    if not scenario.devices and to is not PCI:
+        raise UsageError(f"scenario {scenario.name} has no device to put on {name}")
+    if not to.hot_plug:
+        for step in scenario.steps:
+            if step.action == "unplug" and step.guest:
+                raise UsageError(
+                    f"scenario {scenario.name}: step {step.name} pulls a device that is in use, "
+                    f"and {name} has no hot-plug: choose pci or pci-legacy"
+                )
+    devices = []
+    for device in scenario.devices:
+        if not device.type.endswith(PCI.suffix):
+            raise UsageError(
+                f"scenario {scenario.name}: {device.type}: name the form for PCI, *{PCI.suffix}: "
+                "the transport is chosen by the run"
+            )
+        devices.append(
+            replace(
+                device,
+                type=device.type.removesuffix(PCI.suffix) + to.suffix,
+                options={**device.options, **to.options},
+            )
+        )
+    return replace(scenario, transport=to, devices=tuple(devices))
+
+
+def under_driver(scenario: Scenario, driver: str) -> Scenario:
+    """The scenario with all its devices driven by ``driver``.
+
+    One of ours (``pykit_*``) tells of itself; any other is the kernel's, and the probe is
+    loaded to watch it.
+    """
+    if not scenario.devices:
+        raise UsageError(f"scenario {scenario.name} has no device for {driver} to drive")
+    ours = driver.startswith("pykit_")
+    before = {device.driver for device in scenario.devices}
+    module = driver if ours else PROBE
+    others = [name for name in scenario.modules if name not in (*before, module)]
+    parameters = {name: scenario.parameters[name] for name in others if name in scenario.parameters}
+    if not ours:
+        parameters[PROBE] = {"devices": driver}
+    return replace(
+        scenario,
+        modules=(*others, module),
+        kernel_modules=(*scenario.kernel_modules, *(() if ours else (driver,))),
+        devices=tuple(replace(device, driver=driver) for device in scenario.devices),
+        parameters=parameters,
+    )
