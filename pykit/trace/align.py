@@ -4,12 +4,13 @@
 The device cannot take a chain before the driver has made it available, nor the driver a used
 entry before the device has written it. Each such pair, matched by its place in its ring,
 bounds the difference of the clocks at that moment from one side. What lies between all bounds
-is where the difference can be: a line through the middle of the narrowest place is the
-alignment, and the distance to the bounds is its error. Nothing is taken from wall time.
+is where the difference can be: the line with the most room on both sides is the alignment, and
+how far other lines go from it is its error. Nothing is taken from wall time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,8 @@ Floats = npt.NDArray[np.float64]
 LOG_STEP_NS = 1000
 #: Clocks that differ by more than this are not drifting, they were set.
 MOST_DRIFT = 1e-3
-#: Constraints at first, and at most so many more each turn that are found violated.
-_FEW = 2048
+#: Turns of a search by halves or thirds, and points at which the error is worked out.
+_TURNS, _GRID = 64, 65
 
 _QUEUE = ("dev", "life", "vq")
 
@@ -33,7 +34,7 @@ class Alignment:
     """``guest = host - offset - drift * (host - origin)``, all in ns.
 
     Attributes:
-        origin: host time at which the bounds are narrowest.
+        origin: host time at which it is known best.
         error_ns: how far off this can be there.
         worst_ns: how far off it can be anywhere between the first and the last bound.
         pairs: how many pairs bound it.
@@ -94,8 +95,9 @@ def align(table: pl.DataFrame, lost: int) -> Alignment | str:
 def _bounds(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Upper and lower bounds of host minus guest: (host time, difference), both i64 ns.
 
-    The driver's event follows what it tells of: a chain is certain not to have been available
-    yet at the time of the event before it on its queue.
+    The driver's event follows what it tells of: a chain was certain not to be available yet
+    ``took`` before it. Traces of others do not say that: there, at the time of the event
+    before it on its queue.
     """
     inside = table.filter(pl.col("source") == "driver")
     if inside.is_empty():
@@ -103,7 +105,12 @@ def _bounds(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
     inside = inside.sort("row").sort(*_QUEUE, "seq", maintain_order=True)
     inside = inside.select(
-        *_QUEUE, "kind", "ts", pl.col("ts").shift(1).over(_QUEUE).alias("before")
+        *_QUEUE,
+        "kind",
+        "ts",
+        pl.coalesce(pl.col("ts") - pl.col("took"), pl.col("ts").shift(1).over(_QUEUE)).alias(
+            "before"
+        ),
     )
     outside = table.filter(
         (pl.col("source") == "qemu") & pl.col("ts").is_not_null() & pl.col("life").is_not_null()
@@ -126,87 +133,54 @@ def _bounds(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _between(
     x_up: Floats, up: Floats, x_low: Floats, low: Floats
 ) -> tuple[float, float, float, float, float] | None:
-    """A line below all of ``up`` and above all of ``low``, with the most room at its tightest.
+    """The line ``a + b * x`` below all of ``up`` and above all of ``low``, with the most room.
 
-    Returns (x of the tightest place, the line's height there, slope, room there, most room
-    anywhere), or None where there is no such line.
+    Returns (x where it is known best, its height there, its slope, how far off it can be there,
+    how far off anywhere between the first and the last bound), or None if there is no such line.
     """
-    chosen_up, chosen_low = _least(x_up, up), _least(x_low, -low)
-    while True:
-        ceiling = _hull(x_up[chosen_up], up[chosen_up])
-        floor = _hull(x_low[chosen_low], -low[chosen_low])
-        found = _tightest(ceiling, (floor[0], -floor[1]))
-        if found is None:
-            return None
-        x, height, slope, room, worst = found
-        # Only some bounds were looked at: take up those that the line breaks.
-        over = np.flatnonzero(height + slope * (x_up - x) > up + 0.5)
-        under = np.flatnonzero(height + slope * (x_low - x) < low - 0.5)
-        new_up, new_low = np.setdiff1d(over, chosen_up), np.setdiff1d(under, chosen_low)
-        if not (new_up.size or new_low.size):
-            return x, height, slope, room, worst
-        chosen_up = np.union1d(chosen_up, new_up[:_FEW])
-        chosen_low = np.union1d(chosen_low, new_low[:_FEW])
 
+    def heights(slopes: Floats) -> tuple[Floats, Floats]:
+        """The highest and the lowest ``a`` that each slope leaves."""
+        highest = [float((up - slope * x_up).min()) for slope in slopes]
+        lowest = [float((low - slope * x_low).max()) for slope in slopes]
+        return np.array(highest), np.array(lowest)
 
-def _least(x: Floats, y: Floats) -> npt.NDArray[np.int64]:
-    """Indices of the lowest point in each of up to _FEW stretches of ``x``, and of both ends."""
-    span = max(float(x.max() - x.min()), 1.0)
-    stretch = ((x - x.min()) / span * (_FEW - 1)).astype(np.int64)
-    order = np.lexsort((y, stretch))
-    first = order[np.concatenate([[True], np.diff(stretch[order]) > 0])]
-    return np.unique(np.concatenate([first, [int(x.argmin()), int(x.argmax())]]))
+    def room(slope: float) -> float:
+        highest, lowest = heights(np.array([slope]))
+        return float(highest[0] - lowest[0])
 
-
-def _hull(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """The lower convex hull, by Andrew's monotone chain."""
-    hull: list[tuple[float, float]] = []
-    order = np.lexsort((y, x))
-    for px, py in zip(x[order].tolist(), y[order].tolist(), strict=True):
-        if hull and hull[-1][0] == px:
-            continue
-        while len(hull) >= 2:
-            (ax, ay), (bx, by) = hull[-2], hull[-1]
-            if (bx - ax) * (py - ay) > (by - ay) * (px - ax):
-                break
-            hull.pop()
-        hull.append((px, py))
-    return np.array([p[0] for p in hull]), np.array([p[1] for p in hull])
-
-
-def _tightest(
-    ceiling: tuple[Floats, Floats], floor: tuple[Floats, Floats]
-) -> tuple[float, float, float, float, float] | None:
-    """The widest strip between a convex and a concave chain, in the height of its middle."""
-    low, high = max(ceiling[0][0], floor[0][0]), min(ceiling[0][-1], floor[0][-1])
-    if low > high:
-        # One side's bounds all come before the other's: they do not bound any moment.
+    # The room is a concave function of the slope.
+    least, most = -MOST_DRIFT, MOST_DRIFT
+    for _ in range(_TURNS):
+        first, second = least + (most - least) / 3, most - (most - least) / 3
+        if room(first) < room(second):
+            least = first
+        else:
+            most = second
+    slope = (least + most) / 2
+    if room(slope) < 0:
         return None
-    breaks = np.unique(np.concatenate([ceiling[0], floor[0], [low, high]]))
-    breaks = breaks[(breaks >= low) & (breaks <= high)]
-    room = (np.interp(breaks, *ceiling) - np.interp(breaks, *floor)) / 2
-    at = int(room.argmin())
-    if room[at] < 0:
-        return None
-    x = float(breaks[at])
-    top, bottom = float(np.interp(x, *ceiling)), float(np.interp(x, *floor))
-    # Where a chain ends nothing keeps the line from turning to that side.
-    least = max(_slope(ceiling, x, -1, -np.inf), _slope(floor, x, 1, -np.inf), -MOST_DRIFT)
-    most = min(_slope(ceiling, x, 1, np.inf), _slope(floor, x, -1, np.inf), MOST_DRIFT)
-    if least > most:
-        return None
-    # The clocks run alike unless the bounds say otherwise.
-    slope = min(max(0.0, least), most)
-    height = (top + bottom) / 2
-    line = height + slope * (breaks - x)
-    most_room = np.maximum(np.interp(breaks, *ceiling) - line, line - np.interp(breaks, *floor))
-    return x, height, slope, float(room[at]), float(most_room.max())
+    # All slopes that leave any, and what they say of every moment.
+    slopes = np.linspace(_edge(room, slope, -MOST_DRIFT), _edge(room, slope, MOST_DRIFT), _GRID)
+    highest, lowest = heights(slopes)
+    at = np.linspace(min(x_up[0], x_low[0]), max(x_up[-1], x_low[-1]), _GRID)
+    ceiling = (highest[:, None] + slopes[:, None] * at).max(axis=0)
+    floor = (lowest[:, None] + slopes[:, None] * at).min(axis=0)
+    height, depth = heights(np.array([slope]))
+    line = (height[0] + depth[0]) / 2 + slope * at
+    off = np.maximum(ceiling - line, line - floor)
+    best = int(off.argmin())
+    return float(at[best]), float(line[best]), slope, float(off[best]), float(off.max())
 
 
-def _slope(chain: tuple[Floats, Floats], x: float, side: int, beyond: float) -> float:
-    """Slope of a chain just left (-1) or right (1) of ``x``; ``beyond`` its end."""
-    xs, ys = chain
-    index = int(np.searchsorted(xs, x, side="left" if side < 0 else "right"))
-    if index in (0, len(xs)):
-        return beyond
-    return float((ys[index] - ys[index - 1]) / (xs[index] - xs[index - 1]))
+def _edge(room: Callable[[float], float], inside: float, outside: float) -> float:
+    """How far a slope can be turned from ``inside`` towards ``outside``."""
+    if room(outside) >= 0:
+        return outside
+    for _ in range(_TURNS):
+        middle = (inside + outside) / 2
+        if room(middle) >= 0:
+            inside = middle
+        else:
+            outside = middle
+    return inside

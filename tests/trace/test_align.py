@@ -31,14 +31,15 @@ def requests(
         fill = pop + int(rng.integers(1, 400_000))
         taken = fill + int(rng.integers(1, 200_000))
         for kind, at in (("notify", now - 5_000), ("add", now), ("used", taken)):
-            rows.append({**queue, "kind": kind, "source": "driver", "ts": at})
+            took = 5_000 if kind == "add" else None
+            rows.append({**queue, "kind": kind, "source": "driver", "ts": at, "took": took})
         for kind, at in (("dev_pop", pop), ("dev_fill", fill)):
             host = HOST + offset + at + round(drift * at)
             stamp = host // LOG_STEP_NS * LOG_STEP_NS
-            rows.append({**queue, "kind": kind, "source": "qemu", "ts": stamp})
+            rows.append({**queue, "kind": kind, "source": "qemu", "ts": stamp, "took": None})
             true.append((stamp, at))
         now = taken
-    table = pl.DataFrame(rows).sort("ts").with_row_index("row")
+    table = pl.DataFrame(rows, infer_schema_length=None).sort("ts").with_row_index("row")
     seq = pl.int_range(1, pl.len() + 1).over("source", "vq").alias("seq")
     return table.with_columns(seq), pl.DataFrame(true, schema=["host", "guest"], orient="row")
 

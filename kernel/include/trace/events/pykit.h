@@ -76,6 +76,7 @@ struct pykit_queue_state {
  * @writable: bytes the device may write
  * @chain: descriptors, without the one that points at an indirect table
  * @num_free: free ring descriptors afterwards
+ * @took: ns since it was certain not to be available yet
  * @head: head of the chain, or buffer id in a packed ring
  * @avail_idx: idx of the available ring afterwards, or next slot and wrap
  *	counter (bit 15) of a packed ring
@@ -87,6 +88,7 @@ struct pykit_chain {
 	u64 writable;
 	u32 chain;
 	u32 num_free;
+	u32 took;
 	u16 head;
 	u16 avail_idx;
 	u16 slots;
@@ -424,6 +426,7 @@ TRACE_EVENT(pykit_add,
 			     __field(u32, seq)
 			     __field(u32, chain)
 			     __field(u32, num_free)
+			     __field(u32, took)
 			     __field(u16, vq)
 			     __field(u16, head)
 			     __field(u16, avail_idx)
@@ -437,17 +440,18 @@ TRACE_EVENT(pykit_add,
 			   __entry->seq = seq;
 			   __entry->chain = chain->chain;
 			   __entry->num_free = chain->num_free;
+			   __entry->took = chain->took;
 			   __entry->vq = at->vq;
 			   __entry->head = chain->head;
 			   __entry->avail_idx = chain->avail_idx;
 			   __entry->slots = chain->slots;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u",
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u took=%u",
 		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->chain, __entry->slots, __entry->indirect,
 		      __entry->readable, __entry->writable, __entry->num_free,
-		      __entry->avail_idx)
+		      __entry->avail_idx, __entry->took)
 );
 
 TRACE_EVENT(pykit_desc,
