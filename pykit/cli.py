@@ -260,6 +260,50 @@ def check(
     _present(steps.check(directory, to=to), as_json)
 
 
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    queue: Annotated[
+        str | None, typer.Option("--queue", metavar="DEV.VQ", help="Only this queue.")
+    ] = None,
+    request: Annotated[
+        int | None, typer.Option("--request", metavar="N", help="The life of one request.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What each virtqueue was like, and where its requests' time went.
+
+    Example: pykit show runs/20260102-030405-blk --queue 0.1
+    """
+    from pykit import analysis
+
+    shown = analysis.show(run, queue=queue, request=request)
+    if as_json:
+        dump(shown.as_dict())
+    else:
+        shown.render(out)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="parquet, csv, requests, chrome, perfetto, trace-cmd."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+) -> None:
+    """Write a run's events or requests in another tool's format.
+
+    Example: pykit export runs/20260102-030405-blk --to perfetto -o blk.pftrace
+    """
+    from pykit import analysis
+
+    analysis.write(run, to, output)
+
+
 def _present(result: Any, as_json: bool) -> NoReturn:
     from pykit import report
 

@@ -9,6 +9,7 @@ when it is decoded.
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ _MOST = 1 << 28
 _DONE, _CPUSTAT, _BUFFER, _CLOCK, _UNAME = 0, 2, 3, 4, 5
 _HEADERS, _FTRACE, _EVENTS = 16, 17, 18
 _COMPRESSED = 1
+#: What CPU data is aligned to.
+_PAGE = 4096
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,67 @@ def unpack(data: bytes, size: int, codec: str, where: str) -> bytes:
     if len(plain) != size:
         raise BadDatError(f"{where}: {len(plain)} bytes, {size} were promised")
     return plain
+
+
+def write_dat(path: Path, tracing: Path, *, release: str, clock: str) -> None:
+    """Write a saved tracefs directory as a version 6 file.
+
+    The kernel's symbols are not in it: our events need none. A CPU of which nothing was saved
+    has no pages.
+
+    Raises:
+        OSError: something cannot be read or written.
+    """
+
+    def number(value: int, size: int) -> bytes:
+        return value.to_bytes(size, "little")
+
+    def sized(data: bytes, size: int = 8) -> bytes:
+        return number(len(data), size) + data
+
+    events = tracing / "events"
+    header = (events / "header_page").read_bytes()
+    out = bytearray(MAGIC + b"6\0" + bytes([0, 8]) + number(_PAGE, 4))
+    out += b"header_page\0" + sized(header)
+    out += b"header_event\0" + sized((events / "header_event").read_bytes())
+    systems: dict[str, list[bytes]] = {}
+    for form in sorted(events.glob("*/*/format")):
+        systems.setdefault(form.parent.parent.name, []).append(form.read_bytes())
+    ftrace = systems.pop("ftrace", [])
+    out += number(len(ftrace), 4) + b"".join(map(sized, ftrace)) + number(len(systems), 4)
+    for name, forms in systems.items():
+        out += name.encode() + b"\0" + number(len(forms), 4) + b"".join(map(sized, forms))
+    out += sized(b"", 4) + sized(b"", 4)  # kallsyms, printk formats
+    names = tracing / "saved_cmdlines"
+    out += sized(names.read_bytes() if names.is_file() else b"")
+
+    raws = {int(raw.parent.name[3:]): raw for raw in tracing.glob("per_cpu/cpu*/trace_pipe_raw")}
+    cpus = range(max(raws, default=-1) + 1)
+    options = [(_CLOCK, f"[{clock}]\0".encode()), (_UNAME, f"Linux - {release}\0".encode())]
+    for cpu in cpus:
+        stats = tracing / f"per_cpu/cpu{cpu}/stats"
+        if stats.is_file():
+            options.append((_CPUSTAT, f"CPU: {cpu}\n".encode() + stats.read_bytes() + b"\0"))
+    out += number(len(cpus), 4) + b"options  \0"
+    for kind, data in options:
+        out += number(kind, 2) + sized(data, 4)
+    out += number(_DONE, 2) + b"flyrecord\0"
+    at = _round(len(out) + 16 * len(cpus))
+    for cpu in cpus:
+        size = raws[cpu].stat().st_size if cpu in raws else 0
+        out += number(at, 8) + number(size, 8)
+        at = _round(at + size)
+    with path.open("wb") as file:
+        file.write(out)
+        for cpu in cpus:
+            file.seek(_round(file.tell()))
+            if cpu in raws:
+                with raws[cpu].open("rb") as raw:
+                    shutil.copyfileobj(raw, file)
+
+
+def _round(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE
 
 
 class _Cursor:

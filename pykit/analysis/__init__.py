@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run was like: `show` for people, `write` for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pykit.analysis.export import export
+from pykit.analysis.requests import requests
+from pykit.analysis.shown import Shown, one_queue, one_request
+from pykit.trace import load
+
+__all__ = ["Shown", "requests", "show", "write"]
+
+
+def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
+    """A run's queues, or the life of one of its requests.
+
+    Raises:
+        CaptureError: there is no such run, or it cannot be decoded.
+        UsageError: no such queue or request.
+    """
+    events = load(_capture(run))
+    table = requests(events)
+    if queue is not None:
+        table = one_queue(table, queue)
+    if request is not None:
+        table = one_request(table, request)
+    return Shown(events, table, single=request is not None)
+
+
+def write(run: Path, form: str, path: Path) -> None:
+    """Write a run in another tool's format; see ``export``."""
+    capture = _capture(run)
+    export(load(capture), capture, form, path)
+
+
+def _capture(run: Path) -> Path:
+    return run / "capture" if (run / "capture").is_dir() else run

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each virtqueue was like: notifications, batches, depth, and where the time went."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from pykit.analysis.requests import QUEUE
+from pykit.trace import Events
+
+#: Where a request's time goes: name, the moment it begins and the one it ends.
+STAGES = (
+    ("kick", "add", "kick"),
+    ("exit", "add", "pop"),
+    ("submit", "pop", "submit"),
+    ("storage", "submit", "complete"),
+    ("return", "complete", "fill"),
+    ("signal", "signal", "interrupt"),
+    ("take", "fill", "used"),
+    ("finish", "used", "done"),
+    ("whole", "add", "used"),
+)
+QUANTILES = (0.5, 0.9, 0.99)
+
+
+def queues(events: Events, requests: pl.DataFrame) -> pl.DataFrame:
+    """A row for each queue that carried anything, in order.
+
+    Columns: QUEUE, ``requests``, ``bytes``, ``notifications`` and ``interrupts`` (each of
+    them per request as well: ``…_per_request``), ``suppressed`` (share of kicks that found no
+    notification needed, null without a kick), ``chains_per_kick``, ``used_per_interrupt``,
+    ``depth`` (mean of those outstanding when one is added, itself included) and ``deepest``.
+    """
+    source = "driver" if (events.table["source"] == "driver").any() else "probe"
+    mine = events.table.filter((pl.col("source") == source) & pl.col("vq").is_not_null())
+
+    def count(kind: str) -> pl.Expr:
+        return (pl.col("kind") == kind).sum()
+
+    told = mine.group_by(QUEUE).agg(
+        count("notify").alias("notifications"),
+        count("interrupt").alias("interrupts"),
+        count("kick").alias("kicks"),
+        ((pl.col("kind") == "kick") & (pl.col("needed") == 0)).sum().alias("unneeded"),
+    )
+    carried = requests.group_by(QUEUE).agg(
+        pl.len().alias("requests"), (pl.col("readable") + pl.col("writable")).sum().alias("bytes")
+    )
+    rows = carried.join(told, on=QUEUE, how="left").join(_depth(mine), on=QUEUE, how="left")
+
+    def ratio(above: str, below: str, name: str) -> pl.Expr:
+        return pl.when(pl.col(below) > 0).then(pl.col(above) / pl.col(below)).alias(name)
+
+    return rows.sort(QUEUE).select(
+        *QUEUE,
+        "requests",
+        "bytes",
+        "notifications",
+        "interrupts",
+        ratio("notifications", "requests", "notifications_per_request"),
+        ratio("interrupts", "requests", "interrupts_per_request"),
+        ratio("unneeded", "kicks", "suppressed"),
+        ratio("requests", "kicks", "chains_per_kick"),
+        ratio("requests", "interrupts", "used_per_interrupt"),
+        "depth",
+        "deepest",
+    )
+
+
+def _depth(mine: pl.DataFrame) -> pl.DataFrame:
+    steps = mine.filter(pl.col("kind").is_in(["add", "used"])).sort(*QUEUE, "seq", "row")
+    step = pl.when(pl.col("kind") == "add").then(1).otherwise(-1)
+    steps = steps.with_columns(step.cum_sum().over(QUEUE).alias("depth"))
+    return (
+        steps.filter(pl.col("kind") == "add")
+        .group_by(QUEUE)
+        .agg(pl.col("depth").mean(), pl.col("depth").max().alias("deepest"))
+    )
+
+
+def stages(requests: pl.DataFrame) -> pl.DataFrame:
+    """Where the time went: QUEUE, ``stage``, ``count``, and ns at QUANTILES (``p50`` …).
+
+    Stages need not follow one another: a device that is at work takes a chain before the
+    driver has decided whether to notify it.
+    """
+    parts = []
+    for name, begin, end in STAGES:
+        spent = requests.select(*QUEUE, (pl.col(end) - pl.col(begin)).alias("ns")).drop_nulls("ns")
+        parts.append(
+            spent.group_by(QUEUE).agg(
+                pl.lit(name).alias("stage"),
+                pl.len().alias("count"),
+                *(pl.col("ns").quantile(q).alias(f"p{q * 100:g}") for q in QUANTILES),
+            )
+        )
+    order = {name: number for number, (name, _, _) in enumerate(STAGES)}
+    rows = pl.concat(parts)
+    return rows.sort(*QUEUE, pl.col("stage").replace_strict(order))

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Queues and requests on a terminal, or as JSON."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from pykit.analysis.queues import QUANTILES, queues, stages
+from pykit.analysis.requests import MOMENTS, QUEUE
+from pykit.analysis.timeline import name_of
+from pykit.errors import UsageError
+from pykit.trace import Events
+
+
+_LEGEND = """\
+notify, irq: notifications and interrupts per request; quiet: kicks that needed none;
+batch: chains per kick; taken: used entries per interrupt; depth: mean and highest
+"""
+
+
+def one_queue(requests: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The requests of a queue named as DEV.VQ; raises UsageError where there are none."""
+    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,5})", name)
+    pairs = requests.select("dev", "vq").unique().sort("dev", "vq").rows()
+    known = [".".join(map(str, pair)) for pair in pairs]
+    if match is None or name not in known:
+        raise UsageError(f"no queue {name}: there are {', '.join(known) or 'none'}")
+    return requests.filter(dev=int(match[1]), vq=int(match[2]))
+
+
+def one_request(requests: pl.DataFrame, number: int) -> pl.DataFrame:
+    """One request by its number; raises UsageError where there is none."""
+    found = requests.filter(request=number)
+    if found.is_empty():
+        many = requests["request"].max()
+        raise UsageError(f"no request {number}" + (f": the last is {many}" if many else ""))
+    return found
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is to be shown: requests, or a single one of them."""
+
+    events: Events
+    requests: pl.DataFrame
+    single: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data."""
+        if self.single:
+            return self.requests.row(0, named=True)
+        return {
+            "clocks": self.events.clocks,
+            "lost": self.events.lost,
+            "queues": queues(self.events, self.requests).to_dicts(),
+            "stages": stages(self.requests).to_dicts(),
+        }
+
+    def render(self, console: Console) -> None:
+        """Print it."""
+        if self.single:
+            self._request(console)
+        elif self.requests.is_empty():
+            console.print("no request was seen")
+        else:
+            self._queues(console)
+        if self.events.lost:
+            console.print(f"{self.events.lost:,} events were lost: counts are too low")
+        console.print(self.events.clocks, soft_wrap=True)
+
+    def _request(self, console: Console) -> None:
+        row = self.requests.row(0, named=True)
+        console.print(
+            f"request {row['request']}: {name_of(row)}, device {row['dev']}, queue {row['vq']},"
+            f" head {row['head']}, {row['readable']:,} bytes read, {row['writable']:,} writable"
+        )
+        table = _table("moment", "at", "since it was added")
+        seen = sorted((row[name], order) for order, name in enumerate(MOMENTS) if row[name])
+        for at, order in seen:
+            table.add_row(MOMENTS[order], f"{at / 1e9:.9f}", _time(at - row["add"]))
+        console.print(table)
+
+    def _queues(self, console: Console) -> None:
+        table = _table(
+            "queue", "life", "count", "MiB", "notify", "irq", "quiet", "batch", "taken", "depth",
+        )  # fmt: skip
+        for row in queues(self.events, self.requests).iter_rows(named=True):
+            table.add_row(
+                f"{row['dev']}.{row['vq']}",
+                str(row["life"]),
+                f"{row['requests']:,}",
+                f"{row['bytes'] / (1 << 20):.1f}",
+                _share(row["notifications_per_request"]),
+                _share(row["interrupts_per_request"]),
+                _share(row["suppressed"]),
+                _number(row["chains_per_kick"]),
+                _number(row["used_per_interrupt"]),
+                f"{_number(row['depth'])} ≤ {row['deepest']}",
+            )
+        console.print(table)
+        console.print(_LEGEND, style="dim", soft_wrap=True)
+        quantiles = [f"p{q * 100:g}" for q in QUANTILES]
+        table = _table("queue", "life", "stage", "count", *quantiles)
+        last = None
+        for row in stages(self.requests).iter_rows(named=True):
+            key = tuple(row[name] for name in QUEUE)
+            name = (f"{row['dev']}.{row['vq']}", str(row["life"])) if key != last else ("", "")
+            last = key
+            times = [_time(row[quantile]) for quantile in quantiles]
+            table.add_row(*name, row["stage"], f"{row['count']:,}", *times)
+        console.print(table)
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    return table
+
+
+def _time(ns: float) -> str:
+    return f"{ns / 1000:,.1f} µs"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
