@@ -17,7 +17,6 @@ from pykit.analysis.timeline import name_of
 from pykit.errors import UsageError
 from pykit.trace import Events
 
-
 _LEGEND = """\
 notify, irq: notifications and interrupts per request; quiet: kicks that needed none;
 batch: chains per kick; taken: used entries per interrupt; depth: mean and highest
@@ -27,8 +26,8 @@ batch: chains per kick; taken: used entries per interrupt; depth: mean and highe
 def one_queue(requests: pl.DataFrame, name: str) -> pl.DataFrame:
     """The requests of a queue named as DEV.VQ; raises UsageError where there are none."""
     match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,5})", name)
-    pairs = requests.select("dev", "vq").unique().sort("dev", "vq").rows()
-    known = [".".join(map(str, pair)) for pair in pairs]
+    names = requests.select("dev", "vq").unique().sort("dev", "vq")
+    known = names.select(pl.format("{}.{}", "dev", "vq").alias("name"))["name"].to_list()
     if match is None or name not in known:
         raise UsageError(f"no queue {name}: there are {', '.join(known) or 'none'}")
     return requests.filter(dev=int(match[1]), vq=int(match[2]))
@@ -38,8 +37,7 @@ def one_request(requests: pl.DataFrame, number: int) -> pl.DataFrame:
     """One request by its number; raises UsageError where there is none."""
     found = requests.filter(request=number)
     if found.is_empty():
-        many = requests["request"].max()
-        raise UsageError(f"no request {number}" + (f": the last is {many}" if many else ""))
+        raise UsageError(f"no request {number}: there are {requests.height}")
     return found
 
 

@@ -167,5 +167,5 @@ def test_show(capture: Path) -> None:
     assert json.loads(json.dumps(shown.as_dict()))["lost"] == 0
     with pytest.raises(UsageError, match="no queue 9"):
         analysis.show(capture, queue="9.9", request=None)
-    with pytest.raises(UsageError, match="no request 82: the last is 81"):
+    with pytest.raises(UsageError, match="no request 82: there are 82"):
         analysis.show(capture, queue=None, request=82)
