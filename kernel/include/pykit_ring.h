@@ -76,6 +76,27 @@ struct pykit_sgs {
 	u64 begin;
 };
 
+/**
+ * pykit_ring_advance() - a position of a packed ring, further on
+ * @r: the ring
+ * @pos: the position
+ * @slots: by how many descriptors
+ *
+ * Return: the position there.
+ */
+static inline u16 pykit_ring_advance(const struct pykit_ring *r, u16 pos,
+				     u16 slots)
+{
+	u16 slot = (pos & ~PYKIT_WRAP) + slots;
+	u16 wrap = pos & PYKIT_WRAP;
+
+	if (slot >= r->size) {
+		slot -= r->size;
+		wrap ^= PYKIT_WRAP;
+	}
+	return slot | wrap;
+}
+
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
 int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
 		     enum pykit_by by, unsigned int num_queues);

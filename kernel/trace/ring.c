@@ -160,18 +160,6 @@ void pykit_ring_unwatch(struct pykit_ring *r)
 }
 EXPORT_SYMBOL_GPL(pykit_ring_unwatch);
 
-static u16 packed_advance(const struct pykit_ring *r, u16 pos, u16 slots)
-{
-	u16 slot = (pos & ~PYKIT_WRAP) + slots;
-	u16 wrap = pos & PYKIT_WRAP;
-
-	if (slot >= r->size) {
-		slot -= r->size;
-		wrap ^= PYKIT_WRAP;
-	}
-	return slot | wrap;
-}
-
 static bool packed_is_used(const struct pykit_ring *r, u16 pos)
 {
 	u16 flags = le16_to_cpu(READ_ONCE(r->packed[pos & ~PYKIT_WRAP].flags));
@@ -189,7 +177,7 @@ static bool packed_is_used(const struct pykit_ring *r, u16 pos)
 static u16 packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
 {
 	unsigned int tries;
-	u16 id, last = packed_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+	u16 id, last = pykit_ring_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
 
 	for (tries = 0; tries < 100000; tries++) {
 		u16 at = r->last_used;
@@ -205,7 +193,7 @@ static u16 packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
 				break;
 			if (!r->slots[id])
 				return id;
-			at = packed_advance(r, at, r->slots[id]);
+			at = pykit_ring_advance(r, at, r->slots[id]);
 		}
 		cpu_relax();
 	}
@@ -317,7 +305,7 @@ static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
 		r->descs[0].flags = VRING_DESC_F_INDIRECT;
 	}
 	for (k = 0; k < s->chain.slots; k++) {
-		u16 pos = packed_advance(r, s->first, k);
+		u16 pos = pykit_ring_advance(r, s->first, k);
 		u16 avail = pos & PYKIT_WRAP ? PACKED_AVAIL : PACKED_USED;
 		struct pykit_desc *d = &r->descs[k], now;
 
@@ -375,7 +363,7 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 	if (r->is_packed) {
 		chain->head = packed_id(r, s->first, chain->slots);
 		r->slots[chain->head] = chain->slots;
-		r->next_avail = packed_advance(r, s->first, chain->slots);
+		r->next_avail = pykit_ring_advance(r, s->first, chain->slots);
 		chain->avail_idx = r->next_avail;
 	} else {
 		const struct vring_avail *avail = r->split->avail;
@@ -554,7 +542,8 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 	if (!accepted)
 		return;
 	if (r->is_packed) {
-		r->last_used = packed_advance(r, r->last_used, r->slots[used->id]);
+		r->last_used = pykit_ring_advance(r, r->last_used,
+						  r->slots[used->id]);
 		r->slots[used->id] = 0;
 	} else {
 		r->last_used++;

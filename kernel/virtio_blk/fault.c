@@ -345,6 +345,7 @@ static struct pykit_blk_req *alloc_get_id(struct pykit_blk_vq *q)
 	if (!rq)
 		return NULL;
 	rq->hdr.type = cpu_to_virtio32(q->vq->vdev, VIRTIO_BLK_T_GET_ID);
+	rq->in_len = sizeof(rq->status);
 	rq->done = &q->fault.done;
 	return rq;
 }

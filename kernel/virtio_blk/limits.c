@@ -44,6 +44,35 @@ static int read_block_sizes(struct virtio_device *vdev,
 	return 0;
 }
 
+/*
+ * The block layer has one number of ranges and one granularity for discard and
+ * secure erase: both may ask for what either takes.
+ */
+static int read_erase(struct virtio_device *vdev, struct pykit_blk_limits *lim)
+{
+	u32 segments, alignment;
+
+	if (!virtio_has_feature(vdev, VIRTIO_BLK_F_SECURE_ERASE))
+		return 0;
+	virtio_cread(vdev, struct virtio_blk_config,
+		     max_secure_erase_sectors, &lim->erase_sectors);
+	virtio_cread(vdev, struct virtio_blk_config,
+		     max_secure_erase_seg, &segments);
+	virtio_cread(vdev, struct virtio_blk_config,
+		     secure_erase_sector_alignment, &alignment);
+	if (!lim->erase_sectors || !segments || !alignment) {
+		dev_err(&vdev->dev, "invalid secure erase: %u sectors, %u segments, alignment %u\n",
+			lim->erase_sectors, segments, alignment);
+		return -EINVAL;
+	}
+	segments = min(segments, MAX_RANGES);
+	lim->discard_segments = min_not_zero(lim->discard_segments, segments);
+	if (alignment <= U32_MAX >> SECTOR_SHIFT)
+		lim->discard_granularity = min_not_zero(lim->discard_granularity,
+							alignment << SECTOR_SHIFT);
+	return 0;
+}
+
 static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *lim)
 {
 	u32 sectors, segments, granularity;
@@ -77,7 +106,7 @@ static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *li
  * @dev: the device; its queues are set up
  * @lim: where to say it
  *
- * Return: 0, or -EINVAL if the device says what cannot be.
+ * Return: 0, or an error if the device says what cannot be.
  */
 int pykit_blk_read_limits(struct pykit_blk_dev *dev,
 			  struct pykit_blk_limits *lim)
@@ -108,8 +137,14 @@ int pykit_blk_read_limits(struct pykit_blk_dev *dev,
 	if (err)
 		return err;
 	read_discard(vdev, lim);
+	err = read_erase(vdev, lim);
+	if (err)
+		return err;
 	lim->write_cache = pykit_blk_write_cache(vdev);
-	return 0;
+#ifdef PYKIT_HAVE_ZONED
+	err = pykit_blk_read_zones(vdev, lim);
+#endif
+	return err;
 }
 
 /**
@@ -145,10 +180,25 @@ static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
 		.max_discard_segments	= lim->discard_segments,
 		.discard_granularity	= lim->discard_granularity,
 		.max_write_zeroes_sectors = lim->zeroes_sectors,
+		.max_secure_erase_sectors = lim->erase_sectors,
 	};
 
 	if (lim->write_cache)
 		limits.features |= BLK_FEAT_WRITE_CACHE;
+#ifdef PYKIT_HAVE_ZONED
+	if (lim->zone_sectors) {
+		limits.features |= BLK_FEAT_ZONED;
+		limits.chunk_sectors = lim->zone_sectors;
+		limits.max_open_zones = lim->max_open_zones;
+		limits.max_active_zones = lim->max_active_zones;
+		limits.zone_write_granularity = lim->write_granularity;
+#ifdef PYKIT_HAVE_HW_ZONE_APPEND
+		limits.max_hw_zone_append_sectors = lim->max_append_sectors;
+#else
+		limits.max_zone_append_sectors = lim->max_append_sectors;
+#endif
+	}
+#endif
 	return blk_mq_alloc_disk(&dev->tag_set, &limits, dev);
 }
 #else
@@ -177,8 +227,9 @@ static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
 	blk_queue_max_segments(queue, lim->max_segments);
 	blk_queue_max_segment_size(queue, lim->max_segment_size);
 	blk_queue_max_hw_sectors(queue, UINT_MAX);
-	if (lim->discard_sectors) {
+	if (lim->discard_sectors || lim->erase_sectors) {
 		blk_queue_max_discard_sectors(queue, lim->discard_sectors);
+		blk_queue_max_secure_erase_sectors(queue, lim->erase_sectors);
 		blk_queue_max_discard_segments(queue, lim->discard_segments);
 		queue->limits.discard_granularity = lim->discard_granularity;
 	}

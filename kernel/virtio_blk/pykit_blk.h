@@ -3,8 +3,13 @@
  * The instrumented virtio-blk driver, shared by its files.
  *
  * main.c	devices: probe, remove, configuration changes, suspend
+ * param.c	what can be forced by parameters
+ * vqs.c	the device's virtqueues, set up and deleted
  * limits.c	what the device can take, told to the block layer
+ * zoned.c	the same of zoned devices, and the report of their zones
+ * disk.c	the disk, as the block layer and sysfs see it
  * queue.c	requests: from the block layer to a virtqueue and back
+ * recover.c	devices that are broken or do not answer
  * ring.c	virtqueues: the core's operations, and what they do to the ring
  * config.c	the transport's operations, interposed to be seen
  * fault.c	deliberate bugs (only in a build with FAULT=1)
@@ -14,6 +19,7 @@
 
 #include <linux/blk-mq.h>
 #include <linux/completion.h>
+#include <linux/idr.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
@@ -24,7 +30,19 @@
 #include <pykit_ring.h>
 
 #define PYKIT_BLK_INLINE_SG	2
-#define PYKIT_BLK_NAME_LEN	16
+#define PYKIT_BLK_NAME_LEN	20
+
+/* Described in version 1.1, and not in the kernel's headers. */
+#ifndef VIRTIO_BLK_F_LIFETIME
+#define VIRTIO_BLK_F_LIFETIME	15
+#define VIRTIO_BLK_T_GET_LIFETIME 10
+
+struct virtio_blk_lifetime {
+	__le16 pre_eol_info;
+	__le16 device_lifetime_est_typ_a;
+	__le16 device_lifetime_est_typ_b;
+};
+#endif
 
 #ifdef PYKIT_FAULT
 /**
@@ -72,36 +90,77 @@ struct pykit_blk_vq {
 #endif
 } ____cacheline_aligned_in_smp;
 
+/* What pykit_driver events call the stages of a driver's life. */
+enum pykit_blk_stage {
+	PYKIT_BLK_BEGIN,
+	PYKIT_BLK_PROBED,
+	PYKIT_BLK_FAILED,
+	PYKIT_BLK_REMOVE,
+	PYKIT_BLK_REMOVED,
+	PYKIT_BLK_FREEZE,
+	PYKIT_BLK_RESTORE,
+};
+
+/**
+ * struct pykit_blk_params - what can be forced, besides features
+ * @num_queues: most request queues to use, 0 for one a CPU
+ * @poll_queues: how many of them are polled
+ * @ring_size: descriptors of a ring, 0 for what the device says
+ * @timeout: seconds until a device that does not answer is reset, 0 for never
+ */
+struct pykit_blk_params {
+	unsigned int num_queues;
+	unsigned int poll_queues;
+	unsigned int ring_size;
+	unsigned int timeout;
+};
+
+extern struct pykit_blk_params pykit_blk_params;
+
 /**
  * struct pykit_blk_dev - a virtio-blk device that this driver drives
- * @vdev: the virtio device
+ * @vdev: the virtio device, NULL when it has gone
+ * @vdev_lock: held by who may still come when it has gone
  * @disk: its disk
  * @tag_set: tags of its requests
  * @vqs: its request queues
  * @num_vqs: how many there are
+ * @num_poll: how many of them, the last ones, are polled
+ * @ring_size: descriptors that their rings were forced to have, or 0
+ * @zone_sectors: size of a zone, 0 if there are none
  * @index: number in the disk's name
  * @config_work: looks at a changed configuration
+ * @recovers: whether the device is reset when a request waits for too long
  * @broken: set when the device turns out to be broken
  * @broken_work: fails what it will never complete
- * @broken_lock: held while that is done
+ * @reset_work: resets it, and goes on
+ * @recover_lock: held while either is done
  */
 struct pykit_blk_dev {
 	struct virtio_device *vdev;
+	struct mutex vdev_lock; /* against open files, when the device goes */
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
 	struct pykit_blk_vq *vqs;
 	unsigned int num_vqs;
+	unsigned int num_poll;
+	unsigned int ring_size;
+	u32 zone_sectors;
 	int index;
 	struct work_struct config_work;
+	bool recovers;
 	atomic_t broken;
 	struct work_struct broken_work;
-	struct mutex broken_lock; /* one at a time fails what is outstanding */
+	struct work_struct reset_work;
+	struct mutex recover_lock; /* one at a time settles what is outstanding */
 };
 
 /**
  * struct pykit_blk_req - driver data of a request
  * @hdr: header, read by the device
  * @status: status byte, written by the device
+ * @append: the same of a zone append, after where it was appended
+ * @in_len: length of either
  * @head: head of its descriptor chain
  * @done: completed instead of a block layer request, if not NULL
  * @sgt: data
@@ -109,12 +168,30 @@ struct pykit_blk_dev {
  */
 struct pykit_blk_req {
 	struct virtio_blk_outhdr hdr;
-	u8 status;
+	union {
+		u8 status;
+		struct {
+			__virtio64 sector;
+			u8 status;
+		} __packed append;
+	};
+	u16 in_len;
 	u16 head;
 	struct completion *done;
 	struct sg_table sgt;
 	struct scatterlist sg[];
 };
+
+/**
+ * pykit_blk_status() - where a request's status byte is
+ * @rq: the request
+ *
+ * Return: its address: the last byte that the device writes.
+ */
+static inline u8 *pykit_blk_status(struct pykit_blk_req *rq)
+{
+	return &rq->status + rq->in_len - 1;
+}
 
 /**
  * struct pykit_blk_data - what a request carries besides header and status
@@ -145,7 +222,13 @@ struct pykit_blk_data {
  * @discard_segments: ranges of a discard
  * @discard_granularity: in bytes
  * @zeroes_sectors: longest write-zeroes, 0 where there is none
+ * @erase_sectors: longest secure erase, 0 where there is none
  * @write_cache: whether the device has a volatile write cache
+ * @zone_sectors: size of a zone, 0 if there are none; else the rest holds
+ * @max_open_zones: zones that may be open at a time, 0 for no limit
+ * @max_active_zones: zones that may be open or closed at a time, likewise
+ * @max_append_sectors: longest zone append
+ * @write_granularity: bytes that a write to a zone is a multiple of
  */
 struct pykit_blk_limits {
 	u32 max_segments;
@@ -159,11 +242,37 @@ struct pykit_blk_limits {
 	u32 discard_segments;
 	u32 discard_granularity;
 	u32 zeroes_sectors;
+	u32 erase_sectors;
 	bool write_cache;
+	u32 zone_sectors;
+	u32 max_open_zones;
+	u32 max_active_zones;
+	u32 max_append_sectors;
+	u32 write_granularity;
 };
 
 /* main.c */
+extern struct ida pykit_blk_ida;
+extern struct workqueue_struct *pykit_blk_wq;
+void pykit_blk_trace_stage(struct virtio_device *vdev,
+			   enum pykit_blk_stage stage, int err);
+
+/* param.c */
+int pykit_blk_choose_features(struct virtio_device *vdev);
+
+/* vqs.c */
+int pykit_blk_alloc_vqs(struct pykit_blk_dev *dev);
+int pykit_blk_init_vqs(struct pykit_blk_dev *dev);
+void pykit_blk_del_vqs(struct pykit_blk_dev *dev);
+
+/* recover.c */
+void pykit_blk_init_recovery(struct pykit_blk_dev *dev);
+void pykit_blk_stop_recovery(struct pykit_blk_dev *dev);
+bool pykit_blk_any_broken(struct pykit_blk_dev *dev);
 void pykit_blk_broken(struct pykit_blk_dev *dev);
+void pykit_blk_fail_outstanding(struct pykit_blk_dev *dev);
+void pykit_blk_resume(struct pykit_blk_dev *dev);
+enum blk_eh_timer_return pykit_blk_timeout(struct request *req);
 
 /* limits.c */
 int pykit_blk_read_limits(struct pykit_blk_dev *dev,
@@ -173,10 +282,31 @@ struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
 bool pykit_blk_write_cache(struct virtio_device *vdev);
 int pykit_blk_set_write_cache(struct gendisk *disk, bool enable);
 
+/* zoned.c */
+#ifdef PYKIT_HAVE_ZONED
+int pykit_blk_read_zones(struct virtio_device *vdev,
+			 struct pykit_blk_limits *lim);
+#ifdef PYKIT_HAVE_REPORT_ZONES_ARGS
+int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
+			   unsigned int zones,
+			   struct blk_report_zones_args *args);
+#else
+int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
+			   unsigned int zones, report_zones_cb cb, void *data);
+#endif
+#endif
+
+/* disk.c */
+extern const struct block_device_operations pykit_blk_disk_ops;
+extern const struct attribute_group *pykit_blk_disk_groups[];
+
 /* queue.c */
 extern const struct blk_mq_ops pykit_blk_mq_ops;
 void pykit_blk_vq_done(struct virtqueue *vq);
-int pykit_blk_get_id(struct gendisk *disk, char *id);
+bool pykit_blk_reap(struct pykit_blk_vq *q);
+void pykit_blk_undo_setup(struct request *req);
+int pykit_blk_ask(struct gendisk *disk, u32 type, u64 sector, void *buf,
+		  unsigned int bytes);
 int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		  const struct pykit_blk_data *data,
 		  struct pykit_blk_req *token);
@@ -187,6 +317,7 @@ int pykit_ring_add(struct pykit_blk_vq *q, struct scatterlist *sgs[],
 		   struct pykit_blk_req *token, u8 *status, u64 *status_addr);
 bool pykit_ring_kick_prepare(struct pykit_blk_vq *q);
 void pykit_ring_notify(struct pykit_blk_vq *q);
+void pykit_ring_interrupt(struct pykit_blk_vq *q);
 struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len);
 void pykit_ring_disable_cb(struct pykit_blk_vq *q);
 bool pykit_ring_enable_cb(struct pykit_blk_vq *q);

@@ -18,13 +18,19 @@ static blk_status_t pykit_blk_result(u8 status)
 		return BLK_STS_OK;
 	case VIRTIO_BLK_S_UNSUPP:
 		return BLK_STS_NOTSUPP;
+#ifdef PYKIT_HAVE_ZONED
+	case VIRTIO_BLK_S_ZONE_OPEN_RESOURCE:
+		return BLK_STS_ZONE_OPEN_RESOURCE;
+	case VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE:
+		return BLK_STS_ZONE_ACTIVE_RESOURCE;
+#endif
 	default:
 		return BLK_STS_IOERR;
 	}
 }
 
 /* The ranges of a discard or write-zeroes request, as its payload. */
-static blk_status_t setup_ranges(struct request *req, u32 flags)
+static int setup_ranges(struct request *req, u32 flags)
 {
 	unsigned short count = blk_rq_nr_discard_segments(req), n = 0;
 	struct virtio_blk_discard_write_zeroes *ranges;
@@ -32,7 +38,7 @@ static blk_status_t setup_ranges(struct request *req, u32 flags)
 
 	ranges = kcalloc(count, sizeof(*ranges), GFP_ATOMIC);
 	if (!ranges)
-		return BLK_STS_RESOURCE;
+		return -ENOMEM;
 
 	if (count == 1) {
 		/* One range may be many bios: those merge by contiguity only. */
@@ -52,50 +58,91 @@ static blk_status_t setup_ranges(struct request *req, u32 flags)
 	req->special_vec.bv_offset = offset_in_page(ranges);
 	req->special_vec.bv_len = count * sizeof(*ranges);
 	req->rq_flags |= RQF_SPECIAL_PAYLOAD;
-	return BLK_STS_OK;
+	return 0;
+}
+
+/* The type of a request, or -1 if there is none for it. */
+static int request_type(struct request *req)
+{
+	switch (req_op(req)) {
+	case REQ_OP_READ:
+		return VIRTIO_BLK_T_IN;
+	case REQ_OP_WRITE:
+		return VIRTIO_BLK_T_OUT;
+	case REQ_OP_FLUSH:
+		return VIRTIO_BLK_T_FLUSH;
+	case REQ_OP_DISCARD:
+		return VIRTIO_BLK_T_DISCARD;
+	case REQ_OP_WRITE_ZEROES:
+		return VIRTIO_BLK_T_WRITE_ZEROES;
+	case REQ_OP_SECURE_ERASE:
+		return VIRTIO_BLK_T_SECURE_ERASE;
+#ifdef PYKIT_HAVE_ZONED
+	case REQ_OP_ZONE_APPEND:
+		return VIRTIO_BLK_T_ZONE_APPEND;
+	case REQ_OP_ZONE_OPEN:
+		return VIRTIO_BLK_T_ZONE_OPEN;
+	case REQ_OP_ZONE_CLOSE:
+		return VIRTIO_BLK_T_ZONE_CLOSE;
+	case REQ_OP_ZONE_FINISH:
+		return VIRTIO_BLK_T_ZONE_FINISH;
+	case REQ_OP_ZONE_RESET:
+		return VIRTIO_BLK_T_ZONE_RESET;
+	case REQ_OP_ZONE_RESET_ALL:
+		return VIRTIO_BLK_T_ZONE_RESET_ALL;
+#endif
+	default:
+		return -1;
+	}
 }
 
 static blk_status_t setup_request(struct virtio_device *vdev, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
-	u64 sector = 0;
-	u32 type, flags;
-	blk_status_t status = BLK_STS_OK;
+	u32 flags = 0;
+	u64 sector;
+	int type;
 
-	switch (req_op(req)) {
-	case REQ_OP_READ:
-		type = VIRTIO_BLK_T_IN;
-		sector = blk_rq_pos(req);
-		break;
-	case REQ_OP_WRITE:
-		type = VIRTIO_BLK_T_OUT;
-		sector = blk_rq_pos(req);
-		break;
-	case REQ_OP_FLUSH:
-		type = VIRTIO_BLK_T_FLUSH;
-		break;
-	case REQ_OP_DISCARD:
-		type = VIRTIO_BLK_T_DISCARD;
-		status = setup_ranges(req, 0);
-		break;
-	case REQ_OP_WRITE_ZEROES:
-		type = VIRTIO_BLK_T_WRITE_ZEROES;
-		flags = req->cmd_flags & REQ_NOUNMAP ?
-			0 : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
-		status = setup_ranges(req, flags);
-		break;
-	case REQ_OP_DRV_IN:
-		type = VIRTIO_BLK_T_GET_ID;
-		break;
-	default:
-		return BLK_STS_NOTSUPP;
-	}
-
-	rq->hdr.type = cpu_to_virtio32(vdev, type);
 	rq->hdr.ioprio = cpu_to_virtio32(vdev, req_get_ioprio(req));
-	rq->hdr.sector = cpu_to_virtio64(vdev, sector);
+	rq->in_len = sizeof(rq->status);
 	rq->done = NULL;
-	return status;
+	/* Type and sector of those are there already, see pykit_blk_ask(). */
+	if (req_op(req) == REQ_OP_DRV_IN)
+		return BLK_STS_OK;
+
+	type = request_type(req);
+	sector = blk_rq_pos(req);
+	switch (type) {
+	case -1:
+		return BLK_STS_NOTSUPP;
+	case VIRTIO_BLK_T_FLUSH:
+#ifdef PYKIT_HAVE_ZONED
+	case VIRTIO_BLK_T_ZONE_RESET_ALL:
+#endif
+		sector = 0;
+		break;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		if (!(req->cmd_flags & REQ_NOUNMAP))
+			flags = VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+		fallthrough;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		/* The ranges say where. */
+		sector = 0;
+		if (setup_ranges(req, flags))
+			return BLK_STS_RESOURCE;
+		break;
+#ifdef PYKIT_HAVE_ZONED
+	case VIRTIO_BLK_T_ZONE_APPEND:
+		rq->in_len = sizeof(rq->append);
+		break;
+#endif
+	default:
+		break;
+	}
+	rq->hdr.type = cpu_to_virtio32(vdev, type);
+	rq->hdr.sector = cpu_to_virtio64(vdev, sector);
+	return BLK_STS_OK;
 }
 
 static int map_data(struct request *req)
@@ -118,7 +165,11 @@ static int map_data(struct request *req)
 #endif
 }
 
-static void undo_setup(struct request *req)
+/**
+ * pykit_blk_undo_setup() - give back what a request was set up with
+ * @req: the request
+ */
+void pykit_blk_undo_setup(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
@@ -177,12 +228,13 @@ int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		sgs[out++] = data->sgl;
 	if (data->sgl && !data->write)
 		sgs[out + in++] = data->sgl;
-	sg_init_one(&status, &rq->status, sizeof(rq->status));
+	sg_init_one(&status, &rq->status, rq->in_len);
 	sgs[out + in++] = &status;
 
 	err = pykit_ring_add(q, sgs, out, in, token, &rq->status, &status_addr);
-	if (!err)
-		trace_start(q, rq, data, token->head, status_addr);
+	if (!err && trace_pykit_blk_start_enabled())
+		trace_start(q, rq, data, token->head,
+			    status_addr + rq->in_len - 1);
 	return err;
 }
 
@@ -193,28 +245,32 @@ static struct pykit_blk_vq *hctx_queue(struct blk_mq_hw_ctx *hctx)
 	return &dev->vqs[hctx->queue_num];
 }
 
-static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
-			     const struct blk_mq_queue_data *bd)
+/* Ready to be added, and started. */
+static blk_status_t prepare(struct pykit_blk_vq *q, struct request *req)
 {
-	struct pykit_blk_dev *dev = hctx->queue->queuedata;
-	struct pykit_blk_vq *q = hctx_queue(hctx);
-	struct request *req = bd->rq;
-	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
-	struct pykit_blk_data data = { };
+	struct pykit_blk_dev *dev = req->q->queuedata;
 	blk_status_t status;
-	unsigned long flags;
-	bool notify = false;
-	int err;
 
+	/* A device that did not come back. */
+	if (unlikely(!q->vq))
+		return BLK_STS_IOERR;
 	status = setup_request(dev->vdev, req);
-	if (status)
+	if (unlikely(status))
 		return status;
-	err = map_data(req);
-	if (err < 0) {
-		undo_setup(req);
+	if (unlikely(map_data(req) < 0)) {
+		pykit_blk_undo_setup(req);
 		return BLK_STS_RESOURCE;
 	}
-	if (err) {
+	blk_mq_start_request(req);
+	return BLK_STS_OK;
+}
+
+static int add(struct pykit_blk_vq *q, struct request *req)
+{
+	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
+	struct pykit_blk_data data = { };
+
+	if (rq->sgt.nents) {
 		data.sgl = rq->sgt.sgl;
 		data.bytes = blk_rq_payload_bytes(req);
 		data.write = op_is_write(req_op(req));
@@ -223,10 +279,25 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 		data.ranges = bvec_virt(&req->special_vec);
 		data.segments = req->special_vec.bv_len / sizeof(*data.ranges);
 	}
+	return pykit_blk_add(q, rq, &data, rq);
+}
 
-	blk_mq_start_request(req);
+static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
+			     const struct blk_mq_queue_data *bd)
+{
+	struct pykit_blk_vq *q = hctx_queue(hctx);
+	struct request *req = bd->rq;
+	blk_status_t status;
+	unsigned long flags;
+	bool notify = false;
+	int err;
+
+	status = prepare(q, req);
+	if (unlikely(status))
+		return status;
+
 	spin_lock_irqsave(&q->lock, flags);
-	err = pykit_blk_add(q, rq, &data, rq);
+	err = add(q, req);
 	if (err != -EIO && (err || bd->last))
 		notify = pykit_ring_kick_prepare(q);
 	/* Under the lock, so that it comes before the completion that wakes. */
@@ -238,14 +309,14 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 
 	if (!err)
 		return BLK_STS_OK;
-	undo_setup(req);
+	pykit_blk_undo_setup(req);
 	switch (err) {
 	case -ENOSPC:
 		return BLK_STS_DEV_RESOURCE;
 	case -ENOMEM:
 		return BLK_STS_RESOURCE;
 	default:
-		pykit_blk_broken(dev);
+		pykit_blk_broken(hctx->queue->queuedata);
 		return BLK_STS_IOERR;
 	}
 }
@@ -263,33 +334,127 @@ static void commit_rqs(struct blk_mq_hw_ctx *hctx)
 		pykit_ring_notify(q);
 }
 
+/*
+ * Lists of requests had no type of their own; and of a request that did not come
+ * by queue_rq() the driver had to tell the table of tags.
+ */
+#ifdef PYKIT_HAVE_RQ_LIST
+static void take(struct rq_list *list, struct request *req)
+{
+	rq_list_add_tail(list, req);
+}
+
+static struct request *pop(struct rq_list *list)
+{
+	return rq_list_pop(list);
+}
+#else
+struct rq_list {
+	struct request *head;
+	struct request *tail;
+};
+
+static void take(struct rq_list *list, struct request *req)
+{
+	req->mq_hctx->tags->rqs[req->tag] = req;
+	req->rq_next = NULL;
+	if (list->head)
+		list->tail->rq_next = req;
+	else
+		list->head = req;
+	list->tail = req;
+}
+
+static struct request *pop(struct rq_list *list)
+{
+	return rq_list_pop(&list->head);
+}
+#endif
+
+/* All at once: one lock, one decision to notify. */
+static void add_list(struct pykit_blk_vq *q, struct rq_list *list)
+{
+	struct request *req;
+	unsigned long flags;
+	bool notify;
+
+	/* Without a queue there is none that is ready. */
+	if (unlikely(!q->vq))
+		return;
+	spin_lock_irqsave(&q->lock, flags);
+	while ((req = pop(list))) {
+		if (unlikely(add(q, req))) {
+			/* Comes again by queue_rq(), which knows what to do. */
+			pykit_blk_undo_setup(req);
+			blk_mq_requeue_request(req, true);
+		}
+	}
+	notify = pykit_ring_kick_prepare(q);
+	spin_unlock_irqrestore(&q->lock, flags);
+	if (notify)
+		pykit_ring_notify(q);
+}
+
+static void queue_list(struct rq_list *list)
+{
+	struct rq_list ready = { }, left = { };
+	struct pykit_blk_vq *q = NULL;
+	struct request *req;
+
+	while ((req = pop(list))) {
+		struct pykit_blk_vq *next = hctx_queue(req->mq_hctx);
+
+		if (q && q != next)
+			add_list(q, &ready);
+		q = next;
+		take(prepare(q, req) ? &left : &ready, req);
+	}
+	if (q)
+		add_list(q, &ready);
+	*list = left;
+}
+
+#ifdef PYKIT_HAVE_RQ_LIST
+static void queue_rqs(struct rq_list *list)
+{
+	queue_list(list);
+}
+#else
+static void queue_rqs(struct request **first)
+{
+	struct rq_list list = { .head = *first };
+
+	queue_list(&list);
+	*first = list.head;
+}
+#endif
+
 static void complete_rq(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
-	undo_setup(req);
-	blk_mq_end_request(req, pykit_blk_result(rq->status));
-}
+	pykit_blk_undo_setup(req);
+#ifdef PYKIT_HAVE_ZONED
+	if (req_op(req) == REQ_OP_ZONE_APPEND) {
+		struct pykit_blk_dev *dev = req->q->queuedata;
 
-static void map_queues(struct blk_mq_tag_set *set)
-{
-	struct pykit_blk_dev *dev = set->driver_data;
-
-#ifdef PYKIT_HAVE_VIRTIO_MAP_QUEUES
-	blk_mq_virtio_map_queues(&set->map[HCTX_TYPE_DEFAULT], dev->vdev, 0);
-#else
-	blk_mq_map_hw_queues(&set->map[HCTX_TYPE_DEFAULT], &dev->vdev->dev, 0);
+		req->__sector = virtio64_to_cpu(dev->vdev, rq->append.sector);
+	}
 #endif
+	blk_mq_end_request(req, pykit_blk_result(*pykit_blk_status(rq)));
 }
 
-const struct blk_mq_ops pykit_blk_mq_ops = {
-	.queue_rq	= queue_rq,
-	.commit_rqs	= commit_rqs,
-	.complete	= complete_rq,
-	.map_queues	= map_queues,
-};
+static void complete_batch(struct io_comp_batch *batch)
+{
+	struct request *req;
 
-static void finish(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u32 len)
+	rq_list_for_each(&batch->req_list, req)
+		pykit_blk_undo_setup(req);
+	blk_mq_end_request_batch(batch);
+}
+
+static noinline void trace_done(struct pykit_blk_vq *q,
+				struct pykit_blk_req *rq, u32 len)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct pykit_blk_end end = {
@@ -297,14 +462,46 @@ static void finish(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u32 len)
 		.type = virtio32_to_cpu(vdev, rq->hdr.type),
 		.len = len,
 		.head = rq->head,
-		.status = rq->status,
+		.status = *pykit_blk_status(rq),
 	};
 
 	pykit_trace_vq(blk_done, &q->ring.at, &end);
-	if (rq->done)
+}
+
+/* The next request that the device is done with, which is to be completed. */
+static struct request *next_done(struct pykit_blk_vq *q)
+{
+	struct pykit_blk_req *rq;
+	u32 len;
+
+	while ((rq = pykit_ring_get(q, &len))) {
+		if (trace_pykit_blk_done_enabled())
+			trace_done(q, rq, len);
+		if (!rq->done)
+			return blk_mq_rq_from_pdu(rq);
+		/* A fault's own. */
 		complete(rq->done);
-	else
-		blk_mq_complete_request(blk_mq_rq_from_pdu(rq));
+	}
+	return NULL;
+}
+
+/**
+ * pykit_blk_reap() - complete what the device is done with
+ * @q: the queue, locked
+ *
+ * Return: whether there was something.
+ */
+bool pykit_blk_reap(struct pykit_blk_vq *q)
+{
+	struct request *req;
+	bool any = false;
+
+	while (q->vq && (req = next_done(q))) {
+		if (likely(!blk_should_fake_timeout(req->q)))
+			blk_mq_complete_request(req);
+		any = true;
+	}
+	return any;
 }
 
 /**
@@ -315,48 +512,107 @@ void pykit_blk_vq_done(struct virtqueue *vq)
 {
 	struct pykit_blk_dev *dev = vq->vdev->priv;
 	struct pykit_blk_vq *q = &dev->vqs[vq->index];
-	struct pykit_blk_req *rq;
 	unsigned long flags;
 	bool done = false;
-	u32 len;
 
-	pykit_ring_interrupts(&q->ring);
+	pykit_ring_interrupt(q);
 	spin_lock_irqsave(&q->lock, flags);
 	do {
 		pykit_ring_disable_cb(q);
-		while ((rq = pykit_ring_get(q, &len))) {
-			finish(q, rq, len);
-			done = true;
-		}
+		done |= pykit_blk_reap(q);
 	} while (!pykit_ring_enable_cb(q));
-	if (done && dev->disk)
+	if (done)
 		blk_mq_start_stopped_hw_queues(dev->disk->queue, true);
 	spin_unlock_irqrestore(&q->lock, flags);
 
-	if (virtqueue_is_broken(vq))
+	if (unlikely(virtqueue_is_broken(vq)))
 		pykit_blk_broken(dev);
 }
 
+static int poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *batch)
+{
+	struct pykit_blk_vq *q = hctx_queue(hctx);
+	struct request *req;
+	unsigned long flags;
+	int found = 0;
+
+	spin_lock_irqsave(&q->lock, flags);
+	while (q->vq && (req = next_done(q))) {
+		u8 status = *pykit_blk_status(blk_mq_rq_to_pdu(req));
+
+		found++;
+		if (!blk_mq_complete_request_remote(req) &&
+		    !blk_mq_add_to_batch(req, batch, status != VIRTIO_BLK_S_OK,
+					 complete_batch))
+			complete_rq(req);
+	}
+	if (found)
+		blk_mq_start_stopped_hw_queues(hctx->queue, true);
+	spin_unlock_irqrestore(&q->lock, flags);
+	return found;
+}
+
+static void map_queues(struct blk_mq_tag_set *set)
+{
+	struct pykit_blk_dev *dev = set->driver_data;
+	struct blk_mq_queue_map *map = &set->map[HCTX_TYPE_DEFAULT];
+
+	map->nr_queues = dev->num_vqs - dev->num_poll;
+#ifdef PYKIT_HAVE_VIRTIO_MAP_QUEUES
+	blk_mq_virtio_map_queues(map, dev->vdev, 0);
+#else
+	blk_mq_map_hw_queues(map, &dev->vdev->dev, 0);
+#endif
+	if (!dev->num_poll)
+		return;
+	/* No queue of their own: reads go where the rest goes. */
+	set->map[HCTX_TYPE_READ].nr_queues = 0;
+	/* No interrupt says which CPUs a polled queue is close to. */
+	map = &set->map[HCTX_TYPE_POLL];
+	map->queue_offset = dev->num_vqs - dev->num_poll;
+	map->nr_queues = dev->num_poll;
+	blk_mq_map_queues(map);
+}
+
+const struct blk_mq_ops pykit_blk_mq_ops = {
+	.queue_rq	= queue_rq,
+	.queue_rqs	= queue_rqs,
+	.commit_rqs	= commit_rqs,
+	.complete	= complete_rq,
+	.map_queues	= map_queues,
+	.poll		= poll,
+	.timeout	= pykit_blk_timeout,
+};
+
 /**
- * pykit_blk_get_id() - ask a device for its identity
+ * pykit_blk_ask() - have a device answer a request of the driver's own
  * @disk: the disk
- * @id: VIRTIO_BLK_ID_BYTES bytes of allocated memory
+ * @type: type of the request
+ * @sector: its sector
+ * @buf: where the answer goes: allocated memory, not of the stack
+ * @bytes: its length
  *
  * Return: 0 or an error.
  */
-int pykit_blk_get_id(struct gendisk *disk, char *id)
+int pykit_blk_ask(struct gendisk *disk, u32 type, u64 sector, void *buf,
+		  unsigned int bytes)
 {
+	struct pykit_blk_dev *dev = disk->private_data;
 	struct request_queue *queue = disk->queue;
+	struct pykit_blk_req *rq;
 	struct request *req;
 	int err;
 
 	req = blk_mq_alloc_request(queue, REQ_OP_DRV_IN, 0);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
+	rq = blk_mq_rq_to_pdu(req);
+	rq->hdr.type = cpu_to_virtio32(dev->vdev, type);
+	rq->hdr.sector = cpu_to_virtio64(dev->vdev, sector);
 #ifdef PYKIT_HAVE_MAP_KERN_QUEUE
-	err = blk_rq_map_kern(queue, req, id, VIRTIO_BLK_ID_BYTES, GFP_KERNEL);
+	err = blk_rq_map_kern(queue, req, buf, bytes, GFP_KERNEL);
 #else
-	err = blk_rq_map_kern(req, id, VIRTIO_BLK_ID_BYTES, GFP_KERNEL);
+	err = blk_rq_map_kern(req, buf, bytes, GFP_KERNEL);
 #endif
 	if (!err)
 		err = blk_status_to_errno(blk_execute_rq(req, false));

@@ -2,6 +2,10 @@
 /*
  * Virtqueues: the core's operations, each told of before and after, and what
  * goes wrong in between.
+ *
+ * Where nobody listens an operation costs what it costs the kernel's own driver,
+ * and the few instructions that keep track of where the ring is: somebody may
+ * begin to listen at any time.
  */
 #include "pykit_blk.h"
 
@@ -21,6 +25,50 @@ static u64 status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 	return descs[n - 1].addr;
 }
 
+/* Whether events are wanted that a walk along the chain is made for. */
+static bool walks(void)
+{
+	return trace_pykit_add_enabled() || trace_pykit_desc_enabled() ||
+	       trace_pykit_blk_start_enabled();
+}
+
+/* Asked to add to a full ring the core rings the doorbell unseen. */
+static bool is_full(struct virtqueue *vq, struct scatterlist *sgs[],
+		    unsigned int lists)
+{
+	unsigned int i, needed = 0;
+	struct scatterlist *sg;
+
+	if (virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC))
+		needed = 1;
+	else
+		for (i = 0; i < lists; i++)
+			for (sg = sgs[i]; sg; sg = sg_next(sg))
+				needed++;
+	return unlikely(vq->num_free < needed) && !virtqueue_is_broken(vq);
+}
+
+/* With all that is told of it. */
+static int add_watched(struct pykit_blk_vq *q, struct pykit_sgs *s,
+		       struct pykit_blk_req *token, u8 *status,
+		       u64 *status_addr)
+{
+	int err;
+
+	pykit_ring_before_add(&q->ring, s);
+	err = virtqueue_add_sgs(q->vq, s->sgs, s->out, s->in, token, GFP_ATOMIC);
+	if (err)
+		return err;
+	pykit_fault_damage(q);
+	pykit_ring_after_add(&q->ring, s);
+	token->head = s->chain.head;
+	if (walks())
+		*status_addr = status_address(q, pykit_ring_walk(&q->ring, s),
+					      status);
+	pykit_fault_mend(q);
+	return 0;
+}
+
 /**
  * pykit_ring_add() - make a request available
  * @q: the queue, locked
@@ -37,28 +85,23 @@ int pykit_ring_add(struct pykit_blk_vq *q, struct scatterlist *sgs[],
 		   unsigned int out, unsigned int in,
 		   struct pykit_blk_req *token, u8 *status, u64 *status_addr)
 {
-	struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
-	unsigned int needed;
+	struct pykit_ring *r = &q->ring;
+	u16 slot;
 	int err;
 
-	pykit_ring_before_add(&q->ring, &s);
-	/* Asked to add to a full ring the core rings the doorbell unseen. */
-	needed = virtio_has_feature(q->vq->vdev, VIRTIO_RING_F_INDIRECT_DESC) ?
-		 1 : s.total;
-	if (q->vq->num_free < needed && !virtqueue_is_broken(q->vq))
+	if (is_full(q->vq, sgs, out + in))
 		return -ENOSPC;
+	/* A packed ring's buffer ids cannot be told later. */
+	if (r->is_packed || walks() || __is_defined(PYKIT_FAULT)) {
+		struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
 
+		return add_watched(q, &s, token, status, status_addr);
+	}
 	err = virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
 	if (err)
 		return err;
-	pykit_fault_damage(q);
-	pykit_ring_after_add(&q->ring, &s);
-	token->head = s.chain.head;
-	if (trace_pykit_add_enabled() || trace_pykit_desc_enabled() ||
-	    trace_pykit_blk_start_enabled())
-		*status_addr = status_address(q, pykit_ring_walk(&q->ring, &s),
-					      status);
-	pykit_fault_mend(q);
+	slot = r->next_avail++ & (r->size - 1);
+	token->head = virtio16_to_cpu(q->vq->vdev, r->split->avail->ring[slot]);
 	return 0;
 }
 
@@ -74,9 +117,14 @@ bool pykit_ring_kick_prepare(struct pykit_blk_vq *q)
 	struct pykit_kick kick;
 	bool needed;
 
-	pykit_ring_before_kick(&q->ring, &kick);
-	needed = virtqueue_kick_prepare(q->vq);
-	pykit_ring_after_kick(&q->ring, &kick, needed);
+	if (trace_pykit_kick_enabled()) {
+		pykit_ring_before_kick(&q->ring, &kick);
+		needed = virtqueue_kick_prepare(q->vq);
+		pykit_ring_after_kick(&q->ring, &kick, needed);
+	} else {
+		needed = virtqueue_kick_prepare(q->vq);
+		q->ring.kick_idx = q->ring.next_avail;
+	}
 	return needed && !pykit_fault_withhold(q);
 }
 
@@ -86,18 +134,12 @@ bool pykit_ring_kick_prepare(struct pykit_blk_vq *q)
  */
 void pykit_ring_notify(struct pykit_blk_vq *q)
 {
-	pykit_ring_notifies(&q->ring);
+	if (trace_pykit_notify_enabled())
+		pykit_ring_notifies(&q->ring);
 	virtqueue_notify(q->vq);
 }
 
-/**
- * pykit_ring_get() - take the next used entry
- * @q: the queue, locked
- * @len: where to say how much the device wrote
- *
- * Return: the request, NULL if there is none or the queue is broken.
- */
-struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len)
+static struct pykit_blk_req *get_watched(struct pykit_blk_vq *q, u32 *len)
 {
 	struct pykit_blk_req *token;
 	struct pykit_used used;
@@ -115,13 +157,51 @@ struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len)
 }
 
 /**
+ * pykit_ring_get() - take the next used entry
+ * @q: the queue, locked
+ * @len: where to say how much the device wrote
+ *
+ * Return: the request, NULL if there is none or the queue is broken.
+ */
+struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len)
+{
+	struct pykit_ring *r = &q->ring;
+	struct pykit_blk_req *token;
+
+	if (trace_pykit_used_enabled() || __is_defined(PYKIT_FAULT))
+		return get_watched(q, len);
+	token = virtqueue_get_buf(q->vq, len);
+	if (!token)
+		return NULL;
+	if (r->is_packed) {
+		r->last_used = pykit_ring_advance(r, r->last_used,
+						  r->slots[token->head]);
+		r->slots[token->head] = 0;
+	} else {
+		r->last_used++;
+	}
+	return token;
+}
+
+/**
+ * pykit_ring_interrupt() - the device has sent an interrupt
+ * @q: the queue; need not be locked
+ */
+void pykit_ring_interrupt(struct pykit_blk_vq *q)
+{
+	if (trace_pykit_interrupt_enabled())
+		pykit_ring_interrupts(&q->ring);
+}
+
+/**
  * pykit_ring_disable_cb() - ask the device not to interrupt
  * @q: the queue, locked
  */
 void pykit_ring_disable_cb(struct pykit_blk_vq *q)
 {
 	virtqueue_disable_cb(q->vq);
-	pykit_ring_callback(&q->ring, false, false);
+	if (trace_pykit_callback_enabled())
+		pykit_ring_callback(&q->ring, false, false);
 }
 
 /**
@@ -134,6 +214,7 @@ bool pykit_ring_enable_cb(struct pykit_blk_vq *q)
 {
 	bool enabled = virtqueue_enable_cb(q->vq);
 
-	pykit_ring_callback(&q->ring, true, !enabled);
+	if (trace_pykit_callback_enabled())
+		pykit_ring_callback(&q->ring, true, !enabled);
 	return enabled;
 }

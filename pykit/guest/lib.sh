@@ -44,3 +44,15 @@ mmio() {
 	[ "${path##*.}" = $slot ] || die "no device in slot $slot"
 	echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/$1 || die "cannot $1 $slot"
 }
+
+# rebind [PARAMETER=VALUE ...]: part the first device from its driver and join them again,
+# with these parameters of the driver's module
+rebind() {
+	bound=$(virtio_device) || die "no device is bound to $DRIVER"
+	echo "$bound" >/sys/bus/virtio/drivers/$DRIVER/unbind || die "unbind failed"
+	for given; do
+		echo "${given#*=}" >/sys/module/$DRIVER/parameters/"${given%%=*}" ||
+			die "the driver does not take $given"
+	done
+	echo "$bound" >/sys/bus/virtio/drivers/$DRIVER/bind
+}
