@@ -363,6 +363,25 @@ def bench_startup(
         out.print(measured.table())
 
 
+@bench_app.command("driver")
+def bench_driver(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds; the median counts.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Our virtio-blk driver beside the kernel's own, and what an enabled event costs.
+
+    Example: pykit bench driver --kernel debian-6.12
+    """
+    from pykit import bench
+
+    measured = bench.driver(kernel, rounds=rounds, say=say)
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
 def _version(value: bool) -> None:
     if value:
         out.print(f"pykit {__version__}")

@@ -11,7 +11,10 @@ from pykit.boot.scenario import Device, Scenario
 
 
 def backing(device: Device, folder: Path) -> dict[str, Any]:
-    """Make the raw file behind a device; returns its block node, as blockdev-add has it."""
+    """What is behind a device, as blockdev-add has it; makes the raw file if it is one."""
+    if device.backing == "null":
+        size = device.size_mib << 20
+        return {"driver": "null-co", "node-name": node(device), "size": size, "read-zeroes": True}
     path = folder / f"{device.id}.img"
     with path.open("wb") as file:
         file.truncate(device.size_mib << 20)

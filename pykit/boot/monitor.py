@@ -66,7 +66,7 @@ class Monitor:
             )
 
     def plug(self, device: Device, bus: str, folder: Path) -> None:
-        """Hot-plug a device, with a raw file in ``folder`` behind it."""
+        """Hot-plug a device; the file behind it, if any, is made in ``folder``."""
         self.ask("blockdev-add", **attach.backing(device, folder))
         self.ask("device_add", **attach.front(device, bus))
 

@@ -13,6 +13,8 @@ from pykit.errors import InfraError
 
 MEMORY_MIB = 1024
 CPUS = 2
+#: What the TSC counts where it counts instructions, one a nanosecond.
+ICOUNT_KHZ = 1_000_000
 #: The capture comes out through this much shared memory.
 CARRY_MIB = 256
 
@@ -55,8 +57,8 @@ def require_machine(option: str) -> None:
         raise InfraError(f"{find()[0]} has no machine {name}: install one that does, or use pci")
 
 
-def cpu_options(accelerator: str) -> list[str]:
-    """Accelerator and CPU model.
+def cpu_options(accelerator: str, *, icount: bool = False) -> list[str]:
+    """Accelerator and CPU model; with ``icount`` a clock that counts instructions (TCG).
 
     TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12
     in one boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep
@@ -65,9 +67,12 @@ def cpu_options(accelerator: str) -> list[str]:
     """
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    if find()[1] < (10,):
-        return ["-accel", "tcg,thread=single", "-cpu", "max,cx16=off"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    old = find()[1] < (10,)
+    return [
+        "-accel", "tcg,thread=single" if old or icount else "tcg,thread=multi",
+        "-cpu", "max,cx16=off" if old else "max",
+        *(["-icount", "shift=0"] if icount else []),
+    ]  # fmt: skip
 
 
 def kit_options(folder: Path, log: Path) -> list[str]:

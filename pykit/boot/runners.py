@@ -40,17 +40,18 @@ class Vng:
 
     def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
         """See Runner."""
-        transport = payload.scenario.transport
+        scenario = payload.scenario
         agent = shlex.join(
             ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
         )
+        options = [*scenario.transport.port, *qemu.kit_options(payload.folder, log)]
         return [
-            *_vng(kernel, accelerator),
+            *_vng(kernel, accelerator, scenario.cpus, scenario.icount),
             "--verbose",
             "--append",
             # The distribution's driver must not take the device before ours does.
             f"{_KERNEL_ARGUMENTS} modprobe.blacklist=virtio_blk",
-            f"--qemu-opts={shlex.join([*transport.port, *qemu.kit_options(payload.folder, log)])}",
+            f"--qemu-opts={shlex.join(options)}",
             "--",
             agent,
         ]
@@ -69,8 +70,9 @@ class Direct:
             "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
             "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
         ]  # fmt: skip
-        if accelerator == "tcg" and tsc.khz():
-            arguments.append(f"tsc_early_khz={tsc.khz()}")
+        khz = qemu.ICOUNT_KHZ if scenario.icount else tsc.khz()
+        if accelerator == "tcg" and khz:
+            arguments.append(f"tsc_early_khz={khz}")
         disk = []
         if made.programs is not None:
             disk = [
@@ -80,8 +82,9 @@ class Direct:
         return [
             qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *scenario.transport.machine, *scenario.transport.port,
-            *cold_options(scenario, payload.folder), *qemu.cpu_options(accelerator),
-            "-m", str(qemu.MEMORY_MIB), "-smp", str(qemu.CPUS),
+            *cold_options(scenario, payload.folder),
+            *qemu.cpu_options(accelerator, icount=scenario.icount),
+            "-m", str(qemu.MEMORY_MIB), "-smp", str(scenario.cpus),
             "-kernel", str(bootable(kernel.image)), "-initrd", str(made.path),
             "-append", " ".join(arguments),
             "-serial", "stdio", *disk, *qemu.kit_options(payload.folder, log),
@@ -102,10 +105,10 @@ def runner(name: str, transport: Transport) -> Runner:
 
 def bare_vng(kernel: Kernel, command: str, accelerator: str) -> list[str]:
     """virtme-ng running one command and nothing of ours: the peer of the start-up bench."""
-    return [*_vng(kernel, accelerator), "--", command]
+    return [*_vng(kernel, accelerator, qemu.CPUS, icount=False), "--", command]
 
 
-def _vng(kernel: Kernel, accelerator: str) -> list[str]:
+def _vng(kernel: Kernel, accelerator: str, cpus: int, icount: bool) -> list[str]:
     beside = Path(sys.executable).parent / "vng"
     found = str(beside) if beside.exists() else shutil.which("vng")
     if found is None:
@@ -114,11 +117,11 @@ def _vng(kernel: Kernel, accelerator: str) -> list[str]:
         # It calls its own virtme-run by name, and nobody has to activate the environment.
         "env", f"PATH={Path(found).parent}:{os.environ.get('PATH', os.defpath)}",
         found, "--run", str(kernel.image), "--memory", f"{qemu.MEMORY_MIB}M",
-        "--cpus", str(qemu.CPUS),
+        "--cpus", str(cpus),
     ]  # fmt: skip
     if accelerator != "kvm":
         # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.
-        cpu = qemu.cpu_options(accelerator)
+        cpu = qemu.cpu_options(accelerator, icount=icount)
         command += ["--disable-kvm", f"--qemu-opts={shlex.join(cpu)}"]
     if not _virtiofsd():
         # Else virtme-ng waits five seconds for a virtiofsd that is not there.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
+from pykit.boot.qemu import CPUS
 from pykit.boot.transport import PCI, Transport
 from pykit.errors import UsageError
 from pykit.paths import ROOT
@@ -22,7 +23,7 @@ Action = Literal["plug", "unplug", "resize", "query"]
 
 @dataclass(frozen=True)
 class Device:
-    """A device under test; backed by a raw file of ``size_mib``."""
+    """A device under test, of ``size_mib``."""
 
     id: str
     type: str
@@ -30,6 +31,8 @@ class Device:
     options: dict[str, Any]
     #: The virtio driver that is to drive it.
     driver: str = "pykit_virtio_blk"
+    #: A raw file, or nothing at all: QEMU answers at once.
+    backing: Literal["file", "null"] = "file"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,13 @@ class Scenario:
     parameters: dict[str, dict[str, str]]
     #: What the devices are attached by.
     transport: Transport = PCI
+    #: Whether QEMU logs what its devices do.
+    qemu_trace: bool = True
+    #: vCPUs.
+    cpus: int = CPUS
+    #: Whether the guest's clock counts instructions, one a nanosecond; while it is idle it goes
+    #: on as the host's does. Needs one vCPU, and TCG.
+    icount: bool = False
 
 
 def load_scenario(name: str) -> Scenario:

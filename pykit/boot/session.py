@@ -47,7 +47,7 @@ def run(
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
     chosen = runners.runner(runner, scenario.transport)
-    accelerator = accel.probe(kernel)
+    accelerator = "tcg" if scenario.icount else accel.probe(kernel)
     require_free(out)
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
@@ -73,7 +73,7 @@ def run(
         "schema": 1,
         "complete": carried is None and kind in ("clean", "splat", "workload-failed"),
         "clock": "mono",
-        "cpus": qemu.CPUS,
+        "cpus": scenario.cpus,
         "kernel": kernel.release,
         "qemu": qemu.version(),
         "outcome": {"kind": kind, "message": message},
@@ -183,7 +183,8 @@ class _Session:
         if code != 0:
             return "module-failed", _first(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
-            monitor.trace()
+            if self._scenario.qemu_trace:
+                monitor.trace()
             failed = self._steps(guest, monitor)
             # Even of a workload that failed: what it left shows why.
             code, said = guest.run(payload.CARRY)
