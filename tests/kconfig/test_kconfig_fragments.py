@@ -84,19 +84,28 @@ def test_a_broken_profile(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["nope", "../guest", "", "p.toml"])
 def test_an_unknown_profile_lists_the_known(name: str) -> None:
-    with pytest.raises(UsageError, match="take one of guest, minimal, vng"):
+    with pytest.raises(UsageError, match="take one of debug, guest, kcsan, minimal, vdpa, vng"):
         load_profile(name)
 
 
 def test_the_shipped_files() -> None:
-    assert [p.name for p in kconfig.profiles()] == ["guest", "minimal", "vng"]
+    assert [p.name for p in kconfig.profiles()] == [
+        "debug",
+        "guest",
+        "kcsan",
+        "minimal",
+        "vdpa",
+        "vng",
+    ]
     used = {name for p in kconfig.profiles() for name in p.fragments}
     files = sorted((ROOT / "configs").glob("*.config"))
     assert used == {path.stem for path in files}
     for path in files:
         text = path.read_text()
         assert text.startswith("# SPDX-License-Identifier: GPL-2.0-only\n#\n# ")
-        assert all(v in ("y", "m", "n") for w in read_fragment(path) for v in w.accepted)
+        assert all(
+            v in ("y", "m", "n") or v.isdigit() for w in read_fragment(path) for v in w.accepted
+        )
 
 
 def test_reading_a_config(tmp_path: Path) -> None:
