@@ -17,7 +17,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +26,7 @@ from typing import Any, Literal
 
 from pykit import paths
 from pykit.errors import InfraError
-from pykit.kernels import Kernel, source_tree
+from pykit.kernels import Kernel, kbuild, source_tree
 from pykit.kernels.model import Progress, silent
 from pykit.modules.closure import module_name
 from pykit.modules.elf import read_module
@@ -37,21 +36,6 @@ _SCHEMA = 1
 
 #: What an in-tree `make` leaves among the sources.
 _PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|probe|s)|pykit_compat\.h")
-
-#: Lines of make's output that say why, the better ones first.
-_ERRORS = (
-    re.compile(r"^.*: (?:fatal )?error: .*$", re.MULTILINE),
-    re.compile(r"^ERROR: modpost: .*$", re.MULTILINE),
-    re.compile(r"^.*(?:not found|No space left on device|No such file or directory)\b.*$", re.M),
-    re.compile(r"^.*\*\*\* .*$", re.MULTILINE),
-)
-
-#: What a `make` that called us has in the environment for itself.
-_FOREIGN = frozenset(
-    {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS", "KDIR", "M", "O"}
-    | {"FAULT", "VHOST_H", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTRA_SYMBOLS"}
-    | {"W", "C", "V", "ARCH", "CROSS_COMPILE", "LLVM", "CC"}
-)
 
 
 @dataclass(frozen=True)
@@ -123,7 +107,7 @@ def _rebuild(
     failed = _State("failed", wanted.toolchain, wanted.sources)
     if _make(kernel, folder, vhost, log, lock) != 0:
         _write(_state_file(folder), failed)
-        raise InfraError(f"modules for {kernel.release}: {_first_error(log)} (log: {log})")
+        raise InfraError(f"modules for {kernel.release}: {kbuild.first_error(log)} (log: {log})")
     modules, needs = _load_order(folder, _built(folder))
     for path in modules:
         try:
@@ -142,48 +126,16 @@ def _rebuild(
 
 
 def _make(kernel: Kernel, folder: Path, vhost: Path, log: Path, lock: int) -> int:
-    """Run make; returns its exit status. An exception takes all its processes along."""
-    command = ["make", "-C", str(kernel.build_dir), f"M={folder}", f"VHOST_H={vhost}"]
-    command.append(f"-j{len(os.sched_getaffinity(0))}")
+    """Run make; returns its exit status."""
+    arguments = ["-C", str(kernel.build_dir), f"M={folder}", f"VHOST_H={vhost}"]
     # Nothing of ours reads the modules' BTF, and making it takes a pahole of the right age.
     # Given here it changes what make does; struct module stays what the headers say.
-    command.append("CONFIG_DEBUG_INFO_BTF_MODULES=")
+    arguments.append("CONFIG_DEBUG_INFO_BTF_MODULES=")
     if folder.name == "fault":
-        command.append("FAULT=1")
+        arguments.append("FAULT=1")
     if "\nCONFIG_CC_IS_CLANG=y\n" in _text(kernel.config):
-        command.append("LLVM=1")
-    command.append("modules")
-    environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN} | {"LC_ALL": "C"}
-    with log.open("wb") as output:
-        try:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # If we are killed and make is not, it goes on holding the lock.
-                pass_fds=(lock,),
-            )
-        except FileNotFoundError:
-            raise InfraError("there is no make on this machine: install make and gcc") from None
-        try:
-            return process.wait()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-
-
-def _first_error(log: Path) -> str:
-    text = _text(log)
-    for pattern in _ERRORS:
-        found = pattern.search(text)
-        if found:
-            return found[0].strip()
-    return "make failed without saying why"
+        arguments.append("LLVM=1")
+    return kbuild.make([*arguments, "modules"], log, lock)
 
 
 def _built(folder: Path) -> list[Path]:
