@@ -50,7 +50,7 @@ KernelOption = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
-        help="debian-6.12 (default), debian-6.1, debian-7.2, a release, a build directory, a tree.",
+        help="debian-6.12 (default), another of `pykit kernel list`, a release, a build directory.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -154,6 +154,39 @@ def kernel_get(
     from pykit import kernels
 
     out.print(kernels.get(name, refresh=True, progress=say).release)
+
+
+@kernel_app.command("build")
+def kernel_build(
+    profile: Annotated[str, typer.Argument(help="minimal, debug, kcsan, vdpa, …")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="debian-6.12 (default), -6.1, -7.2, or a source tree."),
+    ] = None,
+) -> None:
+    """Build a kernel from source with a profile of configs/profiles; prints its name.
+
+    Example: pykit kernel build debug --source debian-6.1
+    """
+    from rich import progress
+
+    from pykit import kernels
+
+    columns = (
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:,} of about {task.total:,} objects"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.description}"),
+    )
+    with progress.Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def step(done: int, about: int, what: str) -> None:
+            what = escape(what)
+            bar.update(task, completed=done, total=about, description=what, visible=True)
+
+        kernel = kernels.build(profile, source, progress=say, step=step)
+    out.print(kernel.name)
 
 
 @kernel_app.command("show")

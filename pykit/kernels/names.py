@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pykit import kconfig
 from pykit.errors import UsageError
-from pykit.kernels import debian, local
+from pykit.kernels import built, debian, local, trees
+from pykit.kernels.built import Step
 from pykit.kernels.catalog import DEBIAN_RELEASE, FLAVOURS, RELEASE, flavour
 from pykit.kernels.model import Kernel, Progress, silent
 
@@ -20,14 +22,14 @@ class Known:
     Attributes:
         name: what to pass to ``--kernel``.
         release: of the kernel, or None as long as it has not been fetched.
-        state: "cached" and "installed" can be used offline; "available" is fetched on
+        state: "cached", "built" and "installed" can be used offline; "available" is fetched on
             first use; "no headers" is installed but cannot have modules built.
         summary: one line for people.
     """
 
     name: str
     release: str | None
-    state: Literal["cached", "installed", "available", "no headers"]
+    state: Literal["cached", "built", "installed", "available", "no headers"]
     summary: str
 
 
@@ -35,9 +37,9 @@ def resolve(spec: str | None = None, progress: Progress = silent) -> Kernel:
     """The kernel that a user named; fetched from Debian on first use.
 
     `spec` is None or "default", a name of the catalogue ("debian-6.1"), a release
-    (installed, cached, or still in Debian's archive), or a path to a build directory or a
-    built source tree. What is cached is used as it is, with no look at the network:
-    `get` is what brings a newer one.
+    (installed, cached, or still in Debian's archive), a kernel that `build` made
+    ("debug-6.12"), or a path to a build directory or a built source tree. What is cached
+    is used as it is, with no look at the network: `get` is what brings a newer one.
 
     Raises: UsageError for a name that is none of these or a kernel that lacks a part;
         InfraError when it cannot be fetched.
@@ -54,8 +56,11 @@ def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = 
         kernel = debian.cached(have[0], known.name) if have and not refresh else None
         return kernel or debian.fetch(known, progress, refresh=refresh)
     path = Path(spec).expanduser()
-    if "/" in spec or spec.startswith((".", "~")):
+    if _is_path(spec):
         return local.built(path, progress)
+    made = built.find(spec, progress)
+    if made:
+        return made
     if RELEASE.fullmatch(spec):
         kernel = debian.cached(spec, spec) or local.installed(spec)
         if kernel:
@@ -64,11 +69,39 @@ def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = 
             return debian.fetch_release(spec, progress)
     if path.is_dir():
         return local.built(path, progress)
+    for profile in kconfig.profiles():
+        if spec.startswith(profile.name + "-"):
+            source = "debian-" + spec.removeprefix(profile.name + "-")
+            raise UsageError(
+                f"kernel {spec} is not built: pykit kernel build {profile.name} "
+                f"--source {source if flavour(source) else 'DIR'}"
+            )
     names = ", ".join(f.name for f in FLAVOURS)
     raise UsageError(
         f"unknown kernel {spec!r}: take one of {names}, an installed release such as "
         "6.1.0-56-amd64, or the path of a kernel build directory"
     )
+
+
+def build(
+    profile: str, source: str | None = None, *, progress: Progress = silent, step: Step
+) -> Kernel:
+    """Build a kernel with a profile, unless the cache has it.
+
+    `source` is one of Debian's kernels, whose source is taken, or a path to a source tree.
+
+    Raises: UsageError for unknown names; InfraError for what cannot be fetched or built.
+    """
+    wanted = kconfig.load_profile(profile)
+    if source and _is_path(source):
+        tree = trees.of_directory(Path(source).expanduser())
+    else:
+        tree = trees.of_kernel(resolve(source, progress), progress)
+    return built.build(wanted, tree, progress, step)
+
+
+def _is_path(spec: str) -> bool:
+    return "/" in spec or spec.startswith((".", "~"))
 
 
 def list_known() -> list[Known]:
@@ -89,6 +122,10 @@ def list_known() -> list[Known]:
         Known(release, release, "cached", "fetched from Debian by its release")
         for release in debian.cached_releases()
         if release not in named
+    ]
+    known += [
+        Known(name, release, "built", f"built from source, profile {profile}")
+        for name, profile, release in built.names()
     ]
     for release in local.installed_releases():
         try:

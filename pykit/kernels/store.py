@@ -37,6 +37,11 @@ def sources_dir() -> Path:
     return cache_dir().absolute() / "sources"
 
 
+def built_dir() -> Path:
+    """Kernels built from source, a folder for each source, configuration and compiler."""
+    return cache_dir().absolute() / "built"
+
+
 def trees_dir() -> Path:
     """Module folders of kernels that were built and not installed."""
     return cache_dir().absolute() / "trees"
@@ -59,8 +64,9 @@ def write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def locked(place: Path, progress: Progress) -> Iterator[None]:
-    """Hold the only right to write below `place`; waits for whoever has it.
+def locked(place: Path, progress: Progress) -> Iterator[int]:
+    """Hold the only right to write below `place`; waits for whoever has it. Yields the lock's
+    descriptor, for a child that is to hold it too.
 
     Leftovers of killed processes are removed on entry: with the lock held, nobody else
     can be working on them.
@@ -75,7 +81,7 @@ def locked(place: Path, progress: Progress) -> Iterator[None]:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             for leftover in place.glob(f"{_TEMPORARY}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
-            yield
+            yield lock.fileno()
 
 
 @contextlib.contextmanager

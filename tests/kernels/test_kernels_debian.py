@@ -14,7 +14,8 @@ from fake_archive import FakeArchive
 
 from pykit import kernels
 from pykit.errors import InfraError, UsageError
-from pykit.kernels import debian, store
+from pykit.kernels import debian, store, trees
+from pykit.kernels.model import silent
 
 META = "linux-image-6.12-amd64"
 OLD, NEW = "6.12.95+deb12-amd64", "6.12.117+deb12-amd64"
@@ -192,6 +193,17 @@ def test_the_source_of_the_same_version_is_unpacked_in_part(archive: FakeArchive
     said: list[str] = []
     assert kernels.source_tree(kernel, said.append) == tree
     assert not said
+
+
+def test_the_whole_source_is_unpacked_to_build_from(archive: FakeArchive) -> None:
+    archive.add_kernel("bookworm-security", NEW, "6.12.117-1", META)
+    archive.add_source("bookworm-security", "6.12.117-1")
+    source = trees.of_kernel(kernels.resolve("debian-6.12"), silent)
+    assert (source.name, source.identity) == ("6.12", "debian 6.12.117-1")
+    assert (source.tree / "drivers/gpu/big.c").exists()
+    assert (source.tree / "Kconfig").exists()
+    # The part that modules are built with is a folder of its own.
+    assert kernels.source_tree(kernels.resolve()) != source.tree
 
 
 def test_a_source_that_debian_dropped_is_an_infra_error(archive: FakeArchive) -> None:
