@@ -415,6 +415,31 @@ def bench_driver(
         out.print(measured.table())
 
 
+@bench_app.command("soak")
+def bench_soak(
+    kernel: KernelOption = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="Only this one; may be given again.")
+    ] = None,
+    scale: Annotated[
+        float, typer.Option(min=0, help="How long, of the counts in the scenarios.")
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Hours of use in bounded form; for kernels with sanitizers.
+
+    Example: pykit bench soak --kernel debug-6.12 --part requests --scale 0.1
+    """
+    from pykit import bench
+
+    done = bench.soak(kernel, parts=part or bench.PARTS, scale=scale, say=say)
+    if as_json:
+        dump(done.as_json())
+    else:
+        out.print(done.table())
+    raise typer.Exit(Exit.OK if done.clean else Exit.FAILED)
+
+
 def _version(value: bool) -> None:
     if value:
         out.print(f"pykit {__version__}")

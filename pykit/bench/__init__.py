@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measurements. Every speed is a ratio to a named peer, taken in the same run."""
+"""Measurements, each speed a ratio to a named peer in the same run; and the soak."""
 
 from pykit.bench.driver import Driver, driver
+from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
 
-__all__ = ["Driver", "Startup", "driver", "startup"]
+__all__ = ["PARTS", "Driver", "Soak", "Startup", "driver", "soak", "startup"]

@@ -118,7 +118,9 @@ def stage(
     shutil.copy(GUEST / "agent.sh", folder)
     driver = next((device.driver for device in scenario.devices), Device.driver)
     (folder / "lib.sh").write_text(
-        f"DRIVER={driver}\n" + (GUEST / "lib.sh").read_text() + _programs(scenario.programs)
+        f"DRIVER={driver}\nCOUNT={scenario.count}\n"
+        + (GUEST / "lib.sh").read_text()
+        + _programs(scenario.programs)
     )
     wanted = {"pykit_trace", *scenario.modules}
     missing = wanted - {path.stem for path in modules}

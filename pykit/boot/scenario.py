@@ -71,6 +71,8 @@ class Scenario:
     steps: tuple[Step, ...]
     #: Parameters of our modules, by module.
     parameters: dict[str, dict[str, str]]
+    #: How often a soak does what it does: $COUNT of its steps.
+    count: int = 1
     #: What the devices are attached by.
     transport: Transport = PCI
     #: Whether QEMU logs what its devices do.
@@ -111,7 +113,7 @@ class _Reader:
     def scenario(self, data: dict[str, Any]) -> Scenario:
         self.only(
             data, "", "summary", "deadline", "modules", "kernel-modules", "programs",
-            "guest-programs", "parameters", "device", "step",
+            "guest-programs", "parameters", "count", "device", "step",
         )  # fmt: skip
         devices = tuple(
             self.device(entry, f"device[{n}]")
@@ -139,6 +141,7 @@ class _Reader:
             devices=devices,
             steps=steps,
             parameters=self.parameters(data),
+            count=int(self.positive(data, "count", "", 1)),
         )
 
     def parameters(self, data: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -202,7 +205,7 @@ class _Reader:
 
     def positive(self, data: dict[str, Any], key: str, where: str, default: int | None) -> float:
         """A number above zero; ``default`` is taken as it is."""
-        kind = int if key == "size-mib" else (int, float)
+        kind = (int, float) if key == "deadline" else int
         value = self.get(data, key, kind, default, where)
         if key in data and not 0 < value < math.inf:
             raise UsageError(f"{self.path}: {_place(where, key)}: {value} is not above zero")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Read by every step before its own lines. DRIVER is the virtio driver of the
-# scenario's first device.
+# scenario's first device, COUNT the scenario's count.
 
 set -u
 
@@ -55,4 +55,19 @@ rebind() {
 			die "the driver does not take $given"
 	done
 	echo "$bound" >/sys/bus/virtio/drivers/$DRIVER/bind
+}
+
+# leaks: end with 1 and what kmemleak suspects of ours, where the kernel has it
+leaks() {
+	mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+	suspects=/sys/kernel/debug/kmemleak
+	[ -e $suspects ] || { echo "leaks: this kernel has no kmemleak"; return 0; }
+	# What was just allocated counts after a while only, and the second time it is found.
+	echo scan >$suspects
+	sleep 6
+	echo scan >$suspects
+	all=$(grep -c '^unreferenced object' $suspects)
+	ours=$(grep -c 'pykit' $suspects)
+	echo "leaks: kmemleak suspects $all objects, pykit on the stack of $ours lines"
+	[ "$ours" = 0 ] || { grep -B 20 pykit $suspects | tail -n 18; return 1; }
 }
