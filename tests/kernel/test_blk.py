@@ -11,9 +11,9 @@ import pytest
 
 from pykit import steps
 from pykit.errors import Exit
-from pykit.trace.formats import read_formats
 from pykit.trace.guest import kind_of, own_fields
 from pykit.trace.kinds import BASE, KINDS, source_of
+from pykit.trace.tracing import read_tracing
 
 WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
 
@@ -53,7 +53,7 @@ def test_the_formats_are_the_ones_we_know(direct: steps.Result) -> None:
     """Every tracepoint is a kind with exactly these fields and widths."""
     assert direct.directory is not None
     found = {}
-    for form in read_formats(direct.directory / "capture/tracing").values():
+    for form in read_tracing(direct.directory / "capture/tracing").formats.values():
         if form.system == "pykit":
             found[kind_of(form)] = {
                 field.name: pl.Int32 if field.signed else WIDTHS[field.size]
