@@ -3,7 +3,8 @@
 
 Sections: .modinfo (NUL-terminated ``key=value``), __versions (pairs of CRC and name, 64
 bytes each), __version_ext_crcs and __version_ext_names (since 6.14), .symtab,
-.gnu.linkonce.this_module (the module's struct module).
+.gnu.linkonce.this_module (the module's struct module), .BTF, and .pykit.layout (entries of
+a NUL-padded name of 56 bytes and a 64-bit number, see kernel/vhost/layout.c).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pykit.errors import UsageError
 #: Larger files are no modules of anybody; the limit keeps a wrong path from eating memory.
 _MAX_BYTES = 1 << 30
 _VERSION_ENTRY = 64
+_LAYOUT_ENTRY = 64
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,17 @@ class ModuleFile:
         versions: CRC by imported symbol (``module_layout`` among them); empty where the
             module was built without symbol versions.
         struct_module: bytes of its struct module; None where it has none.
+        layout: sizes of foreign structures ("name") and offsets of their members
+            ("name.member") that it was compiled with, where it says so.
+        btf: its type information; empty where it has none.
     """
 
     modinfo: tuple[tuple[str, str], ...]
     symbols: tuple[Symbol, ...]
     versions: Mapping[str, int]
     struct_module: int | None
+    layout: Mapping[str, int]
+    btf: bytes
 
     def info(self, key: str) -> tuple[str, ...]:
         """All values of a modinfo key, in order."""
@@ -133,6 +140,8 @@ def _parse(data: bytes) -> ModuleFile:
         symbols=tuple(_symbols(elf, sections)),
         versions=_versions(contents, elf.structs.elfclass // 8, elf.little_endian),
         struct_module=None if this_module is None else len(this_module),
+        layout=_layout(contents.get(".pykit.layout", b""), elf.little_endian),
+        btf=contents.get(".BTF", b""),
     )
 
 
@@ -186,6 +195,18 @@ def _versions(contents: Mapping[str, bytes], word: int, little: bool) -> dict[st
         crc = int.from_bytes(crcs[4 * position : 4 * position + 4], order)
         versions[printable(name.decode(errors="replace"))] = crc
     return versions
+
+
+def _layout(data: bytes, little: bool) -> dict[str, int]:
+    if len(data) % _LAYOUT_ENTRY:
+        raise _DamagedError("section .pykit.layout has half an entry")
+    entries = (data[at : at + _LAYOUT_ENTRY] for at in range(0, len(data), _LAYOUT_ENTRY))
+    return {
+        printable(entry[:-8].partition(b"\0")[0].decode(errors="replace")): int.from_bytes(
+            entry[-8:], "little" if little else "big"
+        )
+        for entry in entries
+    }
 
 
 def printable(text: str) -> str:

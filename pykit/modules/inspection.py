@@ -18,6 +18,7 @@ from pykit.kernels import Kernel
 from pykit.modules.closure import module_name
 from pykit.modules.elf import ModuleFile, read_module
 from pykit.modules.expected import Expected, expected
+from pykit.modules.layout import compare
 from pykit.modules.symvers import Export, read_symvers
 
 #: As include/linux/license.h has them.
@@ -53,6 +54,8 @@ class Inspection:
         uses: tracepoints of other modules or of the kernel that it emits or listens to.
         events: trace events (TRACE_EVENT) that it defines.
         struct_module: bytes of its struct module.
+        layout: what its structures were compared with, or why they were not; empty where
+            it has none that could differ.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class Inspection:
     uses: tuple[str, ...]
     events: tuple[str, ...]
     struct_module: int | None
+    layout: str
     found: tuple[str, ...]
 
     def problems(self) -> tuple[str, ...]:
@@ -90,6 +94,8 @@ class Inspection:
             parts.append(f"uses {len(self.uses)} tracepoints")
         if self.parameters:
             parts.append(f"parameters {', '.join(self.parameters)}")
+        if self.layout:
+            parts.append(self.layout)
         if self.found:
             return self._trouble()
         return f"{self.path.name}: fits {self.release} ({', '.join(parts)})"
@@ -122,6 +128,12 @@ def inspect(path: Path, kernel: Kernel) -> Inspection:
     kernel_side = expected(kernel)
     exports = {**kernel_side.exports, **_set_exports(path)}
     undefined = [symbol for symbol in module.symbols if symbol.section is None]
+    compared = compare(module, kernel)
+    problems = [*_problems(path, module, kernel, kernel_side, exports)]
+    problems += [
+        f"{path.name}: {line}: build it with the vhost.h of {kernel.release}"
+        for line in compared.wrong
+    ]
     return Inspection(
         path=path,
         name=module_name(path.name),
@@ -146,7 +158,8 @@ def inspect(path: Path, kernel: Kernel) -> Inspection:
         ),
         events=_named(module, "_ftrace_events", _EVENT),
         struct_module=module.struct_module,
-        found=tuple(_problems(path, module, kernel, kernel_side, exports)),
+        layout=compared.note,
+        found=tuple(problems),
     )
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykit.boot import vmlinux
+from pykit.kernels.bzimage import unpack
 
 KERNEL = b"\x7fELF" + bytes(range(256)) * 40
 
@@ -40,12 +41,12 @@ def bzimage(packed: bytes) -> bytes:
 )
 def test_unpack(pack: object) -> None:
     assert callable(pack)
-    assert vmlinux.unpack(bzimage(pack(KERNEL))) == KERNEL
+    assert unpack(bzimage(pack(KERNEL))) == KERNEL
 
 
 @given(st.binary(max_size=4096))
 def test_what_is_no_bzimage_has_no_kernel(data: bytes) -> None:
-    assert vmlinux.unpack(data) is None or data[0x202:0x206] == b"HdrS"
+    assert unpack(data) is None or data[0x202:0x206] == b"HdrS"
 
 
 def test_an_image_without_a_pvh_entry_boots_as_it_is(
