@@ -6,6 +6,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
     block,
@@ -38,6 +39,7 @@ __all__ = [
     "Fault",
     "Result",
     "Rule",
+    "Side",
     "Verdict",
     "Verdicts",
     "Violation",
@@ -51,12 +53,17 @@ __all__ = [
 ]
 
 
+Side = Literal["driver", "device"]
+
+_FAULTS: dict[Side, str] = {"driver": "faults.toml", "device": "device_faults.toml"}
+
+
 @dataclass(frozen=True)
 class Fault:
     """A deliberate bug of the fault build.
 
     Attributes:
-        what: what the driver does wrong.
+        what: what the driver or the device does wrong.
         rules: ids of the rules that fail for it.
         either: ids of which one or more fail, depending on what was negotiated.
     """
@@ -95,9 +102,12 @@ def waivers() -> tuple[Waiver, ...]:
 
 
 @cache
-def faults() -> dict[str, Fault]:
-    """The deliberate bugs of the driver's fault build, by name (data/faults.toml)."""
-    table = tomllib.loads(_clauses.data("faults.toml"))
+def faults(side: Side = "driver") -> dict[str, Fault]:
+    """The deliberate bugs of one side's fault build, by name.
+
+    The block driver's are in data/faults.toml, the vhost driver's in data/device_faults.toml.
+    """
+    table = tomllib.loads(_clauses.data(_FAULTS[side]))
     return {
         name: Fault(name, entry["what"], tuple(entry["rules"]), tuple(entry.get("either", ())))
         for name, entry in table.items()
@@ -119,4 +129,5 @@ def coverage() -> Coverage:
 
 def describe() -> str:
     """The rule reference, as Markdown (docs/rules.md)."""
-    return reference(rules(), coverage(), waivers(), list(faults().values()))
+    bugs = [*faults().values(), *faults("device").values()]
+    return reference(rules(), coverage(), waivers(), bugs)

@@ -350,7 +350,7 @@ def status_is_defined(view: View) -> Result:
     return Result(len(q), found, why="no request ended") + vhost.statuses(view)
 
 
-@rule("DX-25", "driver:blk_start", "driver:blk_done")
+@rule("DX-25", "driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used")
 def read_length_is_reported(view: View) -> Result:
     requests = view.requests
     judged = (requests.type == bits.T_IN) & (requests.status == bits.S_OK)
@@ -360,7 +360,8 @@ def read_length_is_reported(view: View) -> Result:
         requests.row,
         requests.done,
     )
-    return Result(int(judged.sum()), found, why="no read request succeeded")
+    own = Result(int(judged.sum()), found, why="no read request succeeded")
+    return own + vhost.lengths(view, reads=True)
 
 
 @rule("SU-DE-02", "driver:blk_start", "driver:blk_done")

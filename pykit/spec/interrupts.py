@@ -11,7 +11,7 @@ bounded by counting alone:
 - not after the driver's n-th interrupt, if fewer than n had been sent by then.
 
 Only what holds for every value in that window is decided. A device may send one interrupt for
-several entries, and send it late.
+several entries, and send it late. A vhost device's events tell what it read, and need none of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pykit.spec import bits
+from pykit.spec import bits, vhost
 from pykit.spec.arrays import NEVER, WRAP, Bools, Ints, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
@@ -276,29 +276,34 @@ def _should_not(view: View, chosen: Bools) -> Result:
     return Result(checked, found, int(undecided.sum()), NONE, DOUBT)
 
 
-_NEEDS = ("qemu:dev_flush", "driver:callback", "driver:add")
+_NEEDS = tuple(f"{kind}|vhost:vhost_signal" for kind in ("qemu:dev_flush", "driver:callback"))
 
 
 @rule("NU-DE-05", *_NEEDS)
 def event_idx_interrupt(view: View) -> Result:
-    return _must(view, spans(view).event_idx)
+    own = _must(view, spans(view).event_idx)
+    return own + vhost.signals(view, asked=True, event_idx=True)
 
 
 @rule("NU-DE-06", *_NEEDS)
 def event_idx_silence(view: View) -> Result:
-    return _should_not(view, spans(view).event_idx)
+    own = _should_not(view, spans(view).event_idx)
+    return own + vhost.signals(view, asked=False, event_idx=True)
 
 
 @rule("NU-DE-03", *_NEEDS)
 def flag_interrupt(view: View) -> Result:
-    return _must(view, ~spans(view).event_idx)
+    own = _must(view, ~spans(view).event_idx)
+    return own + vhost.signals(view, asked=True, event_idx=False)
 
 
 @rule("NU-DE-02", *_NEEDS)
 def flag_silence(view: View) -> Result:
-    return _should_not(view, ~spans(view).event_idx)
+    own = _should_not(view, ~spans(view).event_idx)
+    return own + vhost.signals(view, asked=False, event_idx=False)
 
 
 @rule("DX-15", *_NEEDS)
 def whole_batch_decides(view: View) -> Result:
-    return _must(view, np.ones(len(spans(view).q), dtype=np.bool_))
+    own = _must(view, np.ones(len(spans(view).q), dtype=np.bool_))
+    return own + vhost.signals(view, asked=True)

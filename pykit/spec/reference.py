@@ -60,7 +60,7 @@ def reference(
         names = ", ".join(fault.rules)
         if fault.either:
             names += f", and {' or '.join(fault.either)}"
-        lines.append(f"- `{fault.name}`: {fault.what}. Fails: {names}.")
+        lines.append(f"- `{fault.name}`: {fault.what}. Fails: {names or 'nothing, it is allowed'}.")
     return "\n".join(lines) + "\n"
 
 

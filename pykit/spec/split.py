@@ -223,7 +223,11 @@ def returned(view: View, layout: int, *, again: bool) -> Result:
     return Result(int(judged.sum()), found, int(undecided.sum()), "no entry was used", doubt)
 
 
-@rule("DX-03", "driver:used|driver:callback", "driver:add")
+@rule(
+    "DX-03",
+    "driver:used|driver:callback|vhost:vhost_used",
+    "driver:add|vhost:vhost_used",
+)
 def used_idx_behind_avail_idx(view: View) -> Result:
     rings, adds = view.rings, view.adds
     # Not from interrupts: those look without the lock that orders adds.
@@ -241,10 +245,10 @@ def used_idx_behind_avail_idx(view: View) -> Result:
         return f"{where} went back" if back[i] else f"{where}, {exposed[i]} chains made available"
 
     found = breaches(back | ahead, say, ints(frame, "row"))
-    return Result(int(judged.sum()), found, why=NOTHING)
+    return Result(int(judged.sum()), found, why=NOTHING) + vhost.used_ahead(view)
 
 
-@rule("DX-06", "driver:add", "driver:used")
+@rule("DX-06", "driver:add|vhost:vhost_get", "driver:used|vhost:vhost_used")
 def used_len_within_buffer(view: View) -> Result:
     rings, adds, used, pairs = view.rings, view.adds, view.used, view.pairs
     entry = np.flatnonzero(pairs.add_of >= 0)
@@ -258,7 +262,8 @@ def used_len_within_buffer(view: View) -> Result:
         used.row[entry],
         adds.row[chain],
     )
-    return Result(len(entry), found, why="no chain was returned")
+    own = Result(len(entry), found, why="no chain was returned")
+    return own + vhost.lengths(view, reads=False)
 
 
 @rule("RF-DE-05", "driver:add", "driver:used")

@@ -60,8 +60,62 @@ def test_exactly_its_rules_fail(name: str, declined: int, seed: int) -> None:
     assert spec.faults()[name].explains(failed), failed
 
 
+def _complete_twice(log: Log) -> None:
+    """The entry is there again, and the index has moved over both from then on."""
+    used = log.of("vhost_used", dev=0)[6]
+    for later in log.of("vhost_used", dev=0)[7:]:
+        later["used_idx"] += 1
+    fields = {k: v for k, v in used.items() if k not in ("kind", "source", "ts", "seq")}
+    log.insert(used, "vhost_used", **fields | {"used_idx": used["used_idx"] + 1})
+    for number, event in enumerate((e for e in log.events if e["dev"] == 0), 1):
+        event["seq"] = number
+
+
+def _late(log: Log) -> None:
+    for event in log.events[100:]:
+        event["ts"] += 20_000_000
+
+
+def _in_both(act: Callable[[Log], None]) -> Callable[[Log], None]:
+    """With and without event index: the second device's events are moved to the front."""
+
+    def both(log: Log) -> None:
+        act(log)
+        log.events.sort(key=lambda e: -e["dev"])
+        act(log)
+
+    return both
+
+
+DEVICE_ACTS: dict[str, Callable[[Log], None]] = {
+    "wrong-id": cases.vhost_returns_what_it_never_got,
+    "length-too-long": cases.vhost_used_len_is_too_long,
+    "length-too-short": cases.vhost_used_len_is_too_short,
+    "completed-twice": _complete_twice,
+    "used-idx-jump": cases.vhost_used_idx_runs_ahead,
+    "signal-missed": _in_both(cases.vhost_misses_a_signal),
+    "signal-spurious": _in_both(cases.vhost_signals_for_nothing),
+    "completion-dropped": cases.vhost_drops_a_completion,
+    "status-withheld": cases.vhost_status_is_undefined,
+    # Every clean log of a device has this.
+    "reordered": lambda log: None,
+    "delayed": _late,
+}
+
+
+@pytest.mark.parametrize("name", sorted(spec.faults("device")))
+def test_exactly_its_rules_fail_for_a_device(name: str) -> None:
+    log = cases.vhost()
+    log.events += cases.vhost(dev=1, event_idx=0).events
+    DEVICE_ACTS[name](log)
+    verdicts = spec.check(log.build())
+    failed = set(verdicts.having("fail"))
+    assert spec.faults("device")[name].explains(failed), failed
+    assert len(verdicts.having("pass")) + len(failed) == 12
+
+
 def test_faults_name_rules() -> None:
     known = {rule.id for rule in spec.rules()}
-    for fault in spec.faults().values():
+    for fault in (*spec.faults().values(), *spec.faults("device").values()):
         assert {*fault.rules, *fault.either} <= known
         assert fault.what
