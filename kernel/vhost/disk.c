@@ -129,10 +129,14 @@ static bool transfer(struct file *file, loff_t pos, struct iov_iter *iter,
 {
 	struct kiocb iocb;
 	ssize_t done;
+	size_t left;
 
 	while (iov_iter_count(iter)) {
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos;
+		/* No file system is asked for more at a time. */
+		left = iov_iter_count(iter);
+		iov_iter_truncate(iter, MAX_RW_COUNT);
 		if (write) {
 			iocb.ki_flags |= IOCB_WRITE;
 			file_start_write(file);
@@ -143,6 +147,7 @@ static bool transfer(struct file *file, loff_t pos, struct iov_iter *iter,
 		}
 		if (done <= 0)
 			return false;
+		iov_iter_reexpand(iter, left - done);
 		pos += done;
 	}
 	return true;

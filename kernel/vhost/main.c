@@ -175,7 +175,7 @@ static long vhost_start(struct pykit_vhost *v, const u64 __user *arg)
 	if (err)
 		goto out;
 	stop(v);
-	if (want.bytes != v->disk.bytes && (want.bytes || !v->disk.bytes))
+	if (want.bytes ? want.bytes != v->disk.bytes : !v->disk.bytes)
 		err = v->disk.file ? -EINVAL : pykit_disk_set(&v->disk, &want);
 	if (!err)
 		err = start_queues(v);

@@ -225,15 +225,19 @@ def plain_name(name: str) -> str:
 
 
 def compile_guest(name: str) -> Path:
-    """A static program of pykit/guest, compiled once for each content of its source."""
+    """A static program of pykit/guest, compiled once for each content of its sources.
+
+    They are ``NAME.c`` and, where it has more than one, ``NAME_*.c``.
+    """
     source = GUEST / f"{name}.c"
     if not source.is_file():
         known = ", ".join(sorted(path.stem for path in GUEST.glob("*.c")))
         raise InfraError(f"no guest program {name}: there are {known}")
+    sources = [source, *sorted(GUEST.glob(f"{name}_*.c"))]
     headers = Path(__file__).resolve().parent.parent.parent / "kernel" / "include" / "uapi"
-    digest = hashlib.sha256(source.read_bytes())
-    for header in sorted(headers.rglob("*.h")):
-        digest.update(header.read_bytes())
+    digest = hashlib.sha256()
+    for file in (*sources, *sorted(GUEST.glob("*.h")), *sorted(headers.rglob("*.h"))):
+        digest.update(file.read_bytes())
     folder = build_dir() / "guest"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / f"{name}-{digest.hexdigest()[:16]}"
@@ -244,7 +248,7 @@ def compile_guest(name: str) -> Path:
             done = subprocess.run(
                 [
                     "gcc", "-static", "-O2", "-pthread", "-Wall", f"-I{headers}",
-                    "-o", new, source,
+                    "-o", new, *sources,
                 ],
                 capture_output=True, text=True, check=False,
             )  # fmt: skip

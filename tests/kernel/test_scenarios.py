@@ -18,15 +18,6 @@ def test_removal_during_io(run: Run) -> None:
     assert result.exit_code == Exit.OK
 
 
-def test_vhost_driver(run: Run) -> None:
-    result = run("vhost")
-    assert result.outcome.kind == "clean", result.outcome.message
-    used = result.events.of("vhost_used")
-    got = result.events.of("vhost_get")
-    assert used.height == got.height > 4000
-    assert result.verdicts.having("fail") == ()
-
-
 def test_linux_6_1(run: Run) -> None:
     result = run(kernel_name="debian-6.1")
     assert result.outcome.kind == "clean", result.outcome.message
