@@ -250,6 +250,10 @@ def run(
     driver_fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Boot a driver with this deliberate bug.")
     ] = None,
+    device_fault: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Boot a vhost back-end with this deliberate bug."),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
     ] = None,
@@ -268,6 +272,7 @@ def run(
         transport=transport,
         driver=driver,
         fault=driver_fault,
+        device_fault=device_fault,
         to=to,
         say=say,
     )

@@ -24,6 +24,9 @@ from pykit.paths import runs_dir
 
 Say = Callable[[str], None]
 
+#: The modules that have deliberate bugs.
+_FAULTY: dict[spec.Side, str] = {"driver": "pykit_virtio_blk", "device": "pykit_vhost"}
+
 #: What a guest kernel has to have for the default scenario.
 GUEST_PROFILE = "guest"
 
@@ -67,12 +70,15 @@ def run(
     kernel_name: str | None,
     runner: str,
     fault: str | None,
+    device_fault: str | None = None,
     to: Path | None,
     say: Say,
     transport: str = "pci",
     driver: str | None = None,
 ) -> Result:
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
+
+    ``fault`` is a bug that the block driver is to have, ``device_fault`` one of the vhost driver.
 
     Raises UsageError for names that do not exist, InfraError for what could not be built,
     booted or written, GuestError where a guest that ended badly left no events at all.
@@ -84,13 +90,12 @@ def run(
         scenario = boot.under_driver(scenario, driver)
     scenario = boot.on_transport(scenario, transport)
     boot.runner(runner, scenario.transport)
-    if fault is not None:
-        _known_fault(fault)
+    faults = _faults(scenario, {"driver": fault, "device": device_fault})
     directory = to or _fresh_directory(scenario.name)
     boot.require_free(directory)
     kernel = kernels.resolve(kernel_name, progress=say)
     _require_profile(kernel)
-    built = modules.build(kernel, fault=fault is not None, progress=say)
+    built = modules.build(kernel, fault=bool(faults), progress=say)
     say(f"boot {kernel.release} ({runner}), scenario {scenario.name}, {transport}")
     outcome = boot.run(
         scenario,
@@ -98,7 +103,7 @@ def run(
         modules=built.modules,
         out=directory,
         runner=runner,
-        fault=fault,
+        faults=faults,
         progress=say,
     )
     _write_json(
@@ -111,6 +116,7 @@ def run(
             "transport": transport,
             "drivers": sorted({device.driver for device in scenario.devices}),
             "fault": fault,
+            "device_fault": device_fault,
             "kernel": {"name": kernel.name, "release": kernel.release, "origin": kernel.origin},
             "modules": [path.name for path in built.modules],
             "command": sys.argv,
@@ -163,10 +169,21 @@ def _judge(capture: Path, outcome: boot.Outcome | None, *, write_to: Path | None
     return Result(verdicts, events, outcome, write_to)
 
 
-def _known_fault(fault: str) -> None:
-    names = spec.faults()
-    if fault not in names:
-        raise UsageError(f"no driver fault {fault}: choose of {', '.join(sorted(names))}")
+def _faults(scenario: boot.Scenario, wanted: dict[spec.Side, str | None]) -> dict[str, str]:
+    """Deliberate bugs by the module that has them; UsageError for what cannot be had."""
+    found = {}
+    for side, fault in wanted.items():
+        if fault is None:
+            continue
+        names, module = spec.faults(side), _FAULTY[side]
+        if fault not in names:
+            raise UsageError(f"no {side} fault {fault}: choose of {', '.join(sorted(names))}")
+        if module not in scenario.modules:
+            raise UsageError(
+                f"scenario {scenario.name} does not load {module}, which has the fault"
+            )
+        found[module] = fault
+    return found
 
 
 def _fresh_directory(scenario: str) -> Path:

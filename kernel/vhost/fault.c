@@ -113,9 +113,10 @@ static int jump(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vring_used_elem none = { .id = cpu_to_vhost32(vq, vq->num) };
+	vring_used_t __user *used = pykit_vhost_ring(vq, vq->used, VHOST_ADDR_USED);
 	u16 slot = vq->last_used_idx & (vq->num - 1);
 
-	if (!vq->iotlb && copy_to_user(&vq->used->ring[slot], &none, sizeof(none)))
+	if (!used || copy_to_user(&used->ring[slot], &none, sizeof(none)))
 		return -EFAULT;
 	vq->last_used_idx++;
 	return 0;

@@ -121,7 +121,8 @@ struct pykit_vhost {
 /* serve.c */
 void pykit_vhost_handle_kick(struct vhost_work *work);
 int pykit_vhost_answer(struct pykit_vhost_vq *q, const struct pykit_answer *a);
-void pykit_vhost_call(struct vhost_virtqueue *vq);
+void __user *pykit_vhost_ring(struct vhost_virtqueue *vq, void __user *at,
+			      enum vhost_uaddr_type type);
 
 /* request.c */
 int pykit_request_parse(struct vhost_virtqueue *vq, unsigned int out,

@@ -6,12 +6,16 @@
 
 #include "pykit_vhost.h"
 
-/*
- * Where a part of the available or used ring is in the owner's memory: with an
- * IOTLB where vhost has found all of that ring to be, else NULL.
+/**
+ * pykit_vhost_ring() - find a ring in the owner's memory
+ * @vq: the queue, locked and prefetched
+ * @at: the ring, as the owner addresses it
+ * @type: which one
+ *
+ * Return: its address; with an IOTLB NULL, unless all of it lies in one piece.
  */
-static void __user *in_ring(struct vhost_virtqueue *vq, void __user *at,
-			    enum vhost_uaddr_type type)
+void __user *pykit_vhost_ring(struct vhost_virtqueue *vq, void __user *at,
+			      enum vhost_uaddr_type type)
 {
 	const struct vhost_iotlb_map *map = vq->meta_iotlb[type];
 
@@ -27,8 +31,8 @@ static void trace_used(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	u16 slot = (vq->last_used_idx - 1) & (vq->num - 1);
-	vring_used_t __user *used = in_ring(vq, vq->used, VHOST_ADDR_USED);
-	vring_avail_t __user *avail = in_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
+	vring_used_t __user *used = pykit_vhost_ring(vq, vq->used, VHOST_ADDR_USED);
+	vring_avail_t __user *avail = pykit_vhost_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
 	__virtio16 used_idx, avail_idx;
 	struct vring_used_elem entry;
 
@@ -56,11 +60,7 @@ int pykit_vhost_answer(struct pykit_vhost_vq *q, const struct pykit_answer *a)
 	return 0;
 }
 
-/**
- * pykit_vhost_call() - signal the driver
- * @vq: the queue, locked
- */
-void pykit_vhost_call(struct vhost_virtqueue *vq)
+static void call_driver(struct vhost_virtqueue *vq)
 {
 	if (!vq->call_ctx.ctx)
 		return;
@@ -79,7 +79,7 @@ void pykit_vhost_call(struct vhost_virtqueue *vq)
 static void signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
-	vring_avail_t __user *avail = in_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
+	vring_avail_t __user *avail = pykit_vhost_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
 	struct pykit_signal signal = {
 		.old = vq->signalled_used,
 		.new = vq->last_used_idx,
@@ -107,7 +107,7 @@ static void signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 	signal.sent = pykit_fault_signal(q, needed);
 	pykit_trace_vq(vhost_signal, &q->at, &signal);
 	if (signal.sent)
-		pykit_vhost_call(vq);
+		call_driver(vq);
 }
 
 static void disable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
@@ -198,7 +198,7 @@ static void serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 			return;
 		disable_notify(v, q);
 	} while (!READ_ONCE(v->stopping) &&
-		 !vhost_exceeds_weight(vq, served, bytes));
+		 !vhost_exceeds_weight(vq, served, min_t(size_t, bytes, INT_MAX)));
 	pykit_fault_settle(q);
 	if (served > signalled)
 		signal_driver(v, q);

@@ -8,8 +8,9 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pykit.boot import accel, outcome, payload, qemu, runners
@@ -24,9 +25,6 @@ from pykit.kernels import Kernel
 
 Progress = Callable[[str], None]
 
-#: The module that ``fault`` is handed to.
-FAULTY = "pykit_virtio_blk"
-
 
 def run(
     scenario: Scenario,
@@ -35,13 +33,13 @@ def run(
     modules: Sequence[Path],
     out: Path,
     runner: str,
-    fault: str | None = None,
+    faults: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda _: None,
 ) -> Outcome:
     """Run a scenario in a guest and leave its capture in ``out``.
 
-    ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``fault``
-    is handed to the driver, which must come from the fault build. ``out`` gets
+    ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``faults``
+    are deliberate bugs by module, all of the fault build. ``out`` gets
     ``console.log`` and ``capture/``, whatever became of the guest; it must be new or empty.
 
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
@@ -58,7 +56,7 @@ def run(
             scenario,
             kernel,
             modules,
-            {FAULTY: {"fault": fault}} if fault else {},
+            {module: {"fault": name} for module, name in faults.items()},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
         # Only now: a run that cannot even start leaves no directory behind.

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pykit import kernels, modules, steps
+from pykit import kernels, modules, spec, steps
+from pykit.errors import Exit
 
 Run = Callable[..., steps.Result]
+FailsFor = Callable[[steps.Result, spec.Fault], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,16 +51,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         runner: str = "direct",
         kernel_name: str | None = None,
         fault: str | None = None,
+        device_fault: str | None = None,
         transport: str = "pci",
         driver: str | None = None,
     ) -> steps.Result:
-        folder = tmp_path_factory.mktemp(f"{Path(scenario).stem}-{runner}-{fault or 'clean'}")
+        what = fault or device_fault or "clean"
         return steps.run(
             scenario,
             kernel_name=kernel_name,
             runner=runner,
             fault=fault,
-            to=folder,
+            device_fault=device_fault,
+            to=tmp_path_factory.mktemp(f"{Path(scenario).stem}-{runner}-{what}"),
             say=say,
             transport=transport,
             driver=driver,
@@ -77,3 +81,18 @@ def direct(run: Run) -> steps.Result:
 def vng(run: Run) -> steps.Result:
     """The default scenario under virtme-ng."""
     return run(runner="vng")
+
+
+@pytest.fixture(scope="session")
+def fails_for() -> FailsFor:
+    """Assert that a run fails exactly the rules that name a deliberate bug, with evidence."""
+
+    def check(result: steps.Result, fault: spec.Fault) -> None:
+        failed = set(result.verdicts.having("fail"))
+        assert result.outcome.kind == "clean", result.outcome.message
+        assert fault.explains(failed), f"{fault.name} made {sorted(failed)} fail"
+        assert result.exit_code == (Exit.FAILED if failed else Exit.OK)
+        for name in failed:
+            assert result.verdicts.of(name).evidence, f"{name} fails without evidence"
+
+    return check
