@@ -98,9 +98,12 @@ static inline u16 pykit_ring_advance(const struct pykit_ring *r, u16 pos,
 }
 
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
-int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
-		     enum pykit_by by, unsigned int num_queues);
-void pykit_ring_unwatch(struct pykit_ring *r);
+int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
+		    enum pykit_by by, unsigned int num_queues);
+void pykit_ring_free(struct pykit_ring *r);
+void pykit_ring_begin(struct pykit_ring *r);
+bool pykit_ring_join(struct pykit_ring *r, u16 last_used);
+void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op);
 void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s);
 void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s);
 unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s);

@@ -30,6 +30,10 @@ void *pykit_ring_memory(struct virtio_device *vdev, u64 addr)
 	struct device *parent = vdev->dev.parent;
 	phys_addr_t phys = addr;
 
+#ifdef PYKIT_HAVE_VDEV_MAP
+	if (vdev->map)
+		return NULL;
+#endif
 	if (!virtio_has_dma_quirk(vdev)) {
 		struct iommu_domain *domain = iommu_get_domain_for_dev(parent);
 
@@ -78,6 +82,7 @@ static void trace_queue(struct pykit_ring *r, u8 op)
 	pykit_trace_vq(queue, &r->at, &state);
 }
 
+/* Where a ring is whose memory the core tells only addresses of. */
 static int find_packed(struct pykit_ring *r)
 {
 	struct virtio_device *vdev = r->vq->vdev;
@@ -93,24 +98,34 @@ static int find_packed(struct pykit_ring *r)
 			r->vq->index);
 		return -EOPNOTSUPP;
 	}
-	r->next_avail = PYKIT_WRAP;
-	r->last_used = PYKIT_WRAP;
-	r->kick_idx = PYKIT_WRAP;
 	r->slots = kcalloc(r->size, sizeof(*r->slots), GFP_KERNEL);
 	return r->slots ? 0 : -ENOMEM;
 }
 
 /**
- * pykit_ring_watch() - start to keep track of a virtqueue
+ * pykit_ring_free() - give back what it takes to keep track
+ * @r: what was kept track in
+ */
+void pykit_ring_free(struct pykit_ring *r)
+{
+	kfree(r->descs);
+	kfree(r->slots);
+	r->descs = NULL;
+	r->slots = NULL;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_free);
+
+/**
+ * pykit_ring_init() - prepare to keep track of a virtqueue
  * @r: what to keep track in
- * @vq: the queue, just set up
+ * @vq: the queue
  * @by: who tells of it
  * @num_queues: how many queues the device has
  *
  * Return: 0, -ENOMEM, or -EOPNOTSUPP if the ring's memory cannot be seen.
  */
-int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
-		     enum pykit_by by, unsigned int num_queues)
+int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
+		    enum pykit_by by, unsigned int num_queues)
 {
 	struct virtio_device *vdev = vq->vdev;
 	int err;
@@ -135,30 +150,62 @@ int pykit_ring_watch(struct pykit_ring *r, struct virtqueue *vq,
 	r->max_descs = r->size + 2;
 	r->descs = kcalloc(r->max_descs, sizeof(*r->descs), GFP_KERNEL);
 	if (!r->descs) {
-		kfree(r->slots);
-		r->slots = NULL;
+		pykit_ring_free(r);
 		return -ENOMEM;
 	}
-	trace_queue(r, 0);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(pykit_ring_watch);
+EXPORT_SYMBOL_GPL(pykit_ring_init);
 
 /**
- * pykit_ring_unwatch() - forget a virtqueue that is about to be deleted
- * @r: what was kept track in; the device was reset
+ * pykit_ring_begin() - start to keep track of a virtqueue that was just set up
+ * @r: what to keep track in, prepared
  */
-void pykit_ring_unwatch(struct pykit_ring *r)
+void pykit_ring_begin(struct pykit_ring *r)
 {
-	if (!r->descs)
-		return;
-	trace_queue(r, 1);
-	kfree(r->descs);
-	kfree(r->slots);
-	r->descs = NULL;
-	r->slots = NULL;
+	if (r->is_packed) {
+		r->next_avail = PYKIT_WRAP;
+		r->last_used = PYKIT_WRAP;
+		r->kick_idx = PYKIT_WRAP;
+	}
+	trace_queue(r, PYKIT_QUEUE_SET_UP);
 }
-EXPORT_SYMBOL_GPL(pykit_ring_unwatch);
+EXPORT_SYMBOL_GPL(pykit_ring_begin);
+
+/**
+ * pykit_ring_join() - start to keep track of a virtqueue that is in use
+ * @r: what to keep track in, prepared; the ring is locked
+ * @last_used: what the core calls the next used entry to be taken
+ *
+ * Return: whether all is known: in a packed ring not while buffers are
+ * outstanding, for memory does not tell how many descriptors they take.
+ */
+bool pykit_ring_join(struct pykit_ring *r, u16 last_used)
+{
+	if (r->is_packed && r->vq->num_free != r->size)
+		return false;
+	r->last_used = last_used;
+	r->next_avail = r->is_packed ? last_used :
+			virtio16_to_cpu(r->vq->vdev, r->split->avail->idx);
+	/* What was added since the last decision is not known; none, at best. */
+	r->kick_idx = r->next_avail;
+	trace_queue(r, PYKIT_QUEUE_JOINED);
+	return true;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_join);
+
+/**
+ * pykit_ring_end() - forget a virtqueue
+ * @r: what was kept track in, if it was
+ * @op: whether the queue is about to be deleted (the device was reset), or lives on
+ */
+void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op)
+{
+	if (r->descs)
+		trace_queue(r, op);
+	pykit_ring_free(r);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_end);
 
 static bool packed_is_used(const struct pykit_ring *r, u16 pos)
 {

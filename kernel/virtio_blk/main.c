@@ -20,7 +20,7 @@ struct workqueue_struct *pykit_blk_wq;
  * @err: what went wrong, or 0
  */
 void pykit_blk_trace_stage(struct virtio_device *vdev,
-			   enum pykit_blk_stage stage, int err)
+			   enum pykit_stage stage, int err)
 {
 	trace_pykit_driver(vdev->index, PYKIT_BY_DRIVER, vdev->id.device, err,
 			   stage);
@@ -100,13 +100,13 @@ static int validate(struct virtio_device *vdev)
 {
 	int err = start_anew(vdev);
 
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_BEGIN, 0);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
 	if (!err)
 		err = vdev->config->get ? pykit_config_interpose(vdev) : -EINVAL;
 	if (!err)
 		err = pykit_blk_choose_features(vdev);
 	if (err)
-		pykit_blk_trace_stage(vdev, PYKIT_BLK_FAILED, err);
+		pykit_blk_trace_stage(vdev, PYKIT_STAGE_FAILED, err);
 	else
 		pykit_fault_validate(vdev);
 	return err;
@@ -196,7 +196,7 @@ static int probe(struct virtio_device *vdev)
 	if (err)
 		goto out_disk;
 
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_PROBED, 0);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_PROBED, 0);
 	return 0;
 
 out_disk:
@@ -216,7 +216,7 @@ out_index:
 out_free:
 	kfree(dev);
 out:
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_FAILED, err);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FAILED, err);
 	return err;
 }
 
@@ -224,7 +224,7 @@ static void remove(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_REMOVE, 0);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_REMOVE, 0);
 	flush_work(&dev->config_work);
 	/* The transport breaks the queues of a device that is gone already. */
 	if (pykit_blk_any_broken(dev))
@@ -239,7 +239,7 @@ static void remove(struct virtio_device *vdev)
 	mutex_lock(&dev->vdev_lock);
 	dev->vdev = NULL;
 	mutex_unlock(&dev->vdev_lock);
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_REMOVED, 0);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_REMOVED, 0);
 	put_disk(dev->disk);
 }
 
@@ -263,7 +263,7 @@ static int freeze(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_FREEZE, 0);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
 	if (pykit_blk_any_broken(dev))
 		pykit_blk_fail_outstanding(dev);
 	drain(dev->disk->queue);
@@ -285,7 +285,7 @@ static int restore(struct virtio_device *vdev)
 		virtio_device_ready(vdev);
 	/* Without queues every request fails, instead of waiting for ever. */
 	pykit_blk_resume(dev);
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_RESTORE, err);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
 	return err;
 }
 #endif

@@ -11,7 +11,7 @@
  * queue.c	requests: from the block layer to a virtqueue and back
  * recover.c	devices that are broken or do not answer
  * ring.c	virtqueues: the core's operations, and what they do to the ring
- * config.c	the transport's operations, interposed to be seen
+ * config.c	the transport's operations, watched
  * fault.c	deliberate bugs (only in a build with FAULT=1)
  */
 #ifndef PYKIT_BLK_H
@@ -27,6 +27,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/workqueue.h>
+#include <pykit_config.h>
 #include <pykit_ring.h>
 
 #define PYKIT_BLK_INLINE_SG	2
@@ -89,17 +90,6 @@ struct pykit_blk_vq {
 	struct pykit_fault_state fault;
 #endif
 } ____cacheline_aligned_in_smp;
-
-/* What pykit_driver events call the stages of a driver's life. */
-enum pykit_blk_stage {
-	PYKIT_BLK_BEGIN,
-	PYKIT_BLK_PROBED,
-	PYKIT_BLK_FAILED,
-	PYKIT_BLK_REMOVE,
-	PYKIT_BLK_REMOVED,
-	PYKIT_BLK_FREEZE,
-	PYKIT_BLK_RESTORE,
-};
 
 /**
  * struct pykit_blk_params - what can be forced, besides features
@@ -255,7 +245,7 @@ struct pykit_blk_limits {
 extern struct ida pykit_blk_ida;
 extern struct workqueue_struct *pykit_blk_wq;
 void pykit_blk_trace_stage(struct virtio_device *vdev,
-			   enum pykit_blk_stage stage, int err);
+			   enum pykit_stage stage, int err);
 
 /* param.c */
 int pykit_blk_choose_features(struct virtio_device *vdev);
@@ -323,7 +313,6 @@ void pykit_ring_disable_cb(struct pykit_blk_vq *q);
 bool pykit_ring_enable_cb(struct pykit_blk_vq *q);
 
 /* config.c */
-u64 pykit_config_offered(struct virtio_device *vdev);
 int pykit_config_interpose(struct virtio_device *vdev);
 void pykit_config_frozen(struct virtio_device *vdev);
 void pykit_config_exit(void);
@@ -393,16 +382,6 @@ static inline void pykit_fault_before_get(struct pykit_blk_vq *q,
 static inline bool pykit_fault_take_again(struct pykit_blk_vq *q)
 {
 	return false;
-}
-
-static inline u8 pykit_fault_status_write(u8 status)
-{
-	return status;
-}
-
-static inline u8 pykit_fault_status_read(u8 status)
-{
-	return status;
 }
 #endif
 

@@ -138,7 +138,7 @@ static void reset_device(struct pykit_blk_dev *dev)
 
 	dev_warn(&vdev->dev, "no answer for %u s: resetting the device\n",
 		 dev->tag_set.timeout / HZ);
-	pykit_blk_trace_stage(vdev, PYKIT_BLK_FREEZE, -ETIMEDOUT);
+	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FREEZE, -ETIMEDOUT);
 	settle(dev, true);
 	pykit_fault_stop(dev);
 	pykit_blk_del_vqs(dev);

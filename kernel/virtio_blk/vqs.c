@@ -139,8 +139,10 @@ int pykit_blk_init_vqs(struct pykit_blk_dev *dev)
 		if (dev->ring_size)
 			err = resize(vqs[i], dev->ring_size);
 		if (!err)
-			err = pykit_ring_watch(&dev->vqs[i].ring, vqs[i],
-					       PYKIT_BY_DRIVER, dev->num_vqs);
+			err = pykit_ring_init(&dev->vqs[i].ring, vqs[i],
+					      PYKIT_BY_DRIVER, dev->num_vqs);
+		if (!err)
+			pykit_ring_begin(&dev->vqs[i].ring);
 	}
 	if (err)
 		pykit_blk_del_vqs(dev);
@@ -165,7 +167,7 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 
 		if (!vq)
 			return;
-		pykit_ring_unwatch(&q->ring);
+		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
 		/* Somebody may be polling. */
 		spin_lock_irq(&q->lock);
 		q->vq = NULL;

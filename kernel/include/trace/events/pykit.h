@@ -43,7 +43,21 @@ struct pykit_at {
 };
 
 /**
- * struct pykit_queue_state - a virtqueue as it was set up, or as it is deleted
+ * enum pykit_queue_op - what becomes of a virtqueue
+ * @PYKIT_QUEUE_SET_UP: it was set up
+ * @PYKIT_QUEUE_DELETED: it is about to be deleted
+ * @PYKIT_QUEUE_JOINED: it was set up before, its observer came later
+ * @PYKIT_QUEUE_LEFT: it lives on, its observer goes
+ */
+enum pykit_queue_op {
+	PYKIT_QUEUE_SET_UP,
+	PYKIT_QUEUE_DELETED,
+	PYKIT_QUEUE_JOINED,
+	PYKIT_QUEUE_LEFT,
+};
+
+/**
+ * struct pykit_queue_state - a virtqueue when its observer comes or goes
  * @desc: address of the descriptor table, or of the packed ring
  * @avail: address of the available ring, or of the driver event area
  * @used: address of the used ring, or of the device event area
@@ -54,7 +68,7 @@ struct pykit_at {
  * @used_flags: flags of the used ring or of the device event area
  * @used_idx: idx of the used ring, or the device's event offset and wrap
  * @layout: 0 split, 1 packed
- * @op: 0 set up, 1 deleted
+ * @op: one of &enum pykit_queue_op
  */
 struct pykit_queue_state {
 	u64 desc;

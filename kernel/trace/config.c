@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The transport's operations, interposed to be seen.
+ *
+ * While anybody watches a device it points at a copy of its transport's
+ * operations, of which some come here first.
+ */
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+
+#include <pykit_config.h>
+
+#define WATCHERS	(PYKIT_BY_PROBE + 1)
+
+/**
+ * struct pykit_config - operations of one device, interposed
+ * @ops: what the device points at meanwhile
+ * @orig: what it pointed at
+ * @watchers: who is told, by &enum pykit_by
+ * @begun: whether each has yet to hear of the first features of a negotiation
+ */
+struct pykit_config {
+	struct virtio_config_ops ops;
+	const struct virtio_config_ops *orig;
+	const struct pykit_watcher *watchers[WATCHERS];
+	bool begun[WATCHERS];
+};
+
+/* Held to change who watches what. */
+static DEFINE_MUTEX(pykit_config_lock);
+/* Read by operations under way. */
+DEFINE_STATIC_SRCU(pykit_config_srcu);
+
+static u8 pykit_get_status(struct virtio_device *vdev);
+
+static struct pykit_config *interposed(const struct virtio_config_ops *ops)
+{
+	if (ops->get_status != pykit_get_status)
+		return NULL;
+	return container_of(ops, struct pykit_config, ops);
+}
+
+/**
+ * struct pykit_op - an operation under way
+ * @orig: the transport's operations
+ * @cfg: who is told, NULL if the operations were put back in between
+ * @idx: of the read side
+ */
+struct pykit_op {
+	const struct virtio_config_ops *orig;
+	struct pykit_config *cfg;
+	int idx;
+};
+
+static struct pykit_op begin(struct virtio_device *vdev)
+	__acquires(&pykit_config_srcu)
+{
+	struct pykit_op op = { .idx = srcu_read_lock(&pykit_config_srcu) };
+
+	op.orig = READ_ONCE(vdev->config);
+	op.cfg = interposed(op.orig);
+	if (op.cfg)
+		op.orig = op.cfg->orig;
+	return op;
+}
+
+static void end(const struct pykit_op *op)
+	__releases(&pykit_config_srcu)
+{
+	srcu_read_unlock(&pykit_config_srcu, op->idx);
+}
+
+static const struct pykit_watcher *watcher(const struct pykit_op *op,
+					   unsigned int by)
+{
+	for (; op->cfg && by < WATCHERS; by++) {
+		const struct pykit_watcher *w = READ_ONCE(op->cfg->watchers[by]);
+
+		if (w)
+			return w;
+	}
+	return NULL;
+}
+
+static const struct pykit_watcher *first(const struct pykit_op *op)
+{
+	return watcher(op, 0);
+}
+
+static const struct pykit_watcher *next(const struct pykit_op *op,
+					const struct pykit_watcher *w)
+{
+	return watcher(op, w->by + 1);
+}
+
+/**
+ * pykit_config_offered() - what the device offers
+ * @vdev: the device
+ *
+ * Return: its first 64 features.
+ */
+u64 pykit_config_offered(struct virtio_device *vdev)
+{
+#ifdef PYKIT_HAVE_GET_FEATURES
+	u64 features[VIRTIO_FEATURES_U64S];
+
+	virtio_get_features(vdev, features);
+	return features[0];
+#else
+	return vdev->config->get_features(vdev);
+#endif
+}
+EXPORT_SYMBOL_GPL(pykit_config_offered);
+
+static u64 driver_features(struct virtio_device *vdev, u64 offered)
+{
+	struct virtio_driver *drv = drv_to_virtio(vdev->dev.driver);
+	unsigned int i, size = drv->feature_table_size;
+	const unsigned int *table = drv->feature_table;
+	/* Of the transport's features the core decides. */
+	u64 features = vdev->features & GENMASK_ULL(VIRTIO_TRANSPORT_F_END - 1,
+						    VIRTIO_TRANSPORT_F_START);
+
+	if (drv->feature_table_legacy && !(offered & BIT_ULL(VIRTIO_F_VERSION_1))) {
+		table = drv->feature_table_legacy;
+		size = drv->feature_table_size_legacy;
+	}
+	for (i = 0; i < size; i++)
+		if (table[i] < 64)
+			features |= BIT_ULL(table[i]);
+	return features;
+}
+
+/**
+ * pykit_config_features() - tell how far negotiation is
+ * @vdev: the device, which has a driver
+ * @by: who tells of it
+ * @stage: how far
+ */
+void pykit_config_features(struct virtio_device *vdev, enum pykit_by by,
+			   enum pykit_negotiation stage)
+{
+	u64 offered = pykit_config_offered(vdev);
+
+	trace_pykit_features(vdev->index, by, offered,
+			     driver_features(vdev, offered), vdev->features,
+			     stage);
+}
+EXPORT_SYMBOL_GPL(pykit_config_features);
+
+static void trace_access(struct virtio_device *vdev, const struct pykit_op *op,
+			 unsigned int offset, const void *buf, unsigned int len,
+			 u8 write)
+{
+	const struct pykit_watcher *w;
+	__le64 value = 0;
+
+	memcpy(&value, buf, min_t(size_t, len, sizeof(value)));
+	for (w = first(op); w; w = next(op, w))
+		trace_pykit_config(vdev->index, w->by, le64_to_cpu(value), offset,
+				   len, write);
+}
+
+static void pykit_get(struct virtio_device *vdev, unsigned int offset,
+		      void *buf, unsigned int len)
+{
+	struct pykit_op op = begin(vdev);
+
+	op.orig->get(vdev, offset, buf, len);
+	trace_access(vdev, &op, offset, buf, len, 0);
+	end(&op);
+}
+
+static void pykit_set(struct virtio_device *vdev, unsigned int offset,
+		      const void *buf, unsigned int len)
+{
+	struct pykit_op op = begin(vdev);
+
+	trace_access(vdev, &op, offset, buf, len, 1);
+	op.orig->set(vdev, offset, buf, len);
+	end(&op);
+}
+
+static u32 pykit_generation(struct virtio_device *vdev)
+{
+	struct pykit_op op = begin(vdev);
+	u32 generation = op.orig->generation(vdev);
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w))
+		trace_pykit_generation(vdev->index, w->by, generation);
+	end(&op);
+	return generation;
+}
+
+static void trace_status(struct virtio_device *vdev, const struct pykit_op *op,
+			 u8 status, u8 what)
+{
+	const struct pykit_watcher *w;
+
+	for (w = first(op); w; w = next(op, w))
+		trace_pykit_status(vdev->index, w->by, status, what);
+}
+
+static u8 pykit_get_status(struct virtio_device *vdev)
+{
+	struct pykit_op op = begin(vdev);
+	u8 status = op.orig->get_status(vdev);
+	const struct pykit_watcher *w;
+
+	trace_status(vdev, &op, status, 1);
+	for (w = first(&op); w; w = next(&op, w))
+		if (w->status_read)
+			status = w->status_read(status);
+	end(&op);
+	return status;
+}
+
+/* FEATURES_OK is written once by itself, and once more with DRIVER_OK. */
+static bool agrees(u8 status)
+{
+	return status & VIRTIO_CONFIG_S_FEATURES_OK &&
+	       !(status & VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void pykit_set_status(struct virtio_device *vdev, u8 status)
+{
+	struct pykit_op op = begin(vdev);
+	u8 wanted = status;
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w))
+		if (w->status_write)
+			wanted = w->status_write(wanted);
+	if (wanted == status || op.orig->get_status(vdev) != wanted) {
+		trace_status(vdev, &op, wanted, 0);
+		op.orig->set_status(vdev, wanted);
+		for (w = first(&op); w; w = next(&op, w))
+			if (w->frozen && agrees(wanted))
+				pykit_config_features(vdev, w->by, PYKIT_FROZEN);
+	}
+	end(&op);
+}
+
+static void pykit_reset(struct virtio_device *vdev)
+{
+	struct pykit_op op = begin(vdev);
+
+	trace_status(vdev, &op, 0, 2);
+	op.orig->reset(vdev);
+	end(&op);
+}
+
+static int pykit_finalize_features(struct virtio_device *vdev)
+{
+	struct pykit_op op = begin(vdev);
+	int err = op.orig->finalize_features(vdev);
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w)) {
+		pykit_config_features(vdev, w->by, op.cfg->begun[w->by] ?
+				      PYKIT_OFFERED : PYKIT_FINALIZED);
+		op.cfg->begun[w->by] = false;
+	}
+	end(&op);
+	return err;
+}
+
+static int pykit_find_vqs(struct virtio_device *vdev, unsigned int count,
+			  struct virtqueue *vqs[],
+#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
+			  struct virtqueue_info info[],
+#else
+			  vq_callback_t *callbacks[],
+			  const char * const names[], const bool *ctx,
+#endif
+			  struct irq_affinity *desc)
+{
+	struct pykit_op op = begin(vdev);
+#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
+	int err = op.orig->find_vqs(vdev, count, vqs, info, desc);
+#else
+	int err = op.orig->find_vqs(vdev, count, vqs, callbacks, names, ctx, desc);
+#endif
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w))
+		if (!err && w->found)
+			w->found(vdev, count);
+	end(&op);
+	return err;
+}
+
+static void pykit_del_vqs(struct virtio_device *vdev)
+{
+	struct pykit_op op = begin(vdev);
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w))
+		if (w->deletes)
+			w->deletes(vdev);
+	op.orig->del_vqs(vdev);
+	end(&op);
+}
+
+static int pykit_disable_vq(struct virtqueue *vq)
+{
+	struct pykit_op op = begin(vq->vdev);
+	const struct pykit_watcher *w;
+	int err;
+
+	for (w = first(&op); w; w = next(&op, w))
+		if (w->disables)
+			w->disables(vq);
+	err = op.orig->disable_vq_and_reset(vq);
+	end(&op);
+	return err;
+}
+
+static int pykit_enable_vq(struct virtqueue *vq)
+{
+	struct pykit_op op = begin(vq->vdev);
+	int err = op.orig->enable_vq_after_reset(vq);
+	const struct pykit_watcher *w;
+
+	for (w = first(&op); w; w = next(&op, w))
+		if (w->enabled)
+			w->enabled(vq);
+	end(&op);
+	return err;
+}
+
+/* What is not interposed goes straight to the transport. */
+static struct pykit_config *interpose(struct virtio_device *vdev)
+{
+	struct pykit_config *cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);
+
+	if (!cfg)
+		return NULL;
+	cfg->ops = *vdev->config;
+	cfg->orig = vdev->config;
+	if (cfg->ops.get)
+		cfg->ops.get = pykit_get;
+	if (cfg->ops.set)
+		cfg->ops.set = pykit_set;
+	if (cfg->ops.generation)
+		cfg->ops.generation = pykit_generation;
+	cfg->ops.get_status = pykit_get_status;
+	cfg->ops.set_status = pykit_set_status;
+	cfg->ops.reset = pykit_reset;
+	cfg->ops.finalize_features = pykit_finalize_features;
+	cfg->ops.find_vqs = pykit_find_vqs;
+	cfg->ops.del_vqs = pykit_del_vqs;
+	if (cfg->ops.disable_vq_and_reset)
+		cfg->ops.disable_vq_and_reset = pykit_disable_vq;
+	if (cfg->ops.enable_vq_after_reset)
+		cfg->ops.enable_vq_after_reset = pykit_enable_vq;
+	return cfg;
+}
+
+/**
+ * pykit_config_watch() - from now on, tell somebody what is done to a device
+ * @vdev: the device
+ * @watcher: who is told, until pykit_config_unwatch()
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int pykit_config_watch(struct virtio_device *vdev,
+		       const struct pykit_watcher *watcher)
+{
+	struct pykit_config *cfg;
+
+	mutex_lock(&pykit_config_lock);
+	cfg = interposed(vdev->config) ?: interpose(vdev);
+	if (cfg) {
+		WRITE_ONCE(cfg->watchers[watcher->by], watcher);
+		/* The copy is complete before it is pointed at. */
+		smp_store_release(&vdev->config, &cfg->ops);
+	}
+	mutex_unlock(&pykit_config_lock);
+	return cfg ? 0 : -ENOMEM;
+}
+EXPORT_SYMBOL_GPL(pykit_config_watch);
+
+/**
+ * pykit_config_unwatch() - from now on, tell somebody no more of a device
+ * @vdev: the device
+ * @by: who is told no more; may not have been told at all
+ */
+void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
+{
+	struct pykit_config *cfg;
+	bool told, last;
+
+	mutex_lock(&pykit_config_lock);
+	cfg = interposed(vdev->config);
+	told = cfg && cfg->watchers[by];
+	last = told && !cfg->watchers[!by];
+	if (told)
+		WRITE_ONCE(cfg->watchers[by], NULL);
+	if (last)
+		WRITE_ONCE(vdev->config, cfg->orig);
+	mutex_unlock(&pykit_config_lock);
+	/* Somebody may be about to call what the device pointed at. */
+	if (last)
+		synchronize_rcu_tasks();
+	if (told)
+		synchronize_srcu(&pykit_config_srcu);
+	if (last)
+		kfree(cfg);
+}
+EXPORT_SYMBOL_GPL(pykit_config_unwatch);
+
+/**
+ * pykit_config_begin() - a driver is about to negotiate
+ * @vdev: the device
+ * @by: who has to hear of the first features
+ */
+void pykit_config_begin(struct virtio_device *vdev, enum pykit_by by)
+{
+	struct pykit_config *cfg = interposed(vdev->config);
+
+	if (cfg)
+		cfg->begun[by] = true;
+}
+EXPORT_SYMBOL_GPL(pykit_config_begin);
