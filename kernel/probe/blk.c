@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Block requests, read from their chains: what the device reads first is the
+ * header, the last byte that it writes is the status. What cannot be read is not
+ * told.
+ */
+#include <linux/overflow.h>
+#include <linux/slab.h>
+#include <linux/virtio_blk.h>
+
+#include "pykit_probe.h"
+
+/**
+ * struct pykit_probe_req - a block request under way
+ * @end: what is told of its end
+ * @status: where its status byte is, NULL if it was not seen to start
+ */
+struct pykit_probe_req {
+	struct pykit_blk_end end;
+	u8 *status;
+};
+
+/**
+ * struct pykit_probe_blk - requests of a queue
+ * @size: how many there may be
+ * @reqs: by head
+ */
+struct pykit_probe_blk {
+	unsigned int size;
+	struct pykit_probe_req reqs[];
+};
+
+/**
+ * pykit_probe_blk_alloc() - prepare to keep requests
+ * @r: ring of their queue
+ *
+ * Return: room for them, NULL if there is no memory.
+ */
+struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
+{
+	struct pykit_probe_blk *blk;
+
+	blk = kzalloc(struct_size(blk, reqs, r->size), GFP_KERNEL);
+	if (blk)
+		blk->size = r->size;
+	return blk;
+}
+
+/**
+ * struct pykit_reader - reads on in what a chain gives the device to read
+ * @vdev: the device
+ * @desc: the descriptor that is read from
+ * @end: behind the last one
+ * @offset: where in its buffer
+ */
+struct pykit_reader {
+	struct virtio_device *vdev;
+	const struct pykit_desc *desc;
+	const struct pykit_desc *end;
+	u32 offset;
+};
+
+static bool is_table(const struct pykit_desc *desc)
+{
+	return !desc->table && desc->flags & VRING_DESC_F_INDIRECT;
+}
+
+static bool read_on(struct pykit_reader *from, void *to, u32 bytes)
+{
+	while (bytes) {
+		const struct pykit_desc *desc = from->desc;
+		void *memory;
+		u32 some;
+
+		if (desc == from->end)
+			return false;
+		if (is_table(desc) || desc->flags & VRING_DESC_F_WRITE ||
+		    from->offset == desc->len) {
+			from->desc++;
+			from->offset = 0;
+			continue;
+		}
+		some = min3(bytes, desc->len - from->offset,
+			    (u32)(PAGE_SIZE - offset_in_page(desc->addr + from->offset)));
+		memory = pykit_ring_memory(from->vdev, desc->addr + from->offset);
+		if (!memory)
+			return false;
+		memcpy(to, memory, some);
+		to += some;
+		bytes -= some;
+		from->offset += some;
+	}
+	return true;
+}
+
+static bool has_ranges(u32 type)
+{
+	return type == VIRTIO_BLK_T_DISCARD ||
+	       type == VIRTIO_BLK_T_WRITE_ZEROES ||
+	       type == VIRTIO_BLK_T_SECURE_ERASE;
+}
+
+static void trace_ranges(struct pykit_queue *q, struct pykit_reader *from,
+			 const struct pykit_blk *blk)
+{
+	struct virtio_blk_discard_write_zeroes range;
+	u16 i;
+
+	for (i = 0; i < blk->segments && read_on(from, &range, sizeof(range)); i++)
+		pykit_trace_vq(blk_range, &q->ring.at, blk->head, i,
+			       le64_to_cpu(range.sector),
+			       le32_to_cpu(range.num_sectors),
+			       le32_to_cpu(range.flags));
+}
+
+/**
+ * pykit_probe_blk_start() - a request was made available
+ * @q: its queue
+ * @head: head of its chain
+ * @count: how many descriptors of it there are in the ring's descs
+ */
+void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
+{
+	struct virtio_device *vdev = q->ring.vq->vdev;
+	const struct pykit_desc *descs = q->ring.descs;
+	struct pykit_reader from = {
+		.vdev = vdev,
+		.desc = descs,
+		.end = descs + count,
+	};
+	u64 readable = 0, writable = 0;
+	struct virtio_blk_outhdr hdr;
+	struct pykit_probe_req *req;
+	struct pykit_blk blk = { .head = head };
+	unsigned int i;
+
+	if (head >= q->blk->size)
+		return;
+	req = &q->blk->reqs[head];
+	req->status = NULL;
+	for (i = 0; i < count; i++) {
+		if (is_table(&descs[i]))
+			continue;
+		if (!(descs[i].flags & VRING_DESC_F_WRITE)) {
+			readable += descs[i].len;
+			continue;
+		}
+		writable += descs[i].len;
+		blk.status_addr = descs[i].addr + descs[i].len - 1;
+	}
+	if (!writable || !read_on(&from, &hdr, sizeof(hdr)))
+		return;
+
+	blk.sector = virtio64_to_cpu(vdev, hdr.sector);
+	blk.type = virtio32_to_cpu(vdev, hdr.type);
+	blk.bytes = readable - sizeof(hdr) + writable - 1;
+	if (has_ranges(blk.type))
+		blk.segments = blk.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
+	pykit_trace_vq(blk_start, &q->ring.at, &blk);
+	trace_ranges(q, &from, &blk);
+	req->status = pykit_ring_memory(vdev, blk.status_addr);
+	req->end.sector = blk.sector;
+	req->end.type = blk.type;
+	req->end.head = head;
+}
+
+/**
+ * pykit_probe_blk_look() - a request is about to be taken back
+ * @q: its queue
+ * @used: the used entry
+ *
+ * The device has written the status; once the core has taken the request, the
+ * driver may use the memory for something else.
+ */
+void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used)
+{
+	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+
+	if (used->id < q->blk->size && req->status)
+		req->end.status = *req->status;
+}
+
+/**
+ * pykit_probe_blk_done() - a request was taken back
+ * @q: its queue
+ * @used: the used entry, which the core has accepted
+ */
+void pykit_probe_blk_done(struct pykit_queue *q, const struct pykit_used *used)
+{
+	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+
+	if (!req->status)
+		return;
+	req->end.len = used->len;
+	pykit_trace_vq(blk_done, &q->ring.at, &req->end);
+	req->status = NULL;
+}

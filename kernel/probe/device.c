@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices: drivers that come and go.
+ *
+ * A device is watched from before its first reset, where it was not chosen by
+ * driver or name: those are known only when a driver is bound. One that was there
+ * before the probe is watched from then on.
+ */
+#include <linux/device.h>
+#include <linux/module.h>
+
+#include "pykit_probe.h"
+
+/* Knows the bus, and matches no device. */
+static const struct virtio_device_id no_ids[] = { { 0 } };
+static struct virtio_driver knows_bus = {
+	.driver.name	= KBUILD_MODNAME,
+	/* Before register_virtio_driver() saw to it, it was the driver's part. */
+	.driver.owner	= THIS_MODULE,
+	.id_table	= no_ids,
+};
+
+static const struct pykit_watcher watcher = {
+	.by		= PYKIT_BY_PROBE,
+	.frozen		= true,
+	.found		= pykit_queues_found,
+	.deletes	= pykit_queues_deleted,
+	.disables	= pykit_queue_disabled,
+	.enabled	= pykit_queue_enabled,
+};
+
+static bool watch(struct virtio_device *vdev)
+{
+	int err;
+
+	if (!pykit_chosen(vdev)) {
+		pykit_config_unwatch(vdev, PYKIT_BY_PROBE);
+		return false;
+	}
+	err = pykit_config_watch(vdev, &watcher);
+	if (err)
+		dev_err(&vdev->dev, "cannot be watched: error %d\n", err);
+	return !err;
+}
+
+static void trace_stage(struct virtio_device *vdev, enum pykit_stage stage,
+			int err)
+{
+	trace_pykit_driver(vdev->index, PYKIT_BY_PROBE, vdev->id.device, err,
+			   stage);
+}
+
+static int register_device(struct virtio_device *vdev)
+{
+	int err;
+
+	pykit_enter();
+	watch(vdev);
+	err = register_virtio_device(vdev);
+	if (err)
+		pykit_config_unwatch(vdev, PYKIT_BY_PROBE);
+	pykit_leave();
+	return err;
+}
+
+static int bind(struct device *dev)
+{
+	struct virtio_device *vdev = dev_to_virtio(dev);
+	bool told;
+	int err;
+
+	pykit_enter();
+	told = watch(vdev);
+	if (told) {
+		trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
+		pykit_config_begin(vdev, PYKIT_BY_PROBE);
+	}
+	err = knows_bus.driver.bus->probe(dev);
+	if (told)
+		trace_stage(vdev, err ? PYKIT_STAGE_FAILED : PYKIT_STAGE_PROBED,
+			    err);
+	pykit_leave();
+	return err;
+}
+
+static void unbind(struct device *dev)
+{
+	struct virtio_device *vdev = dev_to_virtio(dev);
+	bool told;
+
+	pykit_enter();
+	told = pykit_chosen(vdev);
+	if (told)
+		trace_stage(vdev, PYKIT_STAGE_REMOVE, 0);
+	knows_bus.driver.bus->remove(dev);
+	if (told)
+		trace_stage(vdev, PYKIT_STAGE_REMOVED, 0);
+	pykit_leave();
+}
+
+#ifdef CONFIG_PM_SLEEP
+static int freeze(struct virtio_device *vdev)
+{
+	int err;
+
+	pykit_enter();
+	if (vdev->dev.driver && pykit_chosen(vdev))
+		trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
+	err = virtio_device_freeze(vdev);
+	pykit_leave();
+	return err;
+}
+
+static int restore(struct virtio_device *vdev)
+{
+	int err;
+
+	pykit_enter();
+	err = virtio_device_restore(vdev);
+	if (vdev->dev.driver && pykit_chosen(vdev))
+		trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
+	pykit_leave();
+	return err;
+}
+#endif
+
+/* An interrupt handler may not read the status of every transport: it is not told. */
+static void config_changed(struct virtio_device *vdev)
+{
+	pykit_enter();
+	if (vdev->dev.driver && pykit_chosen(vdev))
+		trace_pykit_config_change(vdev->index, PYKIT_BY_PROBE, 0);
+	virtio_config_changed(vdev);
+	pykit_leave();
+}
+
+static int bus_notify(struct notifier_block *nb, unsigned long action,
+		      void *data)
+{
+	if (action == BUS_NOTIFY_REMOVED_DEVICE)
+		pykit_config_unwatch(dev_to_virtio((struct device *)data),
+				     PYKIT_BY_PROBE);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block bus_nb = {
+	.notifier_call = bus_notify,
+};
+
+static int join(struct device *dev, void *data)
+{
+	struct virtio_device *vdev = dev_to_virtio(dev);
+
+	device_lock(dev);
+	if (watch(vdev) && dev->driver)
+		pykit_queues_join(vdev);
+	device_unlock(dev);
+	return 0;
+}
+
+static int leave(struct device *dev, void *data)
+{
+	pykit_config_unwatch(dev_to_virtio(dev), PYKIT_BY_PROBE);
+	return 0;
+}
+
+/**
+ * pykit_device_init() - know the bus, and note what to hook
+ *
+ * Return: 0 or an error.
+ */
+int pykit_device_init(void)
+{
+	int err = register_virtio_driver(&knows_bus);
+
+	if (err)
+		return err;
+	err = bus_register_notifier(knows_bus.driver.bus, &bus_nb);
+	if (!err) {
+		const struct pykit_hook hooks[] = {
+			PYKIT_HOOK(register_virtio_device, register_device),
+			PYKIT_HOOK(knows_bus.driver.bus->probe, bind),
+			PYKIT_HOOK(knows_bus.driver.bus->remove, unbind),
+#ifdef CONFIG_PM_SLEEP
+			PYKIT_HOOK(virtio_device_freeze, freeze),
+			PYKIT_HOOK(virtio_device_restore, restore),
+#endif
+			PYKIT_HOOK(virtio_config_changed, config_changed),
+		};
+
+		err = pykit_hook(hooks, ARRAY_SIZE(hooks));
+		if (err)
+			bus_unregister_notifier(knows_bus.driver.bus, &bus_nb);
+	}
+	if (err)
+		unregister_virtio_driver(&knows_bus);
+	return err;
+}
+
+/**
+ * pykit_device_join() - watch the devices that are there already
+ */
+void pykit_device_join(void)
+{
+	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, join);
+}
+
+/**
+ * pykit_device_leave() - watch no device any more
+ */
+void pykit_device_leave(void)
+{
+	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, leave);
+}
+
+/**
+ * pykit_device_exit() - forget the bus
+ */
+void pykit_device_exit(void)
+{
+	bus_unregister_notifier(knows_bus.driver.bus, &bus_nb);
+	unregister_virtio_driver(&knows_bus);
+}
