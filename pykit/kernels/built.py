@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def _make(
     if lacks:
         raise InfraError(f"{profile.name}: {'; '.join(map(str, lacks))}")
 
-    done = sum(1 for name in _names_below(output) if re.fullmatch(r"\..*\.o\.cmd", name))
+    done = _objects(output)
     about = max(_expected(profile.name, config), done)
 
     def on_line(line: str) -> None:
@@ -121,7 +121,8 @@ def _make(
 
     step(done, about, "make")
     _run([*common, "bzImage", "modules"], place, log, lock, on_line)
-    return done
+    # Counted again: what was made twice is there once.
+    return _objects(output)
 
 
 def _run(
@@ -160,9 +161,10 @@ def _stamps() -> list[tuple[Path, dict[str, Any]]]:
     return sorted(complete, key=lambda entry: -float(entry[1]["built"]))
 
 
-def _names_below(folder: Path) -> Iterator[str]:
-    for _, _, names in os.walk(folder):
-        yield from names
+def _objects(output: Path) -> int:
+    """Objects of which kbuild has noted that they are done."""
+    names = (name for _, _, files in os.walk(output) for name in files)
+    return sum(name.endswith(".o.cmd") for name in names)
 
 
 def _require_tools() -> None:
