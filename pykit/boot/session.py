@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pykit.boot import accel, outcome, payload, qemu, runners
+from pykit.boot import accel, outcome, pace, payload, qemu, runners
 from pykit.boot.carried import CarryError, unpack
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
@@ -61,7 +61,8 @@ def run(
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
-        session = _Session(scenario, keeper, capture, out / "console.log", progress)
+        deadline_s = scenario.deadline_s * pace.factor(kernel.config)
+        session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
         kind, message = session.run(command, staged.nonce)
         carried = session.unpack()
         if carried is not None and kind in ("clean", "splat"):
@@ -122,12 +123,19 @@ class _Session:
     """The life of one guest."""
 
     def __init__(
-        self, scenario: Scenario, keeper: Keeper, capture: Path, console: Path, progress: Progress
+        self,
+        scenario: Scenario,
+        keeper: Keeper,
+        capture: Path,
+        console: Path,
+        deadline_s: float,
+        progress: Progress,
     ) -> None:
         self._scenario = scenario
         self._keeper = keeper
         self._capture = capture
         self._console = console
+        self._deadline_s = deadline_s
         self._progress = progress
         self._transport = scenario.transport
         self._devices = {device.id: device for device in scenario.devices}
@@ -146,7 +154,7 @@ class _Session:
                     self._keeper.folder,
                     self._console,
                     nonce,
-                    started + self._scenario.deadline_s,
+                    started + self._deadline_s,
                 )
                 with contextlib.closing(guest):
                     guest.connect()

@@ -79,3 +79,9 @@ def test_harmless_lines_are_no_splats() -> None:
         "echo WARNING: not of the kernel\n"
     )
     assert splats(console) == []
+
+
+def test_the_trace_clocks_latch_is_no_race() -> None:
+    line = "[   15.905701] BUG: KCSAN: data-race in ktime_get_mono_fast_ns / timekeeping_update"
+    ours = "[   15.905701] BUG: KCSAN: data-race in queue_rqs / pykit_blk_vq_done"
+    assert splats(f"{line}\n{ours}\n") == [ours.partition("] ")[2]]
