@@ -62,6 +62,7 @@ static int vhost_open(struct inode *inode, struct file *file)
 		v->vqs[i].at.vq = i;
 		v->vq_ptrs[i] = &v->vqs[i].vq;
 	}
+	v->serves = -1;
 	init_waitqueue_head(&v->stop);
 	vhost_dev_init(&v->dev, v->vq_ptrs, PYKIT_VHOST_MAX_QUEUES, UIO_MAXIOV,
 		       VHOST_WEIGHT, VHOST_BYTE_WEIGHT, true, NULL);
@@ -112,6 +113,8 @@ static int vhost_release(struct inode *inode, struct file *file)
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
+	if (v->serves >= 0)
+		trace_pykit_vhost_serves(v->index, v->serves, 1);
 	pykit_disk_drop(&v->disk);
 	ida_free(&pykit_vhost_ida, v->index);
 	kvfree(v);
@@ -343,6 +346,25 @@ static long get_config(struct pykit_vhost *v,
 		-EFAULT : 0;
 }
 
+static long set_serves(struct pykit_vhost *v, const u32 __user *arg)
+{
+	u32 serves;
+	long err;
+
+	if (get_user(serves, arg))
+		return -EFAULT;
+	mutex_lock(&v->dev.mutex);
+	err = vhost_dev_check_owner(&v->dev);
+	if (!err && is_running(v))
+		err = -EBUSY;
+	if (!err) {
+		v->serves = serves;
+		trace_pykit_vhost_serves(v->index, serves, 0);
+	}
+	mutex_unlock(&v->dev.mutex);
+	return err;
+}
+
 static long other_ioctl(struct pykit_vhost *v, unsigned int cmd,
 			void __user *argp)
 {
@@ -382,6 +404,8 @@ static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return vhost_stop(v);
 	case PYKIT_VHOST_SET_DISK:
 		return set_disk(v, argp);
+	case PYKIT_VHOST_SERVES:
+		return set_serves(v, argp);
 	case VHOST_RESET_OWNER:
 		return reset_owner(v);
 	case VHOST_GET_FEATURES:

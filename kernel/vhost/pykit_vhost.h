@@ -104,6 +104,7 @@ struct pykit_vhost_vq {
  * @stopping: whether to serve no further request
  * @stop: woken up when that becomes so
  * @index: number of the instance, as trace events name it
+ * @serves: index of the virtio device that is served, -1 if nobody said
  *
  * Only ioctls change @disk, under @dev's mutex and while no queue is served; a
  * queue that is served reads it.
@@ -116,6 +117,7 @@ struct pykit_vhost {
 	bool stopping;
 	wait_queue_head_t stop;
 	int index;
+	s64 serves;
 };
 
 /* serve.c */

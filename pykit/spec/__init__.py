@@ -21,6 +21,7 @@ from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
     notify,
     packed,
     reset,
+    served,
     split,
     status,
 )

@@ -17,6 +17,7 @@ from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, damage_losses, gap_losses, total
 from pykit.trace.qemu import read_log
+from pykit.trace.serving import join_vhost
 from pykit.trace.tracing import Tracing, read_tracing
 
 _OUR_DRIVERS = "pykit_"
@@ -56,7 +57,7 @@ def load(capture: Path) -> Events:
         rows = number_guest(guest.rows, info.plugs)
         rows = rows.with_columns(guest_lives(rows))
         losses += [*guest.losses, *damage_losses(guest.damage), *gap_losses(rows)]
-        parts.append(rows)
+        parts.append(join_vhost(rows, guest.rows["dev"]))
     devices = number_devices(info, guest.rows if guest else None)
     if log.is_file():
         decoded = read_log(log, list(devices.values()), [plug.host_ns for plug in info.plugs])

@@ -73,6 +73,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
+        "vhost_serves": "u32: serves, u8: ended",
         "vhost_queue": "u64: features, u32: size, u16: avail_idx used_idx",
         "vhost_get": "u64: readable writable, u32: out in, u16: head avail_idx",
         "vhost_used": "u32: id len, u16: used_idx avail_idx",

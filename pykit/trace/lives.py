@@ -59,7 +59,7 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
             mine = places[order[low:high]]
             bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
             life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
-    vhost = indexed.filter(pl.col("source") == "vhost")
+    vhost = indexed.filter((pl.col("source") == "vhost") & pl.col("vq").is_not_null())
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1
         found = vhost.select("at", begun.clip(0).alias("life"))

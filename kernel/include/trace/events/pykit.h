@@ -741,6 +741,20 @@ DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
 	     TP_ARGS(at, seq, end)
 );
 
+TRACE_EVENT(pykit_vhost_serves,
+	    TP_PROTO(u32 dev, u32 serves, u8 ended),
+	    TP_ARGS(dev, serves, ended),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, serves)
+			     __field(u8, ended)),
+	    TP_fast_assign(__entry->dev = dev;
+			   __entry->serves = serves;
+			   __entry->ended = ended;
+	    ),
+	    TP_printk("dev=%u serves=%u ended=%u",
+		      __entry->dev, __entry->serves, __entry->ended)
+);
+
 TRACE_EVENT(pykit_vhost_queue,
 	    TP_PROTO(const struct pykit_at *at, u32 seq, u64 features, u32 size,
 		     u16 avail_idx, u16 used_idx),

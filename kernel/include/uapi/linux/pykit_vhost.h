@@ -16,6 +16,10 @@
  *
  * VHOST_VDPA_GET_CONFIG reads the configuration space (struct virtio_blk_config)
  * of the disk as it is, and VHOST_VDPA_GET_VQS_COUNT the number of queues.
+ *
+ * PYKIT_VHOST_SERVES says, for the trace, which virtio device of the same kernel
+ * is served from the next start on, by the device's index.
+ *
  * With VIRTIO_F_ACCESS_PLATFORM addresses are translated by what is written to
  * the file (struct vhost_msg_v2), and misses can be read from it.
  */
@@ -50,5 +54,6 @@ struct pykit_vhost_disk {
 #define PYKIT_VHOST_START	_IOW(VHOST_VIRTIO, 0xE0, __u64)
 #define PYKIT_VHOST_STOP	_IO(VHOST_VIRTIO, 0xE1)
 #define PYKIT_VHOST_SET_DISK	_IOW(VHOST_VIRTIO, 0xE2, struct pykit_vhost_disk)
+#define PYKIT_VHOST_SERVES	_IOW(VHOST_VIRTIO, 0xE7, __u32)
 
 #endif /* _UAPI_LINUX_PYKIT_VHOST_H */
