@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What becomes of requests when the back-end is gone: they are answered, so that
+ * their driver can let go.
+ *
+ * Which ones those are cannot be read from a ring afterwards, for a back-end may
+ * return chains in any order and their places in the rings may be taken again by
+ * then. So heads are counted, at every kick and interrupt.
+ */
+#include <linux/slab.h>
+
+#include "pykit_loopback.h"
+
+static u16 to_cpu(struct pykit_loopback_vq *q, __virtio16 value)
+{
+	return virtio16_to_cpu(&q->device->vdev, value);
+}
+
+/**
+ * pykit_answer_start() - a queue has been set up
+ * @q: queue, whose vring is known
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int pykit_answer_start(struct pykit_loopback_vq *q)
+{
+	q->seen_avail = 0;
+	q->seen_used = 0;
+	q->lost = false;
+	q->pending = NULL;
+	if (!q->about.answers)
+		return 0;
+	q->pending = kcalloc(q->vring->num, sizeof(*q->pending), GFP_KERNEL);
+	return q->pending ? 0 : -ENOMEM;
+}
+
+/**
+ * pykit_answer_stop() - a queue is deleted
+ * @q: queue that nothing looks at any more
+ */
+void pykit_answer_stop(struct pykit_loopback_vq *q)
+{
+	kfree(q->pending);
+	q->pending = NULL;
+}
+
+/**
+ * pykit_answer_track() - count the heads that were made available or returned
+ * @q: queue, locked
+ */
+void pykit_answer_track(struct pykit_loopback_vq *q)
+{
+	const struct vring *vring = q->vring;
+	u16 avail, used;
+
+	if (!q->pending || q->lost)
+		return;
+	avail = to_cpu(q, READ_ONCE(vring->avail->idx));
+	used = to_cpu(q, READ_ONCE(vring->used->idx));
+	/* Entries are read after the indices that say that they are there. */
+	smp_rmb();
+	if ((u16)(avail - q->seen_avail) > vring->num ||
+	    (u16)(used - q->seen_used) > vring->num) {
+		q->lost = true;
+		return;
+	}
+	for (; q->seen_avail != avail; q->seen_avail++) {
+		u16 slot = q->seen_avail % vring->num;
+
+		q->pending[to_cpu(q, vring->avail->ring[slot]) % vring->num]++;
+	}
+	for (; q->seen_used != used; q->seen_used++) {
+		u32 id = virtio32_to_cpu(&q->device->vdev,
+			vring->used->ring[q->seen_used % vring->num].id);
+
+		q->pending[id % vring->num]--;
+	}
+}
+
+/* Too much went by unseen: take it that chains were returned in order. */
+static void assume_order(struct pykit_loopback_vq *q)
+{
+	memset(q->pending, 0, q->vring->num * sizeof(*q->pending));
+	q->seen_used = to_cpu(q, q->vring->used->idx);
+	q->seen_avail = q->seen_used;
+	q->lost = false;
+	pykit_answer_track(q);
+}
+
+/* Addresses are physical ones: the device has no ACCESS_PLATFORM. */
+static void *memory_at(struct pykit_loopback_vq *q, __virtio64 addr, u64 offset)
+{
+	u64 phys = virtio64_to_cpu(&q->device->vdev, addr) + offset;
+
+	return pfn_valid(PHYS_PFN(phys)) ? phys_to_virt(phys) : NULL;
+}
+
+/* Write the answer; returns how many bytes, from the first one, were written. */
+static u32 write_answer(struct pykit_loopback_vq *q, u16 head)
+{
+	struct virtio_device *vdev = &q->device->vdev;
+	const struct vring_desc *table = q->vring->desc;
+	unsigned int left = q->vring->num, n = left;
+	u32 at = q->about.answer_at, offset = 0;
+	u8 *answer = NULL;
+	u16 flags;
+
+	if (to_cpu(q, table[head].flags) & VRING_DESC_F_INDIRECT) {
+		left = virtio32_to_cpu(vdev, table[head].len) / sizeof(*table);
+		n = left;
+		table = memory_at(q, table[head].addr, 0);
+		head = 0;
+	}
+	while (table && left-- && head < n) {
+		u32 len = virtio32_to_cpu(vdev, table[head].len);
+
+		flags = to_cpu(q, table[head].flags);
+		if (flags & VRING_DESC_F_WRITE && len) {
+			if (at == PYKIT_LOOPBACK_LAST)
+				answer = memory_at(q, table[head].addr, len - 1);
+			else if (at >= offset && at - offset < len)
+				answer = memory_at(q, table[head].addr,
+						   at - offset);
+			offset += len;
+		}
+		if (!(flags & VRING_DESC_F_NEXT))
+			break;
+		head = to_cpu(q, table[head].next);
+	}
+	if (!answer)
+		return 0;
+	*answer = q->about.answer;
+	return at == 0 || (at == PYKIT_LOOPBACK_LAST && offset == 1);
+}
+
+static void answer(struct pykit_loopback_vq *q, u16 head)
+{
+	struct virtio_device *vdev = &q->device->vdev;
+	struct vring_used *used = q->vring->used;
+	struct vring_used_elem *entry = &used->ring[q->seen_used % q->vring->num];
+
+	entry->len = cpu_to_virtio32(vdev, write_answer(q, head));
+	entry->id = cpu_to_virtio32(vdev, head);
+	q->seen_used++;
+	/* The index says that the entry and the answer are there. */
+	smp_wmb();
+	WRITE_ONCE(used->idx, cpu_to_virtio16(vdev, q->seen_used));
+}
+
+/**
+ * pykit_answer_pending() - answer all that the driver waits for
+ * @q: queue, locked, without a back-end
+ *
+ * Every notification of the driver is asked for from now on.
+ */
+void pykit_answer_pending(struct pykit_loopback_vq *q)
+{
+	struct virtio_device *vdev = &q->device->vdev;
+	const struct vring *vring = q->vring;
+	unsigned int head;
+
+	if (!q->pending)
+		return;
+	do {
+		pykit_answer_track(q);
+		if (q->lost)
+			assume_order(q);
+		for (head = 0; head < vring->num; head++)
+			for (; q->pending[head] > 0; q->pending[head]--)
+				answer(q, head);
+		WRITE_ONCE(vring->used->flags, 0);
+		WRITE_ONCE(*(__virtio16 *)&vring->used->ring[vring->num],
+			   cpu_to_virtio16(vdev, q->seen_avail));
+		/* What came before that was read is not notified. */
+		smp_mb();
+	} while (to_cpu(q, READ_ONCE(vring->avail->idx)) != q->seen_avail);
+}

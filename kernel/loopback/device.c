@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The virtio device: what its driver asks of a transport.
+ */
+#include <linux/device.h>
+#include <linux/module.h>
+
+#include "pykit_loopback.h"
+
+static struct pykit_loopback *to_loopback(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct pykit_loopback, vdev);
+}
+
+static void config_get(struct virtio_device *vdev, unsigned int offset,
+		       void *buf, unsigned int len)
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+
+	memset(buf, 0xff, len);
+	if (offset >= l->about.config_len)
+		return;
+	mutex_lock(&l->lock);
+	memcpy(buf, l->about.config + offset,
+	       min(len, l->about.config_len - offset));
+	mutex_unlock(&l->lock);
+}
+
+static void config_set(struct virtio_device *vdev, unsigned int offset,
+		       const void *buf, unsigned int len)
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+
+	if (offset >= l->about.config_len || len > l->about.config_len - offset)
+		return;
+	mutex_lock(&l->lock);
+	memcpy(l->about.config + offset, buf, len);
+	mutex_unlock(&l->lock);
+}
+
+static u32 generation(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_loopback(vdev)->generation);
+}
+
+static u8 get_status(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_loopback(vdev)->status);
+}
+
+static void set_status(struct virtio_device *vdev, u8 status)
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+
+	mutex_lock(&l->lock);
+	WRITE_ONCE(l->status, status);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK && !l->running) {
+		WRITE_ONCE(l->running, true);
+		l->serial++;
+		wake_up(&l->changed);
+	}
+	mutex_unlock(&l->lock);
+}
+
+static bool has_stopped(struct pykit_loopback *l)
+{
+	return READ_ONCE(l->gone) || READ_ONCE(l->done) == READ_ONCE(l->serial);
+}
+
+/* When this returns the back-end is out of the driver's memory. */
+static void reset(struct virtio_device *vdev)
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+	unsigned int i;
+
+	mutex_lock(&l->lock);
+	WRITE_ONCE(l->status, 0);
+	if (l->running) {
+		WRITE_ONCE(l->running, false);
+		l->serial++;
+		wake_up(&l->changed);
+	}
+	mutex_unlock(&l->lock);
+	wait_event(l->changed, has_stopped(l));
+	for (i = 0; i < l->about.num_queues; i++)
+		pykit_queue_quiesce(&l->vqs[i]);
+}
+
+static void synchronize_cbs(struct virtio_device *vdev)
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+	unsigned int i;
+
+	for (i = 0; i < l->about.num_queues; i++) {
+		irq_work_sync(&l->vqs[i].called);
+		irq_work_sync(&l->vqs[i].deliver);
+	}
+}
+
+static void del_vqs(struct virtio_device *vdev)
+{
+	struct virtqueue *vq, *next;
+
+	list_for_each_entry_safe(vq, next, &vdev->vqs, list)
+		pykit_queue_delete(vq->priv);
+}
+
+#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
+static int find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+		    struct virtqueue *vqs[], struct virtqueue_info infos[],
+		    struct irq_affinity *affinity)
+#else
+static int find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+		    struct virtqueue *vqs[], vq_callback_t *callbacks[],
+		    const char *const names[], const bool *ctx,
+		    struct irq_affinity *affinity)
+#endif
+{
+	struct pykit_loopback *l = to_loopback(vdev);
+	unsigned int i, index = 0;
+
+	if (nvqs > ARRAY_SIZE(l->vqs))
+		return -ENOENT;
+	for (i = 0; i < nvqs; i++) {
+#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
+		vq_callback_t *callback = infos[i].callback;
+		const char *name = infos[i].name;
+		bool context = infos[i].ctx;
+#else
+		vq_callback_t *callback = callbacks[i];
+		const char *name = names[i];
+		bool context = ctx && ctx[i];
+#endif
+
+		vqs[i] = NULL;
+		if (!name)
+			continue;
+		vqs[i] = pykit_queue_set_up(&l->vqs[index++], callback, name,
+					    context);
+		if (IS_ERR(vqs[i])) {
+			int err = PTR_ERR(vqs[i]);
+
+			del_vqs(vdev);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static u64 get_features(struct virtio_device *vdev)
+{
+	return to_loopback(vdev)->about.features;
+}
+
+static int finalize_features(struct virtio_device *vdev)
+{
+	vring_transport_features(vdev);
+	return vdev->features & BIT_ULL(VIRTIO_F_VERSION_1) ? 0 : -EINVAL;
+}
+
+static const char *bus_name(struct virtio_device *vdev)
+{
+	return dev_name(pykit_loopback_parent);
+}
+
+static const struct virtio_config_ops config_ops = {
+	.get			= config_get,
+	.set			= config_set,
+	.generation		= generation,
+	.get_status		= get_status,
+	.set_status		= set_status,
+	.reset			= reset,
+	.synchronize_cbs	= synchronize_cbs,
+	.find_vqs		= find_vqs,
+	.del_vqs		= del_vqs,
+	.get_features		= get_features,
+	.finalize_features	= finalize_features,
+	.bus_name		= bus_name,
+};
+
+static void release_device(struct device *dev)
+{
+	pykit_loopback_put(to_loopback(dev_to_virtio(dev)));
+	module_put(THIS_MODULE);
+}
+
+/*
+ * Not in the ioctl that asks for it: a disk's driver reads partitions before it
+ * returns, and by then the caller has to serve.
+ */
+static void begin(struct work_struct *work)
+{
+	struct pykit_loopback *l = container_of(work, struct pykit_loopback,
+						begin);
+	int err = register_virtio_device(&l->vdev);
+
+	if (!err)
+		return;
+	dev_notice(pykit_loopback_parent, "no device: error %d\n", err);
+	WRITE_ONCE(l->failed, true);
+	wake_up(&l->changed);
+}
+
+static void end(struct work_struct *work)
+{
+	struct pykit_loopback *l = container_of(work, struct pykit_loopback, end);
+
+	flush_work(&l->begin);
+	if (l->failed)
+		put_device(&l->vdev.dev);
+	else
+		unregister_virtio_device(&l->vdev);
+}
+
+/**
+ * pykit_loopback_create() - make the device
+ * @l: loopback, locked, with a description that holds
+ *
+ * Return: 0, or -ENODEV if the module is about to go.
+ */
+int pykit_loopback_create(struct pykit_loopback *l)
+{
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+	kref_get(&l->ref);
+	l->vdev.id.device = l->about.id;
+	l->vdev.config = &config_ops;
+	l->vdev.dev.parent = pykit_loopback_parent;
+	l->vdev.dev.release = release_device;
+	INIT_WORK(&l->begin, begin);
+	INIT_WORK(&l->end, end);
+	l->created = true;
+	queue_work(pykit_loopback_wq, &l->begin);
+	return 0;
+}
+
+/**
+ * pykit_loopback_destroy() - have the device go
+ * @l: loopback that has one, and no back-end any more
+ */
+void pykit_loopback_destroy(struct pykit_loopback *l)
+{
+	unsigned int i;
+
+	WRITE_ONCE(l->gone, true);
+	wake_up(&l->changed);
+	/* Pairs with notify(): what it did not see is found here. */
+	smp_mb();
+	for (i = 0; i < l->about.num_queues; i++)
+		irq_work_queue(&l->vqs[i].deliver);
+	queue_work(pykit_loopback_wq, &l->end);
+}

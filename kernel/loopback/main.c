@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/pykit-loopback: what the process asks for that joins a virtio device to a
+ * vhost back-end of the same kernel.
+ */
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/ioport.h>
+#include <linux/log2.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "pykit_loopback.h"
+
+/* Bits of the ring and the transport; all others are the device's. */
+#define FIRST_TRANSPORT_BIT	24
+#define LAST_TRANSPORT_BIT	41
+/*
+ * vhost knows split rings only. ACCESS_PLATFORM would have addresses mean
+ * something else than what is mapped here.
+ */
+#define TRANSPORT_FEATURES				\
+	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |		\
+	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |		\
+	 BIT_ULL(VIRTIO_F_VERSION_1))
+
+struct workqueue_struct *pykit_loopback_wq;
+struct device *pykit_loopback_parent;
+
+static void free_loopback(struct kref *ref)
+{
+	struct pykit_loopback *l = container_of(ref, struct pykit_loopback, ref);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(l->vqs); i++)
+		pykit_queue_release(&l->vqs[i]);
+	kfree(l);
+}
+
+/**
+ * pykit_loopback_put() - drop a reference
+ * @l: loopback
+ */
+void pykit_loopback_put(struct pykit_loopback *l)
+{
+	kref_put(&l->ref, free_loopback);
+}
+
+static int loopback_open(struct inode *inode, struct file *file)
+{
+	struct pykit_loopback *l;
+	unsigned int i;
+
+	/* All of memory can be had here. */
+	if (!capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	l = kzalloc(sizeof(*l), GFP_KERNEL);
+	if (!l)
+		return -ENOMEM;
+	kref_init(&l->ref);
+	mutex_init(&l->lock);
+	init_waitqueue_head(&l->changed);
+	for (i = 0; i < ARRAY_SIZE(l->vqs); i++)
+		pykit_queue_init(&l->vqs[i], l);
+	file->private_data = l;
+	return 0;
+}
+
+static int loopback_release(struct inode *inode, struct file *file)
+{
+	struct pykit_loopback *l = file->private_data;
+
+	/*
+	 * A mapping holds the file, and a back-end the memory map of its owner:
+	 * no back-end can reach the driver's memory any more.
+	 */
+	if (l->created)
+		pykit_loopback_destroy(l);
+	pykit_loopback_put(l);
+	return 0;
+}
+
+static const char *what_is_wrong(struct pykit_loopback *l,
+				 const struct pykit_loopback_device *about)
+{
+	u64 transport = GENMASK_ULL(LAST_TRANSPORT_BIT, FIRST_TRANSPORT_BIT);
+	unsigned int i;
+
+	if (!about->id)
+		return "no device id";
+	if (!(about->features & BIT_ULL(VIRTIO_F_VERSION_1)))
+		return "not a device of version 1";
+	if (about->features & transport & ~TRANSPORT_FEATURES)
+		return "features that it cannot keep";
+	if (about->config_len > sizeof(about->config))
+		return "a configuration space that is too long";
+	if (about->delay_ms > PYKIT_LOOPBACK_MAX_DELAY_MS)
+		return "interrupts that are too late";
+	if (!about->num_queues || about->num_queues > ARRAY_SIZE(l->vqs))
+		return "no queues, or too many";
+	for (i = 0; i < about->num_queues; i++) {
+		u32 size = about->queues[i].size;
+
+		if (!is_power_of_2(size) || size > 32768)
+			return "a queue of an impossible size";
+		if (!l->vqs[i].kick)
+			return "a queue without eventfds";
+	}
+	return NULL;
+}
+
+static long create(struct pykit_loopback *l,
+		   const struct pykit_loopback_device __user *arg)
+{
+	struct pykit_loopback_device *about;
+	const char *wrong;
+	unsigned int i;
+	long err;
+
+	about = memdup_user(arg, sizeof(*about));
+	if (IS_ERR(about))
+		return PTR_ERR(about);
+	mutex_lock(&l->lock);
+	err = -EBUSY;
+	if (l->created)
+		goto out;
+	err = -EINVAL;
+	wrong = what_is_wrong(l, about);
+	if (wrong) {
+		dev_notice_ratelimited(pykit_loopback_parent,
+				       "refused: a device with %s\n", wrong);
+		goto out;
+	}
+	l->about = *about;
+	for (i = 0; i < about->num_queues; i++)
+		l->vqs[i].about = about->queues[i];
+	err = pykit_loopback_create(l);
+out:
+	mutex_unlock(&l->lock);
+	kfree(about);
+	return err;
+}
+
+static long set_events(struct pykit_loopback *l,
+		       const struct pykit_loopback_events __user *arg)
+{
+	struct pykit_loopback_events events;
+	long err = -EBUSY;
+
+	if (copy_from_user(&events, arg, sizeof(events)))
+		return -EFAULT;
+	if (events.queue >= ARRAY_SIZE(l->vqs))
+		return -EINVAL;
+	mutex_lock(&l->lock);
+	if (!l->created)
+		err = pykit_queue_events(&l->vqs[events.queue], events.kick,
+					 events.call);
+	mutex_unlock(&l->lock);
+	return err;
+}
+
+static long get_state(struct pykit_loopback *l,
+		      struct pykit_loopback_state __user *arg)
+{
+	struct pykit_loopback_state state = { };
+	unsigned int i;
+
+	mutex_lock(&l->lock);
+	state.serial = l->serial;
+	state.index = l->vdev.index;
+	state.running = l->running;
+	/* Queues come before DRIVER_OK, and go after the reset. */
+	if (l->running) {
+		state.features = l->vdev.features;
+		for (i = 0; i < l->about.num_queues; i++)
+			state.rings[i] = l->vqs[i].ring;
+	}
+	mutex_unlock(&l->lock);
+	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;
+}
+
+static long set_done(struct pykit_loopback *l, const u32 __user *arg)
+{
+	long err = -EAGAIN;
+	u32 serial;
+
+	if (get_user(serial, arg))
+		return -EFAULT;
+	mutex_lock(&l->lock);
+	if (serial == l->serial) {
+		WRITE_ONCE(l->done, serial);
+		wake_up(&l->changed);
+		err = 0;
+	}
+	mutex_unlock(&l->lock);
+	return err;
+}
+
+static long set_config(struct pykit_loopback *l,
+		       const struct pykit_loopback_config __user *arg)
+{
+	struct pykit_loopback_config *config;
+	long err = -EINVAL;
+	bool running;
+
+	config = memdup_user(arg, sizeof(*config));
+	if (IS_ERR(config))
+		return PTR_ERR(config);
+	mutex_lock(&l->lock);
+	if (config->offset < l->about.config_len &&
+	    config->len <= l->about.config_len - config->offset) {
+		memcpy(l->about.config + config->offset, config->data,
+		       config->len);
+		WRITE_ONCE(l->generation, l->generation + 1);
+		err = 0;
+	}
+	running = l->running;
+	mutex_unlock(&l->lock);
+	if (!err && running)
+		virtio_config_changed(&l->vdev);
+	kfree(config);
+	return err;
+}
+
+static long drain(struct pykit_loopback *l)
+{
+	unsigned int i;
+
+	mutex_lock(&l->lock);
+	for (i = 0; i < l->about.num_queues; i++)
+		irq_work_queue(&l->vqs[i].deliver);
+	mutex_unlock(&l->lock);
+	return 0;
+}
+
+static long loopback_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	struct pykit_loopback *l = file->private_data;
+	void __user *argp = (void __user *)arg;
+
+	switch (cmd) {
+	case PYKIT_LOOPBACK_SET_EVENTS:
+		return set_events(l, argp);
+	case PYKIT_LOOPBACK_CREATE:
+		return create(l, argp);
+	case PYKIT_LOOPBACK_STATE:
+		return get_state(l, argp);
+	case PYKIT_LOOPBACK_DONE:
+		return set_done(l, argp);
+	case PYKIT_LOOPBACK_SET_CONFIG:
+		return set_config(l, argp);
+	case PYKIT_LOOPBACK_DRAIN:
+		return drain(l);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static __poll_t loopback_poll(struct file *file, poll_table *table)
+{
+	struct pykit_loopback *l = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &l->changed, table);
+	if (READ_ONCE(l->serial) != READ_ONCE(l->done))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(l->failed))
+		mask |= EPOLLERR;
+	return mask;
+}
+
+static int loopback_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	unsigned long bytes = vma->vm_end - vma->vm_start;
+
+	if (!(vma->vm_flags & VM_SHARED) ||
+	    region_intersects(PFN_PHYS(vma->vm_pgoff), bytes,
+			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
+	    REGION_INTERSECTS)
+		return -EINVAL;
+	/* At once: a back-end's worker may not wait for the map's lock. */
+	return remap_pfn_range(vma, vma->vm_start, vma->vm_pgoff, bytes,
+			       vma->vm_page_prot);
+}
+
+static const struct file_operations loopback_fops = {
+	.owner		= THIS_MODULE,
+	.open		= loopback_open,
+	.release	= loopback_release,
+	.unlocked_ioctl	= loopback_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.poll		= loopback_poll,
+	.mmap		= loopback_mmap,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice loopback_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "pykit-loopback",
+	.fops	= &loopback_fops,
+};
+
+static int __init pykit_loopback_init(void)
+{
+	int err;
+
+	pykit_loopback_wq = alloc_workqueue("pykit-loopback", WQ_UNBOUND, 0);
+	if (!pykit_loopback_wq)
+		return -ENOMEM;
+	pykit_loopback_parent = root_device_register("pykit-loopback");
+	if (IS_ERR(pykit_loopback_parent)) {
+		err = PTR_ERR(pykit_loopback_parent);
+		goto no_parent;
+	}
+	err = misc_register(&loopback_misc);
+	if (err)
+		goto no_misc;
+	return 0;
+
+no_misc:
+	root_device_unregister(pykit_loopback_parent);
+no_parent:
+	destroy_workqueue(pykit_loopback_wq);
+	return err;
+}
+module_init(pykit_loopback_init);
+
+static void __exit pykit_loopback_exit(void)
+{
+	misc_deregister(&loopback_misc);
+	/* The work that let go of the last device may not have returned yet. */
+	destroy_workqueue(pykit_loopback_wq);
+	root_device_unregister(pykit_loopback_parent);
+}
+module_exit(pykit_loopback_exit);
+
+MODULE_DESCRIPTION("Virtio transport whose device side is a vhost back-end of the same kernel");
+MODULE_LICENSE("GPL");
