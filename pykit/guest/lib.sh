@@ -71,3 +71,20 @@ leaks() {
 	echo "leaks: kmemleak suspects $all objects, pykit on the stack of $ours lines"
 	[ "$ours" = 0 ] || { grep -B 20 pykit $suspects | tail -n 18; return 1; }
 }
+
+# join WAY BACK-END [KEY=VALUE]...: a virtio device with a back-end in this guest
+join() {
+	"$PAYLOAD/bin/loopback" "$@" >/tmp/loopback.out 2>&1 &
+	echo $! >/tmp/loopback.pid
+}
+
+# leave [SIGNAL]: end that, and wait up to 20 s until the device has gone
+leave() {
+	kill -${1:-TERM} $(cat /tmp/loopback.pid)
+	tries=0
+	while [ -n "$(virtio_device)" ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 400 ] || die "the device never went: $(cat /tmp/loopback.out)"
+		sleep 0.05
+	done
+}
