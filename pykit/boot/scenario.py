@@ -82,6 +82,8 @@ class Scenario:
     #: Whether the guest's clock counts instructions, one a nanosecond; while it is idle it goes
     #: on as the host's does. Needs one vCPU, and TCG.
     icount: bool = False
+    #: The driver under test, where that is not the plugged devices'.
+    driver: str | None = None
 
 
 def load_scenario(name: str) -> Scenario:
@@ -113,7 +115,7 @@ class _Reader:
     def scenario(self, data: dict[str, Any]) -> Scenario:
         self.only(
             data, "", "summary", "deadline", "modules", "kernel-modules", "programs",
-            "guest-programs", "parameters", "count", "device", "step",
+            "guest-programs", "parameters", "count", "driver", "device", "step",
         )  # fmt: skip
         devices = tuple(
             self.device(entry, f"device[{n}]")
@@ -142,6 +144,7 @@ class _Reader:
             steps=steps,
             parameters=self.parameters(data),
             count=int(self.positive(data, "count", "", 1)),
+            driver=self.get(data, "driver", str, "") or None,
         )
 
     def parameters(self, data: dict[str, Any]) -> dict[str, dict[str, str]]:
