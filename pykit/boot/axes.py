@@ -51,15 +51,15 @@ def on_transport(scenario: Scenario, name: str) -> Scenario:
 
 
 def under_driver(scenario: Scenario, driver: str) -> Scenario:
-    """The scenario with all its devices driven by ``driver``.
+    """The scenario with all its devices, plugged or made by it, driven by ``driver``.
 
     One of ours (``pykit_*``) tells of itself; any other is the kernel's, and the probe is
     loaded to watch it.
     """
-    if not scenario.devices:
+    before = {device.driver for device in scenario.devices} | {scenario.driver} - {None}
+    if not before:
         raise UsageError(f"scenario {scenario.name} has no device for {driver} to drive")
     ours = driver.startswith("pykit_")
-    before = {device.driver for device in scenario.devices}
     module = driver if ours else PROBE
     others = [name for name in scenario.modules if name not in (*before, module)]
     parameters = {name: scenario.parameters[name] for name in others if name in scenario.parameters}
@@ -70,5 +70,6 @@ def under_driver(scenario: Scenario, driver: str) -> Scenario:
         modules=(*others, module),
         kernel_modules=(*scenario.kernel_modules, *(() if ours else (driver,))),
         devices=tuple(replace(device, driver=driver) for device in scenario.devices),
+        driver=scenario.driver and driver,
         parameters=parameters,
     )

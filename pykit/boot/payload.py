@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.scenario import Action, Scenario, Step
+from pykit.boot.scenario import Action, Device, Scenario, Step
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
@@ -116,7 +116,8 @@ def stage(
     for name in ("steps", "modules", "bin"):
         (folder / name).mkdir(parents=True)
     shutil.copy(GUEST / "agent.sh", folder)
-    driver = next((device.driver for device in scenario.devices), scenario.driver)
+    drivers = [device.driver for device in scenario.devices]
+    driver = next(iter(drivers), scenario.driver or Device.driver)
     (folder / "lib.sh").write_text(
         f"DRIVER={driver}\nCOUNT={scenario.count}\n"
         + (GUEST / "lib.sh").read_text()

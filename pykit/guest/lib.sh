@@ -76,15 +76,61 @@ leaks() {
 join() {
 	"$PAYLOAD/bin/loopback" "$@" >/tmp/loopback.out 2>&1 &
 	echo $! >/tmp/loopback.pid
+	[ $1 = vduse ] || return 0
+	tries=0
+	while [ ! -e /dev/vduse/loop0 ]; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || die "no VDUSE device: $(cat /tmp/loopback.out)"
+		sleep 0.05
+	done
+	vdpa dev add name loop0 mgmtdev vduse || die "cannot add the device to the vDPA bus"
 }
 
 # leave [SIGNAL]: end that, and wait up to 20 s until the device has gone
 leave() {
+	[ ! -e /dev/vduse/loop0 ] || vdpa dev del loop0 || die "cannot delete the device"
 	kill -${1:-TERM} $(cat /tmp/loopback.pid)
 	tries=0
 	while [ -n "$(virtio_device)" ]; do
 		tries=$((tries + 1))
 		[ $tries -lt 400 ] || die "the device never went: $(cat /tmp/loopback.out)"
 		sleep 0.05
+	done
+}
+
+# filesystem DISK: a new one on it brings back what it was given, and is sound
+filesystem() {
+	mkdir -p /tmp/mnt
+	mkfs.ext4 -q -F $1 || die "mkfs failed"
+	mount -t ext4 $1 /tmp/mnt || die "mount failed"
+	for source in /usr/bin/fio /usr/sbin/mkfs.ext4; do cp $source /tmp/mnt/; done
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for source in /usr/bin/fio /usr/sbin/mkfs.ext4; do
+		cmp $source /tmp/mnt/${source##*/} || die "the data came back changed"
+	done
+	umount /tmp/mnt || die "umount failed"
+	fsck.ext4 -f -n $1 >/tmp/fsck.out 2>&1 || die "fsck: $(tail -n 3 /tmp/fsck.out)"
+}
+
+# busy DISK: random reads and writes, in the background, of which 20 are done on return
+busy() {
+	fio --name=busy --filename=$1 --direct=1 --ioengine=libaio --iodepth=16 --rw=randrw \
+		--bs=4k --time_based --runtime=60 --thread --aux-path=/tmp --minimal \
+		>/tmp/fio.out 2>&1 &
+	fio=$!
+	while read -r _ _ _ _ writes _ </sys/block/${1#/dev/}/stat && [ "$writes" -lt 20 ]; do
+		kill -0 $fio 2>/dev/null || die "fio ended early: $(cat /tmp/fio.out)"
+		sleep 0.02
+	done
+}
+
+# none_stuck: within 10 s no task waits that cannot be interrupted
+none_stuck() {
+	tries=0
+	while stuck=$(grep -l '^State:	D' /proc/[0-9]*/status 2>/dev/null); do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || die "stuck: $(cat ${stuck%%status*}stack)"
+		sleep 0.1
 	done
 }

@@ -3,6 +3,7 @@
  * loopback WAY BACK-END [KEY=VALUE]...
  *
  *	loopback transport blk mib=64 queues=2 drop=50 drain-ms=20
+ *	loopback vduse net name=loop0
  *
  * Joins a virtio device to a vhost back-end of the same kernel until it is
  * killed; then the device goes. It writes a line when a driver starts or resets
@@ -16,8 +17,10 @@
 
 #include "loopback.h"
 
-static const struct way *const ways[] = { &transport };
-static const struct back_end *const back_ends[] = { &blk };
+static const struct way *const ways[] = { &transport, &vduse };
+static const struct back_end *const back_ends[] = {
+	&blk, &net, &scsi, &vsock
+};
 
 void say(const char *format, ...)
 {
@@ -113,7 +116,8 @@ static void choose(struct device *d, const char *way, const char *back_end)
 int main(int argc, char **argv)
 {
 	static struct device d = {
-		.options = { .mib = 64, .queues = 1, .size = 128, .cid = 3 },
+		.options = { .mib = 64, .queues = 1, .size = 128, .cid = 3,
+			     .name = "loop0" },
 	};
 	int i;
 

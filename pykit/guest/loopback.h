@@ -2,10 +2,14 @@
 /*
  * Joins a virtio device to a vhost back-end of the same kernel.
  *
- * main.c	the command line
- * transport.c	the device, by /dev/pykit-loopback
- * vhost.c	what all back-ends have in common
- * blk.c …	back-ends
+ * loopback.c			the command line
+ * loopback_transport.c		the device, by /dev/pykit-loopback
+ * loopback_vduse.c		the device, by VDUSE
+ * loopback_vhost.c		what all back-ends have in common
+ * loopback_blk.c		pykit_vhost's block back-end
+ * loopback_net.c		vhost_net
+ * loopback_scsi.c		vhost_scsi
+ * loopback_vsock.c		vhost_vsock
  */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
@@ -126,14 +130,18 @@ struct device {
 };
 
 extern const struct way transport;
+extern const struct way vduse;
 extern const struct back_end blk;
+extern const struct back_end net;
+extern const struct back_end scsi;
+extern const struct back_end vsock;
 
-/* main.c */
+/* loopback.c */
 void say(const char *format, ...);
 noreturn void fail(const char *format, ...);
 int must(int result, const char *what);
 
-/* vhost.c */
+/* loopback_vhost.c */
 void open_vhost(struct device *d, const char *path);
 void add_queues(struct device *d, unsigned int count);
 void serve(struct device *d, const struct pykit_loopback_state *state);

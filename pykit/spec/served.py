@@ -86,8 +86,9 @@ def _set_up(view: View, q: int, queue: pl.DataFrame) -> Iterator[tuple[tuple[int
     for row, features, size in queue.select("row", "features", "size").iter_rows():
         if size != view.rings.size[q]:
             yield (row,), f"set up with {view.rings.size[q]} descriptors, served with {size}"
-        for bit in RING_BITS if negotiated else ():
-            if (features ^ negotiated.acked) >> bit & 1:
+        differs = features ^ negotiated.acked if negotiated else 0
+        for bit in RING_BITS:
+            if differs >> bit & 1:
                 yield (row,), f"the two sides do not agree on {bits.names_of(1 << bit)}"
 
 
@@ -96,7 +97,7 @@ def _entries(
 ) -> list[tuple[tuple[int, ...], str]]:
     """Entries that stand at the same place of both accounts and are not the same."""
     both = min(len(mine), len(theirs))
-    found = []
+    found: list[tuple[tuple[int, ...], str]] = []
     for name, (a, b) in columns.items():
         for i in np.flatnonzero(a[:both] != b[:both]).tolist():
             text = f"{what} {i}: {name} is {a[i]} for the driver, {b[i]} for the back-end"

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's vhost_scsi, with a target that configfs has set up.
+ */
+#include <linux/virtio_scsi.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "loopback.h"
+
+/* The queues for control and for events come before those for commands. */
+#define FIRST_COMMANDS	2
+
+static struct vhost_scsi_target target;
+
+static void open_scsi(struct device *d)
+{
+	struct virtio_scsi_config *config;
+	unsigned int i;
+
+	if (strlen(d->options.name) >= sizeof(target.vhost_wwpn))
+		fail("name=%s: too long for a target", d->options.name);
+	strcpy(target.vhost_wwpn, d->options.name);
+	target.vhost_tpgt = 1;
+	open_vhost(d, "/dev/vhost-scsi");
+	/* Protection information needs a target that keeps it. */
+	d->offered &= ~BIT(VIRTIO_SCSI_F_T10_PI);
+	d->about.id = VIRTIO_ID_SCSI;
+	d->about.config_len = sizeof(*config);
+	config = (struct virtio_scsi_config *)d->about.config;
+	config->num_queues = d->options.queues;
+	config->seg_max = d->options.size - 2;
+	config->max_sectors = 0xffff;
+	config->cmd_per_lun = d->options.size;
+	config->event_info_size = sizeof(struct virtio_scsi_event);
+	config->sense_size = VIRTIO_SCSI_SENSE_SIZE;
+	config->cdb_size = VIRTIO_SCSI_CDB_SIZE;
+	config->max_target = 255;
+	config->max_lun = 16383;
+	add_queues(d, FIRST_COMMANDS + d->options.queues);
+	d->served = d->about.num_queues;
+	/* When the back-end is gone a command ends with its response. */
+	for (i = FIRST_COMMANDS; i < d->about.num_queues; i++) {
+		d->about.queues[i].answers = 1;
+		d->about.queues[i].answer_at =
+			offsetof(struct virtio_scsi_cmd_resp, response);
+		d->about.queues[i].answer = VIRTIO_SCSI_S_BAD_TARGET;
+	}
+}
+
+static void start(struct device *d, __u32 index)
+{
+	(void)index;
+	must(ioctl(d->vhost, VHOST_SCSI_SET_ENDPOINT, &target),
+	     "VHOST_SCSI_SET_ENDPOINT");
+}
+
+static void stop(struct device *d)
+{
+	must(ioctl(d->vhost, VHOST_SCSI_CLEAR_ENDPOINT, &target),
+	     "VHOST_SCSI_CLEAR_ENDPOINT");
+}
+
+const struct back_end scsi = {
+	.name = "scsi",
+	.open = open_scsi,
+	.start = start,
+	.stop = stop,
+};
