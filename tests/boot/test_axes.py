@@ -94,3 +94,9 @@ def test_our_driver_needs_no_probe(blk: Scenario) -> None:
     assert under_driver(under_driver(blk, "virtio_blk"), "pykit_virtio_blk").modules[-1] == (
         "pykit_virtio_blk"
     )
+
+
+def test_devices_that_the_scenario_makes_have_a_driver_too() -> None:
+    scenario = under_driver(load_scenario("loop-blk"), "virtio_blk")
+    assert scenario.driver == "virtio_blk"
+    assert scenario.modules == ("pykit_loopback", "pykit_vhost", "pykit_probe")
