@@ -23,6 +23,7 @@ Kind = Literal[
     "never-booted",
     "module-failed",
     "workload-failed",
+    "interrupted",
     "recorded",
 ]
 
@@ -36,6 +37,7 @@ EXIT_CODES: dict[Kind, Exit] = {
     "qemu-died": Exit.INFRA,
     "never-booted": Exit.INFRA,
     "module-failed": Exit.INFRA,
+    "interrupted": Exit.SKIP,
     # Somebody else's trace: how its guest ended nobody said, the rules decide alone.
     "recorded": Exit.OK,
 }

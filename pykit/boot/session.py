@@ -41,6 +41,7 @@ def run(
     ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``faults``
     are deliberate bugs by module, all of the fault build. ``out`` gets
     ``console.log`` and ``capture/``, whatever became of the guest; it must be new or empty.
+    A KeyboardInterrupt while the guest runs is the outcome "interrupted".
 
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
@@ -162,6 +163,9 @@ class _Session:
                     failed = self._work(guest)
         except GuestEndedError as ended:
             return ended.kind, self._where() + ended.message
+        except KeyboardInterrupt:
+            # What there is says how far it came; the caller ends all the same.
+            return "interrupted", self._where() + "pykit was told to end"
         finally:
             self._keeper.stop()
         found = outcome.splats(self._console.read_text(errors="replace"))
@@ -228,8 +232,8 @@ class _Session:
         record: dict[str, Any] = {"name": step.name, "rc": 0, "seconds": 0.0, "output": ""}
         try:
             yield record
-        except GuestEndedError as ended:
-            record["rc"], record["output"] = -1, ended.message
+        except (GuestEndedError, KeyboardInterrupt) as ended:
+            record["rc"], record["output"] = -1, str(ended)
             raise
         finally:
             record["seconds"] = round(time.monotonic() - started, 3)

@@ -33,7 +33,12 @@ STATUS: dict[str, tuple[bool, str]] = {
 }
 
 #: Outcomes of a guest for which KTAP has a word of its own; the others are just not ok.
-_OUTCOMES = {"hang": "TIMEOUT", "never-booted": "ERROR", "qemu-died": "ERROR"}
+_OUTCOMES = {
+    "hang": "TIMEOUT",
+    "never-booted": "ERROR",
+    "qemu-died": "ERROR",
+    "interrupted": "ERROR",
+}
 
 
 @dataclass(frozen=True)

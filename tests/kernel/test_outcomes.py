@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -175,3 +176,6 @@ def test_killing_pykit_leaves_nothing(
         _, said = process.communicate(timeout=30)
         assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
         assert b"Traceback" not in said
+        if number != signal.SIGKILL:
+            text = (tmp_path / "run" / "capture" / "capture.json").read_text()
+            assert json.loads(text)["outcome"]["kind"] == "interrupted"
