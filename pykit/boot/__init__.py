@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a guest, run a scenario in it, and leave a capture."""
 
-from pykit.boot.axes import on_transport, under_driver
+from pykit.boot.axes import on_transport, under_driver, with_ring
 from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
 from pykit.boot.runners import bare_vng, runner
 from pykit.boot.scenario import Scenario, load_scenario
-from pykit.boot.session import require_free, run
+from pykit.boot.session import FAULTY, require_free, run
 
 __all__ = [
     "EXIT_CODES",
+    "FAULTY",
     "Kind",
     "Outcome",
     "Scenario",
@@ -19,4 +20,5 @@ __all__ = [
     "run",
     "runner",
     "under_driver",
+    "with_ring",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The same scenario on another transport or under another driver.
+"""The same scenario on another transport, under another driver, with other rings.
 
 A scenario file says what is done with a device; these axes are no part of that, so that one
 file serves every combination of them.
@@ -15,6 +15,9 @@ from pykit.errors import UsageError
 
 #: What watches a driver that does not tell of itself.
 PROBE = "pykit_probe"
+
+#: Layouts of a virtqueue; the first is what a device has unless it is told otherwise.
+RINGS = ("split", "packed")
 
 
 def on_transport(scenario: Scenario, name: str) -> Scenario:
@@ -73,3 +76,22 @@ def under_driver(scenario: Scenario, driver: str) -> Scenario:
         driver=scenario.driver and driver,
         parameters=parameters,
     )
+
+
+def with_ring(scenario: Scenario, layout: str) -> Scenario:
+    """The scenario, on its transport, with devices that offer that layout of their rings.
+
+    Raises UsageError for a layout that is none, or that the transport does not know.
+    """
+    if layout not in RINGS:
+        raise UsageError(f"no ring layout {layout}: choose of {', '.join(RINGS)}")
+    if layout == "split":
+        return scenario
+    if not scenario.devices:
+        raise UsageError(f"scenario {scenario.name} has no device that could have {layout} rings")
+    if scenario.transport.legacy:
+        raise UsageError(f"the legacy interface has no {layout} ring: choose pci or mmio")
+    devices = (
+        replace(device, options={**device.options, layout: True}) for device in scenario.devices
+    )
+    return replace(scenario, devices=tuple(devices))

@@ -18,6 +18,8 @@ class Transport:
     machine: tuple[str, ...]
     #: QEMU's options for what devices are plugged into.
     port: tuple[str, ...]
+    #: What its kernel has to have, of configs/profiles.
+    profile: str
     #: The kernel's module that drives it.
     module: str
     #: What QEMU's names of its devices end in.
@@ -39,14 +41,15 @@ def _pci(name: str, *, legacy: bool) -> Transport:
     # A legacy device has an I/O BAR, and an empty port gets no I/O window unless it asks.
     port = ("-device", "pcie-root-port,id=rp0,chassis=10,slot=10,io-reserve=4096")
     options = {"disable-modern": True, "disable-legacy": "off"} if legacy else {}
-    return Transport(name, ("-M", "q35"), port, "virtio_pci", "-pci", legacy, options)
+    profile = "pci-legacy" if legacy else "guest"
+    return Transport(name, ("-M", "q35"), port, profile, "virtio_pci", "-pci", legacy, options)
 
 
 def _mmio(name: str, *, legacy: bool) -> Transport:
     # ioapic2: what is wired to the second one of QEMU 7.2 never interrupts under TCG.
     version = f"virtio-mmio.force-legacy={'true' if legacy else 'false'}"
     machine = ("-M", "microvm,acpi=on,pcie=on,rtc=on,ioapic2=off", "-global", version)
-    return Transport(name, machine, (), "virtio_mmio", "-device", legacy, hot_plug=False)
+    return Transport(name, machine, (), "mmio", "virtio_mmio", "-device", legacy, hot_plug=False)
 
 
 PCI = _pci("pci", legacy=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pykit.boot import load_scenario, on_transport, runner, under_driver
+from pykit.boot import load_scenario, on_transport, runner, under_driver, with_ring
 from pykit.boot.attach import cold_options
 from pykit.boot.scenario import Scenario
 from pykit.boot.transport import TRANSPORTS
@@ -79,6 +79,21 @@ def test_virtme_ng_has_its_own_machine() -> None:
         runner("vng", TRANSPORTS["mmio"])
     with pytest.raises(UsageError, match="no runner"):
         runner("xen", TRANSPORTS["pci"])
+
+
+def test_a_packed_ring_is_an_option_of_every_device(blk: Scenario) -> None:
+    scenario = with_ring(on_transport(blk, "mmio"), "packed")
+    assert all(device.options["packed"] is True for device in scenario.devices)
+    assert with_ring(blk, "split") == blk
+
+
+def test_packed_rings_where_there_are_none(blk: Scenario) -> None:
+    with pytest.raises(UsageError, match="legacy interface"):
+        with_ring(on_transport(blk, "pci-legacy"), "packed")
+    with pytest.raises(UsageError, match="no device"):
+        with_ring(load_scenario("vhost"), "packed")
+    with pytest.raises(UsageError, match="no ring layout round"):
+        with_ring(blk, "round")
 
 
 def test_a_kernels_driver_is_watched_by_the_probe(blk: Scenario) -> None:
