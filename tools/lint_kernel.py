@@ -6,18 +6,13 @@ Run as ``python -m tools.lint_kernel``; any line that either prints is a failure
 
 from __future__ import annotations
 
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from pykit import kernels
+from pykit import kernels, modules
 from pykit.errors import PykitError
 from pykit.paths import ROOT
-
-_COMPLAINT = re.compile(r"\b(?:warning|error):", re.IGNORECASE)
 
 
 def checkpatch(tree: Path) -> list[str]:
@@ -36,24 +31,6 @@ def checkpatch(tree: Path) -> list[str]:
     return (done.stdout + done.stderr).splitlines()
 
 
-def build(kernel: kernels.Kernel, tree: Path, *, fault: bool) -> list[str]:
-    """Complaints of ``make W=1 C=1`` about our own code, in a copy of it."""
-    with tempfile.TemporaryDirectory(prefix="pykit-lint-") as folder:
-        shutil.copytree(ROOT / "kernel", Path(folder) / "kernel")
-        shutil.copy(ROOT / "Kbuild", folder)
-        command = [
-            "make", "-C", kernel.build_dir, f"M={folder}", "W=1", "C=1",
-            f"VHOST_H={tree / 'drivers' / 'vhost'}", "CONFIG_DEBUG_INFO_BTF_MODULES=",
-            *(["FAULT=1"] if fault else []), "modules",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        output = (done.stdout + done.stderr).splitlines()
-        complaints = [line.replace(folder, ".") for line in output if _COMPLAINT.search(line)]
-        if done.returncode != 0 and not complaints:
-            complaints = output[-5:]
-        return complaints
-
-
 def main() -> int:
     """Print every complaint; 0 where there is none."""
     kernel = kernels.resolve(progress=lambda line: print(line, file=sys.stderr))
@@ -61,8 +38,8 @@ def main() -> int:
     found = 0
     for name, complaints in (
         ("checkpatch --strict", checkpatch(tree)),
-        ("W=1 C=1", build(kernel, tree, fault=False)),
-        ("W=1 C=1 FAULT=1", build(kernel, tree, fault=True)),
+        ("W=1 C=1", modules.complaints(kernel)),
+        ("W=1 C=1 FAULT=1", modules.complaints(kernel, fault=True)),
     ):
         print(f"{name}: {'clean' if not complaints else f'{len(complaints)} complaints'}")
         for line in complaints:

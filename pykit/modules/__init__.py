@@ -4,5 +4,6 @@
 from pykit.modules.build import Build, build
 from pykit.modules.closure import closure
 from pykit.modules.inspection import Inspection, inspect
+from pykit.modules.strict import complaints
 
-__all__ = ["Build", "Inspection", "build", "closure", "inspect"]
+__all__ = ["Build", "Inspection", "build", "closure", "complaints", "inspect"]

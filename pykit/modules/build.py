@@ -75,7 +75,7 @@ def build(kernel: Kernel, *, fault: bool = False, progress: Progress = silent) -
     variant = "fault" if fault else "plain"
     folder = paths.build_dir() / kernel.release / variant
     folder.parent.mkdir(parents=True, exist_ok=True)
-    wanted = _State("building", _toolchain(kernel), _sources())
+    wanted = _State("building", _toolchain(kernel), sources())
     with _locked(folder.with_name(f".{variant}.lock"), progress) as lock:
         state = _read(_state_file(folder))
         if state and state.status == "good" and not _intact(folder, state):
@@ -100,7 +100,7 @@ def _rebuild(
         old = None
     vhost = source_tree(kernel, progress=progress) / "drivers/vhost"
     _write(_state_file(folder), wanted)
-    _copy_sources(folder, wanted.sources, old.sources if old else {})
+    copy_sources(folder, wanted.sources, old.sources if old else {})
     progress(f"building modules for {kernel.release} ({folder.name})")
     started = time.monotonic()
     log = folder.with_suffix(".log")
@@ -127,6 +127,11 @@ def _rebuild(
 
 def _make(kernel: Kernel, folder: Path, vhost: Path, log: Path, lock: int) -> int:
     """Run make; returns its exit status."""
+    return kbuild.make(make_arguments(kernel, folder, vhost), log, lock)
+
+
+def make_arguments(kernel: Kernel, folder: Path, vhost: Path) -> list[str]:
+    """Of the make that builds a copy of our sources, with vhost.h of ``vhost``."""
     arguments = ["-C", str(kernel.build_dir), f"M={folder}", f"VHOST_H={vhost}"]
     # Nothing of ours reads the modules' BTF, and making it takes a pahole of the right age.
     # Given here it changes what make does; struct module stays what the headers say.
@@ -135,7 +140,7 @@ def _make(kernel: Kernel, folder: Path, vhost: Path, log: Path, lock: int) -> in
         arguments.append("FAULT=1")
     if "\nCONFIG_CC_IS_CLANG=y\n" in _text(kernel.config):
         arguments.append("LLVM=1")
-    return kbuild.make([*arguments, "modules"], log, lock)
+    return [*arguments, "modules"]
 
 
 def _built(folder: Path) -> list[Path]:
@@ -178,7 +183,7 @@ def _load_order(folder: Path, modules: list[Path]) -> tuple[list[Path], tuple[st
     return list(order.values()), tuple(sorted(foreign))
 
 
-def _sources() -> dict[str, str]:
+def sources() -> dict[str, str]:
     """SHA-256 of every source file, by its path below the checkout."""
     files = [paths.ROOT / "Kbuild"]
     for directory, _, names in os.walk(paths.ROOT / "kernel"):
@@ -192,7 +197,7 @@ def _sources() -> dict[str, str]:
         raise InfraError(f"{error.filename} is missing: the checkout is not complete") from None
 
 
-def _copy_sources(folder: Path, sources: Mapping[str, str], old: Mapping[str, str]) -> None:
+def copy_sources(folder: Path, sources: Mapping[str, str], old: Mapping[str, str]) -> None:
     """Make the folder's sources those of the checkout, touching only what differs.
 
     make compares times: an unchanged file keeps its own, a changed one gets the present.
