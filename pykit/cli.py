@@ -31,7 +31,9 @@ app = typer.Typer(
 )
 kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure, beside a named peer in the same run.", no_args_is_help=True)
+matrix_app = typer.Typer(help="Many runs from one plan.", no_args_is_help=True)
 app.add_typer(kernel_app, name="kernel")
+app.add_typer(matrix_app, name="matrix")
 app.add_typer(bench_app, name="bench")
 
 err = Console(stderr=True, highlight=False)
@@ -213,6 +215,9 @@ def kernel_show(
 def build(
     kernel: KernelOption = None,
     fault: Annotated[bool, typer.Option("--fault", help="The build with deliberate bugs.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With W=1 C=1 too; any complaint is a failure.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the kernel modules for a kernel and inspect each of them.
@@ -226,9 +231,14 @@ def build(
     inspections = [modules.inspect(path, target) for path in built.modules]
     if as_json:
         dump([inspection.as_dict() for inspection in inspections])
-        return
-    for inspection in inspections:
-        out.print(inspection.summary(), soft_wrap=True)
+    else:
+        for inspection in inspections:
+            out.print(inspection.summary(), soft_wrap=True)
+    complaints = modules.complaints(target, fault=fault, progress=say) if strict else []
+    for line in complaints:
+        err.print(escape(line), soft_wrap=True)
+    if complaints:
+        raise typer.Exit(Exit.FAILED)
 
 
 @app.command()
@@ -239,6 +249,7 @@ def run(
     transport: Annotated[
         str, typer.Option(metavar="T", help="pci, pci-legacy, mmio or mmio-legacy.")
     ] = "pci",
+    ring: Annotated[str, typer.Option(metavar="R", help="split or packed.")] = "split",
     driver: Annotated[
         str | None,
         typer.Option(
@@ -271,6 +282,7 @@ def run(
         runner=boot.value,
         transport=transport,
         driver=driver,
+        ring=ring,
         fault=driver_fault,
         device_fault=device_fault,
         to=to,
@@ -380,6 +392,40 @@ def rules(
     for rule in listing:
         table.add_row(rule.id, " ".join(rule.clauses), rule.side, rule.strength, escape(rule.title))
     out.print(table)
+
+
+@matrix_app.command("kernels")
+def matrix_kernels(
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(metavar="PATTERN", help="Only cells whose names this matches.")
+    ] = "*",
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
+
+    Example: pykit matrix kernels --only '*-virtio_blk-mmio'
+    """
+    from pykit import boot, matrix, steps
+
+    cells = matrix.chosen(matrix.plan_kernels(kernel or matrix.KERNELS), only)
+    directory = to or steps.fresh_directory("matrix-kernels")
+    boot.require_free(directory)
+    done = matrix.run_kernels(cells, directory, say)
+    if as_json:
+        dump(done.as_json())
+    else:
+        for part in matrix.table(done):
+            out.print(part)
+        for line in matrix.reasons(done):
+            out.print(escape(line), soft_wrap=True)
+    raise typer.Exit(done.exit_code)
 
 
 @bench_app.command("startup")

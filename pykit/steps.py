@@ -27,9 +27,6 @@ Say = Callable[[str], None]
 #: The modules that have deliberate bugs.
 _FAULTY: dict[spec.Side, str] = {"driver": "pykit_virtio_blk", "device": "pykit_vhost"}
 
-#: What a guest kernel has to have for the default scenario.
-GUEST_PROFILE = "guest"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -75,6 +72,7 @@ def run(
     say: Say,
     transport: str = "pci",
     driver: str | None = None,
+    ring: str = "split",
 ) -> Result:
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
 
@@ -89,12 +87,13 @@ def run(
     if driver is not None:
         scenario = boot.under_driver(scenario, driver)
     scenario = boot.on_transport(scenario, transport)
+    scenario = boot.with_ring(scenario, ring)
     boot.runner(runner, scenario.transport)
     faults = _faults(scenario, {"driver": fault, "device": device_fault})
-    directory = to or _fresh_directory(scenario.name)
+    directory = to or fresh_directory(scenario.name)
     boot.require_free(directory)
     kernel = kernels.resolve(kernel_name, progress=say)
-    _require_profile(kernel)
+    _require_profile(kernel, scenario.transport.profile)
     built = modules.build(kernel, fault=bool(faults), progress=say)
     say(f"boot {kernel.release} ({runner}), scenario {scenario.name}, {transport}")
     outcome = boot.run(
@@ -114,6 +113,7 @@ def run(
             "scenario": scenario.name,
             "runner": runner,
             "transport": transport,
+            "ring": ring,
             "drivers": sorted({device.driver for device in scenario.devices}),
             "fault": fault,
             "device_fault": device_fault,
@@ -129,6 +129,8 @@ def run(
             "outcome": {"kind": outcome.kind, "message": outcome.message},
         },
     )
+    if outcome.kind == "interrupted":
+        raise KeyboardInterrupt
     try:
         return _judge(directory / "capture", outcome, write_to=directory)
     except UsageError as error:
@@ -186,7 +188,8 @@ def _faults(scenario: boot.Scenario, wanted: dict[spec.Side, str | None]) -> dic
     return found
 
 
-def _fresh_directory(scenario: str) -> Path:
+def fresh_directory(scenario: str) -> Path:
+    """A run directory that nobody has, by time and scenario; it is not made yet."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     base = runs_dir() / f"{stamp}-{scenario}"
     directory, number = base, 1
@@ -196,8 +199,8 @@ def _fresh_directory(scenario: str) -> Path:
     return directory
 
 
-def _require_profile(kernel: kernels.Kernel) -> None:
-    lacks = kconfig.check(GUEST_PROFILE, kernel.config)
+def _require_profile(kernel: kernels.Kernel, profile: str) -> None:
+    lacks = kconfig.check(profile, kernel.config)
     if lacks:
         raise UsageError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
 

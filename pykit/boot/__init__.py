@@ -5,11 +5,10 @@ from pykit.boot.axes import on_transport, under_driver, with_ring
 from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
 from pykit.boot.runners import bare_vng, runner
 from pykit.boot.scenario import Scenario, load_scenario
-from pykit.boot.session import FAULTY, require_free, run
+from pykit.boot.session import require_free, run
 
 __all__ = [
     "EXIT_CODES",
-    "FAULTY",
     "Kind",
     "Outcome",
     "Scenario",

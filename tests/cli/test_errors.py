@@ -102,3 +102,22 @@ def test_wrong_option_is_usage(tmp_path: Path) -> None:
     done = pykit("run", "--no-such-option", cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "--transport", "isa"), "no transport isa"),
+        (("run", "--transport", "mmio"), "--boot direct"),
+        (("run", "--boot", "direct", "unplug", "--transport", "mmio"), "no hot-plug"),
+        (("run", "vhost", "--transport", "pci-legacy"), "no device"),
+        (("run", "vhost", "--driver", "virtio_blk"), "no device"),
+        (("run", "--ring", "round"), "no ring layout round"),
+        (("run", "--transport", "pci-legacy", "--ring", "packed"), "legacy interface"),
+        (("run", "--driver", "virtio_blk", "--driver-fault", "x"), "x"),
+        (("matrix", "kernels", "--only", "nothing"), "no cell is called nothing"),
+    ],
+)
+def test_what_does_not_go_together(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in one_line(pykit(*arguments, cwd=tmp_path), 2)
+    assert not (tmp_path / "runs").exists()

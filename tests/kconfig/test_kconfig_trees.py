@@ -31,7 +31,7 @@ def tree(kernel: kernels.Kernel) -> Path:
 
 
 #: Profiles that a kernel for everybody has all of.
-COMMON = ("guest", "minimal", "vng")
+COMMON = ("guest", "minimal", "mmio", "pci-legacy", "vng")
 
 #: Fragments of options that no kernel for everybody has.
 SPECIAL = {"kasan", "kcsan", "lockdep", "vdpa", "kunit"}
