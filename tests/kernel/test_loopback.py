@@ -53,3 +53,9 @@ def test_the_kernels_own_driver(run: Run) -> None:
     result = run("loop-blk", driver="virtio_blk")
     held(result)
     assert result.verdicts.of("XC-04").checked > 1000
+
+
+@pytest.mark.parametrize("scenario", ["loop-net", "loop-vsock"])
+def test_the_kernels_own_back_ends(run: Run, scenario: str) -> None:
+    """Data is checked by the guest; the driver's side of the queues by the rules."""
+    held(run(scenario))
