@@ -31,7 +31,7 @@ static void open_tap(const char *name)
 
 	if (strlen(name) >= sizeof(request.ifr_name))
 		fail("name=%s: too long for a tap", name);
-	strcpy(request.ifr_name, name);
+	memcpy(request.ifr_name, name, strlen(name) + 1);
 	tap = must(open("/dev/net/tun", O_RDWR | O_CLOEXEC), "/dev/net/tun");
 	must(ioctl(tap, TUNSETIFF, &request), "TUNSETIFF");
 	must(ioctl(tap, TUNSETVNETHDRSZ, &header), "TUNSETVNETHDRSZ");

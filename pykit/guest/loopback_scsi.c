@@ -21,7 +21,7 @@ static void open_scsi(struct device *d)
 
 	if (strlen(d->options.name) >= sizeof(target.vhost_wwpn))
 		fail("name=%s: too long for a target", d->options.name);
-	strcpy(target.vhost_wwpn, d->options.name);
+	memcpy(target.vhost_wwpn, d->options.name, strlen(d->options.name) + 1);
 	target.vhost_tpgt = 1;
 	open_vhost(d, "/dev/vhost-scsi");
 	/* Protection information needs a target that keeps it. */

@@ -2,9 +2,9 @@
 /*
  * Sends bytes over a connection, both ways at once, and checks those that come.
  *
- *	gcc -static -O2 -o stream stream.c
- *	stream listen tcp:PORT|vsock:PORT MIB
- *	stream connect tcp:ADDRESS:PORT|vsock:CID:PORT MIB
+ *	gcc -static -O2 -o /tmp/stream stream.c
+ *	/tmp/stream listen tcp:PORT|vsock:PORT MIB
+ *	/tmp/stream connect tcp:ADDRESS:PORT|vsock:CID:PORT MIB
  *
  * The listening end serves one connection. One line says how it went; the exit
  * code is 0 if all was well, else 1. It gives up after two minutes.
