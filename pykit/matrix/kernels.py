@@ -35,6 +35,7 @@ def run_kernels(cells: Sequence[Cell], directory: Path, say: Say) -> Matrix:
         for done in ended:
             built = _built(builds[done.job], done)
             matrix.builds.append(built)
+            matrix.write()
             say(f"{done.job.name}: {built.message}, {built.seconds:.0f} s")
     broken = {built.kernel: built for built in matrix.builds if built.exit_code != 0}
     for cell in cells:
