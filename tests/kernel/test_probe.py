@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from pykit import steps
+from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit
 
 Run = Callable[..., steps.Result]
@@ -42,3 +47,96 @@ def test_as_much_is_seen_as_of_our_own(stock: steps.Result, direct: steps.Result
     for name in ours & theirs:
         both = [result.verdicts.of(name).checked for result in (direct, stock)]
         assert both[1] * 4 >= both[0], name
+
+
+def variant(folder: Path, **changes: str) -> str:
+    """The default scenario with some of its lines changed: from the line's start to its end."""
+    text = (SCENARIOS / "blk.toml").read_text()
+    for start, line in changes.items():
+        text, count = re.subn(rf"^{start} = .*$", f"{start} = {line}", text, flags=re.MULTILINE)
+        assert count, start
+    path = folder / "variant.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.Result:
+    """The default scenario with our driver, and the probe beside it."""
+    folder = tmp_path_factory.mktemp("both")
+    return run(variant(folder, modules='["pykit_probe", "pykit_virtio_blk"]'))
+
+
+#: What the driver has to serialise, and so both observers tell in the same order.
+SERIAL = ("queue", "add", "desc", "kick", "used", "callback", "blk_start", "blk_range", "blk_done")
+#: Fields that say when or by whose count something was told.
+OWN = {"row", "ts", "time", "source", "cpu", "seq", "took"}
+#: What the device may write between two looks, and who looks first, by kind.
+RACED = {"used": {"used_idx": "driver"}, "callback": {"used_idx": "probe"}, "queue": {}}
+QUEUE = ["dev", "life", "vq"]
+
+
+def told(result: steps.Result, source: str, kind: str) -> pl.DataFrame:
+    """One observer's events of a kind, each queue's in their order."""
+    table = result.events.of(kind).filter(pl.col("source") == source)
+    return table.sort(*QUEUE, "seq", maintain_order=True)
+
+
+def ahead(low: pl.Series, high: pl.Series) -> pl.Series:
+    """How far one 16-bit index is ahead of another."""
+    return (high.cast(pl.Int64) - low.cast(pl.Int64)) % (1 << 16)
+
+
+def test_both_ran_clean(both: steps.Result) -> None:
+    assert both.outcome.kind == "clean", both.outcome.message
+    assert both.exit_code == Exit.OK
+    assert (both.events.lost, both.events.losses) == (0, ())
+
+
+def test_the_order_is_the_same(both: steps.Result) -> None:
+    table = both.events.table.filter(pl.col("kind").is_in(SERIAL))
+    orders = [
+        table.filter(pl.col("source") == source)
+        .sort(*QUEUE, "seq", maintain_order=True)
+        .select(*QUEUE, "kind")
+        for source in ("driver", "probe")
+    ]
+    assert orders[0].height > 20_000
+    assert_frame_equal(*orders)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in SERIAL if kind != "kick"])
+def test_every_field_is_the_same(both: steps.Result, kind: str) -> None:
+    driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
+    raced = RACED.get(kind, {})
+    fields = [name for name in driver.columns if name not in OWN | set(raced)]
+    assert driver.height
+    assert_frame_equal(driver.select(fields), probe.select(fields))
+    for name, first in raced.items():
+        early, late = (driver, probe) if first == "driver" else (probe, driver)
+        assert (ahead(early[name], late[name]) < 1 << 15).all(), name
+
+
+def test_decisions_are_the_same(both: steps.Result) -> None:
+    """The probe looks at what the device asks for between the driver's two looks."""
+    driver, probe = (told(both, source, "kick") for source in ("driver", "probe"))
+    fields = [*QUEUE, "pid", "old", "new", "event_idx", "needed"]
+    assert driver.height > 1500
+    assert_frame_equal(driver.select(fields), probe.select(fields))
+    event_idx = driver["event_idx"] == 1
+    for name in ("event", "event_after"):
+        whole = ahead(driver["event"], driver["event_after"])
+        inside = ahead(driver["event"], probe[name])
+        assert (inside <= whole).filter(event_idx).all()
+    still = driver["flags"] == driver["flags_after"]
+    for name in ("flags", "flags_after"):
+        assert (driver["flags"] == probe[name]).filter(still).sum() > 0.99 * still.sum()
+
+
+def test_notifications_and_interrupts_are_the_same(both: steps.Result) -> None:
+    """Neither is serialised with the rest: each is in an order of its own."""
+    for kind in ("notify", "interrupt"):
+        driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
+        assert driver.height > 1000
+        assert_frame_equal(driver.select(QUEUE), probe.select(QUEUE))
+    assert (ahead(probe["used_idx"], driver["used_idx"]) < 1 << 15).all()
