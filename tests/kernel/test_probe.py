@@ -23,7 +23,7 @@ KERNELS = [
     pytest.param("debian-7.2", marks=pytest.mark.slow),
 ]
 
-#: Rules that our driver passes and a stock one need not: it never reads max_discard_seg.
+#: Rules that our driver passes and a stock one need not: it never reads max_write_zeroes_seg.
 NOT_STOCK = {"BO-DR-11"}
 
 
