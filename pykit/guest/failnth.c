@@ -95,7 +95,7 @@ static int once(char **argv, int fail, int module, int file, unsigned int nth)
 	return err;
 }
 
-static void undo(char **argv, bool module)
+static void take_back(char **argv, bool module)
 {
 	char name[64];
 	int err;
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 
 		arm(fail, 0);
 		if (!err)
-			undo(argv, module);
+			take_back(argv, module);
 		if (left) {
 			if (err)
 				die("%s fails by itself: %s", argv[2], strerror(err));
