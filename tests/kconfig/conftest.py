@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_tree import MakeTree, write_tree
+
+from .tiny_tree import MakeTree, write_tree
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tiny_tree import MakeTree
 
 from pykit.errors import InfraError, UsageError
 from pykit.kconfig.compat import load_tree
+
+from .tiny_tree import MakeTree
 
 VALUES = {"n": 0, "m": 1, "y": 2}
 

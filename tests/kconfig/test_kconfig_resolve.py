@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_tree import MakeTree
 
 from pykit import kconfig
 from pykit.errors import InfraError, UsageError
 from pykit.kconfig import Lack, Profile, Want
 from pykit.kconfig.fragments import parse_line
+
+from .tiny_tree import MakeTree
 
 
 def want(line: str, *others: str) -> Want:

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_archive import FakeArchive
 
 from pykit.kernels import debian
 from pykit.kernels.mirrors import Source
+
+from .fake_archive import FakeArchive
 
 
 @pytest.fixture

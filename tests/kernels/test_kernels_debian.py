@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_archive import FakeArchive
 
 from pykit import kernels
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import debian, store, trees
 from pykit.kernels.model import silent
+
+from .fake_archive import FakeArchive
 
 META = "linux-image-6.12-amd64"
 OLD, NEW = "6.12.95+deb12-amd64", "6.12.117+deb12-amd64"

@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from fake_archive import banner
 
 from pykit import kernels
 from pykit.errors import UsageError
 from pykit.kernels import local
 from pykit.kernels.model import Kernel, silent
+
+from .fake_archive import banner
 
 RELEASE = "6.1.0-56-amd64"
 

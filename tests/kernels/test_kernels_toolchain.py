@@ -9,11 +9,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_archive import FakeArchive, banner
 
 from pykit import kernels
 from pykit.errors import InfraError
 from pykit.kernels import toolchain
+
+from .fake_archive import FakeArchive, banner
 
 RELEASE, VERSION = "7.2.13+deb14-amd64", "7.2.13-1"
 LIBRARIES = Path("/usr/lib/x86_64-linux-gnu")
