@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Has every allocation of one system call fail in turn, by /proc/thread-self/fail-nth: the
- * first of them, then the second, until the call comes through with none left to fail.
+ * Has every allocation of one system call fail in turn, and every copy from or to the user,
+ * by /proc/thread-self/fail-nth: the first of them, then the second, until the call comes
+ * through with none left to fail.
  *
  *   failnth insmod FILE [PARAMETERS]	load a module; it is unloaded again when it loads
  *   failnth write FILE TEXT UNDO BACK	write TEXT to FILE; then BACK to UNDO if that worked
@@ -41,24 +42,31 @@ static int open_or_die(const char *path, int flags)
 	return fd;
 }
 
-/* The allocation to fail, counted from now; 0 is none. */
+/* The allocation to fail, counted from now. */
 static void arm(int fd, unsigned int nth)
 {
 	char text[16];
 	int length = snprintf(text, sizeof(text), "%u", nth);
 
 	if (pwrite(fd, text, length, 0) != length)
-		die("fail-nth: %s: has the kernel fault injection?", strerror(errno));
+		die("fail-nth: %s", strerror(errno));
 }
 
-/* Whether it is still to come. */
-static bool armed(int fd)
+/*
+ * Whether it was still to come; none is to come afterwards. Copies from and to the user are
+ * refused too: one that was to come may hit the very calls that ask for it and take it back.
+ */
+static bool disarm(int fd)
 {
 	char text[16] = "";
+	ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+	bool hit = got < 0 && errno == EFAULT;
 
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+	if (got <= 0 && !hit)
 		die("fail-nth: %s", strerror(errno));
-	return atoi(text) != 0;
+	if (pwrite(fd, "0", 1, 0) != 1 && (errno != EFAULT || pwrite(fd, "0", 1, 0) != 1))
+		die("fail-nth: %s", strerror(errno));
+	return hit || atoi(text) != 0;
 }
 
 static int write_text(const char *path, const char *text)
@@ -122,9 +130,8 @@ int main(int argc, char **argv)
 	fd = open_or_die(argv[2], module ? O_RDONLY : O_WRONLY);
 	for (nth = 1; nth < MOST; nth++) {
 		int err = once(argv, fail, module ? fd : -1, fd, nth);
-		bool left = armed(fail);
+		bool left = disarm(fail);
 
-		arm(fail, 0);
 		if (!err)
 			take_back(argv, module);
 		if (left) {
