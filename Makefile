@@ -8,13 +8,20 @@ PYKIT := .venv/bin/pykit
 PYTHON := .venv/bin/python
 # Without pahole there is no BTF to be made, and kbuild would throw the modules away.
 NO_BTF := $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+# Distributions keep the key that modules are signed with to themselves.
+SIG_KEY = $(shell sed -n 's/^CONFIG_MODULE_SIG_KEY=//p' $(KDIR)/include/config/auto.conf)
+HAS_KEY = $(filter pkcs11:%,$(SIG_KEY))$(wildcard $(SIG_KEY) $(KDIR)/$(SIG_KEY))
+NO_SIGNING = $(if $(HAS_KEY),,CONFIG_MODULE_SIG_ALL=)
 MODULES := $(MAKE) -C $(KDIR) M=$(CURDIR) $(NO_BTF)
 export VHOST_H FAULT
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' pykit/__init__.py)
+DKMS_SRC := $(DESTDIR)/usr/src/pykit-$(VERSION)
+DKMS_FILES := dkms.conf Makefile Kbuild kernel pykit/__init__.py LICENSE
 
 .DEFAULT_GOAL := modules
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z_.-]+:.*## /{printf "  %-21s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Modules: KDIR=<kernel build directory> [VHOST_H=<directory of vhost.h>]'
 	@echo '           [W=1] [C=1] [FAULT=1, the build with deliberate bugs]'
@@ -44,13 +51,30 @@ modules: ## The kernel modules, for KDIR
 	$(MODULES) modules
 
 modules_install: ## Install the modules below INSTALL_MOD_PATH
-	$(MODULES) modules_install
+	@test -s modules.order || { echo 'no module was built here: make modules first' >&2; exit 1; }
+	$(MODULES) $(NO_SIGNING) modules_install
+
+compile_commands.json: modules ## For clangd: how each C file is compiled
+	python3 tools/compile_commands.py $(KDIR) > $@.new
+	mv $@.new $@
+
+dkms: ## Copy what DKMS needs below DESTDIR; then dkms install pykit/VERSION
+	mkdir -p $(DKMS_SRC)
+	tar -c --exclude-from=.gitignore $(DKMS_FILES) | tar -x -C $(DKMS_SRC)
+
+list: ## Names of the modules that the kernel of KDIR gets
+	@$(MAKE) -s --no-print-directory -f kernel/list.mk KDIR=$(KDIR)
+
+version: ## Ours
+	@echo $(VERSION)
 
 clean: ## Remove what building the modules left here
 	$(MODULES) clean
+	rm -f compile_commands.json compile_commands.json.new
 
 lock: setup ## Pin what is installed in .venv now
 	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --all --exclude-editable --exclude pip | grep -v ' @ '; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-.PHONY: help validate test test-slow lint setup doctor modules modules_install clean lock
+.PHONY: help validate test test-slow lint setup doctor modules modules_install compile_commands.json \
+	dkms list version clean lock
