@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Buffers that the driver has mapped itself are added by functions of their own:
- * "virtio_ring: introduce add api for premapped", v6.13.
+ * 3ef66af31fea ("virtio_ring: introduce add api for premapped"), v6.13.
  */
 #include <linux/virtio.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vhost_discard_vq_desc() takes numbers of buffers and of descriptors, since
- * vhost knows IN_ORDER: in v7.2, not in v6.12.
+ * vhost_discard_vq_desc() takes numbers of buffers and of descriptors: 779bcdd4b9ae
+ * ("vhost: rewind next_avail_head while discarding descriptors"), in 7.2.13, not in
+ * 6.12.117.
  */
 #include "vhost.h"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vhost_init_device_iotlb() takes whether it is enabled, which it never heeded:
- * in v6.1, no more in v6.12.
+ * vhost_init_device_iotlb() takes whether it is enabled, which it never heeded, until
+ * "vhost: Remove the enabled parameter from vhost_init_device_iotlb" (of January 2023):
+ * in 6.1.192, no more in 6.12.117.
  */
 #include "vhost.h"
 
