@@ -102,7 +102,7 @@ def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> V
     view = View(events)
     known = tuple(waivers)
     verdicts = tuple(_verdict(view, rule, known) for rule in rules)
-    return Verdicts(verdicts, events.table.height, events.lost)
+    return Verdicts(verdicts, events.base.height, events.lost)
 
 
 def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
@@ -179,22 +179,18 @@ def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[s
     for number, row in enumerate(centres):
         share = few if number else spare - few * (len(centres) - 1)
         chosen += [other for other in _around(events, row, share) if other not in chosen]
-    table = events.table.filter(pl.col("row").is_in(sorted(chosen[:EVIDENCE])))
-    return tuple(
-        {name: value for name, value in event.items() if value is not None}
-        for event in table.iter_rows(named=True)
-    )
+    return tuple(events.frames.told(chosen[:EVIDENCE]))
 
 
 def _around(events: Events, row: int, count: int) -> list[int]:
     """Rows before and after one, of the same observer, device and queue; nearest first."""
-    centre = events.table.row(row, named=True)
+    centre = events.base.row(row, named=True)
     same = (pl.col("source") == centre["source"]) & pl.col("dev").eq_missing(centre["dev"])
     if centre["vq"] is None:
         same &= pl.col("vq").is_null()
     else:
         same &= pl.col("vq") == centre["vq"]
-    near = events.table.lazy().filter(same).select("row")
+    near = events.base.lazy().filter(same).select("row")
     low = near.filter(pl.col("row") < row).tail(count).collect()["row"].to_list()
     high = near.filter(pl.col("row") > row).head(count).collect()["row"].to_list()
     # What led to it says more than what followed.

@@ -67,12 +67,14 @@ class Rings:
     @classmethod
     def read(cls, view: View) -> Rings:
         known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
-        setup = ((pl.col("kind") == "queue") & (pl.col("op") == 0)).fill_null(False)
-        # Only what orders them: the table is wide.
+        setups = view.of("queue").filter(op=0)["row"]
+        setup = np.zeros(view.events.base.height, dtype=np.bool_)
+        setup[setups.to_numpy()] = True
         keys = (
-            view.events.table.lazy()
+            view.events.base.lazy()
+            .with_columns(setup=pl.Series(setup))
             .filter((pl.col("source") == "driver") & known)
-            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), setup=setup)
+            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), "setup")
             .with_columns(pl.col("setup").cast(pl.Int64).cum_sum().over(_NAME).alias("times"))
             .sort(*_NAME, "times", "order", "row")
             .with_columns(pl.struct(*_NAME, "times").rle_id().cast(pl.Int64).alias("q"))
@@ -84,7 +86,7 @@ class Rings:
         queue = tuple(heads.select(*_NAME).iter_rows())
         start = frame.filter("setup")
         fields = ("layout", "size", "avail_idx", "used_idx")
-        start = start.hstack(view.events.table.select(fields)[start["row"]])
+        start = start.hstack(view.events.frames.columns(start["row"], ["queue"], fields))
         count = len(queue)
         where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
@@ -116,8 +118,9 @@ class Rings:
             events = self.view.events
             fields = dict.fromkeys(name for kind in kinds for name in events.fields[kind])
             keys = self.frame.filter(pl.col("kind").is_in(kinds))
-            columns = events.table.select("ts", "cpu", "pid", *fields)[keys["row"]]
-            self._cache[kinds] = keys.hstack(columns)
+            columns = events.base.select("ts", "cpu", "pid")[keys["row"]]
+            own = events.frames.columns(keys["row"], kinds, fields)
+            self._cache[kinds] = keys.hstack(columns).hstack(own)
         return self._cache[kinds]
 
     def feature(self, bit: int) -> Ints:

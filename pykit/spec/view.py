@@ -16,6 +16,7 @@ import polars as pl
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.trace import Events
+from pykit.trace.frames import Frames
 from pykit.trace.kinds import SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
@@ -23,21 +24,27 @@ __all__ = ["Life", "Status", "View"]
 T = TypeVar("T")
 
 
-def judged(table: pl.DataFrame) -> pl.DataFrame:
-    """The table with one account of each driver: its own where there is one, else the probe's.
+def judged(frames: Frames) -> Frames:
+    """The events with one account of each driver: its own where there is one, else the probe's.
 
     Both say the same by the same kinds of events, so that rules know only ``driver``. An
     account that is not judged stays where it is, for rows are counted, but is of no kind.
     """
+    table = frames.base
     if not (table["source"] == "probe").any():
-        return table
+        return frames
     own = table.filter(pl.col("source") == "driver")["dev"].unique()
     probe = (pl.col("source") == "probe").fill_null(False)
     second = probe & pl.col("dev").is_in(own.implode())
-    return table.with_columns(
+    base = table.with_columns(
         source=pl.when(probe & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),
         kind=pl.when(~second).then("kind"),
     )
+    if base["kind"].null_count() == table["kind"].null_count():
+        return replace(frames, base=base)
+    told = base["kind"].is_not_null()
+    kept = {kind: rows.filter(told.gather(rows["row"])) for kind, rows in frames.own.items()}
+    return replace(frames, base=base, own=kept)
 
 
 class View:
@@ -48,7 +55,7 @@ class View:
     """
 
     def __init__(self, events: Events) -> None:
-        self.events = replace(events, table=judged(events.table))
+        self.events = replace(events, frames=judged(events.frames))
         self._of: dict[tuple[str, ...], pl.DataFrame] = {}
         self._kept: dict[str, Any] = {}
 
@@ -68,12 +75,12 @@ class View:
     @cached_property
     def sources(self) -> frozenset[str]:
         """Observers that saw anything."""
-        return frozenset(self.events.table["source"].unique().cast(pl.String).to_list())
+        return frozenset(self.events.base["source"].unique().cast(pl.String).to_list())
 
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of which there is at least one event."""
-        return frozenset(self.events.table["kind"].drop_nulls().unique().cast(pl.String).to_list())
+        return frozenset(self.events.base["kind"].drop_nulls().unique().cast(pl.String).to_list())
 
     @cached_property
     def lives(self) -> dict[tuple[int, int], Life]:
@@ -117,7 +124,7 @@ class View:
     @cached_property
     def end(self) -> tuple[int, int]:
         """Last time seen inside (guest clock) and outside (host clock), ns."""
-        table = self.events.table
+        table = self.events.base
         guest = table.filter(pl.col("source") != "qemu")["ts"].max()
         host = table.filter(pl.col("source") == "qemu")["ts"].max()
         return (

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pykit.trace.frames import Frames
+
 Floats = npt.NDArray[np.float64]
 
 #: QEMU's log cuts its times to microseconds: the true time is up to this much later.
@@ -60,14 +62,14 @@ class Alignment:
         )
 
 
-def align(table: pl.DataFrame, lost: int) -> Alignment | str:
-    """Align the two sides of an event table, or say why they cannot be.
+def align(frames: Frames, lost: int) -> Alignment | str:
+    """Align the two sides of a capture, or say why they cannot be.
 
     With events lost the k-th of one side need not be the k-th of the other.
     """
     if lost:
         return "events were lost: places in the rings cannot be matched"
-    upper, lower = _bounds(table)
+    upper, lower = _bounds(frames)
     if not (upper.height and lower.height):
         return "nothing was seen by both sides"
     origin = int(upper["host"][0])
@@ -92,17 +94,28 @@ def align(table: pl.DataFrame, lost: int) -> Alignment | str:
     )
 
 
-def _bounds(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Upper and lower bounds of host minus guest: (host time, difference), both i64 ns.
 
     The driver's event follows what it tells of: a chain was certain not to be available yet
     ``took`` before it. Traces of others do not say that: there, at the time of the event
     before it on its queue.
     """
+    table = frames.base
+    outside = table.filter(
+        (pl.col("source") == "qemu") & pl.col("ts").is_not_null() & pl.col("life").is_not_null()
+    ).select(*_QUEUE, "kind", "ts")
     inside = table.filter(pl.col("source") == "driver")
     if inside.is_empty():
         inside = table.filter(pl.col("source") == "probe")
     inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
+    if outside.is_empty() or inside.is_empty():
+        nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
+        return nothing, nothing
+    took = frames.own_of("add")
+    if "took" not in took.columns:
+        took = took.with_columns(took=pl.lit(None, dtype=pl.UInt32))
+    inside = inside.join(took.select("row", "took"), on="row", how="left")
     inside = inside.sort("row").sort(*_QUEUE, "seq", maintain_order=True)
     inside = inside.select(
         *_QUEUE,
@@ -112,9 +125,6 @@ def _bounds(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             "before"
         ),
     )
-    outside = table.filter(
-        (pl.col("source") == "qemu") & pl.col("ts").is_not_null() & pl.col("life").is_not_null()
-    ).select(*_QUEUE, "kind", "ts")
 
     def pairs(cause: str, effect: str, guest: str) -> pl.DataFrame:
         place = pl.int_range(pl.len()).over(_QUEUE).alias("place")

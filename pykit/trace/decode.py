@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One capture directory to one event table."""
+"""One capture directory to its events."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import polars as pl
 
 from pykit.trace.capture import CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
-from pykit.trace.events import Events, build_table, one_clock
+from pykit.trace.events import Events, join, one_clock
+from pykit.trace.frames import Frames
 from pykit.trace.guest import Guest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
-from pykit.trace.losses import Loss, damage_losses, gap_losses, total
+from pykit.trace.losses import Loss, gap_losses, total
 from pykit.trace.qemu import read_log
 from pykit.trace.serving import join_vhost
 from pykit.trace.tracing import Tracing, read_tracing
@@ -50,27 +52,28 @@ def load(capture: Path) -> Events:
     losses: list[Loss] = []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    parts: list[pl.DataFrame] = []
     guest: Guest | None = None
+    inside: Frames | None = None
+    outside: pl.DataFrame | None = None
     if saved is not None:
         guest = decode_guest(saved)
-        rows = number_guest(guest.rows, info.plugs)
-        rows = rows.with_columns(guest_lives(rows))
-        losses += [*guest.losses, *damage_losses(guest.damage), *gap_losses(rows)]
-        parts.append(join_vhost(rows, guest.rows["dev"]))
-    devices = number_devices(info, guest.rows if guest else None)
+        inside = number_guest(guest.frames, info.plugs)
+        inside = replace(inside, base=inside.base.with_columns(guest_lives(inside)))
+        losses += [*guest.losses, *gap_losses(inside)]
+        inside = join_vhost(inside, guest.frames.base["dev"])
+    devices = number_devices(info, guest.frames.base if guest else None)
     if log.is_file():
         decoded = read_log(log, list(devices.values()), [plug.host_ns for plug in info.plugs])
         losses += decoded.losses
-        parts.append(decoded.rows)
-    if not any(part.height for part in parts):
+        outside = decoded.rows
+    frames, fields = join(inside, outside, guest.extra if guest else {})
+    if frames.base.is_empty():
         if guest and guest.damage:
             raise guest.damage[0]
         raise EmptyTraceError(f"{capture}: no events; was tracing on while the workload ran?")
-    table, fields = build_table(parts, guest.extra if guest else {})
-    table, alignment = one_clock(table, total(losses))
+    frames, alignment = one_clock(frames, total(losses))
     return Events(
-        table=table,
+        frames=frames,
         lost=total(losses),
         losses=tuple(loss.line for loss in losses),
         capture=info,

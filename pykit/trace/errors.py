@@ -122,6 +122,18 @@ class ShortRecordError(DamageError):
     what = "record shorter than its event"
 
 
+class BadReferenceError(DamageError):
+    """A __data_loc or __rel_loc field leads out of its record."""
+
+    what = "bad reference"
+
+
+class BadChunkError(DamageError):
+    """A piece of a trace.dat cannot be read or unpacked; what is behind it is given up."""
+
+    what = "pages cannot be unpacked"
+
+
 class BadTimeError(DamageError):
     """Time runs backwards by more than clocks do, or beyond 2^63 ns."""
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The event table: both sides of every virtqueue, typed, in one polars frame."""
+"""The events of a capture: both sides of every virtqueue, typed, as polars frames."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from polars.exceptions import PolarsError
 from pykit.trace.align import Alignment, align
 from pykit.trace.capture import CaptureInfo
 from pykit.trace.errors import BadTableError
+from pykit.trace.frames import Frames
 from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, Dtype, columns_of, kind_type
 
 _META = "pykit"
@@ -24,9 +26,8 @@ class Events:
     """All events of one capture.
 
     Attributes:
-        table: one row an event, one column a field; null where a kind does not
-            have the field. Base columns: ``row`` (position), ``ts`` (ns;
-            guest rows in the trace clock, QEMU's rows in the host's wall
+        frames: what every event has, and the fields of each kind. Of every event: ``row``
+            (position), ``ts`` (ns; guest rows in the trace clock, QEMU's rows in the host's wall
             clock, null where the log has no times), ``source``, ``kind``,
             ``cpu`` (guest), ``pid`` (guest task, or QEMU thread), ``dev``,
             ``life``, ``vq``, ``seq``. Order: the guest's rows by (ts, cpu),
@@ -41,13 +42,27 @@ class Events:
         alignment: how QEMU's ``time`` was found, with its error; or why it was not.
     """
 
-    table: pl.DataFrame
+    frames: Frames
     lost: int
     losses: tuple[str, ...]
     capture: CaptureInfo
     devices: dict[str, int]
     fields: dict[str, tuple[str, ...]]
     alignment: Alignment | str = "not aligned"
+
+    @property
+    def base(self) -> pl.DataFrame:
+        """What every event has, in the order of ``row``."""
+        return self.frames.base
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """One row an event, one column a field; null where a kind does not have the field."""
+        return self.frames.wide().select(*_ALWAYS, *self.frames.types)
+
+    def with_table(self, table: pl.DataFrame) -> Events:
+        """The same capture with other events."""
+        return replace(self, frames=Frames.split(table, self.fields, self.frames.types))
 
     @property
     def clocks(self) -> str:
@@ -65,10 +80,9 @@ class Events:
         Raises:
             KeyError: no such kind.
         """
-        columns = [*_ALWAYS]
-        for kind in kinds:
-            columns += [name for name in self.fields[kind] if name not in columns]
-        return self.table.filter(pl.col("kind").is_in(kinds)).select(columns)
+        names = dict.fromkeys(name for kind in kinds for name in self.fields[kind])
+        own = self.frames.own_of(*kinds)
+        return self.base[own["row"]].hstack(self.frames.columns(own["row"], kinds, names))
 
     def write_parquet(self, path: Path) -> None:
         """Save the table with everything else in the file's metadata."""
@@ -100,13 +114,16 @@ class Events:
                 raise BadTableError(
                     f"{path}: version {meta['version']}, this pykit reads {_VERSION}"
                 )
+            fields = {kind: tuple(names) for kind, names in meta["fields"].items()}
+            types = {name: table.schema[name] for names in fields.values() for name in names}
+            types = {name: types[name] for name in table.columns if name in types}
             return cls(
-                table=table,
+                frames=Frames.split(table, fields, types),
                 lost=meta["lost"],
                 losses=tuple(meta["losses"]),
                 capture=CaptureInfo.from_json(meta["capture"], str(path)),
                 devices=meta["devices"],
-                fields={kind: tuple(names) for kind, names in meta["fields"].items()},
+                fields=fields,
                 alignment=(
                     Alignment(**meta["alignment"])
                     if isinstance(meta["alignment"], dict)
@@ -123,28 +140,16 @@ class Events:
 _ALWAYS = ("row", "ts", "time", "source", "kind", "cpu", "pid", "dev", "life", "vq", "seq")
 
 
-def build_table(
-    parts: list[pl.DataFrame], extra: dict[str, dict[str, Dtype]]
-) -> tuple[pl.DataFrame, dict[str, tuple[str, ...]]]:
-    """The wide table of ``parts``, in their order, and the columns of each kind.
+def join(
+    guest: Frames | None, host: pl.DataFrame | None, extra: dict[str, dict[str, Dtype]]
+) -> tuple[Frames, dict[str, tuple[str, ...]]]:
+    """The guest's events and, behind them, QEMU's (a row each, all fields); each kind's columns.
 
-    Every column of every known kind is there whether or not it has values.
+    Every column of every known kind has a type whether or not it has values.
     """
     kind_column = kind_type(extra)
     kinds = kind_column.categories.to_list()
-    union = columns_of(kinds, extra)
-    first = {"ts": pl.Int64(), "source": SOURCE_TYPE, "kind": kind_column}
-    types: dict[str, pl.DataType | Dtype] = {**first, **BASE, **union}
-    del types["row"]
-    table = pl.concat(
-        part.select(
-            pl.col(name).cast(dtype)
-            if name in part.columns
-            else pl.lit(None, dtype=dtype).alias(name)
-            for name, dtype in types.items()
-        )
-        for part in parts
-    ).with_row_index("row")
+    types = columns_of(kinds, extra)
     fields = {
         kind: tuple(
             dict.fromkeys(
@@ -153,12 +158,32 @@ def build_table(
         )
         for kind in kinds
     }
-    return table.with_columns(pl.col("row").cast(BASE["row"])), fields
+    schema: dict[str, pl.DataType | Dtype]
+    schema = {**BASE, "source": SOURCE_TYPE, "kind": kind_column}
+    base = pl.DataFrame(schema=schema).select(_ALWAYS)
+    own: dict[str, pl.DataFrame] = {}
+    parts = [guest] if guest else []
+    if host is not None and host.height:
+        start = guest.base.height if guest else 0
+        host = host.with_row_index("row", start).with_columns(
+            pl.col(name).cast(schema.get(name, types.get(name, dtype)))
+            for name, dtype in host.schema.items()
+        )
+        parts.append(Frames.split(host, fields, types))
+    for part in parts:
+        mine = part.base.with_columns(
+            pl.lit(None, dtype=dtype).alias(name)
+            for name, dtype in schema.items()
+            if name not in part.base.columns
+        )
+        base = base.vstack(mine.select(pl.col(name).cast(schema[name]) for name in _ALWAYS))
+        own |= part.own
+    return Frames(base, own, types), fields
 
 
-def one_clock(table: pl.DataFrame, lost: int) -> tuple[pl.DataFrame, Alignment | str]:
-    """The table with ``time`` filled in, the guest's clock for both sides; and how it was found."""
-    found = align(table, lost)
-    host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(table["ts"])
-    qemu = pl.col("source") == "qemu"
-    return table.with_columns(pl.when(qemu).then(host).otherwise("ts").alias("time")), found
+def one_clock(frames: Frames, lost: int) -> tuple[Frames, Alignment | str]:
+    """The events with ``time`` filled in, the guest's clock for both sides; and how."""
+    found, base = align(frames, lost), frames.base
+    host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(base["ts"])
+    time = pl.when(pl.col("source") == "qemu").then(host).otherwise("ts").alias("time")
+    return replace(frames, base=base.with_columns(time)), found

@@ -14,6 +14,7 @@ _FIELD = re.compile(
     r"^\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>[0-9]{1,9});\s*size:(?P<size>[0-9]{1,9});"
     r"(?:\s*signed:(?P<signed>[01]);)?"
 )
+_DIGITS = re.compile(r"\[[0-9]{1,9}\]$")
 _DECL = re.compile(r"(?P<name>\w+)(?P<array>\[[^\]]*\])?$")
 
 #: The kernel's write position has 20 bits.
@@ -28,7 +29,8 @@ class Field:
 
     ``offset`` counts from the start of the record's payload. ``reference`` is
     ``data`` or ``rel`` for __data_loc and __rel_loc: 4 bytes that say where in
-    the record a value of changing length stands.
+    the record a value of changing length stands. ``count`` is how many elements
+    an array has, 0 where its declaration does not say it in digits.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Field:
     signed: bool
     array: bool
     reference: Literal["data", "rel"] | None
+    count: int = 0
 
     @property
     def scalar(self) -> bool:
@@ -105,6 +108,7 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
                 reference=(
                     "data" if first == "__data_loc" else "rel" if first == "__rel_loc" else None
                 ),
+                count=int(name["array"][1:-1]) if _DIGITS.match(name["array"] or "") else 0,
             )
         )
     if not fields:

@@ -4,41 +4,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from pykit.trace.capture import Plug
+from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE
 
 _BEGIN = 0
 
 
-def number_guest(rows: pl.DataFrame, plugs: Sequence[Plug]) -> pl.DataFrame:
-    """Number ``dev`` of the rows of each inside observer by the order of the plugs.
+def number_guest(frames: Frames, plugs: Sequence[Plug]) -> Frames:
+    """Number ``dev`` of the events of each inside observer by the order of the plugs.
 
     A driver that begins with a device (stage 0) begins with the oldest one that was plugged
     by then and that nothing began with yet; else with the one that had its number last.
     Numbers that no plugged device had (the guest's own virtio devices) follow behind.
-    Without ``plugs`` the rows stay as they are. ``rows`` is in time order.
+    Without ``plugs`` they stay as they are. ``frames`` are in time order.
     """
+    rows = frames.base
     if not plugs or not rows.height:
-        return rows
+        return frames
+    begins = frames.of("driver")
+    begins = begins.filter(stage=_BEGIN) if begins.height else begins
     for source in INSIDE:
-        rows = _number(rows, source, plugs)
-    return rows
+        rows = _number(rows, begins.filter(source=source), source, plugs)
+    return replace(frames, base=rows)
 
 
-def _number(rows: pl.DataFrame, source: str, plugs: Sequence[Plug]) -> pl.DataFrame:
+def _number(
+    rows: pl.DataFrame, begins: pl.DataFrame, source: str, plugs: Sequence[Plug]
+) -> pl.DataFrame:
     driver = (rows["source"] == source).fill_null(False).to_numpy()
     number = rows["dev"].fill_null(0).cast(pl.Int64).to_numpy()
     new = number.copy()
-    begins = rows.with_row_index("at").filter(
-        (pl.col("source") == source) & (pl.col("kind") == "driver") & (pl.col("stage") == _BEGIN)
-    )
     waiting = list(enumerate(plugs))
     starts: dict[int, list[tuple[int, int]]] = {}
-    for at, ts, dev in begins.select("at", "ts", "dev").iter_rows():
+    for at, ts, dev in begins.select("row", "ts", "dev").iter_rows():
         if waiting and waiting[0][1].guest_ns <= ts:
             starts.setdefault(dev, []).append((at, waiting.pop(0)[0]))
     for dev in np.unique(number[driver]):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE
 from pykit.trace.pages import Array
 
@@ -40,18 +41,19 @@ def device_lives(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(driven, on=["dev", "span"], how="left", maintain_order="left")
 
 
-def guest_lives(rows: pl.DataFrame) -> pl.Series:
-    """``life`` (u32) of the guest's rows, in time order.
+def guest_lives(frames: Frames) -> pl.Series:
+    """``life`` (u32) of the guest's events, in time order.
 
     A vhost back-end's life counts the starts of each queue, which is where
     its ``seq`` is 1 again.
     """
+    rows = frames.base
     life: Array = np.full(rows.height, -1, dtype=np.int64)
-    indexed = rows.with_row_index("at")
+    told = frames.of("driver", "status")
     for source in INSIDE:
-        driver = indexed.filter(pl.col("source") == source)
-        marks = driver.filter(pl.col("kind").is_in(["driver", "status"]))
-        places = driver["at"].to_numpy()
+        driver = rows.filter(pl.col("source") == source)
+        marks = told.filter(pl.col("source") == source)
+        places = driver["row"].to_numpy()
         numbers = driver["dev"].to_numpy()
         order = np.argsort(numbers, kind="stable")
         for (device,), group in marks.group_by("dev", maintain_order=True):
@@ -59,11 +61,11 @@ def guest_lives(rows: pl.DataFrame) -> pl.Series:
             mine = places[order[low:high]]
             bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
             life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
-    vhost = indexed.filter((pl.col("source") == "vhost") & pl.col("vq").is_not_null())
+    vhost = rows.filter((pl.col("source") == "vhost") & pl.col("vq").is_not_null())
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1
-        found = vhost.select("at", begun.clip(0).alias("life"))
-        life[found["at"].to_numpy()] = found["life"].to_numpy()
+        found = vhost.select("row", begun.clip(0).alias("life"))
+        life[found["row"].to_numpy()] = found["life"].to_numpy()
     frame = pl.DataFrame({"life": life})
     return frame.select(pl.when(pl.col("life") >= 0).then("life").cast(pl.UInt32))["life"]
 
@@ -74,8 +76,12 @@ def _bounds(marks: pl.DataFrame) -> list[tuple[int, int]]:
     lives = 0
     reset: int | None = None
     bound = False
-    columns = ("at", "kind", "stage", "op", "status")
-    for at, kind, stage, op, status in marks.select(columns).iter_rows():
+    columns = ("row", "kind", "stage", "op", "status")
+    # A trace may be without one of the two kinds.
+    marks = marks.select(
+        pl.col(name) if name in marks.columns else pl.lit(None).alias(name) for name in columns
+    )
+    for at, kind, stage, op, status in marks.iter_rows():
         start: int | None = None
         if kind == "driver":
             # Both validate and probe may say that they begin.

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from pykit.trace.errors import DamageError
-from pykit.trace.pages import CpuFile, Pages
-from pykit.trace.records import Records
+from pykit.trace.frames import Frames
+from pykit.trace.pages import CpuFile
+from pykit.trace.walk import Lost
 
 #: Lines of one kind before the rest is only counted: a broken disk gives thousands.
 _LINES = 8
@@ -26,14 +27,13 @@ class Loss:
     line: str
 
 
-def stats_losses(files: Sequence[CpuFile], pages: Pages, records: Records) -> list[Loss]:
+def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
     """Losses by the kernel's own count, ``per_cpu/cpu*/stats``.
 
     Overrun (overwritten) and dropped events, and events that the kernel has
     counted but the raw file does not hold: a file cut at a page's edge shows
-    only here.
+    only here. ``seen`` are the records that each file holds.
     """
-    decoded = np.bincount(records.owner, minlength=len(files))
     losses = []
     for index, file in enumerate(files):
         if file.stats is None:
@@ -56,7 +56,7 @@ def stats_losses(files: Sequence[CpuFile], pages: Pages, records: Records) -> li
         for key in ("overrun", "commit overrun", "dropped events"):
             if stats.get(key):
                 losses.append(Loss(stats[key], f"CPU {file.cpu}: {stats[key]} by {key}"))
-        short = stats["entries"] + stats.get("read events", 0) - int(decoded[index])
+        short = stats["entries"] + stats.get("read events", 0) - seen[index]
         if short > 0:
             losses.append(
                 Loss(short, f"CPU {file.cpu}: {short} counted by the kernel, not in {file.path}")
@@ -64,49 +64,66 @@ def stats_losses(files: Sequence[CpuFile], pages: Pages, records: Records) -> li
     return losses
 
 
-def page_losses(pages: Pages) -> list[Loss]:
+def page_losses(files: Sequence[CpuFile], lost: Iterable[Lost]) -> list[Loss]:
     """Losses that page headers tell: events lost before a page."""
-    losses = []
-    for page in np.flatnonzero(pages.missed):
-        path, cpu, number, _ = pages.place(int(page) * pages.layout.page_size)
-        missed = int(pages.missed[page])
-        what = str(missed) if missed > 0 else "an unknown number"
-        losses.append(Loss(max(missed, 1), f"CPU {cpu}: {what} lost before page {number} ({path})"))
-    return shorten(losses)
+    losses, more = [], 0
+    for page in lost:
+        file = files[page.cpu]
+        what = str(page.count) if page.count > 0 else "an unknown number"
+        line = f"CPU {file.cpu}: {what} lost before page {page.page} ({file.path})"
+        losses.append(Loss(max(page.count, 1), line))
+        more += page.pages - 1
+    return shorten(losses, more)
 
 
-def damage_losses(damage: Iterable[DamageError]) -> list[Loss]:
-    """One loss a malformation; how many events it cost cannot be known."""
+def damage_losses(
+    damage: Iterable[DamageError], untold: Mapping[type[DamageError], int]
+) -> list[Loss]:
+    """One loss a malformation; how many events it cost cannot be known.
+
+    ``untold`` are how many more of each class there were.
+    """
     groups: dict[type[DamageError], list[Loss]] = {}
     for error in damage:
         groups.setdefault(type(error), []).append(Loss(1, str(error)))
-    return [loss for group in groups.values() for loss in shorten(group)]
+    losses = []
+    for kind, group in groups.items():
+        more = untold.get(kind, 0)
+        if more:
+            group[-1] = Loss(1 + more, group[-1].line)
+        losses += shorten(group, more)
+    return losses
 
 
-def shorten(losses: list[Loss]) -> list[Loss]:
-    """The first lines; the rest as one."""
+def shorten(losses: list[Loss], more: int = 0) -> list[Loss]:
+    """The first lines; the rest as one, with ``more`` that only its count has."""
     if len(losses) <= _LINES:
         return losses
     rest = losses[_LINES:]
     return [
         *losses[:_LINES],
-        Loss(sum(loss.count for loss in rest), f"… and {len(rest)} more like the last one"),
+        Loss(sum(loss.count for loss in rest), f"… and {len(rest) + more} more like the last one"),
     ]
 
 
-def gap_losses(rows: pl.DataFrame) -> list[Loss]:
+def gap_losses(frames: Frames) -> list[Loss]:
     """Gaps in ``seq`` of every virtqueue.
 
     The counter runs 1, 2, 3… from a queue's set-up over all its events, so
-    what is missing below the highest number seen is lost. ``rows`` are the
+    what is missing below the highest number seen is lost. ``frames`` are the
     guest's, in time order.
     """
-    counted = rows.filter(pl.col("seq").is_not_null() & pl.col("vq").is_not_null())
+    setups = frames.own_of("queue")
+    setups = setups.filter(op=0) if setups.height else setups
+    set_up = np.zeros(frames.base.height, dtype=np.bool_)
+    set_up[setups["row"].to_numpy()] = True
+    counted = frames.base.with_columns(set_up=pl.Series(set_up)).filter(
+        pl.col("seq").is_not_null() & pl.col("vq").is_not_null()
+    )
     if counted.is_empty():
         return []
     queue = ["source", "dev", "vq"]
-    set_up = ((pl.col("kind") == "queue") & (pl.col("op") == 0)).fill_null(False)
-    starts = ((pl.col("seq") == 1) | set_up).cast(pl.UInt32)
+    starts = ((pl.col("seq") == 1) | pl.col("set_up")).cast(pl.UInt32)
     spans = counted.select(*queue, "seq", starts.cum_sum().over(queue).alias("span"))
     span = [*queue, "span"]
     # 1 to n, each once: nothing to look at in nearly all cases.

@@ -1,28 +1,61 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sub-buffer pages: the raw per-CPU files as one buffer and their page headers as arrays."""
+"""Sub-buffer pages: the raw data of all CPUs, a window of each at a time.
+
+A trace may be far larger than memory. Of each CPU only some pages are there at once; where
+they stand and how far they are read is one row of ``cursors``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from pykit.trace.errors import BadCommitError, CaptureError, DamageError, TruncatedPageError
+from pykit.trace.errors import (
+    BadChunkError,
+    BadDatError,
+    CaptureError,
+    DamageError,
+    TruncatedPageError,
+)
 from pykit.trace.formats import PageLayout
 from pykit.trace.tracedat import Part
 
 Endian = Literal["<", ">"]
 Array = npt.NDArray[Any]
 
-_LENGTH = (1 << 27) - 1
-_MISSED = 1 << 31
-_STORED = 1 << 30
-#: Words behind the last page, so that a look one word ahead stays inside the buffer.
-_GUARD_WORDS = 4
+#: Data length and flags of a page's commit field.
+LENGTH = (1 << 27) - 1
+MISSED = 1 << 31
+STORED = 1 << 30
+
+#: Bytes of all windows together, and pages that each has at least.
+_BUDGET = 32 << 20
+_LEAST = 2
+#: Bytes behind the last window, so that a look one word ahead stays inside the buffer.
+_GUARD = 16
+#: Pages of each CPU that are asked for the byte order.
+_ASKED = 256
+
+#: Where the walk is in one CPU's pages; offsets in bytes. ``start`` of its window in the buffer,
+#: ``pages`` in it of which ``page`` have been opened, ``number`` of the first one in the file;
+#: ``pos`` and ``end`` of what is left of the open page; ``ts`` running time, ``top`` its highest
+#: value. ``at`` is the payload of the next record, of ``size`` bytes and kind ``slot``, where
+#: ``ready`` says that it was found. ``last``: nothing is behind the window. ``seen`` counts
+#: records, ``late`` those that went back in time, ``beyond`` those after 2^63 ns.
+CURSOR = np.dtype(
+    [
+        (name, np.int64)
+        for name in (
+            *("start", "pages", "page", "number", "pos", "end", "ts", "top"),
+            *("at", "size", "slot", "ready", "last", "seen", "late", "beyond"),
+        )
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -37,151 +70,154 @@ class CpuFile:
     stats: str | None = None
     parts: tuple[Part, ...] = ()
 
-    def read(self) -> npt.NDArray[np.uint8]:
-        """All bytes; raises CaptureError."""
+    @property
+    def size(self) -> int:
+        """Bytes of raw pages; raises CaptureError."""
         try:
-            if not self.parts:
-                return np.fromfile(self.path, dtype=np.uint8)
-            with self.path.open("rb") as file:
-                data = b"".join(part.read(file, self.path) for part in self.parts)
+            return sum(part.size for part in self.parts) or self.path.stat().st_size
         except OSError as error:
             raise CaptureError(f"{self.path}: cannot be read: {error}") from error
-        return np.frombuffer(data, dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class Pages:
-    """All whole pages of all CPUs, one behind the other in ``buffer``.
+class _Stream:
+    """The bytes of a CpuFile one after the other, without holding more than a chunk."""
 
-    Arrays have one element a page: ``base`` u64 time stamp, ``length`` i64
-    bytes of data (0 where the header is damaged), ``missed`` i64 events lost
-    before the page (0 none, -1 some, but the kernel did not say how many),
-    ``owner`` the index into ``files``.
+    def __init__(self, source: CpuFile) -> None:
+        self.source = source
+        size = source.size
+        self.parts = list(source.parts) or [Part(0, size, size)]
+        self.file: BinaryIO | None = None
+        #: Of the first part: what is unpacked, or how many bytes have been read.
+        self.plain, self.done = memoryview(b""), 0
+
+    def read(self, into: memoryview) -> int:
+        """Fill ``into``; fewer bytes only at the end. Raises CaptureError, BadDatError."""
+        filled = 0
+        while filled < len(into) and self.parts:
+            part = self.parts[0]
+            try:
+                self.file = self.file or self.source.path.open("rb")
+                if part.codec == "none":
+                    want = min(len(into) - filled, part.stored - self.done)
+                    self.file.seek(part.offset + self.done)
+                    got = self.file.readinto(into[filled : filled + want])  # type: ignore[attr-defined]
+                    if got < want:
+                        raise BadDatError(f"the file ends inside the pages at {part.offset:#x}")
+                    size = part.stored
+                else:
+                    if not self.done:
+                        self.plain = memoryview(part.read(self.file, self.source.path))
+                    got = min(len(into) - filled, len(self.plain) - self.done)
+                    into[filled : filled + got] = self.plain[self.done : self.done + got]
+                    size = len(self.plain)
+            except OSError as error:
+                raise CaptureError(f"{self.source.path}: cannot be read: {error}") from error
+            filled += got
+            self.done += got
+            if self.done >= size:
+                self.done = 0
+                self.parts.pop(0)
+        if not self.parts:
+            self.close()
+        return filled
+
+    def close(self) -> None:
+        if self.file:
+            self.file.close()
+        self.parts, self.file = [], None
+
+
+class Windows:
+    """The windows of all CPUs in one ``buffer`` (u8), and their ``cursors`` (CURSOR, one a CPU).
+
+    ``damage`` is what was wrong with files themselves. ``endian`` is the pages' byte order.
     """
 
-    layout: PageLayout
-    endian: Endian
-    files: tuple[CpuFile, ...]
-    first: Array
-    buffer: npt.NDArray[np.uint8]
-    owner: Array
-    base: npt.NDArray[np.uint64]
-    length: npt.NDArray[np.int64]
-    missed: npt.NDArray[np.int64]
-    damage: tuple[DamageError, ...]
+    def __init__(self, files: Sequence[CpuFile], layout: PageLayout, budget: int = _BUDGET) -> None:
+        self.files, self.layout = tuple(files), layout
+        self.damage: list[DamageError] = []
+        self._streams = [_Stream(file) for file in files]
+        size = layout.page_size
+        share = max(budget // max(len(files), 1) // size, _LEAST)
+        # One page more than there is: so the end is seen at once.
+        room = [min(file.size // size + 1, share) * size for file in files]
+        starts = np.cumsum([0, *room])
+        self._room = room
+        self.buffer: npt.NDArray[np.uint8] = np.zeros(int(starts[-1]) + _GUARD, dtype=np.uint8)
+        self.cursors = np.zeros(len(files), dtype=CURSOR)
+        self.cursors["start"] = starts[:-1]
+        self._tail = [0] * len(files)
+        for cpu in range(len(files)):
+            self._fill(cpu)
+        self.endian = self._find_endian()
 
-    @property
-    def count(self) -> int:
-        """How many whole pages there are."""
-        return len(self.base)
+    def close(self) -> None:
+        """Close all files."""
+        for stream in self._streams:
+            stream.close()
 
-    def words(self) -> npt.NDArray[np.uint32]:
-        """The buffer as 32-bit words in its own byte order."""
-        return self.buffer.view(f"{self.endian}u4")
+    def refill(self) -> bool:
+        """Read on wherever half a window or more is done with; False where there is no more."""
+        moved = False
+        for cpu, cursor in enumerate(self.cursors):
+            if not cursor["last"] and cursor["page"] * 2 > cursor["pages"]:
+                self._fill(cpu)
+                moved = True
+        return moved
 
-    def place(self, offset: int) -> tuple[Path, int, int, int]:
-        """File, CPU, page and offset in the page of a byte offset in the buffer."""
-        page, inside = divmod(offset, self.layout.page_size)
-        owner = int(self.owner[page])
-        file = self.files[owner]
-        return file.path, file.cpu, page - int(self.first[owner]), inside
+    def place(self, cpu: int, page: int) -> tuple[Path, int, int]:
+        """File, CPU and page, as errors name them."""
+        return self.files[cpu].path, self.files[cpu].cpu, page
 
+    def find(self, at: int) -> tuple[Path, int, int, int]:
+        """File, CPU, page and offset in the page of an offset in the buffer."""
+        cpu = int(np.searchsorted(self.cursors["start"], at, side="right")) - 1
+        page, offset = divmod(at - int(self.cursors["start"][cpu]), self.layout.page_size)
+        return (*self.place(cpu, int(self.cursors["number"][cpu]) + page), offset)
 
-def read_pages(files: Sequence[CpuFile], layout: PageLayout) -> Pages:
-    """Read the raw files and their page headers.
-
-    A partial page at a file's end, or a commit that no page can hold, is
-    recorded in ``damage``; the rest is kept.
-
-    Raises:
-        CaptureError: a file cannot be read.
-    """
-    damage: list[DamageError] = []
-    size = layout.page_size
-    counts: list[int] = []
-    parts: list[Array] = []
-    for file in files:
-        raw = file.read()
-        whole, rest = divmod(len(raw), size)
-        if rest:
-            damage.append(
-                TruncatedPageError(file.path, file.cpu, whole, rest, f"{rest} of {size} bytes")
+    def _fill(self, cpu: int) -> None:
+        cursor, size = self.cursors[cpu], self.layout.page_size
+        start, room = int(cursor["start"]), self._room[cpu]
+        # The open page stays: the record that was found last is in it.
+        done = max(int(cursor["page"]) - 1, 0)
+        kept = (int(cursor["pages"]) - done) * size + self._tail[cpu]
+        window = self.buffer[start : start + room]
+        window[:kept] = window[done * size : done * size + kept].copy()
+        for name in ("pos", "end", "at"):
+            cursor[name] -= done * size
+        cursor["number"] += done
+        cursor["page"] -= done
+        try:
+            got = self._streams[cpu].read(window[kept:].data)
+        except BadDatError as error:
+            at = int(cursor["number"]) + kept // size
+            self.damage.append(BadChunkError(*self.place(cpu, at), kept % size, str(error)))
+            self._streams[cpu].close()
+            got = 0
+        cursor["pages"], rest = divmod(kept + got, size)
+        self._tail[cpu] = rest
+        cursor["last"] = kept + got < room
+        if cursor["last"] and rest:
+            at = int(cursor["number"]) + int(cursor["pages"])
+            self.damage.append(
+                TruncatedPageError(*self.place(cpu, at), rest, f"{rest} of {size} bytes")
             )
-        counts.append(whole)
-        parts.append(raw[: whole * size])
-    parts.append(np.zeros(4 * _GUARD_WORDS, dtype=np.uint8))
-    buffer = np.concatenate(parts)
-    table = buffer[: sum(counts) * size].reshape(-1, size)
-    endian = _endian(table, layout)
 
-    def column(offset: int, width: int) -> Array:
-        raw = np.ascontiguousarray(table[:, offset : offset + width])
-        return raw.view(f"{endian}u{width}").reshape(-1).astype(np.uint64)
-
-    base = column(0, 8)
-    commit = column(layout.commit_offset, layout.long_size)
-    length = (commit & _LENGTH).astype(np.int64)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    owner = np.repeat(np.arange(len(files)), counts)
-
-    room = size - layout.data_offset
-    wrong = (length > room) | (length % 4 != 0) | _foreign_bits(commit)
-    for at in np.flatnonzero(wrong).tolist():
-        file = files[int(owner[at])]
-        damage.append(
-            BadCommitError(
-                file.path,
-                file.cpu,
-                at - int(first[owner[at]]),
-                layout.commit_offset,
-                f"commit {int(commit[at]):#x}, room for {room} bytes",
-            )
+    def _find_endian(self) -> Endian:
+        """The byte order in which more pages have a commit that can be true."""
+        size, room = self.layout.page_size, self.layout.page_size - self.layout.data_offset
+        at, width = self.layout.commit_offset, self.layout.long_size
+        raw = b"".join(
+            self.buffer[start + page * size + at :][:width].tobytes()
+            for start, pages in zip(self.cursors["start"], self.cursors["pages"], strict=True)
+            for page in range(min(int(pages), _ASKED))
         )
-        length[at] = 0
-    missed = _missed(table, commit, length, layout, endian)
-    # The flags of a damaged header say nothing.
-    missed[wrong] = 0
-    return Pages(
-        layout, endian, tuple(files), first, buffer, owner, base, length, missed, tuple(damage)
-    )
 
+        def plausible(endian: Endian) -> tuple[int, int]:
+            commit = np.frombuffer(raw, dtype=f"{endian}u{width}").astype(np.uint64)
+            length = commit & LENGTH
+            good = (commit & ~np.uint64(LENGTH | MISSED | STORED)) == 0
+            good &= (length <= room) & (length % 4 == 0) & (commit & (MISSED | STORED) != STORED)
+            return int(np.count_nonzero(good & (length > 0))), int(np.count_nonzero(good))
 
-def _foreign_bits(commit: Array) -> Array:
-    """Where bits are set that are neither length nor flag."""
-    high: Array = (commit & np.uint64(~(_LENGTH | _MISSED | _STORED) & (1 << 64) - 1)) != 0
-    return high
-
-
-def _endian(table: Array, layout: PageLayout) -> Endian:
-    """The byte order in which more pages have a commit that can be true."""
-    raw = np.ascontiguousarray(
-        table[:, layout.commit_offset : layout.commit_offset + layout.long_size]
-    )
-    room = layout.page_size - layout.data_offset
-
-    def plausible(endian: Endian) -> tuple[int, int]:
-        commit = raw.view(f"{endian}u{layout.long_size}").reshape(-1).astype(np.uint64)
-        length = commit & _LENGTH
-        good = ~_foreign_bits(commit) & (length <= room) & (length % 4 == 0)
-        good &= commit & (_MISSED | _STORED) != _STORED
-        return int(np.count_nonzero(good & (length > 0))), int(np.count_nonzero(good))
-
-    return ">" if plausible(">") > plausible("<") else "<"
-
-
-def _missed(
-    table: Array, commit: Array, length: Array, layout: PageLayout, endian: Endian
-) -> npt.NDArray[np.int64]:
-    missed = np.where(commit & _MISSED, -1, 0).astype(np.int64)
-    width = layout.long_size
-    # The count stands behind the data; the kernel stores it only where there is room.
-    stored = (commit & _STORED != 0) & (layout.data_offset + length + width <= layout.page_size)
-    for page in np.flatnonzero(stored & (missed < 0)):
-        at = layout.data_offset + int(length[page])
-        count = int.from_bytes(
-            table[page, at : at + width].tobytes(), "little" if endian == "<" else "big"
-        )
-        # A count beyond 2^62 is no count; the loss itself stays known.
-        if 0 < count < 1 << 62:
-            missed[page] = count
-    return missed
+        return ">" if plausible(">") > plausible("<") else "<"

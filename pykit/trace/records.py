@@ -1,220 +1,286 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The walk through all pages at once: one record of every page a numpy step.
+"""The walk: data records of all CPUs, one after the other in the order of time.
 
-Records chain inside a page but pages are independent, so the Python loop runs
-as often as the fullest page has records, not as often as there are events.
-Every step moves every page on by at least one word: the walk always ends, and
-the result is never larger than twice the input.
+Compiled by numba. Nothing here trusts what it reads: every position is compared with the end
+of the page's data before it is used, and every step goes on by at least one word. A damaged
+record ends its page and is noted; other pages go on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from pykit.trace.errors import (
-    BadLengthError,
-    BadTimeError,
-    DamageError,
-    EarlyPaddingError,
-    RecordBeyondPageError,
-    UnknownTypeError,
-)
-from pykit.trace.pages import Pages
+from pykit.trace.pages import LENGTH, MISSED, STORED
 
 Array = npt.NDArray[Any]
 
 #: Clocks on one CPU do not go back; this much is left to a clock that is adjusted.
 BACKWARDS_NS = 1_000_000
 
-_PADDING, _EXTEND, _STAMP = 29, 30, 31
-#: Words a record takes, by type; 0 and padding say it themselves in the next word.
-_SIZE = np.array([0, *range(2, 30), 0, 2, 2], dtype=np.int64)
-_SPECIAL = np.array([True, *[False] * 28, True, True, True])
-_TIME_TOP = np.uint64(0xF8 << 56)
-_TIME_WRAP = np.uint64(1 << 59)
-_SHIFT = np.uint64(27)
+_LONG, _LAST, _PADDING, _EXTEND = 0, 28, 29, 30
+_LOW59 = (1 << 59) - 1
+
+#: What the walk notes, with the meanings of ``a`` and ``b``.
+LOST = 0  # events before the page: how many, -1 where the kernel does not say
+COMMIT = 1  # impossible commit: itself
+BEYOND = 2  # a record longer than what is left: bytes it takes, bytes left
+LENGTH_WORD = 3  # a length word too small: itself
+NO_ID = 4  # no room for an event id: bytes of payload
+EARLY = 5  # end-of-page padding where records had room: bytes left
+STAMP = 6  # an absolute time where header_event knows none
+UNKNOWN = 7  # event id without a format: the id
+SHORT = 8  # shorter than its event: the id, bytes
+BACK = 9  # time goes back: ns
+AFTER = 10  # time beyond 2^63
+NOTE = np.dtype([(name, np.int64) for name in ("code", "cpu", "page", "offset", "a", "b")])
+#: Most notes that opening one page and finding one record in it can make.
+_MOST = 4
+
+#: A kind that is known and not wanted.
+SKIPPED = -1
 
 
-@dataclass(frozen=True)
-class Records:
-    """Data records in the order of CPU, page and offset; arrays of one element each.
-
-    ``payload`` i64 byte offset in the pages' buffer, ``size`` i64 bytes of
-    payload, ``ts`` i64 in the trace clock's unit, ``owner`` the index into
-    the pages' files, ``id`` u16 the event id.
-    """
-
-    payload: npt.NDArray[np.int64]
-    size: npt.NDArray[np.int64]
-    ts: npt.NDArray[np.int64]
-    owner: npt.NDArray[np.int64]
-    id: npt.NDArray[np.uint16]
-    damage: tuple[DamageError, ...]
+@njit(cache=True)
+def _swapped(word: int) -> int:
+    return (word & 0xFF) << 24 | (word & 0xFF00) << 8 | (word >> 8) & 0xFF00 | (word >> 24) & 0xFF
 
 
-def walk(pages: Pages) -> Records:
-    """Find every data record of every page.
-
-    A damaged record ends its page and is recorded; other pages go on. The
-    time delta of a discarded event counts, as in libtraceevent.
-    """
-    words = pages.words()
-    damage: list[DamageError] = []
-    found = np.zeros(len(words), dtype=np.bool_)
-    stamps = np.empty(len(words), dtype=np.uint64)
-
-    live = np.flatnonzero(pages.length > 0)
-    pos = (live * pages.layout.page_size + pages.layout.data_offset) // 4
-    end = pos + pages.length[live] // 4
-    ts = pages.base[live]
-    while live.size:
-        word = _heads(pages, words, pos)
-        kind = word & 31
-        ts = ts + (word >> 5)
-        following = pos + _SIZE[kind]
-        data = kind < _PADDING
-        special = np.flatnonzero(_SPECIAL[kind])
-        if special.size:
-            _special(pages, words, special, pos, end, kind, ts, following, data, damage)
-        over = following > end
-        if over.any():
-            for at in np.flatnonzero(over):
-                left = 4 * int(end[at] - pos[at])
-                takes = 4 * int(following[at] - pos[at])
-                place = pages.place(4 * int(pos[at]))
-                damage.append(RecordBeyondPageError(*place, f"{takes} bytes, {left} are left"))
-            data &= ~over
-        if data.all():
-            found[pos] = True
-            stamps[pos] = ts
-        else:
-            found[pos[data]] = True
-            stamps[pos[data]] = ts[data]
-        pos = following
-        going = pos < end
-        if not going.all():
-            live, pos, end, ts = live[going], pos[going], end[going], ts[going]
-    return _collect(pages, words, np.flatnonzero(found), stamps, damage)
+@njit(cache=True)
+def _word(words: Array, at: int, swap: bool) -> int:
+    """The 32 bits at byte offset ``at`` of the buffer."""
+    word: int = np.int64(words[np.uint64(at) >> np.uint64(2)])  # type: ignore[assignment]
+    return _swapped(word) if swap else word
 
 
-def _heads(pages: Pages, words: Array, at: Array) -> Array:
-    """First words of records as native u32: type in the low 5 bits, time delta above.
-
-    Bit fields are laid out from the other end on big-endian machines.
-    """
-    word: Array = words[at]
-    if pages.endian == "<":
-        return word
-    word = word.astype(np.uint32)
-    return word << 5 | word >> 27
+@njit(cache=True)
+def _number(words: Array, at: int, size: int, swap: bool, big: bool) -> int:
+    """An integer of 4 or 8 bytes, modulo 2^64 and as signed."""
+    first = _word(words, at, swap)
+    if size == 4:
+        return first
+    second = _word(words, at + 4, swap)
+    return first << 32 | second if big else second << 32 | first
 
 
-def _special(
-    pages: Pages,
+@njit(cache=True)
+def _note(
+    notes: Array, count: int, code: int, cpu: int, page: int, offset: int, a: int, b: int
+) -> int:
+    note = notes[count]
+    note["code"], note["cpu"], note["page"], note["offset"] = code, cpu, page, offset
+    note["a"], note["b"] = a, b
+    return count + 1
+
+
+@njit(cache=True)
+def _open(
+    words: Array, cursor: Any, cpu: int, page: int, header: Any, notes: Array, noted: int
+) -> tuple[int, int, int, int]:
+    """Time, start and end of a page's data, and how many notes there are now."""
+    size, data, long_size, _, swap, big = header
+    at = cursor["start"] + page * size
+    number = cursor["number"] + page
+    ts = _number(words, at, 8, swap, big)
+    commit = _number(words, at + 8, long_size, swap, big)
+    length = commit & LENGTH
+    room = size - data
+    if length > room or length % 4 != 0 or commit & ~(LENGTH | MISSED | STORED) != 0:
+        noted = _note(notes, noted, COMMIT, cpu, number, 8, commit, room)
+        return ts, at + data, at + data, noted
+    if commit & MISSED:
+        missed = -1
+        # The count stands behind the data; the kernel stores it only where there is room.
+        if commit & STORED and length + long_size <= room:
+            count = _number(words, at + data + length, long_size, swap, big)
+            # A count beyond 2^62 is no count; the loss itself stays known.
+            if 0 < count < 1 << 62:
+                missed = count
+        noted = _note(notes, noted, LOST, cpu, number, 0, missed, 0)
+    return ts, at + data, at + data + length, noted
+
+
+@njit(cache=True)
+def _next(
     words: Array,
-    special: Array,
-    pos: Array,
-    end: Array,
-    kind: Array,
-    ts: Array,
-    following: Array,
-    data: Array,
-    damage: list[DamageError],
-) -> None:
-    """Types 0 and 29-31: set ``ts``, ``following`` and ``data`` where they differ.
+    halves: Array,
+    cursor: Any,
+    cpu: int,
+    header: Any,
+    slots: Array,
+    needs: Array,
+    wrong: Array,
+    notes: Array,
+    noted: int,
+) -> int:
+    """Move a cursor to its next wanted record; returns how many notes there are now.
 
-    A page ends by setting ``following`` to its end.
+    Stops short (not ``ready``) at the window's end and where there is no room for notes.
+    The time delta of a discarded event counts, as in libtraceevent.
     """
-    here = pos[special]
-    types = kind[special]
-    word = _heads(pages, words, here)
-    # The guard words behind the last page make this safe; what is behind a
-    # page's end is caught below, because such a record is longer than the page.
-    operand = words[here + 1].astype(np.uint64)
+    size, _, _, stamps, swap, big = header
+    pos, end, ts = cursor["pos"], cursor["end"], cursor["ts"]
+    page, top = cursor["page"], cursor["top"]
+    ready = False
+    while not ready and noted + _MOST <= len(notes):
+        if pos >= end:
+            if page >= cursor["pages"]:
+                break
+            ts, pos, end, noted = _open(words, cursor, cpu, page, header, notes, noted)
+            page += 1
+            continue
+        word = _word(words, pos, swap)
+        # Bit fields are laid out from the other end on big-endian machines.
+        kind = word >> 27 if big else word & 31
+        delta = word & LENGTH if big else word >> 5
+        here, left = pos, end - pos
+        offset = pos - cursor["start"] - (page - 1) * size
+        number = cursor["number"] + page - 1
+        if kind == _PADDING and delta == 0:
+            if left > 8:
+                noted = _note(notes, noted, EARLY, cpu, number, offset, left, 0)
+            pos = end
+            continue
+        if _LONG < kind <= _LAST:
+            pos += 4 + 4 * kind
+            payload, length = here + 4, 4 * kind
+        elif left < 8:
+            noted = _note(notes, noted, BEYOND, cpu, number, offset, 8, left)
+            pos = end
+            continue
+        else:
+            operand = _word(words, pos + 4, swap)
+            if kind <= _PADDING:
+                # The length counts itself; rounded up to words, as all records are.
+                if operand < 4:
+                    noted = _note(notes, noted, LENGTH_WORD, cpu, number, offset, operand, 0)
+                    pos = end
+                    continue
+                pos += 4 + (operand + 3) // 4 * 4
+                payload, length = here + 8, operand - 4
+            else:
+                pos += 8
+                payload, length = here, 0
+        if pos > end:
+            noted = _note(notes, noted, BEYOND, cpu, number, offset, pos - here, left)
+            pos = end
+            continue
+        if kind > _PADDING:
+            if kind == _EXTEND:
+                ts += delta + (operand << 27)
+            elif not stamps:
+                noted = _note(notes, noted, STAMP, cpu, number, offset, 0, 0)
+                pos = end
+            else:
+                # The record has 59 bits; the top ones come from the running time.
+                high, value = ts & ~_LOW59, (operand << 27) + delta
+                if high:
+                    value |= high
+                    value += 1 << 59 if value < ts else 0
+                ts = value
+            continue
+        ts += delta
+        if kind == _PADDING:
+            continue
+        cursor["seen"] += 1
+        if length < 2:
+            # No room for an event id: nothing that ftrace writes.
+            noted = _note(notes, noted, NO_ID, cpu, number, offset, length, 0)
+            continue
+        if ts < 0:
+            cursor["beyond"] += 1
+            if cursor["beyond"] == 1:
+                noted = _note(notes, noted, AFTER, cpu, number, offset, 0, 0)
+            continue
+        if ts < top - BACKWARDS_NS:
+            cursor["late"] += 1
+            if cursor["late"] == 1:
+                noted = _note(notes, noted, BACK, cpu, number, offset, top - ts, 0)
+            continue
+        top = max(top, ts)
+        half: int = np.int64(halves[np.uint64(payload) >> np.uint64(1)])  # type: ignore[assignment]
+        event = (half & 0xFF) << 8 | half >> 8 if swap else half
+        if length < needs[event] or needs[event] < 0:
+            wrong[event] += 1
+            if wrong[event] == 1:
+                code = UNKNOWN if needs[event] < 0 else SHORT
+                noted = _note(notes, noted, code, cpu, number, offset, event, length)
+            continue
+        slot = slots[event]
+        if slot != SKIPPED:
+            cursor["at"], cursor["size"], cursor["slot"] = payload, length, slot
+            ready = True
+    cursor["pos"], cursor["end"], cursor["ts"] = pos, end, ts
+    cursor["page"], cursor["top"], cursor["ready"] = page, top, ready
+    return noted
 
-    extend = types == _EXTEND
-    ts[special[extend]] += operand[extend] << _SHIFT
 
-    stamp = types == _STAMP
-    if stamp.any():
-        at = special[stamp]
-        delta = (word[stamp] >> 5).astype(np.uint64)
-        before = ts[at] - delta
-        value = (operand[stamp] << _SHIFT) + delta
-        # The record has 59 bits; the top ones come from the running time.
-        topped = value | (before & _TIME_TOP)
-        topped += np.where(topped < before, _TIME_WRAP, np.uint64(0))
-        ts[at] = np.where(before & _TIME_TOP != 0, topped, value)
-        if not pages.layout.stamps:
-            for index in at:
-                place = pages.place(4 * int(pos[index]))
-                damage.append(UnknownTypeError(*place, "31, header_event does not have it"))
-            following[at] = end[at]
+@njit(cache=True)
+def merge(
+    words: Array,
+    halves: Array,
+    cursors: Array,
+    header: Any,
+    slots: Array,
+    needs: Array,
+    wrong: Array,
+    notes: Array,
+    out: Any,
+) -> tuple[int, int]:
+    """Walk all CPUs at once, in the order of (time, CPU); a CPU keeps its own order.
 
-    final = (types == _PADDING) & (word >> 5 == 0)
-    for index in special[final & (end[special] - here > 2)]:
-        left = 4 * int(end[index] - pos[index])
-        damage.append(
-            EarlyPaddingError(*pages.place(4 * int(pos[index])), f"{left} bytes are left")
-        )
-    following[special[final]] = end[special[final]]
+    Ends where the output is full, or a window ends behind which there is more. Returns how
+    many records and how many notes there are.
 
-    long = ((types == 0) | (types == _PADDING)) & ~final
-    at = special[long]
-    # The length counts itself; rounded up to words, as all records are.
-    following[at] = pos[at] + 1 + (operand[long].astype(np.int64) + 3) // 4
-    for index in special[long & (operand < 4) & (here + 1 < end[special])]:
-        place = pages.place(4 * int(pos[index]))
-        damage.append(BadLengthError(*place, f"{int(words[pos[index] + 1])}, less than its own 4"))
-        following[index] = end[index]
-        data[index] = False
-    # A length word that is itself behind the page's data: the record is beyond it.
-    cut = at[pos[at] + 1 >= end[at]]
-    following[cut] = np.maximum(following[cut], end[cut] + 1)
+    Args:
+        words, halves: the windows' buffer, as u32 and as u16.
+        header: page size, offset of data, size of a long, whether there are absolute times,
+            whether bytes are to be swapped, whether the trace is of a big-endian machine.
+        slots: by event id: its slot or SKIPPED.
+        needs: by event id: least bytes of payload, -1 where it is unknown.
+        wrong: by event id: records that are unknown or short; counted up.
+        out: payload offset (u32), its size (u32), time (i64), index of the CPU (u16), slot (u16).
+    """
+    ats, sizes, times, cpus, kinds = out
+    count = noted = 0
+    for cpu in range(len(cursors)):
+        cursor = cursors[cpu]
+        if not cursor["ready"]:
+            noted = _next(words, halves, cursor, cpu, header, slots, needs, wrong, notes, noted)
+            if not cursor["ready"] and _more(cursor):
+                return count, noted
+    while True:
+        first = second = -1
+        for cpu in range(len(cursors)):
+            if cursors[cpu]["ready"]:
+                if first < 0 or cursors[cpu]["top"] < cursors[first]["top"]:
+                    first, second = cpu, first
+                elif second < 0 or cursors[cpu]["top"] < cursors[second]["top"]:
+                    second = cpu
+        if first < 0:
+            return count, noted
+        cursor = cursors[first]
+        # As long as this CPU is ahead of all others nobody else needs to be asked.
+        limit = cursors[second]["top"] - (first > second) if second >= 0 else (1 << 63) - 1
+        while cursor["top"] <= limit:
+            if count == len(ats):
+                return count, noted
+            ats[count], sizes[count] = cursor["at"], cursor["size"]
+            times[count], cpus[count], kinds[count] = cursor["ts"], first, cursor["slot"]
+            count += 1
+            noted = _next(words, halves, cursor, first, header, slots, needs, wrong, notes, noted)
+            if not cursor["ready"]:
+                if _more(cursor):
+                    return count, noted
+                break
 
 
-def _collect(
-    pages: Pages, words: Array, records: Array, stamps: Array, damage: list[DamageError]
-) -> Records:
-    """Turn record positions (in words) into the result's arrays, and check time."""
-    header = _heads(pages, words, records)
-    long = (header & 31) == 0
-    size = (header & 31).astype(np.int64) * 4
-    size[long] = words[records[long] + 1].astype(np.int64) - 4
-    payload = 4 * (records + 1 + long)
-    owner = pages.owner[records // (pages.layout.page_size // 4)].astype(np.int64)
-    ts = stamps[records]
-
-    # An empty payload has no event id: nothing that ftrace writes.
-    sound = size >= 2
-    for at in np.flatnonzero(~sound):
-        damage.append(BadLengthError(*pages.place(4 * int(records[at])), "no room for an event id"))
-    beyond = ts >= np.uint64(1 << 63)
-    sound &= ~beyond
-    first = np.flatnonzero(beyond)
-    if first.size:
-        place = pages.place(4 * int(records[first[0]]))
-        damage.append(BadTimeError(*place, f"beyond 2^63, {first.size} records left out"))
-    payload, size, owner = payload[sound], size[sound], owner[sound]
-    time = ts[sound].astype(np.int64)
-
-    keep = np.ones(len(time), dtype=np.bool_)
-    for cpu in range(len(pages.files)):
-        low, high = np.searchsorted(owner, [cpu, cpu + 1])
-        mine = time[low:high]
-        back = np.maximum.accumulate(mine) - mine if mine.size else mine
-        wrong = np.flatnonzero(back > BACKWARDS_NS)
-        if wrong.size:
-            at = low + wrong[0]
-            keep[low + wrong] = False
-            detail = f"by {int(back[wrong[0]])} ns, {wrong.size} records left out"
-            damage.append(BadTimeError(*pages.place(int(payload[at])), detail))
-    if not keep.all():
-        payload, size, owner, time = payload[keep], size[keep], owner[keep], time[keep]
-    damage.sort(key=lambda error: (error.cpu, error.page, error.offset))
-    ids = pages.buffer.view(f"{pages.endian}u2")[payload // 2].astype(np.uint16)
-    return Records(payload, size, time, owner, ids, tuple(damage))
+@njit(cache=True)
+def _more(cursor: Any) -> bool:
+    """Whether a cursor without a record may yet have one."""
+    return bool(
+        not cursor["last"] or cursor["page"] < cursor["pages"] or cursor["pos"] < cursor["end"]
+    )

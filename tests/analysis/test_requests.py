@@ -8,7 +8,6 @@ import io
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -63,7 +62,7 @@ def test_no_effect_before_its_cause(requests: pl.DataFrame) -> None:
 
 
 def test_without_the_device_there_are_the_drivers_moments(events: Events) -> None:
-    inside = replace(events, table=events.table.filter(pl.col("source") == "driver"))
+    inside = events.with_table(events.table.filter(pl.col("source") == "driver"))
     found = analysis.requests(inside)
     assert found.height == 82
     assert found["pop"].null_count() == 82
@@ -72,7 +71,7 @@ def test_without_the_device_there_are_the_drivers_moments(events: Events) -> Non
 
 def test_the_probe_tells_the_same(events: Events, requests: pl.DataFrame) -> None:
     source = pl.col("source").cast(pl.String).replace("driver", "probe")
-    probed = replace(events, table=events.table.with_columns(source=source))
+    probed = events.with_table(events.table.with_columns(source=source))
     assert analysis.requests(probed).equals(requests)
 
 

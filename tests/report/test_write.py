@@ -18,6 +18,7 @@ from pykit.report.view import ORDER, view_of
 from pykit.spec import Verdicts
 from pykit.spec.engine import VERDICTS
 from pykit.trace import Events, Outcome, Step
+from pykit.trace.frames import Frames
 
 from .conftest import EVIDENCE, HOSTILE, make_row, make_view
 
@@ -37,8 +38,8 @@ def events() -> Events:
         outcome=Outcome("panic", HOSTILE),
         steps=(Step("fio", 1, 2.0, HOSTILE),),
     )
-    table = pl.DataFrame({"row": [0]})
-    return Events(table, 3, (HOSTILE,), capture, devices={}, fields={})
+    frames = Frames(pl.DataFrame({"row": [0]}), {}, {})
+    return Events(frames, 3, (HOSTILE,), capture, devices={}, fields={})
 
 
 def test_all_files_are_written_and_nothing_else(

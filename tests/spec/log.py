@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from pykit.trace import CaptureInfo, Device, Events, Outcome, QmpAnswer
-from pykit.trace.events import build_table
+from pykit.trace.events import join
 from pykit.trace.kinds import BASE, KINDS, columns_of, source_of
 
 Event = dict[str, Any]
@@ -100,11 +100,8 @@ class Log:
         union = columns_of(KINDS, EXTRA)
         schema = {"ts": pl.Int64, "source": pl.String, "kind": pl.String, **BASE, **union}
         del schema["row"]
-        parts = [
-            pl.DataFrame([e for e in self.events if (e["source"] == "qemu") == host], schema=schema)
-            for host in (False, True)
-        ]
-        table, fields = build_table(parts, EXTRA)
+        rows = sorted(self.events, key=lambda event: event["source"] == "qemu")
+        frames, fields = join(None, pl.DataFrame(rows, schema=schema), EXTRA)
         capture = CaptureInfo(
             complete=True,
             clock="mono",
@@ -118,4 +115,4 @@ class Log:
             steps=(),
             qmp=tuple(self.qmp),
         )
-        return Events(table, self.lost, (), capture, dict(self.devices), fields)
+        return Events(frames, self.lost, (), capture, dict(self.devices), fields)

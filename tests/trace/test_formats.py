@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pykit.errors import UsageError
@@ -65,6 +65,7 @@ def test_bad_headers(page: str, event: str) -> None:
         parse_header(page, event, "test")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_mutated_text_is_a_named_error(data: st.DataObject) -> None:
     text = list(ADD.format())

@@ -312,8 +312,8 @@ def test_unknown_and_short_records(tmp_path: Path) -> None:
     events = load(write_capture(tmp_path, [page.encode()]))
     assert events.table.height == 1
     assert events.lost == 2
-    assert "pykit_queue: 12 of" in events.losses[0]
-    assert "unknown event id: 2457, 1 records" in events.losses[1]
+    assert "unknown event id: 2457, 1 records" in events.losses[0]
+    assert "pykit_queue: 12 of" in events.losses[1]
 
 
 def test_many_losses_stay_readable(tmp_path: Path) -> None:

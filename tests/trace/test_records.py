@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pykit.trace import errors
-from pykit.trace.formats import PageLayout, parse_header
-from pykit.trace.pages import CpuFile, Pages, read_pages
-from pykit.trace.records import Records, walk
+from pykit.trace.formats import Field, Format, PageLayout, parse_header
+from pykit.trace.pages import CpuFile
+from pykit.trace.walk import Walk
 from tests.trace.encode import HEADER_EVENT, Page, decode, header_page
 
 FUZZ = settings(
@@ -21,28 +23,44 @@ FUZZ = settings(
 )
 
 
+#: Every event id is known and needs no more than itself.
+FORMATS = {
+    number: Format("test", "any", number, (Field("common_type", "", 0, 2, False, False, None),))
+    for number in range(1 << 16)
+}
+SLOTS = np.zeros(1 << 16, dtype=np.int32)
+
+
+class Walked(NamedTuple):
+    """(ts, payload) of every record by CPU, in their order over all, and the walk itself."""
+
+    by_cpu: list[list[tuple[int, bytes]]]
+    order: list[tuple[int, int]]
+    walk: Walk
+
+    @property
+    def ts(self) -> list[int]:
+        return [ts for ts, _ in self.order]
+
+
 def layout_of(size: int = 4096, long_size: int = 8) -> PageLayout:
     return parse_header(header_page(size, long_size), HEADER_EVENT, "test")
 
 
-def walked(folder: Path, raws: list[bytes], layout: PageLayout) -> tuple[Pages, Records]:
+def walked(folder: Path, raws: list[bytes], layout: PageLayout, batch: int = 1000) -> Walked:
     files = []
     for cpu, raw in enumerate(raws):
         path = folder / f"cpu{cpu}"
         path.write_bytes(raw)
         files.append(CpuFile(cpu, path))
-    pages = read_pages(files, layout)
-    return pages, walk(pages)
-
-
-def found(pages: Pages, records: Records) -> list[list[tuple[int, bytes]]]:
-    """(ts, payload) of every record, by CPU."""
-    result: list[list[tuple[int, bytes]]] = [[] for _ in pages.files]
-    for owner, ts, at, size in zip(
-        records.owner, records.ts, records.payload, records.size, strict=True
-    ):
-        result[int(owner)].append((int(ts), pages.buffer[at : at + size].tobytes()))
-    return result
+    walk = Walk(files, layout, FORMATS)
+    by_cpu: list[list[tuple[int, bytes]]] = [[] for _ in raws]
+    order = []
+    for found in walk.records(SLOTS, batch):
+        for at, size, ts, owner, _ in zip(*(column.tolist() for column in found), strict=True):
+            by_cpu[owner].append((ts, walk.windows.buffer[at : at + size].tobytes()))
+            order.append((ts, owner))
+    return Walked(by_cpu, order, walk)
 
 
 @st.composite
@@ -92,24 +110,24 @@ def test_what_is_encoded_comes_back(tmp_path: Path, data: st.DataObject) -> None
     endian = data.draw(st.sampled_from("<>"))
     cpus = [data.draw(streams(size, long_size, endian)) for _ in range(2)]
     layout = layout_of(size, long_size)
-    pages, records = walked(tmp_path, [raw for raw, _ in cpus], layout)
+    batch = data.draw(st.sampled_from([1, 7, 1000]))
+    found = walked(tmp_path, [raw for raw, _ in cpus], layout, batch)
     # A few commits of 32 bits can be read both ways; more pages settle it in real data.
-    assume(long_size == 8 or pages.endian == endian)
-    assert not pages.damage
-    assert not records.damage
-    assert found(pages, records) == [expected for _, expected in cpus]
-    for (raw, expected), cpu in zip(cpus, (0, 1), strict=True):
-        assert decode(raw, size, long_size, pages.endian) == expected
-        assert len(records.ts[records.owner == cpu]) == len(expected)
+    assume(long_size == 8 or found.walk.windows.endian == endian)
+    assert not found.walk.damage
+    assert found.by_cpu == [expected for _, expected in cpus]
+    assert found.order == sorted(found.order)
+    for raw, expected in cpus:
+        assert decode(raw, size, long_size, endian) == expected
 
 
 @FUZZ
 @given(st.binary(max_size=3 * 512))
 def test_random_bytes_end(tmp_path: Path, raw: bytes) -> None:
     layout = layout_of(512)
-    pages, records = walked(tmp_path, [raw], layout)
-    assert records.size.sum() <= len(raw)
-    assert all(isinstance(error, errors.DamageError) for error in (*pages.damage, *records.damage))
+    found = walked(tmp_path, [raw], layout)
+    assert sum(len(payload) for _, payload in found.by_cpu[0]) <= len(raw)
+    assert all(isinstance(error, errors.DamageError) for error in found.walk.damage)
 
 
 @FUZZ
@@ -120,10 +138,10 @@ def test_mutated_pages_end(tmp_path: Path, data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(raw) - 1))
         raw[at] = data.draw(st.integers(0, 255))
     raw = raw[: data.draw(st.integers(0, len(raw)))]
-    pages, records = walked(tmp_path, [bytes(raw)], layout_of(512))
-    assert records.size.sum() <= len(raw)
+    found = walked(tmp_path, [bytes(raw)], layout_of(512))
+    assert sum(len(payload) for _, payload in found.by_cpu[0]) <= len(raw)
     assert (len(raw) % 512 != 0) == any(
-        isinstance(error, errors.TruncatedPageError) for error in pages.damage
+        isinstance(error, errors.TruncatedPageError) for error in found.walk.damage
     )
 
 
@@ -154,43 +172,43 @@ def test_damage_is_named(
     page.put(struct.pack("<III", word, operand, 29 | 1 << 5))
     after = Page(5000)
     after.record(b"\2\0\0\0", 1)
-    pages, records = walked(tmp_path, [page.encode() + after.encode()], layout_of())
-    assert isinstance(records.damage[0], error)
-    first = records.damage[0]
+    found = walked(tmp_path, [page.encode() + after.encode()], layout_of())
+    first = found.walk.damage[0]
+    assert isinstance(first, error)
     assert (first.cpu, first.page, first.offset) == (0, 0, 24)
     assert str(tmp_path / "cpu0") in str(first)
     # What stands before the damage and on other pages is kept.
-    assert [payload[0] for _, payload in found(pages, records)[0]] == [1, 2]
+    assert [payload[0] for _, payload in found.by_cpu[0]] == [1, 2]
 
 
 @pytest.mark.parametrize("commit", [4081, 4084, 5000, (1 << 27) - 4, 10, 1 << 28, 1 << 40])
 def test_bad_commit(tmp_path: Path, commit: int) -> None:
     good = one_page().encode()
     bad = good[:8] + struct.pack("<Q", commit) + good[16:]
-    pages, records = walked(tmp_path, [good + bad + good], layout_of())
-    (error,) = pages.damage
+    found = walked(tmp_path, [good + bad + good], layout_of())
+    (error,) = found.walk.damage
     assert isinstance(error, errors.BadCommitError)
     assert (error.page, error.offset) == (1, 8)
-    assert len(records.ts) == 2
+    assert len(found.ts) == 2
 
 
 @pytest.mark.parametrize("word", [5, 0, 30, 31, 29 | 1 << 5])
 def test_record_cut_by_the_commit(tmp_path: Path, word: int) -> None:
     page = one_page()
     page.put(struct.pack("<I", word))
-    _, records = walked(tmp_path, [page.encode()], layout_of())
-    (error,) = records.damage
+    found = walked(tmp_path, [page.encode()], layout_of())
+    (error,) = found.walk.damage
     assert isinstance(error, errors.RecordBeyondPageError)
-    assert len(records.ts) == 1
+    assert len(found.ts) == 1
 
 
 def test_truncated_file(tmp_path: Path) -> None:
     raw = one_page().encode()
-    pages, records = walked(tmp_path, [raw + raw[:1000]], layout_of())
-    (error,) = pages.damage
+    found = walked(tmp_path, [raw + raw[:1000]], layout_of())
+    (error,) = found.walk.damage
     assert isinstance(error, errors.TruncatedPageError)
     assert (error.page, error.offset) == (1, 1000)
-    assert len(records.ts) == 1
+    assert len(found.ts) == 1
 
 
 def test_time_runs_backwards(tmp_path: Path) -> None:
@@ -199,20 +217,20 @@ def test_time_runs_backwards(tmp_path: Path) -> None:
         page = Page(base)
         page.record(b"\1\0\0\0", 1)
         raws += page.encode()
-    _, records = walked(tmp_path, [raws], layout_of())
-    (error,) = records.damage
+    found = walked(tmp_path, [raws], layout_of())
+    (error,) = found.walk.damage
     assert isinstance(error, errors.BadTimeError)
     assert error.page == 2
-    assert records.ts.tolist() == [10**9 + 1, 2 * 10**9 + 1, 3 * 10**9 + 1]
+    assert found.ts == [10**9 + 1, 2 * 10**9 + 1, 3 * 10**9 + 1]
 
 
 def test_time_beyond_63_bits(tmp_path: Path) -> None:
     page = Page((1 << 63) - 1)
     page.record(b"\1\0\0\0", 0)
     page.record(b"\2\0\0\0", 1)
-    _, records = walked(tmp_path, [page.encode()], layout_of())
-    assert records.ts.tolist() == [(1 << 63) - 1]
-    assert isinstance(records.damage[0], errors.BadTimeError)
+    found = walked(tmp_path, [page.encode()], layout_of())
+    assert found.ts == [(1 << 63) - 1]
+    assert isinstance(found.walk.damage[0], errors.BadTimeError)
 
 
 def test_stamp_that_wraps_its_59_bits(tmp_path: Path) -> None:
@@ -220,8 +238,8 @@ def test_stamp_that_wraps_its_59_bits(tmp_path: Path) -> None:
     page = Page(before)
     page.stamp(before + 20)
     page.record(b"\1\0\0\0", 0)
-    _, records = walked(tmp_path, [page.encode()], layout_of())
-    assert records.ts.tolist() == [before + 20]
+    found = walked(tmp_path, [page.encode()], layout_of())
+    assert found.ts == [before + 20]
 
 
 def test_old_kernels_have_no_stamps(tmp_path: Path) -> None:
@@ -229,9 +247,9 @@ def test_old_kernels_have_no_stamps(tmp_path: Path) -> None:
     page = one_page()
     page.stamp(5000)
     page.record(b"\2\0\0\0", 0)
-    _, records = walked(tmp_path, [page.encode()], parse_header(header_page(), text, "test"))
-    assert isinstance(records.damage[0], errors.UnknownTypeError)
-    assert len(records.ts) == 1
+    found = walked(tmp_path, [page.encode()], parse_header(header_page(), text, "test"))
+    assert isinstance(found.walk.damage[0], errors.UnknownTypeError)
+    assert len(found.ts) == 1
 
 
 @pytest.mark.parametrize("long_size", [4, 8])
@@ -241,6 +259,6 @@ def test_loss_flags(tmp_path: Path, long_size: int) -> None:
         page = Page(1000, long_size=long_size, missed=missed)
         page.record(b"\1\0\0\0", 1)
         raw += page.encode()
-    pages, records = walked(tmp_path, [raw], layout_of(long_size=long_size))
-    assert pages.missed.tolist() == [0, -1, 7]
-    assert len(records.ts) == 3
+    found = walked(tmp_path, [raw], layout_of(long_size=long_size))
+    assert [(lost.page, lost.count) for lost in found.walk.lost] == [(1, -1), (2, 7)]
+    assert len(found.ts) == 3

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import polars as pl
 
+from pykit.trace.frames import Frames
 from pykit.trace.serving import join_vhost
 
 Row = tuple[str, str, int, int | None, int | None]
 
 
-def table(*entries: Row) -> pl.DataFrame:
+def table(*entries: Row) -> Frames:
     """(source, kind, dev, life, the device that is served or -1 for the end of it)."""
     said = [e[4] for e in entries]
-    return pl.DataFrame(
+    wide = pl.DataFrame(
         {
+            "row": pl.Series(range(len(entries)), dtype=pl.UInt32),
             "source": [e[0] for e in entries],
             "kind": [e[1] for e in entries],
             "dev": pl.Series([e[2] for e in entries], dtype=pl.UInt32),
@@ -23,11 +25,13 @@ def table(*entries: Row) -> pl.DataFrame:
             "ended": pl.Series([None if s is None else int(s == -1) for s in said], dtype=pl.UInt8),
         }
     )
+    fields = {e[1]: ["serves", "ended"] if e[1] == "vhost_serves" else [] for e in entries}
+    return Frames.split(wide, fields, {"serves": pl.UInt32, "ended": pl.UInt8})
 
 
-def names(rows: pl.DataFrame, numbers: pl.Series | None = None) -> list[tuple[int, int | None]]:
-    joined = join_vhost(rows, rows["dev"] if numbers is None else numbers)
-    return list(joined.select("dev", "life").iter_rows())
+def names(rows: Frames, numbers: pl.Series | None = None) -> list[tuple[int, int | None]]:
+    joined = join_vhost(rows, rows.base["dev"] if numbers is None else numbers)
+    return list(joined.base.select("dev", "life").iter_rows())
 
 
 def test_an_instance_has_the_name_of_its_device() -> None:
@@ -65,4 +69,4 @@ def test_a_device_that_nobody_saw_driven_joins_nothing() -> None:
 
 def test_without_service_nothing_changes() -> None:
     rows = table(("driver", "add", 0, 0, None), ("vhost", "vhost_get", 0, 0, None))
-    assert join_vhost(rows, rows["dev"]).equals(rows)
+    assert join_vhost(rows, rows.base["dev"]) is rows

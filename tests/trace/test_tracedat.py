@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from pykit import spec
 from pykit.errors import UsageError
 from pykit.trace import load
+from pykit.trace.batches import Decoder
 from pykit.trace.errors import BadDatError
-from pykit.trace.pages import read_pages
-from pykit.trace.records import walk
 from pykit.trace.tracedat import is_dat
 from pykit.trace.tracing import read_tracing
 
@@ -72,9 +71,12 @@ def test_the_same_records(ftrace: Path, tmp_path: Path, instance: str, kind: str
     dat = read_tracing(make(ftrace / instance, tmp_path)[kind])
     assert dat.layout == plain.layout
     assert dat.formats.keys() == plain.formats.keys()
-    found, wanted = (walk(read_pages(tracing.files, tracing.layout)) for tracing in (dat, plain))
-    assert found.ts.tolist() == wanted.ts.tolist()
-    assert found.id.tolist() == wanted.id.tolist()
+    found, wanted = (
+        [(batch.ts.tolist(), batch.event.tolist()) for batch in Decoder(tracing)]
+        for tracing in (dat, plain)
+    )
+    assert found == wanted
+    assert found
 
 
 def test_what_is_no_trace(tmp_path: Path) -> None:

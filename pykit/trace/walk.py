@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The walk through a whole trace, window after window, and what was wrong on the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pykit.trace import errors, records
+from pykit.trace.errors import DamageError
+from pykit.trace.formats import Format, PageLayout
+from pykit.trace.pages import Array, CpuFile, Windows
+
+#: File, CPU, page and offset.
+Place = tuple[Path, int, int, int]
+
+#: Notes of one call of the walk: it stops and goes on where there are more.
+_NOTES = 4096
+#: Malformations of one class that are told one by one; the rest is counted.
+_TOLD = 100
+
+
+class Found(NamedTuple):
+    """Records in the order of (time, CPU), a CPU's own in its order; arrays of one element each.
+
+    They are good until the next ones are asked for.
+    """
+
+    #: u32, offset of the payload in the windows' buffer, and its bytes.
+    at: npt.NDArray[np.uint32]
+    size: npt.NDArray[np.uint32]
+    #: i64, in the trace clock's unit.
+    ts: npt.NDArray[np.int64]
+    #: u16, index into the files.
+    owner: npt.NDArray[np.uint16]
+    #: u16, as ``slots`` has it.
+    slot: npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Events lost before a page.
+
+    ``cpu`` is the index of the file, ``count`` how many (-1 where nobody knows), ``pages``
+    before how many pages that was.
+    """
+
+    cpu: int
+    page: int
+    count: int
+    pages: int = 1
+
+
+class Walk:
+    """Finds all records of all files.
+
+    Attributes:
+        windows: what of the files is in memory.
+        damage: malformations; at the end of the walk by CPU, page and offset. The first ones
+            of each class.
+        untold: by class, how many more there were.
+        lost: what page headers say of losses; beyond some, one stands for all others.
+    """
+
+    def __init__(
+        self, files: Sequence[CpuFile], layout: PageLayout, formats: Mapping[int, Format]
+    ) -> None:
+        """``formats`` are all events that the trace can have. Raises CaptureError."""
+        self.windows = Windows(files, layout)
+        self.damage: list[DamageError] = []
+        self.untold: dict[type[DamageError], int] = {}
+        self.lost: list[Lost] = []
+        self._formats = formats
+        self._needs = np.full(1 << 16, -1, dtype=np.int32)
+        for number, form in formats.items():
+            self._needs[number] = form.size
+        self._wrong = np.zeros(1 << 16, dtype=np.int64)
+        self._told: dict[type[DamageError], int] = {}
+        self._counted: list[tuple[type[DamageError], Place, int, str]] = []
+
+    def records(self, slots: npt.NDArray[np.int32], batch: int) -> Iterator[Found]:
+        """Records whose event ids have a slot, at most ``batch`` at a time.
+
+        Raises:
+            CaptureError: a file cannot be read.
+        """
+        windows, layout = self.windows, self.windows.layout
+        native = "<" if sys.byteorder == "little" else ">"
+        header = (
+            layout.page_size,
+            layout.data_offset,
+            layout.long_size,
+            layout.stamps,
+            windows.endian != native,
+            windows.endian == ">",
+        )
+        notes = np.zeros(_NOTES, dtype=records.NOTE)
+        out = (
+            np.empty(batch, dtype=np.uint32),
+            np.empty(batch, dtype=np.uint32),
+            np.empty(batch, dtype=np.int64),
+            np.empty(batch, dtype=np.uint16),
+            np.empty(batch, dtype=np.uint16),
+        )
+        words, halves = windows.buffer.view(np.uint32), windows.buffer.view(np.uint16)
+        try:
+            while True:
+                count, noted = records.merge(
+                    words, halves, windows.cursors, header, slots, self._needs, self._wrong,
+                    notes, out,
+                )  # fmt: skip
+                self._read(notes[:noted])
+                if count:
+                    at, size, ts, owner, slot = out
+                    yield Found(at[:count], size[:count], ts[:count], owner[:count], slot[:count])
+                if not windows.refill() and not count and not noted:
+                    break
+        finally:
+            windows.close()
+        self._finish()
+
+    def tell(self, error: DamageError) -> None:
+        """Count a malformation, and keep it if it is one of the first of its class."""
+        told = self._told[type(error)] = self._told.get(type(error), 0) + 1
+        if told > _TOLD:
+            self.untold[type(error)] = told - _TOLD
+        else:
+            self.damage.append(error)
+
+    def _read(self, notes: Array) -> None:
+        windows, formats = self.windows, self._formats
+        layout = windows.layout
+        room = layout.page_size - layout.data_offset
+        for code, owner, page, offset, a, b in notes.tolist():
+            place = (*windows.place(owner, page), offset)
+            if code == records.LOST:
+                self._lose(Lost(owner, page, a))
+            elif code == records.COMMIT:
+                detail = f"commit {a % (1 << 64):#x}, room for {room} bytes"
+                self.tell(errors.BadCommitError(*place, detail))
+            elif code == records.BEYOND:
+                self.tell(errors.RecordBeyondPageError(*place, f"{a} bytes, {b} are left"))
+            elif code == records.LENGTH_WORD:
+                self.tell(errors.BadLengthError(*place, f"{a}, less than its own 4"))
+            elif code == records.NO_ID:
+                self.tell(errors.BadLengthError(*place, "no room for an event id"))
+            elif code == records.EARLY:
+                self.tell(errors.EarlyPaddingError(*place, f"{a} bytes are left"))
+            elif code == records.STAMP:
+                detail = "31, header_event does not have it"
+                self.tell(errors.UnknownTypeError(*place, detail))
+            elif code == records.UNKNOWN:
+                self._counted.append((errors.UnknownEventError, place, a, str(a)))
+            elif code == records.SHORT:
+                detail = f"{formats[a].name}: {b} of {formats[a].size} bytes"
+                self._counted.append((errors.ShortRecordError, place, a, detail))
+            elif code == records.BACK:
+                self._counted.append((errors.BadTimeError, place, -1 - owner, f"by {a} ns"))
+            else:
+                self._counted.append((errors.BadTimeError, place, owner, "beyond 2^63"))
+
+    def _finish(self) -> None:
+        for error in self.windows.damage:
+            self.tell(error)
+        for kind, place, key, detail in self._counted:
+            if kind is not errors.BadTimeError:
+                self.tell(kind(*place, f"{detail}, {self._wrong[key]} records"))
+                continue
+            late, owner = key < 0, key if key >= 0 else -1 - key
+            out = self.windows.cursors["late" if late else "beyond"][owner]
+            self.tell(kind(*place, f"{detail}, {out} records left out"))
+        self.lost.sort(key=lambda lost: (lost.cpu, lost.page))
+        self.damage.sort(key=lambda error: (error.cpu, error.page, error.offset))
+
+    def _lose(self, lost: Lost) -> None:
+        # A buffer that overwrote itself all the time tells of it in every page.
+        if len(self.lost) > _TOLD:
+            before = self.lost.pop()
+            count = max(before.count, 1) + max(lost.count, 1)
+            lost = Lost(lost.cpu, lost.page, count, before.pages + 1)
+        self.lost.append(lost)
