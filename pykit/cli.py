@@ -466,6 +466,32 @@ def bench_driver(
         out.print(measured.table())
 
 
+@bench_app.command("decode")
+def bench_decode(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run directory or its capture/, as well."),
+    ] = None,
+    events: Annotated[
+        list[int] | None,
+        typer.Option("--events", min=1, help="Generate a trace of so many; may be given again."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the best counts.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Raw pages to columns and to verdicts, beside `trace-cmd report` and libtraceevent.
+
+    Example: pykit bench decode runs/20260102-030405-blk --events 1000000 --events 20000000
+    """
+    from pykit import bench
+
+    measured = bench.decode(run, events=events or [20_000_000], rounds=rounds, say=say)
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
 @bench_app.command("soak")
 def bench_soak(
     kernel: KernelOption = None,

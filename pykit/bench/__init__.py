@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Measurements, each speed a ratio to a named peer in the same run; and the soak."""
 
+from pykit.bench.decode import Decode, decode
 from pykit.bench.driver import Driver, driver
 from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
 
-__all__ = ["PARTS", "Driver", "Soak", "Startup", "driver", "soak", "startup"]
+__all__ = ["PARTS", "Decode", "Driver", "Soak", "Startup", "decode", "driver", "soak", "startup"]

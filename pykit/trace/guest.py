@@ -88,10 +88,9 @@ def decode_guest(tracing: Tracing) -> Guest:
     """
     formats = tracing.formats
     check_own(formats, tracing.where)
-    wanted = {form.id: _wanted(form) for form in formats.values() if form.system == SYSTEM}
-    decoder = Decoder(tracing, wanted)
+    decoder = Decoder(tracing, wanted(formats))
     batches = list(decoder)
-    kinds = {number: kind_of(formats[number]) for number in wanted}
+    kinds = {form.id: kind_of(form) for form in formats.values() if form.system == SYSTEM}
     extra = {
         kinds[number]: {
             field.name: _POLARS[field.size, field.signed] for field in own_fields(formats[number])
@@ -106,12 +105,17 @@ def decode_guest(tracing: Tracing) -> Guest:
     return Guest(_frames(batches, kinds, extra), extra, tuple(losses), tuple(decoder.walk.damage))
 
 
-def _wanted(form: Format) -> list[Field]:
-    return [
-        field
-        for field in form.fields
-        if field.scalar and (field.name == _PID or not field.name.startswith("common_"))
-    ]
+def wanted(formats: dict[int, Format]) -> dict[int, list[Field]]:
+    """What is decoded: the scalar fields of our own events, and the task; by event id."""
+    return {
+        form.id: [
+            field
+            for field in form.fields
+            if field.scalar and (field.name == _PID or not field.name.startswith("common_"))
+        ]
+        for form in formats.values()
+        if form.system == SYSTEM
+    }
 
 
 def kind_of(form: Format) -> str:

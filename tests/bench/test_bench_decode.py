@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The decoding bench: its generated trace is a sound one, and a short bench for real."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pykit import bench
+from pykit.bench.decode import COLUMNS, KBUFFER, PEER, walk_columns
+from pykit.bench.generated import generate
+from pykit.trace.batches import Decoder
+from pykit.trace.tracing import read_tracing
+
+
+def test_the_generated_trace_is_sound(tmp_path: Path) -> None:
+    path = tmp_path / "trace.dat"
+    made = generate(path, 50_000)
+    assert 50_000 <= made < 50_400
+    decoder = Decoder(read_tracing(path), batch=7000)
+    times = np.concatenate([batch.ts for batch in decoder])
+    assert len(times) == made
+    assert (np.diff(times) >= 0).all()
+    assert not decoder.walk.damage
+    assert walk_columns(path) == made
+
+
+@pytest.mark.skipif(
+    not (shutil.which("trace-cmd") and Path("/usr/include/traceevent/kbuffer.h").exists()),
+    reason="trace-cmd or libtraceevent-dev is not installed",
+)
+def test_a_short_one() -> None:
+    measured = bench.decode(None, events=[20_000], rounds=1)
+    (read,) = measured.reads
+    assert {timed.reader for timed in read.readers} == {KBUFFER, COLUMNS, PEER}
+    assert all(timed.cpu > 0 and timed.peak > 0 for timed in read.readers)
+    assert read.ratio(PEER) == 1
+    assert measured.as_json()["limits"]
+    assert measured.table()
