@@ -21,8 +21,9 @@ from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
 # A panic or an oops ends the guest at once (QEMU runs with -no-reboot); warnings and worse
-# reach the console, which is what the outcome is read from.
-_KERNEL_ARGUMENTS = "oops=panic panic=-1 loglevel=5"
+# reach the console, which is what the outcome is read from. A module's KUnit cases are run
+# where the kernel has KUnit, whether or not it was built to run them by itself.
+_KERNEL_ARGUMENTS = "oops=panic panic=-1 loglevel=5 kunit.enable=1"
 
 
 class Runner(Protocol):

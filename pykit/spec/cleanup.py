@@ -58,7 +58,8 @@ def reset_before_ring_memory_goes(view: View) -> Result:
             continue
         checked += 1
         where = f"{life.name}, queue {event['vq']}"
-        frozen = life.stage(bits.FREEZE)
+        # With an error it is no suspension: the device was reset because it did not answer.
+        frozen = next((s for s in life.stages if s.stage == bits.FREEZE and not s.err), None)
         rejected = np.any((view.used.q == event["q"]) & (view.used.accepted == 0))
         resets = sum(s.op == bits.STATUS_RESET for s in life.status if s.row < event["row"])
         if not reset:

@@ -96,3 +96,46 @@ def test_a_missing_feature_is_no_such_device(driver: steps.Result) -> None:
         status & bits.FAILED
         for status in of(driver, "status", 7).filter(pl.col("op") == 0)["status"]
     )
+
+
+@pytest.fixture(scope="module")
+def suspend(run: Run) -> steps.Result:
+    return run("suspend")
+
+
+def test_suspend_and_resume_during_io(suspend: steps.Result) -> None:
+    held(suspend)
+    stages = suspend.events.of("driver").filter(pl.col("source") == "driver")["stage"].to_list()
+    assert stages.count(bits.FREEZE) == stages.count(bits.RESTORE) == 2
+    for life in range(3):
+        assert of(suspend, "used", life).height > 50
+
+
+@pytest.fixture(scope="module", params=["debian-6.12", "debian-6.1"])
+def soft(request: pytest.FixtureRequest, run: Run) -> steps.Result:
+    return run("selftest", kernel_name=request.param)
+
+
+def test_virtqueues_and_a_disk_in_software(soft: steps.Result) -> None:
+    held(soft)
+    cases = next(step for step in soft.events.capture.steps if step.name == "virtqueue")
+    assert cases.rc == 0
+
+
+def test_a_device_that_does_not_answer_is_reset(soft: steps.Result) -> None:
+    stages = soft.events.of("driver").filter(pl.col("stage") == bits.FREEZE)
+    # For what was lost once, then for what was lost, and lost again.
+    assert stages["err"].to_list() == [-110] * 3
+    restored = soft.events.of("driver").filter(pl.col("stage") == bits.RESTORE)
+    assert restored["err"].to_list() == [0] * 3
+
+
+def test_what_only_the_disk_in_software_has(soft: steps.Result) -> None:
+    done = soft.events.of("blk_done").filter(pl.col("status") == bits.S_OK)
+    kinds = set(done["type"].to_list())
+    assert {bits.T_SECURE_ERASE, bits.T_GET_LIFETIME} <= kinds
+    if soft.events.capture.kernel.startswith("6.1."):
+        # Its own driver knows no zones either.
+        assert not kinds & set(bits.ZONE_TYPES)
+    else:
+        assert set(bits.ZONE_TYPES) <= kinds

@@ -162,6 +162,14 @@ def test_strength_is_the_clauses() -> None:
     assert {rule.id: rule.strength for rule in spec.rules()}["NA-DR-07"] == "SHOULD NOT"
 
 
+def test_a_device_that_does_not_answer_may_be_reset_with_requests() -> None:
+    log = run()
+    cases.suspended_with_requests(log)
+    assert spec.check(log.build()).of("DX-28").verdict == "fail"
+    log.one("driver", stage=bits.FREEZE)["err"] = -110
+    assert spec.check(log.build()).of("DX-28").verdict == "pass"
+
+
 # Waivers.
 
 

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A disk in software, for what other disks do not offer: zones, secure erase,
+ * lifetime, and requests that are never answered.
+ *
+ * It is what a driver is tested with; it believes what the driver says, and looks
+ * at no more than it needs to answer.
+ */
+#include <linux/blkdev.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+
+#include "selftest.h"
+
+#define DISK_RING		64
+#define DISK_SECTORS		((u64)SZ_16M >> SECTOR_SHIFT)
+#define ZONE_SECTORS		(SZ_1M >> SECTOR_SHIFT)
+#define ZONES			(DISK_SECTORS / ZONE_SECTORS)
+#define MAX_OPEN_ZONES		2
+#define MAX_APPEND_SECTORS	64
+
+/* Described in version 1.1, and not in the kernel's headers. */
+#define F_LIFETIME		15
+#define T_GET_LIFETIME		10
+
+static bool disk;
+module_param(disk, bool, 0444);
+MODULE_PARM_DESC(disk, "Whether to make a disk");
+
+static bool zoned;
+module_param(zoned, bool, 0444);
+MODULE_PARM_DESC(zoned, "Whether the disk is zoned");
+
+static unsigned int lose;
+module_param(lose, uint, 0644);
+MODULE_PARM_DESC(lose, "How many requests to lose, from now on");
+
+/**
+ * struct soft_zone - a zone of the disk
+ * @state: as the specification numbers it
+ * @wp: sector of the write pointer
+ */
+struct soft_zone {
+	u8 state;
+	u64 wp;
+};
+
+/**
+ * struct soft_disk - the disk
+ * @soft: the device
+ * @config: its configuration space
+ * @data: what is stored on it
+ * @zones: its zones; the first is conventional
+ * @lock: held while requests are answered, and while the device is reset
+ * @work: answers them
+ */
+struct soft_disk {
+	struct soft_dev soft;
+	struct virtio_blk_config config;
+	u8 *data;
+#ifdef PYKIT_HAVE_ZONED
+	struct soft_zone zones[ZONES];
+#endif
+	struct mutex lock; /* a queue is not deleted while it is served */
+	struct work_struct work;
+};
+
+static struct soft_disk *the_disk;
+
+/* Bytes to and from the buffers that a chain has for them, in order. */
+static u32 copy(struct soft_chain *chain, unsigned int first, unsigned int count,
+		size_t skip, void *data, size_t len, bool write)
+{
+	unsigned int i;
+	u32 done = 0;
+
+	for (i = first; i < first + count && done < len; i++) {
+		struct soft_buf *buf = &chain->bufs[i];
+		size_t now;
+
+		if (skip >= buf->len) {
+			skip -= buf->len;
+			continue;
+		}
+		now = min_t(size_t, buf->len - skip, len - done);
+		if (write)
+			memcpy(buf->addr + skip, data + done, now);
+		else
+			memcpy(data + done, buf->addr + skip, now);
+		done += now;
+		skip = 0;
+	}
+	return done;
+}
+
+static u64 bytes(struct soft_chain *chain, unsigned int first, unsigned int count)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = first; i < first + count; i++)
+		sum += chain->bufs[i].len;
+	return sum;
+}
+
+/* What the device writes for the driver to read; returns how much there is room for. */
+static u32 answer(struct soft_chain *chain, size_t at, const void *data,
+		  size_t len)
+{
+	return copy(chain, chain->out, chain->in, at, (void *)data,
+		    len, true);
+}
+
+/* What the driver wrote behind the header. */
+static u32 payload(struct soft_chain *chain, void *data, size_t len)
+{
+	return copy(chain, 0, chain->out, sizeof(struct virtio_blk_outhdr), data,
+		    len, false);
+}
+
+static bool inside(u64 sector, u64 sectors)
+{
+	return sector <= DISK_SECTORS && sectors <= DISK_SECTORS - sector;
+}
+
+static u8 erase(struct soft_disk *d, struct soft_chain *chain, u64 len)
+{
+	struct virtio_blk_discard_write_zeroes ranges[16];
+	unsigned int i, count = len / sizeof(ranges[0]);
+
+	if (!count || count > ARRAY_SIZE(ranges) || len % sizeof(ranges[0]))
+		return VIRTIO_BLK_S_UNSUPP;
+	payload(chain, ranges, len);
+	for (i = 0; i < count; i++) {
+		u64 sector = le64_to_cpu(ranges[i].sector);
+		u32 sectors = le32_to_cpu(ranges[i].num_sectors);
+
+		if (!inside(sector, sectors))
+			return VIRTIO_BLK_S_IOERR;
+		memset(d->data + (sector << SECTOR_SHIFT), 0,
+		       (u64)sectors << SECTOR_SHIFT);
+	}
+	return VIRTIO_BLK_S_OK;
+}
+
+#ifdef PYKIT_HAVE_ZONED
+static u64 zone_start(struct soft_disk *d, struct soft_zone *zone)
+{
+	return (zone - d->zones) * ZONE_SECTORS;
+}
+
+static bool is_open(struct soft_zone *zone)
+{
+	return zone->state == VIRTIO_BLK_ZS_IOPEN ||
+	       zone->state == VIRTIO_BLK_ZS_EOPEN;
+}
+
+static u8 open_zone(struct soft_disk *d, struct soft_zone *zone, u8 state)
+{
+	unsigned int i, open = 0;
+
+	for (i = 0; i < ZONES; i++)
+		open += is_open(&d->zones[i]);
+	if (!is_open(zone) && open == MAX_OPEN_ZONES)
+		return VIRTIO_BLK_S_ZONE_OPEN_RESOURCE;
+	if (zone->state != VIRTIO_BLK_ZS_EOPEN)
+		zone->state = state;
+	return VIRTIO_BLK_S_OK;
+}
+
+static u8 write_zone(struct soft_disk *d, struct soft_zone *zone, u64 sector,
+		     u64 sectors)
+{
+	u8 status;
+
+	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
+		return VIRTIO_BLK_S_OK;
+	if (zone->state == VIRTIO_BLK_ZS_FULL || sector != zone->wp)
+		return VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
+	if (sector + sectors > zone_start(d, zone) + ZONE_SECTORS)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	status = open_zone(d, zone, VIRTIO_BLK_ZS_IOPEN);
+	if (status)
+		return status;
+	zone->wp += sectors;
+	if (zone->wp == zone_start(d, zone) + ZONE_SECTORS)
+		zone->state = VIRTIO_BLK_ZS_FULL;
+	return VIRTIO_BLK_S_OK;
+}
+
+static void reset_zone(struct soft_disk *d, struct soft_zone *zone)
+{
+	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
+		return;
+	zone->state = VIRTIO_BLK_ZS_EMPTY;
+	zone->wp = zone_start(d, zone);
+}
+
+static u8 manage_zone(struct soft_disk *d, struct soft_zone *zone, u32 type)
+{
+	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
+		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
+	switch (type) {
+	case VIRTIO_BLK_T_ZONE_OPEN:
+		return open_zone(d, zone, VIRTIO_BLK_ZS_EOPEN);
+	case VIRTIO_BLK_T_ZONE_CLOSE:
+		if (is_open(zone))
+			zone->state = zone->wp == zone_start(d, zone) ?
+				      VIRTIO_BLK_ZS_EMPTY : VIRTIO_BLK_ZS_CLOSED;
+		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_ZONE_FINISH:
+		zone->state = VIRTIO_BLK_ZS_FULL;
+		zone->wp = zone_start(d, zone) + ZONE_SECTORS;
+		return VIRTIO_BLK_S_OK;
+	default:
+		reset_zone(d, zone);
+		return VIRTIO_BLK_S_OK;
+	}
+}
+
+static void report_zones(struct soft_disk *d, struct soft_chain *chain,
+			 u64 sector, u64 room)
+{
+	struct virtio_blk_zone_report report = { };
+	unsigned int i = sector / ZONE_SECTORS, n = 0;
+	u64 at = sizeof(report);
+
+	for (; i < ZONES; i++, n++) {
+		struct virtio_blk_zone_descriptor zone = {
+			.z_cap = __cpu_to_virtio64(true, ZONE_SECTORS),
+			.z_start = __cpu_to_virtio64(true, (u64)i * ZONE_SECTORS),
+			.z_wp = __cpu_to_virtio64(true, d->zones[i].wp),
+			.z_type = i ? VIRTIO_BLK_ZT_SWR : VIRTIO_BLK_ZT_CONV,
+			.z_state = d->zones[i].state,
+		};
+
+		if (at + sizeof(zone) > room)
+			break;
+		at += answer(chain, at, &zone, sizeof(zone));
+	}
+	report.nr_zones = __cpu_to_virtio64(true, n);
+	answer(chain, 0, &report, sizeof(report));
+}
+
+static u8 zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
+		       u64 sector)
+{
+	u64 room = bytes(chain, chain->out, chain->in) - 1;
+	struct soft_zone *zone = &d->zones[sector / ZONE_SECTORS];
+	u64 len = bytes(chain, 0, chain->out) - sizeof(struct virtio_blk_outhdr);
+	__virtio64 appended;
+	unsigned int i;
+	u8 status;
+
+	switch (type) {
+	case VIRTIO_BLK_T_ZONE_REPORT:
+		report_zones(d, chain, sector, room);
+		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_ZONE_RESET_ALL:
+		for (i = 0; i < ZONES; i++)
+			reset_zone(d, &d->zones[i]);
+		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_ZONE_APPEND:
+		sector = zone->wp;
+		status = write_zone(d, zone, sector, len >> SECTOR_SHIFT);
+		if (status)
+			return status;
+		payload(chain, d->data + (sector << SECTOR_SHIFT), len);
+		appended = __cpu_to_virtio64(true, sector);
+		answer(chain, 0, &appended, sizeof(appended));
+		return VIRTIO_BLK_S_OK;
+	default:
+		return manage_zone(d, zone, type);
+	}
+}
+
+static void init_zones(struct soft_disk *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < ZONES; i++) {
+		d->zones[i].state = i ? VIRTIO_BLK_ZS_EMPTY : VIRTIO_BLK_ZS_NOT_WP;
+		d->zones[i].wp = (u64)i * ZONE_SECTORS;
+	}
+	d->soft.features |= BIT_ULL(VIRTIO_BLK_F_ZONED);
+	d->config.zoned.zone_sectors = __cpu_to_virtio32(true, ZONE_SECTORS);
+	d->config.zoned.max_open_zones = __cpu_to_virtio32(true, MAX_OPEN_ZONES);
+	d->config.zoned.max_append_sectors = __cpu_to_virtio32(true, MAX_APPEND_SECTORS);
+	d->config.zoned.write_granularity = __cpu_to_virtio32(true, SECTOR_SIZE);
+	d->config.zoned.model = VIRTIO_BLK_Z_HM;
+}
+
+static u8 may_write(struct soft_disk *d, u64 sector, u64 sectors)
+{
+	return zoned ? write_zone(d, &d->zones[sector / ZONE_SECTORS], sector,
+				  sectors) : VIRTIO_BLK_S_OK;
+}
+#else
+static u8 zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
+		       u64 sector)
+{
+	return VIRTIO_BLK_S_UNSUPP;
+}
+
+static void init_zones(struct soft_disk *d)
+{
+}
+
+static u8 may_write(struct soft_disk *d, u64 sector, u64 sectors)
+{
+	return VIRTIO_BLK_S_OK;
+}
+#endif
+
+static u8 request(struct soft_disk *d, struct soft_chain *chain)
+{
+	static const char id[VIRTIO_BLK_ID_BYTES] = "pykit-soft";
+	/* State of the reserve, then wear of two types of memory. */
+	static const u8 lifetime[6] = { 1, 0, 3, 0, 5, 0 };
+	u64 out = bytes(chain, 0, chain->out), in = bytes(chain, chain->out, chain->in);
+	struct virtio_blk_outhdr hdr;
+	u64 sector, len;
+	u32 type;
+	u8 status;
+
+	if (out < sizeof(hdr) || !in)
+		return VIRTIO_BLK_S_IOERR;
+	copy(chain, 0, chain->out, 0, &hdr, sizeof(hdr), false);
+	type = __virtio32_to_cpu(true, hdr.type);
+	sector = __virtio64_to_cpu(true, hdr.sector);
+	len = type == VIRTIO_BLK_T_IN ? in - 1 : out - sizeof(hdr);
+	switch (type) {
+	case VIRTIO_BLK_T_FLUSH:
+		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_GET_ID:
+		answer(chain, 0, id, sizeof(id));
+		return VIRTIO_BLK_S_OK;
+	case T_GET_LIFETIME:
+		answer(chain, 0, lifetime, sizeof(lifetime));
+		return VIRTIO_BLK_S_OK;
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		return erase(d, chain, len);
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		break;
+	default:
+		if (!zoned || sector >= DISK_SECTORS)
+			return VIRTIO_BLK_S_UNSUPP;
+		return zone_request(d, chain, type, sector);
+	}
+	if (!inside(sector, len >> SECTOR_SHIFT) || len % SECTOR_SIZE || !len)
+		return VIRTIO_BLK_S_IOERR;
+	if (type == VIRTIO_BLK_T_IN) {
+		answer(chain, 0, d->data + (sector << SECTOR_SHIFT), len);
+		return VIRTIO_BLK_S_OK;
+	}
+	status = may_write(d, sector, len >> SECTOR_SHIFT);
+	if (!status)
+		payload(chain, d->data + (sector << SECTOR_SHIFT), len);
+	return status;
+}
+
+static void serve_one(struct soft_disk *d, struct soft_vq *q,
+		      struct soft_chain *chain)
+{
+	u64 in = bytes(chain, chain->out, chain->in);
+	unsigned int i;
+	u8 status;
+
+	if (lose) {
+		lose--;
+		return;
+	}
+	/* What it has no answer for it answers with zeroes. */
+	for (i = chain->out; i < chain->out + chain->in; i++)
+		memset(chain->bufs[i].addr, 0, chain->bufs[i].len);
+	status = request(d, chain);
+	/* The status is the last byte, wherever the data ends. */
+	answer(chain, in - 1, &status, 1);
+	soft_push(q, chain->id, status ? 1 : in, chain->slots);
+}
+
+static void serve(struct soft_disk *d, struct soft_vq *q)
+{
+	static struct soft_chain chain;
+	bool more;
+
+	do {
+		while (soft_pop(q, &chain))
+			serve_one(d, q, &chain);
+		/* What came before this was written is not told of. */
+		soft_wants_notify(q, true);
+		more = soft_pop(q, &chain);
+		if (more)
+			serve_one(d, q, &chain);
+	} while (more);
+	if (q->pushed && soft_wants_interrupt(q))
+		vring_interrupt(0, q->vq);
+}
+
+static void work(struct work_struct *work)
+{
+	struct soft_disk *d = container_of(work, struct soft_disk, work);
+	unsigned int i;
+
+	mutex_lock(&d->lock);
+	for (i = 0; i < d->soft.num_vqs; i++)
+		if (d->soft.vqs[i].vq && d->soft.status & VIRTIO_CONFIG_S_DRIVER_OK)
+			serve(d, &d->soft.vqs[i]);
+	mutex_unlock(&d->lock);
+}
+
+static void notify(struct soft_vq *q)
+{
+	struct soft_disk *d = container_of(q->dev, struct soft_disk, soft);
+
+	schedule_work(&d->work);
+}
+
+/* The status is 0 already: after this nothing more is served. */
+static void reset(struct soft_dev *dev)
+{
+	struct soft_disk *d = container_of(dev, struct soft_disk, soft);
+
+	mutex_lock(&d->lock);
+	mutex_unlock(&d->lock);
+}
+
+static void free_disk(struct soft_dev *dev)
+{
+	struct soft_disk *d = container_of(dev, struct soft_disk, soft);
+
+	cancel_work_sync(&d->work);
+	vfree(d->data);
+	kfree(d);
+}
+
+/**
+ * selftest_disk_init() - make the disk, if one is wanted
+ * @parent: its parent
+ *
+ * Return: 0 or an error.
+ */
+int selftest_disk_init(struct device *parent)
+{
+	struct soft_disk *d;
+	int err;
+
+	if (!disk)
+		return 0;
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d)
+		return -ENOMEM;
+	d->data = vzalloc(DISK_SECTORS << SECTOR_SHIFT);
+	if (!d->data) {
+		kfree(d);
+		return -ENOMEM;
+	}
+	mutex_init(&d->lock);
+	INIT_WORK(&d->work, work);
+	d->soft.features = BIT_ULL(VIRTIO_F_VERSION_1) |
+			   BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
+			   BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
+			   BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |
+			   BIT_ULL(VIRTIO_BLK_F_FLUSH) |
+			   BIT_ULL(VIRTIO_BLK_F_GEOMETRY) |
+			   BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE) |
+			   BIT_ULL(F_LIFETIME);
+	d->soft.ring_size = DISK_RING;
+	d->soft.num_vqs = 1;
+	d->soft.config = &d->config;
+	d->soft.config_len = sizeof(d->config);
+	d->soft.notify = notify;
+	d->soft.reset = reset;
+	d->soft.free = free_disk;
+	d->config.capacity = __cpu_to_virtio64(true, DISK_SECTORS);
+	d->config.seg_max = __cpu_to_virtio32(true, DISK_RING - 2);
+	d->config.geometry.cylinders = __cpu_to_virtio16(true, 7);
+	d->config.geometry.heads = 5;
+	d->config.geometry.sectors = 3;
+	d->config.max_secure_erase_sectors =
+		__cpu_to_virtio32(true, ZONE_SECTORS);
+	d->config.max_secure_erase_seg = __cpu_to_virtio32(true, 1);
+	d->config.secure_erase_sector_alignment = __cpu_to_virtio32(true, 8);
+	if (zoned)
+		init_zones(d);
+	err = soft_register(&d->soft, parent, VIRTIO_ID_BLOCK);
+	if (!err)
+		the_disk = d;
+	return err;
+}
+
+/**
+ * selftest_disk_exit() - take the disk away
+ */
+void selftest_disk_exit(void)
+{
+	if (the_disk)
+		soft_unregister(&the_disk->soft);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Cases: what ends or interrupts a queue's life.
+ *
+ * What the core says of damage is what the case is about, and no bug of it.
+ */
+#include "selftest.h"
+
+static void check_works(struct selftest *t)
+{
+	unsigned int len;
+
+	CHECK(t, !virtqueue_is_broken(t->vq));
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, selftest_use(t, 5));
+	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
+}
+
+static void check_broken(struct selftest *t)
+{
+	unsigned int len;
+
+	CHECK(t, virtqueue_is_broken(t->vq));
+	CHECK(t, selftest_add(t, 1, 1, t) == -EIO);
+	CHECK(t, !virtqueue_get_buf(t->vq, &len));
+	CHECK(t, !virtqueue_notify(t->vq));
+}
+
+void selftest_broken(struct selftest *t)
+{
+	unsigned int len;
+
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, selftest_use(t, 0));
+	CHECK(t, !virtqueue_is_broken(t->vq));
+	virtio_break_device(&t->dev->vdev);
+	check_broken(t);
+	CHECK(t, !t->q->notified);
+	__virtio_unbreak_device(&t->dev->vdev);
+	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
+	check_works(t);
+}
+
+void selftest_id_out_of_range(struct selftest *t)
+{
+	unsigned int len;
+
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, soft_pop(t->q, &t->chain));
+	soft_push(t->q, SELFTEST_RING, 0, t->chain.slots);
+	CHECK(t, !virtqueue_get_buf(t->vq, &len));
+	check_broken(t);
+	/* What is lost for the device is not lost for the driver. */
+	CHECK(t, virtqueue_detach_unused_buf(t->vq) == t);
+}
+
+void selftest_id_not_outstanding(struct selftest *t)
+{
+	unsigned int len;
+
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, soft_pop(t->q, &t->chain));
+	soft_push(t->q, (t->chain.id + 5) % SELFTEST_RING, 0, t->chain.slots);
+	CHECK(t, !virtqueue_get_buf(t->vq, &len));
+	check_broken(t);
+	CHECK(t, virtqueue_detach_unused_buf(t->vq) == t);
+}
+
+static unsigned int recycled;
+
+static void recycle(struct virtqueue *vq, void *buf)
+{
+	recycled++;
+}
+
+static int resize(struct virtqueue *vq, u32 size)
+{
+#ifdef PYKIT_HAVE_RECYCLE_DONE
+	return virtqueue_resize(vq, size, recycle, NULL);
+#else
+	return virtqueue_resize(vq, size, recycle);
+#endif
+}
+
+void selftest_resize(struct selftest *t)
+{
+	recycled = 0;
+	CHECK(t, resize(t->vq, 2 * SELFTEST_RING) == -E2BIG);
+	CHECK(t, resize(t->vq, 0) == -EINVAL);
+	/* The size that it has: nothing is done. */
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, !resize(t->vq, SELFTEST_RING));
+	CHECK(t, !recycled);
+	CHECK(t, !resize(t->vq, SELFTEST_RING / 2));
+	CHECK(t, recycled == 1);
+	CHECK(t, virtqueue_get_vring_size(t->vq) == SELFTEST_RING / 2);
+	CHECK(t, t->vq->num_free == SELFTEST_RING / 2);
+	check_works(t);
+	CHECK(t, !resize(t->vq, SELFTEST_RING));
+	CHECK(t, t->vq->num_free == SELFTEST_RING);
+	check_works(t);
+}
+
+#ifdef PYKIT_HAVE_VIRTQUEUE_RESET
+void selftest_reset(struct selftest *t)
+{
+	recycled = 0;
+	check_works(t);
+	CHECK(t, !selftest_add(t, 1, 1, t));
+	CHECK(t, !selftest_add(t, 1, 0, t));
+	CHECK(t, !virtqueue_reset(t->vq, recycle, NULL));
+	CHECK(t, recycled == 2);
+	CHECK(t, t->vq->num_free == SELFTEST_RING);
+	check_works(t);
+}
+#else
+void selftest_reset(struct selftest *t)
+{
+	selftest_skip(t, "no virtqueue_reset()");
+}
+#endif
+
+#ifdef CONFIG_PM_SLEEP
+void selftest_freeze(struct selftest *t)
+{
+	static const u8 wanted[] = {
+		/* Register and probe; freeze; restore, which resets again. */
+		0, 1, 3, 11, 15, 0, 0, 1, 3, 11, 15,
+	};
+	struct soft_dev *dev = t->dev;
+
+	check_works(t);
+	CHECK(t, !virtio_device_freeze(&dev->vdev));
+	CHECK(t, !dev->status);
+	CHECK(t, !t->vq);
+	CHECK(t, !virtio_device_restore(&dev->vdev));
+	if (!CHECK(t, t->vq))
+		return;
+	check_works(t);
+	CHECK(t, dev->num_statuses == ARRAY_SIZE(wanted));
+	CHECK(t, !memcmp(dev->statuses, wanted, sizeof(wanted)));
+}
+#else
+void selftest_freeze(struct selftest *t)
+{
+	selftest_skip(t, "no suspend");
+}
+#endif
