@@ -16,18 +16,24 @@ from pykit.spec.view import View
 NONE = "no live queue was deleted"
 
 
-def _deletions(view: View) -> Iterator[tuple[Life, dict[str, Any], int, bool]]:
+def _deletions(view: View) -> list[tuple[Life, dict[str, Any], int, bool]]:
     """Deleted queues that had been live: the event, chains outstanding, whether after a reset."""
+    return view.keep("deletions", lambda view: list(_find_deletions(view)))
+
+
+def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, Any], int, bool]]:
     adds, used = view.adds, view.used
-    taken = used.accepted == 1
+    taken = (used.accepted == 1) & used.fresh
+    taken_q, taken_at = used.q[taken], used.at[taken]
     for event in view.rings.of("queue").iter_rows(named=True):
         life = view.life(event["dev"], event["life"])
         ready = life.first_write(bits.DRIVER_OK)
         if event["op"] != 1 or ready is None or ready.row > event["row"]:
             continue
         q, at = event["q"], event["at"]
-        exposed = np.count_nonzero((adds.q == q) & (adds.at < at))
-        back = np.count_nonzero((used.q == q) & taken & used.fresh & (used.at < at))
+        # Both are in the order of q, then of at, which is one order over all queues.
+        exposed = np.searchsorted(adds.at, at) - np.searchsorted(adds.q, q)
+        back = np.searchsorted(taken_at, at) - np.searchsorted(taken_q, q)
         reset = any(
             s.op == bits.STATUS_RESET and ready.row < s.row < event["row"] for s in life.status
         )
@@ -53,6 +59,7 @@ def reset_before_withdrawal(view: View) -> Result:
 def reset_before_ring_memory_goes(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
+    refused = set(view.used.q[view.used.accepted == 0].tolist())
     for life, event, outstanding, reset in _deletions(view):
         if not reset and life.has(bits.RING_RESET):
             continue
@@ -60,7 +67,7 @@ def reset_before_ring_memory_goes(view: View) -> Result:
         where = f"{life.name}, queue {event['vq']}"
         # With an error it is no suspension: the device was reset because it did not answer.
         frozen = next((s for s in life.stages if s.stage == bits.FREEZE and not s.err), None)
-        rejected = np.any((view.used.q == event["q"]) & (view.used.accepted == 0))
+        rejected = event["q"] in refused
         resets = sum(s.op == bits.STATUS_RESET for s in life.status if s.row < event["row"])
         if not reset:
             found.append(Violation((event["row"],), f"{where}: deleted, and no reset before"))

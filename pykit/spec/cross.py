@@ -69,16 +69,18 @@ def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life | None]]:
             if when is None:
                 lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
             else:
-                every = [life for life in view.lives.values() if _lasts(view, life, when)]
+                now = _current(view, when)
+                every = [life for life in view.lives.values() if now.get(life.dev) == life.number]
                 # The guest gives the number of a device that is gone to the next one.
                 lives = [life for life in every if life.dev == dev] or every
             yield answer, lives[0] if len(lives) == 1 else None
 
 
-def _lasts(view: View, life: Life, when: int) -> bool:
-    """Whether QEMU's log, whose clock is QMP's, has a life go on at a time."""
-    status = view.of("dev_status").filter((pl.col("dev") == life.dev) & (pl.col("ts") <= when))
-    return bool(status.height) and status["life"][-1] == life.number
+def _current(view: View, when: int) -> dict[int, int]:
+    """The life of each device that goes on at a time, by QEMU's log, whose clock is QMP's."""
+    before = view.of("dev_status").filter(pl.col("dev").is_not_null() & (pl.col("ts") <= when))
+    last = before.unique("dev", keep="last").drop_nulls("life")
+    return dict(last.select("dev", "life").iter_rows())
 
 
 def feature_bits(answer: dict[str, Any]) -> int | None:

@@ -61,14 +61,22 @@ def _inside(view: View, life: Life) -> list[Violation]:
     ready = life.first_write(bits.DRIVER_OK)
     if ready and life.has(bits.VERSION_1) and (agreed is None or agreed.row > ready.row):
         found.append(Violation((ready.row,), f"{life.name}: DRIVER_OK without FEATURES_OK"))
-    mine = (pl.col("dev") == life.dev) & (pl.col("life") == life.number)
-    setup = view.of("queue").filter(mine & (pl.col("op") == 0))
-    early = setup.filter(pl.col("row") < agreed.row) if agreed else setup.clear()
+    setups = view.keep("setups", _setups).get((life.dev, life.number), [])
     found += [
         Violation((row,), f"{life.name}: queue {vq} is set up before FEATURES_OK")
-        for row, vq in early.select("row", "vq").iter_rows()
+        for row, vq in setups
+        if agreed and row < agreed.row
     ]
     return found
+
+
+def _setups(view: View) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """By life, (row, vq) of each set-up of a queue."""
+    setups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    found = view.of("queue").filter(op=0)
+    for dev, life, row, vq in found.select("dev", "life", "row", "vq").iter_rows():
+        setups.setdefault((dev, life), []).append((row, vq))
+    return setups
 
 
 @rule("IN-DR-03", "driver:status")
@@ -178,16 +186,22 @@ def no_kick_before_driver_ok(view: View) -> Result:
     found: list[Violation] = []
     inside = "driver" in view.sources
     bells = view.of("notify" if inside else "dev_kick").filter(pl.col("life").is_not_null())
-    for (dev, number), rows in bells.group_by("dev", "life", maintain_order=True):
-        life = view.life(int(str(dev)), int(str(number)))
+    rung = bells.group_by("dev", "life", maintain_order=True).agg(
+        pl.len().alias("count"), pl.col("row").min().alias("first")
+    )
+    for dev, number, count, first in rung.iter_rows():
+        life = view.life(dev, number)
         if not life.modern:
             continue
         seen = life.status if inside else life.written
         ready = next((s.row for s in seen if _is_write(s) and s.value & bits.DRIVER_OK), None)
         if not any(_is_write(s) for s in seen):
             continue
-        checked += rows.height
-        early = rows if ready is None else rows.filter(pl.col("row") < ready)
+        checked += count
+        if ready is not None and ready <= first:
+            continue
+        early = bells.filter(dev=dev, life=number)
+        early = early if ready is None else early.filter(pl.col("row") < ready)
         found += [
             Violation((row,), f"{life.name}, queue {vq}: doorbell before DRIVER_OK")
             for row, vq in early.select("row", "vq").iter_rows()

@@ -67,9 +67,9 @@ class Rings:
     @classmethod
     def read(cls, view: View) -> Rings:
         known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
-        setups = view.of("queue").filter(op=0)["row"]
+        setups = view.of("queue").filter(op=0)
         setup = np.zeros(view.events.base.height, dtype=np.bool_)
-        setup[setups.to_numpy()] = True
+        setup[setups["row"].to_numpy()] = True
         keys = (
             view.events.base.lazy()
             .with_columns(setup=pl.Series(setup))
@@ -86,7 +86,7 @@ class Rings:
         queue = tuple(heads.select(*_NAME).iter_rows())
         start = frame.filter("setup")
         fields = ("layout", "size", "avail_idx", "used_idx")
-        start = start.hstack(view.events.frames.columns(start["row"], ["queue"], fields))
+        start = start.join(setups.select("row", *fields), on="row", maintain_order="left")
         count = len(queue)
         where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
@@ -110,6 +110,13 @@ class Rings:
         return self._parts(kinds)
 
     @cached_property
+    def _place(self) -> Ints:
+        """By row of the events: its ``at``, -1 where it is no queue event of the driver's."""
+        place = np.full(self.view.events.base.height, -1, dtype=np.int64)
+        place[self.frame["row"].to_numpy()] = self.frame["at"].to_numpy()
+        return place
+
+    @cached_property
     def _cache(self) -> dict[tuple[str, ...], pl.DataFrame]:
         return {}
 
@@ -117,10 +124,14 @@ class Rings:
         if kinds not in self._cache:
             events = self.view.events
             fields = dict.fromkeys(name for kind in kinds for name in events.fields[kind])
-            keys = self.frame.filter(pl.col("kind").is_in(kinds))
-            columns = events.base.select("ts", "cpu", "pid")[keys["row"]]
-            own = events.frames.columns(keys["row"], kinds, fields)
-            self._cache[kinds] = keys.hstack(columns).hstack(own)
+            own = events.frames.own_of(*kinds, names=fields)
+            at = self._place[own["row"].to_numpy()]
+            order = np.argsort(at, kind="stable")
+            order = order[np.searchsorted(at, 0, sorter=order) :]
+            own = own[order]
+            keys = self.frame[at[order]]
+            columns = events.base.select("ts", "cpu", "pid")[own["row"]]
+            self._cache[kinds] = keys.hstack(columns).hstack(own.select(*fields))
         return self._cache[kinds]
 
     def feature(self, bit: int) -> Ints:

@@ -81,8 +81,8 @@ class Events:
             KeyError: no such kind.
         """
         names = dict.fromkeys(name for kind in kinds for name in self.fields[kind])
-        own = self.frames.own_of(*kinds)
-        return self.base[own["row"]].hstack(self.frames.columns(own["row"], kinds, names))
+        own = self.frames.own_of(*kinds, names=names)
+        return self.base[own["row"]].hstack(own.select(*names))
 
     def write_parquet(self, path: Path) -> None:
         """Save the table with everything else in the file's metadata."""

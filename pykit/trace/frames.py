@@ -44,40 +44,29 @@ class Frames:
         }
         return cls(base, own, types)
 
-    def own_of(self, *kinds: str) -> pl.DataFrame:
-        """The rows of these kinds with their own fields, in order; null where one has it not."""
+    def own_of(self, *kinds: str, names: Iterable[str] = ()) -> pl.DataFrame:
+        """The rows of these kinds with their own fields, in order; null where one has it not.
+
+        There is a column for each of ``names`` even where no such kind has it.
+        """
         parts = [self.own[kind] for kind in kinds if kind in self.own]
         if len(parts) == 1:
-            return parts[0]
-        if not parts:
-            return pl.DataFrame(schema={"row": BASE["row"]})
-        return pl.concat(parts, how="diagonal").sort("row")
+            own = parts[0]
+        elif parts:
+            own = pl.concat(parts, how="diagonal").sort("row")
+        else:
+            own = pl.DataFrame(schema={"row": BASE["row"]})
+        lack = [name for name in names if name not in own.columns]
+        return own.with_columns(pl.lit(None, self.types[name]).alias(name) for name in lack)
 
     def of(self, *kinds: str) -> pl.DataFrame:
         """The same with what every event has."""
         own = self.own_of(*kinds)
         return self.base[own["row"]].hstack(own.drop("row"))
 
-    def columns(self, rows: pl.Series, kinds: Iterable[str], names: Iterable[str]) -> pl.DataFrame:
-        """Own fields ``names`` of ``rows``, which are of these kinds, in their order."""
-        own = self.own_of(*kinds)
-        at = own["row"].search_sorted(rows)
-        return pl.DataFrame(
-            own[name].gather(at)
-            if name in own.columns
-            else pl.Series(name, [None], dtype=self.types[name]).new_from_index(0, len(rows))
-            for name in names
-        )
-
     def wide(self) -> pl.DataFrame:
         """One table of all events with all columns that any kind has."""
-        own = self.own_of(*self.own)
-        absent = [
-            pl.lit(None, dtype=kind).alias(name)
-            for name, kind in self.types.items()
-            if name not in own.columns
-        ]
-        own = own.with_columns(absent).select("row", *self.types)
+        own = self.own_of(*self.own, names=self.types).select("row", *self.types)
         if own.height == self.base.height:
             return self.base.hstack(own.drop("row"))
         return self.base.join(own, on="row", how="left", maintain_order="left")

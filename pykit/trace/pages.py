@@ -34,10 +34,10 @@ MISSED = 1 << 31
 STORED = 1 << 30
 
 #: Bytes of all windows together, and pages that each has at least.
-_BUDGET = 32 << 20
+BUDGET = 32 << 20
 _LEAST = 2
 #: Bytes behind the last window, so that a look one word ahead stays inside the buffer.
-_GUARD = 16
+GUARD = 16
 #: Pages of each CPU that are asked for the byte order.
 _ASKED = 256
 
@@ -133,7 +133,7 @@ class Windows:
     ``damage`` is what was wrong with files themselves. ``endian`` is the pages' byte order.
     """
 
-    def __init__(self, files: Sequence[CpuFile], layout: PageLayout, budget: int = _BUDGET) -> None:
+    def __init__(self, files: Sequence[CpuFile], layout: PageLayout, budget: int = BUDGET) -> None:
         self.files, self.layout = tuple(files), layout
         self.damage: list[DamageError] = []
         self._streams = [_Stream(file) for file in files]
@@ -143,7 +143,7 @@ class Windows:
         room = [min(file.size // size + 1, share) * size for file in files]
         starts = np.cumsum([0, *room])
         self._room = room
-        self.buffer: npt.NDArray[np.uint8] = np.zeros(int(starts[-1]) + _GUARD, dtype=np.uint8)
+        self.buffer: npt.NDArray[np.uint8] = np.zeros(int(starts[-1]) + GUARD, dtype=np.uint8)
         self.cursors = np.zeros(len(files), dtype=CURSOR)
         self.cursors["start"] = starts[:-1]
         self._tail = [0] * len(files)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pykit.trace import errors, records
 from pykit.trace.errors import DamageError
 from pykit.trace.formats import Format, PageLayout
-from pykit.trace.pages import Array, CpuFile, Windows
+from pykit.trace.pages import BUDGET, Array, CpuFile, Windows
 
 #: File, CPU, page and offset.
 Place = tuple[Path, int, int, int]
@@ -69,10 +69,18 @@ class Walk:
     """
 
     def __init__(
-        self, files: Sequence[CpuFile], layout: PageLayout, formats: Mapping[int, Format]
+        self,
+        files: Sequence[CpuFile],
+        layout: PageLayout,
+        formats: Mapping[int, Format],
+        budget: int = BUDGET,
     ) -> None:
-        """``formats`` are all events that the trace can have. Raises CaptureError."""
-        self.windows = Windows(files, layout)
+        """``formats`` are all events that the trace can have, ``budget`` bytes of all windows.
+
+        Raises:
+            CaptureError: a file cannot be read.
+        """
+        self.windows = Windows(files, layout, budget)
         self.damage: list[DamageError] = []
         self.untold: dict[type[DamageError], int] = {}
         self.lost: list[Lost] = []
