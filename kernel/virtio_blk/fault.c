@@ -11,7 +11,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "pykit_blk.h"
+#include "ring.h"
 
 /* One in so many needed kicks, or used entries, goes wrong; from the fourth. */
 #define FAULT_EVERY	64

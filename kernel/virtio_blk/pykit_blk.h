@@ -10,7 +10,8 @@
  * disk.c	the disk, as the block layer and sysfs see it
  * queue.c	requests: from the block layer to a virtqueue and back
  * recover.c	devices that are broken or do not answer
- * ring.c	virtqueues: the core's operations, and what they do to the ring
+ * ring.h	virtqueues: the core's operations, for every request
+ * ring.c	the same where somebody watches: what they do to the ring
  * config.c	the transport's operations, watched
  * fault.c	deliberate bugs (only in a build with FAULT=1)
  */
@@ -300,17 +301,6 @@ int pykit_blk_ask(struct gendisk *disk, u32 type, u64 sector, void *buf,
 int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		  const struct pykit_blk_data *data,
 		  struct pykit_blk_req *token);
-
-/* ring.c */
-int pykit_ring_add(struct pykit_blk_vq *q, struct scatterlist *sgs[],
-		   unsigned int out, unsigned int in,
-		   struct pykit_blk_req *token, u8 *status, u64 *status_addr);
-bool pykit_ring_kick_prepare(struct pykit_blk_vq *q);
-void pykit_ring_notify(struct pykit_blk_vq *q);
-void pykit_ring_interrupt(struct pykit_blk_vq *q);
-struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q, u32 *len);
-void pykit_ring_disable_cb(struct pykit_blk_vq *q);
-bool pykit_ring_enable_cb(struct pykit_blk_vq *q);
 
 /* config.c */
 int pykit_config_interpose(struct virtio_device *vdev);

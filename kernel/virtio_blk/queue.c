@@ -9,7 +9,7 @@
 #include <linux/bvec.h>
 #include <linux/slab.h>
 
-#include "pykit_blk.h"
+#include "ring.h"
 
 static blk_status_t pykit_blk_result(u8 status)
 {
@@ -148,13 +148,19 @@ static blk_status_t setup_request(struct virtio_device *vdev, struct request *re
 static int map_data(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
-	unsigned int segments = blk_rq_nr_phys_segments(req);
+	unsigned int segments = blk_rq_nr_phys_segments(req), i;
 
 	rq->sgt.nents = 0;
 	if (!segments)
 		return 0;
 	rq->sgt.sgl = rq->sg;
-	if (sg_alloc_table_chained(&rq->sgt, segments, rq->sg, PYKIT_BLK_INLINE_SG)) {
+	if (segments <= PYKIT_BLK_INLINE_SG) {
+		/* There is room in the request. */
+		for (i = 0; i < segments; i++)
+			rq->sg[i] = (struct scatterlist) { };
+		rq->sgt.nents = segments;
+	} else if (sg_alloc_table_chained(&rq->sgt, segments, rq->sg,
+					  PYKIT_BLK_INLINE_SG)) {
 		rq->sgt.nents = 0;
 		return -ENOMEM;
 	}
@@ -165,20 +171,25 @@ static int map_data(struct request *req)
 #endif
 }
 
+static __always_inline void undo_setup(struct request *req)
+{
+	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
+
+	if (rq->sgt.nents > PYKIT_BLK_INLINE_SG)
+		sg_free_table_chained(&rq->sgt, PYKIT_BLK_INLINE_SG);
+	if (req->rq_flags & RQF_SPECIAL_PAYLOAD) {
+		kfree(bvec_virt(&req->special_vec));
+		req->rq_flags &= ~RQF_SPECIAL_PAYLOAD;
+	}
+}
+
 /**
  * pykit_blk_undo_setup() - give back what a request was set up with
  * @req: the request
  */
 void pykit_blk_undo_setup(struct request *req)
 {
-	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
-
-	if (rq->sgt.nents)
-		sg_free_table_chained(&rq->sgt, PYKIT_BLK_INLINE_SG);
-	if (req->rq_flags & RQF_SPECIAL_PAYLOAD) {
-		kfree(bvec_virt(&req->special_vec));
-		req->rq_flags &= ~RQF_SPECIAL_PAYLOAD;
-	}
+	undo_setup(req);
 }
 
 static void trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
@@ -204,34 +215,63 @@ static void trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
 			       le32_to_cpu(data->ranges[i].flags));
 }
 
+/* As sg_init_one(), without calls: the compiler clears so little better. */
+static __always_inline void init_list(struct scatterlist *sg, void *buf,
+				      unsigned int len)
+{
+	*sg = (struct scatterlist) { };
+	sg_set_buf(sg, buf, len);
+	sg_mark_end(sg);
+}
+
 /**
- * pykit_blk_add() - make a request available to the device
+ * struct lists - what the core is given of a request
+ * @hdr: its header
+ * @status: its status
+ * @sgs: the header, data if there is some, the status
+ * @out: how many of them the device reads
+ * @in: how many it writes
+ */
+struct lists {
+	struct scatterlist hdr;
+	struct scatterlist status;
+	struct scatterlist *sgs[3];
+	unsigned int out;
+	unsigned int in;
+};
+
+static __always_inline void make_lists(struct lists *l, struct pykit_blk_req *rq,
+				       struct scatterlist *data, bool write)
+{
+	init_list(&l->hdr, &rq->hdr, sizeof(rq->hdr));
+	init_list(&l->status, &rq->status, rq->in_len);
+	l->sgs[0] = &l->hdr;
+	l->sgs[1] = data ? data : &l->status;
+	l->sgs[2] = &l->status;
+	l->out = 1 + (data && write);
+	l->in = 1 + (data && !write);
+}
+
+/**
+ * pykit_blk_add() - make a request available to the device, and tell of it
  * @q: the queue, locked
  * @rq: the request: its header, and room for its status
  * @data: what it carries besides
  * @token: what completes when the device has used it; @rq but for a fault
  *
- * Return: as pykit_ring_add().
+ * Return: as pykit_ring_add_watched().
  */
-int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
-		  const struct pykit_blk_data *data,
-		  struct pykit_blk_req *token)
+noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
+			   const struct pykit_blk_data *data,
+			   struct pykit_blk_req *token)
 {
-	struct scatterlist hdr, status, *sgs[3];
-	unsigned int out = 0, in = 0;
 	u64 status_addr = 0;
+	struct lists l;
 	int err;
 
-	sg_init_one(&hdr, &rq->hdr, sizeof(rq->hdr));
-	sgs[out++] = &hdr;
-	if (data->sgl && data->write)
-		sgs[out++] = data->sgl;
-	if (data->sgl && !data->write)
-		sgs[out + in++] = data->sgl;
-	sg_init_one(&status, &rq->status, rq->in_len);
-	sgs[out + in++] = &status;
-
-	err = pykit_ring_add(q, sgs, out, in, token, &rq->status, &status_addr);
+	make_lists(&l, rq, data->sgl, data->write);
+	err = pykit_ring_add_watched(q, l.sgs, l.out, l.in, token, &rq->status,
+				     &status_addr);
 	if (!err && trace_pykit_blk_start_enabled())
 		trace_start(q, rq, data, token->head,
 			    status_addr + rq->in_len - 1);
@@ -265,7 +305,7 @@ static blk_status_t prepare(struct pykit_blk_vq *q, struct request *req)
 	return BLK_STS_OK;
 }
 
-static int add(struct pykit_blk_vq *q, struct request *req)
+static noinline int add_watched(struct pykit_blk_vq *q, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	struct pykit_blk_data data = { };
@@ -280,6 +320,22 @@ static int add(struct pykit_blk_vq *q, struct request *req)
 		data.segments = req->special_vec.bv_len / sizeof(*data.ranges);
 	}
 	return pykit_blk_add(q, rq, &data, rq);
+}
+
+static int add_plain(struct pykit_blk_vq *q, struct request *req)
+{
+	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
+	struct lists l;
+
+	make_lists(&l, rq, rq->sgt.nents ? rq->sgt.sgl : NULL,
+		   op_is_write(req_op(req)));
+	return pykit_ring_add(q, l.sgs, l.out, l.in, rq);
+}
+
+static int add(struct pykit_blk_vq *q, struct request *req)
+{
+	return pykit_ring_watches_adds(q) ? add_watched(q, req) :
+					    add_plain(q, req);
 }
 
 static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
@@ -433,7 +489,7 @@ static void complete_rq(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
-	pykit_blk_undo_setup(req);
+	undo_setup(req);
 #ifdef PYKIT_HAVE_ZONED
 	if (req_op(req) == REQ_OP_ZONE_APPEND) {
 		struct pykit_blk_dev *dev = req->q->queuedata;
@@ -449,7 +505,7 @@ static void complete_batch(struct io_comp_batch *batch)
 	struct request *req;
 
 	rq_list_for_each(&batch->req_list, req)
-		pykit_blk_undo_setup(req);
+		undo_setup(req);
 	blk_mq_end_request_batch(batch);
 }
 
@@ -469,7 +525,7 @@ static noinline void trace_done(struct pykit_blk_vq *q,
 }
 
 /* The next request that the device is done with, which is to be completed. */
-static struct request *next_done(struct pykit_blk_vq *q)
+static __always_inline struct request *next_done(struct pykit_blk_vq *q)
 {
 	struct pykit_blk_req *rq;
 	u32 len;
@@ -485,6 +541,21 @@ static struct request *next_done(struct pykit_blk_vq *q)
 	return NULL;
 }
 
+static __always_inline bool reap(struct pykit_blk_vq *q)
+{
+	struct request *req;
+	bool any = false;
+
+	if (unlikely(!q->vq))
+		return false;
+	while ((req = next_done(q))) {
+		if (likely(!blk_should_fake_timeout(req->q)))
+			blk_mq_complete_request(req);
+		any = true;
+	}
+	return any;
+}
+
 /**
  * pykit_blk_reap() - complete what the device is done with
  * @q: the queue, locked
@@ -493,15 +564,7 @@ static struct request *next_done(struct pykit_blk_vq *q)
  */
 bool pykit_blk_reap(struct pykit_blk_vq *q)
 {
-	struct request *req;
-	bool any = false;
-
-	while (q->vq && (req = next_done(q))) {
-		if (likely(!blk_should_fake_timeout(req->q)))
-			blk_mq_complete_request(req);
-		any = true;
-	}
-	return any;
+	return reap(q);
 }
 
 /**
@@ -519,7 +582,7 @@ void pykit_blk_vq_done(struct virtqueue *vq)
 	spin_lock_irqsave(&q->lock, flags);
 	do {
 		pykit_ring_disable_cb(q);
-		done |= pykit_blk_reap(q);
+		done |= reap(q);
 	} while (!pykit_ring_enable_cb(q));
 	if (done)
 		blk_mq_start_stopped_hw_queues(dev->disk->queue, true);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Virtqueues: the core's operations, as queue.c calls them for every request.
+ *
+ * Where nobody listens an operation costs what it costs the kernel's own driver,
+ * and the few instructions that keep track of where the ring is: somebody may
+ * begin to listen at any time. Where somebody does, ring.c tells of it.
+ */
+#ifndef PYKIT_BLK_RING_H
+#define PYKIT_BLK_RING_H
+
+#include "pykit_blk.h"
+
+int pykit_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
+			   unsigned int out, unsigned int in,
+			   struct pykit_blk_req *token, u8 *status,
+			   u64 *status_addr);
+bool pykit_ring_kick_watched(struct pykit_blk_vq *q);
+struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len);
+
+/**
+ * pykit_ring_tells_adds() - whether events are wanted that a chain is read for
+ *
+ * Return: whether one of them is enabled.
+ */
+static inline bool pykit_ring_tells_adds(void)
+{
+	return trace_pykit_add_enabled() || trace_pykit_desc_enabled() ||
+	       trace_pykit_blk_start_enabled();
+}
+
+/**
+ * pykit_ring_watches_adds() - whether pykit_ring_add_watched() is to be called
+ * @q: the queue, locked
+ *
+ * A packed ring's buffer ids cannot be told later; and asked to add to a full ring
+ * the core rings the doorbell unseen.
+ *
+ * Return: false if pykit_ring_add() will do.
+ */
+static inline bool pykit_ring_watches_adds(struct pykit_blk_vq *q)
+{
+	return __is_defined(PYKIT_FAULT) || pykit_ring_tells_adds() ||
+	       trace_pykit_notify_enabled() || q->ring.is_packed;
+}
+
+/**
+ * pykit_ring_add() - make a request available where nobody watches
+ * @q: the queue, locked
+ * @sgs: what the device reads, then what it writes
+ * @out: how many scatterlists it reads
+ * @in: how many it writes
+ * @token: the request
+ *
+ * Return: 0, -ENOSPC if the ring is full, -EIO if it is broken, -ENOMEM.
+ */
+static inline int pykit_ring_add(struct pykit_blk_vq *q,
+				 struct scatterlist *sgs[], unsigned int out,
+				 unsigned int in, struct pykit_blk_req *token)
+{
+	int err = virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
+
+	if (!err)
+		q->ring.next_avail++;
+	return err;
+}
+
+/**
+ * pykit_ring_kick_prepare() - decide whether to notify the device
+ * @q: the queue, locked
+ *
+ * Return: whether to call pykit_ring_notify(), from the same task, after the
+ * lock was released.
+ */
+static inline bool pykit_ring_kick_prepare(struct pykit_blk_vq *q)
+{
+	bool needed;
+
+	if (trace_pykit_kick_enabled()) {
+		needed = pykit_ring_kick_watched(q);
+	} else {
+		needed = virtqueue_kick_prepare(q->vq);
+		q->ring.kick_idx = q->ring.next_avail;
+	}
+	return needed && !pykit_fault_withhold(q);
+}
+
+/**
+ * pykit_ring_notify() - notify the device
+ * @q: the queue; need not be locked
+ */
+static inline void pykit_ring_notify(struct pykit_blk_vq *q)
+{
+	if (trace_pykit_notify_enabled())
+		pykit_ring_notifies(&q->ring);
+	virtqueue_notify(q->vq);
+}
+
+/**
+ * pykit_ring_get() - take the next used entry
+ * @q: the queue, locked
+ * @len: where to say how much the device wrote
+ *
+ * Return: the request, NULL if there is none or the queue is broken. Its head is
+ * set where blk_done is enabled.
+ */
+static inline struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q,
+						   u32 *len)
+{
+	struct pykit_ring *r = &q->ring;
+	struct pykit_blk_req *token;
+
+	if (__is_defined(PYKIT_FAULT) || trace_pykit_used_enabled() ||
+	    trace_pykit_blk_done_enabled())
+		return pykit_ring_get_watched(q, len);
+	token = virtqueue_get_buf(q->vq, len);
+	if (!token)
+		return NULL;
+	if (r->is_packed) {
+		r->last_used = pykit_ring_advance(r, r->last_used,
+						  r->slots[token->head]);
+		r->slots[token->head] = 0;
+	} else {
+		r->last_used++;
+	}
+	return token;
+}
+
+/**
+ * pykit_ring_interrupt() - the device has sent an interrupt
+ * @q: the queue; need not be locked
+ */
+static inline void pykit_ring_interrupt(struct pykit_blk_vq *q)
+{
+	if (trace_pykit_interrupt_enabled())
+		pykit_ring_interrupts(&q->ring);
+}
+
+/**
+ * pykit_ring_disable_cb() - ask the device not to interrupt
+ * @q: the queue, locked
+ */
+static inline void pykit_ring_disable_cb(struct pykit_blk_vq *q)
+{
+	virtqueue_disable_cb(q->vq);
+	if (trace_pykit_callback_enabled())
+		pykit_ring_callback(&q->ring, false, false);
+}
+
+/**
+ * pykit_ring_enable_cb() - ask the device to interrupt
+ * @q: the queue, locked
+ *
+ * Return: false if there is more to take already.
+ */
+static inline bool pykit_ring_enable_cb(struct pykit_blk_vq *q)
+{
+	bool enabled = virtqueue_enable_cb(q->vq);
+
+	if (trace_pykit_callback_enabled())
+		pykit_ring_callback(&q->ring, true, !enabled);
+	return enabled;
+}
+
+#endif /* PYKIT_BLK_RING_H */
