@@ -98,6 +98,12 @@ def test_a_missing_feature_is_no_such_device(driver: steps.Result) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["required", "bad", "closed"])
+def test_an_error_is_an_errno_and_one_line(driver: steps.Result, name: str) -> None:
+    (step,) = (step for step in driver.events.capture.steps if step.name == name)
+    assert step.rc == 0, step.output
+
+
 @pytest.fixture(scope="module")
 def suspend(run: Run) -> steps.Result:
     return run("suspend")
