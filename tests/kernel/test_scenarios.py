@@ -35,16 +35,33 @@ def test_linux_7_2(run: Run) -> None:
     assert result.exit_code == Exit.OK
 
 
+can_build = pytest.mark.skipif(
+    not all(map(shutil.which, ("flex", "bison", "bc"))),
+    reason="no flex, bison or bc to build a kernel with: make setup",
+)
+
+
+@can_build
 @pytest.mark.slow
 def test_a_kernel_of_our_own(run: Run) -> None:
     """Builds the minimal profile where the cache does not have it: 1,000 objects and more."""
-    if not all(map(shutil.which, ("flex", "bison", "bc"))):
-        pytest.skip("no flex, bison or bc to build a kernel with: make setup")
     seen: list[tuple[int, int]] = []
     kernel = kernels.build("minimal", step=lambda done, about, _: seen.append((done, about)))
     assert all(done <= about for done, about in seen)
     assert kernels.resolve("minimal-6.12") == kernel
     result = run(kernel_name=kernel.name)
+    assert result.outcome.kind == "clean", result.outcome.message
+    assert result.verdicts.having("fail") == ()
+    assert result.exit_code == Exit.OK
+
+
+@can_build
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", ["pykit_virtio_blk", "virtio_blk"])
+def test_a_simulated_vdpa_disk(run: Run, driver: str) -> None:
+    """Builds the vdpa profile where the cache does not have it: Debian has no simulator."""
+    kernel = kernels.build("vdpa", step=lambda *_: None)
+    result = run("vdpa-sim", kernel_name=kernel.name, driver=driver)
     assert result.outcome.kind == "clean", result.outcome.message
     assert result.verdicts.having("fail") == ()
     assert result.exit_code == Exit.OK
