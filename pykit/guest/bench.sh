@@ -40,8 +40,11 @@ measure() {
 		die "fio: $said"
 	entries=$(cat $TRACING/per_cpu/cpu*/stats |
 		awk '/^entries:|^overrun:/ { n += $2 } END { print n + 0 }')
+	# What the function says when it dies is in what it gave.
+	before=$(clock job.prerun.txt) || die "$before"
+	after=$(clock job.postrun.txt) || die "$after"
 	rate=$(echo "$said" | awk -F ';' 'NF > 50 { print $8 + $49 }')
-	echo "sample $1 $2 $rate $(clock job.prerun.txt) $(clock job.postrun.txt) $entries"
+	echo "sample $1 $2 $rate $before $after $entries"
 }
 
 # limits: what the block layer was told, in one line
