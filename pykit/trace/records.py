@@ -104,7 +104,7 @@ def _open(
 
 
 @njit(cache=True)
-def _next(
+def _run(
     words: Array,
     halves: Array,
     cursor: Any,
@@ -115,17 +115,32 @@ def _next(
     wrong: Array,
     notes: Array,
     noted: int,
-) -> int:
-    """Move a cursor to its next wanted record; returns how many notes there are now.
+    limit: int,
+    out: Any,
+    count: int,
+) -> tuple[int, int]:
+    """Put out a cursor's records up to the time ``limit`` and find the one behind them.
 
     Stops short (not ``ready``) at the window's end and where there is no room for notes.
-    The time delta of a discarded event counts, as in libtraceevent.
+    Returns how many records and how many notes there are now. The time delta of a discarded
+    event counts, as in libtraceevent.
     """
     size, _, _, stamps, swap, big = header
+    ats, sizes, times, cpus, kinds = out
+    at, bytes_, slot = cursor["at"], cursor["size"], cursor["slot"]
     pos, end, ts = cursor["pos"], cursor["end"], cursor["ts"]
     page, top = cursor["page"], cursor["top"]
-    ready = False
-    while not ready and noted + _MOST <= len(notes):
+    ready = bool(cursor["ready"])
+    while True:
+        if ready:
+            if top > limit or count == len(ats):
+                break
+            ats[count], sizes[count], times[count] = at, bytes_, ts
+            cpus[count], kinds[count] = cpu, slot
+            count += 1
+            ready = False
+        if noted + _MOST > len(notes):
+            break
         if pos >= end:
             if page >= cursor["pages"]:
                 break
@@ -211,11 +226,12 @@ def _next(
             continue
         slot = slots[event]
         if slot != SKIPPED:
-            cursor["at"], cursor["size"], cursor["slot"] = payload, length, slot
+            at, bytes_ = payload, length
             ready = True
+    cursor["at"], cursor["size"], cursor["slot"] = at, bytes_, slot
     cursor["pos"], cursor["end"], cursor["ts"] = pos, end, ts
     cursor["page"], cursor["top"], cursor["ready"] = page, top, ready
-    return noted
+    return count, noted
 
 
 @njit(cache=True)
@@ -244,12 +260,13 @@ def merge(
         wrong: by event id: records that are unknown or short; counted up.
         out: payload offset (u32), its size (u32), time (i64), index of the CPU (u16), slot (u16).
     """
-    ats, sizes, times, cpus, kinds = out
     count = noted = 0
     for cpu in range(len(cursors)):
         cursor = cursors[cpu]
         if not cursor["ready"]:
-            noted = _next(words, halves, cursor, cpu, header, slots, needs, wrong, notes, noted)
+            count, noted = _run(
+                words, halves, cursor, cpu, header, slots, needs, wrong, notes, noted, -1, out, 0
+            )
             if not cursor["ready"] and _more(cursor):
                 return count, noted
     while True:
@@ -265,17 +282,12 @@ def merge(
         cursor = cursors[first]
         # As long as this CPU is ahead of all others nobody else needs to be asked.
         limit = cursors[second]["top"] - (first > second) if second >= 0 else (1 << 63) - 1
-        while cursor["top"] <= limit:
-            if count == len(ats):
-                return count, noted
-            ats[count], sizes[count] = cursor["at"], cursor["size"]
-            times[count], cpus[count], kinds[count] = cursor["ts"], first, cursor["slot"]
-            count += 1
-            noted = _next(words, halves, cursor, first, header, slots, needs, wrong, notes, noted)
-            if not cursor["ready"]:
-                if _more(cursor):
-                    return count, noted
-                break
+        count, noted = _run(
+            words, halves, cursor, first, header, slots, needs, wrong, notes, noted, limit, out,
+            count,
+        )  # fmt: skip
+        if count == len(out[0]) or (not cursor["ready"] and _more(cursor)):
+            return count, noted
 
 
 @njit(cache=True)
