@@ -20,6 +20,7 @@ from rich.table import Table
 
 from pykit import __version__
 from pykit.errors import Exit, PykitError, UsageError
+from pykit.paths import fresh_directory
 
 app = typer.Typer(
     name="pykit",
@@ -412,10 +413,10 @@ def matrix_kernels(
 
     Example: pykit matrix kernels --only '*-virtio_blk-mmio'
     """
-    from pykit import boot, matrix, steps
+    from pykit import boot, matrix
 
     cells = matrix.chosen(matrix.plan_kernels(kernel or matrix.KERNELS), only)
-    directory = to or steps.fresh_directory("matrix-kernels")
+    directory = to or fresh_directory("matrix-kernels")
     boot.require_free(directory)
     done = matrix.run_kernels(cells, directory, say)
     if as_json:

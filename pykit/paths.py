@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 #: The repository: kernel sources, configs and scenarios stand beside the package.
@@ -24,3 +25,14 @@ def build_dir() -> Path:
 def runs_dir() -> Path:
     """Run directories, one a run, below the current directory's ``runs``."""
     return Path("runs")
+
+
+def fresh_directory(scenario: str) -> Path:
+    """A run directory that nobody has, by time and scenario; it is not made yet."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    base = runs_dir() / f"{stamp}-{scenario}"
+    directory, number = base, 1
+    while directory.exists():
+        number += 1
+        directory = base.with_name(f"{base.name}-{number}")
+    return directory

@@ -20,7 +20,7 @@ from typing import Any
 
 from pykit import __version__, boot, kconfig, kernels, modules, report, spec, trace
 from pykit.errors import Exit, GuestError, UsageError
-from pykit.paths import runs_dir
+from pykit.paths import fresh_directory
 
 Say = Callable[[str], None]
 
@@ -186,17 +186,6 @@ def _faults(scenario: boot.Scenario, wanted: dict[spec.Side, str | None]) -> dic
             )
         found[module] = fault
     return found
-
-
-def fresh_directory(scenario: str) -> Path:
-    """A run directory that nobody has, by time and scenario; it is not made yet."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    base = runs_dir() / f"{stamp}-{scenario}"
-    directory, number = base, 1
-    while directory.exists():
-        number += 1
-        directory = base.with_name(f"{base.name}-{number}")
-    return directory
 
 
 def _require_profile(kernel: kernels.Kernel, profile: str) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from rich.table import Table
 from pykit import boot, kernels, modules
 from pykit.boot import Scenario
 from pykit.errors import InfraError
+from pykit.paths import fresh_directory
 
 #: What there is to soak, each a scenario soak-….
 PARTS = ("requests", "rings", "load", "unplug", "faults")
@@ -29,6 +30,7 @@ class Part:
         count: how often it was to do what it does.
         said: what the guest says that it did, and what kmemleak suspects.
         outcome: how the guest ended: "clean" is without splat, hang or wrong data.
+        kept: where the capture is, of a part that did not end clean.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Part:
     outcome: str
     message: str
     seconds: float
+    kept: str | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Soak:
         for column in ("part", "count", "outcome", "s", "what was done"):
             table.add_column(column, overflow="fold")
         for part in self.parts:
-            said = part.said if part.outcome == "clean" else (*part.said, part.message)
+            said = (*part.said, part.message, part.kept) if part.kept else part.said
             table.add_row(
                 part.name, f"{part.count:,}", part.outcome, f"{part.seconds:.0f}", "\n".join(said)
             )
@@ -95,23 +98,30 @@ def soak(
         scenario = replace(scenario, count=count, qemu_trace=False)
         say(f"soak {name}: {scenario.count:,}")
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="pykit-soak-") as folder:
-            out = Path(folder) / "run"
-            outcome = boot.run(
-                _copies(scenario),
-                kernel=kernel,
-                modules=built.modules,
-                out=out,
-                runner="direct",
-                progress=say,
-            )
-            said = _said(out / "capture/capture.json")
+        out = fresh_directory(f"soak-{name}")
+        outcome = boot.run(
+            _copies(scenario),
+            kernel=kernel,
+            modules=built.modules,
+            out=out,
+            runner="direct",
+            progress=say,
+        )
         seconds = round(time.monotonic() - started, 1)
         done.append(
             Part(
-                name, scenario.summary, scenario.count, said, outcome.kind, outcome.message, seconds
+                name=name,
+                summary=scenario.summary,
+                count=scenario.count,
+                said=_said(out / "capture/capture.json"),
+                outcome=outcome.kind,
+                message=outcome.message,
+                seconds=seconds,
+                kept=None if outcome.kind == "clean" else str(out),
             )
         )
+        if outcome.kind == "clean":
+            shutil.rmtree(out)
     return Soak(kernel.release, tuple(done))
 
 
