@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vhost_ring.h"
@@ -648,6 +650,26 @@ static bool wait_used(struct queue *q)
 	return more_used(q);
 }
 
+static unsigned int now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/*
+ * Until the device has used something, or takes too long, look without asking to be
+ * signalled: else it would be chance whether it ever had to stay silent.
+ */
+static void poll_used(struct queue *q)
+{
+	unsigned int since = now_ms();
+
+	while (!more_used(q) && now_ms() - since < TOLERANT_MS)
+		sched_yield();
+}
+
 static void *drive(void *arg)
 {
 	struct queue *q = arg;
@@ -659,8 +681,10 @@ static void *drive(void *arg)
 		while (q->left && depth-- && submit(q))
 			q->left--;
 		kick(q);
-		if (random_below(q, 2) || !q->left || !free_slot(q))
+		if (!q->left || !free_slot(q) || random_below(q, 2))
 			answered = wait_used(q);
+		else if (q->outstanding)
+			poll_used(q);
 		take_all(q);
 	}
 	return NULL;
