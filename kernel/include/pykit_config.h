@@ -19,6 +19,7 @@
  * @PYKIT_STAGE_REMOVED: it has
  * @PYKIT_STAGE_FREEZE: the machine is to be suspended
  * @PYKIT_STAGE_RESTORE: it was resumed
+ * @PYKIT_STAGE_JOINED: it drove the device when its observer came
  */
 enum pykit_stage {
 	PYKIT_STAGE_BEGIN,
@@ -28,6 +29,7 @@ enum pykit_stage {
 	PYKIT_STAGE_REMOVED,
 	PYKIT_STAGE_FREEZE,
 	PYKIT_STAGE_RESTORE,
+	PYKIT_STAGE_JOINED,
 };
 
 /**

@@ -117,5 +117,7 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted);
 void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending);
+void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free);
+void pykit_ring_breaks(struct pykit_ring *r, enum pykit_queue_op op);
 
 #endif /* PYKIT_RING_H */

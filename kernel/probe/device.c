@@ -152,8 +152,11 @@ static int join(struct device *dev, void *data)
 	struct virtio_device *vdev = dev_to_virtio(dev);
 
 	device_lock(dev);
-	if (watch(vdev) && dev->driver)
+	if (watch(vdev) && dev->driver) {
+		trace_stage(vdev, PYKIT_STAGE_JOINED, 0);
+		pykit_config_features(vdev, PYKIT_BY_PROBE, PYKIT_FROZEN);
 		pykit_queues_join(vdev);
+	}
 	device_unlock(dev);
 	return 0;
 }

@@ -97,6 +97,7 @@ module_init(pykit_probe_init);
 
 static void __exit pykit_probe_exit(void)
 {
+	pykit_queues_leave();
 	/* First nobody comes in any more, then nothing points here. */
 	pykit_hook_stop();
 	pykit_device_leave();

@@ -92,6 +92,7 @@ void pykit_queues_join(struct virtio_device *vdev);
 void pykit_queues_deleted(struct virtio_device *vdev);
 void pykit_queue_disabled(struct virtqueue *vq);
 void pykit_queue_enabled(struct virtqueue *vq);
+void pykit_queues_leave(void);
 void pykit_queues_exit(void);
 
 /* blk.c */

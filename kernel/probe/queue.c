@@ -26,6 +26,9 @@
 static DEFINE_HASHTABLE(queues, 6);
 static DEFINE_MUTEX(queues_lock);
 
+/* Nothing more is told of any queue. */
+static bool leaving;
+
 /*
  * A queue lives longer than any operation on it: it is forgotten when the core is
  * about to delete it, or when nobody is inside any function that was hooked.
@@ -48,6 +51,8 @@ static struct pykit_queue *enter(struct virtqueue *vq)
 	struct pykit_queue *q;
 
 	pykit_enter();
+	if (READ_ONCE(leaving))
+		return NULL;
 	q = find(vq);
 	/* Pairs with join(): what is kept of it is complete. */
 	return q && !smp_load_acquire(&q->joining) ? q : NULL;
@@ -67,6 +72,18 @@ static void join(struct virtqueue *vq, u16 last_used)
 	if (q && q->joining && pykit_ring_join(&q->ring, last_used))
 		/* Pairs with enter(): an interrupt may come at once. */
 		smp_store_release(&q->joining, false);
+}
+
+/* What the device has used of a split ring that is to be joined; else -1. */
+static int used_before(struct virtqueue *vq)
+{
+	struct pykit_queue *q = find(vq);
+	struct pykit_used used;
+
+	if (!q || !q->joining || q->ring.is_packed || virtqueue_is_broken(vq))
+		return -1;
+	pykit_ring_before_get(&q->ring, &used);
+	return used.used_idx;
 }
 
 static struct pykit_queue *before_add(struct virtqueue *vq, struct pykit_sgs *s)
@@ -190,7 +207,7 @@ static bool kick(struct virtqueue *vq)
 	alive = virtqueue_kick(vq);
 	if (q) {
 		/* A decision that was inlined was not seen: it shows as a gap. */
-		if (q->kicking)
+		if (q->kicking && !READ_ONCE(leaving))
 			atomic_inc(&q->ring.at.seq);
 		q->kicking = 0;
 		WRITE_ONCE(q->ringing, 0);
@@ -204,11 +221,13 @@ static bool kick(struct virtqueue *vq)
  * @q: its queue, NULL if nobody is to be told
  * @used: the entry
  * @there: whether there is one
+ * @before: as used_before() had it
  */
 struct pykit_get {
 	struct pykit_queue *q;
 	struct pykit_used used;
 	bool there;
+	int before;
 };
 
 static void look(struct pykit_get *get)
@@ -220,9 +239,11 @@ static void look(struct pykit_get *get)
 
 static struct pykit_get before_get(struct virtqueue *vq)
 {
-	struct pykit_get get = { .q = enter(vq) };
+	struct pykit_get get = { .q = enter(vq), .before = -1 };
 
-	if (get.q && get.q->taking)
+	if (!get.q)
+		get.before = used_before(vq);
+	else if (get.q->taking)
 		get.q = NULL;
 	if (get.q) {
 		get.q->taking = true;
@@ -233,9 +254,13 @@ static struct pykit_get before_get(struct virtqueue *vq)
 	return get;
 }
 
-static void *after_get(struct pykit_get *get, void *buf)
+static void *after_get(struct virtqueue *vq, struct pykit_get *get, void *buf)
 {
 	struct pykit_queue *q = get->q;
+
+	/* The core found nothing to take: it has got as far as the device. */
+	if (!buf && get->before >= 0 && get->before == used_before(vq))
+		join(vq, get->before);
 
 	if (q) {
 		/* What came after we looked stands there still. */
@@ -255,14 +280,14 @@ static void *get_buf_ctx(struct virtqueue *vq, unsigned int *len, void **ctx)
 {
 	struct pykit_get get = before_get(vq);
 
-	return after_get(&get, virtqueue_get_buf_ctx(vq, len, ctx));
+	return after_get(vq, &get, virtqueue_get_buf_ctx(vq, len, ctx));
 }
 
 static void *get_buf(struct virtqueue *vq, unsigned int *len)
 {
 	struct pykit_get get = before_get(vq);
 
-	return after_get(&get, virtqueue_get_buf(vq, len));
+	return after_get(vq, &get, virtqueue_get_buf(vq, len));
 }
 
 static void disable_cb(struct virtqueue *vq)
@@ -327,6 +352,69 @@ static bool enable_cb_delayed(struct virtqueue *vq)
 		pykit_ring_callback(&q->ring, true, !enabled);
 	pykit_leave();
 	return enabled;
+}
+
+static void *detach_unused_buf(struct virtqueue *vq)
+{
+	struct pykit_queue *q = enter(vq);
+	unsigned int num_free = vq->num_free;
+	void *buf = virtqueue_detach_unused_buf(vq);
+
+	if (q && buf)
+		pykit_ring_detached(&q->ring, num_free);
+	pykit_leave();
+	return buf;
+}
+
+static void tell_broken(struct virtqueue *vq, enum pykit_queue_op op)
+{
+	struct pykit_queue *q = enter(vq);
+
+	if (q)
+		pykit_ring_breaks(&q->ring, op);
+}
+
+static void break_queue(struct virtqueue *vq)
+{
+	tell_broken(vq, PYKIT_QUEUE_BROKEN);
+	__virtqueue_break(vq);
+	pykit_leave();
+}
+
+static void mend_queue(struct virtqueue *vq)
+{
+	tell_broken(vq, PYKIT_QUEUE_MENDED);
+	__virtqueue_unbreak(vq);
+	pykit_leave();
+}
+
+/* Nothing keeps others from deleting its queues meanwhile. */
+static void tell_all_broken(struct virtio_device *vdev, enum pykit_queue_op op)
+{
+	struct pykit_queue *q;
+	int bucket;
+
+	pykit_enter();
+	rcu_read_lock();
+	hash_for_each_rcu(queues, bucket, q, node)
+		/* The flag pairs with join(), as in enter(). */
+		if (q->ring.vq->vdev == vdev && !smp_load_acquire(&q->joining))
+			pykit_ring_breaks(&q->ring, op);
+	rcu_read_unlock();
+}
+
+static void break_device(struct virtio_device *vdev)
+{
+	tell_all_broken(vdev, PYKIT_QUEUE_BROKEN);
+	virtio_break_device(vdev);
+	pykit_leave();
+}
+
+static void mend_device(struct virtio_device *vdev)
+{
+	tell_all_broken(vdev, PYKIT_QUEUE_MENDED);
+	__virtio_unbreak_device(vdev);
+	pykit_leave();
 }
 
 static irqreturn_t interrupt(int irq, void *_vq)
@@ -478,6 +566,17 @@ void pykit_queue_disabled(struct virtqueue *vq)
 }
 
 /**
+ * pykit_queues_leave() - tell no more
+ *
+ * The functions that are hooked are let go one by one. What is told of a queue
+ * ends before that, between two operations on it: none in the middle is missed.
+ */
+void pykit_queues_leave(void)
+{
+	WRITE_ONCE(leaving, true);
+}
+
+/**
  * pykit_queues_exit() - the module goes; nobody is in any function above
  */
 void pykit_queues_exit(void)
@@ -507,6 +606,11 @@ static const struct pykit_hook hooks[] = {
 	PYKIT_HOOK(virtqueue_enable_cb_prepare, enable_cb_prepare),
 	PYKIT_HOOK(virtqueue_poll, poll),
 	PYKIT_HOOK(virtqueue_enable_cb_delayed, enable_cb_delayed),
+	PYKIT_HOOK(virtqueue_detach_unused_buf, detach_unused_buf),
+	PYKIT_HOOK(__virtqueue_break, break_queue),
+	PYKIT_HOOK(__virtqueue_unbreak, mend_queue),
+	PYKIT_HOOK(virtio_break_device, break_device),
+	PYKIT_HOOK(__virtio_unbreak_device, mend_device),
 	PYKIT_HOOK(vring_interrupt, interrupt),
 };
 

@@ -625,3 +625,26 @@ void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 	pykit_trace_vq(callback, &r->at, &cb);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_callback);
+
+/**
+ * pykit_ring_detached() - the core has given back what the device did not use
+ * @r: the ring, locked; its device was reset
+ * @num_free: how many descriptors were free before
+ */
+void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free)
+{
+	pykit_trace_vq(detach, &r->at, r->vq->num_free,
+		       r->vq->num_free - num_free);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_detached);
+
+/**
+ * pykit_ring_breaks() - the queue is about to be declared broken, or not to be
+ * @r: the ring; need not be locked
+ * @op: which of them
+ */
+void pykit_ring_breaks(struct pykit_ring *r, enum pykit_queue_op op)
+{
+	trace_queue(r, op);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_breaks);

@@ -5,7 +5,7 @@
  */
 #include <linux/blkdev.h>
 
-#include "pykit_blk.h"
+#include "ring.h"
 
 /**
  * pykit_blk_any_broken() - whether a device will not answer
@@ -54,6 +54,21 @@ static bool give_back(struct request *req, void *data)
 	return true;
 }
 
+static void break_device(struct pykit_blk_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->num_vqs; i++) {
+		struct pykit_blk_vq *q = &dev->vqs[i];
+
+		spin_lock_irq(&q->lock);
+		if (q->vq)
+			pykit_ring_breaks(&q->ring, PYKIT_QUEUE_BROKEN);
+		spin_unlock_irq(&q->lock);
+	}
+	virtio_break_device(dev->vdev);
+}
+
 /*
  * Stop the device and settle what it has under way. The block layer sends
  * nothing any more when this returns.
@@ -71,8 +86,8 @@ static void settle(struct pykit_blk_dev *dev, bool again)
 		spin_lock_irq(&q->lock);
 		/* What it has done is done, even if it did not say so. */
 		pykit_blk_reap(q);
-		while (q->vq && virtqueue_detach_unused_buf(q->vq))
-			;
+		if (q->vq)
+			pykit_ring_empty(q);
 		spin_unlock_irq(&q->lock);
 	}
 	blk_mq_tagset_busy_iter(&dev->tag_set, give_back, &again);
@@ -102,7 +117,7 @@ void pykit_blk_resume(struct pykit_blk_dev *dev)
 void pykit_blk_fail_outstanding(struct pykit_blk_dev *dev)
 {
 	mutex_lock(&dev->recover_lock);
-	virtio_break_device(dev->vdev);
+	break_device(dev);
 	settle(dev, false);
 	pykit_blk_resume(dev);
 	mutex_unlock(&dev->recover_lock);
@@ -152,7 +167,7 @@ static void reset_device(struct pykit_blk_dev *dev)
 {
 	dev_err(&dev->vdev->dev, "no answer for %u s: failing its requests\n",
 		dev->tag_set.timeout / HZ);
-	virtio_break_device(dev->vdev);
+	break_device(dev);
 	settle(dev, false);
 	pykit_blk_resume(dev);
 }

@@ -117,3 +117,18 @@ struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 	}
 	return token;
 }
+
+/**
+ * pykit_ring_empty() - take back what the device did not use
+ * @q: the queue, locked or used by nobody else; its device was reset
+ */
+void pykit_ring_empty(struct pykit_blk_vq *q)
+{
+	struct virtqueue *vq = q->ring.vq;
+	unsigned int num_free = vq->num_free;
+
+	while (virtqueue_detach_unused_buf(vq)) {
+		pykit_ring_detached(&q->ring, num_free);
+		num_free = vq->num_free;
+	}
+}

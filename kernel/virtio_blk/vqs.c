@@ -5,7 +5,7 @@
 #include <linux/interrupt.h>
 #include <linux/slab.h>
 
-#include "pykit_blk.h"
+#include "ring.h"
 
 /**
  * pykit_blk_alloc_vqs() - decide how many queues a device is used with
@@ -163,18 +163,16 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 
 	for (i = 0; i < dev->num_vqs; i++) {
 		struct pykit_blk_vq *q = &dev->vqs[i];
-		struct virtqueue *vq = q->vq;
 
-		if (!vq)
+		if (!q->vq)
 			return;
-		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
 		/* Somebody may be polling. */
 		spin_lock_irq(&q->lock);
 		q->vq = NULL;
 		spin_unlock_irq(&q->lock);
 		/* Else what the core allocated for them is lost. */
-		while (virtqueue_detach_unused_buf(vq))
-			;
+		pykit_ring_empty(q);
+		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
 	}
 	dev->vdev->config->del_vqs(dev->vdev);
 }

@@ -56,7 +56,10 @@ _STAGES = {
     4: "remove done",
     5: "freeze",
     6: "restore",
+    7: "joined",
 }
+
+_QUEUE_OPS = {0: "set up", 1: "deleted", 2: "joined", 3: "left", 4: "broken", 5: "mended"}
 
 #: Names of the values of (kind, field): of bits where the flag is True.
 _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
@@ -69,7 +72,7 @@ _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
     ("driver", "stage"): (_STAGES, False),
     ("features", "stage"): ({0: "first", 1: "finalize", 2: "frozen"}, False),
     ("queue", "layout"): ({0: "split", 1: "packed"}, False),
-    ("queue", "op"): ({0: "set up", 1: "deleted"}, False),
+    ("queue", "op"): (_QUEUE_OPS, False),
     ("blk_start", "type"): (_BLK_TYPES, False),
     ("blk_done", "type"): (_BLK_TYPES, False),
     ("blk_done", "status"): (_BLK_STATUS, False),

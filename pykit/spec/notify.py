@@ -18,6 +18,7 @@ from pykit.spec.arrays import WRAP, Bools, Ints, first_of, ints, need_event
 from pykit.spec.model import Result, breaches, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
+from pykit.trace.kinds import LEFT
 
 #: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
 AT_ONCE = 1_000_000
@@ -84,9 +85,16 @@ def _read_kicks(view: View) -> Kicks:
     mode = rings.event_idx(q, ints(frame, "event_idx"))
     asked = np.where(mode, need_event(event, new, old), event & 1 == 0)
     wanted = is_kick & (rings.layout[q] == SPLIT) & ((new - old) % WRAP != 0)
+    # Who joined a queue does not know what was new at the first decision that he saw.
+    known = rings.whole[q]
+    known |= ints(frame, "at") > _first(q, ints(frame, "at"), is_kick, len(rings.queue))[q]
+    wanted &= known
     silent = wanted & ~rang
     rang |= _nested(q, task, is_kick, is_notify, silent & (ints(frame, "needed") == 1))
     open_ = _undecided(view, frame, task, np.flatnonzero(silent & asked & ~rang))
+    # Who left between the decision and its doorbell did not hear that.
+    left = rings.of("queue").filter(pl.col("op") == LEFT)["q"]
+    open_ |= ~follows & np.isin(q, left.to_numpy())
     pick = np.flatnonzero(wanted)
     return Kicks(
         row=row[pick],

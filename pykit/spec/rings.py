@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Queue events as columns, and the structures that many rules share.
 
-Every driver-side event of a queue has ``q``, the number of its queue (one set-up of one
-virtqueue in one life), and ``at``, its place in one order that keeps each queue's events
-together and in the exact order of their ``seq``.
+Every driver-side event of a queue has ``q``, the number of its queue (one virtqueue in one
+life, from its set-up or from where its observer joined it), and ``at``, its place in one order
+that keeps each queue's events together and in the exact order of their ``seq``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pykit.spec.arrays import (
     steps16,
     within,
 )
+from pykit.trace.kinds import JOINED, SET_UP
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
@@ -45,13 +46,13 @@ class Rings:
 
     Attributes:
         frame: all of them, sorted by ``at``: row, kind, dev, life, vq, q, at, and whether
-            they set up a queue.
+            a queue begins there: it was set up, or joined.
         queue: by q: dev, life, vq.
         layout: by q: SPLIT, PACKED or UNKNOWN.
         size: by q: queue size, 0 where unknown.
         whole: by q: whether the set-up was seen.
-        avail, used: by q: indices found in the ring at set-up.
-        alone: by q: whether the virtqueue was set up only once in its life.
+        avail, used: by q: indices found in the ring where it begins.
+        alone: by q: whether the virtqueue was set up or joined only once in its life.
     """
 
     view: View
@@ -67,15 +68,15 @@ class Rings:
     @classmethod
     def read(cls, view: View) -> Rings:
         known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
-        setups = view.of("queue").filter(op=0)
-        setup = np.zeros(view.events.base.height, dtype=np.bool_)
-        setup[setups["row"].to_numpy()] = True
+        joined = view.of("queue").filter(pl.col("op").is_in((SET_UP, JOINED)))
+        begins = np.zeros(view.events.base.height, dtype=np.bool_)
+        begins[joined["row"].to_numpy()] = True
         keys = (
             view.events.base.lazy()
-            .with_columns(setup=pl.Series(setup))
+            .with_columns(begins=pl.Series(begins))
             .filter((pl.col("source") == "driver") & known)
-            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), "setup")
-            .with_columns(pl.col("setup").cast(pl.Int64).cum_sum().over(_NAME).alias("times"))
+            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), "begins")
+            .with_columns(pl.col("begins").cast(pl.Int64).cum_sum().over(_NAME).alias("times"))
             .sort(*_NAME, "times", "order", "row")
             .with_columns(pl.struct(*_NAME, "times").rle_id().cast(pl.Int64).alias("q"))
             .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
@@ -84,9 +85,9 @@ class Rings:
         frame = keys.drop("order", "times")
         heads = frame.unique("q", keep="first", maintain_order=True)
         queue = tuple(heads.select(*_NAME).iter_rows())
-        start = frame.filter("setup")
-        fields = ("layout", "size", "avail_idx", "used_idx")
-        start = start.join(setups.select("row", *fields), on="row", maintain_order="left")
+        start = frame.filter("begins")
+        fields = ("op", "layout", "size", "avail_idx", "used_idx")
+        start = start.join(joined.select("row", *fields), on="row", maintain_order="left")
         count = len(queue)
         where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
@@ -96,7 +97,7 @@ class Rings:
         size[where] = ints(start, "size")
         avail[where] = ints(start, "avail_idx")
         used[where] = ints(start, "used_idx")
-        whole[where] = True
+        whole[where] = ints(start, "op") == SET_UP
         for q, (dev, life, _) in enumerate(queue):
             packed = view.life(dev, life).has(bits.RING_PACKED)
             if layout[q] == UNKNOWN and packed is not None:

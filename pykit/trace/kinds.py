@@ -18,6 +18,9 @@ INSIDE = ("driver", "probe")
 #: What the field ``by`` of a driver's event says (enum pykit_by, trace/events/pykit.h).
 PROBED = 1
 
+#: What the field ``op`` of an event ``queue`` says (enum pykit_queue_op).
+SET_UP, DELETED, JOINED, LEFT, BROKEN, MENDED = range(6)
+
 #: Columns that every row may have, whatever its kind.
 BASE: dict[str, Dtype] = {
     "row": pl.UInt32,
@@ -70,6 +73,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "interrupt": "u16: used_idx last_used",
         "used": "u32: id len, u16: index used_idx, u8: accepted",
         "callback": "u16: avail_flags used_event last_used used_idx, u8: event_idx enable pending",
+        "detach": "u32: num_free, u16: slots",
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",

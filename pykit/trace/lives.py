@@ -5,7 +5,8 @@ The device side sees every reset, and numbers the spans between them in which
 the DRIVER bit was written. The driver's own tracepoints begin when the driver
 is called, after the virtio core has written that bit: there a life begins at
 stage 0, or at the reset before a DRIVER bit that is written again (restore
-after freeze). What follows a life's last reset (queue deletion) still belongs
+after freeze). Of a driver that was there before its observer it begins where that joins
+it (stage 7). What follows a life's last reset (queue deletion) still belongs
 to it, up to stage 4. So the k-th life is the same one on both sides.
 """
 
@@ -19,7 +20,7 @@ from pykit.trace.kinds import INSIDE
 from pykit.trace.pages import Array
 
 DRIVER_BIT = 2
-_BEGIN, _FAILED, _REMOVED = 0, 2, 4
+_BEGIN, _FAILED, _REMOVED, _JOINED = 0, 2, 4, 7
 _WRITE, _RESET = 0, 2
 
 
@@ -85,7 +86,7 @@ def _bounds(marks: pl.DataFrame) -> list[tuple[int, int]]:
         start: int | None = None
         if kind == "driver":
             # Both validate and probe may say that they begin.
-            start = at if stage == _BEGIN and not bound else None
+            start = at if stage in (_BEGIN, _JOINED) and not bound else None
             bound = stage not in (_FAILED, _REMOVED)
             if stage == _REMOVED:
                 bounds.append((at + 1, -1))

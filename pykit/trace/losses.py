@@ -12,6 +12,7 @@ import polars as pl
 
 from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
+from pykit.trace.kinds import JOINED, SET_UP
 from pykit.trace.pages import CpuFile
 from pykit.trace.walk import Lost
 
@@ -109,21 +110,21 @@ def shorten(losses: list[Loss], more: int = 0) -> list[Loss]:
 def gap_losses(frames: Frames) -> list[Loss]:
     """Gaps in ``seq`` of every virtqueue.
 
-    The counter runs 1, 2, 3… from a queue's set-up over all its events, so
-    what is missing below the highest number seen is lost. ``frames`` are the
+    The counter runs 1, 2, 3… over all events of a queue from its set-up, or from where its
+    observer joined it, so what is missing below the highest number seen is lost. ``frames`` are the
     guest's, in time order.
     """
     setups = frames.own_of("queue")
-    setups = setups.filter(op=0) if setups.height else setups
-    set_up = np.zeros(frames.base.height, dtype=np.bool_)
-    set_up[setups["row"].to_numpy()] = True
-    counted = frames.base.with_columns(set_up=pl.Series(set_up)).filter(
+    setups = setups.filter(pl.col("op").is_in((SET_UP, JOINED))) if setups.height else setups
+    begins = np.zeros(frames.base.height, dtype=np.bool_)
+    begins[setups["row"].to_numpy()] = True
+    counted = frames.base.with_columns(begins=pl.Series(begins)).filter(
         pl.col("seq").is_not_null() & pl.col("vq").is_not_null()
     )
     if counted.is_empty():
         return []
     queue = ["source", "dev", "vq"]
-    starts = ((pl.col("seq") == 1) | pl.col("set_up")).cast(pl.UInt32)
+    starts = ((pl.col("seq") == 1) | pl.col("begins")).cast(pl.UInt32)
     spans = counted.select(*queue, "seq", starts.cum_sum().over(queue).alias("span"))
     span = [*queue, "span"]
     # 1 to n, each once: nothing to look at in nearly all cases.

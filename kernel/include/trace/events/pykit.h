@@ -48,16 +48,20 @@ struct pykit_at {
  * @PYKIT_QUEUE_DELETED: it is about to be deleted
  * @PYKIT_QUEUE_JOINED: it was set up before, its observer came later
  * @PYKIT_QUEUE_LEFT: it lives on, its observer goes
+ * @PYKIT_QUEUE_BROKEN: it is about to be declared broken: nothing works any more
+ * @PYKIT_QUEUE_MENDED: that is about to be revoked
  */
 enum pykit_queue_op {
 	PYKIT_QUEUE_SET_UP,
 	PYKIT_QUEUE_DELETED,
 	PYKIT_QUEUE_JOINED,
 	PYKIT_QUEUE_LEFT,
+	PYKIT_QUEUE_BROKEN,
+	PYKIT_QUEUE_MENDED,
 };
 
 /**
- * struct pykit_queue_state - a virtqueue when its observer comes or goes
+ * struct pykit_queue_state - a virtqueue when something becomes of it
  * @desc: address of the descriptor table, or of the packed ring
  * @avail: address of the available ring, or of the driver event area
  * @used: address of the used ring, or of the device event area
@@ -638,6 +642,27 @@ TRACE_EVENT(pykit_callback,
 		      __entry->enable ? "enable" : "disable", __entry->event_idx,
 		      __entry->avail_flags, __entry->used_event,
 		      __entry->last_used, __entry->used_idx, __entry->pending)
+);
+
+TRACE_EVENT(pykit_detach,
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 num_free, u16 slots),
+	    TP_ARGS(at, seq, num_free, slots),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(u32, num_free)
+			     __field(u16, vq)
+			     __field(u16, slots)
+			     __field(u8, by)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
+			   __entry->seq = seq;
+			   __entry->num_free = num_free;
+			   __entry->vq = at->vq;
+			   __entry->slots = slots;
+	    ),
+	    TP_printk("dev=%u by=%u vq=%u seq=%u slots=%u num_free=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq,
+		      __entry->slots, __entry->num_free)
 );
 
 TRACE_EVENT(pykit_blk_start,
