@@ -6,9 +6,12 @@ from __future__ import annotations
 import polars as pl
 
 from pykit.trace import Events
+from pykit.trace.kinds import JOINED, LEFT, SET_UP
 
 #: A queue of a device, in one life of it.
 QUEUE = ("dev", "life", "vq")
+#: As long as it was watched without a break.
+SPAN = (*QUEUE, "span")
 
 #: The moments of a request, in the order in which they happen; columns of i64 ns.
 MOMENTS = (
@@ -32,18 +35,17 @@ def requests(events: Events) -> pl.DataFrame:
     (descriptors), ``readable`` and ``writable`` (bytes), ``indirect``, ``type``, ``sector``,
     ``bytes`` and ``status`` (block requests), ``notified`` (whether its kick was), ``len`` (of
     its used entry), then MOMENTS. What was not seen is null, as is ``signal`` where the driver
-    was at work already and took the entry before it was told of it. One kick and one interrupt
-    may serve several chains.
+    was at work already and took the entry before it was told of it, and as are the device's moments
+    where the observer inside had come or gone before: QEMU's log names no heads, chains are
+    counted. One kick and one interrupt may serve several chains.
     """
     inside = _inside(events)
     adds = _numbered(_of(inside, "add", "head", "chain", "readable", "writable", "indirect"), "add")
-    used = _numbered(_of(inside, "used", "id", "len").rename({"id": "head"}), "used")
-    used = used.with_columns(pl.col("head").cast(pl.UInt16))
-    # A head is used again only after it has come back: the n-th of both belong together.
-    again = [*QUEUE, "head", "turn"]
-    turn = pl.int_range(pl.len()).over([*QUEUE, "head"]).alias("turn")
-    rows = adds.with_columns(turn).join(
-        used.with_columns(turn).select(*again, "len", "used", "used_at", "used_place"),
+    used = _numbered(_of(inside, "used", "head", "len"), "used")
+    # A head is used again only after it has come back.
+    again = [*SPAN, "head", "turn"]
+    rows = adds.join(
+        used.select(*again, "len", "used", "used_at", "used_place").unique(again, keep="first"),
         on=again, how="left",
     )  # fmt: skip
     for kind, name, fields in (
@@ -51,7 +53,7 @@ def requests(events: Events) -> pl.DataFrame:
         ("blk_done", "done", ("status",)),
     ):
         told = _of(inside, kind, "head", *fields).rename({"time": name})
-        told = told.with_columns(turn).select(*again, name, *fields)
+        told = told.select(*again, name, *fields).unique(again, keep="first")
         rows = rows.join(told, on=again, how="left")
     rows = _before_and_after(rows, inside)
     rows = _device(rows, events.table.filter(pl.col("source") == "qemu"))
@@ -65,40 +67,62 @@ def requests(events: Events) -> pl.DataFrame:
 
 
 def _inside(events: Events) -> pl.DataFrame:
-    """The driver's events that concern a queue, in each queue's order; else the probe's."""
+    """The driver's events that concern a queue, in each queue's order; else the probe's.
+
+    ``span`` counts the times that the queue was set up or joined, ``turn`` those that the head
+    (or id) was made available in that span: 0 where it had been before. ``counted`` is whether
+    every chain of the queue was seen until then.
+    """
     sources = events.table["source"].unique().cast(pl.String).to_list()
     source = "driver" if "driver" in sources else "probe"
     queue = pl.all_horizontal(pl.col(name).is_not_null() for name in QUEUE)
     mine = events.table.filter((pl.col("source") == source) & queue)
+    marks = pl.when(pl.col("kind") == "queue").then("op")
+    begins = marks.is_in((SET_UP, JOINED)).fill_null(False)
+    parts = marks.is_in((JOINED, LEFT)).fill_null(False)
+    added = pl.col("kind") == "add"
+    head = pl.coalesce("head", pl.when(pl.col("kind") == "used").then("id"))
     # The order of a queue's events, whatever CPU they were on.
-    return mine.sort(*QUEUE, "seq", "row").with_row_index("at")
+    return (
+        mine.with_columns(begins.cast(pl.UInt32).cum_sum().over(QUEUE).alias("span"), head=head)
+        .sort(*SPAN, "seq", "row")
+        .with_columns(
+            added.cast(pl.UInt32).cum_sum().over(*SPAN, "head").alias("turn"),
+            (parts.cast(pl.UInt32).cum_sum().over(QUEUE) == 0).alias("counted"),
+        )
+        .with_row_index("at")
+    )
 
 
-def _of(inside: pl.DataFrame, kind: str, *fields: str) -> pl.DataFrame:
-    return inside.filter(pl.col("kind") == kind).select("at", "row", *QUEUE, "time", *fields)
+def _of(rows: pl.DataFrame, kind: str, *fields: str) -> pl.DataFrame:
+    names = [name for name in ("at", "row", *SPAN, "turn", "counted", "time") if name in rows]
+    return rows.filter(pl.col("kind") == kind).select(*names, *fields)
 
 
 def _numbered(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Name the event's time and place after it, and count it in its queue."""
-    place = pl.int_range(pl.len()).over(QUEUE).alias(f"{name}_place")
+    """Name the event's time and place after it, and count it in its queue where that is certain."""
+    place = pl.int_range(pl.len()).over(QUEUE)
+    if "counted" in rows:
+        place = pl.when("counted").then(place)
+    place = place.alias(f"{name}_place")
     return rows.with_columns(place).rename({"time": name, "at": f"{name}_at"})
 
 
 def _before_and_after(rows: pl.DataFrame, inside: pl.DataFrame) -> pl.DataFrame:
     """The first kick after a chain was added, and the last interrupt before it was taken."""
     kicks = _of(inside, "kick", "needed").select(
-        *QUEUE, pl.col("at").alias("add_at"), pl.col("time").alias("kick"),
+        *SPAN, pl.col("at").alias("add_at"), pl.col("time").alias("kick"),
         pl.col("needed").cast(pl.Boolean).alias("notified"),
     )  # fmt: skip
     interrupts = _of(inside, "interrupt").select(
-        *QUEUE, pl.col("at").alias("used_at"), pl.col("time").alias("interrupt")
+        *SPAN, pl.col("at").alias("used_at"), pl.col("time").alias("interrupt")
     )
     rows = rows.sort("add_at").join_asof(
-        kicks.sort("add_at"), on="add_at", by=QUEUE, strategy="forward", check_sortedness=False
+        kicks.sort("add_at"), on="add_at", by=SPAN, strategy="forward", check_sortedness=False
     )
     back = rows.filter(pl.col("used_at").is_not_null()).sort("used_at")
     back = back.join_asof(
-        interrupts.sort("used_at"), on="used_at", by=QUEUE, strategy="backward",
+        interrupts.sort("used_at"), on="used_at", by=SPAN, strategy="backward",
         check_sortedness=False,
     )  # fmt: skip
     never = rows.filter(pl.col("used_at").is_null())

@@ -21,6 +21,7 @@ from pykit.analysis.queues import queues, stages
 from pykit.analysis.timeline import depths, lanes
 from pykit.errors import InfraError, UsageError
 from pykit.trace import Events, load
+from pykit.trace.kinds import JOINED, LEFT
 from tests.trace.conftest import unpack
 
 
@@ -168,3 +169,42 @@ def test_show(capture: Path) -> None:
         analysis.show(capture, queue="9.9", request=None)
     with pytest.raises(UsageError, match="no request 82: there are 82"):
         analysis.show(capture, queue=None, request=82)
+
+
+def test_who_came_later_pairs_what_he_saw(events: Events, requests: pl.DataFrame) -> None:
+    """Of a queue that was left and joined again; ``seq`` begins anew there."""
+    table = events.table
+    queue = table.filter((pl.col("kind") == "queue") & (pl.col("vq") == 0) & (pl.col("op") == 0))
+    mine = (pl.col("source") == "driver") & (pl.col("vq") == 0)
+    used = table.filter(mine & (pl.col("kind") == "used"))
+    # The observer is away from the moment before an entry is taken, for a few entries.
+    left, back = used["row"][4], used["row"][8]
+    away = mine & pl.col("row").is_between(left, back, closed="left")
+    rest = (
+        pl.when(mine & (pl.col("row") >= back))
+        .then(pl.col("seq") - used["seq"][8] + 2)
+        .otherwise("seq")
+        .cast(table.schema["seq"])
+        .alias("seq")
+    )
+
+    def mark(op: int, row: int, seq: int) -> pl.DataFrame:
+        changes = {"op": op, "row": row, "seq": seq}
+        return queue.with_columns(
+            pl.lit(value).cast(table.schema[name]).alias(name) for name, value in changes.items()
+        )
+
+    kept = table.filter(~away | (pl.col("row").is_null())).with_columns(rest)
+    parts = [kept.filter(pl.col("row") < back), kept.filter(pl.col("row") >= back)]
+    cut = pl.concat(
+        [parts[0], mark(LEFT, left, used["seq"][4]), mark(JOINED, back - 1, 1), parts[1]]
+    )
+    found = analysis.requests(events.with_table(cut))
+    both = found.join(requests, on=("dev", "life", "vq", "add"), suffix="_true")
+    assert both.height == found.height
+    assert found.height < requests.height or found["used"].null_count()
+    for name in ("used", "done", "status", "kick", "pop", "fill"):
+        told = both.filter(pl.col(name).is_not_null())
+        assert told.height, name
+        assert (told[name] == told[f"{name}_true"]).all(), name
+    assert both.filter(vq=1).drop_nulls("pop").height == requests.filter(vq=1).height
