@@ -12,12 +12,16 @@ from pykit.spec import bits
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.view import View
+from pykit.trace.kinds import DELETED
 
 NONE = "no live queue was deleted"
 
 
 def _deletions(view: View) -> list[tuple[Life, dict[str, Any], int, bool]]:
-    """Deleted queues that had been live: the event, chains outstanding, whether after a reset."""
+    """Deleted queues that had been live: the event, chains outstanding, whether after a reset.
+
+    Not those of which nobody saw what was outstanding when they were joined.
+    """
     return view.keep("deletions", lambda view: list(_find_deletions(view)))
 
 
@@ -28,9 +32,11 @@ def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, Any], int, boo
     for event in view.rings.of("queue").iter_rows(named=True):
         life = view.life(event["dev"], event["life"])
         ready = life.first_write(bits.DRIVER_OK)
-        if event["op"] != 1 or ready is None or ready.row > event["row"]:
+        if event["op"] != DELETED or ready is None or ready.row > event["row"]:
             continue
         q, at = event["q"], event["at"]
+        if not view.rings.whole[q]:
+            continue
         # Both are in the order of q, then of at, which is one order over all queues.
         exposed = np.searchsorted(adds.at, at) - np.searchsorted(adds.q, q)
         back = np.searchsorted(taken_at, at) - np.searchsorted(taken_q, q)

@@ -29,7 +29,7 @@ from pykit.spec.arrays import (
     steps16,
     within,
 )
-from pykit.trace.kinds import JOINED, SET_UP
+from pykit.trace.kinds import JOINED, LEFT, SET_UP
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
@@ -52,7 +52,8 @@ class Rings:
         size: by q: queue size, 0 where unknown.
         whole: by q: whether the set-up was seen.
         avail, used: by q: indices found in the ring where it begins.
-        alone: by q: whether the virtqueue was set up or joined only once in its life.
+        alone: by q: whether the virtqueue was set up or joined only once in its life, and was
+            not left: what is seen of it from outside is this queue's.
     """
 
     view: View
@@ -104,6 +105,8 @@ class Rings:
                 layout[q] = PACKED if packed else SPLIT
         times = {name: queue.count(name) for name in set(queue)}
         alone = np.array([times[name] == 1 for name in queue], dtype=np.bool_)
+        left = view.of("queue").filter(pl.col("op") == LEFT)["row"]
+        alone[frame.filter(pl.col("row").is_in(left.implode()))["q"].to_numpy()] = False
         return cls(view, frame, queue, layout, size, whole, avail, used, alone)
 
     def of(self, *kinds: str) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import polars as pl
 
 from pykit.trace import CaptureInfo, Device, Events, Outcome, QmpAnswer
 from pykit.trace.events import join
-from pykit.trace.kinds import BASE, KINDS, columns_of, source_of
+from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, columns_of, source_of
 
 Event = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Log:
             event["ts"] += HOST_TIME
         elif "vq" in fields and "seq" not in fields:
             place = (fields["dev"], fields["life"], fields["vq"])
-            if kind == "queue" and fields["op"] == 0:
+            if kind == "queue" and fields["op"] in (SET_UP, JOINED):
                 self.seqs[place] = 0
             self.seqs[place] = self.seqs.get(place, 0) + 1
             event["seq"] = self.seqs[place]
@@ -86,7 +86,7 @@ class Log:
         for event in self.events:
             if event["source"] == "driver" and "vq" in event:
                 place = (event["dev"], event["life"], event["vq"])
-                if event["kind"] == "queue" and event["op"] == 0:
+                if event["kind"] == "queue" and event["op"] in (SET_UP, JOINED):
                     numbers[place] = 0
                 numbers[place] = event["seq"] = numbers.get(place, 0) + 1
 
