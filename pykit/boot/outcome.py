@@ -86,6 +86,18 @@ ALLOWED: tuple[Allowed, ...] = (
         'read_seqcount_latch() (93190bc35d6d, "seqlock, treewide: Switch to non-raw '
         'seqcount_latch interface"), which 6.12.117 does not; seen there at every trace event',
     ),
+    Allowed(
+        re.compile(r"KCSAN: data-race in inode_(?:needs_update_time|update_timestamps) / inode_up"),
+        "the times of a block device's inode are written by every writer of it, and no lock is "
+        "taken for that (file_update_time() of blkdev_write_iter() in block/fops.c); seen in "
+        "6.12.117 with two jobs of fio on one disk, no driver's function being in between",
+    ),
+    Allowed(
+        re.compile(r"KCSAN: data-race in __tmigr_cpu_activate / tmigr_handle_remote"),
+        "the timer wheel's hierarchy sets an event's ignore flag without the group's lock when "
+        "a CPU becomes active, and says so (tmigr_active_up() in kernel/time/timer_migration.c); "
+        "seen in 6.12.117, once in 130,000 requests",
+    ),
 )
 
 
