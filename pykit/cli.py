@@ -41,6 +41,12 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
+class Observer(StrEnum):
+    """Observers from outside, beside QEMU's trace."""
+
+    ACCESS = "access"
+
+
 class Boot(StrEnum):
     """How the guest is booted."""
 
@@ -251,6 +257,13 @@ def run(
         str, typer.Option(metavar="T", help="pci, pci-legacy, mmio or mmio-legacy.")
     ] = "pci",
     ring: Annotated[str, typer.Option(metavar="R", help="split or packed.")] = "split",
+    observe: Annotated[
+        list[Observer] | None,
+        typer.Option(
+            help="Who else looks on from outside: access, a TCG plugin that sees every "
+            "access of the guest to rings and registers. May be given again."
+        ),
+    ] = None,
     driver: Annotated[
         str | None,
         typer.Option(
@@ -284,6 +297,7 @@ def run(
         transport=transport,
         driver=driver,
         ring=ring,
+        observe=[observer.value for observer in observe or []],
         fault=driver_fault,
         device_fault=device_fault,
         to=to,

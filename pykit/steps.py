@@ -13,8 +13,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,7 @@ def run(
     transport: str = "pci",
     driver: str | None = None,
     ring: str = "split",
+    observe: Sequence[boot.Observer] = (),
 ) -> Result:
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
 
@@ -87,7 +88,7 @@ def run(
     if driver is not None:
         scenario = boot.under_driver(scenario, driver)
     scenario = boot.on_transport(scenario, transport)
-    scenario = boot.with_ring(scenario, ring)
+    scenario = replace(boot.with_ring(scenario, ring), observe=tuple(observe))
     boot.runner(runner, scenario.transport)
     faults = _faults(scenario, {"driver": fault, "device": device_fault})
     directory = to or fresh_directory(scenario.name)
@@ -114,6 +115,7 @@ def run(
             "runner": runner,
             "transport": transport,
             "ring": ring,
+            "observe": list(observe),
             "drivers": sorted({device.driver for device in scenario.devices}),
             "fault": fault,
             "device_fault": device_fault,

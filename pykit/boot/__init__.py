@@ -4,12 +4,13 @@
 from pykit.boot.axes import on_transport, under_driver, with_ring
 from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
 from pykit.boot.runners import bare_vng, runner
-from pykit.boot.scenario import Scenario, load_scenario
+from pykit.boot.scenario import Observer, Scenario, load_scenario
 from pykit.boot.session import require_free, run
 
 __all__ = [
     "EXIT_CODES",
     "Kind",
+    "Observer",
     "Outcome",
     "Scenario",
     "bare_vng",

@@ -59,10 +59,13 @@ done
 echo 1 > $device/enable
 resource=$device/resource2_wc
 [ -e $resource ] || resource=$device/resource2
-for file in events/header_page events/header_event trace_clock saved_cmdlines \\
-	events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
-	[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
-done | "$PAYLOAD/bin/carry" $resource
+{
+	for file in events/header_page events/header_event trace_clock saved_cmdlines \\
+		events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
+		[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
+	done
+	[ -z "$SYMBOLS" ] || printf '%s\\tkallsyms\\n' $SYMBOLS
+} | "$PAYLOAD/bin/carry" $resource
 """
 
 _TRACE = f"""
@@ -118,8 +121,10 @@ def stage(
     shutil.copy(GUEST / "agent.sh", folder)
     drivers = [device.driver for device in scenario.devices]
     driver = next(iter(drivers), scenario.driver or Device.driver)
+    # Who sees program counters gets names for them.
+    symbols = "/proc/kallsyms" if "access" in scenario.observe else ""
     (folder / "lib.sh").write_text(
-        f"DRIVER={driver}\nCOUNT={scenario.count}\n"
+        f"DRIVER={driver}\nCOUNT={scenario.count}\nSYMBOLS={symbols}\n"
         + (GUEST / "lib.sh").read_text()
         + _programs(scenario.programs)
     )

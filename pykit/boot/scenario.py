@@ -20,6 +20,9 @@ SCENARIOS = ROOT / "scenarios"
 #: What the host does between the guest's steps.
 Action = Literal["plug", "unplug", "resize", "query"]
 
+#: Who may look on from outside: a plugin of TCG's that sees every access to a ring.
+Observer = Literal["access"]
+
 
 @dataclass(frozen=True)
 class Device:
@@ -84,6 +87,8 @@ class Scenario:
     icount: bool = False
     #: The driver under test, where that is not the plugged devices'.
     driver: str | None = None
+    #: Observers beside QEMU's trace that look at the guest from outside.
+    observe: tuple[Observer, ...] = ()
 
 
 def load_scenario(name: str) -> Scenario:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pykit.boot import accel, outcome, pace, payload, qemu, runners
+from pykit.boot import accel, access, outcome, pace, payload, qemu, runners
 from pykit.boot.carried import CarryError, unpack
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
@@ -47,6 +47,8 @@ def run(
     """
     chosen = runners.runner(runner, scenario.transport)
     accelerator = "tcg" if scenario.icount else accel.probe(kernel)
+    if scenario.observe:
+        access.require_seen(scenario, accelerator, runner)
     require_free(out)
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
@@ -60,11 +62,19 @@ def run(
             {module: {"fault": name} for module, name in faults.items()},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
+        observers = [access.AccessTracer(scenario, keeper.folder, capture)] * (
+            "access" in scenario.observe
+        )
+        # First: what the plugin takes for an address counts QEMU's memories in this order.
+        command[1:1] = [option for observer in observers for option in observer.options()]
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
         deadline_s = scenario.deadline_s * pace.factor(kernel.config)
         session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
-        kind, message = session.run(command, staged.nonce)
+        with contextlib.ExitStack() as watching:
+            for observer in observers:
+                watching.enter_context(observer)
+            kind, message = session.run(command, staged.nonce)
         carried = session.unpack()
         if carried is not None and kind in ("clean", "splat"):
             kind, message = "workload-failed", f"the capture did not come out: {carried}"
@@ -112,6 +122,8 @@ def require_space(folder: Path, scenario: Scenario) -> None:
         if step.action == "resize":
             sizes[step.device] = max(sizes[step.device], step.size_mib)
     needed = sum(sizes.values()) + payload.MOST_CARRIED_MIB
+    if scenario.observe:
+        needed += qemu.MEMORY_MIB
     free = shutil.disk_usage(folder).free >> 20
     if free < needed:
         raise InfraError(

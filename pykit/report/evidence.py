@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykit.report.text import shown
+from pykit.trace.kinds import OUTSIDE
 
 #: Columns of every event, in the order they are shown, with their headings.
 _COLUMNS = {
@@ -142,7 +143,7 @@ def slice_of(events: Sequence[Mapping[str, Any]]) -> Slice:
 
 
 def _clock(event: Mapping[str, Any]) -> str:
-    return "host" if event.get("source") == "qemu" else "guest"
+    return "host" if event.get("source") in OUTSIDE else "guest"
 
 
 def _details(event: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ OBSERVERS = {
     "vhost": "the vhost driver's tracepoints",
     "qemu": "QEMU's log",
     "probe": "the probe",
+    "access": "the access tracer",
 }
 
 

@@ -17,7 +17,7 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.trace import Events
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import SOURCE_TYPE
+from pykit.trace.kinds import OUTSIDE, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
@@ -125,7 +125,7 @@ class View:
     def end(self) -> tuple[int, int]:
         """Last time seen inside (guest clock) and outside (host clock), ns."""
         table = self.events.base
-        guest = table.filter(pl.col("source") != "qemu")["ts"].max()
+        guest = table.filter(~pl.col("source").is_in(OUTSIDE))["ts"].max()
         host = table.filter(pl.col("source") == "qemu")["ts"].max()
         return (
             guest if isinstance(guest, int) else 0,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pykit.trace.access import read_accesses
 from pykit.trace.capture import CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
@@ -66,6 +67,11 @@ def load(capture: Path) -> Events:
         decoded = read_log(log, list(devices.values()), [plug.host_ns for plug in info.plugs])
         losses += decoded.losses
         outside = decoded.rows
+    if (capture / "access.bin").is_file():
+        accesses = read_accesses(capture, devices, info.plugs)
+        losses += accesses.losses
+        seen = [accesses.rows] if outside is None else [outside, accesses.rows]
+        outside = pl.concat(seen, how="diagonal_relaxed")
     frames, fields = join(inside, outside, guest.extra if guest else {})
     if frames.base.is_empty():
         if guest and guest.damage:

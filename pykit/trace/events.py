@@ -15,7 +15,7 @@ from pykit.trace.align import Alignment, align
 from pykit.trace.capture import CaptureInfo
 from pykit.trace.errors import BadTableError
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, Dtype, columns_of, kind_type
+from pykit.trace.kinds import BASE, KINDS, OUTSIDE, SOURCE_TYPE, Dtype, columns_of, kind_type
 
 _META = "pykit"
 _VERSION = 2
@@ -31,8 +31,9 @@ class Events:
             clock, null where the log has no times), ``source``, ``kind``,
             ``cpu`` (guest), ``pid`` (guest task, or QEMU thread), ``dev``,
             ``life``, ``vq``, ``seq``. Order: the guest's rows by (ts, cpu),
-            then QEMU's rows in log order. ``time`` is one clock for both, the
-            guest's (ns); null for QEMU's rows where it cannot be had.
+            then QEMU's rows in log order, then the access tracer's in program order.
+            ``time`` is one clock for all, the guest's (ns); null for what was seen from
+            outside where it cannot be had.
         lost: how many events are missing, at least one a known loss; an upper
             bound, as two counters may see the same loss.
         losses: one line each, says where.
@@ -185,5 +186,5 @@ def one_clock(frames: Frames, lost: int) -> tuple[Frames, Alignment | str]:
     """The events with ``time`` filled in, the guest's clock for both sides; and how."""
     found, base = align(frames, lost), frames.base
     host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(base["ts"])
-    time = pl.when(pl.col("source") == "qemu").then(host).otherwise("ts").alias("time")
+    time = pl.when(pl.col("source").is_in(OUTSIDE)).then(host).otherwise("ts").alias("time")
     return replace(frames, base=base.with_columns(time)), found

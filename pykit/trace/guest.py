@@ -18,6 +18,7 @@ from pykit.trace.frames import Frames
 from pykit.trace.kinds import (
     BASE,
     KINDS,
+    OUTSIDE,
     PROBED,
     SOURCE_TYPE,
     SOURCES,
@@ -147,7 +148,7 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
         where = f"{saved}: {form.system}/{form.name}/format"
         own = {field.name: _POLARS[field.size, field.signed] for field in own_fields(form)}
         absent = [name for name in ("dev", *_NEEDED.get(kind, ())) if name not in own]
-        if absent or source_of(kind) == "qemu":
+        if absent or source_of(kind) in OUTSIDE:
             what = f"no field {absent[0]}" if absent else "the name is taken"
             raise BadFormatError(f"{where}: {what}; the modules and this pykit do not fit")
         for name, dtype in own.items():

@@ -9,11 +9,14 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu", "probe")
+SOURCES = ("driver", "vhost", "qemu", "probe", "access")
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Those that see what a driver does: itself, or the probe that looks on.
 INSIDE = ("driver", "probe")
+
+#: Those that look on from outside, by the host's wall clock.
+OUTSIDE = ("qemu", "access")
 
 #: What the field ``by`` of a driver's event says (enum pykit_by, trace/events/pykit.h).
 PROBED = 1
@@ -40,6 +43,7 @@ _TYPES: dict[str, Dtype] = {
     "u32": pl.UInt32,
     "u64": pl.UInt64,
     "s32": pl.Int32,
+    "str": pl.String,
 }
 
 
@@ -53,7 +57,8 @@ def _fields(text: str) -> dict[str, Dtype]:
 
 
 #: Fields of each kind beside the base columns. Kinds of the guest are the
-#: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's.
+#: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's,
+#: those that begin with acc_ the access tracer's.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
     for kind, text in {
@@ -93,14 +98,19 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "dev_config_signal": "",
         "dev_blk_start": "u64: elem sector, u32: sectors type",
         "dev_blk_done": "u64: elem, u8: status",
+        "acc_ring": "u64: insns pc address value, u32: offset, u16: slot,"
+        " u8: size write, str: area field symbol",
+        "acc_register": "u64: insns pc address value, u32: offset, u8: size write, str: symbol",
     }.items()
 }
 
 
 def source_of(kind: str) -> str:
-    """``driver`` (or ``probe``: the same kinds, see ``PROBED``), ``vhost`` or ``qemu``."""
+    """``driver`` (or ``probe``: the same kinds, see ``PROBED``), or who alone has the kind."""
     if kind.startswith("dev_"):
         return "qemu"
+    if kind.startswith("acc_"):
+        return "access"
     return "vhost" if kind.startswith("vhost_") else "driver"
 
 
@@ -125,5 +135,6 @@ def columns_of(kinds: Iterable[str], extra: Mapping[str, Mapping[str, Dtype]]) -
         for fields in (KINDS.get(kind, {}), extra.get(kind, {})):
             for name, dtype in fields.items():
                 if name not in BASE:
-                    union[name] = widest((union[name], dtype)) if name in union else dtype
+                    other = union.get(name, dtype)
+                    union[name] = dtype if other is dtype else widest((other, dtype))
     return union

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pykit import kernels, modules, spec, steps
+from pykit import boot, kernels, modules, spec, steps
 from pykit.errors import Exit
 
 Run = Callable[..., steps.Result]
@@ -54,6 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         device_fault: str | None = None,
         transport: str = "pci",
         driver: str | None = None,
+        observe: tuple[boot.Observer, ...] = (),
     ) -> steps.Result:
         what = fault or device_fault or "clean"
         return steps.run(
@@ -66,6 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             say=say,
             transport=transport,
             driver=driver,
+            observe=observe,
         )
 
     return start

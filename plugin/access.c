@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The access tracer: every access of the guest to ring memory and to the registers of virtio
+ * devices, in program order. A plugin for QEMU's TCG, version 1 of the API (QEMU 7.2) and later.
+ *
+ * -plugin access.so,out=RECORDS,ram=FILE,rings=SOCKET
+ *
+ * Nearly all accesses are to pages without any ring. A vCPU remembers those pages as its TLB
+ * remembers translations, by virtual address, and forgets them when the guest tells its TLB to:
+ * so the guest cannot come to a ring by a page that is remembered.
+ */
+#include "access.h"
+#include "api.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	VCPUS = 256,
+	REMEMBERED = 1024,
+	PAGE_BITS = 12,
+	PC_BITS = 48,
+	/* Where a device's status register is: in its region, and how large regions are. */
+	COMMON_STATUS = 0x14, COMMON_MASK = 0xfff,
+	MMIO_STATUS = 0x70, MMIO_MASK = 0x1ff,
+};
+
+/* What the loader reads, after version_choose() has run. */
+EXPORT int qemu_plugin_version = 1;
+
+static struct vcpu {
+	uint64_t epoch;
+	uint64_t other[REMEMBERED];
+} vcpus[VCPUS];
+
+/* Counts the answers of rings.c; what was remembered before one is void. */
+static uint64_t epoch = 1;
+/* Accesses of which QEMU could not say where they went. */
+static uint64_t unresolved;
+static uint64_t one_counter;
+static qemu_plugin_u64 counters;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+__attribute__((constructor)) static void version_choose(void)
+{
+	if (qemu_plugin_mem_get_value)
+		qemu_plugin_version = 4;
+	else if (qemu_plugin_scoreboard_new)
+		qemu_plugin_version = 2;
+}
+
+static uint64_t now(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_REALTIME, &at);
+	return at.tv_sec * UINT64_C(1000000000) + at.tv_nsec;
+}
+
+/* Instructions before this one, which is back from its block's end. */
+static uint64_t instructions(unsigned int vcpu, unsigned int back)
+{
+	uint64_t until = counters.score ? qemu_plugin_u64_get(counters, vcpu) : one_counter;
+
+	return until - back;
+}
+
+static void forget(unsigned int vcpu, void *unused)
+{
+	(void)unused;
+	memset(vcpus[vcpu].other, 0xff, sizeof(vcpus[vcpu].other));
+}
+
+static void ask_for_rings(uint64_t status_register)
+{
+	if (rings_ask(status_register))
+		record_put(&(struct record){ .kind = RECORD_RINGS });
+	else
+		record_put(&(struct record){ .kind = RECORD_LOST, .value = 1 });
+	record_flush();
+	__atomic_add_fetch(&epoch, 1, __ATOMIC_RELEASE);
+}
+
+static bool is_status(const char *region, uint64_t address)
+{
+	if (!strncmp(region, "virtio-pci-common", 17))
+		return (address & COMMON_MASK) == COMMON_STATUS;
+	return !strncmp(region, "virtio-mmio", 11) && (address & MMIO_MASK) == MMIO_STATUS;
+}
+
+static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+		 const char *region, uintptr_t where)
+{
+	/* The upper bits of a program counter repeat the last one below. */
+	struct record record = {
+		.ts = now(),
+		.insns = instructions(vcpu, where >> PC_BITS),
+		.pc = (uint64_t)((int64_t)(where << (64 - PC_BITS)) >> (64 - PC_BITS)),
+		.address = address,
+		.kind = region ? RECORD_REGISTER : RECORD_RING,
+		.cpu = vcpu,
+		.size = 1u << qemu_plugin_mem_size_shift(info),
+		.flags = qemu_plugin_mem_is_store(info) ? RECORD_WRITE : 0,
+	};
+	bool known;
+
+	if (qemu_plugin_mem_get_value && record.size <= sizeof(record.value)) {
+		record.value = qemu_plugin_mem_get_value(info).data.u64;
+		if (record.size < sizeof(record.value))
+			record.value &= (UINT64_C(1) << record.size * 8) - 1;
+		known = true;
+	} else {
+		known = !region && memory_value(address, record.size, &record.value);
+	}
+	if (known)
+		record.flags |= RECORD_VALUE;
+	pthread_mutex_lock(&lock);
+	if (region)
+		record.region = record_region(region);
+	record_put(&record);
+	if (region && record.flags & RECORD_WRITE && is_status(region, address))
+		ask_for_rings(address);
+	pthread_mutex_unlock(&lock);
+}
+
+static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
+		      void *userdata)
+{
+	struct vcpu *self = &vcpus[vcpu];
+	uint64_t page = vaddr >> PAGE_BITS;
+	uint64_t *other = &self->other[page % REMEMBERED];
+	struct qemu_plugin_hwaddr *where;
+	const char *region;
+	uint64_t address, current = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
+
+	if (self->epoch != current) {
+		forget(vcpu, NULL);
+		self->epoch = current;
+	}
+	if (*other == page)
+		return;
+	where = qemu_plugin_get_hwaddr(info, vaddr);
+	if (!where) {
+		__atomic_add_fetch(&unresolved, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	if (qemu_plugin_hwaddr_is_io(where)) {
+		region = qemu_plugin_hwaddr_device_name(where);
+		if (!strncmp(region, "virtio-", 7))
+			tell(vcpu, info, qemu_plugin_hwaddr_phys_addr(where), region,
+			     (uintptr_t)userdata);
+		return;
+	}
+	address = qemu_plugin_hwaddr_phys_addr(where);
+	if (rings_hold(address))
+		tell(vcpu, info, address, NULL, (uintptr_t)userdata);
+	else if (!rings_on_page(address))
+		*other = page;
+}
+
+/* Whether an instruction makes the TLB forget: mov to a control register, invlpg, invpcid. */
+static bool forgets(const struct qemu_plugin_insn *insn)
+{
+	uint8_t copy[16] = { 0 };
+	size_t size = qemu_plugin_insn_size(insn);
+	const uint8_t *code = qemu_plugin_insn_data(insn, copy, sizeof(copy));
+	size_t at = 0;
+
+	if (qemu_plugin_version >= 3)
+		code = copy;
+	/* Only a few prefixes may stand before them: operand size, repeat, REX. */
+	while (at < size && (code[at] == 0x66 || code[at] == 0xf2 || code[at] == 0xf3 ||
+			     (code[at] & 0xf0) == 0x40))
+		at++;
+	if (size - at < 3 || code[at] != 0x0f)
+		return false;
+	if (code[at + 1] == 0x22)
+		return true;
+	if (code[at + 1] == 0x01)
+		return (code[at + 2] & 0x38) == 0x38 && code[at + 2] < 0xc0;
+	return code[at + 1] == 0x38 && code[at + 2] == 0x82;
+}
+
+static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	size_t n = qemu_plugin_tb_n_insns(tb);
+
+	(void)id;
+	if (counters.score)
+		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
+			tb, QEMU_PLUGIN_INLINE_ADD_U64, counters, n);
+	else
+		qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+							 &one_counter, n);
+	for (size_t i = 0; i < n; i++) {
+		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+		uint64_t pc = qemu_plugin_insn_vaddr(insn) & ((UINT64_C(1) << PC_BITS) - 1);
+
+		if (forgets(insn))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, forget,
+							       QEMU_PLUGIN_CB_NO_REGS, NULL);
+		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
+						 QEMU_PLUGIN_MEM_RW,
+						 (void *)(uintptr_t)((n - i) << PC_BITS | pc));
+	}
+}
+
+static void on_exit_of_qemu(qemu_plugin_id_t id, void *unused)
+{
+	(void)id;
+	(void)unused;
+	if (unresolved)
+		record_put(&(struct record){ .kind = RECORD_LOST, .value = unresolved });
+	record_flush();
+}
+
+static const char *value_of(int argc, char **argv, const char *key)
+{
+	size_t length = strlen(key);
+
+	for (int i = 0; i < argc; i++)
+		if (!strncmp(argv[i], key, length) && argv[i][length] == '=')
+			return argv[i] + length + 1;
+	return "";
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info, int argc,
+			       char **argv)
+{
+	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
+		fprintf(stderr, "pykit access tracer: only machines of x86_64 are traced\n");
+		return -1;
+	}
+	if (!record_open(value_of(argc, argv, "out")) || !memory_map(value_of(argc, argv, "ram")) ||
+	    !rings_connect(value_of(argc, argv, "rings"))) {
+		fprintf(stderr, "pykit access tracer: needs out=FILE,ram=FILE,rings=SOCKET\n");
+		return -1;
+	}
+	if (qemu_plugin_scoreboard_new)
+		counters.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_block);
+	qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
+	return 0;
+}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host's half of the access tracer (plugin/): tells it where the rings are.
+
+The plugin holds the vCPU right behind every store to a device's status register and asks; QEMU
+is asked over a monitor of its own, and the answers are kept for whoever reads the records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from pykit.boot.channel import GuestEndedError
+from pykit.boot.monitor import Monitor, QemuRefusedError
+from pykit.boot.plugin import compile_plugin
+from pykit.boot.qemu import MEMORY_MIB
+from pykit.boot.scenario import Scenario
+from pykit.boot.transport import MMIO_BASE, MMIO_BYTES
+from pykit.boot.where import look
+from pykit.errors import UsageError
+
+_RECORDS, _ANSWERS = "access.bin", "access.json"
+_MEMORY = "memory"
+
+
+def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
+    """Raise UsageError for what the access tracer cannot see."""
+    if accelerator != "tcg":
+        raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
+    if scenario.transport.name == "pci-legacy":
+        raise UsageError(
+            "the access tracer does not see port I/O, so not pci-legacy: choose another transport"
+        )
+    if runner != "direct":
+        raise UsageError("the access tracer needs --boot direct: virtme-ng owns the guest's memory")
+
+
+def memory_options(folder: Path) -> list[str]:
+    """QEMU's options that put the guest's memory into a file in ``folder``."""
+    return [
+        "-machine", "memory-backend=memory",
+        "-object",
+        f"memory-backend-file,id=memory,share=on,size={MEMORY_MIB}M,mem-path={folder / _MEMORY}",
+    ]  # fmt: skip
+
+
+class AccessTracer:
+    """Answers the plugin from a thread, from before QEMU starts until it has ended."""
+
+    def __init__(self, scenario: Scenario, folder: Path, capture: Path) -> None:
+        self._folder, self._capture = folder, capture
+        self._answers: list[dict[str, Any]] = []
+        self._registers = [
+            {"device": device.id, "address": MMIO_BASE + number * MMIO_BYTES, "bytes": MMIO_BYTES}
+            for number, device in enumerate(scenario.devices)
+            if not scenario.transport.hot_plug
+        ]
+        self._plugin = compile_plugin()
+
+    def options(self) -> list[str]:
+        """QEMU's options for it."""
+        folder = self._folder
+        plugin = f"{self._plugin},out={self._capture / _RECORDS},ram={folder / _MEMORY}"
+        return [
+            *memory_options(folder),
+            "-qmp", f"unix:{folder}/qmp-access,server=on,wait=off",
+            "-plugin", f"{plugin},rings={folder}/rings",
+        ]  # fmt: skip
+
+    def __enter__(self) -> Self:
+        with (self._folder / _MEMORY).open("wb") as file:
+            file.truncate(MEMORY_MIB << 20)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._folder / "rings"))
+        self._listener.listen(1)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """QEMU has ended: so has the connection, if there ever was one."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        (self._capture / _ANSWERS).write_text(json.dumps(self._answers, indent=1) + "\n")
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError, GuestEndedError):
+            plugin, _ = self._listener.accept()
+            with plugin, plugin.makefile("rw") as lines, contextlib.ExitStack() as stack:
+                monitor: Monitor | None = None
+                for line in lines:
+                    if monitor is None:
+                        monitor = Monitor(self._folder / "qmp-access")
+                        stack.callback(monitor.close)
+                    answer = self._look(monitor)
+                    self._answers.append({"register": int(line, 16), **answer})
+                    for ring in answer["rings"]:
+                        lines.write(f"{ring['address']:x} {ring['bytes']:x}\n")
+                    lines.write(".\n")
+                    lines.flush()
+
+    def _look(self, monitor: Monitor) -> dict[str, Any]:
+        while True:
+            try:
+                found = look(monitor)
+            except QemuRefusedError:
+                continue  # a device has gone between two questions
+            found["registers"] += self._registers
+            return found

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The access tracer's records to rows: what the guest did to rings and registers.
+
+``access.bin`` has records of 48 bytes (struct record, plugin/access.h), ``access.json`` what
+QEMU said of rings and registers each time a status was written, ``kallsyms`` the guest's symbols.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pykit.trace.capture import Plug
+from pykit.trace.errors import CaptureError
+from pykit.trace.losses import Loss
+from pykit.trace.symbols import Symbols
+
+_RECORD = np.dtype(
+    [
+        ("ts", "<i8"), ("insns", "<u8"), ("pc", "<u8"), ("address", "<u8"), ("value", "<u8"),
+        ("kind", "u1"), ("cpu", "u1"), ("size", "u1"), ("flags", "u1"), ("region", "<u4"),
+    ]
+)  # fmt: skip
+_WRITE, _VALUE = 1, 2
+_RING, _REGISTER, _RINGS, _LOST, _REGION = range(5)
+_NAME_BYTES = 40
+_DRIVER = 2
+#: Areas of a virtqueue, and what is none.
+AREAS = ("desc", "avail", "used", "registers")
+#: Fields of descriptors, avail and used rings. ``other``: a packed ring's event structures,
+#: registers, and what is not accessed at a field's beginning; the offset tells.
+FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
+#: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
+_DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
+_PAGE, _NOTIFY = 0xFFF, "virtio-pci-notify"
+_MMIO_MASK = 0x1FF
+#: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
+_NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Accesses:
+    """Rows in program order, with the host's times (wall clock, ns), and what was lost."""
+
+    rows: pl.DataFrame
+    losses: tuple[Loss, ...]
+
+
+def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plug]) -> Accesses:
+    """Decode what the plugin and its controller left in ``capture``.
+
+    ``numbers`` are the ``dev`` numbers by device id. Devices that are none of them are left
+    out, and so are accesses before any of ``plugs``.
+
+    Raises:
+        CaptureError: a file cannot be read.
+    """
+    path = capture / "access.bin"
+    try:
+        data = path.read_bytes()
+        answers = json.loads((capture / "access.json").read_text())
+    except (OSError, ValueError) as error:
+        raise CaptureError(f"{path}, access.json: cannot be read: {error}") from error
+    losses = []
+    torn = len(data) % _RECORD.itemsize
+    if torn:
+        losses.append(Loss(1, f"{path}: the last record is torn"))
+    records = np.frombuffer(data, dtype=_RECORD, count=len(data) // _RECORD.itemsize)
+    missing = int(records["value"][records["kind"] == _LOST].sum())
+    if missing:
+        losses.append(Loss(missing, f"{path}: {missing} accesses whose place was not to be had"))
+    told = int((records["kind"] == _RINGS).sum())
+    if told > len(answers):
+        losses.append(Loss(1, f"{path}: rings were told {told} times, access.json has fewer"))
+    symbols = Symbols.read(capture / "kallsyms")
+    located = _locate(records, answers, numbers)
+    rows = records[np.isin(records["kind"], (_RING, _REGISTER))]
+    keep = located["dev"] >= 0
+    if plugs:
+        keep &= rows["ts"] >= plugs[0].host_ns
+    rows = rows[keep]
+    ring = rows["kind"] == _RING
+    frame = pl.DataFrame(
+        {
+            "ts": rows["ts"],
+            "source": np.repeat("access", len(rows)),
+            "kind": np.where(ring, "acc_ring", "acc_register"),
+            "cpu": rows["cpu"],
+            **{name: located[name][keep] for name in ("dev", "life", "vq")},
+            "area": np.array(AREAS)[located["area"][keep]],
+            "field": np.array(FIELDS)[located["field"][keep]],
+            **{name: located[name][keep] for name in ("offset", "slot")},
+            **{name: rows[name] for name in ("insns", "pc", "address", "value", "size")},
+            "write": rows["flags"] & _WRITE,
+            "known": rows["flags"] & _VALUE,
+        }
+    )
+    frame = frame.with_columns(
+        pl.when(pl.col("known") > 0).then("value").alias("value"),
+        *(pl.when(pl.col(name) >= 0).then(name).alias(name) for name in ("life", "vq", "slot")),
+        symbols.of(frame["pc"]).alias("symbol"),
+    )
+    return Accesses(frame.drop("known"), tuple(losses))
+
+
+def _locate(
+    records: npt.NDArray[Any], answers: list[dict[str, Any]], numbers: Mapping[str, int]
+) -> dict[str, Ints]:
+    """For every access: dev, life, vq, area, offset, slot, field; -1 where there is none.
+
+    An answer holds from its record on.
+    """
+    access = np.isin(records["kind"], (_RING, _REGISTER))
+    rows = records[access]
+    answer = (np.cumsum(records["kind"] == _RINGS) - 1)[access]
+    names = ("dev", "life", "vq", "area", "offset", "slot", "field")
+    found: dict[str, Ints] = {name: np.full(len(rows), -1, dtype=np.int64) for name in names}
+    lives = _lives(answers)
+    regions = _regions(records)
+    bounds = np.searchsorted(answer, np.arange(-1, len(answers) + 1))
+    for number in range(-1, len(answers)):
+        here = slice(int(bounds[number + 1]), int(bounds[number + 2]))
+        part = rows[here]
+        if number >= 0:
+            for ring in answers[number]["rings"]:
+                at = _inside(part, _RING, ring) + here.start
+                if ring["device"] in numbers:
+                    _ring(found, at, rows, ring, numbers, lives[number])
+        # The last access before an answer is the status write that is its reason, and belongs
+        # to what follows; so does what precedes the first answer that knows the device.
+        last = number + 1 == len(answers)
+        for told, here_too in ((number + 1, part), (number, part if last else part[:-1])):
+            if 0 <= told < len(answers):
+                for area in answers[told]["registers"]:
+                    at = _inside(here_too, _REGISTER, area) + here.start
+                    if area["device"] in numbers:
+                        _register(found, at, rows, area, numbers, lives[told], regions)
+    return found
+
+
+def _inside(rows: npt.NDArray[Any], kind: int, area: dict[str, Any]) -> Ints:
+    """Where in ``rows`` the accesses of a kind to an area are."""
+    start, end = area["address"], area["address"] + area["bytes"]
+    at = rows["address"]
+    return np.flatnonzero((rows["kind"] == kind) & (at >= start) & (at < end))
+
+
+def _ring(
+    found: dict[str, Ints],
+    at: Ints,
+    rows: npt.NDArray[Any],
+    ring: dict[str, Any],
+    numbers: Mapping[str, int],
+    lives: Mapping[str, int],
+) -> None:
+    offset = rows["address"][at].astype(np.int64) - ring["address"]
+    found["dev"][at] = numbers[ring["device"]]
+    found["life"][at] = lives.get(ring["device"], -1)
+    found["vq"][at] = ring["queue"]
+    found["area"][at] = AREAS.index(ring["area"])
+    found["offset"][at] = offset
+    slot, field = np.full(len(at), -1), np.full(len(at), FIELDS.index("other"))
+    if ring["area"] == "desc":
+        slot = offset // 16
+        for start, name in _DESC[ring["packed"]].items():
+            field[offset % 16 == start] = name
+    elif not ring["packed"]:
+        width = 2 if ring["area"] == "avail" else 8
+        end = 4 + width * ring["size"]
+        entry = (offset >= 4) & (offset < end)
+        slot = np.where(entry, (offset - 4) // width, -1)
+        field[offset == 0] = FIELDS.index("flags")
+        field[offset == 2] = FIELDS.index("idx")
+        field[offset >= end] = FIELDS.index("event")
+        if ring["area"] == "avail":
+            field[entry] = FIELDS.index("ring")
+        else:
+            field[entry] = np.where(
+                (offset[entry] - 4) % 8 == 0, FIELDS.index("id"), FIELDS.index("len")
+            )
+    found["slot"][at], found["field"][at] = slot, field
+
+
+def _register(
+    found: dict[str, Ints],
+    at: Ints,
+    rows: npt.NDArray[Any],
+    area: dict[str, Any],
+    numbers: Mapping[str, int],
+    lives: Mapping[str, int],
+    regions: Mapping[int, str],
+) -> None:
+    offset = rows["address"][at].astype(np.int64) - area["address"]
+    found["dev"][at] = numbers[area["device"]]
+    found["life"][at] = lives.get(area["device"], -1)
+    found["area"][at] = AREAS.index("registers")
+    found["offset"][at] = offset
+    for number, name in regions.items():
+        if name.startswith(_NOTIFY):
+            mine = rows["region"][at] == number
+            found["vq"][at[mine]] = (offset[mine] - _NOTIFY_AT) // _NOTIFY_STEP
+
+
+def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
+    """Names of memory regions by their numbers."""
+    named = records[records["kind"] == _REGION]
+    return {
+        int(record["region"]): record.tobytes()[:_NAME_BYTES].split(b"\0")[0].decode()
+        for record in named
+    }
+
+
+def _lives(answers: list[dict[str, Any]]) -> list[dict[str, int]]:
+    """By answer, which life each device is in: spans between resets with a DRIVER bit."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for number, answer in enumerate(answers):
+        for device in answer["devices"]:
+            spans.setdefault(device["device"], []).append((number, device["status"]))
+    lives: list[dict[str, int]] = [{} for _ in answers]
+    for device, told in spans.items():
+        span: list[int] = []
+        life, driven = -1, False
+        for number, status in [*told, (len(answers), 0)]:
+            if status == 0 and span:
+                life += driven
+                for where in span:
+                    if driven:
+                        lives[where][device] = life
+                span, driven = [], False
+            if number < len(answers):
+                span.append(number)
+            driven = driven or bool(status & _DRIVER)
+    return lives

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Names of program counters, by a guest's /proc/kallsyms or a System.map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+#: A function of the kernel or of a module; what is further above is no part of it.
+_FARTHEST = 1 << 20
+_LINE = r"^([0-9a-f]{16}) [tTwW] ([^\t ]+)"
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Functions by address: ``address`` (u64, ascending) and ``symbol``; may be empty."""
+
+    table: pl.DataFrame
+
+    @classmethod
+    def read(cls, path: Path) -> Symbols:
+        """From the file, or none where there is no such file."""
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        lines = pl.Series("line", text.splitlines(), dtype=pl.String)
+        groups = lines.str.extract_groups(_LINE).struct.rename_fields(["hex", "symbol"])
+        table = groups.struct.unnest().drop_nulls()
+        address = table["hex"].str.to_integer(base=16, dtype=pl.UInt64)
+        # Several names may have one address: the first one is as good as any.
+        named = table.select("symbol").with_columns(address.alias("address"))
+        return cls(named.unique("address", keep="first").sort("address"))
+
+    def of(self, counters: pl.Series) -> pl.Series:
+        """``name+0xoffset`` of each program counter (u64); null where nothing is known."""
+        asked = pl.DataFrame({"pc": counters.unique().sort()})
+        found = asked.join_asof(self.table, left_on="pc", right_on="address")
+        away = pl.col("pc") - pl.col("address")
+        name = pl.col("symbol") + "+" + away.cast(pl.String)
+        found = found.select("pc", pl.when(away < _FARTHEST).then(name).alias("symbol"))
+        return counters.to_frame("pc").join(found, on="pc", how="left", maintain_order="left")[
+            "symbol"
+        ]

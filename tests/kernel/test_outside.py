@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run, seen by the driver, by QEMU and by the access tracer: all tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pykit import steps
+
+Run = Callable[..., steps.Result]
+QUEUE = ["dev", "life", "vq"]
+#: The driver's own accesses, and not those by which the kit looks at the ring.
+CORE = "^virtqueue_"
+
+
+@pytest.fixture(scope="module")
+def seen(run: Run) -> steps.Result:
+    """The default scenario under the access tracer."""
+    return run(observe=("access",))
+
+
+def told(result: steps.Result, kind: str, **fields: str) -> pl.DataFrame:
+    """Fields of the events of a kind, queue by queue in their order: ``new="old"``."""
+    return result.events.of(kind).sort(*QUEUE, "seq", "row").select(*QUEUE, **fields)
+
+
+def accessed(result: steps.Result, write: int, **fields: str) -> pl.DataFrame:
+    """Values that the driver wrote to, or read from, fields: ``name="area.field"``."""
+    rows = result.events.of("acc_ring").filter(
+        pl.col("write") == write, pl.col("symbol").str.contains(CORE)
+    )
+    rows = rows.sort(*QUEUE, "row")
+    columns = []
+    for name, place in fields.items():
+        area, field = place.split(".")
+        columns.append(rows.filter(area=area, field=field).select(*QUEUE, **{name: "value"}))
+    for other in columns[1:]:
+        assert_frame_equal(columns[0].select(QUEUE), other.select(QUEUE))
+    return columns[0].hstack([frame.to_series(-1) for frame in columns[1:]])
+
+
+def same(one: pl.DataFrame, other: pl.DataFrame) -> None:
+    assert one.height > 1500
+    assert_frame_equal(one, other, check_dtypes=False)
+
+
+def test_it_ran_clean(seen: steps.Result) -> None:
+    assert seen.outcome.kind == "clean", seen.outcome.message
+    assert seen.verdicts.having("fail") == ()
+    assert (seen.events.lost, seen.events.losses) == (0, ())
+
+
+def test_heads_and_avail_indices(seen: steps.Result) -> None:
+    """What the driver told, what the CPU stored, what QEMU counted."""
+    driver = told(seen, "add", head="head", idx="avail_idx")
+    same(driver, accessed(seen, 1, head="avail.ring", idx="avail.idx"))
+    same(driver.drop("head"), told(seen, "dev_pop", idx="avail_idx"))
+
+
+def test_lengths_and_used_places(seen: steps.Result) -> None:
+    driver = told(seen, "used", id="id", len="len", index="index")
+    same(driver.drop("index"), accessed(seen, 0, id="used.id", len="used.len"))
+    same(driver.drop("id"), told(seen, "dev_fill", len="len", index="index"))
+
+
+def test_program_order(seen: steps.Result) -> None:
+    """On each CPU instructions are counted up; an entry is stored before its index."""
+    rows = seen.events.table.filter(source="access")
+    for (_,), mine in rows.group_by("cpu"):
+        assert mine.sort("row")["insns"].cast(pl.Int64).is_sorted()
+    stores = seen.events.of("acc_ring").filter(
+        pl.col("write") == 1, pl.col("area") == "avail", pl.col("field").is_in(["ring", "idx"])
+    )
+    for _, queue in stores.group_by(QUEUE):
+        fields = queue.sort("row")["field"].to_list()
+        assert set(fields[::2]) == {"ring"}
+        assert set(fields[1::2]) == {"idx"}
+
+
+def test_notifications_are_register_writes(seen: steps.Result) -> None:
+    """ioeventfd hides them from QEMU's own trace of registers, and not from the CPU."""
+    registers = seen.events.of("acc_register").filter(pl.col("vq").is_not_null())
+    assert (
+        registers.group_by(QUEUE)
+        .len()
+        .sort(QUEUE)
+        .equals(seen.events.of("notify").group_by(QUEUE).len().sort(QUEUE))
+    )
