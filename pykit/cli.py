@@ -507,6 +507,25 @@ def bench_decode(
         out.print(measured.table())
 
 
+@bench_app.command("observers")
+def bench_observers(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Guests of each sort.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """What the access tracer costs an I/O, beside the same guest without it.
+
+    Example: pykit bench observers --kernel debian-6.12
+    """
+    from pykit import bench
+
+    measured = bench.observers(kernel, rounds=rounds, say=say)
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
 @bench_app.command("soak")
 def bench_soak(
     kernel: KernelOption = None,

@@ -3,7 +3,20 @@
 
 from pykit.bench.decode import Decode, decode
 from pykit.bench.driver import Driver, driver
+from pykit.bench.observers import Observers, observers
 from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
 
-__all__ = ["PARTS", "Decode", "Driver", "Soak", "Startup", "decode", "driver", "soak", "startup"]
+__all__ = [
+    "PARTS",
+    "Decode",
+    "Driver",
+    "Observers",
+    "Soak",
+    "Startup",
+    "decode",
+    "driver",
+    "observers",
+    "soak",
+    "startup",
+]
