@@ -22,9 +22,8 @@ enum {
 	REMEMBERED = 1024,
 	PAGE_BITS = 12,
 	PC_BITS = 48,
-	/* Where a device's status register is: in its region, and how large regions are. */
+	/* Where a device's status register is in its page. */
 	COMMON_STATUS = 0x14, COMMON_MASK = 0xfff,
-	MMIO_STATUS = 0x70, MMIO_MASK = 0x1ff,
 };
 
 /* What the loader reads, after version_choose() has run. */
@@ -85,9 +84,8 @@ static void ask_for_rings(uint64_t status_register)
 
 static bool is_status(const char *region, uint64_t address)
 {
-	if (!strncmp(region, "virtio-pci-common", 17))
-		return (address & COMMON_MASK) == COMMON_STATUS;
-	return !strncmp(region, "virtio-mmio", 11) && (address & MMIO_MASK) == MMIO_STATUS;
+	return !strncmp(region, "virtio-pci-common", 17) &&
+	       (address & COMMON_MASK) == COMMON_STATUS;
 }
 
 static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,

@@ -19,7 +19,7 @@ from pykit.boot.monitor import Monitor, QemuRefusedError
 from pykit.boot.plugin import compile_plugin
 from pykit.boot.qemu import MEMORY_MIB
 from pykit.boot.scenario import Scenario
-from pykit.boot.transport import MMIO_BASE, MMIO_BYTES
+from pykit.boot.transport import PCI
 from pykit.boot.where import look
 from pykit.errors import UsageError
 
@@ -31,9 +31,10 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
     """Raise UsageError for what the access tracer cannot see."""
     if accelerator != "tcg":
         raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
-    if scenario.transport.name == "pci-legacy":
+    if scenario.transport is not PCI:
+        # Legacy PCI has port I/O; MMIO transports share pages, and QEMU then names no region.
         raise UsageError(
-            "the access tracer does not see port I/O, so not pci-legacy: choose another transport"
+            f"the access tracer does not see the registers of {scenario.transport.name}: choose pci"
         )
     if runner != "direct":
         raise UsageError("the access tracer needs --boot direct: virtme-ng owns the guest's memory")
@@ -54,11 +55,6 @@ class AccessTracer:
     def __init__(self, scenario: Scenario, folder: Path, capture: Path) -> None:
         self._folder, self._capture = folder, capture
         self._answers: list[dict[str, Any]] = []
-        self._registers = [
-            {"device": device.id, "address": MMIO_BASE + number * MMIO_BYTES, "bytes": MMIO_BYTES}
-            for number, device in enumerate(scenario.devices)
-            if not scenario.transport.hot_plug
-        ]
         self._plugin = compile_plugin()
 
     def options(self) -> list[str]:
@@ -108,8 +104,6 @@ class AccessTracer:
     def _look(self, monitor: Monitor) -> dict[str, Any]:
         while True:
             try:
-                found = look(monitor)
+                return look(monitor)
             except QemuRefusedError:
                 continue  # a device has gone between two questions
-            found["registers"] += self._registers
-            return found

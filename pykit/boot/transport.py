@@ -8,9 +8,6 @@ from typing import Any
 
 from pykit.errors import UsageError
 
-#: microvm's virtio-mmio transports, one behind the other (include/hw/i386/microvm.h).
-MMIO_BASE, MMIO_BYTES = 0xFEB00000, 512
-
 
 @dataclass(frozen=True)
 class Transport:

@@ -39,8 +39,7 @@ AREAS = ("desc", "avail", "used", "registers")
 FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
 #: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
 _DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
-_PAGE, _NOTIFY = 0xFFF, "virtio-pci-notify"
-_MMIO_MASK = 0x1FF
+_NOTIFY = "virtio-pci-notify"
 #: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
 _NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
 
