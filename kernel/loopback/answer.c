@@ -87,12 +87,14 @@ static void assume_order(struct pykit_loopback_vq *q)
 	pykit_answer_track(q);
 }
 
-/* Addresses are physical ones: the device has no ACCESS_PLATFORM. */
+/* Without bounced buffers addresses are physical ones. */
 static void *memory_at(struct pykit_loopback_vq *q, __virtio64 addr, u64 offset)
 {
-	u64 phys = virtio64_to_cpu(&q->device->vdev, addr) + offset;
+	u64 at = virtio64_to_cpu(&q->device->vdev, addr) + offset;
 
-	return pfn_valid(PHYS_PFN(phys)) ? phys_to_virt(phys) : NULL;
+	if (q->device->bounce)
+		return pykit_bounce_at(q->device, at);
+	return pfn_valid(PHYS_PFN(at)) ? phys_to_virt(at) : NULL;
 }
 
 /* Write the answer; returns how many bytes, from the first one, were written. */

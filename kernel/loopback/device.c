@@ -160,7 +160,7 @@ static int finalize_features(struct virtio_device *vdev)
 
 static const char *bus_name(struct virtio_device *vdev)
 {
-	return dev_name(pykit_loopback_parent);
+	return dev_name(vdev->dev.parent);
 }
 
 static const struct virtio_config_ops config_ops = {
@@ -196,7 +196,7 @@ static void begin(struct work_struct *work)
 
 	if (!err)
 		return;
-	dev_notice(pykit_loopback_parent, "no device: error %d\n", err);
+	dev_notice(&l->parent->dev, "no virtio device: error %d\n", err);
 	WRITE_ONCE(l->failed, true);
 	wake_up(&l->changed);
 }
@@ -204,34 +204,58 @@ static void begin(struct work_struct *work)
 static void end(struct work_struct *work)
 {
 	struct pykit_loopback *l = container_of(work, struct pykit_loopback, end);
+	struct platform_device *parent = l->parent;
 
 	flush_work(&l->begin);
 	if (l->failed)
 		put_device(&l->vdev.dev);
 	else
 		unregister_virtio_device(&l->vdev);
+	platform_device_unregister(parent);
 }
 
 /**
  * pykit_loopback_create() - make the device
  * @l: loopback, locked, with a description that holds
  *
- * Return: 0, or -ENODEV if the module is about to go.
+ * Return: 0, -ENODEV if the module is about to go, or that of what could not be
+ * made.
  */
 int pykit_loopback_create(struct pykit_loopback *l)
 {
+	int err;
+
 	if (!try_module_get(THIS_MODULE))
 		return -ENODEV;
+	l->parent = platform_device_register_simple("pykit-loopback",
+						    PLATFORM_DEVID_AUTO, NULL, 0);
+	if (IS_ERR(l->parent)) {
+		err = PTR_ERR(l->parent);
+		goto no_parent;
+	}
+	platform_set_drvdata(l->parent, l);
+	if (l->about.bounce_mib) {
+		err = pykit_bounce_create(l, (size_t)l->about.bounce_mib << 20);
+		if (err)
+			goto no_bounce;
+	}
 	kref_get(&l->ref);
 	l->vdev.id.device = l->about.id;
 	l->vdev.config = &config_ops;
-	l->vdev.dev.parent = pykit_loopback_parent;
+	l->vdev.dev.parent = &l->parent->dev;
 	l->vdev.dev.release = release_device;
 	INIT_WORK(&l->begin, begin);
 	INIT_WORK(&l->end, end);
-	l->created = true;
+	/* mmap() looks without the lock. */
+	smp_store_release(&l->created, true);
 	queue_work(pykit_loopback_wq, &l->begin);
 	return 0;
+
+no_bounce:
+	platform_device_unregister(l->parent);
+no_parent:
+	module_put(THIS_MODULE);
+	return err;
 }
 
 /**

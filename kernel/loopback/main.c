@@ -20,17 +20,15 @@
 /* Bits of the ring and the transport; all others are the device's. */
 #define FIRST_TRANSPORT_BIT	24
 #define LAST_TRANSPORT_BIT	41
-/*
- * vhost knows split rings only. ACCESS_PLATFORM would have addresses mean
- * something else than what is mapped here.
- */
+/* vhost knows split rings only. */
 #define TRANSPORT_FEATURES				\
 	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |		\
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |		\
-	 BIT_ULL(VIRTIO_F_VERSION_1))
+	 BIT_ULL(VIRTIO_F_VERSION_1) |			\
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
 struct workqueue_struct *pykit_loopback_wq;
-struct device *pykit_loopback_parent;
+static struct miscdevice loopback_misc;
 
 static void free_loopback(struct kref *ref)
 {
@@ -39,6 +37,7 @@ static void free_loopback(struct kref *ref)
 
 	for (i = 0; i < ARRAY_SIZE(l->vqs); i++)
 		pykit_queue_release(&l->vqs[i]);
+	pykit_bounce_free(l);
 	kfree(l);
 }
 
@@ -97,6 +96,11 @@ static const char *what_is_wrong(struct pykit_loopback *l,
 		return "not a device of version 1";
 	if (about->features & transport & ~TRANSPORT_FEATURES)
 		return "features that it cannot keep";
+	if (!(about->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)) ==
+	    !!about->bounce_mib)
+		return "ACCESS_PLATFORM or memory to bounce in, without the other";
+	if (about->bounce_mib > PYKIT_LOOPBACK_MAX_BOUNCE_MIB)
+		return "too much memory to bounce in";
 	if (about->config_len > sizeof(about->config))
 		return "a configuration space that is too long";
 	if (about->delay_ms > PYKIT_LOOPBACK_MAX_DELAY_MS)
@@ -132,7 +136,7 @@ static long create(struct pykit_loopback *l,
 	err = -EINVAL;
 	wrong = what_is_wrong(l, about);
 	if (wrong) {
-		dev_notice_ratelimited(pykit_loopback_parent,
+		dev_notice_ratelimited(loopback_misc.this_device,
 				       "refused: a device with %s\n", wrong);
 		goto out;
 	}
@@ -277,10 +281,15 @@ static __poll_t loopback_poll(struct file *file, poll_table *table)
 
 static int loopback_mmap(struct file *file, struct vm_area_struct *vma)
 {
+	struct pykit_loopback *l = file->private_data;
 	unsigned long bytes = vma->vm_end - vma->vm_start;
 
-	if (!(vma->vm_flags & VM_SHARED) ||
-	    region_intersects(PFN_PHYS(vma->vm_pgoff), bytes,
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	/* Under the lock of the mappings, which comes after ours elsewhere. */
+	if (smp_load_acquire(&l->created) && l->bounce)
+		return pykit_bounce_mmap(l, vma);
+	if (region_intersects(PFN_PHYS(vma->vm_pgoff), bytes,
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_INTERSECTS)
 		return -EINVAL;
@@ -313,20 +322,9 @@ static int __init pykit_loopback_init(void)
 	pykit_loopback_wq = alloc_workqueue("pykit-loopback", WQ_UNBOUND, 0);
 	if (!pykit_loopback_wq)
 		return -ENOMEM;
-	pykit_loopback_parent = root_device_register("pykit-loopback");
-	if (IS_ERR(pykit_loopback_parent)) {
-		err = PTR_ERR(pykit_loopback_parent);
-		goto no_parent;
-	}
 	err = misc_register(&loopback_misc);
 	if (err)
-		goto no_misc;
-	return 0;
-
-no_misc:
-	root_device_unregister(pykit_loopback_parent);
-no_parent:
-	destroy_workqueue(pykit_loopback_wq);
+		destroy_workqueue(pykit_loopback_wq);
 	return err;
 }
 module_init(pykit_loopback_init);
@@ -336,7 +334,6 @@ static void __exit pykit_loopback_exit(void)
 	misc_deregister(&loopback_misc);
 	/* The work that let go of the last device may not have returned yet. */
 	destroy_workqueue(pykit_loopback_wq);
-	root_device_unregister(pykit_loopback_parent);
 }
 module_exit(pykit_loopback_exit);
 

@@ -5,6 +5,7 @@
  * main.c	the character device: what the joining process asks for
  * device.c	the virtio device: what its driver asks for
  * queue.c	virtqueues: kicks, calls, interrupts
+ * bounce.c	memory that buffers are copied through
  * answer.c	what becomes of requests when the back-end is gone
  */
 #ifndef PYKIT_LOOPBACK_H
@@ -14,6 +15,7 @@
 #include <linux/irq_work.h>
 #include <linux/kref.h>
 #include <linux/mutex.h>
+#include <linux/platform_device.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
@@ -24,6 +26,7 @@
 
 #include <uapi/linux/pykit_loopback.h>
 
+struct pykit_bounce;
 struct pykit_loopback;
 
 /**
@@ -74,6 +77,8 @@ struct pykit_loopback_vq {
 /**
  * struct pykit_loopback - one open file of /dev/pykit-loopback
  * @vdev: the virtio device, if @created
+ * @parent: its parent device
+ * @bounce: memory that its buffers are copied through, or NULL
  * @ref: held by the file and by the virtio device
  * @about: what the joining process said of the device
  * @lock: guards what follows, where nothing else is said
@@ -92,6 +97,8 @@ struct pykit_loopback_vq {
  */
 struct pykit_loopback {
 	struct virtio_device vdev;
+	struct platform_device *parent;
+	struct pykit_bounce *bounce;
 	struct kref ref;
 	struct pykit_loopback_device about;
 	/* Taken by the driver's calls and by ioctls, which all may sleep. */
@@ -112,7 +119,6 @@ struct pykit_loopback {
 
 /* main.c */
 extern struct workqueue_struct *pykit_loopback_wq;
-extern struct device *pykit_loopback_parent;
 void pykit_loopback_put(struct pykit_loopback *l);
 
 /* device.c */
@@ -128,6 +134,12 @@ struct virtqueue *pykit_queue_set_up(struct pykit_loopback_vq *q,
 				     bool ctx);
 void pykit_queue_delete(struct pykit_loopback_vq *q);
 void pykit_queue_quiesce(struct pykit_loopback_vq *q);
+
+/* bounce.c */
+int pykit_bounce_create(struct pykit_loopback *l, size_t bytes);
+void pykit_bounce_free(struct pykit_loopback *l);
+int pykit_bounce_mmap(struct pykit_loopback *l, struct vm_area_struct *vma);
+void *pykit_bounce_at(struct pykit_loopback *l, u64 addr);
 
 /* answer.c */
 int pykit_answer_start(struct pykit_loopback_vq *q);

@@ -77,6 +77,7 @@ static void set_option(struct options *o, char *word)
 		{ "fake", &o->fake },
 		{ "drain-ms", &o->drain_ms },
 		{ "cid", &o->cid },
+		{ "bounce", &o->bounce_mib },
 	};
 	char *value = strchr(word, '=');
 	unsigned int i;
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 	choose(&d, argv[1], argv[2]);
 	for (i = 3; i < argc; i++)
 		set_option(&d.options, argv[i]);
+	d.about.bounce_mib = d.options.bounce_mib;
 	d.back_end->open(&d);
 	d.about.features |= d.offered & ~TRANSPORT_BITS;
 	d.about.features |= d.offered & TRANSPORT_BITS & d.way->features;

@@ -74,6 +74,7 @@ struct way {
  * @fake: one in so many interrupts is followed by one without a reason
  * @drain_ms: how often what was not delivered is
  * @name: of the tap, the target or the vDPA device
+ * @bounce_mib: memory to copy buffers through
  * @cid: context id of the guest's end of vsock
  */
 struct options {
@@ -85,6 +86,7 @@ struct options {
 	unsigned int delay_ms;
 	unsigned int fake;
 	unsigned int drain_ms;
+	unsigned int bounce_mib;
 	const char *name;
 	unsigned int cid;
 };

@@ -11,6 +11,7 @@
 
 /* The queues for control and for events come before those for commands. */
 #define FIRST_COMMANDS	2
+#define BOUNCE_MIB	32
 
 static struct vhost_scsi_target target;
 
@@ -26,6 +27,9 @@ static void open_scsi(struct device *d)
 	open_vhost(d, "/dev/vhost-scsi");
 	/* Protection information needs a target that keeps it. */
 	d->offered &= ~BIT(VIRTIO_SCSI_F_T10_PI);
+	/* It takes references to the pages of a buffer. */
+	if (!d->about.bounce_mib)
+		d->about.bounce_mib = BOUNCE_MIB;
 	d->about.id = VIRTIO_ID_SCSI;
 	d->about.config_len = sizeof(*config);
 	config = (struct virtio_scsi_config *)d->about.config;

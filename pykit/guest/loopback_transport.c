@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The device, by /dev/pykit-loopback: its driver's addresses are physical ones.
+ * The device, by /dev/pykit-loopback: its driver's addresses are physical ones, or
+ * offsets into the memory that its buffers are copied through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +81,8 @@ static void run(struct device *d)
 	struct pykit_loopback_events events;
 	unsigned int i;
 
-	map_memory(d, fd);
+	if (d->about.bounce_mib)
+		d->about.features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	for (i = 0; i < d->about.num_queues; i++) {
 		events.queue = i;
 		events.kick = d->kick[i];
@@ -90,6 +92,10 @@ static void run(struct device *d)
 	}
 	must(ioctl(fd, PYKIT_LOOPBACK_CREATE, &d->about),
 	     "PYKIT_LOOPBACK_CREATE");
+	if (d->about.bounce_mib)
+		map_range(d, fd, 0, ((unsigned long)d->about.bounce_mib << 20) - 1);
+	else
+		map_memory(d, fd);
 	for (;;) {
 		must(poll(&pfd, 1, timeout), "poll");
 		if (pfd.revents & POLLERR)

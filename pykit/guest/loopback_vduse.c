@@ -121,8 +121,7 @@ static void start(struct device *d, int fd)
 	map_memory(d, fd);
 	must(ioctl(fd, VDUSE_DEV_GET_FEATURES, &features),
 	     "VDUSE_DEV_GET_FEATURES");
-	/* The memory table has the driver's addresses: there is no IOTLB. */
-	state.features = features & ~BIT(VIRTIO_F_ACCESS_PLATFORM);
+	state.features = features;
 	for (; info.index < d->about.num_queues; info.index++) {
 		struct pykit_loopback_ring *ring = &state.rings[info.index];
 

@@ -101,12 +101,17 @@ void serve(struct device *d, const struct pykit_loopback_state *state)
 	__u64 features = state->features & d->offered;
 	unsigned int i;
 
+	/* The memory table has the driver's addresses: there is no IOTLB. */
+	features &= ~BIT(VIRTIO_F_ACCESS_PLATFORM);
 	must(ioctl(d->vhost, VHOST_SET_FEATURES, &features),
 	     "VHOST_SET_FEATURES");
 	set_memory(d);
 	for (i = 0; i < d->served; i++)
 		set_ring(d, i, &state->rings[i]);
 	d->back_end->start(d, state->index);
+	/* What the driver notified before that, the back-end may have let go by. */
+	for (i = 0; i < d->served; i++)
+		must(eventfd_write(d->kick[i], 1), "kick");
 	say("virtio%u is served, features %#llx", state->index,
 	    (unsigned long long)state->features);
 }

@@ -13,7 +13,8 @@
  *
  * mmap() at the physical address of memory gives that memory: a range of
  * "System RAM" in /proc/iomem, or a part of one. Ring and buffer addresses are
- * such addresses.
+ * such addresses. A device with VIRTIO_F_ACCESS_PLATFORM has its buffers bounced
+ * instead: addresses and what can be mapped are offsets into @bounce_mib of memory.
  *
  * When the file and its mappings are gone, the device goes. What its driver
  * still waits for, and what it submits until it has let go, is answered as the
@@ -30,6 +31,7 @@
 #define PYKIT_LOOPBACK_MAX_QUEUES	16
 #define PYKIT_LOOPBACK_MAX_CONFIG	256
 #define PYKIT_LOOPBACK_MAX_DELAY_MS	10000
+#define PYKIT_LOOPBACK_MAX_BOUNCE_MIB	256
 
 /* For @answer_at: the last byte that the device may write. */
 #define PYKIT_LOOPBACK_LAST		0xffffffff
@@ -61,6 +63,7 @@ struct pykit_loopback_queue {
  * @delay_ms: by how much
  * @fake_every: one in so many interrupts is followed by one without a reason;
  *	0 for none
+ * @bounce_mib: memory that buffers are copied through; 0 for none
  * @config: configuration space
  * @queues: its queues
  */
@@ -73,7 +76,7 @@ struct pykit_loopback_device {
 	__u32 delay_every;
 	__u32 delay_ms;
 	__u32 fake_every;
-	__u32 reserved;
+	__u32 bounce_mib;
 	__u8 config[PYKIT_LOOPBACK_MAX_CONFIG];
 	struct pykit_loopback_queue queues[PYKIT_LOOPBACK_MAX_QUEUES];
 };
