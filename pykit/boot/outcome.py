@@ -98,6 +98,12 @@ ALLOWED: tuple[Allowed, ...] = (
         "a CPU becomes active, and says so (tmigr_active_up() in kernel/time/timer_migration.c); "
         "seen in 6.12.117, once in 130,000 requests",
     ),
+    Allowed(
+        re.compile(r"KCSAN: data-race in bio_first_folio / lru_add"),
+        "a completed request looks at its pages' flags for a bit that is fixed while others of "
+        "that word change by atomic operations (__bio_release_pages() in block/bio.c, lru_add() "
+        "in mm/swap.c); seen in 6.12.117, once in 20 loads and unloads under I/O",
+    ),
 )
 
 

@@ -88,6 +88,7 @@ def test_harmless_lines_are_no_splats() -> None:
         "inode_needs_update_time / inode_update_timestamps",
         "inode_update_timestamps / inode_update_timestamps",
         "__tmigr_cpu_activate / tmigr_handle_remote",
+        "bio_first_folio / lru_add",
     ],
 )
 def test_the_kernels_own_known_races_are_not_complained_of(pair: str) -> None:
