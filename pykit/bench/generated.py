@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pykit.trace.kinds import BASE, KINDS, Dtype
+from pykit.trace.kinds import BASE, TRACEPOINTS, Dtype
 from pykit.trace.tracedat import write_dat
 
 CPUS = 2
@@ -52,7 +52,7 @@ _HEADER_EVENT = """\
 
 def generate(path: Path, events: int) -> int:
     """Write a trace.dat with about ``events`` events; returns how many exactly."""
-    layouts = {kind: _layout(number, kind) for number, kind in enumerate(KINDS, _FIRST_ID)}
+    layouts = {kind: _layout(number, kind) for number, kind in enumerate(TRACEPOINTS, _FIRST_ID)}
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         tracing = Path(folder)
         described = tracing / "events"
@@ -81,7 +81,7 @@ _Layout = tuple[int, np.dtype[np.void]]
 
 def _layout(number: int, kind: str) -> _Layout:
     """Event id and C's layout of the fields, the widest first."""
-    fields = {name: BASE[name] for name in ("dev", "seq", "vq")} | KINDS[kind]
+    fields = {name: BASE[name] for name in ("dev", "seq", "vq")} | TRACEPOINTS[kind]
     common = [("common_type", "<u2"), ("common_flags", "u1"), ("common_preempt_count", "u1")]
     own = sorted(fields, key=lambda name: -_TYPES[fields[name]][1])
     types = [(name, f"<{'i' if _TYPES[t][2] else 'u'}{_TYPES[t][1]}") for name, t in

@@ -114,6 +114,10 @@ def source_of(kind: str) -> str:
     return "vhost" if kind.startswith("vhost_") else "driver"
 
 
+#: The kinds that are tracepoints of our modules.
+TRACEPOINTS = {kind: fields for kind, fields in KINDS.items() if source_of(kind) not in OUTSIDE}
+
+
 def kind_type(extra: Iterable[str]) -> pl.Enum:
     """The type of the ``kind`` column: all known kinds, then the capture's others by name."""
     return pl.Enum([*KINDS, *sorted(set(extra) - set(KINDS))])

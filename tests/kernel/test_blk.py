@@ -12,7 +12,7 @@ import pytest
 from pykit import steps
 from pykit.errors import Exit
 from pykit.trace.guest import kind_of, own_fields
-from pykit.trace.kinds import BASE, KINDS, source_of
+from pykit.trace.kinds import BASE, TRACEPOINTS
 from pykit.trace.tracing import read_tracing
 
 WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
@@ -60,7 +60,7 @@ def test_the_formats_are_the_ones_we_know(direct: steps.Result) -> None:
                 for field in own_fields(form)
                 if field.name not in BASE
             }
-    assert found == {kind: fields for kind, fields in KINDS.items() if source_of(kind) != "qemu"}
+    assert found == TRACEPOINTS
 
 
 def test_the_observers_were_compared(result: steps.Result) -> None:
