@@ -64,7 +64,6 @@ struct pykit_ring {
  * @total: how many buffers they are
  * @chain: what becomes of them
  * @first: where in the ring
- * @begin: when it was not available yet, in ns; 0 if nobody asks
  */
 struct pykit_sgs {
 	struct scatterlist **sgs;
@@ -73,7 +72,6 @@ struct pykit_sgs {
 	unsigned int total;
 	struct pykit_chain chain;
 	u16 first;
-	u64 begin;
 };
 
 /**

@@ -379,10 +379,11 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 	struct scatterlist *sg;
 	unsigned int i;
 
-	/* The clock that the trace is recorded by, if it can be. */
-	s->begin = trace_pykit_add_enabled() ? ktime_get_mono_fast_ns() : 0;
 	s->total = 0;
-	s->chain = (struct pykit_chain) { .num_free = r->vq->num_free };
+	s->chain = (struct pykit_chain) {
+		.before = trace_pykit_add_enabled() ? ktime_get_mono_fast_ns() : 0,
+		.num_free = r->vq->num_free,
+	};
 	s->first = r->next_avail;
 	for (i = 0; i < s->out + s->in; i++) {
 		for (sg = s->sgs[i]; sg; sg = sg_next(sg)) {
@@ -435,9 +436,6 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 	unsigned int i, n = r->is_packed ? walk_packed(r, s) : walk_split(r, s);
 
 	s->chain.chain = n - s->chain.indirect;
-	if (s->begin)
-		s->chain.took = min_t(u64, ktime_get_mono_fast_ns() - s->begin,
-				      U32_MAX);
 	pykit_trace_vq(add, &r->at, &s->chain);
 	for (i = 0; i < n; i++)
 		pykit_trace_vq(desc, &r->at, s->chain.head, &r->descs[i]);

@@ -98,9 +98,9 @@ def align(frames: Frames, lost: int) -> Alignment | str:
 def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Upper and lower bounds of host minus guest: (host time, difference), both i64 ns.
 
-    The driver's event follows what it tells of: a chain was certain not to be available yet
-    ``took`` before it. Traces of others do not say that: there, at the time of the event
-    before it on its queue.
+    The driver's event follows what it tells of, by as long as the host's scheduler likes: a
+    chain was certain not to be available yet at the time that the event says, ``before``. Where
+    it does not, or by another clock, the event before it on its queue is early enough.
     """
     table = frames.base
     outside = table.filter(
@@ -119,18 +119,18 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     if outside.is_empty() or inside.is_empty():
         nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
         return nothing, nothing
-    took = frames.own_of("add")
-    if "took" not in took.columns:
-        took = took.with_columns(took=pl.lit(None, dtype=pl.UInt32))
-    inside = inside.join(took.select("row", "took"), on="row", how="left")
+    adds = frames.own_of("add")
+    if "before" not in adds.columns:
+        adds = adds.with_columns(before=pl.lit(None, dtype=pl.UInt64))
+    noted = adds.select("row", pl.col("before").cast(pl.Int64))
+    inside = inside.join(noted, on="row", how="left")
     inside = inside.sort("row").sort(*_QUEUE, "seq", maintain_order=True)
+    last = pl.col("ts").shift(1).over(_QUEUE)
     inside = inside.select(
         *_QUEUE,
         "kind",
         "ts",
-        pl.coalesce(pl.col("ts") - pl.col("took"), pl.col("ts").shift(1).over(_QUEUE)).alias(
-            "before"
-        ),
+        pl.when(pl.col("before").is_between(last, "ts")).then("before").otherwise(last),
     )
 
     def pairs(cause: str, effect: str, guest: str) -> pl.DataFrame:

@@ -70,7 +70,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "config_change": "u8: status",
         "queue": "u64: desc avail used, u32: size,"
         " u16: num_queues avail_flags avail_idx used_flags used_idx, u8: layout op",
-        "add": "u64: readable writable, u32: chain num_free took, u16: head avail_idx slots,"
+        "add": "u64: before readable writable, u32: chain num_free, u16: head avail_idx slots,"
         " u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
         "kick": "u16: old new event event_after flags flags_after, u8: event_idx needed",

@@ -71,7 +71,7 @@ def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.Result:
 #: What the driver has to serialise, and so both observers tell in the same order.
 SERIAL = ("queue", "add", "desc", "kick", "used", "callback", "blk_start", "blk_range", "blk_done")
 #: Fields that say when or by whose count something was told.
-OWN = {"row", "ts", "time", "source", "cpu", "seq", "took"}
+OWN = {"row", "ts", "time", "source", "cpu", "seq", "before"}
 #: What the device may write between two looks, and who looks first, by kind.
 RACED = {"used": {"used_idx": "driver"}, "callback": {"used_idx": "probe"}, "queue": {}}
 QUEUE = ["dev", "life", "vq"]

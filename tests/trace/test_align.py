@@ -19,8 +19,8 @@ HOST = 1_700_000_000_000_000_000
 
 def frames_of(table: pl.DataFrame) -> Frames:
     wide = table.with_columns(pl.col("row").cast(pl.UInt32))
-    fields = {kind: ["took"] if kind == "add" else [] for kind in table["kind"].unique()}
-    return Frames.split(wide, fields, {"took": pl.Int64})
+    fields = {kind: ["before"] if kind == "add" else [] for kind in table["kind"].unique()}
+    return Frames.split(wide, fields, {"before": pl.Int64})
 
 
 def requests(
@@ -38,12 +38,14 @@ def requests(
         fill = pop + int(rng.integers(1, 400_000))
         taken = fill + int(rng.integers(1, 200_000))
         for kind, at in (("notify", now - 5_000), ("add", now), ("used", taken)):
-            took = 5_000 if kind == "add" else None
-            rows.append({**queue, "kind": kind, "source": "driver", "ts": at, "took": took})
+            before = now - 3_000 if kind == "add" else None
+            # The vCPU may wait between its looks at the clock.
+            at += int(rng.integers(taken - now)) if kind == "add" else 0
+            rows.append({**queue, "kind": kind, "source": "driver", "ts": at, "before": before})
         for kind, at in (("dev_pop", pop), ("dev_fill", fill)):
             host = HOST + offset + at + round(drift * at)
             stamp = host // LOG_STEP_NS * LOG_STEP_NS
-            rows.append({**queue, "kind": kind, "source": "qemu", "ts": stamp, "took": None})
+            rows.append({**queue, "kind": kind, "source": "qemu", "ts": stamp, "before": None})
             true.append((stamp, at))
         now = taken
     table = pl.DataFrame(rows, infer_schema_length=None).sort("ts").with_row_index("row")

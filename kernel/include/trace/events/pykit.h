@@ -90,11 +90,12 @@ struct pykit_queue_state {
 
 /**
  * struct pykit_chain - a descriptor chain that was made available
+ * @before: when it was certain not to be available yet (ktime_get_mono_fast_ns();
+ *	0: not noted)
  * @readable: bytes the device may read
  * @writable: bytes the device may write
  * @chain: descriptors, without the one that points at an indirect table
  * @num_free: free ring descriptors afterwards
- * @took: ns since it was certain not to be available yet
  * @head: head of the chain, or buffer id in a packed ring
  * @avail_idx: idx of the available ring afterwards, or next slot and wrap
  *	counter (bit 15) of a packed ring
@@ -102,11 +103,11 @@ struct pykit_queue_state {
  * @indirect: whether it is an indirect table
  */
 struct pykit_chain {
+	u64 before;
 	u64 readable;
 	u64 writable;
 	u32 chain;
 	u32 num_free;
-	u32 took;
 	u16 head;
 	u16 avail_idx;
 	u16 slots;
@@ -438,38 +439,38 @@ TRACE_EVENT(pykit_add,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_chain *chain),
 	    TP_ARGS(at, seq, chain),
-	    TP_STRUCT__entry(__field(u64, readable)
+	    TP_STRUCT__entry(__field(u64, before)
+			     __field(u64, readable)
 			     __field(u64, writable)
 			     __field(u32, dev)
 			     __field(u32, seq)
 			     __field(u32, chain)
 			     __field(u32, num_free)
-			     __field(u32, took)
 			     __field(u16, vq)
 			     __field(u16, head)
 			     __field(u16, avail_idx)
 			     __field(u16, slots)
 			     __field(u8, indirect)
 			     __field(u8, by)),
-	    TP_fast_assign(__entry->readable = chain->readable;
+	    TP_fast_assign(__entry->before = chain->before;
+			   __entry->readable = chain->readable;
 			   __entry->writable = chain->writable;
 			   __entry->dev = at->dev;
 			   __entry->by = at->by;
 			   __entry->seq = seq;
 			   __entry->chain = chain->chain;
 			   __entry->num_free = chain->num_free;
-			   __entry->took = chain->took;
 			   __entry->vq = at->vq;
 			   __entry->head = chain->head;
 			   __entry->avail_idx = chain->avail_idx;
 			   __entry->slots = chain->slots;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u took=%u",
+	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u before=%llu",
 		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->chain, __entry->slots, __entry->indirect,
 		      __entry->readable, __entry->writable, __entry->num_free,
-		      __entry->avail_idx, __entry->took)
+		      __entry->avail_idx, __entry->before)
 );
 
 TRACE_EVENT(pykit_desc,
