@@ -309,8 +309,18 @@ def run(
 @app.command()
 def check(
     directory: Annotated[
-        Path, typer.Argument(help="A run directory, its capture/, or a trace.dat of trace-cmd's.")
-    ],
+        Path | None,
+        typer.Argument(help="A run directory, its capture/, or a trace.dat of trace-cmd's."),
+    ] = None,
+    qemu_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--qemu-log",
+            metavar="FILE",
+            help="A log of QEMU's instead (-msg timestamp=on -trace 'virtio_*' -trace "
+            "'virtqueue_*', and 'memory_region_ops_*' for the driver's side).",
+        ),
+    ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
     ] = None,
@@ -322,7 +332,7 @@ def check(
     """
     from pykit import steps
 
-    _present(steps.check(directory, to=to), as_json)
+    _present(steps.check(directory, qemu_log=qemu_log, to=to), as_json)
 
 
 @app.command()

@@ -145,26 +145,35 @@ def run(
         ) from error
 
 
-def check(directory: Path, *, to: Path | None) -> Result:
+def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None) -> Result:
     """Judge a capture that exists, without the kernel or the QEMU that made it.
 
-    ``directory`` is a run directory, its ``capture``, or a trace.dat. Nothing is written unless
-    ``to`` names a directory, which must be empty or new.
+    ``capture`` is a run directory, its ``capture``, or a trace.dat; or else ``qemu_log`` is a
+    trace log of a QEMU that was run elsewhere. Nothing is written unless ``to`` names a
+    directory, which must be empty or new.
     """
-    capture = directory / "capture" if (directory / "capture").is_dir() else directory
+    if (capture is None) == (qemu_log is None):
+        raise UsageError("say what to check: a run directory, or --qemu-log FILE")
     if to is not None:
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
         to.mkdir(parents=True, exist_ok=True)
-    return _judge(capture, None, write_to=to)
+    if qemu_log is not None:
+        return _judged(trace.load_log(qemu_log), None, write_to=to)
+    assert capture is not None
+    inner = capture / "capture"
+    return _judge(inner if inner.is_dir() else capture, None, write_to=to)
 
 
 def _judge(capture: Path, outcome: boot.Outcome | None, *, write_to: Path | None) -> Result:
-    events = trace.load(capture)
+    return _judged(trace.load(capture), outcome, write_to=write_to)
+
+
+def _judged(events: trace.Events, outcome: boot.Outcome | None, *, write_to: Path | None) -> Result:
     if outcome is None:
         ended = events.capture.outcome
         if ended.kind not in boot.EXIT_CODES:
-            raise UsageError(f"{capture}: no guest ends as {ended.kind!r}: is it a newer pykit's?")
+            raise UsageError(f"no guest ends as {ended.kind!r}: is the capture a newer pykit's?")
         outcome = boot.Outcome(ended.kind, ended.message)
     verdicts = spec.check(events)
     if write_to is not None:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from pykit.spec.view import View
 
 
+#: Device ids and transports by what QEMU's names of devices hold.
+_TYPES = {"virtio-net": bits.NET_ID, "virtio-blk": bits.BLK_ID}
+_TRANSPORTS = {"-pci": "pci", "-device": "mmio", "-ccw": "ccw"}
+
+
 class Status(NamedTuple):
     """A status access; ``op`` is one of bits.STATUS_*."""
 
@@ -136,9 +141,10 @@ def _new(view: View, dev: int, number: int) -> Life:
     for device in view.events.capture.devices:
         if device.id in names:
             life.legacy = device.legacy
-            life.id = bits.BLK_ID if "virtio-blk" in device.type else None
-            kind = device.type.rsplit("-", 1)[-1]
-            life.transport = {"device": "mmio"}.get(kind, "pci" if "-pci" in device.type else kind)
+            types = (kind for name, kind in _TYPES.items() if name in device.type)
+            life.id = next(types, None)
+            ends = (name for end, name in _TRANSPORTS.items() if end in device.type)
+            life.transport = next(ends, None)
     life.shares_vectors = any("vectors" in d.options for d in view.events.capture.devices)
     return life
 

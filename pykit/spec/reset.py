@@ -104,11 +104,11 @@ def _windows(statuses: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]
         yield start, None
 
 
-@rule("RS-DE-02", "qemu:dev_status")
+@rule("RS-DE-02", "qemu:dev_status", "qemu:dev_signal")
 def no_notification_after_reset(view: View) -> Result:
     return _silence(view, ("dev_signal",), "an interrupt was sent")
 
 
-@rule("RS-DE-03", "qemu:dev_status")
+@rule("RS-DE-03", "qemu:dev_status", "qemu:dev_pop")
 def no_queue_access_after_reset(view: View) -> Result:
     return _silence(view, ("dev_pop", "dev_fill", "dev_flush"), "a queue was used")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Captures to events: ``load`` decodes a capture directory into one typed table."""
+"""Captures to events: ``load`` decodes a capture directory into one typed table, ``load_log``
+a log of QEMU's from elsewhere."""
 
 from pykit.trace.capture import CaptureInfo, Device, Outcome, QmpAnswer, Step
-from pykit.trace.decode import load
+from pykit.trace.decode import load, load_log
 from pykit.trace.errors import CaptureError, DamageError
 from pykit.trace.events import Events
 
@@ -16,4 +17,5 @@ __all__ = [
     "QmpAnswer",
     "Step",
     "load",
+    "load_log",
 ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pykit.trace.access import read_accesses
-from pykit.trace.capture import CaptureInfo, read_info, recorded
+from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
@@ -20,6 +21,7 @@ from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, gap_losses, total
 from pykit.trace.qemu import read_log
+from pykit.trace.registers import Named
 from pykit.trace.serving import join_vhost
 from pykit.trace.tracing import Tracing, read_tracing
 
@@ -64,7 +66,10 @@ def load(capture: Path) -> Events:
         inside = join_vhost(inside, guest.frames.base["dev"])
     devices = number_devices(info, guest.frames.base if guest else None)
     if log.is_file():
-        decoded = read_log(log, list(devices.values()), [plug.host_ns for plug in info.plugs])
+        numbers = None if saved is None else list(devices.values())
+        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs])
+        if numbers is None:
+            info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
         outside = decoded.rows
     if (capture / "access.bin").is_file():
@@ -87,6 +92,51 @@ def load(capture: Path) -> Events:
         fields=fields,
         alignment=alignment,
     )
+
+
+def load_log(path: Path) -> Events:
+    """Decode a QEMU trace log that is all there is.
+
+    Raises:
+        CaptureError: it cannot be read, EmptyTraceError: it has none of QEMU's virtio events.
+    """
+    decoded = read_log(path, None)
+    if decoded.rows.is_empty():
+        raise EmptyTraceError(
+            f"{path}: no virtio events of QEMU's: "
+            "record it with -trace 'virtio_*' -trace 'virtqueue_*'"
+        )
+    info, devices = named_devices(recorded(path, "", 0, ""), decoded.devices)
+    frames, fields = join(None, decoded.rows, {})
+    return Events(
+        frames=frames,
+        lost=total(decoded.losses),
+        losses=tuple(loss.line for loss in decoded.losses),
+        capture=info,
+        devices=devices,
+        fields=fields,
+        alignment="one side only",
+    )
+
+
+def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
+    """The devices that only QEMU's log tells of, with the ids that the capture has for them.
+
+    A device is the first of its type in the capture that is left; one that the capture does not
+    name is called after its type and number.
+    """
+    waiting = list(info.devices)
+    named = []
+    for number, seen in enumerate(found):
+        kind = seen.type or "virtio"
+        match = next((d for d in waiting if seen.type and d.type.startswith(seen.type)), None)
+        if match is not None:
+            waiting.remove(match)
+        else:
+            match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")
+        named.append(replace(match, legacy=seen.legacy))
+    numbers = {device.id: number for number, device in enumerate(named)}
+    return replace(info, devices=(*named, *waiting)), numbers
 
 
 def number_devices(info: CaptureInfo, guest: pl.DataFrame | None) -> dict[str, int]:

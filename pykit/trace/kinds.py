@@ -9,14 +9,17 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu", "probe", "access")
+SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers")
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Those that see what a driver does: itself, or the probe that looks on.
 INSIDE = ("driver", "probe")
 
 #: Those that look on from outside, by the host's wall clock.
-OUTSIDE = ("qemu", "access")
+OUTSIDE = ("qemu", "access", "registers")
+
+#: Kinds of a driver's that its accesses to registers show as well, with no code in the guest.
+REGISTERS = ("status", "features", "config", "generation")
 
 #: What the field ``by`` of a driver's event says (enum pykit_by, trace/events/pykit.h).
 PROBED = 1

@@ -3,7 +3,8 @@
 
 A line is ``PID@SECONDS.MICROSECONDS:event arguments`` with ``-msg
 timestamp=on`` (PID is the thread) and ``event arguments`` without. Pointers
-name devices, queues and requests; they are turned into numbers here.
+name devices, queues and requests; they are turned into numbers here. What the guest did to
+registers (registers.py) stands between them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 import polars as pl
 
 from pykit.trace.errors import CaptureError
-from pykit.trace.kinds import BASE, KINDS, Dtype, columns_of
+from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
+from pykit.trace.registers import Named, read_registers
 
 # [0-9] and not \d, which means all of Unicode's digits and takes three times as long.
 _PREFIX = (
@@ -67,23 +69,30 @@ _EVENTS = {
 }
 _POINTERS = ("vdev", "queue", "elem")
 _FIELDS = columns_of([kind for kind in KINDS if kind.startswith("dev_")], {})
+_REGISTER_FIELDS = columns_of(REGISTERS, {})
 
 
 @dataclass(frozen=True)
 class QemuLog:
-    """Rows in log order, with the log's times (wall clock, ns), and what was lost."""
+    """Rows in log order, with the log's times (wall clock, ns), and what was lost.
+
+    ``devices`` are those that were numbered by the log itself, in that order.
+    """
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
+    devices: tuple[Named, ...] = ()
 
 
-def read_log(path: Path, numbers: Sequence[int], plugs: Sequence[int] = ()) -> QemuLog:
+def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = ()) -> QemuLog:
     """Decode a trace log.
 
     ``numbers`` are the ``dev`` numbers of the devices in the order in which
-    they were added. ``plugs`` are the wall-clock times (ns) of that: the first
-    device to get a status from then on is the one that was plugged, as QEMU
-    resets it at once. Without them the k-th new device with a status is the k-th.
+    they were added; None: the log itself numbers every device that anybody
+    drove, from 0, in the order of that. ``plugs`` are the wall-clock times
+    (ns) of the adding: the first device to get a status from then on is the
+    one that was plugged, as QEMU resets it at once. Without them the k-th new
+    device with a status is the k-th.
     Other virtio devices in the log (the guest's own transport) are left out.
 
     Columns: ``dev_pop.avail_idx`` counts the pops of a queue in its life, this
@@ -103,8 +112,13 @@ def read_log(path: Path, numbers: Sequence[int], plugs: Sequence[int] = ()) -> Q
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
-    events = _parse(pl.Series("line", lines, dtype=pl.String), path, losses)
-    events = _name_devices(events, numbers, plugs)
+    text_lines = pl.Series("line", lines, dtype=pl.String)
+    events = _parse(text_lines, path, losses)
+    statuses = events.filter(pl.col("kind") == "dev_status")
+    registers, named = read_registers(text_lines, statuses)
+    driven = _driven(events, named) if numbers is None else ()
+    known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
+    events = _name_devices(_merged(events, registers), known)
     lost_pops = events.filter((pl.col("kind") == "dev_pop") & pl.col("dev").is_null()).height
     if lost_pops:
         losses.append(
@@ -115,11 +129,16 @@ def read_log(path: Path, numbers: Sequence[int], plugs: Sequence[int] = ()) -> Q
     rows = _count(device_lives(ours))
     wanted: dict[str, Dtype] = {"ts": pl.Int64, "source": pl.String, "kind": pl.String}
     wanted |= {name: BASE[name] for name in ("pid", "dev", "life", "vq")}
-    wanted |= _FIELDS
-    rows = rows.with_columns(pl.lit("qemu").alias("source"))
-    return QemuLog(
-        rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items()), tuple(losses)
+    wanted |= _FIELDS | _REGISTER_FIELDS
+    rows = rows.with_columns(
+        pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in rows
+    ).with_columns(
+        source=pl.when(pl.col("kind").is_in(REGISTERS))
+        .then(pl.lit("registers"))
+        .otherwise(pl.lit("qemu"))
     )
+    rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
+    return QemuLog(rows, tuple(losses), driven)
 
 
 def _parse(lines: pl.Series, path: Path, losses: list[Loss]) -> pl.DataFrame:
@@ -179,6 +198,36 @@ def _integer(text: pl.Series, name: str) -> pl.Series:
     return text.cast(_FIELDS[name], strict=False)
 
 
+def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:
+    """QEMU's events and the registers', in log order."""
+    if registers.is_empty():
+        return events
+    return pl.concat([events, registers], how="diagonal_relaxed").sort("line", maintain_order=True)
+
+
+def _driven(events: pl.DataFrame, named: Sequence[Named]) -> tuple[Named, ...]:
+    """The devices that a driver wrote a status to or notified, in the order of that."""
+    begun = (pl.col("kind") == "dev_kick") | (pl.col("status") != 0)
+    mine = events.filter(begun & pl.col("kind").is_in(["dev_kick", "dev_status"])).sort("line")
+    disks = events.filter(pl.col("kind") == "dev_blk_start")["vdev"].unique().to_list()
+    known = {device.vdev: device for device in named}
+    found = []
+    for vdev in mine["vdev"].unique(maintain_order=True).to_list():
+        device = known.get(vdev, Named(vdev, None, "", legacy=False))
+        # A legacy device's registers do not say what it is; a disk's requests do.
+        found.append(device._replace(type="virtio-blk") if vdev in disks else device)
+    return tuple(found)
+
+
+_KNOWN: dict[str, Dtype] = {"line": pl.UInt32, "vdev": pl.UInt64, "dev": pl.Int64}
+
+
+def _numbered(driven: Sequence[Named]) -> pl.DataFrame:
+    """As _known_devices, of devices that the log itself numbers."""
+    rows = [(0, device.vdev, number) for number, device in enumerate(driven)]
+    return pl.DataFrame(rows, schema=_KNOWN, orient="row")
+
+
 def _known_devices(
     events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
 ) -> pl.DataFrame:
@@ -194,15 +243,11 @@ def _known_devices(
         order = status.unique("vdev", keep="first", maintain_order=True).head(len(numbers))
         dev = pl.Series("dev", list(numbers)[: order.height], dtype=pl.Int64)
         known = order.with_columns(dev, line=pl.lit(0))
-    types: dict[str, Dtype] = {"line": pl.UInt32, "vdev": pl.UInt64, "dev": pl.Int64}
-    return known.select(pl.col(name).cast(dtype) for name, dtype in types.items()).sort("line")
+    return known.select(pl.col(name).cast(dtype) for name, dtype in _KNOWN.items()).sort("line")
 
 
-def _name_devices(
-    events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
-) -> pl.DataFrame:
-    """Add ``dev`` (i64; -1 for devices that are not ours, null where unknown) and ``vq``."""
-    known = _known_devices(events, numbers, plugs)
+def _name_devices(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Add ``dev`` (i64; -1 for devices that are not ``known``, null where unknown) and ``vq``."""
     names = (
         events.filter(pl.col("kind") == "dev_kick")
         .select("line", "queue", pl.col("vdev").alias("of"), pl.col("n").alias("vq"))

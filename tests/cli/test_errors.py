@@ -121,3 +121,11 @@ def test_wrong_option_is_usage(tmp_path: Path) -> None:
 def test_what_does_not_go_together(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     assert words in one_line(pykit(*arguments, cwd=tmp_path), 2)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_log_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "trace.log").write_text("hello\n")
+    message = one_line(pykit("check", "--qemu-log", "trace.log", cwd=tmp_path), 2)
+    assert "-trace" in message
+    assert "nowhere" in one_line(pykit("check", "--qemu-log", "/nowhere", cwd=tmp_path), 2)
+    assert "--qemu-log" in one_line(pykit("check", cwd=tmp_path), 2)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The driver's side of a negotiation, as QEMU's ``memory_region_ops_*`` lines tell it.
+
+They name the region and the address of every access that QEMU emulates: status, features and
+configuration of PCI (modern and legacy) and MMIO. Which device answers there says the line that
+follows a status write, in which QEMU's virtio core names the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import polars as pl
+
+_LINE = (
+    r"^(?:(?<pid>[0-9]{1,9})@(?<sec>[0-9]{1,10})\.(?<usec>[0-9]{6}):)?memory_region_ops_"
+    r"(?<what>read|write) cpu -?[0-9]+ mr (?<mr>0x[0-9a-f]{1,16}) addr (?<addr>0x[0-9a-f]{1,16})"
+    r" value (?<value>0x[0-9a-f]{1,16}) size (?<size>[1248]) name"
+    r" '(?:virtio-pci-(?<part>common|device)-(?<type>[a-z0-9-]+)|(?<whole>virtio-pci|virtio-mmio))'"
+)
+#: Registers by their offset; of the legacy one the configuration follows at 20 or 24.
+_COMMON = {
+    0x00: "offer_select", 0x04: "offer", 0x08: "accept_select", 0x0C: "accept",
+    0x14: "status", 0x15: "generation",
+}  # fmt: skip
+_LEGACY = {0x00: "offer", 0x04: "accept", 0x12: "status"}
+_MMIO = {
+    0x10: "offer", 0x14: "offer_select", 0x20: "accept", 0x24: "accept_select",
+    0x70: "status", 0xFC: "generation",
+}  # fmt: skip
+_LEGACY_STATUS, _LEGACY_CONFIG, _VECTORS, _MMIO_VERSION, _MMIO_CONFIG = 0x12, 20, 4, 0x04, 0x100
+_PCI_BAR, _PCI_PART, _MMIO_BYTES = 1 << 14, 1 << 12, 1 << 9
+_WRITE, _READ, _RESET = range(3)
+_DRIVER_OK, _FEATURES_OK = 4, 8
+
+
+class Access(NamedTuple):
+    """One line: a register access. ``part`` is "common", "device", or None for a whole region."""
+
+    line: int
+    pid: int | None
+    ts: int | None
+    write: bool
+    mr: int
+    addr: int
+    value: int
+    size: int
+    part: str | None
+    type: str | None
+    whole: str | None
+
+
+class Named(NamedTuple):
+    """A device as its registers show it.
+
+    ``type`` and ``transport`` are the two parts of QEMU's name for it (``virtio-blk``, ``-pci``),
+    as far as they show.
+    """
+
+    vdev: int
+    type: str | None
+    transport: str
+    legacy: bool
+
+
+@dataclass
+class _Registers:
+    """One device's registers: what was selected and written in them so far."""
+
+    transport: str
+    type: str | None = None
+    legacy: bool = False
+    base: int | None = None
+    vdev: int | None = None
+    select: dict[str, int] = field(default_factory=dict)
+    offered: dict[int, int] = field(default_factory=dict)
+    accepted: dict[int, int] = field(default_factory=dict)
+    status: int = 0
+    vectors: bool = False
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    #: The last write to the accepted features.
+    last: Access | None = None
+
+    def take(self, access: Access, offset: int, known: dict[int, str], config: int) -> None:
+        """Note an access at ``offset`` of the registers, of which ``known`` have a name."""
+        name = known.get(offset)
+        if name is None:
+            if offset >= config:
+                self.configure(access, offset - config)
+        elif name == "status":
+            self.set_status(access)
+        elif name == "generation":
+            if not access.write:
+                self.row(access, "generation", generation=access.value)
+        elif name.endswith("select"):
+            self.select[name] = access.value
+        elif name == "offer" and not access.write:
+            self.offered[self.select.get("offer_select", 0)] = access.value
+        elif name == "accept" and access.write:
+            self.accepted[self.select.get("accept_select", 0)] = access.value
+            self.last = access
+            if self.status & _FEATURES_OK:
+                self.features(access)
+
+    def configure(self, access: Access, offset: int) -> None:
+        """An access to the device's own configuration."""
+        self.row(
+            access, "config", offset=offset, len=access.size, value=access.value, write=access.write
+        )
+
+    def set_status(self, access: Access) -> None:
+        """A status access; what was accepted is settled with FEATURES_OK, or without it at last."""
+        status = access.value & 0xFF
+        if not access.write:
+            self.row(access, "status", status=status, op=_READ)
+            return
+        new = status & ~self.status
+        if new & _FEATURES_OK or (new & _DRIVER_OK and not status & _FEATURES_OK):
+            self.features(self.last or access)
+        self.row(access, "status", status=status, op=_WRITE if status else _RESET)
+        self.status = status
+        if not status:
+            self.accepted, self.last, self.vectors = {}, None, False
+
+    def features(self, access: Access) -> None:
+        """The negotiation's result, where the driver looked at all of the offer."""
+        words = (0,) if self.legacy else (0, 1)
+        if all(word in self.offered for word in words):
+            offered = sum(self.offered[word] << 32 * word for word in words)
+            accepted = sum(self.accepted.get(word, 0) << 32 * word for word in words)
+            self.row(access, "features", offered=offered, driver=accepted, acked=accepted, stage=0)
+
+    def row(self, access: Access, kind: str, **fields: int) -> None:
+        """One event at the place of an access."""
+        self.rows.append(
+            {"line": access.line, "pid": access.pid, "ts": access.ts, "kind": kind, **fields}
+        )
+
+
+def read_registers(lines: pl.Series, statuses: pl.DataFrame) -> tuple[pl.DataFrame, list[Named]]:
+    """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), and the devices.
+
+    ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
+    Accesses of which no status write shows the device are left out, and so are doorbells and
+    interrupt status, which other events tell better.
+    """
+    following: dict[int | None, list[tuple[int, int, int]]] = {}
+    for line, pid, vdev, status in statuses.select("line", "pid", "vdev", "status").iter_rows():
+        following.setdefault(pid, []).append((line, vdev, status))
+    cursors = dict.fromkeys(following, 0)
+    devices: list[_Registers] = []
+    by_place: dict[tuple[str, int], _Registers] = {}
+    for access in _accesses(lines):
+        named = None
+        if access.write:
+            named = _next(following, cursors, access)
+        place, offset = _place(access)
+        known = by_place.get(place)
+        if known is None:
+            known = by_place[place] = _Registers(
+                "-device" if access.whole == "virtio-mmio" else "-pci", access.type
+            )
+            known.legacy = access.whole == "virtio-pci"
+            devices.append(known)
+        _take(known, access, offset, named)
+    found = [device for device in devices if device.vdev is not None]
+    rows = [{**row, "vdev": device.vdev} for device in found for row in device.rows]
+    schema = {
+        "line": pl.UInt32, "pid": pl.Int32, "ts": pl.Int64, "kind": pl.String, "vdev": pl.UInt64,
+        "status": pl.UInt8, "op": pl.UInt8, "offered": pl.UInt64, "driver": pl.UInt64,
+        "acked": pl.UInt64, "stage": pl.UInt8, "value": pl.UInt64, "offset": pl.UInt32,
+        "len": pl.UInt32, "write": pl.UInt8, "generation": pl.UInt32,
+    }  # fmt: skip
+    frame = pl.DataFrame(rows, schema=schema, strict=False)
+    return frame.sort("line", maintain_order=True), list(_named(found))
+
+
+def _accesses(lines: pl.Series) -> Iterator[Access]:
+    numbered = lines.alias("text").to_frame().with_row_index("line")
+    mine = numbered.filter(
+        pl.col("text").str.contains("memory_region_ops_", literal=True)
+        & pl.col("text").str.contains("'virtio-", literal=True)
+    )
+    split = mine.select("line", pl.col("text").str.extract_groups(_LINE).alias("of"))
+    for line, of in split.filter(pl.col("of").struct.field("what").is_not_null()).iter_rows():
+        stamped = of["sec"] is not None
+        yield Access(
+            line=line,
+            pid=int(of["pid"]) if stamped else None,
+            ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
+            write=of["what"] == "write",
+            **{name: int(of[name], 0) for name in ("mr", "addr", "value", "size")},
+            part=of["part"],
+            type=of["type"],
+            whole=of["whole"],
+        )
+
+
+def _next(
+    following: dict[int | None, list[tuple[int, int, int]]],
+    cursors: dict[int | None, int],
+    access: Access,
+) -> int | None:
+    """The device whose status the same thread reports next, if with the value that was written."""
+    mine = following.get(access.pid, [])
+    at = cursors.get(access.pid, 0)
+    while at < len(mine) and mine[at][0] < access.line:
+        at += 1
+    cursors[access.pid] = at
+    if at < len(mine) and mine[at][2] == access.value & 0xFF:
+        return mine[at][1]
+    return None
+
+
+def _place(access: Access) -> tuple[tuple[str, int], int]:
+    """Whose registers an access is to, and at which offset of theirs, a legacy one's yet unknown.
+
+    QEMU lays a modern device's structures out in one BAR, a page each; guests may move BARs.
+    """
+    if access.part:
+        return ("modern", access.addr & -_PCI_BAR), access.addr % _PCI_PART
+    if access.whole == "virtio-mmio":
+        return ("mmio", access.addr & -_MMIO_BYTES), access.addr % _MMIO_BYTES
+    return ("legacy", access.mr), access.addr
+
+
+def _take(known: _Registers, access: Access, offset: int, named: int | None) -> None:
+    if access.part == "device":
+        known.configure(access, offset)
+    elif access.part == "common":
+        if named is not None and offset == 0x14:
+            known.vdev = named
+        known.take(access, offset, _COMMON, _PCI_PART)
+    elif access.whole == "virtio-mmio":
+        if named is not None and offset == 0x70:
+            known.vdev = named
+        if offset == _MMIO_VERSION:
+            known.legacy = access.value == 1
+        known.take(access, offset, _MMIO, _MMIO_CONFIG)
+    else:
+        if named is not None and not (offset - _LEGACY_STATUS) % 32:
+            known.vdev, known.base = named, offset - _LEGACY_STATUS
+        if known.base is None:
+            # Before the first status write: where the registers begin is not known yet.
+            return
+        offset -= known.base
+        if access.write and access.size == 2 and _LEGACY_CONFIG <= offset < 24:
+            # Only with MSI-X there is something to write two bytes to.
+            known.vectors = True
+            return
+        known.take(access, offset, _LEGACY, _LEGACY_CONFIG + _VECTORS * known.vectors)
+
+
+def _named(found: list[_Registers]) -> Iterator[Named]:
+    """One entry a device; it counts as modern if anybody ever used it so."""
+    for vdev in dict.fromkeys(device.vdev for device in found):
+        mine = [device for device in found if device.vdev == vdev]
+        kind = next((device.type for device in mine if device.type), None)
+        legacy = all(device.legacy for device in mine)
+        if vdev is not None:
+            yield Named(vdev, kind, mine[0].transport, legacy)

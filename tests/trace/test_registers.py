@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Register accesses in QEMU's log: what two firmwares did, and what one log cannot show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pykit import spec, steps, trace
+from pykit.errors import Exit
+from pykit.trace.qemu import read_log
+
+DATA = Path(__file__).parents[1] / "data"
+SEABIOS = DATA / "qemu-7.2-seabios.log"
+UBOOT = DATA / "qemu-7.2-uboot-legacy.log"
+VDEV = 0x5566F207D600
+
+
+def told(log: Path, kind: str, *columns: str) -> list[tuple[object, ...]]:
+    rows = read_log(log, None).rows.filter(kind=kind, source="registers")
+    return rows.select(columns).rows()
+
+
+def test_modern_negotiation() -> None:
+    """By hand from the log."""
+    assert told(SEABIOS, "status", "status", "op", "life") == [
+        (0, 2, None), (3, 0, 0), (11, 0, 0), (11, 1, 0), (15, 0, 0),
+    ]  # fmt: skip
+    assert told(SEABIOS, "features", "offered", "acked") == [(0x101_3000_6E54, 0x1_0000_0044)]
+    assert told(SEABIOS, "config", "offset", "len", "value", "write")[:2] == [
+        (12, 4, 254, 0), (0, 4, 16384, 0),
+    ]  # fmt: skip
+
+
+def test_features_come_before_they_are_settled() -> None:
+    rows = read_log(SEABIOS, None).rows.with_row_index("at")
+    features = rows.filter(kind="features")["at"][0]
+    agreed = rows.filter(pl.col("status") == 11)["at"][0]
+    assert features < agreed
+
+
+def test_legacy_negotiation() -> None:
+    """Registers at a base that only the status writes show; the configuration from 20 on."""
+    assert told(UBOOT, "features", "offered", "acked") == [(0x79006E54, 0)]
+    assert [row[:2] for row in told(UBOOT, "config", "offset", "len")] == [
+        (offset, 1) for offset in range(8)
+    ]
+    assert [device[1:] for device in read_log(UBOOT, None).devices] == [
+        ("virtio-blk", "-pci", True)
+    ]
+
+
+def test_an_offer_that_was_not_read_settles_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "qemu.log"
+    lines = SEABIOS.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if "8004 value" not in line))
+    assert told(log, "features", "acked") == []
+    assert told(log, "status", "status")
+
+
+def test_mmio(tmp_path: Path) -> None:
+    log = tmp_path / "qemu.log"
+    name = "size 4 name 'virtio-mmio'"
+    log.write_text(
+        "".join(
+            f"7@1.00000{n}:{line}\n"
+            for n, line in enumerate(
+                (
+                    f"memory_region_ops_write cpu 0 mr 0x1 addr 0xfeb00c70 value 0x0 {name}",
+                    f"virtio_set_status vdev {VDEV:#x} val 0",
+                    f"memory_region_ops_write cpu 0 mr 0x1 addr 0xfeb00c70 value 0x3 {name}",
+                    f"virtio_set_status vdev {VDEV:#x} val 3",
+                    f"memory_region_ops_read cpu 0 mr 0x1 addr 0xfeb00cfc value 0x5 {name}",
+                    f"memory_region_ops_read cpu 0 mr 0x1 addr 0xfeb00d04 value 0x9 {name}",
+                    f"memory_region_ops_read cpu 0 mr 0x2 addr 0xfeb00e04 value 0x8 {name}",
+                )
+            )
+        )
+    )
+    assert told(log, "generation", "generation", "dev", "life") == [(5, 0, 0)]
+    assert told(log, "config", "offset", "value") == [(4, 9)]
+    assert [device[1:3] for device in read_log(log, None).devices] == [(None, "-device")]
+
+
+def test_what_firmware_does_wrong() -> None:
+    """The kit's own findings, of real firmware."""
+    seabios = spec.check(trace.load_log(SEABIOS))
+    assert "ACKNOWLEDGE and DRIVER in one write" in seabios.of("IN-DR-01").message
+    assert seabios.of("FB-DR-01").verdict == "pass"
+    assert seabios.of("IN-DR-05").checked == 1
+    uboot = spec.check(trace.load_log(UBOOT))
+    assert "DRIVER without ACKNOWLEDGE" in uboot.of("IN-DR-01").message
+    assert uboot.of("ST-DR-01").verdict == "fail"
+    # A transitional device whose driver uses the legacy interface offers 32 bits there.
+    assert uboot.of("RF-DE-01").verdict == "not-applicable"
+
+
+@pytest.mark.parametrize("kept", ["virtio_set_status", "virtqueue_", "virtio_queue_notify"])
+def test_what_was_not_logged_never_passes(tmp_path: Path, kept: str) -> None:
+    log = tmp_path / "qemu.log"
+    lines = SEABIOS.read_text().splitlines(keepends=True)
+    log.write_text("".join(line for line in lines if f":{kept}" in line))
+    if kept == "virtqueue_":
+        with pytest.raises(trace.CaptureError, match=r"no virtio events|pops of a queue"):
+            trace.load_log(log)
+        return
+    verdicts = spec.check(trace.load_log(log))
+    for name in verdicts.having("pass"):
+        needs = verdicts.of(name).rule.needs
+        assert any(f"qemu:dev_{'status' if 'status' in kept else 'kick'}" in need for need in needs)
+    assert verdicts.of("RS-DE-03").verdict == "inconclusive"
+    assert verdicts.of("FB-DR-01").verdict == "inconclusive"
+
+
+def test_exit_codes() -> None:
+    result = steps.check(None, qemu_log=UBOOT, to=None)
+    assert result.exit_code == Exit.FAILED
+    assert result.outcome.kind == "recorded"
