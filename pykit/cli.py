@@ -11,7 +11,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from rich.table import Table
 from pykit import __version__
 from pykit.errors import Exit, PykitError, UsageError
 from pykit.paths import fresh_directory
+
+if TYPE_CHECKING:
+    from pykit.matrix import Plan
 
 app = typer.Typer(
     name="pykit",
@@ -419,30 +422,56 @@ def rules(
     out.print(table)
 
 
+KernelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
+]
+OnlyOption = Annotated[
+    str, typer.Option("--only", metavar="PATTERN", help="Only cells whose names this matches.")
+]
+MatrixToOption = Annotated[
+    Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+]
+
+
 @matrix_app.command("kernels")
 def matrix_kernels(
-    kernel: Annotated[
-        list[str] | None,
-        typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
-    ] = None,
-    only: Annotated[
-        str, typer.Option(metavar="PATTERN", help="Only cells whose names this matches.")
-    ] = "*",
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
-    ] = None,
+    kernel: KernelsOption = None,
+    only: OnlyOption = "*",
+    to: MatrixToOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
 
     Example: pykit matrix kernels --only '*-virtio_blk-mmio'
     """
+    from pykit import matrix
+
+    _run_matrix(matrix.plan_kernels(kernel or matrix.KERNELS).only(only), to, as_json)
+
+
+@matrix_app.command("loopback")
+def matrix_loopback(
+    kernel: KernelsOption = None,
+    only: OnlyOption = "*",
+    to: MatrixToOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Join every pair of a driver and a vhost back-end in one guest, on every kernel.
+
+    Example: pykit matrix loopback --only '*-loop-net'
+    """
+    from pykit import matrix
+
+    _run_matrix(matrix.plan_loopback(kernel or matrix.KERNELS).only(only), to, as_json)
+
+
+def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
     from pykit import boot, matrix
 
-    cells = matrix.chosen(matrix.plan_kernels(kernel or matrix.KERNELS), only)
-    directory = to or fresh_directory("matrix-kernels")
+    directory = to or fresh_directory(f"matrix-{plan.name}")
     boot.require_free(directory)
-    done = matrix.run_kernels(cells, directory, say)
+    done = matrix.run_plan(plan, directory, say)
     if as_json:
         dump(done.as_json())
     else:

@@ -43,3 +43,9 @@ class InfraError(PykitError):
     """Something could not be built, booted, fetched or written."""
 
     exit_code = Exit.INFRA
+
+
+class LackError(InfraError):
+    """A kernel was configured without what is asked of it; nothing is out of order."""
+
+    exit_code = Exit.SKIP

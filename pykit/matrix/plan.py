@@ -4,16 +4,37 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pykit.boot.axes import RINGS
 from pykit.boot.transport import PCI, TRANSPORTS
 from pykit.errors import UsageError
+from pykit.kernels.catalog import FLAVOURS
+
+#: The kernels that are supported, the default first.
+KERNELS = tuple(flavour.name for flavour in FLAVOURS)
 
 #: Our driver, and the kernel's own, which pykit_probe watches.
 DRIVERS = ("pykit_virtio_blk", "virtio_blk")
+
+#: What is joined in one guest: the scenario, and where it can be chosen the driver; what the
+#: table says of the driver, and of the back-end and how it is joined.
+_PAIRS = (
+    ("loop-blk", DRIVERS[0], DRIVERS[0], "pykit"),
+    ("loop-blk", DRIVERS[1], "virtio_blk (probe)", "pykit"),
+    ("loop-kill", DRIVERS[0], DRIVERS[0], "pykit, killed"),
+    ("loop-kill", DRIVERS[1], "virtio_blk (probe)", "pykit, killed"),
+    ("loop-irq", DRIVERS[0], DRIVERS[0], "pykit, irqs"),
+    ("loop-irq", DRIVERS[1], "virtio_blk (probe)", "pykit, irqs"),
+    ("loop-vduse", DRIVERS[0], DRIVERS[0], "pykit, VDUSE"),
+    ("loop-vduse", DRIVERS[1], "virtio_blk (probe)", "pykit, VDUSE"),
+    ("loop-net", "", "virtio_net (probe)", "net"),
+    ("loop-vduse-net", "", "virtio_net (probe)", "net, VDUSE"),
+    ("loop-scsi", "", "virtio_scsi (probe)", "scsi, bounced"),
+    ("loop-vsock", "", "vsock (probe)", "vsock"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +46,8 @@ class Cell:
     scenario: str
     #: What is tried, as the table has it.
     modules: str
+    #: What that is attached to, as the table has it; empty for what needs nothing.
+    attached: str = ""
     #: Options of `pykit run` beyond kernel and scenario, without dashes; values that are a
     #: run's own default are left out.
     options: tuple[tuple[str, str], ...] = ()
@@ -39,14 +62,6 @@ class Cell:
         """The value of an option, or what stands for its default."""
         return dict(self.options).get(name, default)
 
-    @property
-    def attached(self) -> str:
-        """Transport and ring as the table has them; empty without a device."""
-        if not self.option("driver"):
-            return ""
-        ring = self.option("ring")
-        return self.option("transport", PCI.name) + (f", {ring}" if ring else "")
-
     def arguments(self, directory: Path) -> list[str]:
         """Of pykit, to run the cell into ``directory``."""
         given = [word for name, value in self.options for word in (f"--{name}", value)]
@@ -54,26 +69,45 @@ class Cell:
         return ["run", self.scenario, *fixed, *given]
 
 
-def plan_kernels(kernels: Sequence[str]) -> tuple[Cell, ...]:
+@dataclass(frozen=True)
+class Plan:
+    """Cells under a name, and how they are called."""
+
+    name: str
+    #: Heads of the table's columns for `modules` and `attached`.
+    heads: tuple[str, str]
+    cells: tuple[Cell, ...]
+
+    def only(self, pattern: str) -> Plan:
+        """The cells whose name a shell pattern matches; raises UsageError where none is left."""
+        kept = tuple(cell for cell in self.cells if fnmatch.fnmatchcase(cell.name, pattern))
+        if not kept:
+            names = ", ".join(cell.name for cell in self.cells[:3])
+            raise UsageError(f"no cell is called {pattern}: the names are {names}, …")
+        return replace(self, cells=kept)
+
+
+def plan_kernels(kernels: Sequence[str]) -> Plan:
     """Kernels by modules by transports; a packed ring is one more column, on modern PCI."""
+    attachments = [*((to, "") for to in TRANSPORTS), (PCI.name, RINGS[1])]
     cells = []
     for kernel in kernels:
         for driver in DRIVERS:
             label = driver if driver.startswith("pykit_") else f"{driver} (probe)"
-            for transport in TRANSPORTS:
-                options = (("driver", driver), ("transport", transport))
-                cells.append(Cell(kernel, "blk", label, options))
-            packed = (("driver", driver), ("transport", PCI.name), ("ring", RINGS[1]))
-            cells.append(Cell(kernel, "blk", label, packed))
+            for to, ring in attachments:
+                attached = f"{to}, {ring}" if ring else to
+                options = (("driver", driver), ("transport", to), ("ring", ring))
+                given = tuple(option for option in options if option[1])
+                cells.append(Cell(kernel, "blk", label, attached, given))
         cells.append(Cell(kernel, "vhost", "pykit_vhost"))
-    return tuple(cells)
+    return Plan("kernels", ("modules", "transport"), tuple(cells))
 
 
-def chosen(cells: Iterable[Cell], pattern: str) -> tuple[Cell, ...]:
-    """Cells whose name a shell pattern matches; raises UsageError where none is left."""
-    cells = tuple(cells)
-    kept = tuple(cell for cell in cells if fnmatch.fnmatchcase(cell.name, pattern))
-    if not kept:
-        names = ", ".join(cell.name for cell in cells[:3])
-        raise UsageError(f"no cell is called {pattern}: the names are {names}, …")
-    return kept
+def plan_loopback(kernels: Sequence[str]) -> Plan:
+    """Kernels by pairs of a driver and a vhost back-end of the same guest."""
+    cells = []
+    for kernel in kernels:
+        for scenario, driver, label, back_end in _PAIRS:
+            options = (("driver", driver),) if driver else ()
+            cells.append(Cell(kernel, scenario, label, back_end, options))
+    return Plan("loopback", ("driver", "back-end"), tuple(cells))

@@ -15,10 +15,13 @@ from rich.table import Table
 from pykit import __version__
 from pykit.errors import Exit
 from pykit.matrix.jobs import Done
-from pykit.matrix.plan import Cell
+from pykit.matrix.plan import Cell, Plan
 from pykit.spec.engine import VERDICTS
 
 SCHEMA = 1
+
+#: The outcome where there was no guest.
+NOT_RUN = "not run"
 
 #: Exit codes by how bad they are: what was tested failed, then what could not be tested.
 _WORST_FIRST = (Exit.FAILED, Exit.INFRA, Exit.USAGE, Exit.SKIP)
@@ -42,7 +45,7 @@ class Result:
     cell: Cell
     exit_code: int
     seconds: float
-    #: The guest's end, "not run" where there was no guest.
+    #: The guest's end, or NOT_RUN.
     outcome: str
     message: str
     #: How many rules have each verdict; empty where nothing could be judged.
@@ -54,12 +57,17 @@ class Result:
     #: The run directory, below the matrix's own.
     directory: str
 
+    @property
+    def impossible(self) -> bool:
+        """Whether the kernel has not what the cell needs; the message says what that is."""
+        return self.exit_code == Exit.SKIP and self.outcome == NOT_RUN
+
 
 @dataclass
 class Matrix:
     """All that is known so far; written anew after each cell."""
 
-    plan: str
+    plan: Plan
     directory: Path
     started: str
     builds: list[Built] = field(default_factory=list)
@@ -68,9 +76,12 @@ class Matrix:
 
     @property
     def exit_code(self) -> Exit:
-        """0 only if every build and every cell held."""
+        """0 only if every build held, and every cell that is possible, of which there are some."""
+        possible = [result for result in self.results if not result.impossible]
+        if self.results and not possible:
+            return Exit.SKIP
         codes = {built.exit_code for built in self.builds}
-        codes |= {result.exit_code for result in self.results}
+        codes |= {result.exit_code for result in possible}
         worst = next((code for code in _WORST_FIRST if code in codes), None)
         return worst or (Exit.OK if codes == {0} else Exit.INFRA)
 
@@ -79,7 +90,7 @@ class Matrix:
         return {
             "schema": SCHEMA,
             "pykit": __version__,
-            "plan": self.plan,
+            "plan": self.plan.name,
             "started": self.started,
             "complete": self.complete,
             "exit_code": self.exit_code,
@@ -87,7 +98,6 @@ class Matrix:
             "cells": [
                 {
                     "name": result.cell.name,
-                    "attached": result.cell.attached,
                     **asdict(result.cell),
                     **{k: v for k, v in asdict(result).items() if k != "cell"},
                     "options": dict(result.cell.options),
@@ -110,7 +120,7 @@ def read_result(cell: Cell, directory: Path, done: Done) -> Result:
         outcome, message = run["outcome"]["kind"], run["outcome"]["message"]
         release = run["kernel"]["release"]
     except (OSError, ValueError, KeyError, TypeError):
-        outcome, message, release = "not run", done.last_words, ""
+        outcome, message, release = NOT_RUN, done.last_words, ""
     try:
         judged = json.loads((directory / "verdicts.json").read_text())
         verdicts = {name: int(judged["summary"][name]) for name in VERDICTS}
@@ -138,7 +148,7 @@ def table(matrix: Matrix) -> list[Table]:
     for built in matrix.builds:
         builds.add_row(built.kernel, _mark(built.exit_code, built.message), f"{built.seconds:.0f}")
     cells = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    for column in ("kernel", "modules", "transport"):
+    for column in ("kernel", *matrix.plan.heads):
         cells.add_column(column, no_wrap=True)
     cells.add_column("guest", overflow="fold")
     for column in ("pass", "fail", "waived", "open", "n/a", "s"):
@@ -165,10 +175,13 @@ def reasons(matrix: Matrix) -> list[str]:
         why = f"rules failed: {', '.join(result.failed)}" if result.failed else result.message
         lines.append(f"{result.cell.name}: {why}")
     held = len(matrix.results) - len(bad)
-    lines.append(f"{held} of {len(matrix.results)} cells held")
+    impossible = sum(result.impossible for result in bad)
+    rest = f", {impossible} are impossible" if impossible else ""
+    lines.append(f"{held} of {len(matrix.results)} cells held{rest}")
     lines.append(f"runs: {matrix.directory}")
     return lines
 
 
 def _mark(exit_code: int, text: str) -> str:
-    return f"[{'green' if exit_code == 0 else 'red'}]{escape(text)}[/]"
+    colour = {Exit.OK: "green", Exit.SKIP: "yellow"}.get(Exit(exit_code), "red")
+    return f"[{colour}]{escape(text)}[/]"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
-from pykit.errors import InfraError
+from pykit.errors import InfraError, LackError
 from pykit.kernels import Kernel
 
 #: Modules whose configuration symbol is not their name in capitals.
@@ -26,6 +26,8 @@ _SYMBOLS = {
     "loop": "BLK_DEV_LOOP",
     "null_blk": "BLK_DEV_NULL_BLK",
     "overlay": "OVERLAY_FS",
+    "sd_mod": "BLK_DEV_SD",
+    "vduse": "VDPA_USER",
     "virtio_rng": "HW_RANDOM_VIRTIO",
     "virtio_scsi": "SCSI_VIRTIO",
     "virtiofs": "VIRTIO_FS",
@@ -41,16 +43,16 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     nothing. Files may be compressed (.xz, .gz, .zst). Modules that came in by a softdep
     alone may refuse to load on some machines, without harm.
 
-    Raises: InfraError for a module that the kernel does not have (named, with the
-        configuration symbol that brings it where it is known) and for a modules folder
-        that depmod has not completed.
+    Raises: LackError for a module that the kernel does not have (named, with the
+        configuration symbol that brings it where it is known); InfraError for a modules
+        folder that depmod has not completed.
     """
     index = _Index(kernel)
     order: list[Path] = []
     for name in names:
         found = index.resolve(name)
         if found is None:
-            raise InfraError(_unknown(kernel, name))
+            raise LackError(_unknown(kernel, name))
         for module in found:
             index.load(module, order)
     for path in order:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from pykit import matrix
 from pykit.boot import load_scenario, on_transport, under_driver, with_ring
+from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit, UsageError
 from pykit.matrix.jobs import Job, work
 
@@ -31,8 +32,11 @@ if kernel == "endless":
     print(os.getpid(), flush=True)
     time.sleep(1000)
 if kernel == "bare":
-    print("pykit: kernel bare has no module virtio_mmio")
+    print("pykit: no QEMU has the machine microvm")
     sys.exit(3)
+if kernel == "small" and "vduse" in words[1]:
+    print("pykit: kernel small has no module vduse (CONFIG_VDPA_USER is not set)")
+    sys.exit(4)
 directory = pathlib.Path(words[words.index("--to") + 1])
 directory.mkdir()
 broken = kernel == "broken" and "mmio" in words
@@ -54,8 +58,11 @@ def pykit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(tmp_path: Path, *kernels: str, only: str = "*") -> matrix.Matrix:
-    cells = matrix.chosen(matrix.plan_kernels(kernels), only)
-    return matrix.run_kernels(cells, tmp_path / "out", lambda _: None)
+    return run_plan(tmp_path, matrix.plan_kernels(kernels).only(only))
+
+
+def run_plan(tmp_path: Path, plan: matrix.Plan) -> matrix.Matrix:
+    return matrix.run_plan(plan, tmp_path / "out", lambda _: None)
 
 
 def shown(done: matrix.Matrix) -> str:
@@ -67,7 +74,7 @@ def shown(done: matrix.Matrix) -> str:
 
 
 def test_every_cell_of_the_plan_can_be_asked_for() -> None:
-    cells = matrix.plan_kernels(matrix.KERNELS)
+    cells = matrix.plan_kernels(matrix.KERNELS).cells
     assert len({cell.name for cell in cells}) == len(cells) == 3 * (2 * 5 + 1)
     assert {cell.kernel for cell in cells} == {"debian-6.1", "debian-6.12", "debian-7.2"}
     for cell in cells:
@@ -78,11 +85,24 @@ def test_every_cell_of_the_plan_can_be_asked_for() -> None:
             with_ring(scenario, cell.option("ring", "split"))
 
 
+def test_every_loopback_scenario_is_in_its_plan() -> None:
+    plan = matrix.plan_loopback(matrix.KERNELS)
+    assert len({cell.name for cell in plan.cells}) == len(plan.cells)
+    there = {path.stem for path in SCENARIOS.glob("loop-*.toml")}
+    for kernel in matrix.KERNELS:
+        assert {cell.scenario for cell in plan.cells if cell.kernel == kernel} == there
+    for cell in plan.cells:
+        scenario = load_scenario(cell.scenario)
+        driver = cell.option("driver", str(scenario.driver))
+        assert under_driver(scenario, driver).driver == driver
+        assert ("probe" in cell.modules) == (not driver.startswith("pykit_"))
+
+
 def test_only_some() -> None:
-    cells = matrix.chosen(matrix.plan_kernels(["k"]), "*-virtio_blk-mmio")
-    assert [cell.name for cell in cells] == ["k-blk-virtio_blk-mmio"]
+    plan = matrix.plan_kernels(["k"]).only("*-virtio_blk-mmio")
+    assert [cell.name for cell in plan.cells] == ["k-blk-virtio_blk-mmio"]
     with pytest.raises(UsageError, match="no cell is called nothing"):
-        matrix.chosen(matrix.plan_kernels(["k"]), "nothing")
+        matrix.plan_kernels(["k"]).only("nothing")
 
 
 def test_all_held(tmp_path: Path) -> None:
@@ -114,8 +134,30 @@ def test_a_rule_that_failed_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_run_says_why(tmp_path: Path) -> None:
     done = run(tmp_path, "bare", only="*-mmio")
     assert done.exit_code == Exit.INFRA
-    assert {result.message for result in done.results} == {"kernel bare has no module virtio_mmio"}
+    assert {result.message for result in done.results} == {"no QEMU has the machine microvm"}
     assert "not run" in shown(done)
+
+
+def test_what_is_impossible_on_a_kernel_is_no_failure(tmp_path: Path) -> None:
+    done = run_plan(tmp_path, matrix.plan_loopback(["small"]))
+    assert done.exit_code == Exit.OK
+    *lines, count, _ = matrix.reasons(done)
+    reason = "kernel small has no module vduse (CONFIG_VDPA_USER is not set)"
+    assert lines == [
+        f"small-loop-vduse-pykit_virtio_blk: {reason}",
+        f"small-loop-vduse-virtio_blk: {reason}",
+        f"small-loop-vduse-net: {reason}",
+    ]
+    assert count == f"{len(done.results) - 3} of {len(done.results)} cells held, 3 are impossible"
+    data = json.loads((tmp_path / "out" / "matrix.json").read_text())
+    assert data["plan"] == "loopback"
+    assert {cell["message"] for cell in data["cells"] if cell["exit_code"] == 4} == {reason}
+
+
+def test_a_plan_that_is_impossible_was_skipped(tmp_path: Path) -> None:
+    done = run_plan(tmp_path, matrix.plan_loopback(["small"]).only("*vduse*"))
+    assert done.exit_code == Exit.SKIP
+    assert matrix.reasons(done)[-2] == "0 of 3 cells held, 3 are impossible"
 
 
 def test_without_modules_nothing_is_run(tmp_path: Path) -> None:
@@ -126,11 +168,31 @@ def test_without_modules_nothing_is_run(tmp_path: Path) -> None:
     assert "cc: no such compiler" in shown(done)
 
 
-def test_the_table_fits_a_terminal(tmp_path: Path) -> None:
-    lines = shown(run(tmp_path, "debian-6.12")).splitlines()
+@pytest.mark.parametrize(
+    ("plan", "rows"),
+    [
+        (
+            matrix.plan_kernels(["debian-6.12"]),
+            (
+                "kernel modules transport guest pass fail waived open n/a s",
+                "debian-6.12 pykit_virtio_blk mmio-legacy clean 5 0 0 1 2 0",
+            ),
+        ),
+        (
+            matrix.plan_loopback(["debian-6.12"]),
+            (
+                "kernel driver back-end guest pass fail waived open n/a s",
+                "debian-6.12 virtio_blk (probe) pykit, killed clean 5 0 0 1 2 0",
+            ),
+        ),
+    ],
+)
+def test_the_table_fits_a_terminal(
+    tmp_path: Path, plan: matrix.Plan, rows: tuple[str, ...]
+) -> None:
+    lines = shown(run_plan(tmp_path, plan)).splitlines()
     assert all(len(line) <= 80 for line in lines)
-    row = "debian-6.12 pykit_virtio_blk mmio-legacy clean 5 0 0 1 2 0"
-    assert row in [" ".join(line.split()) for line in lines]
+    assert set(rows) <= {" ".join(line.split()) for line in lines}
 
 
 def test_two_at_a_time(tmp_path: Path) -> None:

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every module on every kernel and every transport: built strictly, booted, judged."""
+"""Running a plan: modules built strictly for every kernel, every cell booted and judged."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from pykit.kernels.catalog import FLAVOURS
 from pykit.matrix.jobs import Done, Job, work
-from pykit.matrix.plan import Cell
-from pykit.matrix.results import Built, Matrix, Result, read_result
-
-#: The kernels that are supported, the default first.
-KERNELS = tuple(flavour.name for flavour in FLAVOURS)
+from pykit.matrix.plan import Cell, Plan
+from pykit.matrix.results import NOT_RUN, Built, Matrix, Result, read_result
 
 Say = Callable[[str], None]
 
 
-def run_kernels(cells: Sequence[Cell], directory: Path, say: Say) -> Matrix:
+def run_plan(plan: Plan, directory: Path, say: Say) -> Matrix:
     """Build for each kernel of the plan, then run every cell whose kernel has its modules.
 
     ``directory`` is new or empty; it gets ``matrix.json``, one run directory and one log a cell.
@@ -28,7 +24,8 @@ def run_kernels(cells: Sequence[Cell], directory: Path, say: Say) -> Matrix:
     """
     directory.mkdir(parents=True, exist_ok=True)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    matrix = Matrix("kernels", directory, started)
+    cells = plan.cells
+    matrix = Matrix(plan, directory, started)
     kernels = list(dict.fromkeys(cell.kernel for cell in cells))
     builds = {_build(kernel, directory): kernel for kernel in kernels}
     with contextlib.closing(work(builds, lambda job: say(f"{job.name}: begun"))) as ended:
@@ -75,4 +72,4 @@ def _built(kernel: str, done: Done) -> Built:
 
 def _unbuilt(cell: Cell, built: Built) -> Result:
     message = f"its modules were not built: {built.message}"
-    return Result(cell, built.exit_code, 0.0, "not run", message, {}, (), "", "")
+    return Result(cell, built.exit_code, 0.0, NOT_RUN, message, {}, (), "", "")
