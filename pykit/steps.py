@@ -85,10 +85,17 @@ def run(
     """
     started = time.time()
     scenario = boot.load_scenario(scenario_name)
-    if driver is not None:
+    if driver is not None and scenario.firmware is None:
         scenario = boot.under_driver(scenario, driver)
     scenario = boot.on_transport(scenario, transport)
     scenario = replace(boot.with_ring(scenario, ring), observe=tuple(observe))
+    if scenario.firmware is not None:
+        if kernel_name or driver or fault or device_fault or observe:
+            raise UsageError(
+                f"scenario {scenario.name} boots {scenario.firmware}, with a driver of its own: "
+                "it takes no --kernel, --driver, --observe and no faults"
+            )
+        return _run_firmware(scenario, started, to=to, say=say)
     boot.runner(runner, scenario.transport)
     faults = _faults(scenario, {"driver": fault, "device": device_fault})
     directory = to or fresh_directory(scenario.name)
@@ -131,6 +138,37 @@ def run(
             "outcome": {"kind": outcome.kind, "message": outcome.message},
         },
     )
+    return _ended(directory, outcome)
+
+
+def _run_firmware(scenario: boot.Scenario, started: float, *, to: Path | None, say: Say) -> Result:
+    """Boot firmware, which has no kernel and takes no modules, and judge what QEMU saw."""
+    directory = to or fresh_directory(scenario.name)
+    say(f"boot {scenario.firmware}, scenario {scenario.name}, {scenario.transport.name}")
+    outcome = boot.outside.run(scenario, out=directory, progress=say)
+    _write_json(
+        directory / "run.json",
+        {
+            "schema": 1,
+            "pykit": __version__,
+            "scenario": scenario.name,
+            "firmware": scenario.firmware,
+            "transport": scenario.transport.name,
+            "command": sys.argv,
+            "guest_command": list(outcome.command),
+            "qemu": outcome.qemu,
+            "python": platform.python_version(),
+            "host": platform.platform(),
+            "started": datetime.datetime.fromtimestamp(started, datetime.UTC).isoformat(),
+            "seconds": round(time.time() - started, 3),
+            "outcome": {"kind": outcome.kind, "message": outcome.message},
+        },
+    )
+    return _ended(directory, outcome)
+
+
+def _ended(directory: Path, outcome: boot.Outcome) -> Result:
+    """Judge what a run left, however its guest ended."""
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt
     try:

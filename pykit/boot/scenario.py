@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -24,6 +24,10 @@ Action = Literal["plug", "unplug", "resize", "query"]
 Observer = Literal["access"]
 
 
+#: Firmware that has virtio drivers of its own.
+FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
+
+
 @dataclass(frozen=True)
 class Device:
     """A device under test, of ``size_mib``."""
@@ -36,13 +40,16 @@ class Device:
     driver: str = "pykit_virtio_blk"
     #: A raw file, or nothing at all: QEMU answers at once.
     backing: Literal["file", "null"] = "file"
+    #: For firmware: text files, by name, that it is to find on or by the device.
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Step:
     """One step: a shell script in the guest, or an action of the host on a device.
 
-    With both, the host acts while the script runs: when it calls ``ready``.
+    With both, the host acts while the script runs: when it calls ``ready``. Of firmware, what
+    has to appear on its console, and what is typed then.
     """
 
     name: str
@@ -52,6 +59,9 @@ class Step:
     device: str = ""
     #: For resize: the new size.
     size_mib: int = 0
+    #: For firmware.
+    expect: str = ""
+    type: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,8 @@ class Scenario:
     #: Whether the guest's clock counts instructions, one a nanosecond; while it is idle it goes
     #: on as the host's does. Needs one vCPU, and TCG.
     icount: bool = False
+    #: The firmware that is the guest, one of FIRMWARE; None: Linux, with our agent.
+    firmware: str | None = None
     #: The driver under test, where that is not the plugged devices'.
     driver: str | None = None
     #: Observers beside QEMU's trace that look at the guest from outside.
@@ -120,14 +132,23 @@ class _Reader:
     def scenario(self, data: dict[str, Any]) -> Scenario:
         self.only(
             data, "", "summary", "deadline", "modules", "kernel-modules", "programs",
-            "guest-programs", "parameters", "count", "driver", "device", "step",
+            "guest-programs", "parameters", "count", "driver", "device", "step", "firmware",
         )  # fmt: skip
+        firmware = self.get(data, "firmware", str, "") or None
+        if firmware is not None:
+            self.only(data, "", "summary", "deadline", "device", "step", "firmware")
+            if firmware not in FIRMWARE:
+                raise UsageError(
+                    f"{self.path}: firmware: no {firmware}: choose of {', '.join(FIRMWARE)}"
+                )
         devices = tuple(
             self.device(entry, f"device[{n}]")
             for n, entry in enumerate(self.tables(data, "device"))
         )
         steps = tuple(
-            self.step(entry, f"step[{n}]", {device.id for device in devices})
+            self.typed(entry, f"step[{n}]")
+            if firmware
+            else self.step(entry, f"step[{n}]", {device.id for device in devices})
             for n, entry in enumerate(self.tables(data, "step"))
         )
         if not steps:
@@ -150,6 +171,7 @@ class _Reader:
             parameters=self.parameters(data),
             count=int(self.positive(data, "count", "", 1)),
             driver=self.get(data, "driver", str, "") or None,
+            firmware=firmware,
         )
 
     def parameters(self, data: dict[str, Any]) -> dict[str, dict[str, str]]:
@@ -168,13 +190,26 @@ class _Reader:
         }
 
     def device(self, entry: dict[str, Any], where: str) -> Device:
-        self.only(entry, where, "id", "type", "size-mib", "options", "driver")
+        self.only(entry, where, "id", "type", "size-mib", "options", "driver", "files")
+        files = self.get(entry, "files", dict, {}, where)
+        for name in files:
+            self.get(files, name, str, None, f"{where}.files")
         return Device(
             id=self.word(entry, "id", where),
             type=self.get(entry, "type", str, None, where),
             size_mib=int(self.positive(entry, "size-mib", where, 64)),
             options=self.get(entry, "options", dict, {}, where),
             driver=self.get(entry, "driver", str, Device.driver, where),
+            files={name: text.removeprefix("\n") for name, text in files.items()},
+        )
+
+    def typed(self, entry: dict[str, Any], where: str) -> Step:
+        """A step on the console of firmware."""
+        self.only(entry, where, "name", "expect", "type")
+        return Step(
+            name=self.word(entry, "name", where),
+            expect=self.get(entry, "expect", str, None, where),
+            type=self.get(entry, "type", str, "", where),
         )
 
     def step(self, entry: dict[str, Any], where: str, devices: set[str]) -> Step:

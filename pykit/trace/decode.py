@@ -122,15 +122,16 @@ def load_log(path: Path) -> Events:
 def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
     """The devices that only QEMU's log tells of, with the ids that the capture has for them.
 
-    A device is the first of its type in the capture that is left; one that the capture does not
-    name is called after its type and number.
+    A device is the one of its type in the capture, if both know but one. Any other is called
+    after its type and number: nothing says which of several it is.
     """
     waiting = list(info.devices)
     named = []
     for number, seen in enumerate(found):
         kind = seen.type or "virtio"
-        match = next((d for d in waiting if seen.type and d.type.startswith(seen.type)), None)
-        if match is not None:
+        alike = [device for device in info.devices if device.type.startswith(kind)]
+        if len(alike) == 1 and sum(other.type == seen.type for other in found) == 1:
+            match = alike[0]
             waiting.remove(match)
         else:
             match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")

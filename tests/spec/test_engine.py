@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,16 +189,28 @@ def firmware() -> Log:
     return log
 
 
-WAIVED = {"SU-DE-02": failed_read, "IN-DR-01": firmware}
+def u_boot() -> trace.Events:
+    """What U-Boot did in fact."""
+    events = trace.load_log(DATA / "qemu-7.2-uboot-legacy.log")
+    return replace(events, capture=replace(events.capture, kernel="U-Boot"))
+
+
+#: As many as there are waivers: each is met by something.
+WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
+    ("SU-DE-02", lambda: failed_read().build()),
+    ("IN-DR-01", lambda: firmware().build()),
+    ("IN-DR-01", u_boot),
+    ("ST-DR-01", u_boot),
+]
 
 
 def test_every_waiver_is_met() -> None:
-    assert {waiver.rule for waiver in spec.waivers()} == set(WAIVED)
+    assert [waiver.rule for waiver in spec.waivers()] == [rule for rule, _ in WAIVED]
 
 
-@pytest.mark.parametrize("name", sorted(WAIVED))
-def test_waived_with_evidence(name: str) -> None:
-    entry = spec.check(WAIVED[name]().build()).of(name)
+@pytest.mark.parametrize(("name", "seen"), WAIVED)
+def test_waived_with_evidence(name: str, seen: Callable[[], trace.Events]) -> None:
+    entry = spec.check(seen()).of(name)
     assert entry.verdict == "waived", entry.message
     assert entry.violations > 0
     assert entry.evidence

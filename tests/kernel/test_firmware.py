@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Drivers that are not Linux's, with nothing in the guest: what the kit finds in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pykit import steps
+from pykit.errors import Exit
+
+Run = Callable[..., steps.Result]
+
+
+@pytest.mark.parametrize(
+    ("name", "waived"),
+    [
+        ("seabios", ("IN-DR-01",)),
+        pytest.param("u-boot", ("IN-DR-01", "ST-DR-01"), marks=pytest.mark.slow),
+        pytest.param("ovmf", (), marks=pytest.mark.slow),
+        pytest.param("ipxe", (), marks=pytest.mark.slow),
+    ],
+)
+def test_firmware(run: Run, name: str, waived: tuple[str, ...]) -> None:
+    result = run(name)
+    assert (result.outcome.kind, result.exit_code) == ("clean", Exit.OK), result.outcome.message
+    verdicts = result.verdicts
+    assert (verdicts.having("fail"), verdicts.having("waived")) == ((), waived)
+    # The negotiation was seen whole, and requests.
+    passed = {"FB-DR-01", "FB-DR-08", "IN-DR-05", "IN-DR-08", "RF-DR-01", "ST-DE-01", "ST-DR-02"}
+    assert passed <= set(verdicts.having("pass"))
+    assert result.events.lost == 0
+    # What the rings' memory holds nobody saw.
+    assert verdicts.of("SU-DE-02").verdict == "inconclusive"
