@@ -36,6 +36,12 @@ def on_transport(scenario: Scenario, name: str) -> Scenario:
                     f"scenario {scenario.name}: step {step.name} pulls a device that is in use, "
                     f"and {name} has no hot-plug: choose pci or pci-legacy"
                 )
+        for device in scenario.devices:
+            if device.iothread or device.backing == "vhost-user":
+                raise UsageError(
+                    f"scenario {scenario.name}: {device.id} is served by a thread or process of "
+                    f"its own, which is for hot-plug: choose pci or pci-legacy, not {name}"
+                )
     devices = []
     for device in scenario.devices:
         if not device.type.endswith(PCI.suffix):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pykit.boot import qemu, tsc
-from pykit.boot.attach import cold_options
+from pykit.boot.attach import cold_options, memory_options
 from pykit.boot.initramfs import Initramfs
 from pykit.boot.payload import Payload
 from pykit.boot.transport import PCI, Transport
@@ -45,7 +45,8 @@ class Vng:
         agent = shlex.join(
             ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
         )
-        options = [*scenario.transport.port, *qemu.kit_options(payload.folder, log)]
+        memory = memory_options(scenario)
+        options = [*scenario.transport.port, *memory, *qemu.kit_options(payload.folder, log)]
         return [
             *_vng(kernel, accelerator, scenario.cpus, scenario.icount),
             "--verbose",
@@ -83,7 +84,7 @@ class Direct:
         return [
             qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *scenario.transport.machine, *scenario.transport.port,
-            *cold_options(scenario, payload.folder),
+            *cold_options(scenario, payload.folder), *memory_options(scenario),
             *qemu.cpu_options(accelerator, icount=scenario.icount),
             "-m", str(qemu.MEMORY_MIB), "-smp", str(scenario.cpus),
             "-kernel", str(bootable(kernel.image)), "-initrd", str(made.path),

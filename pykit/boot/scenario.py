@@ -24,6 +24,9 @@ Action = Literal["plug", "unplug", "resize", "query"]
 Observer = Literal["access"]
 
 
+#: What is behind a disk.
+Backing = Literal["file", "null", "vhost-user"]
+
 #: Firmware that has virtio drivers of its own.
 FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
 
@@ -38,8 +41,11 @@ class Device:
     options: dict[str, Any]
     #: The virtio driver that is to drive it.
     driver: str = "pykit_virtio_blk"
-    #: A raw file, or nothing at all: QEMU answers at once.
-    backing: Literal["file", "null"] = "file"
+    #: A raw file, or nothing at all: QEMU answers at once; or a file that a process of its own
+    #: (qemu-storage-daemon) serves, as a vhost-user device.
+    backing: Backing = "file"
+    #: Whether QEMU serves it in a thread of its own.
+    iothread: bool = False
     #: For firmware: text files, by name, that it is to find on or by the device.
     files: dict[str, str] = field(default_factory=dict)
 
@@ -190,7 +196,15 @@ class _Reader:
         }
 
     def device(self, entry: dict[str, Any], where: str) -> Device:
-        self.only(entry, where, "id", "type", "size-mib", "options", "driver", "files")
+        self.only(
+            entry, where, "id", "type", "size-mib", "options", "driver", "files", "backing",
+            "iothread",
+        )  # fmt: skip
+        backing = self.get(entry, "backing", str, Device.backing, where)
+        if backing not in get_args(Backing):
+            raise UsageError(
+                f"{self.path}: {where}.backing: {backing}: choose of {', '.join(get_args(Backing))}"
+            )
         files = self.get(entry, "files", dict, {}, where)
         for name in files:
             self.get(files, name, str, None, f"{where}.files")
@@ -200,6 +214,8 @@ class _Reader:
             size_mib=int(self.positive(entry, "size-mib", where, 64)),
             options=self.get(entry, "options", dict, {}, where),
             driver=self.get(entry, "driver", str, Device.driver, where),
+            backing=cast("Backing", backing),
+            iothread=entry.get("iothread", False) is True,
             files={name: text.removeprefix("\n") for name, text in files.items()},
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pykit.boot import accel, access, outcome, pace, payload, qemu, runners
+from pykit.boot import accel, access, attach, outcome, pace, payload, qemu, runners
 from pykit.boot.carried import CarryError, unpack
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
@@ -72,6 +72,9 @@ def run(
         deadline_s = scenario.deadline_s * pace.factor(kernel.config)
         session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
         with contextlib.ExitStack() as watching:
+            for device in scenario.devices:
+                if device.backing == "vhost-user":
+                    watching.enter_context(attach.served(device, keeper.folder))
             for observer in observers:
                 watching.enter_context(observer)
             kind, message = session.run(command, staged.nonce)

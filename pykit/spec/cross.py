@@ -216,7 +216,7 @@ def traffic_agrees(view: View) -> Result:
         if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
             continue
         life = view.life(name[0], name[1])
-        if not life.written:
+        if not life.written or name[0] in view.elsewhere:
             # The device's side of this life was not seen.
             undecided += 1
             continue

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 #: Device ids and transports by what QEMU's names of devices hold.
-_TYPES = {"virtio-net": bits.NET_ID, "virtio-blk": bits.BLK_ID}
+_TYPES = {"-net": bits.NET_ID, "-blk": bits.BLK_ID}
 _TRANSPORTS = {"-pci": "pci", "-device": "mmio", "-ccw": "ccw"}
 
 

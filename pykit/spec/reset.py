@@ -79,6 +79,8 @@ def _silence(view: View, kinds: tuple[str, ...], what: str) -> Result:
     found: list[Violation] = []
     doings = view.of(*kinds)
     for (dev,), rows in view.of("dev_status").group_by("dev", maintain_order=True):
+        if dev in view.elsewhere:
+            continue
         mine = ints(doings.filter(pl.col("dev") == dev), "row")
         for start, stop in _windows(list(rows.select("row", "status").iter_rows())):
             checked += 1

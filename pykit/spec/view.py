@@ -83,6 +83,13 @@ class View:
         return frozenset(self.events.base["kind"].drop_nulls().unique().cast(pl.String).to_list())
 
     @cached_property
+    def elsewhere(self) -> frozenset[int]:
+        """Devices whose rings QEMU itself never reads: another process or the kernel does."""
+        numbers = self.events.devices
+        served = (d.id for d in self.events.capture.devices if d.type.startswith("vhost-"))
+        return frozenset(numbers[name] for name in served if name in numbers)
+
+    @cached_property
     def lives(self) -> dict[tuple[int, int], Life]:
         """Lives by (dev, number), in that order."""
         return read_lives(self)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pykit.boot import load_scenario
-from pykit.boot.scenario import SCENARIOS
-from pykit.errors import UsageError
+from pykit.boot import attach, load_scenario, on_transport
+from pykit.boot.scenario import SCENARIOS, Device
+from pykit.errors import InfraError, UsageError
 
 STEP = "[[step]]\nname = 'a'\nguest = 'x'\n"
 DEVICE = "[[device]]\nid = 'vd0'\ntype = 'virtio-blk-pci'\n"
@@ -70,3 +70,22 @@ def test_an_unknown_name_lists_the_known() -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         load_scenario(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize("name", ["iothread", "vhost-user"])
+def test_what_is_served_elsewhere_is_plugged(name: str) -> None:
+    with pytest.raises(UsageError, match="choose pci"):
+        on_transport(load_scenario(name), "mmio")
+
+
+def test_wrong_backing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f"{DEVICE}backing = 'tape'\n{STEP}")
+    with pytest.raises(UsageError, match="tape"):
+        load_scenario(str(path))
+
+
+def test_a_daemon_that_ends_is_said_so(tmp_path: Path) -> None:
+    device = Device("vd0", "vhost-user-blk-pci", 1, {"num-queues": 0}, backing="vhost-user")
+    with pytest.raises(InfraError, match="vd0"), attach.served(device, tmp_path):
+        pass

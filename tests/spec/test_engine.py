@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pykit import spec, trace
@@ -285,3 +286,17 @@ def test_reference_names_everything() -> None:
 def test_clause_data_is_whole() -> None:
     assert len(spec.CLAUSES) == 485 + 38
     assert spec.CLAUSES["DX-37"].side == "driver"
+
+
+def test_what_qemu_cannot_see_is_not_its_silence() -> None:
+    """A vhost-user device's rings are read by another process."""
+    events = run().build()
+    assert spec.check(events).of("RS-DE-03").verdict == "pass"
+    device = replace(events.capture.devices[0], type="vhost-user-blk-pci")
+    info = replace(events.capture, devices=(device, *events.capture.devices[1:]))
+    table = events.table.filter(~pl.col("kind").is_in(["dev_pop", "dev_fill", "dev_flush"]))
+    verdicts = spec.check(
+        replace(events.with_table(table.drop("row").with_row_index("row")), capture=info)
+    )
+    assert verdicts.of("RS-DE-03").verdict == "not-applicable"
+    assert verdicts.of("XC-03").verdict == "inconclusive"
