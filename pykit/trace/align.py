@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import JOINED, LEFT
+from pykit.trace.lives import absences
 
 Floats = npt.NDArray[np.float64]
 
@@ -109,13 +109,11 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     inside = table.filter(pl.col("source") == "driver")
     if inside.is_empty():
         inside = table.filter(pl.col("source") == "probe")
-    inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
-    # Places count from a queue's set-up: not beyond where its observer left, nor if it joined.
-    queues = frames.own_of("queue")
-    if queues.height:
-        queues = queues.filter(pl.col("op").is_in((JOINED, LEFT)))
-    parts = pl.col("row").is_in(queues["row"].to_list()).cum_sum().over(_QUEUE)
+    # Places count from a queue's set-up, and lives from a device's first: not beyond where an
+    # observer left it, nor if it joined.
+    parts = pl.col("row").is_in(absences(frames)["row"].to_list()).cum_sum().over("dev")
     inside = inside.filter(parts == 0)
+    inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
     if outside.is_empty() or inside.is_empty():
         nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
         return nothing, nothing

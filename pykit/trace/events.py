@@ -16,6 +16,7 @@ from pykit.trace.capture import CaptureInfo
 from pykit.trace.errors import BadTableError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import BASE, KINDS, OUTSIDE, SOURCE_TYPE, Dtype, columns_of, kind_type
+from pykit.trace.lives import returned
 
 _META = "pykit"
 _VERSION = 2
@@ -183,8 +184,12 @@ def join(
 
 
 def one_clock(frames: Frames, lost: int) -> tuple[Frames, Alignment | str]:
-    """The events with ``time`` filled in, the guest's clock for both sides; and how."""
+    """The events with ``time`` filled in, the guest's clock for both sides; and how.
+
+    Lives of an observer's that was away are numbered by the other side, now that times compare.
+    """
     found, base = align(frames, lost), frames.base
     host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(base["ts"])
     time = pl.when(pl.col("source").is_in(OUTSIDE)).then(host).otherwise("ts").alias("time")
-    return replace(frames, base=base.with_columns(time)), found
+    timed = replace(frames, base=base.with_columns(time))
+    return replace(timed, base=timed.base.with_columns(returned(timed))), found

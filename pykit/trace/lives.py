@@ -5,9 +5,12 @@ The device side sees every reset, and numbers the spans between them in which
 the DRIVER bit was written. The driver's own tracepoints begin when the driver
 is called, after the virtio core has written that bit: there a life begins at
 stage 0, or at the reset before a DRIVER bit that is written again (restore
-after freeze). Of a driver that was there before its observer it begins where that joins
-it (stage 7). What follows a life's last reset (queue deletion) still belongs
+after freeze). What follows a life's last reset (queue deletion) still belongs
 to it, up to stage 4. So the k-th life is the same one on both sides.
+
+An observer that was away, the probe, may have missed the end of a life and others behind it.
+What it sees when it is back is taken for a new life, whether it joins a driver that is there
+(stage 7) or sees one begin; ``returned`` then finds which of the device's that is.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import INSIDE
+from pykit.trace.kinds import INSIDE, JOINED, LEFT
 from pykit.trace.pages import Array
 
 DRIVER_BIT = 2
@@ -60,7 +63,7 @@ def guest_lives(frames: Frames) -> pl.Series:
         for (device,), group in marks.group_by("dev", maintain_order=True):
             low, high = np.searchsorted(numbers[order], [device, device + 1])
             mine = places[order[low:high]]
-            bounds, numbered = zip(*[(-1, -1), *_bounds(group)], strict=True)
+            bounds, numbered = zip(*[(-1, -1), *_bounds(group, source)], strict=True)
             life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
     vhost = rows.filter((pl.col("source") == "vhost") & pl.col("vq").is_not_null())
     if vhost.height:
@@ -71,7 +74,72 @@ def guest_lives(frames: Frames) -> pl.Series:
     return frame.select(pl.when(pl.col("life") >= 0).then("life").cast(pl.UInt32))["life"]
 
 
-def _bounds(marks: pl.DataFrame) -> list[tuple[int, int]]:
+def absences(frames: Frames) -> pl.DataFrame:
+    """``dev`` and ``row`` where an observer joined a device that was in use, or left one."""
+    queues, drivers = frames.of("queue"), frames.of("driver")
+    if queues.height:
+        queues = queues.filter(pl.col("op").is_in((JOINED, LEFT)))
+    if drivers.height:
+        drivers = drivers.filter(pl.col("stage") == _JOINED)
+    return pl.concat([queues.select("dev", "row"), drivers.select("dev", "row")])
+
+
+def returned(frames: Frames) -> pl.Series:
+    """``life`` of all events: that of an observer's that was away as the device numbers it.
+
+    ``frames`` have one ``time``. Which life of the device it is, the middle of the observer's
+    shows. Where there is no common time, it is none of those that the device tells of.
+    """
+    rows = frames.base
+    life = rows["life"]
+    since = absences(frames).group_by("dev").agg(pl.col("row").min().alias("since"))
+    told = frames.of("dev_status")
+    if since.is_empty() or told.is_empty():
+        return life
+    begun = (
+        told.filter(pl.col("status") & DRIVER_BIT != 0, pl.col("life").is_not_null())
+        .group_by("dev", "life")
+        .agg(pl.col("time").min())
+    )
+    mine = (
+        rows.filter((pl.col("source") == "probe") & pl.col("life").is_not_null())
+        .group_by("dev", "life")
+        .agg(
+            pl.col("row").min().alias("first"),
+            ((pl.col("time").min() + pl.col("time").max()) // 2).alias("middle"),
+        )
+        .join(since, on="dev")
+        .filter(pl.col("first") >= pl.col("since"))
+    )
+    numbers: dict[tuple[int, int], int] = {}
+    for dev, number, middle in mine.select("dev", "life", "middle").iter_rows():
+        starts = begun.filter(dev=dev)["time"]
+        if not len(starts):
+            continue
+        if starts.null_count():
+            numbers[dev, number] = len(starts) + number
+        else:
+            numbers[dev, number] = max(int((starts <= middle).sum()), 1) - 1
+    if not numbers:
+        return life
+    settled = pl.DataFrame(
+        [(*key, number) for key, number in numbers.items()],
+        schema={"dev": pl.UInt32, "life": pl.UInt32, "settled": pl.UInt32},
+        orient="row",
+    )
+    return (
+        rows.select("dev", "life", "source")
+        .join(settled, on=["dev", "life"], how="left", maintain_order="left")
+        .select(
+            pl.when((pl.col("source") == "probe") & pl.col("settled").is_not_null())
+            .then("settled")
+            .otherwise("life")
+            .alias("life")
+        )["life"]
+    )
+
+
+def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
     """Where one device's lives begin and end: (position, the life from there on or -1)."""
     bounds: list[tuple[int, int]] = []
     lives = 0
@@ -85,8 +153,9 @@ def _bounds(marks: pl.DataFrame) -> list[tuple[int, int]]:
     for at, kind, stage, op, status in marks.iter_rows():
         start: int | None = None
         if kind == "driver":
-            # Both validate and probe may say that they begin.
-            start = at if stage in (_BEGIN, _JOINED) and not bound else None
+            # Our driver says that it begins in validate and in probe; the probe says it once.
+            new = stage == _JOINED or (stage == _BEGIN and (source == "probe" or not bound))
+            start = at if new else None
             bound = stage not in (_FAILED, _REMOVED)
             if stage == _REMOVED:
                 bounds.append((at + 1, -1))
