@@ -39,6 +39,11 @@ void selftest_broken(struct selftest *t)
 	__virtio_unbreak_device(&t->dev->vdev);
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
 	check_works(t);
+	/* The same, of one queue. */
+	__virtqueue_break(t->vq);
+	check_broken(t);
+	__virtqueue_unbreak(t->vq);
+	check_works(t);
 }
 
 void selftest_id_out_of_range(struct selftest *t)
@@ -119,6 +124,25 @@ void selftest_reset(struct selftest *t)
 	selftest_skip(t, "no virtqueue_reset()");
 }
 #endif
+
+/* A driver that cannot have its queue gives up, and may try again. */
+void selftest_probe_fails(struct selftest *t)
+{
+	struct soft_dev *dev = t->dev;
+
+	device_release_driver(&dev->vdev.dev);
+	CHECK(t, !t->vq);
+	dev->num_vqs = 0;
+	CHECK(t, device_attach(&dev->vdev.dev) <= 0);
+	CHECK(t, !t->vq);
+	CHECK(t, dev->status & VIRTIO_CONFIG_S_FAILED);
+	dev->num_vqs = 1;
+	/* What failed is over with a reset. */
+	virtio_reset_device(&dev->vdev);
+	CHECK(t, device_attach(&dev->vdev.dev) == 1);
+	if (CHECK(t, t->vq))
+		check_works(t);
+}
 
 #ifdef CONFIG_PM_SLEEP
 void selftest_freeze(struct selftest *t)

@@ -163,6 +163,7 @@ static const struct selftest_case {
 	{ "id_not_outstanding", selftest_id_not_outstanding },
 	{ "resize", selftest_resize },
 	{ "reset", selftest_reset },
+	{ "probe_fails", selftest_probe_fails },
 	{ "freeze", selftest_freeze },
 	{ "vringh", selftest_vringh },
 };

@@ -98,6 +98,7 @@ void selftest_id_out_of_range(struct selftest *t);
 void selftest_id_not_outstanding(struct selftest *t);
 void selftest_resize(struct selftest *t);
 void selftest_reset(struct selftest *t);
+void selftest_probe_fails(struct selftest *t);
 void selftest_freeze(struct selftest *t);
 
 /* vringh.c */
