@@ -14,6 +14,8 @@ from polars.testing import assert_frame_equal
 from pykit import steps
 from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit
+from pykit.spec import bits
+from pykit.trace.kinds import BROKEN, DELETED, MENDED, SET_UP
 
 Run = Callable[..., steps.Result]
 
@@ -141,3 +143,34 @@ def test_notifications_and_interrupts_are_the_same(both: steps.Result) -> None:
         assert driver.height > 1000
         assert_frame_equal(driver.select(QUEUE), probe.select(QUEUE))
     assert (ahead(probe["used_idx"], driver["used_idx"]) < 1 << 15).all()
+
+
+@pytest.fixture(scope="module", params=[None, "debian-6.1"])
+def soft(
+    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> steps.Result:
+    """The self-test of virtqueues under the probe: what a driver and device hardly ever do."""
+    head, first, *_ = (SCENARIOS / "selftest.toml").read_text().split("[[step]]")
+    head = re.sub("^modules = .*$", 'modules = ["pykit_probe", "pykit_selftest"]', head, flags=re.M)
+    path = tmp_path_factory.mktemp("soft") / "soft.toml"
+    path.write_text(f"{head}[[step]]{first}")
+    return run(str(path), kernel_name=request.param)
+
+
+@pytest.mark.slow
+def test_what_hardly_ever_happens_is_told(soft: steps.Result) -> None:
+    assert soft.outcome.kind == "clean", soft.outcome.message
+    assert (soft.events.lost, soft.events.losses) == (0, ())
+    # The device in software returns what is not outstanding, and lengths as it likes.
+    assert soft.verdicts.having("fail") == ("DX-01", "DX-06")
+    queues = soft.events.of("queue").filter(pl.col("source") == "probe")
+    assert set(queues["op"]) == {SET_UP, DELETED, BROKEN, MENDED}
+    # One of a device, one of a queue, with each of eight rings.
+    assert [(queues["op"] == op).sum() for op in (BROKEN, MENDED)] == [16, 16]
+    # Two ids that are wrong with each.
+    assert (soft.events.of("used")["accepted"] == 0).sum() == 16
+    assert soft.events.of("detach").height > 100
+    stages = soft.events.of("driver")["stage"].to_list()
+    for stage in (bits.PROBE_FAILED, bits.FREEZE, bits.RESTORE):
+        assert stages.count(stage) == 8
+    assert stages.count(bits.REMOVED) == stages.count(bits.PROBED)
