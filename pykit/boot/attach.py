@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -14,13 +15,76 @@ from typing import Any
 
 from pykit.boot.qemu import MEMORY_MIB
 from pykit.boot.scenario import Device, Scenario
-from pykit.errors import InfraError
+from pykit.errors import InfraError, UsageError
 
 _SERVED_S = 20.0
 
+#: A command of QMP with its arguments.
+Command = tuple[str, dict[str, Any]]
 
-def backing(device: Device, folder: Path) -> dict[str, Any]:
-    """What is behind a disk, as blockdev-add has it; makes the raw file if it is one."""
+#: QEMU's options that do the same as a command of QMP, where there are any.
+_COLD = {
+    "blockdev-add": "-blockdev",
+    "netdev_add": "-netdev",
+    "device_add": "-device",
+}
+
+
+def plug(device: Device, bus: str, folder: Path) -> list[Command]:
+    """What plugs a device with what is behind it; files are made in ``folder``.
+
+    The socket of a device that another process serves is there already.
+    """
+    commands = _behind(device, folder)
+    if device.iothread:
+        commands.append(("object-add", {"id": thread(device), "qom-type": "iothread"}))
+    commands.append(("device_add", _front(device, bus)))
+    for child in device.children:
+        commands += plug(child, f"{device.id}.0", folder)
+    return commands
+
+
+def forget(device: Device) -> list[Command]:
+    """What removes what is behind a device that is gone."""
+    commands: list[Command] = [c for child in device.children for c in forget(child)]
+    match device.backing:
+        case "file" | "null":
+            commands.append(("blockdev-del", {"node-name": node(device)}))
+        case "net":
+            commands.append(("netdev_del", {"id": _back(device)}))
+        case "vhost-user":
+            commands.append(("chardev-remove", {"id": node(device)}))
+        case "pipe":
+            commands.append(("chardev-remove", {"id": _back(device)}))
+    if device.iothread:
+        commands.append(("object-del", {"id": thread(device)}))
+    return commands
+
+
+def _behind(device: Device, folder: Path) -> list[Command]:
+    match device.backing:
+        case "file" | "null":
+            return [("blockdev-add", _disk(device, folder))]
+        case "vhost-user":
+            peer = _socket(socket_of(device, folder), server=False)
+            return [("chardev-add", {"id": node(device), "backend": peer})]
+        case "net":
+            # Files of the folder can be read by TFTP.
+            served = folder / f"{device.id}-tftp"
+            served.mkdir()
+            (served / "random").write_bytes(os.urandom(device.size_mib << 20))
+            arguments = {"type": "user", "id": _back(device), "tftp": str(served), "restrict": True}
+            return [("netdev_add", arguments)]
+        case "pipe":
+            # Between a parent's first child, which makes it, and the next one, which joins.
+            parent, _, number = device.id.rpartition("-")
+            peer = _socket(folder / f"{parent}-pipe", server=number == "0")
+            return [("chardev-add", {"id": _back(device), "backend": peer})]
+    return []
+
+
+def _disk(device: Device, folder: Path) -> dict[str, Any]:
+    """A block node, as blockdev-add has it; makes the raw file if it is one."""
     if device.backing == "null":
         size = device.size_mib << 20
         return {"driver": "null-co", "node-name": node(device), "size": size, "read-zeroes": True}
@@ -35,23 +99,40 @@ def backing(device: Device, folder: Path) -> dict[str, Any]:
     }
 
 
+def _socket(path: Path, *, server: bool) -> dict[str, Any]:
+    """One end of a socket, as chardev-add has it; who makes it waits for nobody."""
+    address = {"type": "unix", "data": {"path": str(path)}}
+    wait = {"wait": False} if server else {}
+    return {"type": "socket", "data": {"addr": address, "server": server, **wait}}
+
+
+def _front(device: Device, bus: str) -> dict[str, Any]:
+    """The device itself, as device_add has it."""
+    front: dict[str, Any] = {"driver": device.type, "id": device.id, "bus": bus}
+    match device.backing:
+        case "file" | "null":
+            front["drive"] = node(device)
+        case "vhost-user":
+            front["chardev"] = node(device)
+        case "net":
+            front["netdev"] = _back(device)
+        case "pipe":
+            front["chardev"] = _back(device)
+        case "folder":
+            front |= {"fsdev": _back(device), "mount_tag": device.id}
+    if device.iothread:
+        front["iothread"] = thread(device)
+    return {**front, **device.options}
+
+
+def _back(device: Device) -> str:
+    """The name of what is behind a device, if it is no disk."""
+    return f"{device.id}-back"
+
+
 def node(device: Device) -> str:
     """The name of a device's block node."""
     return f"{device.id}-disk"
-
-
-def front(device: Device, bus: str) -> dict[str, Any]:
-    """The device itself, as device_add has it."""
-    behind = "chardev" if device.backing == "vhost-user" else "drive"
-    own = {"iothread": thread(device)} if device.iothread else {}
-    return {
-        "driver": device.type,
-        "id": device.id,
-        "bus": bus,
-        behind: node(device),
-        **own,
-        **device.options,
-    }
 
 
 def thread(device: Device) -> str:
@@ -87,7 +168,7 @@ def served(device: Device, folder: Path) -> Iterator[None]:
         "addr": {"type": "unix", "path": str(path)},
         "num-queues": int(device.options.get("num-queues", 1)),
     }  # fmt: skip
-    disk = backing(device, folder)
+    disk = _disk(device, folder)
     with log.open("wb") as output:
         process = subprocess.Popen(
             # Whatever becomes of pykit, the daemon does not outlive it.
@@ -113,10 +194,22 @@ def served(device: Device, folder: Path) -> Iterator[None]:
 
 
 def cold_options(scenario: Scenario, folder: Path) -> list[str]:
-    """QEMU's options for devices that have to be there from power-on; none with hot-plug."""
+    """QEMU's options for what has to be there from power-on.
+
+    That is folders, which QMP cannot add, and all devices where there is no hot-plug.
+
+    Raises UsageError for a device that can only be plugged.
+    """
     options: list[str] = []
-    if not scenario.transport.hot_plug:
-        for number, device in enumerate(scenario.devices):
-            options += ["-blockdev", json.dumps(backing(device, folder))]
-            options += ["-device", json.dumps(front(device, scenario.transport.bus(number)))]
+    for number, device in enumerate(scenario.devices):
+        if device.backing == "folder":
+            shared = folder / f"{device.id}-folder"
+            shared.mkdir()
+            options += ["-fsdev", f"local,id={_back(device)},path={shared},security_model=none"]
+        if scenario.transport.hot_plug:
+            continue
+        for command, arguments in plug(device, scenario.transport.bus(number), folder):
+            if command not in _COLD:
+                raise UsageError(f"{device.id} can only be plugged: choose pci or pci-legacy")
+            options += [_COLD[command], json.dumps(arguments)]
     return options

@@ -66,19 +66,9 @@ class Monitor:
             )
 
     def plug(self, device: Device, bus: str, folder: Path) -> None:
-        """Hot-plug a device; the file behind it, if any, is made in ``folder``.
-
-        The socket of one that another process serves is there already.
-        """
-        if device.backing == "vhost-user":
-            address = {"type": "unix", "data": {"path": str(attach.socket_of(device, folder))}}
-            peer = {"type": "socket", "data": {"addr": address, "server": False}}
-            self.ask("chardev-add", id=attach.node(device), backend=peer)
-        else:
-            self.ask("blockdev-add", **attach.backing(device, folder))
-        if device.iothread:
-            self.ask("object-add", id=attach.thread(device), **{"qom-type": "iothread"})
-        self.ask("device_add", **attach.front(device, bus))
+        """Hot-plug a device; files behind it, if any, are made in ``folder``."""
+        for command, arguments in attach.plug(device, bus, folder):
+            self.ask(command, **arguments)
 
     def unplug(self, device: Device) -> None:
         """Ask the guest to let a device go, and wait until it has."""
@@ -90,12 +80,8 @@ class Monitor:
                 break
         else:
             raise GuestEndedError("hang", f"the guest did not let {device.id} go")
-        if device.backing == "vhost-user":
-            self.ask("chardev-remove", id=attach.node(device))
-        else:
-            self.ask("blockdev-del", **{"node-name": attach.node(device)})
-        if device.iothread:
-            self.ask("object-del", id=attach.thread(device))
+        for command, arguments in attach.forget(device):
+            self.ask(command, **arguments)
 
     def resize(self, device: Device, size_mib: int) -> None:
         """Change a device's capacity under the guest."""

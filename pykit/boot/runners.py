@@ -45,8 +45,12 @@ class Vng:
         agent = shlex.join(
             ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
         )
-        memory = memory_options(scenario)
-        options = [*scenario.transport.port, *memory, *qemu.kit_options(payload.folder, log)]
+        options = [
+            *scenario.transport.port,
+            *cold_options(scenario, payload.folder),
+            *memory_options(scenario),
+            *qemu.kit_options(payload.folder, log),
+        ]
         return [
             *_vng(kernel, accelerator, scenario.cpus, scenario.icount),
             "--verbose",

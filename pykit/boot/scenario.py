@@ -18,14 +18,16 @@ from pykit.paths import ROOT
 SCENARIOS = ROOT / "scenarios"
 
 #: What the host does between the guest's steps.
-Action = Literal["plug", "unplug", "resize", "query"]
+Action = Literal["plug", "unplug", "resize", "query", "qmp"]
 
 #: Who may look on from outside: a plugin of TCG's that sees every access to a ring.
 Observer = Literal["access"]
 
 
-#: What is behind a disk.
-Backing = Literal["file", "null", "vhost-user"]
+#: What is behind a device: a raw file, nothing at all (QEMU answers at once), or a file that a
+#: process of its own (qemu-storage-daemon) serves, as a vhost-user device. No disk has QEMU's own
+#: network, a folder, one end of a pipe to its parent's other child, or none of all.
+Backing = Literal["file", "null", "vhost-user", "net", "folder", "pipe", "none"]
 
 #: Firmware that has virtio drivers of its own.
 FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
@@ -41,18 +43,18 @@ class Device:
     options: dict[str, Any]
     #: The virtio driver that is to drive it.
     driver: str = "pykit_virtio_blk"
-    #: A raw file, or nothing at all: QEMU answers at once; or a file that a process of its own
-    #: (qemu-storage-daemon) serves, as a vhost-user device.
     backing: Backing = "file"
     #: Whether QEMU serves it in a thread of its own.
     iothread: bool = False
     #: For firmware: text files, by name, that it is to find on or by the device.
     files: dict[str, str] = field(default_factory=dict)
+    #: Devices on the bus that this one makes.
+    children: tuple[Device, ...] = ()
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: a shell script in the guest, or an action of the host on a device.
+    """One step: a shell script in the guest, or an action of the host, mostly on a device.
 
     With both, the host acts while the script runs: when it calls ``ready``. Of firmware, what
     has to appear on its console, and what is typed then.
@@ -65,6 +67,9 @@ class Step:
     device: str = ""
     #: For resize: the new size.
     size_mib: int = 0
+    #: For qmp: what QEMU is asked.
+    command: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
     #: For firmware.
     expect: str = ""
     type: str = ""
@@ -198,7 +203,7 @@ class _Reader:
     def device(self, entry: dict[str, Any], where: str) -> Device:
         self.only(
             entry, where, "id", "type", "size-mib", "options", "driver", "files", "backing",
-            "iothread",
+            "iothread", "child",
         )  # fmt: skip
         backing = self.get(entry, "backing", str, Device.backing, where)
         if backing not in get_args(Backing):
@@ -206,17 +211,22 @@ class _Reader:
                 f"{self.path}: {where}.backing: {backing}: choose of {', '.join(get_args(Backing))}"
             )
         files = self.get(entry, "files", dict, {}, where)
-        for name in files:
-            self.get(files, name, str, None, f"{where}.files")
+        for file in files:
+            self.get(files, file, str, None, f"{where}.files")
+        name = self.word(entry, "id", where)
         return Device(
-            id=self.word(entry, "id", where),
+            id=name,
             type=self.get(entry, "type", str, None, where),
             size_mib=int(self.positive(entry, "size-mib", where, 64)),
             options=self.get(entry, "options", dict, {}, where),
             driver=self.get(entry, "driver", str, Device.driver, where),
             backing=cast("Backing", backing),
             iothread=entry.get("iothread", False) is True,
-            files={name: text.removeprefix("\n") for name, text in files.items()},
+            files={file: text.removeprefix("\n") for file, text in files.items()},
+            children=tuple(
+                self.device({"id": f"{name}-{n}", **child}, f"{where}.child[{n}]")
+                for n, child in enumerate(self.tables(entry, "child"))
+            ),
         )
 
     def typed(self, entry: dict[str, Any], where: str) -> Step:
@@ -229,17 +239,19 @@ class _Reader:
         )
 
     def step(self, entry: dict[str, Any], where: str, devices: set[str]) -> Step:
-        self.only(entry, where, "name", "guest", "do", "device", "size-mib")
+        self.only(
+            entry, where, "name", "guest", "do", "device", "size-mib", "command", "arguments"
+        )  # fmt: skip
         guest = self.get(entry, "guest", str, "", where)
         action = self.get(entry, "do", str, "", where) or None
         device = self.get(entry, "device", str, "", where)
-        if bool(guest) == bool(action) and not (guest and action == "unplug"):
+        if bool(guest) == bool(action) and not (guest and action in ("unplug", "qmp")):
             raise UsageError(f"{self.path}: {where}: give either guest = lines or do = an action")
         if action is not None and action not in get_args(Action):
             raise UsageError(
                 f"{self.path}: {where}.do: no action {action}: {', '.join(get_args(Action))}"
             )
-        if action is not None and device not in devices:
+        if action not in (None, "qmp") and device not in devices:
             raise UsageError(f"{self.path}: {where}.device: no [[device]] has the id {device!r}")
         name = self.word(entry, "name", where)
         if name.startswith("pykit-"):
@@ -252,6 +264,8 @@ class _Reader:
             size_mib=(
                 int(self.positive(entry, "size-mib", where, None)) if action == "resize" else 0
             ),
+            command=self.get(entry, "command", str, None, where) if action == "qmp" else "",
+            arguments=self.get(entry, "arguments", dict, {}, where),
         )
 
     def get(self, data: dict[str, Any], key: str, kind: Any, default: Any, where: str = "") -> Any:

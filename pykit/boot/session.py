@@ -120,7 +120,11 @@ def require_space(folder: Path, scenario: Scenario) -> None:
     A file system that fills up later stops the guest (as for any failed write of its disk)
     or kills QEMU (in its shared memory), and neither says why.
     """
-    sizes = {device.id: device.size_mib for device in scenario.devices}
+    sizes = {
+        device.id: device.size_mib
+        for parent in scenario.devices
+        for device in (parent, *parent.children)
+    }
     for step in scenario.steps:
         if step.action == "resize":
             sizes[step.device] = max(sizes[step.device], step.size_mib)
@@ -256,6 +260,9 @@ class _Session:
             self._progress(f"{step.name}: {record['seconds']:.1f} s")
 
     def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        if step.action == "qmp":
+            monitor.ask(step.command, **step.arguments)
+            return
         device: Device = self._devices[step.device]
         if step.action == "plug":
             # The guest and QEMU's log both reuse names of a device that has gone.

@@ -11,6 +11,16 @@ die() { echo "$*"; exit 1; }
 # ready: have the host do, now, what the step asks of it beside these lines
 ready() { echo "$PYKIT_NONCE ready" >/dev/ttyS1; }
 
+# waited CONDITION: run it until it holds, for up to 20 s
+waited() {
+	tries=0
+	while ! eval "$1" >/dev/null 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 400 ] || return 1
+		sleep 0.05
+	done
+}
+
 # disk: the block device of the driver under test, waited for up to 10 s
 disk() {
 	tries=0
