@@ -136,7 +136,10 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
 def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...]) -> Verdict:
     wrong = len(result.violations)
     evidence = evidence_of(view.events, result.violations[:SHOWN])
-    excuses = [find(waivers, rule.id, v.message, view.events.capture) for v in result.violations]
+    capture = view.events.capture
+    excuses = [
+        find(waivers, rule.id, v.message, _types(view, v), capture) for v in result.violations
+    ]
     first = next(
         (v for v, excuse in zip(result.violations, excuses, strict=True) if not excuse), None
     )
@@ -148,6 +151,14 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
     if first is not result.violations[0]:
         evidence = evidence_of(view.events, (shown,))
     return Verdict(rule, "fail", result.checked, wrong, message, evidence)
+
+
+def _types(view: View, violation: Violation) -> set[str]:
+    """Types of the devices that a violation is of: of all of the capture's where it says none."""
+    devices = view.events.capture.devices
+    of = {view.events.devices.get(device.id): device.type for device in devices}
+    numbers = view.events.base["dev"].gather(list(violation.rows)).drop_nulls().unique()
+    return {of.get(number, "") for number in numbers} or {device.type for device in devices}
 
 
 def _absent(view: View, rule: Rule) -> str:

@@ -81,13 +81,14 @@ def _silence(view: View, kinds: tuple[str, ...], what: str) -> Result:
     for (dev,), rows in view.of("dev_status").group_by("dev", maintain_order=True):
         if dev in view.elsewhere:
             continue
-        mine = ints(doings.filter(pl.col("dev") == dev), "row")
+        own = doings.filter(pl.col("dev") == dev)
+        mine, queues = ints(own, "row"), own["vq"]
         for start, stop in _windows(list(rows.select("row", "status").iter_rows())):
             checked += 1
             low, high = np.searchsorted(mine, [start, NEVER if stop is None else stop])
             found += [
-                Violation((int(row),), f"device {dev}: {what} after a reset")
-                for row in mine[low:high]
+                Violation((int(mine[i]),), f"device {dev}, queue {queues[i]}: {what} after a reset")
+                for i in range(int(low), int(high))
             ]
     return Result(checked, tuple(found), why="no status was written after a reset")
 

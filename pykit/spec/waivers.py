@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from pykit.errors import UsageError
@@ -21,7 +21,8 @@ class Waiver:
     Attributes:
         rule: id of the rule that it breaks.
         where: regular expressions that all have to be found: in the capture's ``qemu``
-            version, guest ``kernel``, one of its ``device`` types, the violation's ``message``.
+            version, guest ``kernel``, the type of every ``device`` that the violation is of,
+            its ``message``.
         reason: what is known.
         evidence: where that was seen.
     """
@@ -31,15 +32,18 @@ class Waiver:
     reason: str
     evidence: str
 
-    def covers(self, message: str, capture: CaptureInfo) -> bool:
-        """Whether a violation is this deviation."""
-        texts = {
+    def covers(self, message: str, types: Collection[str], capture: CaptureInfo) -> bool:
+        """Whether a violation, of devices of these types, is this deviation."""
+        texts: dict[str, Collection[str]] = {
             "qemu": [capture.qemu],
             "kernel": [capture.kernel],
-            "device": [device.type for device in capture.devices],
+            "device": types,
             "message": [message],
         }
-        return all(any(p.search(t) for t in texts[name]) for name, p in self.where.items())
+        return all(
+            texts[name] and all(p.search(text) for text in texts[name])
+            for name, p in self.where.items()
+        )
 
 
 def read(text: str, known: Container[str], where: str) -> tuple[Waiver, ...]:
@@ -69,7 +73,13 @@ def read(text: str, known: Container[str], where: str) -> tuple[Waiver, ...]:
     return tuple(found)
 
 
-def find(waivers: Iterable[Waiver], rule: str, message: str, capture: CaptureInfo) -> Waiver | None:
-    """The waiver that covers a violation, if any."""
+def find(
+    waivers: Iterable[Waiver],
+    rule: str,
+    message: str,
+    types: Collection[str],
+    capture: CaptureInfo,
+) -> Waiver | None:
+    """The waiver that covers a violation of a rule, if any; see ``Waiver.covers``."""
     mine = (waiver for waiver in waivers if waiver.rule == rule)
-    return next((waiver for waiver in mine if waiver.covers(message, capture)), None)
+    return next((waiver for waiver in mine if waiver.covers(message, types, capture)), None)
