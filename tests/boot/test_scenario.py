@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pykit.boot import attach, load_scenario, on_transport
 from pykit.boot.scenario import SCENARIOS, Device
+from pykit.boot.transport import TRANSPORTS
 from pykit.errors import InfraError, UsageError
 
 STEP = "[[step]]\nname = 'a'\nguest = 'x'\n"
@@ -50,6 +52,8 @@ def test_ours_load(path: Path) -> None:
         (f"modules = ['x']\n{STEP}[parameters]\nx = 1", "not a table"),
         (f"modules = ['x']\n{STEP}[parameters]\nx = {{ y = [] }}", "parameters.x.y"),
         (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0].size-mib"),
+        ("[[step]]\nname = 'a'\ndo = 'qmp'", "step[0].command is missing"),
+        (f"{DEVICE}[[device.child]]\nid = 'x'\n{STEP}", "device[0].child[0]"),
     ],
 )
 def test_wrong_files_are_named_with_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
@@ -89,3 +93,26 @@ def test_a_daemon_that_ends_is_said_so(tmp_path: Path) -> None:
     device = Device("vd0", "vhost-user-blk-pci", 1, {"num-queues": 0}, backing="vhost-user")
     with pytest.raises(InfraError, match="vd0"), attach.served(device, tmp_path):
         pass
+
+
+def test_children_are_plugged_behind_their_parent(tmp_path: Path) -> None:
+    serial = next(d for d in load_scenario("others").devices if d.id == "serial0")
+    commands = attach.plug(serial, "rp0", tmp_path)
+    assert [name for name, _ in commands] == [
+        "device_add", "chardev-add", "device_add", "chardev-add", "device_add",
+    ]  # fmt: skip
+    fronts = [arguments for name, arguments in commands if name == "device_add"]
+    assert [front["bus"] for front in fronts] == ["rp0", "serial0.0", "serial0.0"]
+    # Who makes the socket waits for nobody, and comes first.
+    ends = [arguments["backend"]["data"] for name, arguments in commands if name == "chardev-add"]
+    assert [end["server"] for end in ends] == [True, False]
+    assert ends[0]["addr"] == ends[1]["addr"]
+    removed = [arguments["id"] for _, arguments in attach.forget(serial)]
+    assert removed == ["serial0-0-back", "serial0-1-back"]
+
+
+def test_what_can_only_be_plugged_is_said_so(tmp_path: Path) -> None:
+    scenario = replace(load_scenario("others"), transport=TRANSPORTS["mmio"])
+    serial = tuple(d for d in scenario.devices if d.id == "serial0")
+    with pytest.raises(UsageError, match="serial0 can only be plugged"):
+        attach.cold_options(replace(scenario, devices=serial), tmp_path)
