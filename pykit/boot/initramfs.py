@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from pykit.kernels import Kernel
 from pykit.modules import closure
 from pykit.paths import cache_dir
 
+#: Images of programs that nobody has used for so long are removed.
+_KEPT_S = 30 * 86400
 _DISK_MODULES = ("nvme", "ext4")
 
 
@@ -92,9 +96,19 @@ def program_disk(programs: Iterable[str]) -> Path:
     image = folder / f"{digest.hexdigest()[:16]}.ext4"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not image.exists():
+        if image.exists():
+            os.utime(image)
+        else:
             _make_image(files, image)
+            _prune(folder)
     return image
+
+
+def _prune(folder: Path) -> None:
+    """Remove what nobody has used for long; another guest may be about to open the others."""
+    for image in folder.glob("*.ext4"):
+        if image.stat().st_mtime < time.time() - _KEPT_S:
+            image.unlink()
 
 
 def _make_image(files: dict[Path, Path], image: Path) -> None:
@@ -120,8 +134,6 @@ def _make_image(files: dict[Path, Path], image: Path) -> None:
         )  # fmt: skip
         if done.returncode != 0:
             raise InfraError(f"mkfs.ext4 failed: {done.stderr.strip().splitlines()[-1:]}")
-        for old in image.parent.glob("*.ext4"):
-            old.unlink()
         new.replace(image)
 
 
