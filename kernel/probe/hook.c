@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sort.h>
+#include <linux/uaccess.h>
 
 #include "pykit_probe.h"
 
@@ -22,6 +23,11 @@
 
 /* Between a function's address and where ftrace is called: at most an endbr. */
 #define ENTRY_BYTES	8
+
+/* A direct call of x86, and how far to look for one. */
+#define CALL		0xe8
+#define CALL_BYTES	5
+#define CALLER_BYTES	128
 
 DEFINE_PER_CPU(long, pykit_inside);
 
@@ -112,6 +118,36 @@ int pykit_hook_start(void)
 	if (err)
 		ftrace_free_filter(&ops);
 	return err;
+}
+
+/**
+ * pykit_calls() - whether a function calls another, or has it inlined
+ * @caller: address of a short function, the only one that calls the other
+ * @callee: address of the other
+ *
+ * Return: true also where it cannot be known.
+ */
+bool pykit_calls(unsigned long caller, unsigned long callee)
+{
+#ifdef CONFIG_X86
+	u8 code[CALLER_BYTES];
+	unsigned int i;
+
+	if (copy_from_kernel_nofault(code, (void *)caller, sizeof(code)))
+		return true;
+	for (i = 0; i + CALL_BYTES <= sizeof(code); i++) {
+		s32 distance;
+
+		memcpy(&distance, code + i + 1, sizeof(distance));
+		/* A call may leave the endbr out. */
+		if (code[i] == CALL &&
+		    caller + i + CALL_BYTES + distance - callee <= ENTRY_BYTES)
+			return true;
+	}
+	return false;
+#else
+	return true;
+#endif
 }
 
 static long inside(void)

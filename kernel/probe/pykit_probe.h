@@ -77,6 +77,7 @@ bool pykit_chosen(const struct virtio_device *vdev);
 /* hook.c */
 int pykit_hook(const struct pykit_hook *hooks, unsigned int count);
 int pykit_hook_start(void);
+bool pykit_calls(unsigned long caller, unsigned long callee);
 void pykit_hook_stop(void);
 
 /* device.c */

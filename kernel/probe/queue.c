@@ -10,7 +10,8 @@
  *
  * The core calls some of its operations from others, or has them inlined there.
  * What the driver called tells; the exception is virtqueue_kick(), whose decision
- * is told from inside: only there is it known.
+ * is told from inside: only there is it known. Where that is inlined, what
+ * virtqueue_kick() does is done with the core's two functions.
  */
 #include <linux/hashtable.h>
 #include <linux/interrupt.h>
@@ -28,6 +29,9 @@ static DEFINE_MUTEX(queues_lock);
 
 /* Nothing more is told of any queue. */
 static bool leaving;
+
+/* virtqueue_kick() decides without virtqueue_kick_prepare(). */
+static bool kick_decides;
 
 /*
  * A queue lives longer than any operation on it: it is forgotten when the core is
@@ -202,11 +206,16 @@ static bool kick(struct virtqueue *vq)
 	struct pykit_queue *q = enter(vq);
 	bool alive;
 
+	if (kick_decides) {
+		alive = !kick_prepare(vq) || notify(vq);
+		pykit_leave();
+		return alive;
+	}
 	if (q)
 		q->kicking = self();
 	alive = virtqueue_kick(vq);
 	if (q) {
-		/* A decision that was inlined was not seen: it shows as a gap. */
+		/* A decision that was not seen shows as a gap. */
 		if (q->kicking && !READ_ONCE(leaving))
 			atomic_inc(&q->ring.at.seq);
 		q->kicking = 0;
@@ -621,5 +630,7 @@ static const struct pykit_hook hooks[] = {
  */
 int pykit_queue_init(void)
 {
+	kick_decides = !pykit_calls((unsigned long)virtqueue_kick,
+				    (unsigned long)virtqueue_kick_prepare);
 	return pykit_hook(hooks, ARRAY_SIZE(hooks));
 }
