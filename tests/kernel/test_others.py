@@ -31,7 +31,7 @@ DEVICES = {
 TAKE_BACK = {"net0", "serial0"}
 
 
-@pytest.fixture(scope="module", params=[None, "debian-6.1"])
+@pytest.fixture(scope="module", params=[None, "debian-6.1", "debian-7.2"])
 def others(request: pytest.FixtureRequest, run: Run) -> steps.Result:
     return run("others", kernel_name=request.param)
 
