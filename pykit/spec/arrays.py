@@ -24,6 +24,12 @@ def ints(frame: pl.DataFrame, name: str, absent: int = 0) -> Ints:
     return values.astype(np.int64, copy=False)
 
 
+def are(frame: pl.DataFrame, *kinds: str) -> Bools:
+    """By row: whether it is of one of these kinds."""
+    chosen: Bools = frame["kind"].is_in(kinds).to_numpy()
+    return chosen
+
+
 def first_of(group: npt.NDArray[Any]) -> Bools:
     """Whether a row is the first of its group."""
     first = np.ones(len(group), dtype=np.bool_)

@@ -30,7 +30,8 @@ def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, Any], int, boo
     taken = (used.accepted == 1) & used.fresh
     taken_q, taken_at = used.q[taken], used.at[taken]
     for event in view.rings.of("queue").iter_rows(named=True):
-        life = view.life(event["dev"], event["life"])
+        dev, number, event["vq"] = view.rings.queue[event["q"]]
+        life = view.life(dev, number)
         ready = life.first_write(bits.DRIVER_OK)
         if event["op"] != DELETED or ready is None or ready.row > event["row"]:
             continue

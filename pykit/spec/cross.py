@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, ints
+from pykit.spec.arrays import WRAP, are, ints
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
@@ -162,10 +162,9 @@ def _disagreement(
         if theirs in said and said[theirs] != setup[ours]:
             return setup["row"], f"QMP: {theirs} {said[theirs]}, traced: {setup[ours]}"
     mine = rings.of("add", "used").filter(pl.col("q") == q)
-    kind = mine["kind"].cast(pl.String).to_numpy()
     fresh = np.isin(ints(mine, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
-    added = np.cumsum(kind == "add") + int(rings.avail[q])
-    taken = np.cumsum((kind == "used") & fresh) + int(rings.used[q])
+    added = np.cumsum(are(mine, "add")) + int(rings.avail[q])
+    taken = np.cumsum(are(mine, "used") & fresh) + int(rings.used[q])
     avail, used = int(said["last-avail-idx"]), int(said["used-idx"])
     popped, filled = _by_then(view, q, when)
     if popped is None:

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits, vhost
-from pykit.spec.arrays import NEVER, WRAP, Bools, Ints, ints, steps16
+from pykit.spec.arrays import NEVER, WRAP, Bools, Ints, are, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
@@ -89,12 +89,11 @@ def _nothing() -> Spans:
 
 
 def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Spans:
-    kind = rows["kind"].cast(pl.String).to_numpy()
     row, ts = ints(rows, "row"), ints(rows, "ts")
     flushed = np.cumsum(ints(rows, "count"))
-    popped = np.cumsum(kind == "dev_pop")
-    flushes = np.flatnonzero(kind == "dev_flush")
-    signals = np.flatnonzero(kind == "dev_signal")
+    popped = np.cumsum(are(rows, "dev_pop"))
+    flushes = np.flatnonzero(are(rows, "dev_flush"))
+    signals = np.flatnonzero(are(rows, "dev_signal"))
     if not len(flushes):
         return _nothing()
 
@@ -194,9 +193,8 @@ def _window(
     rings, adds = view.rings, view.adds
     before, flushed = earliest
     base = int(rings.used[q])
-    kind = wishes["kind"].cast(pl.String).to_numpy()
     at = ints(wishes, "at")
-    callback = kind == "callback"
+    callback = are(wishes, "callback")
     known = rings.feature(bits.EVENT_IDX)[q]
     said = ints(wishes, "event_idx")[callback]
     mode = bool(known) if known >= 0 else bool(len(said) and said[0])

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Bools, Ints, first_of, ints, need_event
+from pykit.spec.arrays import WRAP, Bools, Ints, are, first_of, ints, need_event
 from pykit.spec.model import Result, breaches, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
@@ -59,20 +59,15 @@ def kicks(view: View) -> Kicks:
 
 def _read_kicks(view: View) -> Kicks:
     rings = view.rings
-    frame = rings.of("add", "kick", "notify").with_columns(
-        # The idle tasks of all CPUs have the same number.
-        pl.when(pl.col("pid") == 0)
-        .then(-1 - pl.col("cpu").cast(pl.Int64))
-        .otherwise(pl.col("pid").cast(pl.Int64))
-        .fill_null(0)
-        .alias("task")
-    )
-    q, task = ints(frame, "q"), ints(frame, "task")
-    order = np.lexsort((ints(frame, "at"), task, q))
-    frame, q, task = frame[order], q[order], task[order]
-    kind = frame["kind"].cast(pl.String).to_numpy()
-    is_kick, is_notify = kind == "kick", kind == "notify"
-    row, ts = ints(frame, "row"), ints(frame, "ts")
+    frame = rings.of("add", "kick", "notify")
+    pid = rings.base_of(frame, "pid")
+    # The idle tasks of all CPUs have the same number.
+    task = np.where(pid == 0, -1 - rings.base_of(frame, "cpu", absent=-1), pid)
+    # What stands in the order of ``at`` is in that of q already.
+    order = np.lexsort((task, ints(frame, "q")))
+    frame, task = frame[order], task[order]
+    is_kick, is_notify = are(frame, "kick"), are(frame, "notify")
+    q, row, ts = ints(frame, "q"), ints(frame, "row"), rings.base_of(frame, "ts")
     follows = np.zeros(len(q), dtype=np.bool_)
     follows[:-1] = (q[1:] == q[:-1]) & (task[1:] == task[:-1])
     rang = np.zeros(len(q), dtype=np.bool_)
@@ -142,27 +137,28 @@ def _undecided(view: View, frame: pl.DataFrame, task: Ints, silent: Ints) -> Boo
     """Which missing doorbells prove nothing: the trace ends, or the queue is broken."""
     rings = view.rings
     queue = rings.of("notify", "used")
-    kind = queue["kind"].cast(pl.String).to_numpy()
     q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
     accepted = ints(queue, "accepted") == 1
-    rejected = _first(q, at, (kind == "used") & ~accepted, len(rings.queue))
+    rejected = _first(q, at, are(queue, "used") & ~accepted, len(rings.queue))
     # Neither is done with a broken queue. By queue and row.
-    alive = (kind == "notify") | accepted
+    alive = are(queue, "notify") | accepted
     signs = np.sort(q[alive] * ROWS + row[alive])
     # Everything that tasks did, on any queue. By task and row.
     rows = ints(frame, "row")
     doings = np.sort(task * ROWS + rows)
     found = np.zeros(frame.height, dtype=np.bool_)
-    columns = ("q", "at", "row", "ts", "dev", "life")
+    times = view.events.base["ts"]
     for i, event in zip(
-        silent.tolist(), frame[silent].select(columns).iter_rows(named=True), strict=True
+        silent.tolist(), frame[silent].select("q", "at", "row").iter_rows(named=True), strict=True
     ):
-        end = _next_end(view, event["dev"], event["life"], event["row"])
+        dev, life, _ = rings.queue[event["q"]]
+        when = times[event["row"]]
+        end = _next_end(view, dev, life, event["row"])
         moved = _next(doings, int(task[i]), event["row"])
         if rejected[event["q"]] < event["at"]:
             found[i] = True
         elif moved is None:
-            found[i] = bool(end) or event["ts"] is None or view.end[0] - event["ts"] < SURELY
+            found[i] = bool(end) or when is None or view.end[0] - when < SURELY
         elif end is not None:
             # A device that was pulled out is broken before its driver hears of it; a sign of
             # life after the task went on shows that the queue was not when it did.
@@ -306,7 +302,7 @@ def _avail_flags(view: View, *, event_idx: bool) -> Result:
     rings = view.rings
     frame = rings.of("callback", "queue")
     q, flags = ints(frame, "q"), ints(frame, "avail_flags")
-    setup = frame["kind"].cast(pl.String).to_numpy() == "queue"
+    setup = are(frame, "queue")
     # A queue's set-up does not say the mode itself; the negotiation does.
     said = np.where(setup, -1, ints(frame, "event_idx"))
     known = (rings.feature(bits.EVENT_IDX)[q] >= 0) | ~setup
@@ -336,7 +332,7 @@ def spurious_interrupts(view: View) -> Result:
     rings = view.rings
     frame = rings.of("interrupt", "used")
     q, index, seen = ints(frame, "q"), ints(frame, "index"), ints(frame, "used_idx")
-    interrupt = frame["kind"].cast(pl.String).to_numpy() == "interrupt"
+    interrupt = are(frame, "interrupt")
     idle = interrupt & (seen == ints(frame, "last_used")) & (rings.layout[q] == SPLIT)
     after = np.zeros(len(q), dtype=np.bool_)
     after[1:] = idle[:-1] & ~interrupt[1:] & ~first_of(q)[1:]
@@ -353,9 +349,8 @@ def spurious_interrupts(view: View) -> Result:
 def no_lost_wakeup(view: View) -> Result:
     rings = view.rings
     frame = rings.of("callback", "used", "interrupt", "queue")
-    kind = frame["kind"].cast(pl.String).to_numpy()
-    q, row, ts = ints(frame, "q"), ints(frame, "row"), ints(frame, "ts")
-    enable = (kind == "callback") & (ints(frame, "enable") == 1) & (rings.layout[q] == SPLIT)
+    q, row, ts = ints(frame, "q"), ints(frame, "row"), rings.base_of(frame, "ts")
+    enable = are(frame, "callback") & (ints(frame, "enable") == 1) & (rings.layout[q] == SPLIT)
     pending = enable & (ints(frame, "pending") == 1)
     # With the event index, asking for an entry that is past is not asking at all.
     mode = rings.event_idx(q, ints(frame, "event_idx"))
@@ -367,10 +362,10 @@ def no_lost_wakeup(view: View) -> Result:
     inline = pending & (rings.device()[q] == bits.BLK_ID)
     last = np.ones(len(q), dtype=np.bool_)
     last[:-1] = q[1:] != q[:-1]
-    following = np.where(last, "", np.roll(kind, -1)) if len(kind) else kind
-    slept = inline & (following == "interrupt")
+    slept = inline & ~last & np.roll(are(frame, "interrupt"), -1)
+    stayed = inline & ~last & np.roll(are(frame, "used", "callback"), -1)
     slept |= inline & last & (view.end[0] - ts >= SURELY)
-    judged = (enable & ~pending) | (inline & (slept | np.isin(following, ("used", "callback"))))
+    judged = (enable & ~pending) | slept | stayed
 
     def say(i: int) -> str:
         where = rings.name(q[i])

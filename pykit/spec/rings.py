@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -40,13 +40,43 @@ ID_SPAN = 1 << 32
 _NAME = ("dev", "life", "vq")
 
 
+class _Queues(NamedTuple):
+    """The driver's queue events in the order of ``at``: row and ``q``; by q, its name."""
+
+    row: Ints
+    q: Ints
+    queue: tuple[tuple[int, int, int], ...]
+
+
+def _queues_of(view: View, begins: Ints) -> _Queues:
+    """Queues by (dev, life, vq); a new one at each of the rows ``begins``, which are ascending."""
+    base = view.events.base.select("source", "seq", *_NAME)
+    known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
+    row = np.flatnonzero(base.select((pl.col("source") == "driver") & known).to_series().to_numpy())
+    base = base[row]
+    name = [ints(base, part) for part in _NAME]
+    group = np.zeros(len(row), dtype=np.int64)
+    for part in name:
+        group = group * (int(part.max(initial=0)) + 1) + part
+    # Sorts that profit of order: the rows of a queue nearly always are in its order already.
+    by = np.argsort(group, kind="stable")
+    begun = np.zeros(view.events.base.height, dtype=np.bool_)
+    begun[begins] = True
+    starts = first_of(group[by]) | begun[row[by]]
+    q = np.cumsum(starts) - 1
+    order = np.where(base["seq"].is_null(), row, ints(base, "seq"))[by]
+    within_q = np.lexsort((order, q))
+    heads = by[np.flatnonzero(starts)]
+    queue = tuple(zip(*(part[heads].tolist() for part in name), strict=True))
+    return _Queues(row[by[within_q]], q, queue)
+
+
 @dataclass(frozen=True)
 class Rings:
     """The driver's queue events.
 
     Attributes:
-        frame: all of them, sorted by ``at``: row, kind, dev, life, vq, q, at, and whether
-            a queue begins there: it was set up, or joined.
+        frame: all of them, sorted by ``at``: row, kind, q, at.
         queue: by q: dev, life, vq.
         layout: by q: SPLIT, PACKED or UNKNOWN.
         size: by q: queue size, 0 where unknown.
@@ -68,27 +98,14 @@ class Rings:
 
     @classmethod
     def read(cls, view: View) -> Rings:
-        known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
         joined = view.of("queue").filter(pl.col("op").is_in((SET_UP, JOINED)))
-        begins = np.zeros(view.events.base.height, dtype=np.bool_)
-        begins[joined["row"].to_numpy()] = True
-        keys = (
-            view.events.base.lazy()
-            .with_columns(begins=pl.Series(begins))
-            .filter((pl.col("source") == "driver") & known)
-            .select("row", "kind", *_NAME, pl.coalesce("seq", "row").alias("order"), "begins")
-            .with_columns(pl.col("begins").cast(pl.Int64).cum_sum().over(_NAME).alias("times"))
-            .sort(*_NAME, "times", "order", "row")
-            .with_columns(pl.struct(*_NAME, "times").rle_id().cast(pl.Int64).alias("q"))
-            .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
-            .collect()
+        mine = _queues_of(view, joined["row"].to_numpy())
+        frame = view.events.base.select("row", "kind")[mine.row].with_columns(
+            q=mine.q, at=np.arange(len(mine.q))
         )
-        frame = keys.drop("order", "times")
-        heads = frame.unique("q", keep="first", maintain_order=True)
-        queue = tuple(heads.select(*_NAME).iter_rows())
-        start = frame.filter("begins")
+        queue = mine.queue
         fields = ("op", "layout", "size", "avail_idx", "used_idx")
-        start = start.join(joined.select("row", *fields), on="row", maintain_order="left")
+        start = frame.select("row", "q").join(joined.select("row", *fields), on="row")
         count = len(queue)
         where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
@@ -110,8 +127,12 @@ class Rings:
         return cls(view, frame, queue, layout, size, whole, avail, used, alone)
 
     def of(self, *kinds: str) -> pl.DataFrame:
-        """Events of these kinds, in order."""
+        """Events of these kinds, in order: row, kind, q, at and these kinds' own fields."""
         return self._parts(kinds)
+
+    def base_of(self, frame: pl.DataFrame, name: str, absent: int = 0) -> Ints:
+        """What every event has (``ts``, ``cpu``, ``pid``), for such rows."""
+        return ints(self.view.events.base.select(name)[frame["row"]], name, absent)
 
     @cached_property
     def _place(self) -> Ints:
@@ -128,14 +149,11 @@ class Rings:
         if kinds not in self._cache:
             events = self.view.events
             fields = dict.fromkeys(name for kind in kinds for name in events.fields[kind])
-            own = events.frames.own_of(*kinds, names=fields)
+            own = events.frames.own_of(*kinds, names=fields, ordered=False)
             at = self._place[own["row"].to_numpy()]
             order = np.argsort(at, kind="stable")
             order = order[np.searchsorted(at, 0, sorter=order) :]
-            own = own[order]
-            keys = self.frame[at[order]]
-            columns = events.base.select("ts", "cpu", "pid")[own["row"]]
-            self._cache[kinds] = keys.hstack(columns).hstack(own.select(*fields))
+            self._cache[kinds] = self.frame[at[order]].hstack(own.select(*fields)[order])
         return self._cache[kinds]
 
     def feature(self, bit: int) -> Ints:

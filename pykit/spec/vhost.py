@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, first_of, ints
+from pykit.spec.arrays import WRAP, are, first_of, ints
 from pykit.spec.model import Result, breaches, rule
 from pykit.spec.view import View
 
@@ -35,7 +35,7 @@ def _name(frame: pl.DataFrame, i: int) -> str:
 def returned(view: View, *, again: bool) -> Result:
     """Used ids against the heads that the device took, exposure by exposure."""
     frame = _ordered(view, "vhost_get", "vhost_used")
-    used = frame["kind"].cast(pl.String).to_numpy() == "vhost_used"
+    used = are(frame, "vhost_used")
     head = np.where(used, ints(frame, "id"), ints(frame, "head"))
     queue = ints(frame.select(pl.struct(*_NAME).rle_id().alias("q")), "q")
     order = np.lexsort((ints(frame, "at"), head, queue))

@@ -44,8 +44,10 @@ class Frames:
         }
         return cls(base, own, types)
 
-    def own_of(self, *kinds: str, names: Iterable[str] = ()) -> pl.DataFrame:
-        """The rows of these kinds with their own fields, in order; null where one has it not.
+    def own_of(self, *kinds: str, names: Iterable[str] = (), ordered: bool = True) -> pl.DataFrame:
+        """The rows of these kinds with their own fields; null where one has it not.
+
+        In order, unless the caller has one of his own.
 
         There is a column for each of ``names`` even where no such kind has it.
         """
@@ -53,7 +55,8 @@ class Frames:
         if len(parts) == 1:
             own = parts[0]
         elif parts:
-            own = pl.concat(parts, how="diagonal").sort("row")
+            own = pl.concat(parts, how="diagonal")
+            own = own.sort("row") if ordered else own
         else:
             own = pl.DataFrame(schema={"row": BASE["row"]})
         lack = [name for name in names if name not in own.columns]
