@@ -30,7 +30,7 @@ validate: setup ## Verdicts on a real virtio-blk driver and a real QEMU device
 	$(PYKIT) run
 
 test: setup ## The test suite: unit tests and boot tests
-	$(PYTHON) -m pytest -m 'not slow'
+	$(PYTHON) -m pytest -m 'not slow' -n auto --dist loadfile
 
 test-slow: setup ## The tests that take longer than make test may
 	$(PYTHON) -m pytest -m slow
