@@ -81,7 +81,11 @@ static void give_back(struct pykit_bounce *b, dma_addr_t addr)
 	spin_unlock_irqrestore(&b->lock, flags);
 }
 
-/* The buffer's own memory behind an address. */
+/*
+ * The buffer's own memory behind an address. Without the lock: what is said of a
+ * page changes hands with its bit, and only between taking and giving back may
+ * anybody name the address.
+ */
 static void *original(struct pykit_bounce *b, dma_addr_t addr)
 {
 	unsigned int first = b->pages[PHYS_PFN(addr)].first;
@@ -94,6 +98,7 @@ static dma_addr_t map_page(struct device *dev, struct page *page,
 			   enum dma_data_direction dir, unsigned long attrs)
 {
 	struct pykit_bounce *b = to_bounce(dev);
+	/* Which it has: no kernel of 64 bits has high memory. */
 	void *here = page_address(page) + offset;
 	dma_addr_t addr = take(b, here, bytes);
 

@@ -136,8 +136,8 @@ static long create(struct pykit_loopback *l,
 	err = -EINVAL;
 	wrong = what_is_wrong(l, about);
 	if (wrong) {
-		dev_notice_ratelimited(loopback_misc.this_device,
-				       "refused: a device with %s\n", wrong);
+		dev_notice(loopback_misc.this_device,
+			   "refused: a device with %s\n", wrong);
 		goto out;
 	}
 	l->about = *about;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * loopback WAY BACK-END [KEY=VALUE]...
+ * loopback --checks
  *
  *	loopback transport blk mib=64 queues=2 drop=50 drain-ms=20
  *	loopback vduse net name=loop0
@@ -8,6 +9,7 @@
  * Joins a virtio device to a vhost back-end of the same kernel until it is
  * killed; then the device goes. It writes a line when a driver starts or resets
  * the device; when something is wrong it writes one line and exits with 1.
+ * Or it checks what /dev/pykit-loopback has to refuse.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -122,8 +124,10 @@ int main(int argc, char **argv)
 	};
 	int i;
 
+	if (argc == 2 && !strcmp(argv[1], "--checks"))
+		return run_checks();
 	if (argc < 3)
-		fail("usage: loopback WAY BACK-END [KEY=VALUE]...");
+		fail("usage: loopback WAY BACK-END [KEY=VALUE]... | --checks");
 	choose(&d, argv[1], argv[2]);
 	for (i = 3; i < argc; i++)
 		set_option(&d.options, argv[i]);

@@ -10,6 +10,7 @@
  * loopback_net.c		vhost_net
  * loopback_scsi.c		vhost_scsi
  * loopback_vsock.c		vhost_vsock
+ * loopback_checks.c		what /dev/pykit-loopback has to refuse
  */
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
@@ -142,6 +143,9 @@ extern const struct back_end vsock;
 void say(const char *format, ...);
 noreturn void fail(const char *format, ...);
 int must(int result, const char *what);
+
+/* loopback_checks.c */
+int run_checks(void);
 
 /* loopback_vhost.c */
 void open_vhost(struct device *d, const char *path);
