@@ -108,19 +108,27 @@ leave() {
 	done
 }
 
-# filesystem DISK: a new one on it brings back what it was given, and is sound
+# filesystem DISK: a new one brings back what it was given, also when it was mounted anew, and
+# is sound
 filesystem() {
-	mkdir -p /tmp/mnt
+	mkdir -p /tmp/mnt /tmp/files
+	cp /usr/bin/fio /usr/sbin/mkfs.ext4 /tmp/files/
+	for n in 1 2 3 4 5 6 7 8; do
+		head -c $((n * n * 4999)) /dev/urandom >/tmp/files/$n
+		head -c $((n * 17)) /dev/urandom >/tmp/files/tiny$n
+	done
+	(cd /tmp/files && sha256sum *) >/tmp/sums
 	mkfs.ext4 -q -F $1 || die "mkfs failed"
 	mount -t ext4 $1 /tmp/mnt || die "mount failed"
-	for source in /usr/bin/fio /usr/sbin/mkfs.ext4; do cp $source /tmp/mnt/; done
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	for source in /usr/bin/fio /usr/sbin/mkfs.ext4; do
-		cmp $source /tmp/mnt/${source##*/} || die "the data came back changed"
-	done
+	cp /tmp/files/* /tmp/mnt/ || die "copying failed"
 	umount /tmp/mnt || die "umount failed"
+	echo 3 >/proc/sys/vm/drop_caches
+	mount -t ext4 $1 /tmp/mnt || die "the second mount failed"
+	(cd /tmp/mnt && sha256sum -c /tmp/sums) >/tmp/checked || die "changed: $(grep -v OK /tmp/checked)"
+	bytes=$(find /tmp/mnt -type f -exec cat {} + | wc -c)
+	umount /tmp/mnt || die "the second umount failed"
 	fsck.ext4 -f -n $1 >/tmp/fsck.out 2>&1 || die "fsck: $(tail -n 3 /tmp/fsck.out)"
+	echo "filesystem: $(wc -l </tmp/checked) files of $bytes bytes, all checksums right when mounted again"
 }
 
 # busy DISK: random reads and writes, in the background, of which 20 are done on return

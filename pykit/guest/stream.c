@@ -165,6 +165,7 @@ int main(int argc, char **argv)
 	mib = strtoull(argv[3], NULL, 0);
 	exchange(connects ? connect_to(&address, length) :
 			    listen_at(&address, length), connects, mib << 20);
-	printf("stream: %llu MiB each way, ok\n", (unsigned long long)mib);
+	printf("stream: %llu bytes each way, all right\n",
+	       (unsigned long long)mib << 20);
 	return 0;
 }

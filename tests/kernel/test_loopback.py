@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import polars as pl
@@ -30,11 +31,25 @@ def both_sides(result: steps.Result, checked: int) -> None:
         assert table.filter(table["source"] == side)["dev"].unique().to_list() == [0]
 
 
+def said(result: steps.Result, step: str) -> str:
+    """The last lines of a step's output."""
+    return next(done.output for done in result.events.capture.steps if done.name == step)
+
+
+def keeps_files(result: steps.Result) -> None:
+    """What was written came back when it was mounted anew."""
+    counted = re.search(r"(\d+) files of (\d+) bytes, all", said(result, "filesystem"))
+    assert counted
+    assert int(counted[1]) == 18
+    assert int(counted[2]) > 1_000_000
+
+
 @pytest.mark.parametrize("scenario", ["loop-blk", "loop-vduse"])
 def test_block(run: Run, scenario: str) -> None:
     result = run(scenario)
     held(result)
     both_sides(result, 1000)
+    keeps_files(result)
 
 
 @pytest.mark.slow
@@ -45,31 +60,46 @@ def test_block_on_another_kernel(run: Run, kernel: str) -> None:
     both_sides(result, 1000)
 
 
-@pytest.mark.parametrize("driver", ["pykit_virtio_blk", "virtio_blk"])
-def test_a_back_end_that_dies(run: Run, driver: str) -> None:
-    held(run("loop-kill", driver=driver))
+@pytest.mark.parametrize(
+    "driver", ["pykit_virtio_blk", pytest.param("virtio_blk", marks=pytest.mark.slow)]
+)
+def test_a_back_end_that_dies_and_what_is_refused(run: Run, driver: str) -> None:
+    """Each refusal has its errno, and a line in the kernel's log or none: the guest counts."""
+    result = run("loop-kill", driver=driver)
+    held(result)
+    assert result.verdicts.of("XC-04").checked > 1000
+    counted = re.search(r"(\d+) checks, (\d+) wrong", said(result, "refusals"))
+    assert counted
+    assert int(counted[1]) >= 67
+    assert int(counted[2]) == 0
 
 
+@pytest.mark.slow
 def test_the_kernels_own_driver(run: Run) -> None:
     result = run("loop-blk", driver="virtio_blk")
     held(result)
     assert result.verdicts.of("XC-04").checked > 1000
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        "loop-net",
-        "loop-vsock",
-        "loop-vduse-net",
-        pytest.param("loop-scsi", marks=pytest.mark.slow),
-    ],
-)
-def test_the_kernels_own_back_ends(run: Run, scenario: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["loop-net", "loop-vsock", "loop-vduse-net"])
+def test_the_kernels_own_streams(run: Run, scenario: str) -> None:
     """Data is checked by the guest; the driver's side of the queues by the rules."""
-    held(run(scenario))
+    result = run(scenario)
+    held(result)
+    step = "streams" if scenario == "loop-vsock" else "tcp"
+    sent = re.findall(r"stream: (\d+) bytes each way, all right", said(result, step))
+    assert set(sent) == {str(16 << 20)}
 
 
+@pytest.mark.slow
+def test_the_kernels_own_disks(run: Run) -> None:
+    result = run("loop-scsi")
+    held(result)
+    keeps_files(result)
+
+
+@pytest.mark.slow
 def test_interrupts_that_are_lost_late_or_without_a_reason(run: Run) -> None:
     result = run("loop-irq")
     held(result)
