@@ -57,7 +57,7 @@ static void notrace redirect(unsigned long ip, unsigned long parent_ip,
 {
 	const struct pykit_hook *hook;
 
-	if (within_module(parent_ip, THIS_MODULE))
+	if (within_module_core(parent_ip, THIS_MODULE))
 		return;
 	hook = __inline_bsearch(&ip, table, hooked, sizeof(*table), compare_ip);
 	if (!hook)
