@@ -81,6 +81,38 @@ def test_harmless_lines_are_no_splats() -> None:
     assert splats(console) == []
 
 
+VHOST_SCSI = """\
+[   40.244590] WARNING: possible circular locking dependency detected
+[   40.249305] 6.12.117-debug #1 Tainted: G           O
+[   40.249772] ------------------------------------------------------
+[   40.250002] loopback/92 is trying to acquire lock:
+[   40.250254] ffff8880005c4f88 (&i_mutex_key#8){++++}-{3:3}, at: configfs_depend_item+0x5f/0x410
+[   40.251437] \n\
+[   40.251437] but task is already holding lock:
+[   40.251688] ffff888009352088 (&tpg->tv_tpg_mutex){+.+.}-{3:3}, at: vhost_scsi_ioctl+0x6f5/0x1520
+"""
+
+
+VDUSE = """\
+[   25.643087] WARNING: inconsistent lock state
+[   25.643594] 6.12.117-debug #1 Tainted: G           O
+[   25.644345] --------------------------------
+[   25.644504] inconsistent {SOFTIRQ-ON-W} -> {IN-SOFTIRQ-W} usage.
+[   25.644712] kworker/0:1H/42 [HC0[0]:SC1[3]:HE1:SE0] takes:
+[   25.644938] ffff888010590440 (&dev->vqs[i]->kick_lock){+.?.}-{2:2}, at: vduse_vq_kick+0x18/0xf0
+"""
+
+
+def test_what_lockdep_says_of_the_kernels_own_locks_is_known_by_them() -> None:
+    assert splats(VHOST_SCSI + VDUSE) == []
+    other = VHOST_SCSI.replace("&tpg->tv_tpg_mutex", "&l->lock")
+    assert splats(other) == ["WARNING: possible circular locking dependency detected"]
+    other = VDUSE.replace("vduse_vq_kick", "notify")
+    assert splats(other) == ["WARNING: inconsistent lock state"]
+    # The complaint before one that is known is none of it.
+    assert splats("WARNING: of something else\n" + VHOST_SCSI) == ["WARNING: of something else"]
+
+
 @pytest.mark.parametrize(
     "pair",
     [
