@@ -149,6 +149,7 @@ int run_checks(void);
 
 /* loopback_vhost.c */
 void open_vhost(struct device *d, const char *path);
+void tell_probe(__u32 index);
 void add_queues(struct device *d, unsigned int count);
 void serve(struct device *d, const struct pykit_loopback_state *state);
 void rest(struct device *d);

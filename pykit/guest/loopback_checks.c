@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What /dev/pykit-loopback has to refuse is, and how; and what it has to live
- * through. A refused device leaves one line in the kernel's log, everything else
- * none. Whoever may not have memory is refused as /dev/mem refuses him, where that
- * is there to be asked.
+ * through. The same for /dev/pykit-vhost-probe. A refused device leaves one line
+ * in the kernel's log, everything else none. Whoever may not have memory is
+ * refused as /dev/mem refuses him, where that is there to be asked.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -424,6 +424,33 @@ static void check_unserved(bool acknowledged)
 		       0);
 }
 
+static int serves(int fd)
+{
+	__u32 index = 0;
+
+	return ioctl(fd, PYKIT_VHOST_SERVES, &index);
+}
+
+/* The vhost probe watches back-ends of whoever asked first. */
+static void check_probe(void)
+{
+	int status, fd = must(open(PYKIT_VHOST_PROBE_DEV, O_RDWR | O_CLOEXEC),
+			      PYKIT_VHOST_PROBE_DEV);
+	pid_t pid;
+
+	expect("an unknown ioctl of the probe", ioctl(fd, PYKIT_VHOST_STOP), ENOTTY);
+	expect("a device's index at a bad address", ioctl(fd, PYKIT_VHOST_SERVES, 8),
+	       EFAULT);
+	expect("a device's index", serves(fd), 0);
+	expect("another index", serves(fd), 0);
+	pid = must(fork(), "fork");
+	if (!pid)
+		_exit(serves(fd) < 0 ? errno : 0);
+	must(waitpid(pid, &status, 0), "waitpid");
+	report("an index by another process", WEXITSTATUS(status), EBUSY, 0);
+	close(fd);
+}
+
 /* Returns something if it was this thread that made the device. */
 static void *make(void *argument)
 {
@@ -473,6 +500,7 @@ int run_checks(void)
 	check_devices();
 	check_state();
 	check_maps();
+	check_probe();
 	check_unserved(false);
 	check_unserved(true);
 	check_races();

@@ -66,7 +66,7 @@ static void set_back_end(struct device *d, int fd)
 
 static void start(struct device *d, __u32 index)
 {
-	(void)index;
+	tell_probe(index);
 	set_back_end(d, tap);
 }
 

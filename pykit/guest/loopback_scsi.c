@@ -55,7 +55,7 @@ static void open_scsi(struct device *d)
 
 static void start(struct device *d, __u32 index)
 {
-	(void)index;
+	tell_probe(index);
 	must(ioctl(d->vhost, VHOST_SCSI_SET_ENDPOINT, &target),
 	     "VHOST_SCSI_SET_ENDPOINT");
 }

@@ -21,6 +21,19 @@ void open_vhost(struct device *d, const char *path)
 	     "VHOST_GET_FEATURES");
 }
 
+/* Tell the vhost probe, where it is loaded, what a back-end of the kernel's serves. */
+void tell_probe(__u32 index)
+{
+	static int probe = -1;
+
+	if (probe < 0)
+		probe = open(PYKIT_VHOST_PROBE_DEV, O_RDWR | O_CLOEXEC);
+	if (probe < 0 && errno == ENOENT)
+		return;
+	must(probe, PYKIT_VHOST_PROBE_DEV);
+	must(ioctl(probe, PYKIT_VHOST_SERVES, &index), "PYKIT_VHOST_SERVES");
+}
+
 /* The device has this many further queues. */
 void add_queues(struct device *d, unsigned int count)
 {

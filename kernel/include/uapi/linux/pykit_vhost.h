@@ -18,7 +18,8 @@
  * of the disk as it is, and VHOST_VDPA_GET_VQS_COUNT the number of queues.
  *
  * PYKIT_VHOST_SERVES says, for the trace, which virtio device of the same kernel
- * is served from the next start on, by the device's index.
+ * is served from the next start on, by the device's index. /dev/pykit-vhost-probe
+ * takes it, too, for back-ends of the kernel's own that the process has set up.
  *
  * With VIRTIO_F_ACCESS_PLATFORM addresses are translated by what is written to
  * the file (struct vhost_msg_v2), and misses can be read from it.
@@ -31,6 +32,7 @@
 #include <linux/vhost.h>
 
 #define PYKIT_VHOST_DEV		"/dev/vhost-pykit"
+#define PYKIT_VHOST_PROBE_DEV	"/dev/pykit-vhost-probe"
 #define PYKIT_VHOST_ID		"pykit-vhost"
 #define PYKIT_VHOST_MAX_QUEUES	4
 #define PYKIT_VHOST_MAX_BYTES	0x40000000

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The vhost probe, which tells what an unmodified vhost back-end does; shared by
+ * its files.
+ *
+ * main.c	the character device: which back-ends are watched
+ * queue.c	virtqueues: vhost's operations
+ * hook.c	functions of vhost, led through functions of ours
+ * layout.c	how the compiler laid out vhost's structures
+ */
+#ifndef PYKIT_VHOST_PROBE_H
+#define PYKIT_VHOST_PROBE_H
+
+#include <trace/events/pykit.h>
+#include <uapi/linux/pykit_vhost.h>
+
+/* The kernel's own, private to drivers/vhost. */
+#include "vhost.h"
+
+/* main.c */
+bool pykit_vhost_served(const struct mm_struct *mm, u32 *number);
+
+/* queue.c */
+int pykit_vhost_watch(void);
+void pykit_vhost_forget(void);
+
+#endif /* PYKIT_VHOST_PROBE_H */

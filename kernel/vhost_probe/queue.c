@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Virtqueues of a back-end: vhost's operations, each told of before or after.
+ *
+ * A back-end serialises its operations on a queue: what is kept of one needs no
+ * lock. A chain that was taken may be put back. So it is told of when that cannot
+ * be any more: when it, or one that was taken later, is returned, or when the
+ * back-end asks to be notified.
+ *
+ * Where vhost calls one of its operations from another, that is done here as vhost
+ * defines it, by the functions here: compilers may have inlined them there.
+ */
+#include <linux/eventfd.h>
+#include <linux/ftrace.h>
+#include <linux/hashtable.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "../probe/pykit_probe.h"
+#include "pykit_vhost_probe.h"
+
+/**
+ * struct watched - a queue, from when it was first served until the module goes
+ * @node: in the table of all
+ * @vq: vhost's
+ * @at: how trace events name it
+ * @told: whether its back-end is one that is watched
+ * @taken: chains that were taken and not told of, by position
+ * @size: length of @taken
+ * @first: position in the available ring of the first of them
+ * @next: position behind the last
+ * @signals: who decides whether to signal the driver
+ * @signal: that decision
+ */
+struct watched {
+	struct hlist_node node;
+	struct vhost_virtqueue *vq;
+	struct pykit_at at;
+	bool told;
+	struct pykit_got *taken;
+	u16 size;
+	u16 first;
+	u16 next;
+	struct task_struct *signals;
+	struct pykit_signal signal;
+};
+
+/* Changed under the lock, read under RCU; nothing is taken out until the end. */
+static DEFINE_HASHTABLE(queues, 6);
+static DEFINE_MUTEX(queues_lock);
+
+static struct watched *find(struct vhost_virtqueue *vq)
+{
+	struct watched *w;
+
+	rcu_read_lock();
+	hash_for_each_possible_rcu(queues, w, node, (unsigned long)vq)
+		if (w->vq == vq)
+			break;
+	rcu_read_unlock();
+	return w;
+}
+
+static struct watched *enter(struct vhost_virtqueue *vq)
+{
+	struct watched *w;
+
+	pykit_enter();
+	w = find(vq);
+	return w && w->told ? w : NULL;
+}
+
+static struct watched *watch(struct vhost_virtqueue *vq)
+{
+	struct watched *w = find(vq);
+
+	if (w)
+		return w;
+	w = kzalloc(sizeof(*w), GFP_KERNEL);
+	if (!w)
+		return NULL;
+	w->vq = vq;
+	mutex_lock(&queues_lock);
+	hash_add_rcu(queues, &w->node, (unsigned long)vq);
+	mutex_unlock(&queues_lock);
+	return w;
+}
+
+static u16 index_of(struct vhost_virtqueue *vq)
+{
+	int i;
+
+	for (i = 0; i < vq->dev->nvqs; i++)
+		if (vq->dev->vqs[i] == vq)
+			break;
+	return i;
+}
+
+/* It is about to be served: by a back-end that is watched, or not. */
+static void start(struct vhost_virtqueue *vq)
+{
+	struct watched *w = watch(vq);
+	u32 number;
+
+	if (!w)
+		return;
+	w->told = false;
+	/* With an IOTLB the rings may lie in pieces. */
+	if (vq->iotlb || !pykit_vhost_served(vq->dev->mm, &number))
+		return;
+	kvfree(w->taken);
+	w->taken = kvcalloc(vq->num, sizeof(*w->taken), GFP_KERNEL);
+	if (!w->taken)
+		return;
+	w->size = vq->num;
+	w->first = vq->last_avail_idx;
+	w->next = w->first;
+	w->at.dev = number;
+	w->at.vq = index_of(vq);
+	atomic_set(&w->at.seq, 0);
+	w->signal.valid = false;
+	w->told = true;
+	pykit_trace_vq(vhost_queue, &w->at, vq->acked_features, vq->num,
+		       vq->last_avail_idx, vq->last_used_idx);
+}
+
+static int init_access(struct vhost_virtqueue *vq)
+{
+	int err;
+
+	pykit_enter();
+	err = vhost_vq_init_access(vq);
+	if (!err && vhost_vq_get_backend(vq))
+		start(vq);
+	pykit_leave();
+	return err;
+}
+
+static struct pykit_got *taken_at(struct watched *w, u16 position)
+{
+	return &w->taken[position & (w->size - 1)];
+}
+
+static void tell_first(struct watched *w)
+{
+	pykit_trace_vq(vhost_get, &w->at, taken_at(w, w->first));
+	w->first++;
+}
+
+static void tell_taken(struct watched *w)
+{
+	while (w->first != w->next)
+		tell_first(w);
+}
+
+/* Tell of a chain that is returned, and of those that were taken before it. */
+static void tell_until(struct watched *w, u16 head)
+{
+	u16 position;
+
+	for (position = w->first; position != w->next; position++)
+		if (taken_at(w, position)->head == head)
+			break;
+	if (position == w->next)
+		return;
+	while (w->first != (u16)(position + 1))
+		tell_first(w);
+}
+
+static void after_get(struct watched *w, u16 position, int head,
+		      const struct iovec *iov, unsigned int out, unsigned int in)
+{
+	struct pykit_got *got;
+
+	if (head < 0 || head == w->vq->num)
+		return;
+	/* More cannot be put back than the ring has places. */
+	if ((u16)(w->next - w->first) == w->size)
+		tell_first(w);
+	got = taken_at(w, position);
+	got->readable = iov_length(iov, out);
+	got->writable = iov_length(iov + out, in);
+	got->out = out;
+	got->in = in;
+	got->head = head;
+	got->avail_idx = position;
+	w->next = position + 1;
+}
+
+#ifdef PYKIT_HAVE_VHOST_IN_ORDER
+static int get_n(struct vhost_virtqueue *vq, struct iovec iov[],
+		 unsigned int iov_size, unsigned int *out, unsigned int *in,
+		 struct vhost_log *log, unsigned int *log_num,
+		 unsigned int *descs)
+{
+	struct watched *w = enter(vq);
+	u16 position = vq->last_avail_idx;
+	int head = vhost_get_vq_desc_n(vq, iov, iov_size, out, in, log, log_num,
+				       descs);
+
+	if (w)
+		after_get(w, position, head, iov, *out, *in);
+	pykit_leave();
+	return head;
+}
+
+static int get(struct vhost_virtqueue *vq, struct iovec iov[],
+	       unsigned int iov_size, unsigned int *out, unsigned int *in,
+	       struct vhost_log *log, unsigned int *log_num)
+{
+	return get_n(vq, iov, iov_size, out, in, log, log_num, NULL);
+}
+#else
+static int get(struct vhost_virtqueue *vq, struct iovec iov[],
+	       unsigned int iov_size, unsigned int *out, unsigned int *in,
+	       struct vhost_log *log, unsigned int *log_num)
+{
+	struct watched *w = enter(vq);
+	u16 position = vq->last_avail_idx;
+	int head = vhost_get_vq_desc(vq, iov, iov_size, out, in, log, log_num);
+
+	if (w)
+		after_get(w, position, head, iov, *out, *in);
+	pykit_leave();
+	return head;
+}
+#endif
+
+static void after_discard(struct watched *w)
+{
+	w->next = w->vq->last_avail_idx;
+	/* What was told of cannot be taken back: it is told of once more. */
+	if ((u16)(w->next - w->first) > w->size)
+		w->first = w->next;
+}
+
+#ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
+static void discard(struct vhost_virtqueue *vq, int chains, unsigned int descs)
+{
+	struct watched *w = enter(vq);
+
+	vhost_discard_vq_desc(vq, chains, descs);
+	if (w)
+		after_discard(w);
+	pykit_leave();
+}
+#else
+static void discard(struct vhost_virtqueue *vq, int chains)
+{
+	struct watched *w = enter(vq);
+
+	vhost_discard_vq_desc(vq, chains);
+	if (w)
+		after_discard(w);
+	pykit_leave();
+}
+#endif
+
+static struct watched *before_used(struct vhost_virtqueue *vq,
+				   const struct vring_used_elem *heads,
+				   unsigned int count)
+{
+	struct watched *w = enter(vq);
+	unsigned int i;
+
+	if (w)
+		for (i = 0; i < count; i++)
+			tell_until(w, vhost32_to_cpu(vq, heads[i].id));
+	return w;
+}
+
+/* Tell of used entries what stands in memory, whatever was meant to. */
+static void after_used(struct watched *w, unsigned int count)
+{
+	struct vhost_virtqueue *vq = w->vq;
+	struct vring_used_elem entry;
+	__virtio16 used, avail;
+	u16 slot;
+
+	if (!trace_pykit_vhost_used_enabled() || get_user(used, &vq->used->idx) ||
+	    get_user(avail, &vq->avail->idx))
+		return;
+	for (; count; count--) {
+		slot = (vq->last_used_idx - count) & (vq->num - 1);
+		if (copy_from_user(&entry, &vq->used->ring[slot], sizeof(entry)))
+			return;
+		pykit_trace_vq(vhost_used, &w->at, vhost32_to_cpu(vq, entry.id),
+			       vhost32_to_cpu(vq, entry.len),
+			       vhost16_to_cpu(vq, used),
+			       vhost16_to_cpu(vq, avail));
+	}
+}
+
+static int use(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+	       u16 *chains, unsigned int count)
+{
+	struct watched *w = before_used(vq, heads, count);
+	int err;
+
+#ifdef PYKIT_HAVE_VHOST_IN_ORDER
+	err = vhost_add_used_n(vq, heads, chains, count);
+#else
+	err = vhost_add_used_n(vq, heads, count);
+#endif
+	if (w && err >= 0)
+		after_used(w, count);
+	pykit_leave();
+	return err;
+}
+
+static int add_used(struct vhost_virtqueue *vq, unsigned int head, int len)
+{
+	struct vring_used_elem heads = {
+		.id = cpu_to_vhost32(vq, head),
+		.len = cpu_to_vhost32(vq, len),
+	};
+	u16 chains = 1;
+
+	return use(vq, &heads, &chains, 1);
+}
+
+/* What a decision is made of; false where memory cannot be read. */
+static bool read_event(struct vhost_virtqueue *vq, u16 *event)
+{
+	__virtio16 value;
+
+	if (get_user(value, vhost_has_feature(vq, VIRTIO_RING_F_EVENT_IDX) ?
+			    (__virtio16 __user *)&vq->avail->ring[vq->num] :
+			    &vq->avail->flags))
+		return false;
+	*event = vhost16_to_cpu(vq, value);
+	return true;
+}
+
+static bool asks(const struct pykit_signal *s)
+{
+	if (s->event_idx)
+		return !s->valid || vring_need_event(s->event, s->new, s->old);
+	return !(s->event & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/* The driver may change its mind just then: either wish explains the decision. */
+static void tell_signal(struct watched *w, bool sent)
+{
+	struct pykit_signal *s = &w->signal;
+	u16 first = s->event;
+
+	s->sent = sent;
+	if (asks(s) != sent) {
+		pagefault_disable();
+		if (read_event(w->vq, &s->event) && asks(s) != sent)
+			s->event = first;
+		pagefault_enable();
+	}
+	w->signals = NULL;
+	pykit_trace_vq(vhost_signal, &w->at, s);
+}
+
+/*
+ * An eventfd is about to be signalled: a decision to signal a driver, if this task
+ * is in the midst of one. That is told before the driver can hear of it.
+ */
+static void notrace before_eventfd(unsigned long ip, unsigned long parent_ip,
+				   struct ftrace_ops *ops,
+				   struct ftrace_regs *fregs)
+{
+	struct watched *w;
+	int bucket;
+
+	if (!in_task())
+		return;
+	rcu_read_lock();
+	hash_for_each_rcu(queues, bucket, w, node)
+		if (READ_ONCE(w->signals) == current)
+			tell_signal(w, true);
+	rcu_read_unlock();
+}
+
+/*
+ * Looked at and not led elsewhere: vhost_signal() may leave by way of it, and then
+ * it seems to be called from here.
+ */
+static struct ftrace_ops eventfd_ops = { .func = before_eventfd };
+
+#ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
+#define SIGNALS_EVENTFD		((unsigned long)eventfd_signal)
+#else
+#define SIGNALS_EVENTFD		((unsigned long)eventfd_signal_mask)
+#endif
+
+static void signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+{
+	struct watched *w = enter(vq);
+	bool told = w && vq->call_ctx.ctx;
+
+	if (told) {
+		struct pykit_signal *s = &w->signal;
+
+		s->event_idx = vhost_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
+		/* Without it vhost does not keep what it signalled last. */
+		s->old = s->event_idx ? vq->signalled_used : s->new;
+		s->valid = s->event_idx ? vq->signalled_used_valid : s->valid;
+		s->new = vq->last_used_idx;
+		/* The driver writes what it wants before it looks at the used index. */
+		smp_mb();
+		told = read_event(vq, &s->event);
+	}
+	if (told)
+		WRITE_ONCE(w->signals, current);
+	vhost_signal(dev, vq);
+	if (told && w->signals)
+		tell_signal(w, false);
+	if (told)
+		w->signal.valid = true;
+	pykit_leave();
+}
+
+static void add_used_and_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq,
+				unsigned int head, int len)
+{
+	add_used(vq, head, len);
+	signal(dev, vq);
+}
+
+#ifdef PYKIT_HAVE_VHOST_IN_ORDER
+static int add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+		      u16 *chains, unsigned int count)
+{
+	return use(vq, heads, chains, count);
+}
+
+static void add_used_and_signal_n(struct vhost_dev *dev,
+				  struct vhost_virtqueue *vq,
+				  struct vring_used_elem *heads, u16 *chains,
+				  unsigned int count)
+{
+	use(vq, heads, chains, count);
+	signal(dev, vq);
+}
+#else
+static int add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+		      unsigned int count)
+{
+	return use(vq, heads, NULL, count);
+}
+
+static void add_used_and_signal_n(struct vhost_dev *dev,
+				  struct vhost_virtqueue *vq,
+				  struct vring_used_elem *heads,
+				  unsigned int count)
+{
+	use(vq, heads, NULL, count);
+	signal(dev, vq);
+}
+#endif
+
+static void disable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+{
+	struct watched *w = enter(vq);
+
+	vhost_disable_notify(dev, vq);
+	if (w)
+		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 0, 0);
+	pykit_leave();
+}
+
+static bool enable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+{
+	struct watched *w = enter(vq);
+	bool pending;
+
+	if (w)
+		tell_taken(w);
+	pending = vhost_enable_notify(dev, vq);
+	if (w)
+		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 1, pending);
+	pykit_leave();
+	return pending;
+}
+
+static int note_hooks(void)
+{
+	static const struct pykit_hook hooks[] = {
+		PYKIT_HOOK(vhost_vq_init_access, init_access),
+#ifdef PYKIT_HAVE_VHOST_IN_ORDER
+		PYKIT_HOOK(vhost_get_vq_desc_n, get_n),
+#endif
+		PYKIT_HOOK(vhost_get_vq_desc, get),
+		PYKIT_HOOK(vhost_discard_vq_desc, discard),
+		PYKIT_HOOK(vhost_add_used_n, add_used_n),
+		PYKIT_HOOK(vhost_add_used, add_used),
+		PYKIT_HOOK(vhost_signal, signal),
+		PYKIT_HOOK(vhost_add_used_and_signal, add_used_and_signal),
+		PYKIT_HOOK(vhost_add_used_and_signal_n, add_used_and_signal_n),
+		PYKIT_HOOK(vhost_disable_notify, disable_notify),
+		PYKIT_HOOK(vhost_enable_notify, enable_notify),
+	};
+
+	return pykit_hook(hooks, ARRAY_SIZE(hooks));
+}
+
+/**
+ * pykit_vhost_watch() - have vhost's functions lead here
+ *
+ * Return: 0, or that of ftrace.
+ */
+int pykit_vhost_watch(void)
+{
+	int err;
+
+	err = ftrace_set_filter_ip(&eventfd_ops, SIGNALS_EVENTFD, 0, 1) ?:
+	      register_ftrace_function(&eventfd_ops);
+	if (err)
+		goto no_filter;
+	err = note_hooks() ?: pykit_hook_start();
+	if (!err)
+		return 0;
+	unregister_ftrace_function(&eventfd_ops);
+no_filter:
+	ftrace_free_filter(&eventfd_ops);
+	return err;
+}
+
+/**
+ * pykit_vhost_forget() - have nothing lead here any more, and forget all queues
+ */
+void pykit_vhost_forget(void)
+{
+	struct hlist_node *next;
+	struct watched *w;
+	int bucket;
+
+	pykit_hook_stop();
+	unregister_ftrace_function(&eventfd_ops);
+	ftrace_free_filter(&eventfd_ops);
+	hash_for_each_safe(queues, bucket, next, w, node) {
+		hash_del(&w->node);
+		kvfree(w->taken);
+		kfree(w);
+	}
+}
