@@ -48,6 +48,7 @@ class Observer(StrEnum):
     """Observers from outside, beside QEMU's trace."""
 
     ACCESS = "access"
+    RINGS = "rings"
 
 
 class Boot(StrEnum):
@@ -264,7 +265,8 @@ def run(
         list[Observer] | None,
         typer.Option(
             help="Who else looks on from outside: access, a TCG plugin that sees every "
-            "access of the guest to rings and registers. May be given again."
+            "access of the guest to rings and registers; rings, which reads avail and used "
+            "rings in the guest's memory. May be given again."
         ),
     ] = None,
     driver: Annotated[

@@ -88,7 +88,7 @@ def run(
     if driver is not None and scenario.firmware is None:
         scenario = boot.under_driver(scenario, driver)
     scenario = boot.on_transport(scenario, transport)
-    scenario = replace(boot.with_ring(scenario, ring), observe=tuple(observe))
+    scenario = replace(boot.with_ring(scenario, ring), observe=tuple(dict.fromkeys(observe)))
     if scenario.firmware is not None:
         if kernel_name or driver or fault or device_fault or observe:
             raise UsageError(

@@ -15,20 +15,30 @@ from pathlib import Path
 from typing import Any, Self
 
 from pykit.boot.channel import GuestEndedError
-from pykit.boot.monitor import Monitor, QemuRefusedError
+from pykit.boot.monitor import Monitor
 from pykit.boot.plugin import compile_plugin
 from pykit.boot.qemu import MEMORY_MIB
 from pykit.boot.scenario import Scenario
 from pykit.boot.transport import PCI
-from pykit.boot.where import look
+from pykit.boot.where import look_patiently
 from pykit.errors import UsageError
 
 _RECORDS, _ANSWERS = "access.bin", "access.json"
-_MEMORY = "memory"
+#: The guest's memory, a file in the guest's folder.
+MEMORY = "memory"
 
 
 def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
-    """Raise UsageError for what the access tracer cannot see."""
+    """Raise UsageError for what the observers cannot see."""
+    if runner != "direct":
+        raise UsageError(
+            f"--observe {scenario.observe[0]} needs --boot direct: "
+            "virtme-ng owns the guest's memory"
+        )
+    if served := [device.id for device in scenario.devices if device.backing == "vhost-user"]:
+        raise UsageError(f"QEMU cannot say where the rings of {served[0]} are: it is vhost-user")
+    if "access" not in scenario.observe:
+        return
     if accelerator != "tcg":
         raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
     if scenario.transport is not PCI:
@@ -36,23 +46,23 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         raise UsageError(
             f"the access tracer does not see the registers of {scenario.transport.name}: choose pci"
         )
-    if runner != "direct":
-        raise UsageError("the access tracer needs --boot direct: virtme-ng owns the guest's memory")
 
 
 def memory_options(folder: Path) -> list[str]:
-    """QEMU's options that put the guest's memory into a file in ``folder``."""
+    """QEMU's options that put the guest's memory into a file in ``folder``, which is made."""
+    with (folder / MEMORY).open("wb") as file:
+        file.truncate(MEMORY_MIB << 20)
     return [
         "-machine", "memory-backend=memory",
         "-object",
-        f"memory-backend-file,id=memory,share=on,size={MEMORY_MIB}M,mem-path={folder / _MEMORY}",
+        f"memory-backend-file,id=memory,share=on,size={MEMORY_MIB}M,mem-path={folder / MEMORY}",
     ]  # fmt: skip
 
 
 class AccessTracer:
     """Answers the plugin from a thread, from before QEMU starts until it has ended."""
 
-    def __init__(self, scenario: Scenario, folder: Path, capture: Path) -> None:
+    def __init__(self, folder: Path, capture: Path) -> None:
         self._folder, self._capture = folder, capture
         self._answers: list[dict[str, Any]] = []
         self._plugin = compile_plugin()
@@ -60,16 +70,13 @@ class AccessTracer:
     def options(self) -> list[str]:
         """QEMU's options for it."""
         folder = self._folder
-        plugin = f"{self._plugin},out={self._capture / _RECORDS},ram={folder / _MEMORY}"
+        plugin = f"{self._plugin},out={self._capture / _RECORDS},ram={folder / MEMORY}"
         return [
-            *memory_options(folder),
             "-qmp", f"unix:{folder}/qmp-access,server=on,wait=off",
             "-plugin", f"{plugin},rings={folder}/rings",
         ]  # fmt: skip
 
     def __enter__(self) -> Self:
-        with (self._folder / _MEMORY).open("wb") as file:
-            file.truncate(MEMORY_MIB << 20)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._folder / "rings"))
         self._listener.listen(1)
@@ -94,16 +101,9 @@ class AccessTracer:
                     if monitor is None:
                         monitor = Monitor(self._folder / "qmp-access")
                         stack.callback(monitor.close)
-                    answer = self._look(monitor)
+                    answer = look_patiently(monitor)
                     self._answers.append({"register": int(line, 16), **answer})
                     for ring in answer["rings"]:
                         lines.write(f"{ring['address']:x} {ring['bytes']:x}\n")
                     lines.write(".\n")
                     lines.flush()
-
-    def _look(self, monitor: Monitor) -> dict[str, Any]:
-        while True:
-            try:
-                return look(monitor)
-            except QemuRefusedError:
-                continue  # a device has gone between two questions

@@ -20,8 +20,9 @@ SCENARIOS = ROOT / "scenarios"
 #: What the host does between the guest's steps.
 Action = Literal["plug", "unplug", "resize", "query", "qmp"]
 
-#: Who may look on from outside: a plugin of TCG's that sees every access to a ring.
-Observer = Literal["access"]
+#: Who may look on from outside: a plugin of TCG's that sees every access to a ring, and a thread
+#: that looks at the rings in the guest's memory.
+Observer = Literal["access", "rings"]
 
 
 #: What is behind a device: a raw file, nothing at all (QEMU answers at once), or a file that a

@@ -19,11 +19,17 @@ from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
 from pykit.boot.monitor import Monitor
 from pykit.boot.outcome import Outcome
-from pykit.boot.scenario import Device, Scenario, Step
+from pykit.boot.ringwatch import RingWatcher
+from pykit.boot.scenario import Device, Observer, Scenario, Step
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
 Progress = Callable[[str], None]
+
+_OBSERVERS: dict[Observer, Callable[[Path, Path], access.AccessTracer | RingWatcher]] = {
+    "access": access.AccessTracer,
+    "rings": RingWatcher,
+}
 
 
 def run(
@@ -62,11 +68,13 @@ def run(
             {module: {"fault": name} for module, name in faults.items()},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
-        observers = [access.AccessTracer(scenario, keeper.folder, capture)] * (
-            "access" in scenario.observe
-        )
-        # First: what the plugin takes for an address counts QEMU's memories in this order.
-        command[1:1] = [option for observer in observers for option in observer.options()]
+        observers = [_OBSERVERS[name](keeper.folder, capture) for name in scenario.observe]
+        if observers:
+            # First: what the plugin takes for an address counts QEMU's memories in this order.
+            command[1:1] = [
+                *access.memory_options(keeper.folder),
+                *(option for observer in observers for option in observer.options()),
+            ]
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
         deadline_s = scenario.deadline_s * pace.factor(kernel.config)

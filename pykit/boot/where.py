@@ -6,12 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pykit.boot.monitor import Monitor
+from pykit.boot.monitor import Monitor, QemuRefusedError
 
 #: Bytes of a descriptor or packed ring entry; of avail and used beside their entries.
 _DESC, _AVAIL, _USED, _ENDS, _EVENTS = 16, 2, 8, 6, 4
 _BITS = {"ACKNOWLEDGE": 1, "DRIVER": 2, "DRIVER_OK": 4, "FEATURES_OK": 8, "FAILED": 128}
 _PLUGGED = "/machine/peripheral/"
+
+
+def look_patiently(monitor: Monitor) -> dict[str, Any]:
+    """As ``look``, again where a device has gone between two questions."""
+    while True:
+        try:
+            return look(monitor)
+        except QemuRefusedError:
+            continue
 
 
 def look(monitor: Monitor) -> dict[str, Any]:

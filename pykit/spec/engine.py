@@ -27,6 +27,7 @@ OBSERVERS = {
     "qemu": "QEMU's log",
     "probe": "the probe",
     "access": "the access tracer",
+    "rings": "the ring watcher",
     "registers": "QEMU's log of register accesses",
 }
 

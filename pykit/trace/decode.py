@@ -22,6 +22,7 @@ from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, gap_losses, total
 from pykit.trace.qemu import read_log
 from pykit.trace.registers import Named
+from pykit.trace.rings import read_rings
 from pykit.trace.serving import join_vhost
 from pykit.trace.tracing import Tracing, read_tracing
 
@@ -77,6 +78,10 @@ def load(capture: Path) -> Events:
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
+    if (capture / "rings.npy").is_file() and outside is not None:
+        watched = read_rings(capture, devices, outside)
+        losses += watched.losses
+        outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
     frames, fields = join(inside, outside, guest.extra if guest else {})
     if frames.base.is_empty():
         if guest and guest.damage:

@@ -9,14 +9,14 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers")
+SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers", "rings")
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Those that see what a driver does: itself, or the probe that looks on.
 INSIDE = ("driver", "probe")
 
 #: Those that look on from outside, by the host's wall clock.
-OUTSIDE = ("qemu", "access", "registers")
+OUTSIDE = ("qemu", "access", "registers", "rings")
 
 #: Kinds of a driver's that its accesses to registers show as well, with no code in the guest.
 REGISTERS = ("status", "features", "config", "generation")
@@ -61,7 +61,7 @@ def _fields(text: str) -> dict[str, Dtype]:
 
 #: Fields of each kind beside the base columns. Kinds of the guest are the
 #: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's,
-#: those that begin with acc_ the access tracer's.
+#: those that begin with acc_ the access tracer's, with ring_ the ring watcher's.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
     for kind, text in {
@@ -104,6 +104,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "acc_ring": "u64: insns pc address value, u32: offset, u16: slot,"
         " u8: size write, str: area field symbol",
         "acc_register": "u64: insns pc address value, u32: offset, u8: size write, str: symbol",
+        "ring_avail": "u64: before, u16: head avail_idx",
+        "ring_used": "u64: before, u32: id len, u16: index",
     }.items()
 }
 
@@ -114,6 +116,8 @@ def source_of(kind: str) -> str:
         return "qemu"
     if kind.startswith("acc_"):
         return "access"
+    if kind.startswith("ring_"):
+        return "rings"
     return "vhost" if kind.startswith("vhost_") else "driver"
 
 
