@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run, seen by the driver, by QEMU and by the access tracer: all tell the same."""
+"""One run, seen by five: the probe, our driver, QEMU's trace, the ring watcher, the access tracer.
+
+All tell the same heads, lengths and indices, in the same order on each queue.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pykit import steps
+from pykit.boot.scenario import SCENARIOS
 
 Run = Callable[..., steps.Result]
 QUEUE = ["dev", "life", "vq"]
@@ -18,14 +22,21 @@ CORE = "^virtqueue_"
 
 
 @pytest.fixture(scope="module")
-def seen(run: Run) -> steps.Result:
-    """The default scenario under the access tracer."""
-    return run(observe=("access",))
+def seen(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.Result:
+    """The default scenario with our driver and everybody who can look on."""
+    text = (SCENARIOS / "blk.toml").read_text()
+    both = text.replace('["pykit_virtio_blk"]', '["pykit_probe", "pykit_virtio_blk"]')
+    assert both != text
+    path = tmp_path_factory.mktemp("five") / "five.toml"
+    path.write_text(both)
+    return run(str(path), observe=("access", "rings"))
 
 
-def told(result: steps.Result, kind: str, **fields: str) -> pl.DataFrame:
+def told(result: steps.Result, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
     """Fields of the events of a kind, queue by queue in their order: ``new="old"``."""
-    return result.events.of(kind).sort(*QUEUE, "seq", "row").select(*QUEUE, **fields)
+    rows = result.events.of(kind)
+    rows = rows.filter(pl.col("source") == source) if source else rows
+    return rows.sort(*QUEUE, "seq", "row").select(*QUEUE, **fields)
 
 
 def accessed(result: steps.Result, write: int, **fields: str) -> pl.DataFrame:
@@ -52,19 +63,33 @@ def test_it_ran_clean(seen: steps.Result) -> None:
     assert seen.outcome.kind == "clean", seen.outcome.message
     assert seen.verdicts.having("fail") == ()
     assert (seen.events.lost, seen.events.losses) == (0, ())
+    sources = set(seen.events.base["source"].unique())
+    assert sources == {"driver", "probe", "qemu", "access", "rings"}
 
 
 def test_heads_and_avail_indices(seen: steps.Result) -> None:
-    """What the driver told, what the CPU stored, what QEMU counted."""
-    driver = told(seen, "add", head="head", idx="avail_idx")
+    """What driver and probe told, what the CPU stored, what stood in memory, what QEMU counted."""
+    driver = told(seen, "add", "driver", head="head", idx="avail_idx")
+    same(driver, told(seen, "add", "probe", head="head", idx="avail_idx"))
     same(driver, accessed(seen, 1, head="avail.ring", idx="avail.idx"))
+    same(driver, told(seen, "ring_avail", head="head", idx="avail_idx"))
     same(driver.drop("head"), told(seen, "dev_pop", idx="avail_idx"))
 
 
 def test_lengths_and_used_places(seen: steps.Result) -> None:
-    driver = told(seen, "used", id="id", len="len", index="index")
+    driver = told(seen, "used", "driver", id="id", len="len", index="index")
+    same(driver, told(seen, "used", "probe", id="id", len="len", index="index"))
     same(driver.drop("index"), accessed(seen, 0, id="used.id", len="used.len"))
+    same(driver, told(seen, "ring_used", id="id", len="len", index="index"))
     same(driver.drop("id"), told(seen, "dev_fill", len="len", index="index"))
+
+
+def test_an_entry_is_seen_between_two_looks(seen: steps.Result) -> None:
+    """By the host's clock: not before QEMU wrote it, and not long after."""
+    looks = seen.events.of("ring_used").sort(*QUEUE, "row")
+    fills = seen.events.of("dev_fill").sort(*QUEUE, "row")
+    assert (looks["ts"] >= fills["ts"]).all()
+    assert (looks["before"].cast(pl.Int64) < looks["ts"]).all()
 
 
 def test_program_order(seen: steps.Result) -> None:
@@ -88,5 +113,5 @@ def test_notifications_are_register_writes(seen: steps.Result) -> None:
         registers.group_by(QUEUE)
         .len()
         .sort(QUEUE)
-        .equals(seen.events.of("notify").group_by(QUEUE).len().sort(QUEUE))
+        .equals(told(seen, "notify", "driver").group_by(QUEUE).len().sort(QUEUE))
     )
