@@ -37,6 +37,12 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         )
     if served := [device.id for device in scenario.devices if device.backing == "vhost-user"]:
         raise UsageError(f"QEMU cannot say where the rings of {served[0]} are: it is vhost-user")
+    packed = [device.id for device in scenario.devices if device.options.get("packed")]
+    if "rings" in scenario.observe and packed:
+        raise UsageError(
+            f"{packed[0]} has packed rings, in which the device writes over what the driver wrote: "
+            "watch split ones, or --observe access"
+        )
     if "access" not in scenario.observe:
         return
     if accelerator != "tcg":

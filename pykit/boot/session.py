@@ -21,6 +21,7 @@ from pykit.boot.monitor import Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.ringwatch import RingWatcher
 from pykit.boot.scenario import Device, Observer, Scenario, Step
+from pykit.boot.unseen import unseen
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
@@ -110,6 +111,7 @@ def run(
         ],
         "plugs": session.plugs,
         "steps": session.steps,
+        "unseen": unseen(scenario, qemu.find()[1]),
     }
     (capture / "qmp.json").write_text(json.dumps(session.answers, indent=1) + "\n")
     (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")

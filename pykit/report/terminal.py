@@ -41,6 +41,8 @@ def render(console: Console, view: View) -> None:
             console.print(line)
     for loss in view.losses:
         console.print(Text(f"lost: {loss}", style="yellow"))
+    for what in view.capture.unseen:
+        console.print(Text(f"not seen by {what}", style="dim"))
     console.print(_summary(view))
 
 

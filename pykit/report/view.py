@@ -92,4 +92,5 @@ def _safe(capture: CaptureInfo) -> CaptureInfo:
             replace(step, name=shown(step.name), output=tail(step.output, _STEP_LINES))
             for step in capture.steps
         ),
+        unseen=tuple(map(shown, capture.unseen)),
     )

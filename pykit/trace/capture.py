@@ -99,6 +99,8 @@ class CaptureInfo:
     steps: tuple[Step, ...]
     qmp: tuple[QmpAnswer, ...]
     plugs: tuple[Plug, ...] = ()
+    #: What the observers could not see, a line each.
+    unseen: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Everything as one JSON text that ``from_json`` reads back."""
@@ -172,6 +174,7 @@ def _info(
         steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
         plugs=_plugs(data, {device.id for device in devices}, where),
+        unseen=tuple(map(str, _list(data, "unseen", where) if "unseen" in data else ())),
     )
 
 

@@ -123,3 +123,11 @@ def test_a_capture_without_run_json() -> None:
     page = Page(html.render(make_view(run={}, console="")))
     assert "What was run" not in page.said
     assert "End of the console" not in page.said
+
+
+def test_what_could_not_be_seen_is_said() -> None:
+    capture = replace(make_view().capture, unseen=("ring watcher: <indirect> tables",))
+    assert (
+        "Not seen by ring watcher: <indirect> tables"
+        in Page(html.render(make_view(capture=capture))).said
+    )

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,3 +68,9 @@ def test_markup_in_a_message_is_no_markup() -> None:
 
 def test_nothing_to_say_is_said() -> None:
     assert "0 fail, 0 pass, of 0 rules" in printed(make_view())
+
+
+def test_what_could_not_be_seen_is_said() -> None:
+    capture = replace(make_view().capture, unseen=("ring watcher: indirect tables",))
+    text = printed(make_view(capture=capture))
+    assert "not seen by ring watcher: indirect tables" in text
