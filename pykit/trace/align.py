@@ -72,7 +72,7 @@ def align(frames: Frames, lost: int) -> Alignment | str:
         return "events were lost: places in the rings cannot be matched"
     upper, lower = _bounds(frames)
     if not (upper.height and lower.height):
-        return "nothing was seen by both sides"
+        return "nothing was seen by both the guest and QEMU"
     origin = int(upper["host"][0])
     base = int(upper["difference"][0])
 
