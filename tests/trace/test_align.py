@@ -116,7 +116,7 @@ def test_a_clock_that_was_set_is_no_clock() -> None:
 def test_without_both_sides_or_with_losses() -> None:
     table, _ = requests(10, 0, 0.0, 4)
     assert "lost" in str(align(frames_of(table), 1))
-    assert "both sides" in str(
+    assert "both the guest and QEMU" in str(
         align(frames_of(table.filter(source="driver").drop("row").with_row_index("row")), 0)
     )
 
