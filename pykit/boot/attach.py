@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit.boot.qemu import MEMORY_MIB
-from pykit.boot.scenario import Device, Scenario
+from pykit.boot.scenario import BAD_SECTOR, Device, Scenario
 from pykit.errors import InfraError, UsageError
 
 _SERVED_S = 20.0
@@ -48,7 +49,7 @@ def forget(device: Device) -> list[Command]:
     """What removes what is behind a device that is gone."""
     commands: list[Command] = [c for child in device.children for c in forget(child)]
     match device.backing:
-        case "file" | "null":
+        case "file" | "null" | "failing":
             commands.append(("blockdev-del", {"node-name": node(device)}))
         case "net":
             commands.append(("netdev_del", {"id": _back(device)}))
@@ -63,7 +64,7 @@ def forget(device: Device) -> list[Command]:
 
 def _behind(device: Device, folder: Path) -> list[Command]:
     match device.backing:
-        case "file" | "null":
+        case "file" | "null" | "failing":
             return [("blockdev-add", _disk(device, folder))]
         case "vhost-user":
             peer = _socket(socket_of(device, folder), server=False)
@@ -91,12 +92,11 @@ def _disk(device: Device, folder: Path) -> dict[str, Any]:
     path = folder / f"{device.id}.img"
     with path.open("wb") as file:
         file.truncate(device.size_mib << 20)
-    return {
-        "driver": "raw",
-        "node-name": node(device),
-        "discard": "unmap",
-        "file": {"driver": "file", "filename": str(path), "discard": "unmap"},
-    }
+    below: dict[str, Any] = {"driver": "file", "filename": str(path), "discard": "unmap"}
+    if device.backing == "failing":
+        error = {"event": "none", "iotype": "read", "sector": BAD_SECTOR, "errno": errno.EIO}
+        below = {"driver": "blkdebug", "image": below, "inject-error": [error]}
+    return {"driver": "raw", "node-name": node(device), "discard": "unmap", "file": below}
 
 
 def _socket(path: Path, *, server: bool) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _front(device: Device, bus: str) -> dict[str, Any]:
     """The device itself, as device_add has it."""
     front: dict[str, Any] = {"driver": device.type, "id": device.id, "bus": bus}
     match device.backing:
-        case "file" | "null":
+        case "file" | "null" | "failing":
             front["drive"] = node(device)
         case "vhost-user":
             front["chardev"] = node(device)

@@ -25,10 +25,14 @@ Action = Literal["plug", "unplug", "resize", "query", "qmp"]
 Observer = Literal["access", "rings"]
 
 
-#: What is behind a device: a raw file, nothing at all (QEMU answers at once), or a file that a
-#: process of its own (qemu-storage-daemon) serves, as a vhost-user device. No disk has QEMU's own
-#: network, a folder, one end of a pipe to its parent's other child, or none of all.
-Backing = Literal["file", "null", "vhost-user", "net", "folder", "pipe", "none"]
+#: What is behind a device: a raw file, one of which reads of BAD_SECTOR fail, nothing at all (QEMU
+#: answers at once), or a file that a process of its own (qemu-storage-daemon) serves, as a
+#: vhost-user device. No disk has QEMU's own network, a folder, one end of a pipe to its parent's
+#: other child, or none of all.
+Backing = Literal["file", "failing", "null", "vhost-user", "net", "folder", "pipe", "none"]
+
+#: The sector that cannot be read of a disk that fails.
+BAD_SECTOR = 2048
 
 #: Firmware that has virtio drivers of its own.
 FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
