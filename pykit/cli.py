@@ -284,6 +284,21 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Boot a vhost back-end with this deliberate bug."),
     ] = None,
+    guest: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGE", help="Boot this disk image instead, seen from outside."),
+    ] = None,
+    qemu_args: Annotated[
+        str,
+        typer.Option("--qemu-args", metavar="'…'", help="Boot QEMU with these arguments instead."),
+    ] = "",
+    attach: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET", help="Watch a QEMU that runs, by its QMP socket."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long to watch one's own guest.")
+    ] = 60,
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
     ] = None,
@@ -295,6 +310,16 @@ def run(
     """
     from pykit import steps
 
+    if guest or qemu_args or attach:
+        own = steps.run_own(
+            image=guest,
+            arguments=qemu_args,
+            attach=attach,
+            seconds=seconds,
+            to=to,
+            say=say,
+        )
+        _present(own, as_json)
     result = steps.run(
         scenario,
         kernel_name=kernel,

@@ -141,19 +141,56 @@ def run(
     return _ended(directory, outcome)
 
 
+def run_own(
+    *,
+    image: Path | None = None,
+    arguments: str = "",
+    attach: Path | None = None,
+    seconds: float,
+    to: Path | None,
+    say: Say,
+) -> Result:
+    """Watch somebody's own guest from outside: an image, a QEMU command line, a running QEMU.
+
+    Raises UsageError for what cannot be booted or attached to.
+    """
+    if attach is not None and (image is not None or arguments):
+        raise UsageError("--attach takes a QEMU that runs: leave --guest and --qemu-args out")
+    started = time.time()
+    directory = to or fresh_directory("attach" if attach else "guest")
+    if attach is not None:
+        outcome = boot.own.attach(attach, out=directory, seconds=seconds, progress=say)
+    else:
+        outcome = boot.own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
+    about = {"guest": image, "qemu_args": arguments, "attached": attach}
+    _write_outside(directory, about, started, outcome)
+    return _ended(directory, outcome)
+
+
 def _run_firmware(scenario: boot.Scenario, started: float, *, to: Path | None, say: Say) -> Result:
     """Boot firmware, which has no kernel and takes no modules, and judge what QEMU saw."""
     directory = to or fresh_directory(scenario.name)
     say(f"boot {scenario.firmware}, scenario {scenario.name}, {scenario.transport.name}")
     outcome = boot.outside.run(scenario, out=directory, progress=say)
+    about = {
+        "scenario": scenario.name,
+        "firmware": scenario.firmware,
+        "transport": scenario.transport.name,
+    }
+    _write_outside(directory, about, started, outcome)
+    return _ended(directory, outcome)
+
+
+def _write_outside(
+    directory: Path, about: dict[str, Any], started: float, outcome: boot.Outcome
+) -> None:
+    """run.json of a guest that was seen from outside alone."""
     _write_json(
         directory / "run.json",
         {
             "schema": 1,
             "pykit": __version__,
-            "scenario": scenario.name,
-            "firmware": scenario.firmware,
-            "transport": scenario.transport.name,
+            **about,
             "command": sys.argv,
             "guest_command": list(outcome.command),
             "qemu": outcome.qemu,
@@ -164,7 +201,6 @@ def _run_firmware(scenario: boot.Scenario, started: float, *, to: Path | None, s
             "outcome": {"kind": outcome.kind, "message": outcome.message},
         },
     )
-    return _ended(directory, outcome)
 
 
 def _ended(directory: Path, outcome: boot.Outcome) -> Result:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Boot a guest, run a scenario in it, and leave a capture."""
 
-from pykit.boot import outside
+from pykit.boot import outside, own
 from pykit.boot.axes import on_transport, under_driver, with_ring
 from pykit.boot.outcome import EXIT_CODES, Kind, Outcome
 from pykit.boot.runners import bare_vng, runner
@@ -18,6 +18,7 @@ __all__ = [
     "load_scenario",
     "on_transport",
     "outside",
+    "own",
     "require_free",
     "run",
     "runner",

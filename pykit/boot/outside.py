@@ -94,8 +94,9 @@ def write_capture(
     ended: tuple[outcome.Kind, str],
     steps: list[dict[str, Any]],
     answers: list[dict[str, Any]],
+    version: str = "",
 ) -> None:
-    """Write what there is to say beside the log."""
+    """Write what there is to say beside the log; ``version`` of another QEMU than is installed."""
     kind, message = ended
     info = {
         "schema": 1,
@@ -103,7 +104,7 @@ def write_capture(
         "clock": "",
         "cpus": 1,
         "kernel": guest,
-        "qemu": qemu.version(),
+        "qemu": version or qemu.version(),
         "outcome": {"kind": kind, "message": message},
         "devices": devices,
         "steps": steps,
@@ -120,7 +121,8 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
         name = device_id(path)
         status = monitor.ask("x-query-virtio-status", path=path)
         answers.append(_answer(at, name, "x-query-virtio-status", None, status))
-        for queue in range(status["num-vqs"]):
+        # For the rings of a device that another process serves, QEMU would have to stop them.
+        for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
             told = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
             if told["vring-desc"]:
                 answers.append(_answer(at, name, "x-query-virtio-queue-status", queue, told))

@@ -29,6 +29,7 @@ OBSERVERS = {
     "access": "the access tracer",
     "rings": "the ring watcher",
     "registers": "QEMU's log of register accesses",
+    "qmp": "QMP",
 }
 
 
@@ -177,6 +178,8 @@ def _seen(view: View, source: str, kind: str) -> bool:
         # Nobody knows which of its events somebody else had QEMU log.
         return kind in view.kinds
     if source == "driver" and kind in REGISTERS and "registers" in view.sources:
+        return True
+    if source == "driver" and kind == "features" and "qmp" in view.sources:
         return True
     return source in view.sources
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pykit.trace.access import read_accesses
+from pykit.trace.asked import asked_features
 from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
@@ -73,6 +74,9 @@ def load(capture: Path) -> Events:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
         outside = decoded.rows
+        if numbers is None:
+            asked = asked_features(info, devices, outside)
+            outside = pl.concat([asked, outside], how="diagonal")
     if (capture / "access.bin").is_file():
         accesses = read_accesses(capture, devices, info.plugs)
         losses += accesses.losses
@@ -141,7 +145,10 @@ def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInf
         else:
             match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")
         named.append(replace(match, legacy=seen.legacy))
-    numbers = {device.id: number for number, device in enumerate(named)}
+    # What the log does not show at all is none of those in it, if they all say what they are.
+    types = [seen.type for seen in found]
+    silent = [d for d in waiting if not any(t is None or d.type.startswith(t) for t in types)]
+    numbers = {device.id: number for number, device in enumerate((*named, *silent))}
     return replace(info, devices=(*named, *waiting)), numbers
 
 

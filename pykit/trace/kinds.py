@@ -9,14 +9,14 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers", "rings")
+SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp")
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Those that see what a driver does: itself, or the probe that looks on.
 INSIDE = ("driver", "probe")
 
 #: Those that look on from outside, by the host's wall clock.
-OUTSIDE = ("qemu", "access", "registers", "rings")
+OUTSIDE = ("qemu", "access", "registers", "rings", "qmp")
 
 #: Kinds of a driver's that its accesses to registers show as well, with no code in the guest.
 REGISTERS = ("status", "features", "config", "generation")
