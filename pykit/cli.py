@@ -509,6 +509,29 @@ def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
     raise typer.Exit(done.exit_code)
 
 
+@matrix_app.command("conformance")
+def matrix_conformance(
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Drivers and devices of several makes, each judged by the rules for its side.
+
+    Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
+    """
+    from pykit import boot, matrix, spec
+
+    directory = to or fresh_directory("matrix-conformance")
+    boot.require_free(directory)
+    data = matrix.run_conformance(directory, say)
+    if as_json:
+        dump(data)
+    else:
+        print(matrix.as_markdown(data, spec.rules()), end="")
+    raise typer.Exit(matrix.exit_code(data))
+
+
 @bench_app.command("startup")
 def bench_startup(
     kernel: KernelOption = None,
