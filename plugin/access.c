@@ -3,7 +3,10 @@
  * The access tracer: every access of the guest to ring memory and to the registers of virtio
  * devices, in program order. A plugin for QEMU's TCG, version 1 of the API (QEMU 7.2) and later.
  *
- * -plugin access.so,out=RECORDS,ram=FILE,rings=SOCKET
+ * -plugin access.so,out=RECORDS,ram=FILE,rings=SOCKET[,mmio=FIRST-END][,log=FILE]
+ *
+ * mmio says where transports of MMIO are: they share pages, so QEMU names no region for them.
+ * log is QEMU's own, read where a status register is a port, as accesses to ports are not shown.
  *
  * Nearly all accesses are to pages without any ring. A vCPU remembers those pages as its TLB
  * remembers translations, by virtual address, and forgets them when the guest tells its TLB to:
@@ -12,6 +15,7 @@
 #include "access.h"
 #include "api.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,13 +28,14 @@ enum {
 	PC_BITS = 48,
 	/* Where a device's status register is in its page. */
 	COMMON_STATUS = 0x14, COMMON_MASK = 0xfff,
+	MMIO_STATUS = 0x70, MMIO_MASK = 0x1ff,
 };
 
 /* What the loader reads, after version_choose() has run. */
 EXPORT int qemu_plugin_version = 1;
 
 static struct vcpu {
-	uint64_t epoch;
+	uint64_t epoch;		/* 0 where a port was written since the last access */
 	uint64_t other[REMEMBERED];
 } vcpus[VCPUS];
 
@@ -39,6 +44,9 @@ static uint64_t epoch = 1;
 /* Accesses of which QEMU could not say where they went. */
 static uint64_t unresolved;
 static uint64_t one_counter;
+static uint64_t mmio_first, mmio_end;
+static bool reads_log;
+static const char *const mmio_region = "virtio-mmio";
 static qemu_plugin_u64 counters;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -84,6 +92,8 @@ static void ask_for_rings(uint64_t status_register)
 
 static bool is_status(const char *region, uint64_t address)
 {
+	if (region == mmio_region)
+		return (address & MMIO_MASK) == MMIO_STATUS;
 	return !strncmp(region, "virtio-pci-common", 17) &&
 	       (address & COMMON_MASK) == COMMON_STATUS;
 }
@@ -123,6 +133,32 @@ static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address
 	pthread_mutex_unlock(&lock);
 }
 
+static const char *virtio_region(const struct qemu_plugin_hwaddr *where, uint64_t address)
+{
+	const char *name;
+
+	if (mmio_first <= address && address < mmio_end)
+		return mmio_region;
+	name = qemu_plugin_hwaddr_device_name(where);
+	return strncmp(name, "virtio-", 7) ? NULL : name;
+}
+
+static void on_epoch(unsigned int vcpu, uint64_t current)
+{
+	struct vcpu *self = &vcpus[vcpu];
+	bool port = !self->epoch;
+
+	if (!port)
+		forget(vcpu, NULL);
+	self->epoch = current;
+	if (!port)
+		return;
+	pthread_mutex_lock(&lock);
+	if (log_tells_of_status())
+		ask_for_rings(0);
+	pthread_mutex_unlock(&lock);
+}
+
 static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr,
 		      void *userdata)
 {
@@ -133,10 +169,8 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t va
 	const char *region;
 	uint64_t address, current = __atomic_load_n(&epoch, __ATOMIC_ACQUIRE);
 
-	if (self->epoch != current) {
-		forget(vcpu, NULL);
-		self->epoch = current;
-	}
+	if (self->epoch != current)
+		on_epoch(vcpu, current);
 	if (*other == page)
 		return;
 	where = qemu_plugin_get_hwaddr(info, vaddr);
@@ -145,10 +179,10 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t va
 		return;
 	}
 	if (qemu_plugin_hwaddr_is_io(where)) {
-		region = qemu_plugin_hwaddr_device_name(where);
-		if (!strncmp(region, "virtio-", 7))
-			tell(vcpu, info, qemu_plugin_hwaddr_phys_addr(where), region,
-			     (uintptr_t)userdata);
+		address = qemu_plugin_hwaddr_phys_addr(where);
+		region = virtio_region(where, address);
+		if (region)
+			tell(vcpu, info, address, region, (uintptr_t)userdata);
 		return;
 	}
 	address = qemu_plugin_hwaddr_phys_addr(where);
@@ -158,27 +192,49 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t va
 		*other = page;
 }
 
-/* Whether an instruction makes the TLB forget: mov to a control register, invlpg, invpcid. */
-static bool forgets(const struct qemu_plugin_insn *insn)
+/* The next access of this vCPU comes after the port was written, and so after QEMU logged it. */
+static void on_port(unsigned int vcpu, void *unused)
+{
+	(void)unused;
+	vcpus[vcpu].epoch = 0;
+}
+
+enum { OPCODE = 3 };
+
+/* The first bytes of an instruction behind its prefixes, zeroes where it has fewer. */
+static void opcode(const struct qemu_plugin_insn *insn, uint8_t code[OPCODE])
 {
 	uint8_t copy[16] = { 0 };
 	size_t size = qemu_plugin_insn_size(insn);
-	const uint8_t *code = qemu_plugin_insn_data(insn, copy, sizeof(copy));
+	const uint8_t *bytes = qemu_plugin_insn_data(insn, copy, sizeof(copy));
 	size_t at = 0;
 
 	if (qemu_plugin_version >= 3)
-		code = copy;
-	/* Only a few prefixes may stand before them: operand size, repeat, REX. */
-	while (at < size && (code[at] == 0x66 || code[at] == 0xf2 || code[at] == 0xf3 ||
-			     (code[at] & 0xf0) == 0x40))
+		bytes = copy;
+	/* Only a few may stand before what is looked for: operand size, repeat, REX. */
+	while (at < size && (bytes[at] == 0x66 || bytes[at] == 0xf2 || bytes[at] == 0xf3 ||
+			     (bytes[at] & 0xf0) == 0x40))
 		at++;
-	if (size - at < 3 || code[at] != 0x0f)
+	memset(code, 0, OPCODE);
+	memcpy(code, bytes + at, size - at < OPCODE ? size - at : OPCODE);
+}
+
+/* Whether an instruction makes the TLB forget: mov to a control register, invlpg, invpcid. */
+static bool forgets(const uint8_t code[OPCODE])
+{
+	if (code[0] != 0x0f)
 		return false;
-	if (code[at + 1] == 0x22)
+	if (code[1] == 0x22)
 		return true;
-	if (code[at + 1] == 0x01)
-		return (code[at + 2] & 0x38) == 0x38 && code[at + 2] < 0xc0;
-	return code[at + 1] == 0x38 && code[at + 2] == 0x82;
+	if (code[1] == 0x01)
+		return (code[2] & 0x38) == 0x38 && code[2] < 0xc0;
+	return code[1] == 0x38 && code[2] == 0x82;
+}
+
+/* Whether it is an out to a port. */
+static bool writes_port(const uint8_t code[OPCODE])
+{
+	return (code[0] & 0xf6) == 0xe6;
 }
 
 static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -195,8 +251,13 @@ static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t pc = qemu_plugin_insn_vaddr(insn) & ((UINT64_C(1) << PC_BITS) - 1);
+		uint8_t code[OPCODE];
 
-		if (forgets(insn))
+		opcode(insn, code);
+		if (reads_log && writes_port(code))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_port,
+							       QEMU_PLUGIN_CB_NO_REGS, NULL);
+		if (forgets(code))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, forget,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
@@ -236,6 +297,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_inf
 		fprintf(stderr, "pykit access tracer: needs out=FILE,ram=FILE,rings=SOCKET\n");
 		return -1;
 	}
+	reads_log = log_follow(value_of(argc, argv, "log"));
+	sscanf(value_of(argc, argv, "mmio"), "%" SCNx64 "-%" SCNx64, &mmio_first, &mmio_end);
 	if (qemu_plugin_scoreboard_new)
 		counters.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_block);

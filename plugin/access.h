@@ -47,6 +47,10 @@ uint32_t record_region(const char *name);
 bool memory_map(const char *path);
 bool memory_value(uint64_t address, unsigned int size, uint64_t *value);
 
+/* log.c */
+bool log_follow(const char *path);
+bool log_tells_of_status(void);
+
 /* rings.c */
 bool rings_connect(const char *path);
 bool rings_ask(uint64_t status_register);

@@ -31,6 +31,8 @@ TRACE_EVENTS = (
     "virtio_blk_handle_write",
     "virtio_blk_req_complete",
 )
+#: Those of the accesses to registers, which show the driver's side.
+REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 _UNPLUG_S = 20.0
 _ANSWER_S = 30.0
 
@@ -58,9 +60,9 @@ class Monitor:
             raise QemuRefusedError(command, answer["error"]["desc"])
         return answer["return"]
 
-    def trace(self) -> None:
-        """Switch the trace events on."""
-        for name in TRACE_EVENTS:
+    def trace(self, *, registers: bool) -> None:
+        """Switch the trace events on; with ``registers`` those of every device's, too."""
+        for name in (*TRACE_EVENTS, *(REGISTER_EVENTS if registers else ())):
             self.ask(
                 "trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True}
             )

@@ -20,7 +20,7 @@ from typing import Any
 from pykit.boot import firmware, outcome, qemu
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.keeper import Keeper
-from pykit.boot.monitor import TRACE_EVENTS, Monitor
+from pykit.boot.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.scenario import Scenario, Step
 from pykit.boot.session import require_free
@@ -30,8 +30,6 @@ from pykit.errors import UsageError
 
 Progress = Callable[[str], None]
 
-#: QEMU's events of the accesses to registers, which show the driver's side.
-REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 _CONNECT_S = 20.0
 _MEMORY_MIB = 256
 

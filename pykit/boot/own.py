@@ -17,7 +17,7 @@ from typing import Any
 from pykit.boot import outcome, outside, qemu
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.keeper import Keeper
-from pykit.boot.monitor import TRACE_EVENTS, Monitor, QemuRefusedError
+from pykit.boot.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, QemuRefusedError
 from pykit.boot.outcome import Outcome
 from pykit.boot.session import require_free
 from pykit.boot.tracelog import TraceLog
@@ -221,7 +221,7 @@ def _log_of(qmp: Path) -> str:
 def _traced(monitor: Monitor, fifo: Path, back: str) -> Iterator[None]:
     """QEMU logs to ``fifo`` until the block is left, then as before."""
     ours = []
-    for name in (*TRACE_EVENTS, *outside.REGISTER_EVENTS):
+    for name in (*TRACE_EVENTS, *REGISTER_EVENTS):
         # Of one that this QEMU lacks there is no state.
         with contextlib.suppress(QemuRefusedError):
             known = monitor.ask("trace-event-get-state", name=name)

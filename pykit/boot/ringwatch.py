@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from pykit.boot.accel import Accelerator
 from pykit.boot.access import MEMORY
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.monitor import Monitor
@@ -26,8 +27,9 @@ from pykit.boot.where import look_patiently
 
 _ENTRIES, _ACCOUNT = "rings.npy", "rings.json"
 _PAUSE_S = 100e-6
-#: The longest time in which no index can have come back to where it was: 2^16 requests.
-_WRAP_NS = 200_000_000
+#: The longest time in which no index can have come back to where it was: 2^16 requests, of which
+#: each takes a guest 3 µs at least, and 15 where its instructions are translated.
+_WRAP_NS: dict[Accelerator, int] = {"kvm": 200_000_000, "tcg": 1_000_000_000}
 _COUNT = 1 << 16
 _DRIVER_OK = 4
 _STATUS = re.compile(rb"^[0-9]+@([0-9]+)\.([0-9]{6}):virtio_set_status vdev (\S+) val ([0-9]+)\r?$")
@@ -57,10 +59,14 @@ class Lost:
 class Watch:
     """One split virtqueue from its set-up to its reset.
 
-    ``ring`` has the addresses and the size, see ``where.look``; ``memory`` is the guest's.
+    ``ring`` has the addresses and the size, see ``where.look``; ``memory`` is the guest's. Set up
+    at ``now``; ``wrap_ns`` is how long it may go unseen.
     """
 
-    def __init__(self, number: int, ring: dict[str, dict[str, Any]], memory: Bytes, now: int):
+    def __init__(
+        self, number: int, ring: dict[str, dict[str, Any]], memory: Bytes, now: int, wrap_ns: int
+    ) -> None:
+        self._wrap_ns = wrap_ns
         self._number = number
         avail, used = ring["avail"], ring["used"]
         self.size: int = avail["size"]
@@ -85,7 +91,7 @@ class Watch:
             for index, seen in zip(reversed(self._index), reversed(self._seen), strict=True)
         ]
         if any(moved):
-            if now - self._before > _WRAP_NS:
+            if now - self._before > self._wrap_ns:
                 late = (now - self._before) // 1_000_000
                 self.lost.append(Lost(self._number, 1, f"not looked at for {late} ms"))
             used, avail = (self._seen[1], moved[0]), (self._seen[0], moved[1])
@@ -121,7 +127,8 @@ class Watch:
 class RingWatcher:
     """Looks from a thread, from before QEMU starts until it has ended."""
 
-    def __init__(self, folder: Path, capture: Path) -> None:
+    def __init__(self, folder: Path, capture: Path, accelerator: Accelerator) -> None:
+        self._wrap_ns = _WRAP_NS[accelerator]
         self._folder, self._capture = folder, capture
         self._account: list[dict[str, Any]] = []
         self._lost: list[Lost] = []
@@ -207,7 +214,7 @@ class RingWatcher:
                 why = "packed" if ring["desc"]["packed"] else "above the memory that is shared"
                 self._lost.append(Lost(-1, 1, f"queue {number} of {device} is {why}"))
                 continue
-            watch = Watch(len(self._watches), ring, self._memory, at)
+            watch = Watch(len(self._watches), ring, self._memory, at, self._wrap_ns)
             self._account.append(
                 {"device": device, "queue": number, "size": watch.size, "set_up_ns": at}
             )

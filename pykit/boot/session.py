@@ -20,17 +20,12 @@ from pykit.boot.keeper import Keeper
 from pykit.boot.monitor import Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.ringwatch import RingWatcher
-from pykit.boot.scenario import Device, Observer, Scenario, Step
+from pykit.boot.scenario import Device, Scenario, Step
 from pykit.boot.unseen import unseen
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
 Progress = Callable[[str], None]
-
-_OBSERVERS: dict[Observer, Callable[[Path, Path], access.AccessTracer | RingWatcher]] = {
-    "access": access.AccessTracer,
-    "rings": RingWatcher,
-}
 
 
 def run(
@@ -69,7 +64,11 @@ def run(
             {module: {"fault": name} for module, name in faults.items()},
         )
         command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
-        observers = [_OBSERVERS[name](keeper.folder, capture) for name in scenario.observe]
+        observers: list[access.AccessTracer | RingWatcher] = []
+        if "access" in scenario.observe:
+            observers.append(access.AccessTracer(keeper.folder, capture, scenario.transport))
+        if "rings" in scenario.observe:
+            observers.append(RingWatcher(keeper.folder, capture, accelerator))
         if observers:
             # First: what the plugin takes for an address counts QEMU's memories in this order.
             command[1:1] = [
@@ -223,7 +222,7 @@ class _Session:
             return "module-failed", _first(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
             if self._scenario.qemu_trace:
-                monitor.trace()
+                monitor.trace(registers=access.log_registers(self._scenario, qemu.find()[1]))
             failed = self._steps(guest, monitor)
             # Even of a workload that failed: what it left shows why.
             code, said = guest.run(payload.CARRY)

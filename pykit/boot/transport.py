@@ -28,9 +28,16 @@ class Transport:
     legacy: bool
     #: Options that every device gets.
     options: dict[str, Any] = field(default_factory=dict)
+    #: Where its devices' registers are, where the machine says so: (first address, end).
+    registers: tuple[int, int] | None = None
     #: Whether devices come and go while the guest runs. Else all are there from power-on,
     #: and the guest binds the transport's driver to one where it would be plugged.
     hot_plug: bool = True
+
+    @property
+    def ports(self) -> bool:
+        """Whether its registers are I/O ports."""
+        return self.legacy and self.hot_plug
 
     def bus(self, number: int) -> str:
         """Where the scenario's device of that number (from 0) goes."""
@@ -45,11 +52,25 @@ def _pci(name: str, *, legacy: bool) -> Transport:
     return Transport(name, ("-M", "q35"), port, profile, "virtio_pci", "-pci", legacy, options)
 
 
+#: microvm's transports, 24 of 512 bytes each.
+_MICROVM = (0xFEB00000, 0xFEB03000)
+
+
 def _mmio(name: str, *, legacy: bool) -> Transport:
     # ioapic2: what is wired to the second one of QEMU 7.2 never interrupts under TCG.
     version = f"virtio-mmio.force-legacy={'true' if legacy else 'false'}"
     machine = ("-M", "microvm,acpi=on,pcie=on,rtc=on,ioapic2=off", "-global", version)
-    return Transport(name, machine, (), "mmio", "virtio_mmio", "-device", legacy, hot_plug=False)
+    return Transport(
+        name,
+        machine,
+        (),
+        "mmio",
+        "virtio_mmio",
+        "-device",
+        legacy,
+        registers=_MICROVM,
+        hot_plug=False,
+    )
 
 
 PCI = _pci("pci", legacy=False)

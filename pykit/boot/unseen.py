@@ -4,11 +4,8 @@ for proof."""
 
 from __future__ import annotations
 
+from pykit.boot.access import VALUES, log_registers
 from pykit.boot.scenario import Scenario
-from pykit.boot.transport import PCI
-
-#: The first QEMU whose plugins are given the values of accesses.
-_VALUES = (9, 2)
 
 
 def unseen(scenario: Scenario, version: tuple[int, ...]) -> tuple[str, ...]:
@@ -20,7 +17,7 @@ def unseen(scenario: Scenario, version: tuple[int, ...]) -> tuple[str, ...]:
             f"QEMU's log: the rings of {device.id}, which another process serves"
             for device in outside
         ]
-    if scenario.firmware is not None:
+    if scenario.firmware is not None or log_registers(scenario, version):
         lines.append("QEMU's log of registers: notifications, which go by ioeventfd")
     if "access" in scenario.observe:
         lines += [f"access tracer: {what}" for what in _accesses(scenario, version)]
@@ -32,12 +29,10 @@ def unseen(scenario: Scenario, version: tuple[int, ...]) -> tuple[str, ...]:
 def _accesses(scenario: Scenario, version: tuple[int, ...]) -> list[str]:
     found = ["indirect tables, which nobody announces"]
     to = scenario.transport
-    ports = to.legacy and to.machine == PCI.machine
-    if ports:
-        found.append(f"registers of {to.name}, which are ports: QEMU's log has them")
-    elif version < _VALUES:
-        seen = "QEMU's log has them" if not to.hot_plug else "only that they are accessed"
-        found.append(f"values of registers (QEMU gives them from 9.2 on): {seen}")
+    if to.ports:
+        found.append(f"registers of {to.name}, which are ports; QEMU's log has them")
+    elif version < VALUES:
+        found.append("values of registers, which QEMU gives from 9.2 on; its log has them")
         if not to.hot_plug:
-            found.append("which queue a notification is for, as that is a value")
+            found.append("which queue a notification is for, which is a value")
     return found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,12 @@ from pykit.boot.monitor import Monitor, QemuRefusedError
 #: Bytes of a descriptor or packed ring entry; of avail and used beside their entries.
 _DESC, _AVAIL, _USED, _ENDS, _EVENTS = 16, 2, 8, 6, 4
 _BITS = {"ACKNOWLEDGE": 1, "DRIVER": 2, "DRIVER_OK": 4, "FEATURES_OK": 8, "FAILED": 128}
+#: A transport in QEMU's tree of devices, and the device on its bus.
+_MMIO = re.compile(
+    r"^ *mmio ([0-9a-f]{16})/([0-9a-f]{16})\r?\n *bus: virtio-mmio-bus\.[0-9]+\r?\n"
+    r"(?: *type virtio-mmio-bus\r?\n)? *dev: [a-z0-9-]+, id \"([^\"]+)\"",
+    re.MULTILINE,
+)
 _PLUGGED = "/machine/peripheral/"
 
 
@@ -39,7 +46,8 @@ def look(monitor: Monitor) -> dict[str, Any]:
         told = monitor.ask("x-query-virtio-status", path=path)
         status = _status(told["status"])
         devices.append({"device": name, "status": status})
-        if status & _BITS["DRIVER_OK"]:
+        # To tell of the queues of a device that somebody else serves, QEMU would stop them.
+        if status & _BITS["DRIVER_OK"] and not told["vhost-started"]:
             packed = "VIRTIO_F_RING_PACKED" in str(told["guest-features"])
             for queue in range(told["num-vqs"]):
                 ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
@@ -72,7 +80,10 @@ def _areas(ring: dict[str, Any], packed: bool) -> Iterator[dict[str, Any]]:
 
 
 def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
-    """Memory in which the plugged PCI devices answer: ``{"device", "address", "bytes"}``."""
+    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``."""
+    tree = monitor.ask("human-monitor-command", **{"command-line": "info qtree"})
+    for address, size, name in _MMIO.findall(tree):
+        yield {"device": name, "address": int(address, 16), "bytes": int(size, 16)}
     pending = list(monitor.ask("query-pci"))
     while pending:
         for function in pending.pop().get("devices", []):

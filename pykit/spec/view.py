@@ -17,7 +17,7 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.trace import Events
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import OUTSIDE, SOURCE_TYPE
+from pykit.trace.kinds import INSIDE, OUTSIDE, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
@@ -25,17 +25,22 @@ T = TypeVar("T")
 
 
 def judged(frames: Frames) -> Frames:
-    """The events with one account of each driver: its own where there is one, else the probe's.
+    """The events with one account of each driver: its own, or the probe's, or its registers'.
 
     Both say the same by the same kinds of events, so that rules know only ``driver``. An
     account that is not judged stays where it is, for rows are counted, but is of no kind.
     """
     table = frames.base
-    if not (table["source"] == "probe").any():
+    sources = set(table["source"].unique())
+    if not sources & {"probe", "registers"}:
         return frames
     own = table.filter(pl.col("source") == "driver")["dev"].unique()
+    inside = table.filter(pl.col("source").is_in(INSIDE))["dev"].unique()
     probe = (pl.col("source") == "probe").fill_null(False)
-    second = probe & pl.col("dev").is_in(own.implode())
+    registers = (pl.col("source") == "registers").fill_null(False)
+    second = (probe & pl.col("dev").is_in(own.implode())) | (
+        registers & pl.col("dev").is_in(inside.implode())
+    )
     base = table.with_columns(
         source=pl.when(probe & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),
         kind=pl.when(~second).then("kind"),

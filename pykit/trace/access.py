@@ -40,6 +40,8 @@ FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
 #: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
 _DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
 _NOTIFY = "virtio-pci-notify"
+#: MMIO's register that is told the queue to notify.
+_MMIO, _MMIO_NOTIFY = "virtio-mmio", 0x50
 #: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
 _NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
 
@@ -204,8 +206,11 @@ def _register(
     found["area"][at] = AREAS.index("registers")
     found["offset"][at] = offset
     for number, name in regions.items():
-        if name.startswith(_NOTIFY):
-            mine = rows["region"][at] == number
+        mine = rows["region"][at] == number
+        if name == _MMIO:
+            told = mine & (offset == _MMIO_NOTIFY) & (rows["flags"][at] & _VALUE > 0)
+            found["vq"][at[told]] = rows["value"][at[told]] & 0xFFFF
+        elif name.startswith(_NOTIFY):
             found["vq"][at[mine]] = (offset[mine] - _NOTIFY_AT) // _NOTIFY_STEP
 
 

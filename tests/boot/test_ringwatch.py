@@ -20,7 +20,7 @@ class Guest:
         self.words = self.memory.view("<u2")
         area: dict[str, Any] = {"size": SIZE}
         ring = {"avail": {**area, "address": AVAIL}, "used": {**area, "address": USED}}
-        self.watch = Watch(0, ring, self.memory, time.time_ns())
+        self.watch = Watch(0, ring, self.memory, time.time_ns(), 1_000_000_000)
         self.added = self.returned = 0
 
     def add(self, head: int) -> None:
@@ -90,7 +90,7 @@ def test_more_than_a_ring_between_two_looks_is_lost(guest: Guest) -> None:
 
 def test_nobody_knows_after_a_long_pause(guest: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     guest.add(0)
-    later = time.time_ns() + 1_000_000_000
+    later = time.time_ns() + 2_000_000_000
     monkeypatch.setattr(time, "time_ns", lambda: later)
     guest.watch.look()
     assert [(lost.count, "not looked at" in lost.why) for lost in guest.watch.lost] == [(1, True)]

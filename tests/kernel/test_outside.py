@@ -21,15 +21,25 @@ QUEUE = ["dev", "life", "vq"]
 CORE = "^virtqueue_"
 
 
-@pytest.fixture(scope="module")
-def seen(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.Result:
+TRANSPORTS = [
+    "pci",
+    pytest.param("pci-legacy", marks=pytest.mark.slow),
+    pytest.param("mmio", marks=pytest.mark.slow),
+    pytest.param("mmio-legacy", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def seen(
+    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> steps.Result:
     """The default scenario with our driver and everybody who can look on."""
     text = (SCENARIOS / "blk.toml").read_text()
     both = text.replace('["pykit_virtio_blk"]', '["pykit_probe", "pykit_virtio_blk"]')
     assert both != text
     path = tmp_path_factory.mktemp("five") / "five.toml"
     path.write_text(both)
-    return run(str(path), observe=("access", "rings"))
+    return run(str(path), observe=("access", "rings"), transport=request.param)
 
 
 def told(result: steps.Result, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
@@ -64,7 +74,9 @@ def test_it_ran_clean(seen: steps.Result) -> None:
     assert seen.verdicts.having("fail") == ()
     assert (seen.events.lost, seen.events.losses) == (0, ())
     sources = set(seen.events.base["source"].unique())
-    assert sources == {"driver", "probe", "qemu", "access", "rings"}
+    # QEMU 7.2 gives a plugin no values of registers, and none any of ports: its log has them.
+    assert sources >= {"driver", "probe", "qemu", "access", "rings"}
+    assert sources - {"registers"} == {"driver", "probe", "qemu", "access", "rings"}
 
 
 def test_heads_and_avail_indices(seen: steps.Result) -> None:
@@ -108,6 +120,8 @@ def test_program_order(seen: steps.Result) -> None:
 
 def test_notifications_are_register_writes(seen: steps.Result) -> None:
     """ioeventfd hides them from QEMU's own trace of registers, and not from the CPU."""
+    if any("which queue" in line or "ports" in line for line in seen.events.capture.unseen):
+        pytest.skip("this QEMU does not show it on this transport")
     registers = seen.events.of("acc_register").filter(pl.col("vq").is_not_null())
     assert (
         registers.group_by(QUEUE)
