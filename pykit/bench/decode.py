@@ -32,7 +32,7 @@ COLUMNS = "pykit: columns"
 VERDICTS = "pykit: verdicts"
 #: How many times the peer's events a second a release has to reach.
 LIMITS = {COLUMNS: 15.0, VERDICTS: 3.0}
-#: The peer needs minutes for more.
+#: The peer needs minutes for more, and verdicts memory.
 _PEER_MOST = 21_000_000
 
 _DECODE = """
@@ -147,18 +147,15 @@ def decode(
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         kbuffer = _build(Path(folder) / "kbuffer")
         for number in events:
-            path = Path(folder) / "trace.dat"
             say(f"generating {number:,} events")
-            made = generate(path, number)
-            reads.append(_read("generated", path, made, kbuffer, None, rounds, say))
-            path.unlink()
+            capture = Path(folder) / "generated"
+            made = generate(capture, number)
+            reads.append(_read("generated", capture, made, kbuffer, rounds, say))
+            shutil.rmtree(capture)
         if run is not None:
             capture = run / "capture" if (run / "capture").is_dir() else run
-            info = read_info(capture)
-            path = Path(folder) / "trace.dat"
-            tracedat.write_dat(path, capture / "tracing", release=info.kernel, clock=info.clock)
-            made = walk_columns(path)
-            reads.append(_read(run.name, path, made, kbuffer, capture, rounds, say))
+            made = walk_columns(capture / "tracing")
+            reads.append(_read(run.name, capture, made, kbuffer, rounds, say))
     return Decode(rounds, tuple(reads))
 
 
@@ -193,13 +190,15 @@ def _build(target: Path) -> Path:
 
 def _read(
     name: str,
-    path: Path,
+    capture: Path,
     events: int,
     kbuffer: Path,
-    capture: Path | None,
     rounds: int,
     say: Callable[[str], None],
 ) -> Read:
+    info = read_info(capture)
+    path = kbuffer.with_name("trace.dat")
+    tracedat.write_dat(path, capture / "tracing", release=info.kernel, clock=info.clock)
     saved = read_tracing(path)
     parts = [part for file in saved.files for part in file.parts]
     places = [str(number) for part in parts for number in (part.offset, part.size)]
@@ -210,7 +209,6 @@ def _read(
     }
     if events <= _PEER_MOST:
         commands[PEER] = ["trace-cmd", "report", "-i", str(path)]
-    if capture is not None:
         commands[VERDICTS] = [sys.executable, "-c", _CHECK, str(capture)]
     best: dict[str, Timed] = {}
     for turn in range(rounds):

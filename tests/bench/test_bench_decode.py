@@ -9,23 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pykit import bench
-from pykit.bench.decode import COLUMNS, KBUFFER, PEER, walk_columns
+from pykit import bench, spec, trace
+from pykit.bench.decode import COLUMNS, KBUFFER, PEER, VERDICTS, walk_columns
 from pykit.bench.generated import generate
 from pykit.trace.batches import Decoder
 from pykit.trace.tracing import read_tracing
 
 
 def test_the_generated_trace_is_sound(tmp_path: Path) -> None:
-    path = tmp_path / "trace.dat"
-    made = generate(path, 50_000)
+    made = generate(tmp_path, 50_000)
     assert 50_000 <= made < 50_400
-    decoder = Decoder(read_tracing(path), batch=7000)
+    decoder = Decoder(read_tracing(tmp_path / "tracing"), batch=7000)
     times = np.concatenate([batch.ts for batch in decoder])
     assert len(times) == made
     assert (np.diff(times) >= 0).all()
     assert not decoder.walk.damage
-    assert walk_columns(path) == made
+    assert walk_columns(tmp_path / "tracing") == made
+
+
+def test_the_generated_requests_keep_the_rules(tmp_path: Path) -> None:
+    # More than the 16-bit indices count.
+    made = generate(tmp_path, 70_000 * 2 * 13)
+    verdicts = spec.check(trace.load(tmp_path))
+    assert (verdicts.total, verdicts.lost) == (made, 0)
+    assert verdicts.having("fail") == ()
+    assert len(verdicts.having("pass")) > 45
 
 
 @pytest.mark.skipif(
@@ -35,7 +43,7 @@ def test_the_generated_trace_is_sound(tmp_path: Path) -> None:
 def test_a_short_one() -> None:
     measured = bench.decode(None, events=[20_000], rounds=1)
     (read,) = measured.reads
-    assert {timed.reader for timed in read.readers} == {KBUFFER, COLUMNS, PEER}
+    assert {timed.reader for timed in read.readers} == {KBUFFER, COLUMNS, PEER, VERDICTS}
     assert all(timed.cpu > 0 and timed.peak > 0 for timed in read.readers)
     assert read.ratio(PEER) == 1
     assert measured.as_json()["limits"]
