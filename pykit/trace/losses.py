@@ -127,8 +127,9 @@ def gap_losses(frames: Frames) -> list[Loss]:
     starts = ((pl.col("seq") == 1) | pl.col("begins")).cast(pl.UInt32)
     spans = counted.select(*queue, "seq", starts.cum_sum().over(queue).alias("span"))
     span = [*queue, "span"]
-    # 1 to n, each once: nothing to look at in nearly all cases.
-    whole = (pl.col("seq").max() == pl.len()) & (pl.col("seq").n_unique() == pl.len())
+    # 1 to n, in this order: nothing to look at in nearly all cases.
+    seq = pl.col("seq")
+    whole = (seq.first() == 1) & (seq.last() == pl.len()) & (seq.diff() == 1).all()
     torn = spans.group_by(span).agg(whole.alias("whole")).filter(~pl.col("whole"))
     steps = (
         spans.join(torn, on=span, how="semi")
