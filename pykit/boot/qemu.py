@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+from pykit.boot import emulator
 from pykit.errors import InfraError
 
 MEMORY_MIB = 1024
@@ -20,11 +23,25 @@ CARRY_MIB = 256
 
 
 @functools.cache
+def choice() -> str | None:
+    """The path that $PYKIT_QEMU means, by itself or by one of emulator's names."""
+    asked = os.environ.get("PYKIT_QEMU")
+    if not asked or "/" in asked:
+        return asked or None
+    return str(emulator.named(asked, lambda line: print(f"pykit: {line}", file=sys.stderr)))
+
+
+@functools.cache
 def find() -> tuple[str, tuple[int, ...]]:
-    """Path and version of qemu-system-x86_64. Raises InfraError where there is none."""
-    path = shutil.which("qemu-system-x86_64")
+    """Path and version of the QEMU that $PYKIT_QEMU chooses, else of the machine's own.
+
+    Raises InfraError where there is none, UsageError for a name that is none.
+    """
+    chosen = choice()
+    path = shutil.which(chosen or "qemu-system-x86_64")
     if path is None:
-        raise InfraError("qemu-system-x86_64 is not installed: make setup, or see pykit doctor")
+        what = f"PYKIT_QEMU: {chosen} is no program" if chosen else "qemu-system-x86_64 is missing"
+        raise InfraError(f"{what}: make setup, or see pykit doctor")
     try:
         text = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=30

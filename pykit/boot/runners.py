@@ -125,6 +125,8 @@ def _vng(kernel: Kernel, accelerator: str, cpus: int, icount: bool) -> list[str]
         found, "--run", str(kernel.image), "--memory", f"{qemu.MEMORY_MIB}M",
         "--cpus", str(cpus),
     ]  # fmt: skip
+    if chosen := qemu.choice():
+        command += ["--qemu", chosen]
     if accelerator != "kvm":
         # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.
         cpu = qemu.cpu_options(accelerator, icount=icount)

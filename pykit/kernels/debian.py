@@ -131,7 +131,7 @@ def archive(suite: str, place: Path, progress: Progress) -> Iterator[PrivateApt 
             yield apt
 
 
-def _unpack(packages: list[Path], into: Path, place: Path) -> None:
+def unpack(packages: list[Path], into: Path, place: Path) -> None:
     """Unpack .deb files into one new folder, two at a time."""
     into.mkdir()
     with ThreadPoolExecutor(2) as pool:
@@ -205,7 +205,7 @@ def _install(apt: PrivateApt, plan: Plan, suite: str, name: str, progress: Progr
         files = apt.download(list(plan.packages), debs, progress)
         progress(f"unpacking {plan.release}")
         root = work / "root"
-        _unpack(files, root, final.parent)
+        unpack(files, root, final.parent)
         shutil.rmtree(debs)
         _fix_up(root, final, plan.release)
         if suite in OWN_TOOLCHAIN:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A newer QEMU by name, from Debian, unpacked into the cache: no root, nothing installed."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from pykit.errors import InfraError, UsageError
+from pykit.kernels import debian, store
+from pykit.kernels.model import Progress
+from pykit.paths import cache_dir
+
+#: The suite that has it, built for Debian 12, by name.
+SUITES = {"debian-10": "bookworm-backports"}
+#: Of the same suite; libraries and the ROMs of network cards are the machine's own.
+_PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios")
+_PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
+
+
+def named(name: str, progress: Progress) -> Path:
+    """The program of that name, downloaded (13 MB) unless the cache has it.
+
+    Raises: UsageError for another name; InfraError when it cannot be had.
+    """
+    if name not in SUITES:
+        raise UsageError(f"no QEMU {name}: choose of {', '.join(SUITES)}, or give a path")
+    place = cache_dir().absolute() / "qemu"
+    final = place / name
+    if store.read_stamp(final) is None:
+        with store.locked(place, progress):
+            if store.read_stamp(final) is None:
+                _fetch(name, place, final, progress)
+    return final / _PROGRAM
+
+
+def _fetch(name: str, place: Path, final: Path, progress: Progress) -> None:
+    suite = SUITES[name]
+    with debian.archive(suite, place, progress) as apt:
+        found = [apt.show(package) for package in _PACKAGES] if apt else []
+        packages = [package for package in found if package]
+        if apt is None or len(packages) < len(_PACKAGES):
+            raise InfraError(f"Debian's archive here has no QEMU in {suite}: give a path")
+        store.need_space(place, sum(p.size + p.installed_size for p in packages))
+        with store.temporary(place) as work:
+            debs, root = work / "debs", work / "root"
+            debs.mkdir()
+            debian.unpack(apt.download(packages, debs, progress), root, place)
+            _make_runnable(root, final)
+            store.publish(root, final, {"version": packages[0].version, "suite": suite})
+
+
+def _make_runnable(root: Path, final: Path) -> None:
+    """Have it load its own modules at ``final``, and not those of the machine's QEMU."""
+    program = root / _PROGRAM
+    elf = program.with_name(program.name + ".elf")
+    program.rename(elf)
+    modules = next((root / "usr/lib").glob("*/qemu"), root / "usr/lib").relative_to(root)
+    program.write_text(
+        "#!/bin/sh\n"
+        f"QEMU_MODULE_DIR={shlex.quote(str(final / modules))} "
+        f'exec {shlex.quote(str(final / _PROGRAM))}.elf "$@"\n'
+    )
+    shutil.copymode(elf, program)
+    # It looks for all its data beside itself.
+    (root / _ROMS).symlink_to(Path("/", _ROMS))
