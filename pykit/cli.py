@@ -602,7 +602,7 @@ def bench_observers(
     rounds: Annotated[int, typer.Option(min=1, help="Guests of each sort.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """What the access tracer costs an I/O, beside the same guest without it.
+    """What each observer costs an I/O, beside the same guest that nobody looks at.
 
     Example: pykit bench observers --kernel debian-6.12
     """

@@ -1,8 +1,7 @@
-# SPDX-License-Identifier: GPL-2.0-only
-"""What looking on from outside costs: the access tracer, beside the same guest without it.
+"""What looking on costs: each observer, beside the same guest that nobody looks at.
 
-Guests with and without the observer are booted in turn; in each the kernel's own driver reads a
-disk that QEMU answers from nothing. What is compared is the time an I/O takes.
+Guests without and with each observer are booted in turn; in all of them the kernel's own driver
+reads a disk that QEMU answers from nothing. What is compared is the time an I/O takes.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
 from pykit import boot, kernels, modules
+from pykit.boot.axes import PROBE
 from pykit.boot.payload import GUEST
 from pykit.boot.scenario import Device, Observer, Scenario, Step
 from pykit.errors import InfraError
@@ -24,50 +24,66 @@ from pykit.trace.access import read_accesses
 
 #: What the access tracer may cost.
 LIMIT = 1.5
+NOBODY, ACCESS, _BY_PROBE = "nobody", "access tracer", "probe"
 _IOS, _SAMPLES, _DEADLINE_S = 10_000, 4, 300.0
 _DRIVER = "virtio_blk"
 
 
 @dataclass(frozen=True)
+class _Look:
+    """Who looks on in a guest."""
+
+    observe: tuple[Observer, ...] = ()
+    log: bool = False
+    probe: bool = False
+
+
+_LOOKS = {
+    NOBODY: _Look(),
+    "QEMU's log": _Look(log=True),
+    "ring watcher": _Look(observe=("rings",)),
+    ACCESS: _Look(observe=("access",)),
+    _BY_PROBE: _Look(probe=True),
+}
+
+
+@dataclass(frozen=True)
 class Observers:
-    """Times of an I/O in ns, without and with the access tracer, in the order they were taken."""
+    """Times of an I/O in ns by who looked on, in the order they were taken."""
 
     kernel: str
-    plain: tuple[float, ...]
-    traced: tuple[float, ...]
+    times: Mapping[str, tuple[float, ...]]
     #: Accesses to rings and registers an I/O.
     accesses: float
 
-    @property
-    def ratio(self) -> float:
-        """Median with the tracer over the median without."""
-        return statistics.median(self.traced) / statistics.median(self.plain)
+    def ratio(self, name: str) -> float:
+        """Median with an observer over the median without any."""
+        return statistics.median(self.times[name]) / statistics.median(self.times[NOBODY])
 
     def as_json(self) -> dict[str, object]:
-        """Times, and the ratio with its limit."""
+        """Times, the ratios, and the limit of the access tracer's."""
         return {
             "kernel": self.kernel,
-            "plain_ns": self.plain,
-            "access_ns": self.traced,
             "accesses": round(self.accesses, 1),
-            "ratio": round(self.ratio, 3),
-            "limit": LIMIT,
+            "observers": {
+                name: {"ns": taken, "ratio": round(self.ratio(name), 3)}
+                for name, taken in self.times.items()
+            },
+            "limit": {ACCESS: LIMIT},
         }
 
     def table(self) -> Table:
         """The same for a terminal."""
-        table = Table(title=f"observers on {self.kernel}", box=None, header_style="bold")
+        title = f"observers on {self.kernel}; {self.accesses:.1f} accesses an I/O"
+        table = Table(title=title, box=None, header_style="bold")
         for column in ("4 KiB reads, depth 16", "median µs/IO", "min", "max", "ratio", "limit"):
             table.add_column(column, justify="left" if column.startswith("4") else "right")
-        named = {
-            "nobody": self.plain,
-            f"access tracer ({self.accesses:.1f} accesses/IO)": self.traced,
-        }
-        for name, taken in named.items():
+        for name, taken in self.times.items():
             table.add_row(
                 name,
-                *(f"{value / 1000:.1f}" for value in (statistics.median(taken), *_ends(taken))),
-                *((f"{self.ratio:.2f}", f"{LIMIT:.1f}") if taken is self.traced else ("", "")),
+                *(f"{ns / 1000:.1f}" for ns in (statistics.median(taken), min(taken), max(taken))),
+                f"{self.ratio(name):.2f}",
+                f"{LIMIT:.1f}" if name == ACCESS else "",
             )
         return table
 
@@ -81,41 +97,43 @@ def observers(
     """
     kernel = kernels.resolve(kernel_name, progress=say)
     built = modules.build(kernel, progress=say)
-    plain: list[float] = []
-    traced: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in _LOOKS}
     accesses = 0
     for _ in range(rounds):
-        say("nobody looks on")
-        plain += _boot(kernel, built.modules, (), say)[0]
-        say("the access tracer looks on")
-        taken, accesses = _boot(kernel, built.modules, ("access",), say)
-        traced += taken
-    return Observers(kernel.release, tuple(plain), tuple(traced), accesses / (_SAMPLES * _IOS))
+        for name, look in _LOOKS.items():
+            say(f"who looks on: {name}")
+            taken, seen = _boot(kernel, built.modules, look, say)
+            times[name] += taken
+            accesses = seen or accesses
+    told = {name: tuple(taken) for name, taken in times.items()}
+    return Observers(kernel.release, told, accesses / (_SAMPLES * _IOS))
 
 
 def _boot(
     kernel: kernels.Kernel,
     built: tuple[Path, ...],
-    observe: tuple[Observer, ...],
+    look: _Look,
     say: Callable[[str], None],
 ) -> tuple[list[float], int]:
     """One guest: what an I/O took, sample by sample (ns), and how many accesses were seen."""
     prelude = f"IOS={_IOS}\n" + (GUEST / "bench.sh").read_text()
+    if look.probe:
+        prelude += "echo 1 >$TRACING/events/pykit/enable\n"
     lines = f"drive {_DRIVER}\n" + "measure stock randread\n" * (_SAMPLES + 1)
     scenario = Scenario(
         name="bench-observers",
         summary="fio on a null device, seen from outside or not",
         deadline_s=_DEADLINE_S,
-        modules=("pykit_virtio_blk",),
+        modules=(PROBE,) if look.probe else ("pykit_virtio_blk",),
         kernel_modules=("virtio_pci", _DRIVER),
         programs=("fio",),
         guest_programs=(),
         devices=(Device("vd0", "virtio-blk-pci", 64, {"num-queues": 1}, _DRIVER, backing="null"),),
         steps=(Step("plug", action="plug", device="vd0"), Step("read", prelude + lines)),
-        parameters={},
-        qemu_trace=False,
+        parameters={PROBE: {"devices": _DRIVER}} if look.probe else {},
+        qemu_trace=look.log,
         cpus=1,
-        observe=observe,
+        observe=look.observe,
     )
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         out = Path(folder) / "run"
@@ -126,13 +144,9 @@ def _boot(
             raise InfraError(f"the bench's guest: {ended.kind}: {ended.message}")
         capture = out / "capture"
         said = json.loads((capture / "capture.json").read_text())["steps"][1]["output"]
-        seen = read_accesses(capture, {"vd0": 0}, ()).rows.height if observe else 0
+        seen = read_accesses(capture, {"vd0": 0}, ()).rows.height if "access" in look.observe else 0
     rates = [float(line.split()[3]) for line in said.splitlines() if line.startswith("sample ")]
     if len(rates) != _SAMPLES + 1:
         raise InfraError(f"the bench's guest said no figures: {said!r}")
     # The first one translates the code that the others run.
     return [1e9 / rate for rate in rates[1:]], seen * _SAMPLES // (_SAMPLES + 1)
-
-
-def _ends(taken: tuple[float, ...]) -> tuple[float, float]:
-    return min(taken), max(taken)

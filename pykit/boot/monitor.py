@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,9 @@ class Monitor:
             raise QemuRefusedError(command, answer["error"]["desc"])
         return answer["return"]
 
-    def trace(self, *, registers: bool) -> None:
-        """Switch the trace events on; with ``registers`` those of every device's, too."""
-        for name in (*TRACE_EVENTS, *(REGISTER_EVENTS if registers else ())):
+    def trace(self, names: Iterable[str]) -> None:
+        """Switch these trace events on."""
+        for name in names:
             self.ask(
                 "trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True}
             )

@@ -17,7 +17,7 @@ from pykit.boot import accel, access, attach, outcome, pace, payload, qemu, runn
 from pykit.boot.carried import CarryError, unpack
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
-from pykit.boot.monitor import Monitor
+from pykit.boot.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.ringwatch import RingWatcher
 from pykit.boot.scenario import Device, Scenario, Step
@@ -115,6 +115,16 @@ def run(
     (capture / "qmp.json").write_text(json.dumps(session.answers, indent=1) + "\n")
     (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
     return ended
+
+
+def _logged(scenario: Scenario) -> tuple[str, ...]:
+    """QEMU's trace events that a run needs."""
+    if not scenario.qemu_trace:
+        # By it the other observers know when to ask where the rings are.
+        return ("virtio_set_status",) if scenario.observe else ()
+    if access.log_registers(scenario, qemu.find()[1]):
+        return (*TRACE_EVENTS, *REGISTER_EVENTS)
+    return TRACE_EVENTS
 
 
 def require_free(out: Path) -> None:
@@ -221,8 +231,7 @@ class _Session:
         if code != 0:
             return "module-failed", _first(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
-            if self._scenario.qemu_trace:
-                monitor.trace(registers=access.log_registers(self._scenario, qemu.find()[1]))
+            monitor.trace(_logged(self._scenario))
             failed = self._steps(guest, monitor)
             # Even of a workload that failed: what it left shows why.
             code, said = guest.run(payload.CARRY)
