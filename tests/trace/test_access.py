@@ -5,10 +5,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from pykit.trace.access import read_accesses
+from pykit.trace.access import _RECORD, _REGION, _REGISTER, _RINGS, read_accesses
 from pykit.trace.capture import Plug
 from pykit.trace.errors import CaptureError
 
@@ -81,3 +82,20 @@ def test_damage(capture: Path) -> None:
     answers.write_text("{")
     with pytest.raises(CaptureError):
         read_accesses(capture, NUMBERS, ())
+
+
+@pytest.mark.parametrize(("flags", "vq"), [(3, 1), (1, None)])
+def test_which_queue_an_mmio_device_is_notified_of(
+    tmp_path: Path, flags: int, vq: int | None
+) -> None:
+    """The value says it, where QEMU gives values."""
+    records = np.zeros(3, _RECORD)
+    records["kind"] = _REGION, _RINGS, _REGISTER
+    records[0:1].view("S48")[0] = b"virtio-mmio" + bytes(29) + bytes([_REGION])
+    records[2] = (5, 9, 0, 0xFEB00250, 1, _REGISTER, 0, 4, flags, 0)
+    (tmp_path / "access.bin").write_bytes(records.tobytes())
+    area = {"device": "vd0", "address": 0xFEB00200, "bytes": 512}
+    answer = {"devices": [{"device": "vd0", "status": 15}], "rings": [], "registers": [area]}
+    (tmp_path / "access.json").write_text(json.dumps([answer]))
+    [row] = read_accesses(tmp_path, NUMBERS, ()).rows.iter_rows(named=True)
+    assert (row["offset"], row["vq"], row["value"]) == (0x50, vq, 1 if vq else None)
