@@ -22,12 +22,12 @@ def held(result: steps.Result) -> None:
     assert result.exit_code == Exit.OK
 
 
-def both_sides(result: steps.Result, checked: int) -> None:
+def both_sides(result: steps.Result, checked: int, *, watcher: str = "driver") -> None:
     """Every chain and every used entry was compared, of one device that both sides name."""
     assert result.verdicts.of("XC-04").verdict == "pass"
     assert result.verdicts.of("XC-04").checked > checked
     table = result.events.table
-    for side in ("driver", "vhost"):
+    for side in (watcher, "vhost"):
         assert table.filter(table["source"] == side)["dev"].unique().to_list() == [0]
 
 
@@ -87,7 +87,7 @@ def test_the_kernels_own_streams(run: Run, scenario: str) -> None:
     """Data is checked by the guest, both sides of the queues by the rules."""
     result = run(scenario)
     held(result)
-    both_sides(result, 5000)
+    both_sides(result, 5000, watcher="probe")
     step = "streams" if scenario == "loop-vsock" else "tcp"
     sent = re.findall(r"stream: (\d+) bytes each way, all right", said(result, step))
     assert set(sent) == {str(16 << 20)}
@@ -97,7 +97,7 @@ def test_the_kernels_own_streams(run: Run, scenario: str) -> None:
 def test_the_kernels_own_disks(run: Run) -> None:
     result = run("loop-scsi")
     held(result)
-    both_sides(result, 1000)
+    both_sides(result, 1000, watcher="probe")
     keeps_files(result)
 
 
