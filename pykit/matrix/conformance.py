@@ -65,8 +65,9 @@ SUBJECTS = (
                 "blk", (*_PROBE, "--kernel", f"debian-{version}"))
         for version in ("6.1", "6.12", "7.2")
     ),
-    Subject("Linux 6.12 virtio_blk, MMIO", "driver", "QEMU's virtio-blk; probe and QEMU's log",
-            "blk", (*_PROBE, "--transport", "mmio")),
+    Subject("Linux 6.12 virtio_blk, MMIO", "driver",
+            "QEMU's virtio-blk; probe and access tracer", "blk",
+            (*_PROBE, "--transport", "mmio", "--observe", "access")),
     Subject("QEMU virtio-blk", "device", _OURS, "blk", _DIRECT),
     Subject("QEMU virtio-blk, bad sector", "device", _OURS, "read-error", _DIRECT),
     Subject("QEMU virtio-blk, I/O thread", "device", _OURS, "iothread", _DIRECT),

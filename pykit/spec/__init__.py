@@ -18,6 +18,7 @@ from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
     indirect,
     init,
     interrupts,
+    mmio,
     notify,
     packed,
     reset,

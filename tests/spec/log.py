@@ -30,6 +30,7 @@ class Log:
     device_type: str = "virtio-blk-pci"
     legacy: bool = False
     qemu: str = "7.2.22"
+    kernel: str = "6.12.0"
     outcome: str = "clean"
     qmp: list[QmpAnswer] = field(default_factory=list)
     lost: int = 0
@@ -106,7 +107,7 @@ class Log:
             complete=True,
             clock="mono",
             cpus=2,
-            kernel="6.12.0",
+            kernel=self.kernel,
             qemu=self.qemu,
             outcome=Outcome(self.outcome, ""),
             devices=tuple(
