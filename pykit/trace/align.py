@@ -30,6 +30,8 @@ MOST_DRIFT = 1e-3
 _TURNS, _GRID = 64, 65
 
 _QUEUE = ("dev", "life", "vq")
+#: What a driver does not serialise with its operations on a queue.
+_ANY_TIME = ("interrupt", "notify")
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     The driver's event follows what it tells of, by as long as the host's scheduler likes: a
     chain was certain not to be available yet at the time that the event says, ``before``. Where
-    it does not, or by another clock, the event before it on its queue is early enough.
+    it does not, or by another clock, the event before it on its queue is early enough: of those
+    that the driver serialises, for an interrupt may come before a chain is told of, and after it
+    was taken.
     """
     table = frames.base
     outside = table.filter(
@@ -114,6 +118,7 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     parts = pl.col("row").is_in(absences(frames)["row"].to_list()).cum_sum().over("dev")
     inside = inside.filter(parts == 0)
     inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
+    inside = inside.filter(~pl.col("kind").is_in(_ANY_TIME))
     if outside.is_empty() or inside.is_empty():
         nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
         return nothing, nothing

@@ -37,10 +37,12 @@ def requests(
         pop = now + int(rng.integers(1, 200_000))
         fill = pop + int(rng.integers(1, 400_000))
         taken = fill + int(rng.integers(1, 200_000))
-        for kind, at in (("notify", now - 5_000), ("add", now), ("used", taken)):
+        # The vCPU may wait between its looks at the clock, and another take an interrupt then.
+        told = now + int(rng.integers(taken - now))
+        late = int(rng.integers(now, told + 1))
+        events = (("callback", now - 5_000), ("interrupt", late), ("add", told), ("used", taken))
+        for kind, at in events:
             before = now - 3_000 if kind == "add" else None
-            # The vCPU may wait between its looks at the clock.
-            at += int(rng.integers(taken - now)) if kind == "add" else 0
             rows.append({**queue, "kind": kind, "source": "driver", "ts": at, "before": before})
         for kind, at in (("dev_pop", pop), ("dev_fill", fill)):
             host = HOST + offset + at + round(drift * at)
@@ -97,7 +99,7 @@ def test_no_effect_before_its_cause() -> None:
         side = host if kind.startswith("dev_") else table
         return side.filter(kind=kind).with_columns(place).select(*queue, "place", "ts")
 
-    for cause, effect in (("notify", "dev_pop"), ("dev_fill", "used")):
+    for cause, effect in (("callback", "dev_pop"), ("dev_fill", "used")):
         both = times(cause).join(times(effect), on=[*queue, "place"], suffix="_effect")
         assert both.height == 3000
         assert (both["ts"] <= both["ts_effect"] + LOG_STEP_NS).all()
