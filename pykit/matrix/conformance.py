@@ -42,6 +42,8 @@ class Subject:
     scenario: str
     #: Further arguments of `pykit run`.
     options: tuple[str, ...] = ()
+    #: Another QEMU than ours, as PYKIT_QEMU names it.
+    qemu: str = ""
 
     @property
     def slug(self) -> str:
@@ -53,6 +55,7 @@ _PROBE = ("--boot", "direct", "--driver", "virtio_blk")
 _DIRECT = ("--boot", "direct")
 _OUTSIDE = "QEMU's virtio-blk; from outside"
 _OURS = "our driver"
+_NEXT = "debian-10"
 
 SUBJECTS = (
     Subject("SeaBIOS", "driver", _OUTSIDE, "seabios"),
@@ -72,6 +75,10 @@ SUBJECTS = (
     Subject("QEMU virtio-blk, bad sector", "device", _OURS, "read-error", _DIRECT),
     Subject("QEMU virtio-blk, I/O thread", "device", _OURS, "iothread", _DIRECT),
     Subject("QEMU virtio-blk, MMIO", "device", _OURS, "blk", (*_DIRECT, "--transport", "mmio")),
+    Subject("QEMU 10 virtio-blk", "device", _OURS, "blk", _DIRECT, _NEXT),
+    Subject("QEMU 10 virtio-blk, bad sector", "device", _OURS, "read-error", _DIRECT, _NEXT),
+    Subject("QEMU virtio-scsi, -net, -console, -balloon, …", "device", "Linux's own and the probe",
+            "others", _DIRECT),
     Subject("QEMU virtio-net", "device", "iPXE; from outside", "ipxe"),
     Subject("vhost-user-blk, qemu-storage-daemon", "device", _OURS, "vhost-user", _DIRECT),
     Subject("VDUSE, qemu-storage-daemon", "device", _OURS, "vduse", _DIRECT),
@@ -90,21 +97,29 @@ def run_conformance(
     ``directory`` gets a run directory and a log a run. A run that judged nothing is an error.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    runs = {(s.scenario, s.options): s.slug for s in reversed(subjects)}
+    runs = {_run_of(s): s.slug for s in reversed(subjects)}
     jobs = [
         Job(
             slug,
             ("run", scenario, *options, "--to", str(directory / slug)),
             directory / f"{slug}.log",
+            qemu,
         )
-        for (scenario, options), slug in reversed(runs.items())
+        for (scenario, options, qemu), slug in reversed(runs.items())
     ]
     with contextlib.closing(work(jobs, lambda job: say(f"{job.name}: begun"))) as ended:
         for done in ended:
             say(f"{done.job.name}: exit code {done.exit_code}, {done.seconds:.0f} s")
             _require_judged(done, directory)
-    found = [_entry(s, directory / runs[s.scenario, s.options]) for s in subjects]
-    return {"schema": SCHEMA, "subjects": found}
+    return {
+        "schema": SCHEMA,
+        "subjects": [_entry(s, directory / runs[_run_of(s)]) for s in subjects],
+    }
+
+
+def _run_of(subject: Subject) -> tuple[str, tuple[str, ...], str]:
+    """What is to be run, which several subjects may share."""
+    return subject.scenario, subject.options, subject.qemu
 
 
 def _require_judged(done: Done, directory: Path) -> None:
@@ -117,8 +132,8 @@ def _entry(subject: Subject, run: Path) -> dict[str, Any]:
     rules = json.loads((run / "verdicts.json").read_text())["rules"]
     kernel = about.get("kernel", {}).get("release", "")
     return {
-        **{name: value for name, value in asdict(subject).items() if name != "options"},
-        "options": list(subject.options),
+        **{name: value for name, value in asdict(subject).items() if name != "qemu"},
+        "asked": subject.qemu,
         "qemu": about["qemu"],
         "kernel": kernel,
         "outcome": about["outcome"]["kind"],
@@ -174,6 +189,8 @@ def _summaries(data: dict[str, Any]) -> Iterator[str]:
             order = ("pass", "fail", "waived", "inconclusive", "not-applicable")
             numbers = " | ".join(str(counts[name]) for name in order)
             command = " ".join(["pykit run", subject["scenario"], *subject["options"]])
+            if subject["asked"]:
+                command = f"PYKIT_QEMU={subject['asked']} {command}"
             yield f"| {subject['name']} | {subject['seen']} | {numbers} | `{command}` |"
     yield ""
     versions = sorted({subject["qemu"] for subject in data["subjects"]})

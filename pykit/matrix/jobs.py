@@ -25,6 +25,8 @@ class Job:
     name: str
     arguments: tuple[str, ...]
     log: Path
+    #: Another QEMU than ours, as PYKIT_QEMU names it.
+    qemu: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def _start(job: Job) -> _Running:
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(Keeper())
         output = stack.enter_context(job.log.open("wb"))
-        command = [sys.executable, "-m", "pykit.cli", *job.arguments]
+        other = ["env", f"PYKIT_QEMU={job.qemu}"] if job.qemu else []
+        command = [*other, sys.executable, "-m", "pykit.cli", *job.arguments]
         process = keeper.start(command, output)
         return _Running(job, process, time.monotonic(), stack.pop_all())
