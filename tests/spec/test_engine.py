@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import tarfile
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +39,7 @@ def test_clean_run() -> None:
 
 
 def test_real_capture(tmp_path: Path) -> None:
-    with tarfile.open(DATA / "capture-6.12.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(DATA / "capture-6.12.tar.xz", tmp_path)
     info = next(tmp_path.rglob("capture.json"))
     verdicts = spec.check(trace.load(info.parent))
     assert verdicts.having("fail") == ()

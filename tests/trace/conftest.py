@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,7 @@ DATA = Path(__file__).parent.parent / "data"
 
 
 def unpack(name: str, target: Path) -> Path:
-    with tarfile.open(DATA / name) as archive:
-        archive.extractall(target, filter="data")
+    shutil.unpack_archive(DATA / name, target)
     return target
 
 
