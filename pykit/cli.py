@@ -252,8 +252,13 @@ def build(
         raise typer.Exit(Exit.FAILED)
 
 
+#: Options that one's own guest takes.
+_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json"}
+
+
 @app.command()
 def run(
+    context: typer.Context,
     scenario: Annotated[str, typer.Argument(help="A scenario of scenarios/, or a file.")] = "blk",
     kernel: KernelOption = None,
     boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
@@ -311,6 +316,7 @@ def run(
     from pykit import steps
 
     if guest or qemu_args or attach:
+        _require_only(context, _OWN, "one's own guest")
         own = steps.run_own(
             image=guest,
             arguments=qemu_args,
@@ -334,6 +340,14 @@ def run(
         say=say,
     )
     _present(result, as_json)
+
+
+def _require_only(context: typer.Context, known: set[str], what: str) -> None:
+    """Raise UsageError for arguments on the command line that would change nothing."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in known and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{name.replace('_', '-')} does nothing for {what}: leave it out")
 
 
 @app.command()

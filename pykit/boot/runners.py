@@ -101,11 +101,15 @@ RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}
 
 
 def runner(name: str, transport: Transport) -> Runner:
-    """A runner by its name; raises UsageError for any other, or one without that transport."""
+    """A runner by its name, as soon as it is certain that there is a QEMU for it.
+
+    Raises UsageError for any other, or one without that transport, InfraError without a QEMU.
+    """
     if name not in RUNNERS:
         raise UsageError(f"no runner {name}: choose of {', '.join(RUNNERS)}")
     if name == "vng" and transport.machine != PCI.machine:
         raise UsageError(f"{transport.name} needs --boot direct: virtme-ng chooses the machine")
+    qemu.find()
     return RUNNERS[name]
 
 

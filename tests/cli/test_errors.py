@@ -129,3 +129,15 @@ def test_a_log_that_is_none(tmp_path: Path) -> None:
     assert "-trace" in message
     assert "nowhere" in one_line(pykit("check", "--qemu-log", "/nowhere", cwd=tmp_path), 2)
     assert "--qemu-log" in one_line(pykit("check", cwd=tmp_path), 2)
+
+
+@pytest.mark.parametrize("more", [["blk"], ["--kernel", "debian-6.1"], ["--observe", "access"]])
+def test_what_does_nothing_for_ones_own_guest(tmp_path: Path, more: list[str]) -> None:
+    message = one_line(pykit("run", *more, "--guest", tmp_path / "disk.img", cwd=tmp_path), 2)
+    assert "leave it out" in message
+
+
+def test_a_qemu_that_is_not_there_is_told_of_at_once(tmp_path: Path) -> None:
+    done = pykit("run", cwd=tmp_path, PYKIT_QEMU="/nowhere/qemu", XDG_CACHE_HOME=str(tmp_path))
+    assert "/nowhere/qemu" in one_line(done, 3)
+    assert list(tmp_path.iterdir()) == []
