@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from pykit.boot import accel, access, attach, outcome, pace, payload, qemu, runners
 from pykit.boot.carried import CarryError, unpack
@@ -20,8 +18,8 @@ from pykit.boot.keeper import Keeper
 from pykit.boot.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.ringwatch import RingWatcher
-from pykit.boot.scenario import Device, Scenario, Step
-from pykit.boot.unseen import unseen
+from pykit.boot.scenario import Scenario
+from pykit.boot.work import Work, last_lines
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
@@ -89,35 +87,13 @@ def run(
         carried = session.unpack()
         if carried is not None and kind in ("clean", "splat"):
             kind, message = "workload-failed", f"the capture did not come out: {carried}"
-    ended = Outcome(kind, message, tuple(command), qemu.version())
-    info = {
-        "schema": 1,
-        "complete": carried is None and kind in ("clean", "splat", "workload-failed"),
-        "clock": "mono",
-        "cpus": scenario.cpus,
-        "kernel": kernel.release,
-        "qemu": qemu.version(),
-        "outcome": {"kind": kind, "message": message},
-        "devices": [
-            {
-                "id": device.id,
-                "type": device.type,
-                "options": device.options,
-                "driver": device.driver,
-                "legacy": scenario.transport.legacy,
-            }
-            for device in scenario.devices
-        ],
-        "plugs": session.plugs,
-        "steps": session.steps,
-        "unseen": unseen(scenario, qemu.find()[1]),
-    }
-    (capture / "qmp.json").write_text(json.dumps(session.answers, indent=1) + "\n")
-    (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
-    return ended
+    session.work.write_capture(
+        capture, kernel=kernel.release, ended=(kind, message), complete=carried is None
+    )
+    return Outcome(kind, message, tuple(command), qemu.version())
 
 
-def _logged(scenario: Scenario) -> tuple[str, ...]:
+def logged(scenario: Scenario) -> tuple[str, ...]:
     """QEMU's trace events that a run needs."""
     if not scenario.qemu_trace:
         # By it the other observers know when to ask where the rings are.
@@ -170,17 +146,13 @@ class _Session:
         deadline_s: float,
         progress: Progress,
     ) -> None:
-        self._scenario = scenario
         self._keeper = keeper
         self._capture = capture
         self._console = console
         self._deadline_s = deadline_s
         self._progress = progress
-        self._transport = scenario.transport
-        self._devices = {device.id: device for device in scenario.devices}
-        self.steps: list[dict[str, Any]] = []
-        self.answers: list[dict[str, Any]] = []
-        self.plugs: list[dict[str, Any]] = []
+        self._logged = logged(scenario)
+        self.work = Work(scenario, keeper.folder, progress)
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
         """Boot, run all steps, and classify; never raises for what a guest does."""
@@ -200,10 +172,10 @@ class _Session:
                     self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
                     failed = self._work(guest)
         except GuestEndedError as ended:
-            return ended.kind, self._where() + ended.message
+            return ended.kind, self.work.where() + ended.message
         except KeyboardInterrupt:
             # What there is says how far it came; the caller ends all the same.
-            return "interrupted", self._where() + "pykit was told to end"
+            return "interrupted", self.work.where() + "pykit was told to end"
         finally:
             self._keeper.stop()
         found = outcome.splats(self._console.read_text(errors="replace"))
@@ -211,7 +183,7 @@ class _Session:
             return failed
         if found:
             return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
-        return "clean", f"{len(self.steps)} steps done"
+        return "clean", self.work.done()
 
     def unpack(self) -> str | None:
         """Unpack what the guest brought out; returns why there is nothing, or None."""
@@ -221,92 +193,16 @@ class _Session:
             return str(error)
         return None
 
-    def _where(self) -> str:
-        """The step that did not come to its end, for the message."""
-        last = self.steps[-1] if self.steps else None
-        return f"step {last['name']}: " if last and last["rc"] < 0 else ""
-
     def _work(self, guest: Guest) -> tuple[outcome.Kind, str] | None:
         code, said = guest.run(payload.LOAD)
         if code != 0:
-            return "module-failed", _first(said) or f"the modules' step ended with {code}"
+            return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
-            monitor.trace(_logged(self._scenario))
-            failed = self._steps(guest, monitor)
+            monitor.trace(self._logged)
+            failed = self.work.run(guest, monitor)
             # Even of a workload that failed: what it left shows why.
             code, said = guest.run(payload.CARRY)
             if code != 0 and failed is None:
                 failed = ("workload-failed", f"the capture did not come out: {said}")
         guest.off()
         return failed
-
-    def _steps(self, guest: Guest, monitor: Monitor) -> tuple[outcome.Kind, str] | None:
-        for step in self._scenario.steps:
-            with self._timed(step) as record:
-                acted = False
-
-                def act(step: Step = step) -> None:
-                    nonlocal acted
-                    acted = True
-                    self._act(step, guest, monitor)
-
-                if step.guest:
-                    record["rc"], record["output"] = guest.run(
-                        step.name, act if step.action else lambda: None
-                    )
-                    if step.action and not acted and record["rc"] == 0:
-                        return "workload-failed", f"step {step.name} never called ready"
-                else:
-                    act()
-            if record["rc"] != 0:
-                tail = " | ".join(record["output"].splitlines()[-3:])
-                return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
-        return None
-
-    @contextlib.contextmanager
-    def _timed(self, step: Step) -> Iterator[dict[str, Any]]:
-        started = time.monotonic()
-        record: dict[str, Any] = {"name": step.name, "rc": 0, "seconds": 0.0, "output": ""}
-        try:
-            yield record
-        except (GuestEndedError, KeyboardInterrupt) as ended:
-            record["rc"], record["output"] = -1, str(ended)
-            raise
-        finally:
-            record["seconds"] = round(time.monotonic() - started, 3)
-            self.steps.append(record)
-            self._progress(f"{step.name}: {record['seconds']:.1f} s")
-
-    def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
-        if step.action == "qmp":
-            monitor.ask(step.command, **step.arguments)
-            return
-        device: Device = self._devices[step.device]
-        if step.action == "plug":
-            # The guest and QEMU's log both reuse names of a device that has gone.
-            self.plugs.append(
-                {"device": device.id, "guest_ns": guest.clock_ns, "host_ns": time.time_ns()}
-            )
-            if self._transport.hot_plug:
-                monitor.plug(device, self._transport.bus(0), self._keeper.folder)
-            else:
-                self._bind(step, guest)
-        elif step.action == "unplug":
-            if self._transport.hot_plug:
-                monitor.unplug(device)
-            else:
-                self._bind(step, guest)
-        elif step.action == "resize":
-            monitor.resize(device, step.size_mib)
-        else:
-            self.answers += monitor.query(device, step.name)
-
-    def _bind(self, step: Step, guest: Guest) -> None:
-        """Have the guest do what takes the place of hot-plug."""
-        code, said = guest.run(payload.bind_step(step))
-        if code != 0:
-            raise GuestEndedError("workload-failed", _first(said))
-
-
-def _first(text: str) -> str:
-    return " | ".join(text.splitlines()[-2:])

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The steps of one scenario in a guest that is up, and what is noted of them for its capture."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pykit.boot import outcome, payload, qemu
+from pykit.boot.channel import Guest, GuestEndedError
+from pykit.boot.monitor import Monitor
+from pykit.boot.scenario import Device, Scenario, Step
+from pykit.boot.unseen import unseen
+
+Progress = Callable[[str], None]
+
+
+class Work:
+    """What is done in a guest for one scenario. ``folder`` is for the files behind its devices."""
+
+    def __init__(self, scenario: Scenario, folder: Path, progress: Progress) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._progress = progress
+        self._transport = scenario.transport
+        self._devices = {device.id: device for device in scenario.devices}
+        self._steps: list[dict[str, Any]] = []
+        self._answers: list[dict[str, Any]] = []
+        self._plugs: list[dict[str, Any]] = []
+        self._plugged: dict[str, Device] = {}
+
+    def run(self, guest: Guest, monitor: Monitor) -> tuple[outcome.Kind, str] | None:
+        """Do all steps; how the first that failed did, or None."""
+        for step in self._scenario.steps:
+            with self._timed(step) as record:
+                acted = False
+
+                def act(step: Step = step) -> None:
+                    nonlocal acted
+                    acted = True
+                    self._act(step, guest, monitor)
+
+                if step.guest:
+                    record["rc"], record["output"] = guest.run(
+                        step.name, act if step.action else lambda: None
+                    )
+                    if step.action and not acted and record["rc"] == 0:
+                        return "workload-failed", f"step {step.name} never called ready"
+                else:
+                    act()
+            if record["rc"] != 0:
+                tail = " | ".join(record["output"].splitlines()[-3:])
+                return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
+        return None
+
+    def unplug_rest(self, guest: Guest, monitor: Monitor) -> None:
+        """Take out what the steps left plugged, for whoever comes next."""
+        for device in list(self._plugged.values()):
+            self._unplug(Step("rest", action="unplug", device=device.id), guest, monitor)
+
+    def where(self) -> str:
+        """The step that did not come to its end, for the message."""
+        last = self._steps[-1] if self._steps else None
+        return f"step {last['name']}: " if last and last["rc"] < 0 else ""
+
+    def done(self) -> str:
+        """For the message of a guest that came to the end of them."""
+        return f"{len(self._steps)} steps done"
+
+    def write_capture(
+        self, capture: Path, *, kernel: str, ended: tuple[outcome.Kind, str], complete: bool
+    ) -> None:
+        """Write capture.json and qmp.json, which say what ``capture`` is of."""
+        kind, message = ended
+        info = {
+            "schema": 1,
+            "complete": complete and kind in ("clean", "splat", "workload-failed"),
+            "clock": "mono",
+            "cpus": self._scenario.cpus,
+            "kernel": kernel,
+            "qemu": qemu.version(),
+            "outcome": {"kind": kind, "message": message},
+            "devices": [
+                {
+                    "id": device.id,
+                    "type": device.type,
+                    "options": device.options,
+                    "driver": device.driver,
+                    "legacy": self._transport.legacy,
+                }
+                for device in self._scenario.devices
+            ],
+            "plugs": self._plugs,
+            "steps": self._steps,
+            "unseen": unseen(self._scenario, qemu.find()[1]),
+        }
+        (capture / "qmp.json").write_text(json.dumps(self._answers, indent=1) + "\n")
+        (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+
+    @contextlib.contextmanager
+    def _timed(self, step: Step) -> Iterator[dict[str, Any]]:
+        started = time.monotonic()
+        record: dict[str, Any] = {"name": step.name, "rc": 0, "seconds": 0.0, "output": ""}
+        try:
+            yield record
+        except (GuestEndedError, KeyboardInterrupt) as ended:
+            record["rc"], record["output"] = -1, str(ended)
+            raise
+        finally:
+            record["seconds"] = round(time.monotonic() - started, 3)
+            self._steps.append(record)
+            self._progress(f"{step.name}: {record['seconds']:.1f} s")
+
+    def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        if step.action == "qmp":
+            monitor.ask(step.command, **step.arguments)
+            return
+        device = self._devices[step.device]
+        if step.action == "plug":
+            # The guest and QEMU's log both reuse names of a device that has gone.
+            self._plugs.append(
+                {"device": device.id, "guest_ns": guest.clock_ns, "host_ns": time.time_ns()}
+            )
+            self._plugged[device.id] = device
+            if self._transport.hot_plug:
+                monitor.plug(device, self._transport.bus(0), self._folder)
+            else:
+                bind(step, guest)
+        elif step.action == "unplug":
+            self._unplug(step, guest, monitor)
+        elif step.action == "resize":
+            monitor.resize(device, step.size_mib)
+        else:
+            self._answers += monitor.query(device, step.name)
+
+    def _unplug(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        device = self._plugged.pop(step.device, self._devices[step.device])
+        if self._transport.hot_plug:
+            monitor.unplug(device)
+        else:
+            bind(step, guest)
+
+
+def bind(step: Step, guest: Guest) -> None:
+    """Have the guest do what takes the place of hot-plug."""
+    code, said = guest.run(payload.bind_step(step))
+    if code != 0:
+        raise GuestEndedError("workload-failed", last_lines(said))
+
+
+def last_lines(text: str) -> str:
+    """What a step said last, on one line."""
+    return " | ".join(text.splitlines()[-2:])
