@@ -179,7 +179,10 @@ def join(
             if name not in part.base.columns
         )
         base = base.vstack(mine.select(pl.col(name).cast(schema[name]) for name in _ALWAYS))
-        own |= part.own
+        for kind, rows in part.own.items():
+            # A driver tells of what its accesses to registers show as well.
+            told = [own[kind], rows] if kind in own else [rows]
+            own[kind] = pl.concat(told, how="diagonal_relaxed")
     return Frames(base, own, types), fields
 
 

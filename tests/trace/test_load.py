@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pykit.errors import UsageError
 from pykit.trace import Events, errors, load
 from pykit.trace.kinds import KINDS
+from tests.trace.conftest import DATA
 from tests.trace.encode import (
     ADD,
     CAPTURE,
@@ -215,6 +216,20 @@ def test_both_sides(tmp_path: Path, firmware_log: Path) -> None:
     assert qemu["dev"].unique().to_list() == [2]
     assert qemu["cpu"].null_count() == qemu["seq"].null_count() == qemu.height
     assert events.table["row"].to_list() == list(range(events.table.height))
+
+
+def test_registers_take_nothing_from_the_driver(tmp_path: Path) -> None:
+    """The same kinds of events from both: each row has its own fields, and so after a save."""
+    capture = write_capture(tmp_path / "capture", [page_of(*life(2))])
+    shutil.copy(DATA / "qemu-7.2-seabios.log", capture / "qemu.log")
+    events = load(capture)
+    told = events.table.filter(pl.col("kind") == "status")
+    assert told.filter(source="driver")["status"].to_list() == [11, 15, 0]
+    assert told.filter(source="registers")["status"].to_list() == [0, 3, 11, 11, 15]
+    assert events.of("status")["row"].is_sorted()
+    events.write_parquet(tmp_path / "events.parquet")
+    saved = Events.read_parquet(tmp_path / "events.parquet")
+    assert saved.of("status").equals(events.of("status"))
 
 
 def test_the_outside_alone(tmp_path: Path, firmware_log: Path) -> None:
