@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +19,137 @@ WRAP = 1 << 16
 NEVER = np.iinfo(np.int64).max
 
 
-def ints(frame: pl.DataFrame, name: str, absent: int = 0) -> Ints:
+class _Part(NamedTuple):
+    """The events of one kind: which rows of its frame, and where they stand among all."""
+
+    own: pl.DataFrame
+    pick: Ints
+    to: Ints | slice
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Events of some kinds in one order, a column of numbers a field; what a kind lacks is 0.
+
+    Each column is made when somebody asks for it, and once: polars takes longer for an
+    operation than numpy for all rows of most captures.
+    """
+
+    kinds: tuple[str, ...]
+    #: By row: index into ``kinds``.
+    kind: npt.NDArray[np.uint8]
+    make: Callable[[str], npt.NDArray[Any]] = field(repr=False)
+    made: dict[str, npt.NDArray[Any]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def read(
+        cls,
+        own: Mapping[str, pl.DataFrame],
+        kinds: tuple[str, ...],
+        place: Ints | None = None,
+    ) -> Columns:
+        """Of each kind's ``own`` frame, in the order of ``place`` (by ``row``; -1: left out)."""
+        found: list[tuple[int, pl.DataFrame, Ints, Ints]] = []
+        for code, kind in enumerate(kinds):
+            if kind in own:
+                rows = own[kind]["row"].to_numpy().astype(np.int64)
+                at = rows if place is None else place[rows]
+                pick = np.flatnonzero(at >= 0)
+                found.append((code, own[kind], pick, at[pick]))
+        ats = np.concatenate([np.zeros(0, dtype=np.int64), *(at for *_, at in found)])
+        order = np.argsort(ats, kind="stable")
+        codes = np.repeat([code for code, *_ in found], [len(pick) for _, _, pick, _ in found])
+        parts = []
+        if len(found) == 1:
+            parts = [_Part(found[0][1], found[0][2][order], slice(None))]
+        elif found:
+            to = np.empty(len(order), dtype=np.int64)
+            to[order] = np.arange(len(order))
+            bounds = np.cumsum([0, *(len(pick) for _, _, pick, _ in found)])
+            parts = [
+                _Part(frame, pick, to[bounds[n] : bounds[n + 1]])
+                for n, (_, frame, pick, _) in enumerate(found)
+            ]
+
+        def make(name: str) -> npt.NDArray[Any]:
+            have = [part for part in parts if name in part.own.columns]
+            columns = [numbers(part.own[name])[part.pick] for part in have]
+            if len(parts) == len(have) == 1:
+                return columns[0]
+            types = [column.dtype for column in columns] or [np.dtype(np.uint8)]
+            out = np.zeros(len(order), dtype=np.result_type(*types))
+            for part, column in zip(have, columns, strict=True):
+                out[part.to] = column
+            return out
+
+        return cls(kinds, codes[order].astype(np.uint8), make, {"at": ats[order]})
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def __getitem__(self, name: str) -> Ints:
+        """A column as 64-bit integers; values above 2^63 become negative."""
+        return self._typed(name).astype(np.int64, copy=False)
+
+    def _typed(self, name: str) -> npt.NDArray[Any]:
+        if name not in self.made:
+            self.made[name] = self.make(name)
+        return self.made[name]
+
+    def take(self, chosen: Ints | Bools | slice) -> Columns:
+        """These rows, by their numbers or by which are True."""
+        return Columns(self.kinds, self.kind[chosen], lambda name: self._typed(name)[chosen])
+
+    def dicts(self, *names: str) -> Iterator[dict[str, int]]:
+        """The rows one by one, where there are few."""
+        values = (self[name].tolist() for name in names)
+        return (dict(zip(names, row, strict=True)) for row in zip(*values, strict=True))
+
+    def by_queue(self) -> dict[tuple[int, int, int], Columns]:
+        """The rows whose ``dev``, ``life`` and ``vq`` are known, queue by queue as they appear."""
+        return {(n[0], n[1], n[2]): rows for n, rows in self._by("dev", "life", "vq")}
+
+    def by_life(self) -> dict[tuple[int, int], Columns]:
+        """The rows whose ``dev`` and ``life`` are known, life by life as they appear."""
+        return {(n[0], n[1]): rows for n, rows in self._by("dev", "life")}
+
+    def _by(self, *columns: str) -> Iterator[tuple[list[int], Columns]]:
+        names = [self[name] for name in columns]
+        known = np.flatnonzero(np.min(names, axis=0, initial=0) >= 0)
+        order = known[np.lexsort([name[known] for name in names])]
+        begins = np.any([first_of(name[order]) for name in names], axis=0)
+        starts = np.flatnonzero(begins)
+        stops = np.append(starts[1:], len(order))
+        for n in np.argsort(order[starts]).tolist():
+            mine = order[starts[n] : stops[n]]
+            yield [int(name[mine[0]]) for name in names], self.take(mine)
+
+    def of_queue(self, q: int) -> Columns:
+        """The rows of one queue, which stand together where there is a column ``q``."""
+        low, high = np.searchsorted(self["q"], [q, q + 1])
+        return self.take(slice(int(low), int(high)))
+
+
+def numbers(column: pl.Series, absent: int = 0) -> npt.NDArray[Any]:
+    """A column in its own type; nulls are ``absent``."""
+    values: npt.NDArray[Any] = (
+        column.fill_null(absent) if column.null_count() else column
+    ).to_numpy()
+    return values
+
+
+def ints(frame: pl.DataFrame | Columns, name: str, absent: int = 0) -> Ints:
     """A column as 64-bit integers; nulls are ``absent``. Above 2^63 values become negative."""
-    column = frame[name].fill_null(absent)
-    values: npt.NDArray[Any] = column.to_numpy()
-    return values.astype(np.int64, copy=False)
+    if isinstance(frame, Columns):
+        return frame[name]
+    return numbers(frame[name], absent).astype(np.int64, copy=False)
 
 
-def are(frame: pl.DataFrame, *kinds: str) -> Bools:
+def are(frame: pl.DataFrame | Columns, *kinds: str) -> Bools:
     """By row: whether it is of one of these kinds."""
+    if isinstance(frame, Columns):
+        found: Bools = np.isin(frame.kind, [frame.kinds.index(kind) for kind in kinds])
+        return found
     chosen: Bools = frame["kind"].is_in(kinds).to_numpy()
     return chosen
 

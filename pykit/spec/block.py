@@ -174,7 +174,7 @@ def _read_ranges(view: View) -> Ranges:
     key = key_of(requests.q, ints(starts, "head"), ID_SPAN)
     request = last_before(key, requests.at, key_of(q, ints(frame, "head"), ID_SPAN), at)
     known = request >= 0
-    frame, request = frame.filter(known), request[known]
+    frame, request = frame.take(known), request[known]
     return Ranges(
         row=ints(frame, "row"),
         request=request,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from pykit.trace.kinds import DELETED
 NONE = "no live queue was deleted"
 
 
-def _deletions(view: View) -> list[tuple[Life, dict[str, Any], int, bool]]:
+def _deletions(view: View) -> list[tuple[Life, dict[str, int], int, bool]]:
     """Deleted queues that had been live: the event, chains outstanding, whether after a reset.
 
     Not those of which nobody saw what was outstanding when they were joined.
@@ -25,11 +24,11 @@ def _deletions(view: View) -> list[tuple[Life, dict[str, Any], int, bool]]:
     return view.keep("deletions", lambda view: list(_find_deletions(view)))
 
 
-def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, Any], int, bool]]:
+def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, int], int, bool]]:
     adds, used = view.adds, view.used
     taken = (used.accepted == 1) & used.fresh
     taken_q, taken_at = used.q[taken], used.at[taken]
-    for event in view.rings.of("queue").iter_rows(named=True):
+    for event in view.rings.of("queue").dicts("row", "q", "at", "op"):
         dev, number, event["vq"] = view.rings.queue[event["q"]]
         life = view.life(dev, number)
         ready = life.first_write(bits.DRIVER_OK)

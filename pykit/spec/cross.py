@@ -17,6 +17,7 @@ from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
 from pykit.trace import QmpAnswer
 from pykit.trace.asked import STATUS_QUERY, feature_bits
+from pykit.trace.kinds import SET_UP
 
 QUEUE_QUERY = "x-query-virtio-queue-status"
 #: When QMP is asked, the device is idle: few requests can follow, until it is unbound.
@@ -24,6 +25,8 @@ TAIL = 64
 NO_ANSWER = "QMP was not asked while a driver was bound"
 BUSY = "the queue was in use, set up more than once, or it is not certain whose life was asked"
 ONE_SIDE = "seen from one side only"
+#: What QMP calls the fields of the event ``queue``.
+_RING = {"vring-num": "size", "vring-desc": "desc", "vring-avail": "avail", "vring-used": "used"}
 
 
 def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life | None]]:
@@ -111,17 +114,12 @@ def _disagreement(
 ) -> tuple[int, str | None]:
     """The row that shows what the trace says, and how QMP says otherwise, or None."""
     rings = view.rings
-    setup = rings.of("queue").filter((pl.col("q") == q) & (pl.col("op") == 0)).row(0, named=True)
-    pairs = {
-        "vring-num": "size",
-        "vring-desc": "desc",
-        "vring-avail": "avail",
-        "vring-used": "used",
-    }
-    for theirs, ours in pairs.items():
+    setups = rings.of("queue").of_queue(q)
+    setup = next(setups.take(setups["op"] == SET_UP).dicts("row", *_RING.values()))
+    for theirs, ours in _RING.items():
         if theirs in said and said[theirs] != setup[ours]:
             return setup["row"], f"QMP: {theirs} {said[theirs]}, traced: {setup[ours]}"
-    mine = rings.of("add", "used").filter(pl.col("q") == q)
+    mine = rings.of("add", "used").of_queue(q)
     fresh = np.isin(ints(mine, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
     added = np.cumsum(are(mine, "add")) + int(rings.avail[q])
     taken = np.cumsum(are(mine, "used") & fresh) + int(rings.used[q])
@@ -139,7 +137,7 @@ def _disagreement(
     unused = (avail, used) == (rings.avail[q], rings.used[q]) and not popped
     if match.any() or (unused and (popped == 0 or not len(added))):
         return setup["row"], None
-    end = int(mine["row"][-1]) if mine.height else setup["row"]
+    end = int(mine["row"][-1]) if len(mine) else setup["row"]
     last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"
     return end, f"QMP: avail idx {avail}, used idx {used}; traced: {last}"
 
@@ -165,12 +163,8 @@ def traffic_agrees(view: View) -> Result:
     rings, used = view.rings, view.used
     checked, undecided = 0, 0
     found: list[Violation] = []
-    known = pl.all_horizontal(pl.col(name).is_not_null() for name in ("dev", "life", "vq"))
-    device = view.of("dev_pop", "dev_fill").filter(known)
-    queues = {
-        tuple(int(str(part)) for part in name): rows
-        for name, rows in device.group_by("dev", "life", "vq", maintain_order=True)
-    }
+    device = view.columns("dev_pop", "dev_fill")
+    nothing, queues = device.take(slice(0)), device.by_queue()
     for q, name in enumerate(rings.queue):
         if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
             continue
@@ -179,21 +173,21 @@ def traffic_agrees(view: View) -> Result:
             # The device's side of this life was not seen.
             undecided += 1
             continue
-        rows = queues.get(name, device.clear())
-        pops = rows.filter(pl.col("kind") == "dev_pop")
-        fills = rows.filter(pl.col("kind") == "dev_fill")
+        rows = queues.get(name, nothing)
+        popped = int(are(rows, "dev_pop").sum())
+        fills = rows.take(are(rows, "dev_fill"))
         added = view.adds.row[view.adds.q == q]
         taken = np.flatnonzero((used.q == q) & used.fresh & (used.accepted == 1))
-        if not len(added) and not rows.height:
+        if not len(added) and not len(rows):
             continue
         checked += 1
         closed = life.stage(bits.REMOVED, bits.FREEZE) is not None
-        told = [len(added), pops.height, fills.height, len(taken)]
+        told = [len(added), popped, len(fills), len(taken)]
         if not _plausible(told, closed=closed, whole=view.events.capture.outcome.kind == "clean"):
             text = f"{told[0]} chains added, {told[1]} popped; {told[2]} filled, {told[3]} taken"
             end = int(added[-1]) if len(added) else int(rows["row"][-1])
             found.append(Violation((end,), f"{rings.name(q)}: {text}"))
-        both = min(fills.height, len(taken))
+        both = min(len(fills), len(taken))
         differs = ints(fills, "len")[:both] != used.len[taken][:both]
         found += [
             Violation(

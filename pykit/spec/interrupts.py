@@ -19,13 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from pykit.spec import bits, vhost
-from pykit.spec.arrays import NEVER, WRAP, Bools, Ints, are, ints, steps16
+from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
+from pykit.trace.kinds import SET_UP
 
 #: An interrupt that was not sent so long after its entry will not come, ns.
 LONG = 5_000_000_000
@@ -68,16 +68,13 @@ def spans(view: View) -> Spans:
 def _read(view: View) -> Spans:
     rings = view.rings
     places = {name: q for q, name in enumerate(rings.queue) if rings.alone[q] and rings.whole[q]}
-    kinds = ("dev_pop", "dev_flush", "dev_signal")
-    known = pl.all_horizontal(pl.col(name).is_not_null() for name in ("dev", "life", "vq"))
-    device = view.of(*kinds).filter(known)
+    device = view.columns("dev_pop", "dev_flush", "dev_signal")
     wishes = rings.of("callback", "used")
     parts: list[Spans] = []
-    for name, rows in device.group_by("dev", "life", "vq", maintain_order=True):
-        dev, life, vq = (int(str(part)) for part in name)
-        q = places.get((dev, life, vq), -1)
+    for name, rows in device.by_queue().items():
+        q = places.get(name, -1)
         if q >= 0 and rings.layout[q] == SPLIT:
-            parts.append(_queue(view, q, rows, wishes.filter(pl.col("q") == q)))
+            parts.append(_queue(view, q, rows, wishes.of_queue(q)))
     names = ("row", "q", "sent", "wants", "refuses", "over", "event_idx", "quiet")
     parts = parts or [_nothing()]
     return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -88,8 +85,8 @@ def _nothing() -> Spans:
     return Spans(none, none, no, no, no, no, no, no)
 
 
-def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Spans:
-    row, ts = ints(rows, "row"), ints(rows, "ts")
+def _queue(view: View, q: int, rows: Columns, wishes: Columns) -> Spans:
+    row = ints(rows, "row")
     flushed = np.cumsum(ints(rows, "count"))
     popped = np.cumsum(are(rows, "dev_pop"))
     flushes = np.flatnonzero(are(rows, "dev_flush"))
@@ -127,7 +124,7 @@ def _queue(view: View, q: int, rows: pl.DataFrame, wishes: pl.DataFrame) -> Span
     latest = _latest(view, q, sends, len(signals))
     earliest = (popped[decided], flushed[decided])
     wants, refuses, mode = _window(view, q, wishes, earliest, latest, low, high)
-    over = ~sent & (_gone(view, q, int(row[-1]), int(ts[-1])))
+    over = ~sent & _gone(view, q, int(row[-1]))
     keep = some & (wants | refuses)
     return Spans(
         row=row[ends][keep],
@@ -148,13 +145,13 @@ def _after(ends: Ints) -> Ints:
     return begins
 
 
-def _gone(view: View, q: int, row: int, ts: int) -> bool:
+def _gone(view: View, q: int, row: int) -> bool:
     """Whether QEMU's log goes on long enough, or the device was reset, after a queue's last row."""
     dev = view.rings.queue[q][0]
-    later = view.of("dev_status").filter((pl.col("dev") == dev) & (pl.col("row") > row))
-    reset = later.filter(pl.col("status") == 0).height > 0
+    told = view.columns("dev_status")
+    reset = (told["dev"] == dev) & (told["row"] > row) & (told["status"] == 0)
     hung = view.events.capture.outcome.kind == "hang"
-    return reset or hung or view.end[1] - ts >= LONG
+    return bool(reset.any()) or hung or view.end[1] - int(view.base("ts")[row]) >= LONG
 
 
 def _latest(view: View, q: int, sends: Ints, total: int) -> Ints:
@@ -164,23 +161,22 @@ def _latest(view: View, q: int, sends: Ints, total: int) -> Ints:
     """
     dev, number, _ = view.rings.queue[q]
     life = view.life(dev, number)
-    frame = view.rings.of("interrupt")
-    came = ints(frame.filter(pl.col("q") == q), "at")
+    came = view.rings.of("interrupt").of_queue(q)["at"]
     if life.transport not in (None, "pci") or life.shares_vectors or len(came) > total:
         came = came[:0]
     return np.append(came, NEVER)[np.minimum(sends, len(came))]
 
 
-def _moves(wishes: pl.DataFrame, base: int) -> Ints:
+def _moves(wishes: Columns, base: int) -> Ints:
     """Steps of the used index as the driver saw it."""
-    seen, queue = ints(wishes, "used_idx"), np.zeros(wishes.height, dtype=np.int64)
-    return steps16(seen, queue, np.full(wishes.height, base % WRAP))
+    seen, queue = ints(wishes, "used_idx"), np.zeros(len(wishes), dtype=np.int64)
+    return steps16(seen, queue, np.full(len(wishes), base % WRAP))
 
 
 def _window(
     view: View,
     q: int,
-    wishes: pl.DataFrame,
+    wishes: Columns,
     earliest: tuple[Ints, Ints],
     latest: Ints,
     low: Ints,
@@ -202,12 +198,12 @@ def _window(
         # The core may move the event index along with each entry that it takes.
         value = np.where(callback, ints(wishes, "used_event"), (ints(wishes, "index") + 1) % WRAP)
     else:
-        wishes = wishes.filter(pl.Series(callback))
+        wishes = wishes.take(callback)
         at, callback = at[callback], callback[callback]
         value = ints(wishes, "avail_flags")
     # Before the first event: as the ring was set up.
-    setup = rings.of("queue").filter((pl.col("q") == q) & (pl.col("op") == 0))
-    initial = base if mode else int(ints(setup, "avail_flags")[0])
+    setup = rings.of("queue").of_queue(q)
+    initial = base if mode else int(setup["avail_flags"][setup["op"] == SET_UP][0])
     value = np.concatenate([[initial], value])
     at = np.concatenate([[-1], at])
     # Entries that were not there yet when the driver looked, after it had asked for interrupts.

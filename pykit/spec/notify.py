@@ -11,10 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Bools, Ints, are, first_of, ints, need_event
+from pykit.spec.arrays import WRAP, Bools, Columns, Ints, are, first_of, ints, need_event
 from pykit.spec.model import Result, breaches, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
@@ -65,7 +64,7 @@ def _read_kicks(view: View) -> Kicks:
     task = np.where(pid == 0, -1 - rings.base_of(frame, "cpu", absent=-1), pid)
     # What stands in the order of ``at`` is in that of q already.
     order = np.lexsort((task, ints(frame, "q")))
-    frame, task = frame[order], task[order]
+    frame, task = frame.take(order), task[order]
     is_kick, is_notify = are(frame, "kick"), are(frame, "notify")
     q, row, ts = ints(frame, "q"), ints(frame, "row"), rings.base_of(frame, "ts")
     follows = np.zeros(len(q), dtype=np.bool_)
@@ -88,8 +87,8 @@ def _read_kicks(view: View) -> Kicks:
     rang |= _nested(q, task, is_kick, is_notify, silent & (ints(frame, "needed") == 1))
     open_ = _undecided(view, frame, task, np.flatnonzero(silent & asked & ~rang))
     # Who left between the decision and its doorbell did not hear that.
-    left = rings.of("queue").filter(pl.col("op") == LEFT)["q"]
-    open_ |= ~follows & np.isin(q, left.to_numpy())
+    queues = rings.of("queue")
+    open_ |= ~follows & np.isin(q, queues["q"][queues["op"] == LEFT])
     pick = np.flatnonzero(wanted)
     return Kicks(
         row=row[pick],
@@ -105,10 +104,10 @@ def _read_kicks(view: View) -> Kicks:
     )
 
 
-def _used_flag(view: View, frame: pl.DataFrame) -> Bools:
+def _used_flag(view: View, frame: Columns) -> Bools:
     """Whether the used flag was set, both times; not all tracepoints read it."""
     if not {"flags", "flags_after"} <= {*view.events.fields["kick"]}:
-        return np.zeros(frame.height, dtype=np.bool_)
+        return np.zeros(len(frame), dtype=np.bool_)
     set_: Bools = ints(frame, "flags") & ints(frame, "flags_after") & 1 == 1
     return set_
 
@@ -133,7 +132,7 @@ def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools
     return found
 
 
-def _undecided(view: View, frame: pl.DataFrame, task: Ints, silent: Ints) -> Bools:
+def _undecided(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
     """Which missing doorbells prove nothing: the trace ends, or the queue is broken."""
     rings = view.rings
     queue = rings.of("notify", "used")
@@ -146,23 +145,22 @@ def _undecided(view: View, frame: pl.DataFrame, task: Ints, silent: Ints) -> Boo
     # Everything that tasks did, on any queue. By task and row.
     rows = ints(frame, "row")
     doings = np.sort(task * ROWS + rows)
-    found = np.zeros(frame.height, dtype=np.bool_)
+    found = np.zeros(len(frame), dtype=np.bool_)
     times = view.events.base["ts"]
-    for i, event in zip(
-        silent.tolist(), frame[silent].select("q", "at", "row").iter_rows(named=True), strict=True
-    ):
-        dev, life, _ = rings.queue[event["q"]]
-        when = times[event["row"]]
-        end = _next_end(view, dev, life, event["row"])
-        moved = _next(doings, int(task[i]), event["row"])
-        if rejected[event["q"]] < event["at"]:
+    places = (frame[name][silent].tolist() for name in ("q", "at", "row"))
+    for i, own, place, mine in zip(silent.tolist(), *places, strict=True):
+        dev, life, _ = rings.queue[own]
+        when = times[mine]
+        end = _next_end(view, dev, life, mine)
+        moved = _next(doings, int(task[i]), mine)
+        if rejected[own] < place:
             found[i] = True
         elif moved is None:
             found[i] = bool(end) or when is None or view.end[0] - when < SURELY
         elif end is not None:
             # A device that was pulled out is broken before its driver hears of it; a sign of
             # life after the task went on shows that the queue was not when it did.
-            sign = _next(signs, event["q"], moved)
+            sign = _next(signs, own, moved)
             found[i] = sign is None or sign > end
     return found
 

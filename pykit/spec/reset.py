@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import NEVER, ints
+from pykit.spec.arrays import NEVER
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.view import View
@@ -77,13 +76,14 @@ def _silence(view: View, kinds: tuple[str, ...], what: str) -> Result:
     """
     checked = 0
     found: list[Violation] = []
-    doings = view.of(*kinds)
-    for (dev,), rows in view.of("dev_status").group_by("dev", maintain_order=True):
+    doings, statuses = view.columns(*kinds), view.columns("dev_status")
+    for dev in dict.fromkeys(statuses["dev"].tolist()):
         if dev in view.elsewhere:
             continue
-        own = doings.filter(pl.col("dev") == dev)
-        mine, queues = ints(own, "row"), own["vq"]
-        for start, stop in _windows(list(rows.select("row", "status").iter_rows())):
+        own, told = doings.take(doings["dev"] == dev), statuses.take(statuses["dev"] == dev)
+        mine, queues = own["row"], own["vq"]
+        rows = zip(told["row"].tolist(), told["status"].tolist(), strict=True)
+        for start, stop in _windows(list(rows)):
             checked += 1
             low, high = np.searchsorted(mine, [start, NEVER if stop is None else stop])
             found += [

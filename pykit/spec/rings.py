@@ -18,6 +18,7 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import (
     Bools,
+    Columns,
     Ints,
     first_of,
     grouped_cumsum,
@@ -79,7 +80,7 @@ class Rings:
     """The driver's queue events.
 
     Attributes:
-        frame: all of them, sorted by ``at``: row, kind, q, at.
+        row, q: of all of them, in the order of ``at``.
         queue: by q: dev, life, vq.
         layout: by q: SPLIT, PACKED or UNKNOWN.
         size: by q: queue size, 0 where unknown.
@@ -90,7 +91,8 @@ class Rings:
     """
 
     view: View
-    frame: pl.DataFrame
+    row: Ints
+    q: Ints
     queue: tuple[tuple[int, int, int], ...]
     layout: Ints
     size: Ints
@@ -101,63 +103,56 @@ class Rings:
 
     @classmethod
     def read(cls, view: View) -> Rings:
-        joined = view.of("queue").filter(pl.col("op").is_in((SET_UP, JOINED)))
-        mine = _queues_of(view, joined["row"].to_numpy())
-        frame = view.events.base.select("row", "kind")[mine.row].with_columns(
-            q=mine.q, at=np.arange(len(mine.q))
-        )
+        told = Columns.read(view.events.frames.own, ("queue",))
+        joined = told.take(np.isin(told["op"], (SET_UP, JOINED)))
+        mine = _queues_of(view, joined["row"])
         queue = mine.queue
-        fields = ("op", "layout", "size", "avail_idx", "used_idx")
-        start = frame.select("row", "q").join(joined.select("row", *fields), on="row")
+        # Whose queue it is may not be known, and some other observer may tell of it.
+        q_of = np.full(view.events.base.height, -1, dtype=np.int64)
+        q_of[mine.row] = mine.q
+        start = joined.take(q_of[joined["row"]] >= 0)
+        where = q_of[start["row"]]
         count = len(queue)
-        where = start["q"].to_numpy()
         layout = np.full(count, UNKNOWN, dtype=np.int64)
         size, avail, used = (np.zeros(count, dtype=np.int64) for _ in range(3))
         whole = np.zeros(count, dtype=np.bool_)
-        layout[where] = ints(start, "layout")
-        size[where] = ints(start, "size")
-        avail[where] = ints(start, "avail_idx")
-        used[where] = ints(start, "used_idx")
-        whole[where] = ints(start, "op") == SET_UP
+        layout[where] = start["layout"]
+        size[where] = start["size"]
+        avail[where] = start["avail_idx"]
+        used[where] = start["used_idx"]
+        whole[where] = start["op"] == SET_UP
         for q, (dev, life, _) in enumerate(queue):
             packed = view.life(dev, life).has(bits.RING_PACKED)
             if layout[q] == UNKNOWN and packed is not None:
                 layout[q] = PACKED if packed else SPLIT
         times = {name: queue.count(name) for name in set(queue)}
         alone = np.array([times[name] == 1 for name in queue], dtype=np.bool_)
-        left = view.of("queue").filter(pl.col("op") == LEFT)["row"]
-        alone[frame.filter(pl.col("row").is_in(left.implode()))["q"].to_numpy()] = False
-        return cls(view, frame, queue, layout, size, whole, avail, used, alone)
+        left = q_of[told["row"][told["op"] == LEFT]]
+        alone[left[left >= 0]] = False
+        return cls(view, mine.row, mine.q, queue, layout, size, whole, avail, used, alone)
 
-    def of(self, *kinds: str) -> pl.DataFrame:
-        """Events of these kinds, in order: row, kind, q, at and these kinds' own fields."""
-        return self._parts(kinds)
+    def of(self, *kinds: str) -> Columns:
+        """Events of these kinds, in order: row, q, at and these kinds' own fields."""
+        if kinds not in self._cache:
+            found = Columns.read(self.view.events.frames.own, kinds, self._place)
+            found.made["q"] = self.q[found["at"]]
+            self._cache[kinds] = found
+        return self._cache[kinds]
 
-    def base_of(self, frame: pl.DataFrame, name: str, absent: int = 0) -> Ints:
+    def base_of(self, frame: Columns, name: str, absent: int = 0) -> Ints:
         """What every event has (``ts``, ``cpu``, ``pid``), for such rows."""
-        return ints(self.view.events.base.select(name)[frame["row"]], name, absent)
+        return self.view.base(name, absent)[frame["row"]].astype(np.int64, copy=False)
 
     @cached_property
     def _place(self) -> Ints:
         """By row of the events: its ``at``, -1 where it is no queue event of the driver's."""
         place = np.full(self.view.events.base.height, -1, dtype=np.int64)
-        place[self.frame["row"].to_numpy()] = self.frame["at"].to_numpy()
+        place[self.row] = np.arange(len(self.row))
         return place
 
     @cached_property
-    def _cache(self) -> dict[tuple[str, ...], pl.DataFrame]:
+    def _cache(self) -> dict[tuple[str, ...], Columns]:
         return {}
-
-    def _parts(self, kinds: tuple[str, ...]) -> pl.DataFrame:
-        if kinds not in self._cache:
-            events = self.view.events
-            fields = dict.fromkeys(name for kind in kinds for name in events.fields[kind])
-            own = events.frames.own_of(*kinds, names=fields, ordered=False)
-            at = self._place[own["row"].to_numpy()]
-            order = np.argsort(at, kind="stable")
-            order = order[np.searchsorted(at, 0, sorter=order) :]
-            self._cache[kinds] = self.frame[at[order]].hstack(own.select(*fields)[order])
-        return self._cache[kinds]
 
     def feature(self, bit: int) -> Ints:
         """By q: 1 negotiated, 0 not, -1 unknown."""
@@ -382,7 +377,7 @@ class Chains:
         chain = np.searchsorted(adds.at, at) - 1
         mine = chain >= 0
         mine &= (adds.q[chain] == q) & (adds.head[chain] == head) if len(adds.q) else mine
-        frame, at, q, chain = frame.filter(mine), at[mine], q[mine], chain[mine]
+        frame, at, q, chain = frame.take(mine), at[mine], q[mine], chain[mine]
         flags, table = ints(frame, "flags"), ints(frame, "table")
         slot, length = ints(frame, "slot"), ints(frame, "len")
         pointer = (table == 0) & (flags & bits.INDIRECT != 0)
@@ -448,7 +443,7 @@ class Requests:
     status: Ints
     len: Ints
     done: Ints
-    ends: pl.DataFrame
+    ends: Columns
 
     @classmethod
     def read(cls, rings: Rings, adds: Adds, used: Used, pairs: Pairs) -> Requests:

@@ -49,8 +49,7 @@ def _compare(view: View, q: int) -> tuple[int, list[tuple[tuple[int, ...], str]]
     place = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
     kinds = ("vhost_queue", "vhost_get", "vhost_used")
     queue, got, returned = (view.of(kind).filter(place).sort("seq") for kind in kinds)
-    mine = pl.col("q") == q
-    added = view.rings.of("add").filter(mine)
+    added = view.rings.of("add").of_queue(q)
     taken = np.flatnonzero((view.used.q == q) & view.used.fresh & (view.used.accepted == 1))
     wrong = list(_set_up(view, q, queue))
     chains = ("head", "readable", "writable")
@@ -61,9 +60,9 @@ def _compare(view: View, q: int) -> tuple[int, list[tuple[tuple[int, ...], str]]
         {name: (ints(added, name), ints(got, name)) for name in chains}
         | {"descriptors": (ints(added, "chain"), ints(got, "out") + ints(got, "in"))},
     )
-    if got.height > added.height:
-        row = int(ints(got, "row")[added.height])
-        wrong.append(((row,), f"{added.height} chains made available, {got.height} got"))
+    if got.height > len(added):
+        row = int(ints(got, "row")[len(added)])
+        wrong.append(((row,), f"{len(added)} chains made available, {got.height} got"))
     wrong += _entries(
         "used entry",
         view.used.row[taken],
@@ -76,7 +75,7 @@ def _compare(view: View, q: int) -> tuple[int, list[tuple[tuple[int, ...], str]]
     if len(taken) > returned.height and not _left(view, dev, life):
         row = int(view.used.row[taken[returned.height]])
         wrong.append(((row,), f"{returned.height} chains returned, {len(taken)} taken"))
-    return min(added.height, got.height) + min(len(taken), returned.height), wrong
+    return min(len(added), got.height) + min(len(taken), returned.height), wrong
 
 
 def _set_up(view: View, q: int, queue: pl.DataFrame) -> Iterator[tuple[tuple[int, ...], str]]:

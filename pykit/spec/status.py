@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
 from pykit.spec import bits
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
@@ -104,17 +102,16 @@ def _early(view: View, kinds: tuple[str, ...], what: str) -> Result:
     """Doings of the device in a life before DRIVER_OK, in the order of QEMU's log."""
     checked = 0
     found: list[Violation] = []
-    events = view.of(*kinds).filter(pl.col("life").is_not_null())
-    for (dev, number), rows in events.group_by("dev", "life", maintain_order=True):
-        life = view.life(int(str(dev)), int(str(number)))
+    for (dev, number), rows in view.columns(*kinds).by_life().items():
+        life = view.life(dev, number)
         ready = next((s.row for s in life.written if s.value & bits.DRIVER_OK), None)
         if not life.modern:
             continue
-        early = rows if ready is None else rows.filter(pl.col("row") < ready)
-        checked += rows.height
+        early = rows if ready is None else rows.take(rows["row"] < ready)
+        checked += len(rows)
         found += [
-            Violation((row,), f"{life.name}, queue {vq}: {what} before DRIVER_OK")
-            for row, vq in early.select("row", "vq").iter_rows()
+            Violation((event["row"],), f"{life.name}, queue {event['vq']}: {what} before DRIVER_OK")
+            for event in early.dicts("row", "vq")
         ]
     return Result(checked, tuple(found), why="QEMU's log has no such event of a modern device")
 

@@ -34,6 +34,8 @@ def _name(frame: pl.DataFrame, i: int) -> str:
 
 def returned(view: View, *, again: bool) -> Result:
     """Used ids against the heads that the device took, exposure by exposure."""
+    if "vhost_used" not in view.kinds:
+        return Result(0)
     frame = _ordered(view, "vhost_get", "vhost_used")
     used = are(frame, "vhost_used")
     head = np.where(used, ints(frame, "id"), ints(frame, "head"))
@@ -54,6 +56,8 @@ def returned(view: View, *, again: bool) -> Result:
 
 def used_ahead(view: View) -> Result:
     """The used index against the available one, as both stood in memory."""
+    if "vhost_used" not in view.kinds:
+        return Result(0)
     frame = _ordered(view, "vhost_queue", "vhost_used")
     # Of the start that the entry belongs to; without it as large as can be.
     size = frame.select(pl.col("size").forward_fill().over(_NAME).fill_null(WRAP // 2))
@@ -97,6 +101,8 @@ def _served(view: View) -> pl.DataFrame:
 
 def lengths(view: View, *, reads: bool) -> Result:
     """Used lengths: what fits, or (``reads``) all of a read that succeeded."""
+    if "vhost_used" not in view.kinds:
+        return Result(0)
     frame = view.keep("vhost served", _served)
     if reads:
         frame = frame.filter((pl.col("type") == bits.T_IN) & (pl.col("status") == bits.S_OK))
@@ -115,6 +121,8 @@ def signals(view: View, *, asked: bool, event_idx: bool | None = None) -> Result
     Each is held against the value that it was made of, at the moment when it was. The first
     one after a start has nothing to count from.
     """
+    if "vhost_signal" not in view.kinds:
+        return Result(0)
     frame = _ordered(view, "vhost_signal").filter(
         pl.col("sent").is_not_null() & (pl.col("valid") == 1) & (pl.col("new") != pl.col("old"))
     )
@@ -159,6 +167,8 @@ def all_are_returned(view: View) -> Result:
 
 def statuses(view: View) -> Result:
     """Status bytes that the device wrote."""
+    if "vhost_blk" not in view.kinds:
+        return Result(0)
     frame = _ordered(view, "vhost_blk")
     status = ints(frame, "status")
     found = breaches(

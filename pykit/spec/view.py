@@ -11,8 +11,10 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy.typing as npt
 import polars as pl
 
+from pykit.spec.arrays import Columns
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.trace import Events
@@ -22,6 +24,7 @@ from pykit.trace.kinds import INSIDE, OUTSIDE, SOURCE_TYPE
 __all__ = ["Life", "Status", "View"]
 
 T = TypeVar("T")
+Array = npt.NDArray[Any]
 
 
 def judged(frames: Frames) -> Frames:
@@ -76,6 +79,28 @@ class View:
         if kinds not in self._of:
             self._of[kinds] = self.events.of(*kinds)
         return self._of[kinds]
+
+    def columns(self, *kinds: str) -> Columns:
+        """The same as columns of numbers, with ``dev``, ``life`` and ``vq``; -1 where not known."""
+
+        def make(view: View) -> Columns:
+            found = Columns.read(view.events.frames.own, kinds)
+            for name in ("dev", "life", "vq"):
+                found.made[name] = view.base(name, absent=-1)[found["row"]]
+            return found
+
+        return self.keep("columns of " + " ".join(kinds), make)
+
+    def base(self, name: str, absent: int = 0) -> Array:
+        """By row: what every event has."""
+
+        def make(view: View) -> Array:
+            column = view.events.base[name]
+            if column.null_count():
+                column = column.cast(pl.Int64).fill_null(absent)
+            return column.to_numpy()
+
+        return self.keep(f"{name}, else {absent}", make)
 
     @cached_property
     def sources(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +58,7 @@ class Format:
     id: int
     fields: tuple[Field, ...]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes a record's payload has at least: the end of the last field."""
         return max(field.offset + field.size for field in self.fields)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,8 +87,7 @@ class Walk:
         self.lost: list[Lost] = []
         self._formats = formats
         self._needs = np.full(1 << 16, -1, dtype=np.int32)
-        for number, form in formats.items():
-            self._needs[number] = form.size
+        self._needs[list(formats)] = [*map(attrgetter("size"), formats.values())]
         self._wrong = np.zeros(1 << 16, dtype=np.int64)
         self._told: dict[type[DamageError], int] = {}
         self._counted: list[tuple[type[DamageError], Place, int, str]] = []
