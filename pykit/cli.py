@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -23,6 +25,7 @@ from pykit.errors import Exit, PykitError, UsageError
 from pykit.paths import fresh_directory
 
 if TYPE_CHECKING:
+    from pykit import analysis
     from pykit.matrix import Plan
 
 app = typer.Typer(
@@ -388,6 +391,9 @@ def show(
     request: Annotated[
         int | None, typer.Option("--request", metavar="N", help="The life of one request.")
     ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Of a run that is going on: by the second.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """What each virtqueue was like, and where its requests' time went.
@@ -396,11 +402,28 @@ def show(
     """
     from pykit import analysis
 
+    if follow:
+        if request is not None:
+            raise UsageError("requests are told of when the run has ended: leave --follow out")
+        _follow(analysis.follow(run, queue=queue), as_json)
+        return
     shown = analysis.show(run, queue=queue, request=request)
     if as_json:
         dump(shown.as_dict())
     else:
         shown.render(out)
+
+
+def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
+    """Print each look when it is there; Ctrl-C ends it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for number, look in enumerate(looks):
+            if as_json:
+                print(json.dumps(look.as_dict()), flush=True)
+                continue
+            if not number:
+                look.legend(out)
+            look.render(out)
 
 
 @app.command()

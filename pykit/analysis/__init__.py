@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pykit.analysis.export import export
+from pykit.analysis.live import Look, looks
 from pykit.analysis.requests import requests
 from pykit.analysis.shown import Shown, one_queue, one_request
 from pykit.trace import load
 
-__all__ = ["Shown", "requests", "show", "write"]
+__all__ = ["Look", "Shown", "follow", "requests", "show", "write"]
 
 
 def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
@@ -27,6 +29,11 @@ def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
     if request is not None:
         table = one_request(table, request)
     return Shown(events, table, single=request is not None)
+
+
+def follow(run: Path, *, queue: str | None, every: float = 1.0) -> Iterator[Look]:
+    """Look at the queues of a run that is going on; see ``looks``."""
+    return looks(_capture(run), queue=queue, every=every)
 
 
 def write(run: Path, form: str, path: Path) -> None:

@@ -5,21 +5,11 @@ from __future__ import annotations
 
 import polars as pl
 
-from pykit.analysis.requests import QUEUE
+from pykit.analysis.requests import QUEUE, STAGES
 from pykit.trace import Events
 
-#: Where a request's time goes: name, the moment it begins and the one it ends.
-STAGES = (
-    ("kick", "add", "kick"),
-    ("exit", "add", "pop"),
-    ("submit", "pop", "submit"),
-    ("storage", "submit", "complete"),
-    ("return", "complete", "fill"),
-    ("signal", "signal", "interrupt"),
-    ("take", "fill", "used"),
-    ("finish", "used", "done"),
-    ("whole", "add", "used"),
-)
+#: What several stages come to, seen or not: on the way there, on the way back, all of it.
+WAYS = (("there", "add", "pop"), ("back", "fill", "used"), ("whole", "add", "used"))
 QUANTILES = (0.5, 0.9, 0.99)
 
 
@@ -81,11 +71,11 @@ def _depth(mine: pl.DataFrame) -> pl.DataFrame:
 def stages(requests: pl.DataFrame) -> pl.DataFrame:
     """Where the time went: QUEUE, ``stage``, ``count``, and ns at QUANTILES (``p50`` …).
 
-    Stages need not follow one another: a device that is at work takes a chain before the
-    driver has decided whether to notify it.
+    A stage counts the requests that went through it: a device that is at work takes a chain
+    before the driver has decided whether to notify it.
     """
     parts = []
-    for name, begin, end in STAGES:
+    for name, begin, end in (*STAGES, *WAYS):
         spent = requests.select(*QUEUE, (pl.col(end) - pl.col(begin)).alias("ns")).drop_nulls("ns")
         parts.append(
             spent.group_by(QUEUE).agg(
@@ -94,6 +84,6 @@ def stages(requests: pl.DataFrame) -> pl.DataFrame:
                 *(pl.col("ns").quantile(q).alias(f"p{q * 100:g}") for q in QUANTILES),
             )
         )
-    order = {name: number for number, (name, _, _) in enumerate(STAGES)}
+    order = {name: number for number, (name, _, _) in enumerate((*STAGES, *WAYS))}
     rows = pl.concat(parts)
     return rows.sort(*QUEUE, pl.col("stage").replace_strict(order))

@@ -17,6 +17,7 @@ SPAN = (*QUEUE, "span")
 MOMENTS = (
     "add",  # made available
     "kick",  # the driver decided whether to notify
+    "exit",  # the device learns of it
     "pop",  # taken by the device
     "submit",  # handed to what stores the data
     "complete",  # back from there
@@ -27,6 +28,21 @@ MOMENTS = (
     "done",  # the driver's own work is over
 )
 
+#: Where a request's time goes: name, the moment it begins and the one it ends. They follow one
+#: another where all moments were seen.
+STAGES = (
+    ("decide", "add", "kick"),
+    ("notify", "kick", "exit"),
+    ("wake", "exit", "pop"),
+    ("parse", "pop", "submit"),
+    ("storage", "submit", "complete"),
+    ("return", "complete", "fill"),
+    ("signal", "fill", "signal"),
+    ("deliver", "signal", "interrupt"),
+    ("take", "interrupt", "used"),
+    ("finish", "used", "done"),
+)
+
 
 def requests(events: Events) -> pl.DataFrame:
     """All chains in the order in which they were made available, a row each.
@@ -34,10 +50,11 @@ def requests(events: Events) -> pl.DataFrame:
     Columns: ``request`` (number, from 0), ``dev``, ``life``, ``vq``, ``head``, ``chain``
     (descriptors), ``readable`` and ``writable`` (bytes), ``indirect``, ``type``, ``sector``,
     ``bytes`` and ``status`` (block requests), ``notified`` (whether its kick was), ``len`` (of
-    its used entry), then MOMENTS. What was not seen is null, as is ``signal`` where the driver
-    was at work already and took the entry before it was told of it, and as are the device's moments
-    where the observer inside had come or gone before: QEMU's log names no heads, chains are
-    counted. One kick and one interrupt may serve several chains.
+    its used entry), MOMENTS, then what each of STAGES took (``ns_decide`` …). What was not seen
+    is null, as are ``exit`` and ``signal`` where the other side was at work already and took the
+    chain or the entry before it was told of it, and as are the device's moments where the observer
+    inside had come or gone before: QEMU's log names no heads, chains are counted. One kick and one
+    interrupt may serve several chains.
     """
     inside = _inside(events)
     adds = _numbered(_of(inside, "add", "head", "chain", "readable", "writable", "indirect"), "add")
@@ -57,12 +74,19 @@ def requests(events: Events) -> pl.DataFrame:
         rows = rows.join(told, on=again, how="left")
     rows = _before_and_after(rows, inside)
     rows = _device(rows, events.table.filter(pl.col("source") == "qemu"))
-    # One that came later was not what had the guest interrupted.
-    own = pl.when(pl.col("signal") <= pl.col("interrupt")).then("signal").alias("signal")
-    rows = rows.with_columns(own).sort("add", "row").with_row_index("request")
+    rows = rows.with_columns(
+        # The driver tells of a chain when it is there: a device may have been as quick.
+        pl.min_horizontal("add", "pop").alias("add"),
+        # A doorbell that came earlier was another chain's.
+        pl.when(pl.col("notified") & (pl.col("kick") <= pl.col("exit"))).then("exit").alias("exit"),
+        # One that came later was not what had the guest interrupted.
+        pl.when(pl.col("signal") <= pl.col("interrupt")).then("signal").alias("signal"),
+    )
+    rows = rows.sort("add", "row").with_row_index("request")
     return rows.select(
         "request", *QUEUE, "head", "chain", "readable", "writable", "indirect",
         "type", "sector", "bytes", "status", "notified", "len", *MOMENTS,
+        *((pl.col(end) - pl.col(begin)).alias(f"ns_{name}") for name, begin, end in STAGES),
     )  # fmt: skip
 
 
@@ -130,9 +154,15 @@ def _before_and_after(rows: pl.DataFrame, inside: pl.DataFrame) -> pl.DataFrame:
 
 
 def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
-    """The device's moments: the k-th chain is the k-th popped, the k-th used the k-th filled."""
+    """The device's moments: the k-th chain is the k-th popped, the k-th used the k-th filled.
+
+    ``exit`` is the queue's last doorbell before the pop, whoever rang it.
+    """
     pops = _numbered(_of(log.with_row_index("at"), "dev_pop", "elem"), "pop").rename(
         {"pop_place": "add_place"}
+    )
+    doorbells = _of(log.with_row_index("at"), "dev_kick").select(
+        *QUEUE, pl.col("at").alias("pop_at"), pl.col("time").alias("exit")
     )
     fills = _numbered(_of(log.with_row_index("at"), "dev_fill"), "fill").rename(
         {"fill_place": "used_place"}
@@ -144,7 +174,10 @@ def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
         signals.sort("fill_at"), on="fill_at", by=QUEUE, strategy="forward",
         check_sortedness=False,
     )  # fmt: skip
-    pops = pops.sort("pop_at")
+    pops = pops.sort("pop_at").join_asof(
+        doorbells.sort("pop_at"), on="pop_at", by=QUEUE, strategy="backward",
+        check_sortedness=False,
+    )  # fmt: skip
     # QEMU's request is where its element is; memory serves again once it was freed.
     until = pl.col("pop_at").shift(-1).over("dev", "elem").alias("until")
     pops = pops.with_columns(until)
@@ -160,7 +193,7 @@ def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
         late = pl.col("until").is_not_null() & (pl.col("told") > pl.col("until"))
         pops = pops.with_columns(pl.when(~late).then(name).alias(name)).drop("told")
     rows = rows.join(
-        pops.select(*QUEUE, "add_place", "pop", "submit", "complete"),
+        pops.select(*QUEUE, "add_place", "exit", "pop", "submit", "complete"),
         on=[*QUEUE, "add_place"], how="left",
     )  # fmt: skip
     return rows.join(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pykit.analysis.queues import QUANTILES, queues, stages
-from pykit.analysis.requests import MOMENTS, QUEUE
+from pykit.analysis.requests import MOMENTS, QUEUE, STAGES
 from pykit.analysis.timeline import name_of
 from pykit.errors import UsageError
 from pykit.trace import Events
@@ -78,14 +78,18 @@ class Shown:
             f"request {row['request']}: {name_of(row)}, device {row['dev']}, queue {row['vq']},"
             f" head {row['head']}, {row['readable']:,} bytes read, {row['writable']:,} writable"
         )
-        table = _table("moment", "at", "since it was added")
-        seen = sorted((row[name], order) for order, name in enumerate(MOMENTS) if row[name])
-        for at, order in seen:
-            table.add_row(MOMENTS[order], f"{at / 1e9:.9f}", _time(at - row["add"]))
+        table = table_of("moment", "at", "since it was added", "stage", "took")
+        ends = {end: name for name, _, end in STAGES}
+        seen = [name for name in MOMENTS if row[name] is not None]
+        for name in sorted(seen, key=lambda name: (row[name], MOMENTS.index(name))):
+            took = row.get(f"ns_{ends.get(name)}")
+            stage = ("", "") if took is None else (ends[name], us(took))
+            at = row[name]
+            table.add_row(name, f"{at / 1e9:.9f}", us(at - row["add"]), *stage)
         console.print(table)
 
     def _queues(self, console: Console) -> None:
-        table = _table(
+        table = table_of(
             "queue", "life", "count", "MiB", "notify", "irq", "quiet", "batch", "taken", "depth",
         )  # fmt: skip
         for row in queues(self.events, self.requests).iter_rows(named=True):
@@ -94,28 +98,29 @@ class Shown:
                 str(row["life"]),
                 f"{row['requests']:,}",
                 f"{row['bytes'] / (1 << 20):.1f}",
-                _share(row["notifications_per_request"]),
-                _share(row["interrupts_per_request"]),
-                _share(row["suppressed"]),
-                _number(row["chains_per_kick"]),
-                _number(row["used_per_interrupt"]),
-                f"{_number(row['depth'])} ≤ {row['deepest']}",
+                share(row["notifications_per_request"]),
+                share(row["interrupts_per_request"]),
+                share(row["suppressed"]),
+                number(row["chains_per_kick"]),
+                number(row["used_per_interrupt"]),
+                f"{number(row['depth'])} ≤ {row['deepest']}",
             )
         console.print(table)
         console.print(_LEGEND, style="dim", soft_wrap=True)
         quantiles = [f"p{q * 100:g}" for q in QUANTILES]
-        table = _table("queue", "life", "stage", "count", *quantiles)
+        table = table_of("queue", "life", "stage", "count", *quantiles)
         last = None
         for row in stages(self.requests).iter_rows(named=True):
             key = tuple(row[name] for name in QUEUE)
             name = (f"{row['dev']}.{row['vq']}", str(row["life"])) if key != last else ("", "")
             last = key
-            times = [_time(row[quantile]) for quantile in quantiles]
+            times = [us(row[quantile]) for quantile in quantiles]
             table.add_row(*name, row["stage"], f"{row['count']:,}", *times)
         console.print(table)
 
 
-def _table(first: str, *others: str) -> Table:
+def table_of(first: str, *others: str) -> Table:
+    """A table of numbers, with what they are of on the left."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(first)
     for name in others:
@@ -123,13 +128,16 @@ def _table(first: str, *others: str) -> Table:
     return table
 
 
-def _time(ns: float) -> str:
+def us(ns: float) -> str:
+    """A time in µs."""
     return f"{ns / 1000:,.1f} µs"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A ratio in per cent."""
     return "-" if value is None else f"{value:.0%}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A mean or a ratio."""
     return "-" if value is None else f"{value:.1f}"

@@ -10,13 +10,14 @@ from typing import Any
 
 import polars as pl
 
-#: Inside a request, one after the other: name, begin, end.
+#: Inside a request, one after the other, whether or not it was notified or interrupted: name,
+#: begin, end.
 _STAGES = (
-    ("exit", "add", "pop"),
-    ("submit", "pop", "submit"),
+    ("there", "add", "pop"),
+    ("parse", "pop", "submit"),
     ("storage", "submit", "complete"),
     ("return", "complete", "fill"),
-    ("take", "fill", "used"),
+    ("back", "fill", "used"),
     ("finish", "used", "done"),
 )
 

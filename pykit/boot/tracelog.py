@@ -68,3 +68,5 @@ def _write(log: IO[bytes], lines: list[bytes]) -> None:
     kept = [line for line in lines if _KEPT in line and not any(word in line for word in _DROPPED)]
     if kept:
         log.write(b"\n".join([*kept, b""]))
+        # Somebody may be reading along.
+        log.flush()

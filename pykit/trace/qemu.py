@@ -113,7 +113,13 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
     text_lines = pl.Series("line", lines, dtype=pl.String)
-    events = _parse(text_lines, path, losses)
+    events = parse(text_lines)
+    bad = events.filter(~pl.col("good"))["line"]
+    if len(bad):
+        losses.append(
+            Loss(len(bad), f"{path}: {len(bad)} lines cannot be read, the first is {bad[0] + 1}")
+        )
+    events = events.filter("good").drop("good")
     statuses = events.filter(pl.col("kind") == "dev_status")
     registers, named = read_registers(text_lines, statuses)
     driven = _driven(events, named) if numbers is None else ()
@@ -141,8 +147,11 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
     return QemuLog(rows, tuple(losses), driven)
 
 
-def _parse(lines: pl.Series, path: Path, losses: list[Loss]) -> pl.DataFrame:
-    """One row a known event line, in log order, with pointers and numbers as integers."""
+def parse(lines: pl.Series) -> pl.DataFrame:
+    """One row a line of an event that is known, in log order, with ``line`` (its number, from 0).
+
+    Pointers and numbers are integers; ``good`` says whether all of a line's could be read.
+    """
     split = (
         lines.str.strip_suffix("\r")
         .str.extract_groups(_PREFIX)
@@ -153,13 +162,7 @@ def _parse(lines: pl.Series, path: Path, losses: list[Loss]) -> pl.DataFrame:
     parts = [
         _typed(split.filter(pl.col("event") == name), event) for name, event in _EVENTS.items()
     ]
-    events = pl.concat(parts, how="diagonal").sort("line")
-    bad = events.filter(~pl.col("good"))["line"]
-    if len(bad):
-        losses.append(
-            Loss(len(bad), f"{path}: {len(bad)} lines cannot be read, the first is {bad[0] + 1}")
-        )
-    return events.filter("good").drop("good")
+    return pl.concat(parts, how="diagonal").sort("line")
 
 
 def _typed(split: pl.DataFrame, event: _Event) -> pl.DataFrame:

@@ -18,9 +18,11 @@ from rich.console import Console
 from pykit import analysis
 from pykit.analysis.export import FORMS
 from pykit.analysis.queues import queues, stages
+from pykit.analysis.requests import QUEUE, STAGES
 from pykit.analysis.timeline import depths, lanes
 from pykit.errors import InfraError, UsageError
 from pykit.trace import Events, load
+from pykit.trace.align import LOG_STEP_NS, Alignment
 from pykit.trace.kinds import JOINED, LEFT
 from tests.trace.conftest import unpack
 
@@ -45,21 +47,46 @@ def test_every_chain_is_a_request(events: Events, requests: pl.DataFrame) -> Non
     assert requests["request"].to_list() == list(range(82))
     for name in ("add", "kick", "pop", "fill", "used", "done", "type", "status", "len"):
         assert requests[name].null_count() == 0, name
+    assert requests["exit"].is_not_null().equals(requests["notified"], check_names=False)
     done = events.of("blk_done")
     assert sorted(requests["sector"]) == sorted(done["sector"])
     assert requests["len"].sum() == events.of("used")["len"].sum()
 
 
-def test_no_effect_before_its_cause(requests: pl.DataFrame) -> None:
-    order = (
-        ("add", "kick"), ("pop", "submit"), ("submit", "complete"), ("complete", "fill"),
-        ("pop", "fill"), ("fill", "used"), ("signal", "interrupt"), ("interrupt", "used"),
-        ("used", "done"),
-    )  # fmt: skip
-    for cause, effect in order:
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.2"])
+def test_no_effect_before_its_cause(kernel: str, tmp_path: Path) -> None:
+    requests = analysis.requests(load(unpack(f"capture-{kernel}.tar.xz", tmp_path)))
+    order = [(begin, end) for _, begin, end in STAGES]
+    for cause, effect in (*order, ("add", "pop"), ("pop", "fill"), ("fill", "used")):
         both = requests.select(cause, effect).drop_nulls()
         assert both.height, (cause, effect)
         assert (both[cause] <= both[effect]).all(), (cause, effect)
+    for name, begin, end in STAGES:
+        assert requests[f"ns_{name}"].equals(requests[end] - requests[begin], check_names=False)
+    # A request that went through all stages spent its time in them.
+    alone = requests.drop_nulls([f"ns_{name}" for name, _, _ in STAGES])
+    assert alone.height > 10
+    whole = alone.select(pl.sum_horizontal(f"ns_{name}" for name, _, _ in STAGES)).to_series()
+    assert whole.equals(alone["done"] - alone["add"], check_names=False)
+
+
+def test_what_no_clock_was_fitted_to(events: Events) -> None:
+    """The alignment knows chains and entries; doorbells and interrupts have to agree with it."""
+    found = events.alignment
+    assert isinstance(found, Alignment)
+    room = found.worst_ns + LOG_STEP_NS
+    for cause, effect in (("notify", "dev_kick"), ("dev_signal", "interrupt")):
+        judged = 0
+        for _, queue in events.table.filter(pl.col("vq").is_not_null()).group_by(*QUEUE):
+            # A doorbell may be for several, and an interrupt: where there is one for each.
+            sent = queue.filter(pl.col("kind") == cause)["time"]
+            came = queue.filter(pl.col("kind") == effect)["time"]
+            # QEMU rings the first one itself when the device is set up.
+            came = came[1:] if effect == "dev_kick" else came
+            if len(sent) == len(came):
+                judged += len(sent)
+                assert (came - sent).min() >= -room, (cause, effect)  # type: ignore[operator]
+        assert judged, (cause, effect)
 
 
 def test_without_the_device_there_are_the_drivers_moments(events: Events) -> None:
