@@ -95,7 +95,7 @@ class Follower:
         data = self._log.read(_MOST)
         *lines, self._torn = (self._torn + data).split(b"\n")
         text = [line.decode(errors="replace") for line in lines]
-        events = parse(pl.Series("line", text, dtype=pl.String))
+        events = parse(text)
         seconds = self._seconds(events)
         events = self._name(events)
         return Look(seconds, self._queues(events)), len(data) == _MOST

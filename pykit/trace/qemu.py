@@ -9,9 +9,12 @@ registers (registers.py) stands between them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -21,10 +24,10 @@ from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
 from pykit.trace.registers import Named, read_registers
 
-# [0-9] and not \d, which means all of Unicode's digits and takes three times as long.
-_PREFIX = (
-    r"^(?:(?<pid>[0-9]{1,9})@(?<sec>[0-9]{1,10})\.(?<usec>[0-9]{6}):)?"
-    r"(?<event>virt[a-z_]+) (?<args>.*)$"
+# [0-9] and not \d, which means all of Unicode's digits.
+_PREFIX = re.compile(
+    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?"
+    r"(?P<event>virt[a-z_]+) (?P<args>.*)"
 )
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
 
@@ -37,6 +40,11 @@ class _Event:
     pattern: str
     columns: tuple[str, ...]
     constants: tuple[tuple[str, int], ...] = ()
+
+    @cached_property
+    def matcher(self) -> re.Pattern[str]:
+        """Of the arguments as a whole; a group a column."""
+        return re.compile(self.pattern.replace("P", _POINTER).replace("N", r"(-?[0-9]{1,20})"))
 
 
 _EVENTS = {
@@ -69,6 +77,14 @@ _EVENTS = {
 }
 _POINTERS = ("vdev", "queue", "elem")
 _FIELDS = columns_of([kind for kind in KINDS if kind.startswith("dev_")], {})
+_LIMITS: dict[Dtype, tuple[int, int]] = {
+    pl.UInt8: (0, (1 << 8) - 1),
+    pl.UInt16: (0, (1 << 16) - 1),
+    pl.UInt32: (0, (1 << 32) - 1),
+    pl.UInt64: (0, (1 << 64) - 1),
+}
+#: Lines that are taken apart before they become columns.
+_AT_ONCE = 1 << 17
 _REGISTER_FIELDS = columns_of(REGISTERS, {})
 
 
@@ -112,8 +128,7 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
-    text_lines = pl.Series("line", lines, dtype=pl.String)
-    events = parse(text_lines)
+    events = parse(lines)
     bad = events.filter(~pl.col("good"))["line"]
     if len(bad):
         losses.append(
@@ -121,7 +136,7 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
         )
     events = events.filter("good").drop("good")
     statuses = events.filter(pl.col("kind") == "dev_status")
-    registers, named = read_registers(text_lines, statuses)
+    registers, named = read_registers(lines, statuses)
     driven = _driven(events, named) if numbers is None else ()
     known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
     events = _name_devices(_merged(events, registers), known)
@@ -147,58 +162,75 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
     return QemuLog(rows, tuple(losses), driven)
 
 
-def parse(lines: pl.Series) -> pl.DataFrame:
+def parse(lines: Sequence[str]) -> pl.DataFrame:
     """One row a line of an event that is known, in log order, with ``line`` (its number, from 0).
 
     Pointers and numbers are integers; ``good`` says whether all of a line's could be read.
     """
-    split = (
-        lines.str.strip_suffix("\r")
-        .str.extract_groups(_PREFIX)
-        .struct.unnest()
-        .with_row_index("line")
-        .filter(pl.col("event").is_in(list(_EVENTS)))
-    )
+    # polars compiles its patterns for each of its calls, which takes longer than most logs do.
     parts = [
-        _typed(split.filter(pl.col("event") == name), event) for name, event in _EVENTS.items()
+        part
+        for start in range(0, max(len(lines), 1), _AT_ONCE)
+        for part in _parsed(lines[start : start + _AT_ONCE], start)
     ]
     return pl.concat(parts, how="diagonal").sort("line")
 
 
-def _typed(split: pl.DataFrame, event: _Event) -> pl.DataFrame:
-    pattern = "^" + event.pattern.replace("P", _POINTER).replace("N", r"(-?[0-9]{1,20})") + "$"
-    groups = split["args"].str.extract_groups(pattern).struct.rename_fields(list(event.columns))
-    frame = groups.struct.unnest()
-    values = [_integer(frame[name], name) for name in event.columns]
-    whole = pl.DataFrame(values, schema=list(event.columns))
-    good = whole.select(pl.all_horizontal(pl.all().is_not_null()).alias("good"))["good"]
-    seconds = split["sec"].cast(pl.Int64)
-    constants = [
-        pl.Series(name, [value], dtype=pl.Int64).new_from_index(0, split.height).alias(name)
-        for name, value in event.constants
+def _parsed(lines: Sequence[str], start: int) -> Iterator[pl.DataFrame]:
+    """Some lines' events, a frame for each event."""
+    found: dict[str, list[tuple[str | int | None, ...]]] = {name: [] for name in _EVENTS}
+    for number, text in enumerate(lines, start):
+        line = _PREFIX.fullmatch(text.removesuffix("\r"))
+        if line and (rows := found.get(line["event"])) is not None:
+            event = _EVENTS[line["event"]]
+            arguments = event.matcher.fullmatch(line["args"])
+            values = arguments.groups() if arguments else (None,) * len(event.columns)
+            rows.append((number, line["pid"], line["sec"], line["usec"], *values))
+    for name, event in _EVENTS.items():
+        if found[name] or not start:
+            yield _typed(event, list(zip(*found[name], strict=True)))
+
+
+def _typed(event: _Event, columns: list[tuple[Any, ...]]) -> pl.DataFrame:
+    columns = columns or [()] * (4 + len(event.columns))
+    line, pid, sec, usec, *values = columns
+    stamps = [
+        None if s is None else int(s) * 1_000_000_000 + int(u) * 1000
+        for s, u in zip(sec, usec, strict=True)
     ]
+    whole = [_integers(text, name) for text, name in zip(values, event.columns, strict=True)]
+    count = len(line)
     return pl.DataFrame(
         [
-            split["line"],
-            split["pid"].cast(pl.Int32).alias("pid"),
-            (seconds * 1_000_000_000 + split["usec"].cast(pl.Int64) * 1000).alias("ts"),
-            pl.Series("kind", [event.kind], dtype=pl.String).new_from_index(0, split.height),
-            good,
-            *values,
-            *constants,
+            pl.Series("line", line, dtype=pl.UInt32),
+            pl.Series("pid", [None if p is None else int(p) for p in pid], dtype=pl.Int32),
+            pl.Series("ts", stamps, dtype=pl.Int64),
+            pl.Series("kind", [event.kind] * count, dtype=pl.String),
+            pl.Series("good", [None not in row for row in zip(*whole, strict=True)], pl.Boolean),
+            *(
+                pl.Series(name, numbers, dtype=_type(name))
+                for name, numbers in zip(event.columns, whole, strict=True)
+            ),
+            *(pl.Series(name, [value] * count, pl.Int64) for name, value in event.constants),
         ]
     )
 
 
-def _integer(text: pl.Series, name: str) -> pl.Series:
-    """Digits as integers: pointers and sectors unsigned; what does not fit is null."""
+def _integers(texts: Sequence[str | None], name: str) -> list[int | None]:
+    """Digits as integers; what does not fit is None."""
     if name in _POINTERS:
         # A null pointer is printed as "(nil)".
-        digits = text.str.strip_prefix("0x").replace("(nil)", "0")
-        return digits.str.to_integer(base=16, dtype=pl.UInt64, strict=False)
-    if name in ("n", "ahead"):
-        return text.cast(pl.UInt16, strict=False)
-    return text.cast(_FIELDS[name], strict=False)
+        return [None if t is None else 0 if t == "(nil)" else int(t, 16) for t in texts]
+    low, high = _LIMITS[_type(name)]
+    numbers = (None if t is None else int(t) for t in texts)
+    return [n if n is not None and low <= n <= high else None for n in numbers]
+
+
+def _type(name: str) -> Dtype:
+    """Pointers and sectors are unsigned, numbers and places in a queue have 16 bits."""
+    if name in _POINTERS:
+        return pl.UInt64
+    return pl.UInt16 if name in ("n", "ahead") else _FIELDS[name]
 
 
 def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:

@@ -8,17 +8,19 @@ follows a status write, in which QEMU's virtio core names the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import polars as pl
 
-_LINE = (
-    r"^(?:(?<pid>[0-9]{1,9})@(?<sec>[0-9]{1,10})\.(?<usec>[0-9]{6}):)?memory_region_ops_"
-    r"(?<what>read|write) cpu -?[0-9]+ mr (?<mr>0x[0-9a-f]{1,16}) addr (?<addr>0x[0-9a-f]{1,16})"
-    r" value (?<value>0x[0-9a-f]{1,16}) size (?<size>[1248]) name"
-    r" '(?:virtio-pci-(?<part>common|device)-(?<type>[a-z0-9-]+)|(?<whole>virtio-pci|virtio-mmio))'"
+_LINE = re.compile(
+    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
+    r"(?P<what>read|write) cpu -?[0-9]+ mr (?P<mr>0x[0-9a-f]{1,16})"
+    r" addr (?P<addr>0x[0-9a-f]{1,16}) value (?P<value>0x[0-9a-f]{1,16}) size (?P<size>[1248]) name"
+    r" '(?:virtio-pci-(?P<part>common|device)-(?P<type>[a-z0-9-]+)"
+    r"|(?P<whole>virtio-pci|virtio-mmio))'"
 )
 #: Registers by their offset; of the legacy one the configuration follows at 20 or 24.
 _COMMON = {
@@ -139,7 +141,9 @@ class _Registers:
         )
 
 
-def read_registers(lines: pl.Series, statuses: pl.DataFrame) -> tuple[pl.DataFrame, list[Named]]:
+def read_registers(
+    lines: Sequence[str], statuses: pl.DataFrame
+) -> tuple[pl.DataFrame, list[Named]]:
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), and the devices.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
@@ -177,17 +181,16 @@ def read_registers(lines: pl.Series, statuses: pl.DataFrame) -> tuple[pl.DataFra
     return frame.sort("line", maintain_order=True), list(_named(found))
 
 
-def _accesses(lines: pl.Series) -> Iterator[Access]:
-    numbered = lines.alias("text").to_frame().with_row_index("line")
-    mine = numbered.filter(
-        pl.col("text").str.contains("memory_region_ops_", literal=True)
-        & pl.col("text").str.contains("'virtio-", literal=True)
-    )
-    split = mine.select("line", pl.col("text").str.extract_groups(_LINE).alias("of"))
-    for line, of in split.filter(pl.col("of").struct.field("what").is_not_null()).iter_rows():
+def _accesses(lines: Sequence[str]) -> Iterator[Access]:
+    for number, text in enumerate(lines):
+        if "memory_region_ops_" not in text or "'virtio-" not in text:
+            continue
+        of = _LINE.match(text)
+        if of is None:
+            continue
         stamped = of["sec"] is not None
         yield Access(
-            line=line,
+            line=number,
             pid=int(of["pid"]) if stamped else None,
             ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
             write=of["what"] == "write",

@@ -203,6 +203,6 @@ def test_speed(tmp_path: Path, firmware_log: Path) -> None:
     """100,000 lines in far less than a hung pattern would take."""
     path = tmp_path / "qemu.log"
     path.write_text(firmware_log.read_text() * 4200)
-    start = time.perf_counter()
+    start = time.process_time()
     read_log(path, [0])
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
