@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from pykit import spec
 from pykit.errors import UsageError
 from pykit.trace import load
 from pykit.trace.batches import Decoder
-from pykit.trace.errors import BadDatError
+from pykit.trace.errors import BadChunkError, BadDatError
 from pykit.trace.tracedat import is_dat
 from pykit.trace.tracing import read_tracing
 
@@ -77,6 +79,53 @@ def test_the_same_records(ftrace: Path, tmp_path: Path, instance: str, kind: str
     )
     assert found == wanted
     assert found
+
+
+def by_zlib(plain: Path, path: Path) -> None:
+    """Version 7 as a trace-cmd that knows zlib writes it: pages in chunks, each compressed."""
+    raw = bytearray(plain.read_bytes())
+    codec = raw.index(b"none\0")
+    raw[codec : codec + 5] = b"zlib\0"
+    first = None
+    for file in read_tracing(plain).files:
+        (part,) = file.parts
+        pages = bytes(raw[part.offset : part.offset + part.size])
+        chunks = [pages[at : at + 8192] for at in range(0, len(pages), 8192)]
+        data = struct.pack("<I", len(chunks))
+        for chunk in chunks:
+            packed = zlib.compress(chunk)
+            data += struct.pack("<II", len(packed), len(chunk)) + packed
+        entry = raw.index(struct.pack("<IQQ", file.cpu, part.offset, part.size))
+        first = entry if first is None else min(first, entry)
+        struct.pack_into("<IQQ", raw, entry, file.cpu, len(raw), len(data))
+        raw += data
+    assert first is not None
+    # Before the first CPU: the section's offset, an empty name, the clock, page size, count.
+    name = raw.rindex(b"\0", 0, first - 9)
+    (section,) = struct.unpack_from("<Q", raw, name - 8)
+    assert struct.unpack_from("<H", raw, section) == (3,)
+    struct.pack_into("<H", raw, section + 2, 1)
+    path.write_bytes(raw)
+
+
+def test_zlib(dats: dict[str, Path], tmp_path: Path) -> None:
+    """Debian's trace-cmd has zstd alone."""
+    path = tmp_path / "zlib.dat"
+    by_zlib(dats["v7"], path)
+    found, wanted = (
+        [(batch.ts.tolist(), batch.event.tolist()) for batch in Decoder(read_tracing(dat))]
+        for dat in (path, dats["v7"])
+    )
+    assert found == wanted
+    assert found
+    raw = bytearray(path.read_bytes())
+    raw[-4:] = b"\xff" * 4
+    path.write_bytes(raw)
+    decoder = Decoder(read_tracing(path))
+    kept = sum(len(batch.ts) for batch in decoder)
+    assert kept < sum(len(times) for times, _ in wanted)
+    assert [type(error) for error in decoder.walk.damage] == [BadChunkError]
+    assert f"{path}: CPU " in str(decoder.walk.damage[0])
 
 
 def test_what_is_no_trace(tmp_path: Path) -> None:
