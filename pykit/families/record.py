@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What became of one cell of a matrix: a line of its journal."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from pykit.boot.outcome import Kind
+from pykit.errors import UsageError
+
+#: What came of a cell as a whole.
+#:
+#: * held: the guest ended well, exactly the expected rules failed, and something passed;
+#: * failed: a rule failed that should not, one that should did not, or the guest ended badly;
+#: * inconclusive: events were lost, or nothing was judged;
+#: * impossible: the kernel lacks what the cell needs;
+#: * error: infrastructure, nothing is known of driver or device.
+Status = Literal["held", "failed", "inconclusive", "impossible", "error"]
+RuleVerdict = Literal["pass", "fail", "waived", "inconclusive", "not-applicable"]
+#: What became of the guest.
+Ended = Kind | Literal["not-run"]
+
+
+class RuleResult(NamedTuple):
+    """What one rule said in one cell."""
+
+    #: The rule's id, of pykit.spec.rules().
+    id: str
+    verdict: RuleVerdict
+    #: How many things were decided either way.
+    checked: int
+    #: How many of them were wrong.
+    violations: int
+    message: str
+    #: Where its first evidence is, such as "device 0 life 0 queue 1 seq 12"; empty without any.
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A cell that is finished.
+
+    Attributes:
+        cell: its name, family/name; one of its plan's.
+        axes: the value of each parameter of the family.
+        command: a `pykit run …` that repeats it.
+        message: one line on the guest's end, or on why there was none.
+        expected: ids of rules that a deliberate fault must make fail; empty without a fault.
+        either: of these one or more have to fail as well, where there are any.
+        release: of the kernel; empty where none was booted.
+        started: ISO 8601, UTC.
+        alone: repeated with a guest of its own, after it had failed in company.
+        events: in the table.
+        lost: events that are known not to be in it.
+        metrics: numbers to compare between matrices, such as latency_us_p50.
+        capture: where it is kept, relative to the matrix directory; None where it is not.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+    cell: str
+    family: str
+    scenario: str
+    command: str
+    outcome: Ended
+    message: str
+    status: Status
+    release: str
+    qemu: str
+    started: str
+    seconds: float
+    worker: str
+    axes: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
+    alone: bool = False
+    rules: tuple[RuleResult, ...] = ()
+    events: int = 0
+    lost: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    capture: str | None = None
+
+    @property
+    def failing(self) -> tuple[RuleResult, ...]:
+        """Rules that failed though no deliberate fault explains it."""
+        wanted = {*self.expected, *self.either}
+        return tuple(r for r in self.rules if r.verdict == "fail" and r.id not in wanted)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Ids of rules that should have failed and did not; all of `either` where none did."""
+        failed = {rule.id for rule in self.rules if rule.verdict == "fail"}
+        missing = tuple(name for name in self.expected if name not in failed)
+        return missing if failed & {*self.either} else (*missing, *self.either)
+
+    def to_json(self) -> str:
+        """One line without its newline, to be written as UTF-8.
+
+        Half of a surrogate pair, which is no text and no JSON, becomes a question mark.
+        """
+        data = asdict(self)
+        data["rules"] = [rule._asdict() for rule in self.rules]
+        line = json.dumps(data, allow_nan=False, ensure_ascii=False)
+        return line.encode("utf-8", "replace").decode()
+
+    @classmethod
+    def from_json(cls, line: str | bytes, where: str = "a journal's line") -> Record:
+        """The inverse. Raises UsageError, naming ``where`` and what is wrong, for anything else."""
+        try:
+            return _RECORD.validate_json(line)
+        except ValidationError as error:
+            raise UsageError(f"{where}: {first_error(error)}") from None
+
+
+_RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+def read_journal(path: Path) -> tuple[Record, ...]:
+    """The records of a journal in the order in which the cells ended.
+
+    A last line without its newline is what a runner was writing as it was killed: that cell
+    is not finished. Raises UsageError for a line that is no record, a cell that is there
+    twice, or a file that is not there.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        raise UsageError(f"{path.parent} is no matrix directory: it has no {path.name}") from None
+    records: dict[str, Record] = {}
+    for number, line in enumerate(lines[:-1], 1):
+        record = Record.from_json(line, f"{path}:{number}")
+        if record.cell in records:
+            raise UsageError(f"{path}:{number}: cell {record.cell} is there a second time")
+        records[record.cell] = record
+    return tuple(records.values())
+
+
+def first_error(error: ValidationError) -> str:
+    """The first thing that pydantic found wrong, and where in the data."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
