@@ -17,9 +17,9 @@ and whether events were lost. A guest that panicked is a failed test even if no 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pykit.report.evidence import slice_of
+from pykit.report.tap import Point, document, suite
 from pykit.report.view import View
 from pykit.spec import Verdict
 
@@ -33,7 +33,7 @@ STATUS: dict[str, tuple[bool, str]] = {
 }
 
 #: Outcomes of a guest for which KTAP has a word of its own; the others are just not ok.
-_OUTCOMES = {
+OUTCOMES = {
     "hang": "TIMEOUT",
     "never-booted": "ERROR",
     "qemu-died": "ERROR",
@@ -41,54 +41,14 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True)
-class _Point:
-    """One test point: its result line's parts, and the diagnostic lines before it."""
-
-    ok: bool
-    name: str
-    directive: str = ""
-    reason: str = ""
-    diagnostics: tuple[str, ...] = ()
-
-
 def render(view: View) -> str:
     """The whole file."""
-    suites = [("run", [*_run(view)])]
-    suites += [(topic, [_rule(row) for row in rows]) for topic, rows in view.topics()]
-    lines = ["KTAP version 1", f"1..{len(suites)}"]
-    for number, (name, points) in enumerate(suites, 1):
-        lines += [f"    {line}" for line in _suite(name, points)]
-        skipped = all(point.directive == "SKIP" for point in points)
-        summary = _Point(
-            ok=all(point.ok for point in points),
-            name=name,
-            directive="SKIP" if skipped else "",
-            reason="every test was skipped" if skipped else "",
-        )
-        lines += _result(number, summary)
-    return "\n".join(lines) + "\n"
+    suites = [suite("run", [*_run(view)])]
+    suites += [suite(topic, [_rule(row) for row in rows]) for topic, rows in view.topics()]
+    return document(suites)
 
 
-def _suite(name: str, points: list[_Point]) -> Iterator[str]:
-    yield "KTAP version 1"
-    yield f"# Subtest: {name}"
-    yield f"1..{len(points)}"
-    for number, point in enumerate(points, 1):
-        yield from _result(number, point)
-
-
-def _result(number: int, point: _Point) -> Iterator[str]:
-    for line in point.diagnostics:
-        yield f"# {line}"
-    # A # begins the directive, so a name must not have one.
-    line = f"{'ok' if point.ok else 'not ok'} {number} {point.name.replace('#', ' ')}"
-    if point.directive:
-        line += f" # {point.directive} {point.reason}"
-    yield line.rstrip()
-
-
-def _rule(row: Verdict) -> _Point:
+def _rule(row: Verdict) -> Point:
     ok, directive = STATUS[row.verdict]
     diagnostics = [f"{row.rule.id}: {row.rule.side} {row.rule.strength}, {row.checked} checked"]
     if not ok:
@@ -96,26 +56,26 @@ def _rule(row: Verdict) -> _Point:
         if row.evidence:
             diagnostics += slice_of(row.evidence).lines()
     reason = f"{row.verdict}: {row.message}" if directive else ""
-    return _Point(ok, row.rule.id, directive, reason, tuple(diagnostics))
+    return Point(ok, row.rule.id, directive, reason, tuple(diagnostics))
 
 
-def _run(view: View) -> Iterator[_Point]:
+def _run(view: View) -> Iterator[Point]:
     kind, message = view.capture.outcome.kind, view.capture.outcome.message
-    yield _Point(
+    yield Point(
         ok=kind == "clean",
         name="guest",
-        directive=_OUTCOMES.get(kind, ""),
+        directive=OUTCOMES.get(kind, ""),
         reason=f"{kind}: {message}",
         diagnostics=(f"guest: {kind}: {message}",),
     )
     for step in view.capture.steps:
         failed = (f"exit status {step.rc}", *step.output.splitlines())
-        yield _Point(
+        yield Point(
             ok=step.rc == 0,
             name=f"step {step.name}",
             diagnostics=failed if step.rc else (),
         )
-    yield _Point(
+    yield Point(
         ok=True,
         name="events",
         directive="SKIP" if view.lost else "",

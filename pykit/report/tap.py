@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""KTAP version 1, of any depth (Documentation/dev-tools/ktap.rst)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Point:
+    """One test point: its result line's parts, what is nested in it, and its diagnostic lines.
+
+    Text is put on lines as it is: it has to be one line each, and safe to show.
+    """
+
+    ok: bool
+    name: str
+    directive: str = ""
+    reason: str = ""
+    diagnostics: tuple[str, ...] = ()
+    points: tuple[Point, ...] = ()
+
+
+def suite(name: str, points: Sequence[Point]) -> Point:
+    """A point that holds if all in it do, and was skipped if all in it were."""
+    skipped = all(point.directive == "SKIP" for point in points)
+    return Point(
+        ok=all(point.ok for point in points),
+        name=name,
+        directive="SKIP" if skipped else "",
+        reason="every test was skipped" if skipped else "",
+        points=tuple(points),
+    )
+
+
+def document(points: Sequence[Point]) -> str:
+    """The whole file."""
+    return "\n".join(_document(points, None)) + "\n"
+
+
+def _document(points: Sequence[Point], name: str | None) -> Iterator[str]:
+    yield "KTAP version 1"
+    if name is not None:
+        yield f"# Subtest: {_name(name)}"
+    yield f"1..{len(points)}"
+    for number, point in enumerate(points, 1):
+        if point.points:
+            yield from (f"    {line}" for line in _document(point.points, point.name))
+        for line in point.diagnostics:
+            yield f"# {line}"
+        result = f"{'ok' if point.ok else 'not ok'} {number} {_name(point.name)}"
+        if point.directive:
+            result += f" # {point.directive} {point.reason}"
+        yield result.rstrip()
+
+
+def _name(name: str) -> str:
+    # A # begins the directive, so a name must not have one.
+    return name.replace("#", " ")
