@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, assert_never
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from pykit.boot.outcome import Kind
-from pykit.errors import UsageError
+from pykit.boot.outcome import EXIT_CODES, Kind
+from pykit.errors import Exit, UsageError
 
 #: What came of a cell as a whole.
 #:
@@ -101,6 +101,34 @@ class Record:
         missing = tuple(name for name in self.expected if name not in failed)
         return missing if failed & {*self.either} else (*missing, *self.either)
 
+    @property
+    def implied(self) -> Status:
+        """What its guest and its rules come to. That a cell is impossible they do not know."""
+        code = Exit.INFRA if self.outcome == "not-run" else EXIT_CODES[self.outcome]
+        if code == Exit.INFRA:
+            return "error"
+        if code == Exit.FAILED or self.failing:
+            return "failed"
+        if code == Exit.SKIP or self.lost:
+            return "inconclusive"
+        if self.silent:
+            return "failed"
+        return "held" if any(rule.verdict == "pass" for rule in self.rules) else "inconclusive"
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether its status says that something held or failed, and its rules do not, or hides
+        a failure."""
+        match self.status:
+            case "held":
+                return self.implied != "held"
+            case "failed":
+                return self.implied in ("held", "inconclusive")
+            case "inconclusive" | "impossible" | "error":
+                return self.implied == "failed"
+            case _:
+                assert_never(self.status)
+
     def to_json(self) -> str:
         """One line without its newline, to be written as UTF-8.
 
@@ -115,9 +143,15 @@ class Record:
     def from_json(cls, line: str | bytes, where: str = "a journal's line") -> Record:
         """The inverse. Raises UsageError, naming ``where`` and what is wrong, for anything else."""
         try:
-            return _RECORD.validate_json(line)
+            record = _RECORD.validate_json(line)
         except ValidationError as error:
             raise UsageError(f"{where}: {first_error(error)}") from None
+        if record.contradicts:
+            raise UsageError(
+                f"{where}: cell {record.cell} is said to be {record.status}, and its guest and "
+                f"its rules come to {record.implied}"
+            )
+        return record
 
 
 _RECORD: TypeAdapter[Record] = TypeAdapter(Record)

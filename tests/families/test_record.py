@@ -53,7 +53,7 @@ _RECORDS = st.builds(
     lost=_COUNT,
     metrics=st.dictionaries(_TEXT, _FLOAT, max_size=3),
     capture=st.none() | _TEXT,
-)
+).filter(lambda record: not record.contradicts)
 
 
 def a_record(**changes: Any) -> Record:
@@ -70,6 +70,7 @@ def a_record(**changes: Any) -> Record:
         "started": "2026-01-02T03:04:05+00:00",
         "seconds": 1.0,
         "worker": "local",
+        "rules": (RuleResult("A", "pass", 1, 0, "held 1 times"),),
     }
     return Record(**{**fields, **changes})
 
@@ -142,6 +143,46 @@ def test_what_a_fault_explains() -> None:
     )
     assert [rule.id for rule in silent.failing] == ["E"]
     assert silent.silent == ("D", "B", "C")
+
+
+@pytest.mark.parametrize(
+    ("changes", "implied"),
+    [
+        ({}, "held"),
+        ({"rules": (), "expected": ()}, "inconclusive"),
+        ({"rules": (RuleResult("A", "not-applicable", 0, 0, ""),)}, "inconclusive"),
+        ({"lost": 1}, "inconclusive"),
+        ({"lost": 1, "expected": ("A",)}, "inconclusive"),
+        ({"lost": 1, "rules": (RuleResult("A", "fail", 1, 1, ""),)}, "failed"),
+        ({"expected": ("A",)}, "failed"),
+        ({"outcome": "panic"}, "failed"),
+        ({"outcome": "never-booted", "rules": ()}, "error"),
+        ({"outcome": "not-run", "rules": ()}, "error"),
+        ({"outcome": "interrupted"}, "inconclusive"),
+    ],
+)
+def test_what_guest_and_rules_come_to(changes: dict[str, Any], implied: Status) -> None:
+    record = a_record(**changes)
+    assert record.implied == implied
+    assert Record.from_json(a_record(**changes, status=implied).to_json()).status == implied
+
+
+@pytest.mark.parametrize(
+    ("status", "changes"),
+    [
+        ("held", {"rules": (RuleResult("A", "fail", 1, 1, ""),)}),
+        ("held", {"rules": ()}),
+        ("held", {"outcome": "splat"}),
+        ("held", {"lost": 3}),
+        ("failed", {}),
+        ("error", {"rules": (RuleResult("A", "fail", 1, 1, ""),)}),
+        ("inconclusive", {"outcome": "panic"}),
+    ],
+)
+def test_a_status_that_its_rules_do_not_bear_out(status: Status, changes: dict[str, Any]) -> None:
+    line = a_record(status=status, **changes).to_json()
+    with pytest.raises(UsageError, match=f"F:1: cell blk/split is said to be {status}"):
+        Record.from_json(line, "F:1")
 
 
 def test_a_journal_is_read_to_its_last_whole_line(tmp_path: Path) -> None:
