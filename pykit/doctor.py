@@ -148,7 +148,7 @@ def _accelerators() -> Finding:
             _everywhere("pykit kernel get default"),
             required=False,
         )
-    best = accel.probe(kernels.resolve(known[0].name))
+    best = accel.probe(kernels.resolve(known[0].name).image)
     if best == "kvm":
         return Finding("accelerator", True, "kvm boots a guest", "guests", {})
     why = "is there and boots nothing" if Path("/dev/kvm").exists() else "is not there"

@@ -76,7 +76,7 @@ def startup(
     """
     kernel = kernels.resolve(kernel_name, progress=say)
     modules.build(kernel, progress=say)
-    accelerator = accel.probe(kernel)
+    accelerator = accel.probe(kernel.image)
     pykit = [sys.executable, "-m", "pykit.cli", "run", "--kernel", kernel.name]
     seconds: dict[str, list[float]] = {PEER: [], **{command: [] for command in LIMITS}}
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:

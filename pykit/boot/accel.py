@@ -13,7 +13,6 @@ from typing import Literal
 
 from pykit.boot import qemu
 from pykit.boot.keeper import Keeper
-from pykit.kernels import Kernel
 from pykit.paths import cache_dir
 
 Accelerator = Literal["kvm", "tcg"]
@@ -22,7 +21,7 @@ _DEVICE = Path("/dev/kvm")
 _DEADLINE_S = 10.0
 
 
-def probe(kernel: Kernel) -> Accelerator:
+def probe(image: Path) -> Accelerator:
     """ "kvm" where a guest with it reaches its first line, else "tcg".
 
     /dev/kvm that can be opened proves nothing: on nested hosts the guest may abort or stand
@@ -38,7 +37,7 @@ def probe(kernel: Kernel) -> Accelerator:
             return "kvm" if known["kvm"] else "tcg"
     except (OSError, ValueError, KeyError, TypeError):
         pass  # never probed, or not by this version
-    boots = _boots(kernel, "kvm")
+    boots = _boots(image, "kvm")
     cache.parent.mkdir(parents=True, exist_ok=True)
     new = cache.with_suffix(f".{os.getpid()}")
     new.write_text(json.dumps({"key": key, "kvm": boots}))
@@ -46,12 +45,12 @@ def probe(kernel: Kernel) -> Accelerator:
     return "kvm" if boots else "tcg"
 
 
-def _boots(kernel: Kernel, accelerator: Accelerator) -> bool:
+def _boots(image: Path, accelerator: Accelerator) -> bool:
     """Does a kernel come as far as missing its root filesystem?"""
     command = [
         qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-M", "q35", *qemu.cpu_options(accelerator), "-m", "256",
-        "-kernel", str(kernel.image), "-append", "console=ttyS0 panic=-1",
+        "-kernel", str(image), "-append", "console=ttyS0 panic=-1",
         "-serial", "stdio",
     ]  # fmt: skip
     with Keeper() as keeper:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pykit.boot import outcome
 
@@ -67,12 +68,20 @@ class Guest:
             pass
         self._booted = True
 
-    def run(self, step: str, ready: Callable[[], None] = lambda: None) -> tuple[int, str]:
+    def run(
+        self,
+        step: str,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        ready: Callable[[], None] = lambda: None,
+    ) -> tuple[int, str]:
         """Have the agent run a step; exit code, and the last lines of its output.
 
+        ``variables`` are in the step's environment, their values without white space.
         ``ready`` is called whenever the step says so, while it goes on.
         """
-        self._send(f"step {step}")
+        given = [f"{name}={value}" for name, value in variables.items()]
+        assert all(len(word.split()) == 1 for word in given), given
+        self._send(" ".join(["step", step, *given]))
         output: list[str] = []
         while True:
             word, _, rest = self._line().partition(" ")

@@ -64,9 +64,13 @@ class Initramfs:
         (inside / "boot-modules").write_text("".join(f"{name}\n" for name in boot_modules))
         path = payload.folder / "initramfs.cpio"
         with path.open("wb") as output:
-            names = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+            paths = sorted(root.rglob("*"))
+            for file in paths:
+                # The same files make the same archive, by which a bundle is known.
+                os.utime(file, (0, 0))
+            names = [str(file.relative_to(root)) for file in paths]
             done = subprocess.run(
-                ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+                ["cpio", "--quiet", "--reproducible", "-o", "-H", "newc", "-R", "0:0"],
                 input="\n".join(names).encode(),
                 stdout=output,
                 stderr=subprocess.PIPE,

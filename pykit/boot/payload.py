@@ -10,14 +10,15 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import lzma
-import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.scenario import Action, Device, Scenario, Step
+from pykit.boot import kitsteps
+from pykit.boot.kitsteps import PROLOGUE, Parameters, load_ours, load_theirs
+from pykit.boot.scenario import Scenario
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
@@ -31,65 +32,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 
 #: Kilobytes of trace buffer for each CPU; 100,000 events take about 6 MiB.
-_TRACE_BUFFER_KB = 49152
+TRACE_BUFFER_KB = 49152
 
 #: What the capture can come to at most: full buffers, and the formats.
-MOST_CARRIED_MIB = 2 * _TRACE_BUFFER_KB // 1024 + 4
-
-_PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
+MOST_CARRIED_MIB = 2 * TRACE_BUFFER_KB // 1024 + 4
 
 #: What ends a signed module, and the size of the structure before it.
 _SIGNED = b"~Module signature appended~\n"
 _SIGNATURE_BYTES = 12
-
-#: The step that loads modules, and the ones that end tracing and bring the capture out.
-LOAD, CARRY = "pykit-load", "pykit-carry"
-
-_CARRY = """
-cd "$TRACING" || die "no tracefs"
-echo 0 > tracing_on
-# Without a program: each costs a fork and, over 9p, a way to the host.
-found=
-for device in /sys/bus/pci/devices/*; do
-	read -r vendor < $device/vendor
-	read -r model < $device/device
-	[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
-done
-[ -n "$found" ] || die "no shared memory to bring the capture out through"
-echo 1 > $device/enable
-resource=$device/resource2_wc
-[ -e $resource ] || resource=$device/resource2
-{
-	for file in events/header_page events/header_event trace_clock saved_cmdlines \\
-		events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
-		[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
-	done
-	[ -z "$SYMBOLS" ] || printf '%s\\tkallsyms\\n' $SYMBOLS
-} | "$PAYLOAD/bin/carry" $resource
-"""
-
-_TRACE = f"""
-cd "$TRACING" || die "no tracefs"
-echo 0 > tracing_on
-echo mono > trace_clock
-echo {_TRACE_BUFFER_KB} > buffer_size_kb || die "no memory for the trace buffer"
-echo 1 > events/pykit/enable || die "pykit_trace.ko has no events"
-echo 1 > tracing_on
-"""
-
-# Where no device can be plugged, those that are there from power-on are kept from their
-# transport's driver until the scenario plugs them (lib.sh's mmio).
-_HOLD = "echo 0 >/sys/bus/platform/drivers_autoprobe\n"
-_LET_GO = """
-for device in /sys/bus/platform/drivers/virtio-mmio/LNRO*; do
-	[ ! -e $device ] || echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/unbind
-done
-echo 1 >/sys/bus/platform/drivers_autoprobe
-"""
-_BIND: dict[Action | None, str] = {"plug": "bind", "unplug": "unbind"}
-
-#: Parameters of our modules, by module.
-Parameters = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -98,9 +48,8 @@ class Payload:
 
     folder: Path
     nonce: str
+    #: What the guest has to have; of a guest that is used again, what all of its scenarios need.
     scenario: Scenario
-    #: The kernel's modules in load order, as file names below modules/.
-    kernel_modules: tuple[str, ...]
 
 
 def stage(
@@ -116,53 +65,78 @@ def stage(
 
     Raises InfraError for a module or program that is not there.
     """
+    ours, names = put_files(folder, scenario, kernel, modules)
+    put_kit_steps(
+        folder,
+        scenario,
+        map(load_theirs, names),
+        (load_ours(path, TRACE_BUFFER_KB, parameters, scenario.parameters) for path in ours),
+    )
+    put_steps(folder, scenario)
+    return Payload(folder, nonce, scenario)
+
+
+def put_files(
+    folder: Path, scenario: Scenario, kernel: Kernel, modules: Sequence[Path]
+) -> tuple[list[Path], list[str]]:
+    """Put the agent, modules and programs of a scenario into ``folder``.
+
+    Returns our modules that it needs and the names below modules/ of the kernel's own, each in
+    load order.
+    """
     for name in ("steps", "modules", "bin"):
         (folder / name).mkdir(parents=True)
     shutil.copy(GUEST / "agent.sh", folder)
-    drivers = [device.driver for device in scenario.devices]
-    driver = next(iter(drivers), scenario.driver or Device.driver)
-    # Who sees program counters gets names for them.
-    symbols = "/proc/kallsyms" if "access" in scenario.observe else ""
-    (folder / "lib.sh").write_text(
-        f"DRIVER={driver}\nCOUNT={scenario.count}\nSYMBOLS={symbols}\n"
-        + (GUEST / "lib.sh").read_text()
-        + _programs(scenario.programs)
-    )
+    (folder / "lib.sh").write_text((GUEST / "lib.sh").read_text() + _programs(scenario.programs))
     wanted = {"pykit_trace", *scenario.modules}
     missing = wanted - {path.stem for path in modules}
     if missing:
         raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
     ours = [path for path in modules if path.stem in wanted]
     transport = [scenario.transport.module] if scenario.devices else []
-    needs = closure(kernel, [*transport, *scenario.kernel_modules, *_depends(ours)])
+    needs = closure(kernel, [*transport, *scenario.kernel_modules, *depends_on(ours)])
     for path in needs:
         copy_module(path, folder / "modules")
     for path in ours:
         shutil.copy(path, folder / "modules")
     for name in ("carry", *scenario.guest_programs):
         shutil.copy(compile_guest(name), folder / "bin" / name)
-    names = tuple(plain_name(path.name) for path in needs)
-    load = [
-        *([] if scenario.transport.hot_plug else [_HOLD]),
-        *map(_load_theirs, names),
-        *([] if scenario.transport.hot_plug else [_LET_GO]),
-        *(_load_ours(path, parameters, scenario.parameters) for path in ours),
-    ]
-    (folder / "steps" / LOAD).write_text(_PROLOGUE + "".join(load))
-    (folder / "steps" / CARRY).write_text(_PROLOGUE + _CARRY)
-    slots = {device.id: number for number, device in enumerate(scenario.devices)}
+    return ours, [plain_name(path.name) for path in needs]
+
+
+def put_kit_steps(
+    folder: Path, scenario: Scenario, theirs: Iterable[str], ours: Iterable[str]
+) -> None:
+    """The kit's own steps; ``theirs`` and ``ours`` are the lines that load modules."""
+    cold = not scenario.transport.hot_plug
+    hold, let_go = (kitsteps.HOLD, kitsteps.LET_GO) if cold else ("", "")
+    steps = {
+        kitsteps.LOAD: "".join([hold, *theirs, let_go, *ours]),
+        kitsteps.CARRY: kitsteps.CARRY_LINES,
+        kitsteps.BEGIN: kitsteps.BEGIN_LINES,
+        kitsteps.BIND: kitsteps.BIND_LINES,
+    }
+    for name, lines in steps.items():
+        (folder / "steps" / name).write_text(PROLOGUE + lines)
+
+
+def put_steps(folder: Path, scenario: Scenario) -> None:
+    """A scenario's steps, below its name."""
+    (folder / "steps" / scenario.name).mkdir()
     for step in scenario.steps:
         if step.guest:
-            (folder / "steps" / step.name).write_text(_PROLOGUE + step.guest)
-        if step.action in _BIND and not scenario.transport.hot_plug:
-            line = f"mmio {_BIND[step.action]} {slots[step.device]}\n"
-            (folder / "steps" / bind_step(step)).write_text(_PROLOGUE + line)
-    return Payload(folder, nonce, scenario, names)
+            (folder / "steps" / step_path(scenario, step.name)).write_text(PROLOGUE + step.guest)
 
 
-def bind_step(step: Step) -> str:
-    """The guest's step that binds or unbinds a device where there is no hot-plug."""
-    return f"pykit-{step.action}-{step.device}"
+def step_path(scenario: Scenario, step: str) -> str:
+    """What the agent knows a scenario's step by."""
+    return f"{scenario.name}/{step}"
+
+
+def depends_on(modules: Sequence[Path]) -> list[str]:
+    """Modules of the kernel's own that ours need."""
+    ours = {path.stem for path in modules}
+    return sorted({name for path in modules for name in depends(read_module(path))} - ours)
 
 
 def _programs(names: Sequence[str]) -> str:
@@ -175,24 +149,6 @@ def _programs(names: Sequence[str]) -> str:
         if name.isidentifier():
             lines.append(f'{name}() {{ {found} "$@"; }}\n')
     return "".join(lines)
-
-
-def _depends(modules: Sequence[Path]) -> list[str]:
-    ours = {path.stem for path in modules}
-    return sorted({name for path in modules for name in depends(read_module(path))} - ours)
-
-
-def _load_theirs(name: str) -> str:
-    loaded = f"/sys/module/{Path(name).stem.replace('-', '_')}"
-    return f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"\n'
-
-
-def _load_ours(path: Path, *parameters: Parameters) -> str:
-    given = [item for by in parameters for item in by.get(path.stem, {}).items()]
-    own = " ".join(shlex.quote(f"{key}={value}") for key, value in given)
-    line = f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"\n'
-    # Before any driver is there, so that not one event is missed.
-    return line + _TRACE if path.stem == "pykit_trace" else line
 
 
 def copy_module(path: Path, folder: Path) -> None:

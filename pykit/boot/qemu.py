@@ -98,14 +98,24 @@ def kit_options(folder: Path, log: Path) -> list[str]:
     A monitor, the agent's serial port (the second one), shared memory to bring the capture
     out, and the trace log.
     """
+    return [*talk_options(folder, log), *carry_options(folder, CARRY_MIB)]
+
+
+def carry_options(folder: Path, mib: int) -> list[str]:
+    """The shared memory that the capture comes out through."""
+    return [
+        "-object", f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={folder}/carry",
+        "-device", "ivshmem-plain,memdev=carry",
+    ]  # fmt: skip
+
+
+def talk_options(folder: Path, log: Path) -> list[str]:
+    """The monitor, the agent's serial port (the second one), and the trace log."""
     return [
         "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
         # Not -serial: microvm has one port by itself, whatever is asked for.
         "-device", "isa-serial,chardev=agent,index=1",
         "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
-        "-object",
-        f"memory-backend-file,id=carry,share=on,size={CARRY_MIB}M,mem-path={folder}/carry",
-        "-device", "ivshmem-plain,memdev=carry",
         "-msg", "timestamp=on",
         "-D", str(log),
     ]  # fmt: skip

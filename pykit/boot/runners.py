@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from pykit.boot import qemu, tsc
 from pykit.boot.attach import cold_options, memory_options
 from pykit.boot.initramfs import Initramfs
 from pykit.boot.payload import Payload
+from pykit.boot.scenario import Scenario
 from pykit.boot.transport import PCI, Transport
 from pykit.boot.vmlinux import bootable
 from pykit.errors import InfraError, UsageError
@@ -69,32 +71,51 @@ class Direct:
 
     def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
         """See Runner."""
-        scenario = payload.scenario
-        qemu.require_machine(scenario.transport.machine[1])
         made = Initramfs.make(kernel, payload)
-        arguments = [
-            "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
-            "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
+        return direct(
+            bootable(kernel.image),
+            made,
+            payload.scenario,
+            accelerator,
+            [*cold_options(payload.scenario, payload.folder), *memory_options(payload.scenario)],
+            qemu.kit_options(payload.folder, log),
+        )
+
+
+def direct(
+    image: Path,
+    made: Initramfs,
+    scenario: Scenario,
+    accelerator: str,
+    devices: Sequence[str],
+    kit: Sequence[str],
+) -> list[str]:
+    """QEMU's command line for a kernel's image with an initramfs, plus these options.
+
+    Raises InfraError for a QEMU that lacks the transport's machine.
+    """
+    qemu.require_machine(scenario.transport.machine[1])
+    arguments = [
+        "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
+        "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
+    ]  # fmt: skip
+    khz = qemu.ICOUNT_KHZ if scenario.icount else tsc.khz()
+    if accelerator == "tcg" and khz:
+        arguments.append(f"tsc_early_khz={khz}")
+    disk = []
+    if made.programs is not None:
+        disk = [
+            "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
+            "-device", "nvme,drive=programs,serial=programs",
         ]  # fmt: skip
-        khz = qemu.ICOUNT_KHZ if scenario.icount else tsc.khz()
-        if accelerator == "tcg" and khz:
-            arguments.append(f"tsc_early_khz={khz}")
-        disk = []
-        if made.programs is not None:
-            disk = [
-                "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
-                "-device", "nvme,drive=programs,serial=programs",
-            ]  # fmt: skip
-        return [
-            qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            *scenario.transport.machine, *scenario.transport.port,
-            *cold_options(scenario, payload.folder), *memory_options(scenario),
-            *qemu.cpu_options(accelerator, icount=scenario.icount),
-            "-m", str(qemu.MEMORY_MIB), "-smp", str(scenario.cpus),
-            "-kernel", str(bootable(kernel.image)), "-initrd", str(made.path),
-            "-append", " ".join(arguments),
-            "-serial", "stdio", *disk, *qemu.kit_options(payload.folder, log),
-        ]  # fmt: skip
+    return [
+        qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        *scenario.transport.machine, *scenario.transport.port, *devices,
+        *qemu.cpu_options(accelerator, icount=scenario.icount),
+        "-m", str(qemu.MEMORY_MIB), "-smp", str(scenario.cpus),
+        "-kernel", str(image), "-initrd", str(made.path), "-append", " ".join(arguments),
+        "-serial", "stdio", *disk, *kit,
+    ]  # fmt: skip
 
 
 RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from pykit.boot import accel, access, attach, outcome, pace, payload, qemu, runners
+from pykit.boot import accel, access, attach, kitsteps, outcome, pace, payload, qemu, runners
 from pykit.boot.carried import CarryError, unpack
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
@@ -46,7 +46,7 @@ def run(
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
     chosen = runners.runner(runner, scenario.transport)
-    accelerator = "tcg" if scenario.icount else accel.probe(kernel)
+    accelerator = "tcg" if scenario.icount else accel.probe(kernel.image)
     if scenario.observe:
         access.require_seen(scenario, accelerator, runner)
     require_free(out)
@@ -152,6 +152,8 @@ class _Session:
         self._deadline_s = deadline_s
         self._progress = progress
         self._logged = logged(scenario)
+        # Who sees program counters gets names for them.
+        self._symbols = "yes" if "access" in scenario.observe else "no"
         self.work = Work(scenario, keeper.folder, progress)
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
@@ -194,14 +196,14 @@ class _Session:
         return None
 
     def _work(self, guest: Guest) -> tuple[outcome.Kind, str] | None:
-        code, said = guest.run(payload.LOAD)
+        code, said = guest.run(kitsteps.LOAD)
         if code != 0:
             return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
             monitor.trace(self._logged)
             failed = self.work.run(guest, monitor)
             # Even of a workload that failed: what it left shows why.
-            code, said = guest.run(payload.CARRY)
+            code, said = guest.run(kitsteps.CARRY, {"SYMBOLS": self._symbols})
             if code != 0 and failed is None:
                 failed = ("workload-failed", f"the capture did not come out: {said}")
         guest.off()

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pykit.boot import outcome, payload, qemu
+from pykit.boot import kitsteps, outcome, qemu
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.monitor import Monitor
+from pykit.boot.payload import step_path
 from pykit.boot.scenario import Device, Scenario, Step
 from pykit.boot.unseen import unseen
 
@@ -20,14 +21,25 @@ Progress = Callable[[str], None]
 
 
 class Work:
-    """What is done in a guest for one scenario. ``folder`` is for the files behind its devices."""
+    """What is done in a guest for one scenario. ``folder`` is for the files behind its devices.
 
-    def __init__(self, scenario: Scenario, folder: Path, progress: Progress) -> None:
+    Without hot-plug its devices are in the machine's slots from ``slot`` on.
+    """
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, progress: Progress, *, slot: int = 0
+    ) -> None:
         self._scenario = scenario
         self._folder = folder
         self._progress = progress
         self._transport = scenario.transport
         self._devices = {device.id: device for device in scenario.devices}
+        self._slots = {device.id: slot + n for n, device in enumerate(scenario.devices)}
+        drivers = (device.driver for device in scenario.devices)
+        self._variables = {
+            "DRIVER": next(drivers, scenario.driver or Device.driver),
+            "COUNT": str(scenario.count),
+        }
         self._steps: list[dict[str, Any]] = []
         self._answers: list[dict[str, Any]] = []
         self._plugs: list[dict[str, Any]] = []
@@ -46,7 +58,9 @@ class Work:
 
                 if step.guest:
                     record["rc"], record["output"] = guest.run(
-                        step.name, act if step.action else lambda: None
+                        step_path(self._scenario, step.name),
+                        self._variables,
+                        act if step.action else lambda: None,
                     )
                     if step.action and not acted and record["rc"] == 0:
                         return "workload-failed", f"step {step.name} never called ready"
@@ -129,7 +143,7 @@ class Work:
             if self._transport.hot_plug:
                 monitor.plug(device, self._transport.bus(0), self._folder)
             else:
-                bind(step, guest)
+                self._bind("bind", device, guest)
         elif step.action == "unplug":
             self._unplug(step, guest, monitor)
         elif step.action == "resize":
@@ -142,14 +156,14 @@ class Work:
         if self._transport.hot_plug:
             monitor.unplug(device)
         else:
-            bind(step, guest)
+            self._bind("unbind", device, guest)
 
-
-def bind(step: Step, guest: Guest) -> None:
-    """Have the guest do what takes the place of hot-plug."""
-    code, said = guest.run(payload.bind_step(step))
-    if code != 0:
-        raise GuestEndedError("workload-failed", last_lines(said))
+    def _bind(self, act: str, device: Device, guest: Guest) -> None:
+        """Have the guest do what takes the place of hot-plug."""
+        variables = {"ACT": act, "SLOT": str(self._slots[device.id])}
+        code, said = guest.run(kitsteps.BIND, variables)
+        if code != 0:
+            raise GuestEndedError("workload-failed", last_lines(said))
 
 
 def last_lines(text: str) -> str:

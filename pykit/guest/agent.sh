@@ -3,13 +3,14 @@
 #
 # What runs in the guest: takes the name of a step from the host, runs that
 # script of the payload, answers with its exit code. Speaks over a serial port,
-# never over virtio. Plain sh: busybox and dash alike.
+# never over virtio. Plain sh: busybox and dash alike. Variables that come with
+# a step are in its environment, and stay there for those after it.
 #
 # agent.sh NONCE PAYLOAD
 #
 # Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT |
 #                     NONCE done STEP RC UPTIME
-# Lines from it:      NONCE step STEP | NONCE off
+# Lines from it:      NONCE step STEP [VARIABLE=VALUE ...] | NONCE off
 # The nonce keeps lines of another run, or of the kernel, from being taken for ours.
 
 nonce=$1
@@ -29,10 +30,16 @@ echo "$nonce hello" >&3
 while IFS= read -r line <&3; do
 	case $line in
 	"$nonce step "*)
-		step=${line#"$nonce step "}
+		# Words without white space: no value has any.
+		set -f
+		set -- ${line#"$nonce step "}
+		set +f
+		step=$1
+		shift
+		[ $# = 0 ] || export "$@"
 		sh "$PAYLOAD/steps/$step" >"$output" 2>&1 3>&- </dev/null
 		rc=$?
-		tail -n 20 "$output" | while IFS= read -r text; do
+		[ ! -s "$output" ] || tail -n 20 "$output" | while IFS= read -r text; do
 			printf '%s out %s\n' "$nonce" "$text"
 		done >&3
 		read -r uptime _ </proc/uptime

@@ -98,7 +98,7 @@ def test_ready_is_called_while_the_step_goes_on(start: Start) -> None:
 
     guest = start(agent)
     guest.connect()
-    assert guest.run("s", lambda: order.append("ready")) == (0, "")
+    assert guest.run("s", ready=lambda: order.append("ready")) == (0, "")
     assert order == ["ready"]
 
 

@@ -107,7 +107,7 @@ def command(kernel: kernels.Kernel, folder: Path, packed: bool) -> list[str]:
     }  # fmt: skip
     return [
         qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-M", "q35", *qemu.cpu_options(accel.probe(kernel)), "-m", "256", "-smp", "1",
+        "-M", "q35", *qemu.cpu_options(accel.probe(kernel.image)), "-m", "256", "-smp", "1",
         "-kernel", str(bootable(kernel.image)), "-initrd", str(initramfs(kernel, folder)),
         "-append", "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on mitigations=off",
         "-serial", "stdio", "-blockdev", json.dumps(disk),

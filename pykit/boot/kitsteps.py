@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kit's own steps in the guest, as shell: modules in and out, tracing, the capture out."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+#: The step that loads modules, the one that ends tracing and brings the capture out, and the one
+#: that binds or unbinds ($ACT) the device in a slot ($SLOT) where there is no hot-plug.
+LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
+#: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
+#: begins a trace.
+BEGIN = "pykit-begin"
+
+PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
+
+#: Parameters of our modules, by module.
+Parameters = dict[str, dict[str, str]]
+
+CARRY_LINES = """
+cd "$TRACING" || die "no tracefs"
+echo 0 > tracing_on
+# Without a program: each costs a fork and, over 9p, a way to the host.
+found=
+for device in /sys/bus/pci/devices/*; do
+	read -r vendor < $device/vendor
+	read -r model < $device/device
+	[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
+done
+[ -n "$found" ] || die "no shared memory to bring the capture out through"
+echo 1 > $device/enable
+resource=$device/resource2_wc
+[ -e $resource ] || resource=$device/resource2
+{
+	for file in events/header_page events/header_event trace_clock saved_cmdlines \\
+		events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
+		[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
+	done
+	[ "$SYMBOLS" = no ] || printf '/proc/kallsyms\\tkallsyms\\n'
+} | "$PAYLOAD/bin/carry" $resource
+"""
+
+#: Where no device can be plugged, those that are there from power-on are kept from their
+#: transport's driver until the scenario plugs them (lib.sh's mmio).
+HOLD = "echo 0 >/sys/bus/platform/drivers_autoprobe\n"
+LET_GO = """
+for device in /sys/bus/platform/drivers/virtio-mmio/LNRO*; do
+	[ ! -e $device ] || echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/unbind
+done
+echo 1 >/sys/bus/platform/drivers_autoprobe
+"""
+BIND_LINES = "mmio $ACT $SLOT\n"
+
+# $OLD and $NEW: names and parameters apart by colons, modules by semicolons. No value that a
+# module of ours takes has any of the two, nor white space.
+BEGIN_LINES = """
+cd "$TRACING" || die "no tracefs"
+echo 0 >tracing_on
+IFS=';'
+for name in $OLD; do
+	rmmod $name || die "cannot unload $name"
+done
+for item in $NEW; do
+	(
+		IFS=:
+		set -- $item
+		file=$1
+		shift
+		[ -d /sys/module/${file%.ko} ] || insmod "$PAYLOAD/modules/$file" "$@"
+	) || die "cannot load ${item%%:*}"
+done
+unset IFS
+echo >trace
+echo 1 >tracing_on
+"""
+
+
+def begin_tracing(buffer_kb: int) -> str:
+    """Lines that begin tracing, with ``buffer_kb`` KiB of buffer for each CPU."""
+    return f"""
+cd "$TRACING" || die "no tracefs"
+echo 0 > tracing_on
+echo mono > trace_clock
+echo {buffer_kb} > buffer_size_kb || die "no memory for the trace buffer"
+echo 1 > events/pykit/enable || die "pykit_trace.ko has no events"
+echo 1 > tracing_on
+"""
+
+
+def load_theirs(name: str) -> str:
+    """Lines that load one of the kernel's own modules, by its file's name."""
+    loaded = f"/sys/module/{module_of(name)}"
+    return f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"\n'
+
+
+def load_ours(path: Path, buffer_kb: int, *parameters: Parameters) -> str:
+    """Lines that load one of our modules; the one with the tracepoints begins tracing."""
+    given = [item for by in parameters for item in by.get(path.stem, {}).items()]
+    own = " ".join(shlex.quote(f"{key}={value}") for key, value in given)
+    line = f'insmod "$PAYLOAD/modules/{path.name}" {own} || die "cannot load {path.name}"\n'
+    # Before any driver is there, so that not one event is missed.
+    return line + begin_tracing(buffer_kb) if path.stem == "pykit_trace" else line
+
+
+def module_of(file: str) -> str:
+    """What the kernel calls a module by its file's name."""
+    return Path(file).stem.replace("-", "_")

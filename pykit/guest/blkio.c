@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * blkio - requests to a block device, every byte verified
+ *
+ * Usage: blkio DISK REQUESTS DEPTH BYTES [SEED]
+ *
+ * Keeps DEPTH requests of 512 to BYTES bytes in flight, half of them reads,
+ * until there were REQUESTS; a flush after every 64th. What is read has to be
+ * what was written there last; nothing in flight overlaps anything else. Then
+ * a range is zeroed and another discarded, and the first is read again, where
+ * the disk can do either.
+ *
+ * fio does more and takes a second to start under TCG; this takes no time.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SECTOR		512
+#define MAX_DEPTH	256
+#define REGION		8192	/* sectors that are used */
+#define ZEROED		64	/* sectors, at the start of the region and right behind */
+
+struct request {
+	struct iocb cb;
+	unsigned char *buffer;
+	unsigned int first;
+	unsigned int count;
+	int write;
+};
+
+static unsigned int generation[REGION];
+static unsigned char taken[REGION];
+static unsigned int sectors;
+static unsigned long long state;
+static int disk;
+
+static unsigned int chance(unsigned int below)
+{
+	state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (state >> 33) % below;
+}
+
+static void die(const char *what, unsigned int sector)
+{
+	fprintf(stderr, "blkio: sector %u: %s\n", sector, what);
+	exit(1);
+}
+
+/* What a sector holds after it was written so many times; never written: what it had. */
+static void pattern(unsigned char *data, unsigned int sector)
+{
+	unsigned long long value = ((unsigned long long)sector << 32) + generation[sector];
+	unsigned int i;
+
+	for (i = 0; i < SECTOR / 8; i++, value += 0x9e3779b97f4a7c15ULL)
+		memcpy(data + 8 * i, &value, 8);
+}
+
+static void prepare(struct request *r, unsigned int most)
+{
+	unsigned int i, tries;
+
+	/* The least that leaves room for DEPTH of the largest is checked in main(). */
+	for (tries = 0; tries < 10000; tries++) {
+		r->count = 1 + chance(most);
+		r->first = chance(sectors - r->count);
+		for (i = 0; i < r->count && !taken[r->first + i]; i++)
+			;
+		if (i == r->count)
+			break;
+	}
+	if (tries == 10000)
+		die("no room for another request", r->first);
+	memset(taken + r->first, 1, r->count);
+	r->write = chance(2);
+	for (i = 0; r->write && i < r->count; i++) {
+		generation[r->first + i]++;
+		pattern(r->buffer + i * SECTOR, r->first + i);
+	}
+	memset(&r->cb, 0, sizeof(r->cb));
+	r->cb.aio_data = (unsigned long)r;
+	r->cb.aio_fildes = disk;
+	r->cb.aio_lio_opcode = r->write ? IOCB_CMD_PWRITE : IOCB_CMD_PREAD;
+	r->cb.aio_buf = (unsigned long)r->buffer;
+	r->cb.aio_nbytes = r->count * SECTOR;
+	r->cb.aio_offset = (long long)r->first * SECTOR;
+}
+
+static void verify(const struct request *r, long long result)
+{
+	unsigned char wanted[SECTOR];
+	unsigned int i;
+
+	if (result != r->count * SECTOR)
+		die(result < 0 ? strerror(-result) : "a part of a request only", r->first);
+	for (i = 0; !r->write && i < r->count; i++) {
+		if (!generation[r->first + i])
+			continue;
+		pattern(wanted, r->first + i);
+		if (memcmp(wanted, r->buffer + i * SECTOR, SECTOR))
+			die("not what was written", r->first + i);
+	}
+	memset(taken + r->first, 0, r->count);
+}
+
+static void zero(void)
+{
+	static unsigned char zeros[SECTOR];
+	unsigned char *data = aligned_alloc(4096, ZEROED * SECTOR);
+	unsigned long long range[2] = { 0, ZEROED * SECTOR };
+	unsigned int i;
+
+	if (!data)
+		die("no memory", 0);
+	if (ioctl(disk, BLKZEROOUT, range))
+		die(strerror(errno), 0);
+	if (pread(disk, data, ZEROED * SECTOR, 0) != ZEROED * SECTOR)
+		die("cannot be read after it was zeroed", 0);
+	for (i = 0; i < ZEROED; i++) {
+		if (memcmp(data + i * SECTOR, zeros, SECTOR))
+			die("not zero after it was zeroed", i);
+	}
+	range[0] = range[1];
+	if (ioctl(disk, BLKDISCARD, range) && errno != EOPNOTSUPP)
+		die(strerror(errno), ZEROED);
+	free(data);
+}
+
+int main(int argc, char **argv)
+{
+	static struct request requests[MAX_DEPTH];
+	static struct io_event events[MAX_DEPTH];
+	struct iocb *cb;
+	unsigned long total, depth, begun = 0, done = 0;
+	unsigned int most, i;
+	unsigned long long bytes;
+	aio_context_t context = 0;
+	long got;
+
+	if (argc < 5) {
+		fprintf(stderr, "usage: blkio DISK REQUESTS DEPTH BYTES [SEED]\n");
+		return 2;
+	}
+	disk = open(argv[1], O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (disk < 0 || ioctl(disk, BLKGETSIZE64, &bytes)) {
+		perror(argv[1]);
+		return 1;
+	}
+	total = strtoul(argv[2], NULL, 0);
+	depth = strtoul(argv[3], NULL, 0);
+	most = strtoul(argv[4], NULL, 0) / SECTOR;
+	state = argc > 5 ? strtoull(argv[5], NULL, 0) : 1;
+	sectors = bytes / SECTOR < REGION ? bytes / SECTOR : REGION;
+	if (!depth || depth > MAX_DEPTH || !most || depth * most * 4 > sectors) {
+		fprintf(stderr, "blkio: %lu requests of up to %u sectors do not fit in %u\n",
+			depth, most, sectors);
+		return 2;
+	}
+	if (syscall(SYS_io_setup, depth, &context)) {
+		perror("io_setup");
+		return 1;
+	}
+	for (i = 0; i < depth; i++) {
+		requests[i].buffer = aligned_alloc(4096, (most * SECTOR + 4095) & ~4095UL);
+		if (!requests[i].buffer)
+			die("no memory", 0);
+		events[i].data = (unsigned long)&requests[i];
+	}
+	got = depth;
+	while (done < total) {
+		/* What just ended, or at first all there are. */
+		for (i = 0; i < got; i++) {
+			struct request *r = (void *)(unsigned long)events[i].data;
+
+			if (r->count) {
+				verify(r, events[i].res);
+				r->count = 0;
+				if (++done % 64 == 0 && fdatasync(disk))
+					die(strerror(errno), 0);
+			}
+			if (begun == total)
+				continue;
+			prepare(r, most);
+			cb = &r->cb;
+			if (syscall(SYS_io_submit, context, 1, &cb) != 1)
+				die(strerror(errno), r->first);
+			begun++;
+		}
+		if (done == total)
+			break;
+		got = syscall(SYS_io_getevents, context, 1, depth, events, NULL);
+		if (got < 0 && errno == EINTR)
+			got = 0;
+		else if (got < 0)
+			die(strerror(errno), 0);
+	}
+	zero();
+	printf("blkio: %lu requests, %lu at a time, all bytes right\n", done, depth);
+	return 0;
+}
