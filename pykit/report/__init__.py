@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pykit.report import html, junit, ktap, terminal
+from pykit.report import html, junit, kcidb, ktap, sarif, terminal
 from pykit.report.files import write_atomically
 from pykit.report.text import tail
 from pykit.report.view import view_of
@@ -31,7 +31,8 @@ def write_all(
     events: Events,
     run_info: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write verdicts.json, results.ktap, junit.xml and report.html into a run directory.
+    """Write verdicts.json, results.ktap, junit.xml, kcidb.json, sarif.json and report.html into
+    a run directory.
 
     Each file is whole or not there. ``run_info`` is what run.json says, which is read where
     it is not given; a directory without it, or without console.log, is reported without.
@@ -45,6 +46,8 @@ def write_all(
     write_atomically(run_dir / "verdicts.json", data.encode())
     write_atomically(run_dir / "results.ktap", ktap.render(view).encode())
     write_atomically(run_dir / "junit.xml", junit.render(view))
+    write_atomically(run_dir / "kcidb.json", kcidb.render(view).encode())
+    write_atomically(run_dir / "sarif.json", sarif.render(view).encode())
     write_atomically(run_dir / "report.html", html.render(view).encode())
 
 

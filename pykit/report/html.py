@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from pykit.report.evidence import slice_of
 from pykit.report.text import shown
@@ -32,14 +32,7 @@ MEANINGS = {
 
 def render(view: View) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("pykit.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         view=view,
         order=ORDER,
         meanings=MEANINGS,
@@ -49,6 +42,18 @@ def render(view: View) -> str:
         run=list(_flat(view.run)),
         title=_title(view),
     )
+
+
+def template(name: str) -> Template:
+    """A page's template; all that is put into it is escaped."""
+    environment = Environment(
+        loader=PackageLoader("pykit.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _facts(view: View) -> Iterator[str]:

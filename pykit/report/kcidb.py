@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kcidb.json: what a kernel CI system submits to KCIDB, schema version 5.
+
+Statuses there are of the code that is tested. A waived violation is a failure like any other,
+joined by an incident to an issue that is known, which is how KCIDB tells known failures. What
+nobody could decide is skipped.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from pykit.boot.outcome import EXIT_CODES, Kind
+from pykit.errors import Exit
+from pykit.report.evidence import slice_of
+from pykit.report.view import View
+from pykit.spec import Verdict
+
+#: The name of the system that submits; whoever does replaces it by their own.
+ORIGIN = "pykit"
+_VERSION = {"major": 5, "minor": 3}
+#: Characters that a log excerpt may have.
+_EXCERPT = 16384
+
+TestStatus = Literal["PASS", "FAIL", "ERROR", "MISS", "SKIP"]
+
+#: Verdict: status.
+STATUS: dict[str, TestStatus] = {
+    "pass": "PASS",
+    "fail": "FAIL",
+    "waived": "FAIL",
+    "inconclusive": "SKIP",
+    "not-applicable": "SKIP",
+}
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test of one kernel.
+
+    Attributes:
+        kernel: its release, or what it was asked for by where none was booted.
+        path: of the test, outermost first.
+        started: ISO 8601, or anything else, which is then left out.
+        known: why the failure is known and accepted; empty where it is not.
+    """
+
+    kernel: str
+    path: tuple[str, ...]
+    status: TestStatus
+    comment: str
+    environment: str
+    started: str
+    seconds: float | None = None
+    excerpt: str = ""
+    known: str = ""
+    misc: dict[str, Any] = field(default_factory=dict)
+
+
+def render(view: View) -> str:
+    """The whole file, of one run."""
+    return document(_tests(view), str(view.run.get("started", "")))
+
+
+def _tests(view: View) -> Iterator[Test]:
+    scenario = str(view.run.get("scenario", "capture"))
+    kernel = view.capture.kernel or "unknown"
+    environment = f"QEMU {view.capture.qemu}"
+    started = str(view.run.get("started", ""))
+    outcome, seconds = view.capture.outcome, view.run.get("seconds")
+    yield Test(
+        kernel=kernel,
+        path=(scenario, "guest"),
+        status=guest_status(outcome.kind),
+        comment=f"{outcome.kind}: {outcome.message}",
+        environment=environment,
+        started=started,
+        seconds=seconds if isinstance(seconds, int | float) else None,
+        excerpt="" if guest_status(outcome.kind) == "PASS" else view.console,
+    )
+    for row in view.rows:
+        if row.verdict != "not-applicable":
+            yield _rule(row, scenario, kernel, environment, started)
+
+
+def _rule(row: Verdict, scenario: str, kernel: str, environment: str, started: str) -> Test:
+    return Test(
+        kernel=kernel,
+        path=(scenario, row.rule.id),
+        status=STATUS[row.verdict],
+        comment=f"{row.rule.title} {row.verdict}: {row.message}",
+        environment=environment,
+        started=started,
+        excerpt="\n".join(slice_of(row.evidence).lines()) if row.evidence else "",
+        known=row.message if row.verdict == "waived" else "",
+        misc={"checked": row.checked, "violations": row.violations},
+    )
+
+
+def guest_status(kind: str) -> TestStatus:
+    """The status of a guest's end; of one that nobody knows, a failure."""
+    match EXIT_CODES.get(cast(Kind, kind), Exit.FAILED):
+        case Exit.OK:
+            return "PASS"
+        case Exit.SKIP:
+            return "SKIP"
+        case Exit.INFRA:
+            return "MISS"
+        case _:
+            return "FAIL"
+
+
+def document(tests: Iterable[Test], unique: str) -> str:
+    """The whole file, of anything. ``unique`` tells these tests from those of other times."""
+    told = list(tests)
+    kernels = dict.fromkeys(test.kernel for test in told)
+    known = {test.path[-1]: test.known for test in told if test.known}
+    data = {
+        "version": _VERSION,
+        "checkouts": [
+            {"id": _id(kernel), "origin": ORIGIN, "comment": f"Linux {kernel}", "valid": True}
+            for kernel in kernels
+        ],
+        "builds": [
+            {
+                "id": _id(kernel, "x86_64"),
+                "checkout_id": _id(kernel),
+                "origin": ORIGIN,
+                "architecture": "x86_64",
+            }
+            for kernel in kernels
+        ],
+        "tests": [_test(test, unique) for test in told],
+        "issues": [
+            {
+                "id": _id("waived", rule),
+                "version": 1,
+                "origin": ORIGIN,
+                "comment": reason,
+                "culprit": {"code": True},
+            }
+            for rule, reason in known.items()
+        ],
+        "incidents": [_incident(test, unique) for test in told if test.known],
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _test(test: Test, unique: str) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "id": _test_id(test, unique),
+        "build_id": _id(test.kernel, "x86_64"),
+        "origin": ORIGIN,
+        "path": ".".join(("pykit", *map(_word, test.path))),
+        "status": test.status,
+        "comment": test.comment,
+        "environment": {"comment": test.environment},
+    }
+    if started := _time(test.started):
+        told["start_time"] = started
+    if test.seconds is not None:
+        told["duration"] = test.seconds
+    if test.excerpt:
+        told["log_excerpt"] = test.excerpt[-_EXCERPT:]
+    if test.misc:
+        told["misc"] = test.misc
+    return told
+
+
+def _incident(test: Test, unique: str) -> dict[str, Any]:
+    return {
+        "id": f"{_test_id(test, unique)}:waived",
+        "origin": ORIGIN,
+        "issue_id": _id("waived", test.path[-1]),
+        "issue_version": 1,
+        "test_id": _test_id(test, unique),
+        "present": True,
+    }
+
+
+def _test_id(test: Test, unique: str) -> str:
+    when = hashlib.sha256(unique.encode()).hexdigest()[:16]
+    return _id(when, test.kernel, *test.path)
+
+
+def _id(*parts: str) -> str:
+    return ":".join((ORIGIN, *parts))
+
+
+def _word(part: str) -> str:
+    """A part of a path, in which dots separate parts."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", part) or "_"
+
+
+def _time(text: str) -> str | None:
+    """The time as RFC 3339 has it, or None for what is none."""
+    try:
+        time = datetime.datetime.fromisoformat(text)
+        return time.astimezone(datetime.UTC).isoformat() if time.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""SARIF 2.1.0: what code hosts and editors show violations from.
+
+One result a rule that was violated in one place. A violation that is waived, or that a
+deliberate fault explains, is there and suppressed, with the reason. What is no violation of a
+rule, such as a guest that panicked, is a notification of the tool's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pykit import __version__
+from pykit.boot.scenario import SCENARIOS
+from pykit.paths import ROOT
+from pykit.report.evidence import slice_of
+from pykit.report.view import View
+from pykit.spec import CLAUSES, Rule, Verdict, rules
+
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule that was violated.
+
+    Attributes:
+        scenario: the scenario's name; its file is the location, where it is one of ours.
+        places: from the outside in, such as (family, cell, "device 0 life 0 queue 1").
+        accepted: why it is no reason for alarm; empty where it is one.
+    """
+
+    rule: str
+    message: str
+    scenario: str
+    places: tuple[str, ...]
+    checked: int
+    violations: int
+    accepted: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that went wrong and is no violation of a rule."""
+
+    message: str
+    place: str
+
+
+def render(view: View) -> str:
+    """The whole file, of one run."""
+    scenario = str(view.run.get("scenario", "capture"))
+    findings = [_finding(row, scenario) for row in view.having("fail", "waived")]
+    outcome = view.capture.outcome
+    notices = []
+    if outcome.kind not in ("clean", "recorded"):
+        notices.append(Notice(f"guest: {outcome.kind}: {outcome.message}", scenario))
+    if view.lost:
+        notices.append(Notice(f"{view.lost} events were lost", scenario))
+    return document(findings, notices)
+
+
+def _finding(row: Verdict, scenario: str) -> Finding:
+    accepted = row.verdict == "waived"
+    lines = "\n".join(["", *slice_of(row.evidence).lines()]) if row.evidence else ""
+    return Finding(
+        rule=row.rule.id,
+        message=row.message + lines,
+        scenario=scenario,
+        places=(scenario,),
+        checked=row.checked,
+        violations=row.violations,
+        accepted=row.message if accepted else "",
+    )
+
+
+def document(findings: Iterable[Finding], notices: Sequence[Notice]) -> str:
+    """The whole file, of anything."""
+    known = {rule.id: number for number, rule in enumerate(rules())}
+    data = {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "pykit",
+                        "semanticVersion": __version__,
+                        "rules": [_descriptor(rule) for rule in rules()],
+                    }
+                },
+                "originalUriBaseIds": {"PYKIT": {"description": {"text": "pykit's sources"}}},
+                "invocations": [
+                    {
+                        "executionSuccessful": not notices,
+                        "toolExecutionNotifications": [_notification(entry) for entry in notices],
+                    }
+                ],
+                "results": [_result(entry, known) for entry in findings],
+            }
+        ],
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def _descriptor(rule: Rule) -> dict[str, Any]:
+    clauses = [f"{name}: {CLAUSES[name].text}" for name in rule.clauses]
+    told = {
+        "id": rule.id,
+        "shortDescription": {"text": rule.title},
+        "defaultConfiguration": {"level": _level(rule)},
+        "properties": {
+            "tags": [rule.topic, rule.side],
+            "strength": rule.strength,
+            "clauses": list(rule.clauses),
+        },
+    }
+    return {**told, "fullDescription": {"text": "\n".join(clauses)}} if clauses else told
+
+
+def _level(rule: Rule) -> str:
+    return "error" if rule.strength.startswith("MUST") else "warning"
+
+
+def _result(finding: Finding, known: dict[str, int]) -> dict[str, Any]:
+    place = "/".join(finding.places)
+    result: dict[str, Any] = {
+        "ruleId": finding.rule,
+        "kind": "fail",
+        "message": {"text": finding.message or finding.rule},
+        "locations": [
+            {**_file(finding.scenario), "logicalLocations": list(_logical(finding.places))}
+        ],
+        # The same violation in the next run is the same result.
+        "partialFingerprints": {
+            "cellAndRule/v1": hashlib.sha256(f"{place}\n{finding.rule}".encode()).hexdigest()
+        },
+        "properties": {"checked": finding.checked, "violations": finding.violations},
+    }
+    if finding.rule in known:
+        result["ruleIndex"] = known[finding.rule]
+        result["level"] = _level(rules()[known[finding.rule]])
+    if finding.accepted:
+        result["suppressions"] = [{"kind": "external", "justification": finding.accepted}]
+    return result
+
+
+def _file(scenario: str) -> dict[str, Any]:
+    path = SCENARIOS / f"{scenario}.toml"
+    if not path.is_file():
+        return {}
+    uri = path.relative_to(ROOT).as_posix()
+    artifact = {"uri": uri, "uriBaseId": "PYKIT"}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": 1}}}
+
+
+def _logical(places: Sequence[str]) -> Iterator[dict[str, str]]:
+    # The innermost comes first to a reader who takes only one.
+    for depth in range(len(places), 0, -1):
+        whole = "/".join(places[:depth])
+        yield {"name": places[depth - 1], "fullyQualifiedName": whole}
+
+
+def _notification(notice: Notice) -> dict[str, Any]:
+    return {
+        "level": "error",
+        "message": {"text": notice.message},
+        "locations": [{"logicalLocations": [{"fullyQualifiedName": notice.place}]}],
+    }
