@@ -6,9 +6,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, assert_never
+from typing import Annotated, ClassVar, Literal, NamedTuple, assert_never
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from pykit.boot.outcome import EXIT_CODES, Kind
 from pykit.errors import Exit, UsageError
@@ -24,6 +24,7 @@ Status = Literal["held", "failed", "inconclusive", "impossible", "error"]
 RuleVerdict = Literal["pass", "fail", "waived", "inconclusive", "not-applicable"]
 #: What became of the guest.
 Ended = Kind | Literal["not-run"]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class RuleResult(NamedTuple):
@@ -33,9 +34,9 @@ class RuleResult(NamedTuple):
     id: str
     verdict: RuleVerdict
     #: How many things were decided either way.
-    checked: int
+    checked: Count
     #: How many of them were wrong.
-    violations: int
+    violations: Count
     message: str
     #: Where its first evidence is, such as "device 0 life 0 queue 1 seq 12"; empty without any.
     where: str = ""
@@ -83,8 +84,8 @@ class Record:
     either: tuple[str, ...] = ()
     alone: bool = False
     rules: tuple[RuleResult, ...] = ()
-    events: int = 0
-    lost: int = 0
+    events: Count = 0
+    lost: Count = 0
     metrics: dict[str, float] = field(default_factory=dict)
     capture: str | None = None
 
