@@ -180,6 +180,8 @@ def _why(record: Record) -> str:
         parts.append(f"{record.outcome}: {record.message}" if record.message else record.outcome)
     if record.lost:
         parts.append(f"{record.lost} events lost")
+    if record.rules and not any(rule.verdict in ("pass", "fail") for rule in record.rules):
+        parts.append("nothing was judged")
     return "; ".join(parts)
 
 

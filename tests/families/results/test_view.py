@@ -25,7 +25,7 @@ def test_why_a_cell_did_not_hold(view: MatrixView) -> None:
     assert why == {
         "blk/split": "clean: the workload ended",
         "blk/packed": "rules failed: NA-DR-01",
-        "blk/old-split": "clean: the workload ended; 7 events lost",
+        "blk/old-split": "clean: the workload ended; 7 events lost; nothing was judged",
         "blk/old-packed": "not-run: the kernel has no CONFIG_X",
         "faults/loop": "clean: the workload ended",
         "faults/unnoticed": "rules should have failed and did not: SD-DR-01, SD-DR-02",
