@@ -53,6 +53,18 @@ class Guest:
 
     def connect(self) -> None:
         """Connect to the serial port and wait for the agent's first word."""
+        self.open()
+        while self._line() != "hello":
+            pass
+        self._booted = True
+
+    def resume(self) -> None:
+        """Its agent waits for a step: the guest is a copy of one that has come so far."""
+        self.open()
+        self._booted = True
+
+    def open(self) -> None:
+        """Connect to the serial port, which is there as soon as QEMU is."""
         while self._socket is None:
             self._check()
             attempt = socket.socket(socket.AF_UNIX)
@@ -64,9 +76,6 @@ class Guest:
                 continue
             attempt.settimeout(_POLL_S)
             self._socket = attempt
-        while self._line() != "hello":
-            pass
-        self._booted = True
 
     def run(
         self,

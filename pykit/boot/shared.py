@@ -11,111 +11,90 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from pykit.boot import accel, attach, kitsteps, outcome, qemu, runners
+from pykit.boot import attach, kitsteps, outcome, qemu
 from pykit.boot.bundle import Bundle, drivers_of, loads
 from pykit.boot.carried import CarryError, unpack
-from pykit.boot.channel import Guest, GuestEndedError
-from pykit.boot.keeper import Keeper
-from pykit.boot.monitor import TRACE_EVENTS, Monitor
+from pykit.boot.channel import GuestEndedError
+from pykit.boot.monitor import TRACE_EVENTS
 from pykit.boot.outcome import Outcome
 from pykit.boot.scenario import Scenario
+from pykit.boot.up import bring_up
 from pykit.boot.work import Work, last_lines
 
-#: Of a guest that boots, before its kernel's own pace.
-_BOOT_S = 60.0
 #: What ends a guest's use: the next scenario must not meet what this one left.
 _SOUND = ("clean",)
 
 
 class SharedGuest:
-    """A guest of a bundle. Leaving the block ends it.
+    """A guest of a bundle for some scenarios, in the order in which they will be run.
 
-    Where devices cannot be plugged, those of all scenarios that are to come are there from
-    power-on: ``cold``, in the order in which they will be run.
+    Where devices cannot be plugged, those of all of them are there from power-on. Leaving the block
+    ends the guest.
     """
 
-    def __init__(self, bundle: Bundle, cold: Sequence[Scenario] = ()) -> None:
+    def __init__(self, bundle: Bundle, scenarios: Sequence[Scenario]) -> None:
         self._bundle = bundle
-        self._cold = [_placed(scenario, number) for number, scenario in enumerate(cold)]
-        self._stack = contextlib.ExitStack()
+        self._cold = not bundle.scenario.transport.hot_plug
+        # Devices that are there at the same time need names of their own.
+        self._scenarios = [
+            _placed(scenario, number) if self._cold else scenario
+            for number, scenario in enumerate(scenarios)
+        ]
         self._loaded: dict[str, tuple[str, ...]] = {}
         self._ran = 0
         #: Whether another scenario may be run in it.
         self.sound = False
-        #: Seconds until its agent answered.
-        self.boot_s = 0.0
 
     def __enter__(self) -> Self:
-        """Boot it; raises GuestEndedError for a guest that does not come up."""
+        """Bring it up; raises GuestEndedError for a guest that does not come."""
+        devices = [device for scenario in self._scenarios for device in scenario.devices]
         with contextlib.ExitStack() as stack:
-            self._start(stack)
+            self._up = bring_up(stack, self._bundle, devices)
+            self._up.monitor.trace(TRACE_EVENTS)
             self._stack = stack.pop_all()
+        self.sound = True
         return self
+
+    @property
+    def folder(self) -> Path:
+        """Its own, gone with it."""
+        return self._up.folder
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _start(self, stack: contextlib.ExitStack) -> None:
-        started = time.monotonic()
-        keeper = stack.enter_context(Keeper())
-        self._folder = keeper.folder
-        self._console, self._log = self._folder / "console.log", self._folder / "qemu.log"
-        host = self._bundle.scenario
-        devices = tuple(device for scenario in self._cold for device in scenario.devices)
-        accelerator = accel.probe(self._bundle.image)
-        self.command = runners.direct(
-            self._bundle.image,
-            self._bundle.initramfs,
-            host,
-            accelerator,
-            attach.cold_options(replace(host, devices=devices), self._folder),
-            qemu.kit_options(self._folder, self._log),
-        )
-        output = stack.enter_context(self._console.open("wb"))
-        process = keeper.start(self.command, output)
-        deadline = started + _BOOT_S * self._bundle.pace
-        self._guest = Guest(process, self._folder, self._console, self._bundle.nonce, deadline)
-        stack.callback(self._guest.close)
-        self._guest.connect()
-        code, said = self._guest.run(kitsteps.LOAD)
-        if code != 0:
-            raise GuestEndedError("module-failed", last_lines(said))
-        self._monitor = stack.enter_context(contextlib.closing(Monitor(self._folder / "qmp")))
-        self._monitor.trace(TRACE_EVENTS)
-        self.boot_s = time.monotonic() - started
-        self.sound = True
-
-    def run(
-        self, scenario: Scenario, out: Path, faults: Mapping[str, str] = MappingProxyType({})
-    ) -> Outcome:
-        """Run one scenario and leave its capture in ``out``, as boot.run() does.
+    def run(self, out: Path, faults: Mapping[str, str] = MappingProxyType({})) -> Outcome:
+        """Run the next scenario and leave its capture in ``out``, as boot.run() does.
 
         ``faults`` are deliberate bugs by module. A guest that did not end clean is not ``sound``
         any more.
         """
-        if self._cold:
-            slot = sum(len(before.devices) for before in self._cold[: self._ran])
-            scenario = self._cold[self._ran]
-        else:
-            slot = 0
+        scenario = self._scenarios[self._ran]
+        slot = sum(len(before.devices) for before in self._scenarios[: self._ran])
         self._ran += 1
-        capture = out / "capture"
+        up, capture = self._up, out / "capture"
         capture.mkdir(parents=True)
-        (self._folder / "carry").open("r+b").write(bytes(8))  # what was there is not this one's
-        begun = self._console.stat().st_size, self._log.stat().st_size
-        self._guest.deadline = time.monotonic() + scenario.deadline_s * self._bundle.pace
-        work = Work(scenario, self._folder, lambda _: None, slot=slot)
+        with (self.folder / "carry").open("r+b") as carry:
+            carry.write(bytes(8))  # what was there is not this one's
+        begun = up.console.stat().st_size, up.log.stat().st_size
+        time_s = scenario.deadline_s * self._bundle.pace * up.slow
+        up.guest.deadline = time.monotonic() + time_s
+        work = Work(scenario, self.folder, lambda _: None, slot=slot)
         try:
-            failed = self._work(work, scenario, faults)
+            with contextlib.ExitStack() as served:
+                for device in scenario.devices:
+                    if device.backing == "vhost-user":
+                        served.enter_context(attach.served(device, self.folder))
+                failed = self._work(work, scenario, faults)
         except GuestEndedError as ended:
             failed = ended.kind, work.where() + ended.message
-        console = _rest(self._console, begun[0])
+        console = _rest(up.console, begun[0])
         (out / "console.log").write_bytes(console)
-        (capture / "qemu.log").write_bytes(_rest(self._log, begun[1]))
+        (capture / "qemu.log").write_bytes(_rest(up.log, begun[1]))
         kind, message = failed or self._judged(console.decode(errors="replace"), work)
         carried = True
         try:
-            unpack(self._folder / "carry", capture)
+            unpack(self.folder / "carry", capture)
         except CarryError as error:
             carried = False
             if kind in ("clean", "splat"):
@@ -124,17 +103,17 @@ class SharedGuest:
             capture, kernel=self._bundle.release, ended=(kind, message), complete=carried
         )
         self.sound = kind in _SOUND
-        return Outcome(kind, message, tuple(self.command), qemu.version())
+        return Outcome(kind, message, up.command, qemu.version())
 
     def _work(
         self, work: Work, scenario: Scenario, faults: Mapping[str, str]
     ) -> tuple[outcome.Kind, str] | None:
-        code, said = self._guest.run(kitsteps.BEGIN, self._switch(scenario, faults))
+        code, said = self._up.guest.run(kitsteps.BEGIN, self._switch(scenario, faults))
         if code != 0:
             return "module-failed", last_lines(said)
-        failed = work.run(self._guest, self._monitor)
-        work.unplug_rest(self._guest, self._monitor)
-        code, said = self._guest.run(kitsteps.CARRY, {"SYMBOLS": "no"})
+        failed = work.run(self._up.guest, self._up.monitor)
+        work.unplug_rest(self._up.guest, self._up.monitor)
+        code, said = self._up.guest.run(kitsteps.CARRY, {"SYMBOLS": "no"})
         if code != 0 and failed is None:
             return "workload-failed", f"the capture did not come out: {said}"
         return failed

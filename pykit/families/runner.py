@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run a plan's cells on workers, so that nothing is lost and nothing done twice."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from pykit.errors import Exit
+from pykit.families.results import write_results
+from pykit.families.apply import work
+from pykit.families.batch import Batch
+from pykit.families.display import Display
+from pykit.families.family import Cell
+from pykit.families.journal import Journal
+from pykit.families.local import Local, workers
+from pykit.families.prepare import Say, prepare, without
+from pykit.families.record import Record
+from pykit.families.shard import shard as part_of
+from pykit.families.spool import Spool
+
+#: How often the spool is looked at.
+_LOOK_S = 0.2
+#: A cell that its worker did not survive so often is given up.
+_TRIES = 2
+
+
+class Executor(Protocol):
+    """Where batches are run: concurrent.futures' submit, for one kind of work."""
+
+    @property
+    def workers(self) -> int:
+        """How many batches run at a time."""
+        ...
+
+    def submit(self, batch: Batch) -> Future[None]:
+        """Have it run; its cells' records come by the spool."""
+        ...
+
+    def close(self) -> None:
+        """End what runs."""
+        ...
+
+
+def run(
+    cells: Sequence[Cell],
+    directory: Path,
+    *,
+    shard: tuple[int, int] | None = None,
+    isolate: bool = False,
+    keep: bool = False,
+    scheduler: str | None = None,
+    count: int | None = None,
+    say: Say,
+    display: Display,
+) -> Exit:
+    """Run what is not finished of the cells (or of that shard of them), and write the results.
+
+    ``directory`` is new, or a matrix directory of the same cells, which is gone on with.
+
+    Raises:
+        UsageError: a directory of something else, cells whose values do not go together.
+        KeyboardInterrupt: passed on; what was finished is in the journal.
+    """
+    mine = part_of(cells, *shard) if shard else cells
+    works = [work(cell) for cell in mine]
+    with Journal(directory, cells, shard) as journal, contextlib.ExitStack() as stack:
+        spool = Spool(directory)
+        _take(spool, journal, display)
+        left = [entry for entry in works if entry.cell.name not in journal.records]
+        display.begin(len(works), journal.records.values())
+        if left:
+            executor: Executor = Local(directory, count or workers())
+            stack.callback(executor.close)
+            prepared = prepare(left, workers=executor.workers, isolate=isolate, keep=keep, say=say)
+            for record in prepared.records:
+                _add(record, journal, display)
+            _work_off(prepared.batches, executor, spool, journal, display)
+        spool.close()
+        display.end()
+        return write_results(directory).exit_code
+
+
+def _work_off(
+    batches: Sequence[Batch],
+    executor: Executor,
+    spool: Spool,
+    journal: Journal,
+    display: Display,
+) -> None:
+    """Until every cell of every batch has its record."""
+    pending = {executor.submit(batch): batch for batch in batches}
+    while pending:
+        ended, _ = wait(pending, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
+        _take(spool, journal, display)
+        for future in ended:
+            batch = pending.pop(future)
+            for rest in _rest(batch, future.exception(), spool, journal, display):
+                pending[executor.submit(rest)] = rest
+        display.show(spool.running())
+
+
+def _rest(
+    batch: Batch,
+    error: BaseException | None,
+    spool: Spool,
+    journal: Journal,
+    display: Display,
+) -> list[Batch]:
+    """What has to be done again of a batch that ended: each cell alone, once its worker died."""
+    left = [entry for entry in batch.works if entry.cell.name not in journal.records]
+    tries = {entry.cell: entry.times for entry in spool.running()}
+    again = []
+    for entry in left:
+        if tries.get(entry.cell.name, 0) < _TRIES:
+            again.append(replace(batch, works=(entry,)))
+            continue
+        reason = "died" if isinstance(error, BrokenProcessPool) else f"failed: {error}"
+        words = f"the worker {reason} {_TRIES} times while it ran this cell"
+        _add(without(entry, "error", words), journal, display)
+        spool.taken(entry.cell.name)
+    return again
+
+
+def _take(spool: Spool, journal: Journal, display: Display) -> None:
+    for record in list(spool.finished()):
+        _add(record, journal, display)
+        spool.taken(record.cell)
+
+
+def _add(record: Record, journal: Journal, display: Display) -> None:
+    if record.cell not in journal.records:
+        journal.add(record)
+        display.finished(record)
