@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import signal
 import sys
@@ -16,17 +15,17 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pykit import __version__
+from pykit.cli_matrix import matrix_app, run_cells
 from pykit.errors import Exit, PykitError, UsageError
-from pykit.paths import fresh_directory
+from pykit.families.names import is_pattern
+from pykit.terminal import JsonOption, KernelOption, dump, err, out, say
 
 if TYPE_CHECKING:
     from pykit import analysis
-    from pykit.matrix import Plan
 
 app = typer.Typer(
     name="pykit",
@@ -38,13 +37,9 @@ app = typer.Typer(
 )
 kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure, beside a named peer in the same run.", no_args_is_help=True)
-matrix_app = typer.Typer(help="Many runs from one plan.", no_args_is_help=True)
 app.add_typer(kernel_app, name="kernel")
 app.add_typer(matrix_app, name="matrix")
 app.add_typer(bench_app, name="bench")
-
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
 
 
 class Observer(StrEnum):
@@ -59,27 +54,6 @@ class Boot(StrEnum):
 
     VNG = "vng"
     DIRECT = "direct"
-
-
-KernelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--kernel",
-        metavar="K",
-        help="debian-6.12 (default), another of `pykit kernel list`, a release, a build directory.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def say(message: str) -> None:
-    """One line of progress, on standard error."""
-    err.print(f"[dim]pykit:[/] {escape(message)}", soft_wrap=True)
-
-
-def dump(data: object) -> None:
-    """Print data as JSON on standard output."""
-    print(json.dumps(data, indent=2, default=str))
 
 
 @app.command()
@@ -255,14 +229,20 @@ def build(
         raise typer.Exit(Exit.FAILED)
 
 
-#: Options that one's own guest takes.
+#: Options that cells of a family take, and those that one's own guest does.
+_CELLS = {"scenario", "kernel", "to", "as_json"}
 _OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json"}
 
 
 @app.command()
 def run(
     context: typer.Context,
-    scenario: Annotated[str, typer.Argument(help="A scenario of scenarios/, or a file.")] = "blk",
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            help="A scenario of scenarios/, a file, or cells of families/: 'blk/packed*'."
+        ),
+    ] = "blk",
     kernel: KernelOption = None,
     boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
     transport: Annotated[
@@ -329,6 +309,9 @@ def run(
             say=say,
         )
         _present(own, as_json)
+    if is_pattern(scenario):
+        _require_only(context, _CELLS, "cells of a family")
+        run_cells([scenario], kernels=[kernel] if kernel else [], keep=True, to=to, as_json=as_json)
     result = steps.run(
         scenario,
         kernel_name=kernel,
@@ -484,89 +467,6 @@ def rules(
     for rule in listing:
         table.add_row(rule.id, " ".join(rule.clauses), rule.side, rule.strength, escape(rule.title))
     out.print(table)
-
-
-KernelsOption = Annotated[
-    list[str] | None,
-    typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
-]
-OnlyOption = Annotated[
-    str, typer.Option("--only", metavar="PATTERN", help="Only cells whose names this matches.")
-]
-MatrixToOption = Annotated[
-    Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
-]
-
-
-@matrix_app.command("kernels")
-def matrix_kernels(
-    kernel: KernelsOption = None,
-    only: OnlyOption = "*",
-    to: MatrixToOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
-
-    Example: pykit matrix kernels --only '*-virtio_blk-mmio'
-    """
-    from pykit import matrix
-
-    _run_matrix(matrix.plan_kernels(kernel or matrix.KERNELS).only(only), to, as_json)
-
-
-@matrix_app.command("loopback")
-def matrix_loopback(
-    kernel: KernelsOption = None,
-    only: OnlyOption = "*",
-    to: MatrixToOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Join every pair of a driver and a vhost back-end in one guest, on every kernel.
-
-    Example: pykit matrix loopback --only '*-loop-net'
-    """
-    from pykit import matrix
-
-    _run_matrix(matrix.plan_loopback(kernel or matrix.KERNELS).only(only), to, as_json)
-
-
-def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
-    from pykit import boot, matrix
-
-    directory = to or fresh_directory(f"matrix-{plan.name}")
-    boot.require_free(directory)
-    done = matrix.run_plan(plan, directory, say)
-    if as_json:
-        dump(done.as_json())
-    else:
-        for part in matrix.table(done):
-            out.print(part)
-        for line in matrix.reasons(done):
-            out.print(escape(line), soft_wrap=True)
-    raise typer.Exit(done.exit_code)
-
-
-@matrix_app.command("conformance")
-def matrix_conformance(
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Drivers and devices of several makes, each judged by the rules for its side.
-
-    Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
-    """
-    from pykit import boot, matrix, spec
-
-    directory = to or fresh_directory("matrix-conformance")
-    boot.require_free(directory)
-    data = matrix.run_conformance(directory, say)
-    if as_json:
-        dump(data)
-    else:
-        print(matrix.as_markdown(data, spec.rules()), end="")
-    raise typer.Exit(matrix.exit_code(data))
 
 
 @bench_app.command("startup")

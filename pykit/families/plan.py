@@ -6,7 +6,6 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pykit.errors import UsageError
 from pykit.families import family
@@ -56,8 +55,3 @@ def plan(patterns: Sequence[str], tags: Sequence[str] = (), kernels: Sequence[st
             f"their kernels {', '.join(sorted(on))}"
         )
     return Plan(chosen)
-
-
-def is_pattern(text: str) -> bool:
-    """Whether an argument of `pykit run` names cells, and no scenario or file of one."""
-    return "/" in text and not text.endswith(".toml") and not Path(text).exists()

@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from pykit.errors import Exit
-from pykit.families.results import write_results
 from pykit.families.apply import work
 from pykit.families.batch import Batch
 from pykit.families.display import Display
@@ -21,6 +19,7 @@ from pykit.families.journal import Journal
 from pykit.families.local import Local, workers
 from pykit.families.prepare import Say, prepare, without
 from pykit.families.record import Record
+from pykit.families.results import MatrixView, write_results
 from pykit.families.shard import shard as part_of
 from pykit.families.spool import Spool
 
@@ -58,7 +57,7 @@ def run(
     count: int | None = None,
     say: Say,
     display: Display,
-) -> Exit:
+) -> MatrixView:
     """Run what is not finished of the cells (or of that shard of them), and write the results.
 
     ``directory`` is new, or a matrix directory of the same cells, which is gone on with.
@@ -83,7 +82,7 @@ def run(
             _work_off(prepared.batches, executor, spool, journal, display)
         spool.close()
         display.end()
-        return write_results(directory).exit_code
+        return write_results(directory)
 
 
 def _work_off(

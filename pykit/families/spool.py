@@ -13,14 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pykit.families.names import slug
 from pykit.families.record import Record
 
 _FINISHED, _BEGUN = ".json", ".begun"
-
-
-def slug(cell: str) -> str:
-    """A cell's name as a file's."""
-    return cell.replace("/", ".")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb `matrix`: cells of families, and the fixed tables of kernels, pairs and makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+
+from pykit.errors import UsageError
+from pykit.paths import fresh_directory
+from pykit.terminal import JsonOption, dump, err, out, say
+
+if TYPE_CHECKING:
+    from pykit.matrix import Plan
+
+matrix_app = typer.Typer(help="Many runs from one plan.", invoke_without_command=True)
+
+
+@matrix_app.callback()
+def matrix_cells(
+    context: typer.Context,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="A family, its file, or cells: 'blk/packed*'."),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Cells with this tag; may be given again.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All cells of all families.")] = False,
+    kernel: Annotated[
+        list[str] | None, typer.Option(metavar="K", help="Only on this kernel; or again.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only the i-th of n parts of the plan.")
+    ] = None,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="A guest of its own for every cell.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep captures of cells that held, too.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on the workers of a Dask scheduler, tcp://…"),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many guests at a time (default: by cores, memory)."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Its directory; one that is there is gone on with."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run cells of families/, many in one guest; or one of the tables below.
+
+    Example: pykit matrix --tag smoke --to runs/smoke
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not (only or tag or every):
+        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
+    run_cells(
+        only or [],
+        tags=tag or [],
+        kernels=kernel or [],
+        shard=shard,
+        isolate=isolate,
+        keep=keep,
+        scheduler=scheduler,
+        workers=workers,
+        to=to,
+        as_json=as_json,
+    )
+
+
+def run_cells(
+    patterns: Sequence[str],
+    *,
+    tags: Sequence[str] = (),
+    kernels: Sequence[str] = (),
+    shard: str | None = None,
+    isolate: bool = False,
+    keep: bool = False,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    to: Path | None,
+    as_json: bool,
+) -> NoReturn:
+    """Run the cells that are asked for, say how it went, and end with the exit code."""
+    from pykit.families.display import Display
+    from pykit.families.plan import plan
+    from pykit.families.results.summary import summary
+    from pykit.families.runner import run
+    from pykit.families.shard import parse_shard
+
+    part = parse_shard(shard) if shard else None
+    chosen = plan(patterns, tags, kernels)
+    directory = to or fresh_directory("matrix")
+    display = Display(err)
+    try:
+        view = run(
+            chosen.cells,
+            directory,
+            shard=part,
+            isolate=isolate,
+            keep=keep,
+            scheduler=scheduler,
+            count=workers,
+            say=say,
+            display=display,
+        )
+    except KeyboardInterrupt:
+        display.end()
+        say(f"go on with the same command and --to {directory}")
+        raise
+    if as_json:
+        dump(summary(view))
+    else:
+        counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
+        out.print(f"{len(view.cells)} cells: {counts}", soft_wrap=True)
+        out.print(f"report: {directory / 'index.html'}", soft_wrap=True)
+    raise typer.Exit(view.exit_code)
+
+
+KernelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
+]
+OnlyOption = Annotated[
+    str, typer.Option("--only", metavar="PATTERN", help="Only cells whose names this matches.")
+]
+MatrixToOption = Annotated[
+    Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+]
+
+
+@matrix_app.command("kernels")
+def matrix_kernels(
+    kernel: KernelsOption = None,
+    only: OnlyOption = "*",
+    to: MatrixToOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
+
+    Example: pykit matrix kernels --only '*-virtio_blk-mmio'
+    """
+    from pykit import matrix
+
+    _run_matrix(matrix.plan_kernels(kernel or matrix.KERNELS).only(only), to, as_json)
+
+
+@matrix_app.command("loopback")
+def matrix_loopback(
+    kernel: KernelsOption = None,
+    only: OnlyOption = "*",
+    to: MatrixToOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Join every pair of a driver and a vhost back-end in one guest, on every kernel.
+
+    Example: pykit matrix loopback --only '*-loop-net'
+    """
+    from pykit import matrix
+
+    _run_matrix(matrix.plan_loopback(kernel or matrix.KERNELS).only(only), to, as_json)
+
+
+def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
+    from pykit import boot, matrix
+
+    directory = to or fresh_directory(f"matrix-{plan.name}")
+    boot.require_free(directory)
+    done = matrix.run_plan(plan, directory, say)
+    if as_json:
+        dump(done.as_json())
+    else:
+        for part in matrix.table(done):
+            out.print(part)
+        for line in matrix.reasons(done):
+            out.print(escape(line), soft_wrap=True)
+    raise typer.Exit(done.exit_code)
+
+
+@matrix_app.command("conformance")
+def matrix_conformance(
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Drivers and devices of several makes, each judged by the rules for its side.
+
+    Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
+    """
+    from pykit import boot, matrix, spec
+
+    directory = to or fresh_directory("matrix-conformance")
+    boot.require_free(directory)
+    data = matrix.run_conformance(directory, say)
+    if as_json:
+        dump(data)
+    else:
+        print(matrix.as_markdown(data, spec.rules()), end="")
+    raise typer.Exit(matrix.exit_code(data))
