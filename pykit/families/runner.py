@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from pykit.errors import UsageError
 from pykit.families.apply import work
 from pykit.families.batch import Batch
 from pykit.families.display import Display
@@ -74,7 +75,7 @@ def run(
         left = [entry for entry in works if entry.cell.name not in journal.records]
         display.begin(len(works), journal.records.values())
         if left:
-            executor: Executor = Local(directory, count or workers())
+            executor = _executor(directory, scheduler, count)
             stack.callback(executor.close)
             prepared = prepare(left, workers=executor.workers, isolate=isolate, keep=keep, say=say)
             for record in prepared.records:
@@ -83,6 +84,16 @@ def run(
         spool.close()
         display.end()
         return write_results(directory)
+
+
+def _executor(directory: Path, scheduler: str | None, count: int | None) -> Executor:
+    if scheduler is None:
+        return Local(directory, count or workers())
+    try:
+        from pykit.families.dask import Dask
+    except ImportError as error:
+        raise UsageError(f"--scheduler needs Dask: pip install 'pykit[dask]' ({error})") from error
+    return Dask(directory, scheduler)
 
 
 def _work_off(
