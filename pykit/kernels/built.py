@@ -55,7 +55,11 @@ def build(profile: kconfig.Profile, source: Source, progress: Progress, step: St
     name = f"{profile.name}-{source.name}"
     place = store.built_dir() / f"{name}-{key}"
     with store.locked(place, progress) as lock:
-        if store.read_stamp(place) is None:
+        stamp = store.read_stamp(place)
+        if stamp is not None:
+            # The name that is printed means this one from now on, not what was built since.
+            store.write_stamp(place, {**stamp, "built": time.time()})
+        else:
             started = time.monotonic()
             objects = _make(profile, source.tree, config, place, lock, step)
             seconds = round(time.monotonic() - started)
@@ -72,7 +76,7 @@ def build(profile: kconfig.Profile, source: Source, progress: Progress, step: St
 
 
 def find(name: str, progress: Progress) -> Kernel | None:
-    """The kernel last built under a name ("debug-6.12"), or the one of a folder's name."""
+    """The kernel last asked for under a name ("debug-6.12"), or the one of a folder's name."""
     for folder, stamp in _stamps():
         if name in (stamp["name"], folder.name):
             return _kernel(folder, name, progress)

@@ -137,6 +137,12 @@ def test_a_changed_source_is_another_kernel_of_that_name(tree: Path) -> None:
     names = [k.name for k in kernels.list_known() if k.state == "built"]
     assert names == ["minimal-my-linux", first.build_dir.parent.name]
     assert kernels.resolve(names[1]).build_dir == first.build_dir
+    # The name is that of the kernel that was asked for last, though it had been built before.
+    time.sleep(0.01)
+    (tree / "more.c").unlink()
+    again = build(tree)
+    assert (again.name, again.build_dir) == ("minimal-my-linux", first.build_dir)
+    assert kernels.resolve(again.name).build_dir == first.build_dir
 
 
 def test_a_changed_profile_is_another_kernel(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
