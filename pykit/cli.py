@@ -19,7 +19,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pykit import __version__
+from pykit.bisect import code_for_git
 from pykit.cli_matrix import matrix_app, run_cells
+from pykit.cli_results import app as results_app
 from pykit.errors import Exit, PykitError, UsageError
 from pykit.families.names import is_pattern
 from pykit.terminal import JsonOption, KernelOption, dump, err, out, say
@@ -230,8 +232,11 @@ def build(
 
 
 #: Options that cells of a family take, and those that one's own guest does.
-_CELLS = {"scenario", "kernel", "to", "as_json"}
-_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json"}
+_CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json", "for_git"}
+
+#: The option that has main() end with another exit code.
+_BISECT = "--bisect"
 
 
 @app.command()
@@ -291,6 +296,9 @@ def run(
         Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
     ] = None,
     as_json: JsonOption = False,
+    for_git: Annotated[
+        bool, typer.Option(_BISECT, help="End with the exit codes that git bisect run takes.")
+    ] = False,
 ) -> None:
     """Boot a guest, run a scenario, and say clause by clause what held.
 
@@ -298,6 +306,7 @@ def run(
     """
     from pykit import steps
 
+    del for_git  # main() sees to it, for errors have exit codes as well.
     if guest or qemu_args or attach:
         _require_only(context, _OWN, "one's own guest")
         own = steps.run_own(
@@ -577,6 +586,9 @@ def bench_soak(
     raise typer.Exit(Exit.OK if done.clean else Exit.FAILED)
 
 
+app.add_typer(results_app)
+
+
 def _version(value: bool) -> None:
     if value:
         out.print(f"pykit {__version__}")
@@ -635,7 +647,8 @@ def main() -> None:
             raise
         show()
         code = Exit.USAGE
-    sys.exit(int(code) if isinstance(code, int) else Exit.OK)
+    code = int(code) if isinstance(code, int) else Exit.OK
+    sys.exit(code_for_git(code) if _BISECT in sys.argv[1:] else code)
 
 
 if __name__ == "__main__":

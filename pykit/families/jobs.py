@@ -32,7 +32,7 @@ class Jobs:
     """What the jobs are to run.
 
     Attributes:
-        arguments: of `pykit matrix`, without the shard: patterns, --tag, --kernel.
+        arguments: of `pykit matrix`, without the shard: --only, --tag, --kernel.
         cells: how many there are in all shards together.
         repository, revision: where machines that have nothing get pykit; GitHub's have it.
     """
