@@ -149,7 +149,7 @@ def document(tests: Iterable[Test], unique: str) -> str:
         ],
         "incidents": [_incident(test, unique) for test in told if test.known],
     }
-    return json.dumps(data, indent=1) + "\n"
+    return json.dumps(data) + "\n"
 
 
 def _test(test: Test, unique: str) -> dict[str, Any]:

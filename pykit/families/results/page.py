@@ -60,6 +60,7 @@ def render(view: MatrixView) -> str:
     """The whole page."""
     ordered = sorted(view.cells, key=lambda cell: STATUSES.index(cell.status))
     counts = view.counts
+    troubled = [cell for cell in ordered if cell.status in _TROUBLED]
     possible = len(view.cells) - counts["impossible"]
     return template("matrix.html.j2").render(
         view=view,
@@ -67,7 +68,9 @@ def render(view: MatrixView) -> str:
         facts=list(_facts(view)),
         statuses=STATUSES,
         meanings=MEANINGS,
-        troubled=[cell for cell in ordered if cell.status in _TROUBLED],
+        troubled=troubled,
+        linked={cell.name for cell in troubled},
+        axes=view.axes,
         ordered=ordered,
         heats=list(heats(view)),
         rules=list(_rules(view)),
