@@ -226,10 +226,33 @@ def test_a_tree_that_cannot_be_built_from(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="no git")
+def git_in(tree: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@t")
+    subprocess.run(["git", "-C", tree, *identity, *arguments], check=True, capture_output=True)
+
+
+def test_a_git_tree_at_each_of_its_commits(tree: Path) -> None:
+    """As a bisection goes: from commit to commit and back, nothing is built twice."""
+    git_in(tree, "init", "-q", "-b", "main")
+    git_in(tree, "add", ".")
+    git_in(tree, "commit", "-qm", "one")
+    first = build(tree)
+    (tree / "more.c").write_text("")
+    git_in(tree, "add", ".")
+    git_in(tree, "commit", "-qm", "two")
+    second = build(tree)
+    assert second.build_dir != first.build_dir
+    git_in(tree, "bisect", "start", "main", "main~1")
+    git_in(tree, "checkout", "-q", "--detach", "main~1")
+    steps = Steps()
+    again = build(tree, steps=steps)
+    assert again.build_dir == first.build_dir == kernels.resolve(again.name).build_dir
+    assert steps.seen == []
+
+
 def test_git_says_what_a_tree_holds(tree: Path) -> None:
     def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=t", "-c", "user.email=t@t")
-        subprocess.run(["git", "-C", tree, *identity, *arguments], check=True, capture_output=True)
+        git_in(tree, *arguments)
 
     def state() -> str:
         return trees.of_directory(tree).identity
