@@ -151,8 +151,9 @@ def _rules(old: CellView, new: CellView) -> Iterator[Change]:
             continue
         kind = _turned(was, now)
         if kind:
-            # Of what was known to be broken it is no loss to know less.
-            worse = kind == "newly inconclusive" and was != "bad"
+            # Of what was known to be broken it is no loss to know less. A rule whose observer
+            # is not there may stay open, in a cell as in a run; a cell as a whole may not.
+            worse = kind == "newly inconclusive" and was != "bad" and new.status != "held"
             groups.setdefault((kind, worse), []).append(entry.rule.id)
     lacking = before.keys() - {entry.rule.id for entry in new.rules}
     gone = sorted(name for name in lacking if before[name] in ("good", "bad", "waived"))

@@ -54,7 +54,7 @@ NA = ("NA-DR-01",)
         (WAIVED, BOTH, [("fixed", NA, False)]),
         (FAIL, WAIVED, [("newly waived", NA, False)]),
         (BOTH, WAIVED, [("newly waived", NA, False)]),
-        (BOTH, OPEN, [("newly inconclusive", NA, True)]),
+        (BOTH, OPEN, [("newly inconclusive", NA, False)]),
         (FAIL, OPEN, [("newly inconclusive", NA, False)]),
         (BOTH, IDLE, [("no longer checked", NA, False)]),
         (BOTH, PASS, [("no longer checked", NA, False)]),
@@ -115,6 +115,15 @@ def test_a_cell_that_is_impossible_there_is_told_and_not_worse(tmp_path: Path) -
     write_matrix(tmp_path / "new", {ONE.name: gone}, (ONE,))
     found = diff(tmp_path / "old", tmp_path / "new")
     assert told(found) == [("cell", (), False)]
+
+
+def test_a_cell_of_which_less_is_known_is_worse(tmp_path: Path) -> None:
+    lost = (rule("SD-DR-01", "inconclusive"), rule("NA-DR-01", "inconclusive"))
+    found = compared(tmp_path, {"rules": FAIL}, {"rules": lost, "lost": 3})
+    assert told(found) == [
+        ("newly inconclusive", ("SD-DR-01",), True),
+        ("newly inconclusive", NA, False),
+    ]
 
 
 def test_cells_that_come_and_go(tmp_path: Path) -> None:
