@@ -52,6 +52,10 @@ class TomlFile:
         return UsageError(f"{self.path}:{line}: {shown(place)}{': ' if place else ''}{words}")
 
 
+#: So many names are told of all.
+_SHOWN = 40
+
+
 def shown(place: Place) -> str:
     """A place as people write it: device[0].options."""
     text = ""
@@ -64,7 +68,8 @@ def choice(given: object, known: Iterable[str], what: str) -> str:
     """Words for a name that is none of those known: what was meant, or what there is."""
     names = sorted(known)
     near = difflib.get_close_matches(str(given), names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(names) or 'none'}"
+    some = [*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
+    hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(some) or 'none'}"
     return f"no {what} {given}: {hint}"
 
 

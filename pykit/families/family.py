@@ -255,22 +255,29 @@ class _Loader:
                     )
 
     def _invalid(self, error: ValidationError) -> UsageError:
-        """The first complaint, at the line of what is wrong."""
-        first = error.errors(include_url=False)[0]
+        """The complaint about what stands deepest, at its line.
+
+        Of a union pydantic complains about each of its members, and the deepest is about what was
+        meant.
+        """
+        errors = [(self._place(e["loc"]), e) for e in error.errors(include_url=False)]
+        place, first = max(errors, key=lambda found: len(found[0]))
+        last = first["loc"][-1]
+        if first["type"] == "extra_forbidden":
+            return self._toml.wrong(place, choice(last, _fields(place[:-1]), "key"))
+        if first["type"] == "missing":
+            return self._toml.wrong(place, f"{shown((last,))} is missing")
+        return self._toml.wrong(place, str(first["msg"]))
+
+    def _place(self, location: Place) -> Place:
+        """Pydantic's, without the names of unions' members."""
         place: list[str | int] = []
         data: Any = self._toml.data
-        for key in first["loc"]:
-            # Pydantic also names the member of a union that did not fit.
+        for key in location:
             if _has(data, key):
                 place.append(key)
                 data = data[key]
-        last = first["loc"][-1]
-        if first["type"] == "extra_forbidden":
-            known = _fields(tuple(place[:-1]))
-            return self._toml.wrong(tuple(place), choice(last, known, "key"))
-        if first["type"] == "missing":
-            return self._toml.wrong(tuple(place), f"{shown((last,))} is missing")
-        return self._toml.wrong(tuple(place), str(first["msg"]))
+        return tuple(place)
 
 
 def _has(data: Any, key: str | int) -> bool:

@@ -42,7 +42,7 @@ class Journal:
             self._lock.close()
             raise UsageError(f"{self.directory}: another pykit is running this matrix") from None
         except BaseException:
-            self._lock.close()
+            self._unlock()
             raise
         return self
 
@@ -81,8 +81,11 @@ class Journal:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        self._lock.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         (self.directory / ".lock").unlink(missing_ok=True)
+        self._lock.close()
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A batch: who is repeated alone, what a guest that dies takes with it, what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pytest
+
+from pykit.boot import Outcome
+from pykit.boot.channel import GuestEndedError
+from pykit.families import batch as module
+from pykit.families.apply import Work, work
+from pykit.families.batch import Batch, run_batch
+from pykit.families.family import Cell
+from pykit.families.record import Record, RuleResult
+
+#: What becomes of a cell in company and alone, by its name: a guest's end, or "fail".
+FATES = {"good": ("clean", "clean")}
+
+
+class FakeGuest:
+    """Runs cells by their fates; one that did not end clean is not sound."""
+
+    booted: ClassVar[list[list[str]]] = []
+
+    def __init__(self, bundle: object, scenarios: list[Any]) -> None:
+        self.names = [scenario.summary for scenario in scenarios]
+        FakeGuest.booted.append(self.names)
+        self.folder = Path("/nowhere")
+        self.sound, self.ran = True, 0
+
+    def __enter__(self) -> Self:
+        if FATES[self.names[0]][len(self.names) == 1] == "never-booted":
+            raise GuestEndedError("never-booted", "no word")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def run(self, out: Path, faults: dict[str, str]) -> Outcome:
+        name = self.names[self.ran]
+        self.ran += 1
+        fate = FATES[name][len(self.names) == 1]
+        kind = "clean" if fate == "fail" else fate
+        self.sound = kind == "clean"
+        return Outcome(kind, fate, (), "7.2")
+
+
+class Told:
+    """An exchange that remembers."""
+
+    def __init__(self, *done: str) -> None:
+        self.known = set(done)
+        self.records: list[Record] = []
+        self.begun: list[str] = []
+
+    def done(self) -> set[str]:
+        return self.known
+
+    def begin(self, cell: str) -> None:
+        self.begun.append(cell)
+
+    def finish(self, record: Record, run: Path | None) -> None:
+        self.records.append(record)
+
+    def of(self, name: str) -> Record:
+        (found,) = [r for r in self.records if r.cell == f"x/{name}"]
+        return found
+
+
+@pytest.fixture
+def batch(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def judged(self: Any, outcome: Outcome, out: Path) -> Record:
+        rules = (
+            RuleResult("A", "pass", 3, 0, ""),
+            RuleResult("B", "fail" if outcome.message == "fail" else "pass", 3, 0, ""),
+        )
+        record = self._record(outcome.kind, outcome.message)
+        return module._sealed(module.replace(record, rules=rules))
+
+    monkeypatch.setattr(module, "SharedGuest", FakeGuest)
+    monkeypatch.setattr(module._Begun, "judged", judged)
+    FakeGuest.booted = []
+    FATES.clear()
+
+    def make(fates: dict[str, tuple[str, str]], *, isolate: bool = False) -> Batch:
+        FATES.update(fates)
+        return Batch(FakeBundle(), tuple(map(cell, fates)), isolate)
+
+    return make
+
+
+class FakeBundle:
+    release = "6.12"
+
+
+def cell(name: str) -> Work:
+    made = work(Cell(f"x/{name}", "x", "io", {}, (), ()))
+    return module.replace(made, scenario=module.replace(made.scenario, summary=name))
+
+
+def test_all_hold_in_one_guest(batch: Any) -> None:
+    told = Told()
+    run_batch(batch({"a": ("clean", ""), "b": ("clean", "")}), told)
+    assert FakeGuest.booted == [["a", "b"]]
+    assert [(r.cell, r.status, r.alone) for r in told.records] == [
+        ("x/a", "held", False),
+        ("x/b", "held", False),
+    ]
+
+
+def test_who_fails_in_company_is_what_it_is_alone(batch: Any) -> None:
+    told = Told()
+    run_batch(batch({"a": ("fail", "clean"), "b": ("clean", ""), "c": ("fail", "fail")}), told)
+    assert FakeGuest.booted == [["a", "b", "c"], ["a"], ["c"]]
+    assert (told.of("a").status, told.of("a").alone) == ("held", True)
+    assert (told.of("b").status, told.of("b").alone) == ("held", False)
+    assert (told.of("c").status, told.of("c").alone) == ("failed", True)
+
+
+@pytest.mark.parametrize("end", ["panic", "hang", "qemu-died", "splat", "workload-failed"])
+def test_a_guest_that_dies_is_followed_by_another(batch: Any, end: str) -> None:
+    told = Told()
+    run_batch(batch({"a": ("clean", ""), "b": (end, "clean"), "c": ("clean", "clean")}), told)
+    assert FakeGuest.booted == [["a", "b", "c"], ["c"], ["b"]]
+    assert {r.cell: r.status for r in told.records} == dict.fromkeys(("x/a", "x/b", "x/c"), "held")
+    assert [r.cell for r in told.records] == ["x/a", "x/c", "x/b"]
+
+
+def test_a_guest_that_never_comes_blames_its_first(batch: Any) -> None:
+    told = Told()
+    run_batch(batch({"a": ("never-booted", "never-booted"), "b": ("clean", "clean")}), told)
+    assert told.of("a").status == "error"
+    assert told.of("b").status == "held"
+
+
+def test_each_alone(batch: Any) -> None:
+    told = Told()
+    run_batch(batch({"a": ("", "fail"), "b": ("", "clean")}, isolate=True), told)
+    assert FakeGuest.booted == [["a"], ["b"]]
+    assert told.of("a").status == "failed"
+
+
+def test_what_is_done_is_left_out(batch: Any) -> None:
+    told = Told("x/a")
+    run_batch(batch({"a": ("clean", ""), "b": ("clean", "clean")}), told)
+    assert FakeGuest.booted == [["b"]]
+    assert [r.cell for r in told.records] == ["x/b"]
