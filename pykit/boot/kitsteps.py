@@ -12,6 +12,8 @@ LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 #: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
 #: begins a trace.
 BEGIN = "pykit-begin"
+#: Lines that come with the step itself ($SCRIPT, in base64).
+SHELL = "pykit-shell"
 
 PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
 
@@ -51,6 +53,7 @@ done
 echo 1 >/sys/bus/platform/drivers_autoprobe
 """
 BIND_LINES = "mmio $ACT $SLOT\n"
+SHELL_LINES = 'eval "$(echo "$SCRIPT" | base64 -d)"\n'
 
 # $OLD and $NEW: names and parameters apart by colons, modules by semicolons. No value that a
 # module of ours takes has any of the two, nor white space.

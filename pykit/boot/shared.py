@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,25 +14,28 @@ from typing import Self
 from pykit.boot import attach, kitsteps, outcome, qemu
 from pykit.boot.bundle import Bundle, drivers_of, loads
 from pykit.boot.carried import CarryError, unpack
-from pykit.boot.channel import GuestEndedError
-from pykit.boot.monitor import TRACE_EVENTS
+from pykit.boot.channel import Guest, GuestEndedError
+from pykit.boot.monitor import TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.scenario import Scenario
-from pykit.boot.up import bring_up
+from pykit.boot.up import Up, bring_up
 from pykit.boot.work import Work, last_lines
 
-#: What ends a guest's use: the next scenario must not meet what this one left.
+#: What does not end a guest's use: the next scenario must not meet what this one left.
 _SOUND = ("clean",)
+
+#: How a guest failed, and what is said of it; None where it did not.
+Failed = tuple[outcome.Kind, str] | None
 
 
 class SharedGuest:
-    """A guest of a bundle for some scenarios, in the order in which they will be run.
+    """A guest of a bundle. Leaving the block ends it.
 
-    Where devices cannot be plugged, those of all of them are there from power-on. Leaving the block
-    ends the guest.
+    ``scenarios`` are those that will be run, as far as they are known. Where devices cannot be
+    plugged, theirs are there from power-on, and they are run in that order.
     """
 
-    def __init__(self, bundle: Bundle, scenarios: Sequence[Scenario]) -> None:
+    def __init__(self, bundle: Bundle, scenarios: Sequence[Scenario] = ()) -> None:
         self._bundle = bundle
         self._cold = not bundle.scenario.transport.hot_plug
         # Devices that are there at the same time need names of their own.
@@ -63,65 +66,46 @@ class SharedGuest:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, out: Path, faults: Mapping[str, str] = MappingProxyType({})) -> Outcome:
-        """Run the next scenario and leave its capture in ``out``, as boot.run() does.
+    def run(
+        self, scenario: Scenario, out: Path, faults: Mapping[str, str] = MappingProxyType({})
+    ) -> Outcome:
+        """Run a scenario and leave its capture in ``out``, as boot.run() does.
 
         ``faults`` are deliberate bugs by module. A guest that did not end clean is not ``sound``
         any more.
         """
-        scenario = self._scenarios[self._ran]
-        slot = sum(len(before.devices) for before in self._scenarios[: self._ran])
+        watch = self.begin(scenario, out, faults)
+        return watch.end(watch.run())
+
+    def begin(
+        self, scenario: Scenario, out: Path, faults: Mapping[str, str] = MappingProxyType({})
+    ) -> Watch:
+        """Begin a scenario: its modules are there, and what happens is traced from here on.
+
+        Its capture goes into ``out``, which is new.
+        """
+        slot = 0
+        if self._cold:
+            slot = sum(len(before.devices) for before in self._scenarios[: self._ran])
+            scenario = self._scenarios[self._ran]
         self._ran += 1
-        up, capture = self._up, out / "capture"
-        capture.mkdir(parents=True)
-        with (self.folder / "carry").open("r+b") as carry:
-            carry.write(bytes(8))  # what was there is not this one's
-        begun = up.console.stat().st_size, up.log.stat().st_size
-        time_s = scenario.deadline_s * self._bundle.pace * up.slow
-        up.guest.deadline = time.monotonic() + time_s
-        work = Work(scenario, self.folder, lambda _: None, slot=slot)
-        try:
-            with contextlib.ExitStack() as served:
-                for device in scenario.devices:
-                    if device.backing == "vhost-user":
-                        served.enter_context(attach.served(device, self.folder))
-                failed = self._work(work, scenario, faults)
-        except GuestEndedError as ended:
-            failed = ended.kind, work.where() + ended.message
-        console = _rest(up.console, begun[0])
-        (out / "console.log").write_bytes(console)
-        (capture / "qemu.log").write_bytes(_rest(up.log, begun[1]))
-        kind, message = failed or self._judged(console.decode(errors="replace"), work)
-        carried = True
-        try:
-            unpack(self.folder / "carry", capture)
-        except CarryError as error:
-            carried = False
-            if kind in ("clean", "splat"):
-                kind, message = "workload-failed", f"the capture did not come out: {error}"
-        work.write_capture(
-            capture, kernel=self._bundle.release, ended=(kind, message), complete=carried
-        )
-        self.sound = kind in _SOUND
-        return Outcome(kind, message, up.command, qemu.version())
+        self.sound = False
+        return Watch(self, self._up, scenario, out, slot, self._switch(scenario, faults))
 
-    def _work(
-        self, work: Work, scenario: Scenario, faults: Mapping[str, str]
-    ) -> tuple[outcome.Kind, str] | None:
-        code, said = self._up.guest.run(kitsteps.BEGIN, self._switch(scenario, faults))
-        if code != 0:
-            return "module-failed", last_lines(said)
-        failed = work.run(self._up.guest, self._up.monitor)
-        work.unplug_rest(self._up.guest, self._up.monitor)
-        code, said = self._up.guest.run(kitsteps.CARRY, {"SYMBOLS": "no"})
-        if code != 0 and failed is None:
-            return "workload-failed", f"the capture did not come out: {said}"
-        return failed
+    @property
+    def guest(self) -> Guest:
+        """Its agent."""
+        return self._up.guest
 
-    def _judged(self, console: str, work: Work) -> tuple[outcome.Kind, str]:
-        if found := outcome.splats(console):
-            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
-        return "clean", work.done()
+    @property
+    def monitor(self) -> Monitor:
+        """Its QEMU."""
+        return self._up.monitor
+
+    @property
+    def bundle(self) -> Bundle:
+        """What it was booted with."""
+        return self._bundle
 
     def _switch(self, scenario: Scenario, faults: Mapping[str, str]) -> dict[str, str]:
         """What the scenario's modules make of those that are loaded, for the step pykit-begin."""
@@ -136,6 +120,93 @@ class SharedGuest:
         new = {name: given for name, given in wanted.items() if self._loaded.get(name) != given}
         self._loaded = {n: g for n, g in self._loaded.items() if n not in old} | new
         return {"OLD": ";".join(old), "NEW": loads(self._bundle.files, new)}
+
+
+class Watch:
+    """One scenario's part of a guest's life, from a trace begun to a capture.
+
+    Attributes:
+        work: what is done in the guest.
+        failed: why it cannot be begun; or None.
+        capture: the folder of what is recorded, filled by end().
+    """
+
+    def __init__(
+        self,
+        owner: SharedGuest,
+        up: Up,
+        scenario: Scenario,
+        out: Path,
+        slot: int,
+        switch: Mapping[str, str],
+    ) -> None:
+        self._owner, self._up, self._out = owner, up, out
+        self._release = owner.bundle.release
+        self._stack = contextlib.ExitStack()
+        self.capture = out / "capture"
+        self.capture.mkdir(parents=True)
+        with (up.folder / "carry").open("r+b") as carry:
+            carry.write(bytes(8))  # what was there is not this one's
+        self._begun = up.console.stat().st_size, up.log.stat().st_size
+        time_s = scenario.deadline_s * owner.bundle.pace * up.slow
+        up.guest.deadline = time.monotonic() + time_s
+        self.work = Work(scenario, up.folder, lambda _: None, slot=slot)
+        self.failed = self._guarded(lambda: self._begin(scenario, switch))
+
+    def _begin(self, scenario: Scenario, switch: Mapping[str, str]) -> Failed:
+        for device in scenario.devices:
+            if device.backing == "vhost-user":
+                self._stack.enter_context(attach.served(device, self._up.folder))
+        code, said = self._up.guest.run(kitsteps.BEGIN, switch)
+        return ("module-failed", last_lines(said)) if code != 0 else None
+
+    def run(self) -> Failed:
+        """Do the scenario's steps; how it failed, or None."""
+        if self.failed is not None:
+            return self.failed
+        return self._guarded(lambda: self.work.run(self._up.guest, self._up.monitor))
+
+    def end(self, failed: Failed) -> Outcome:
+        """Unplug what is left, bring the capture out, and say how it ended."""
+        failed = failed or self.failed
+        if failed is None or failed[0] == "workload-failed":
+            # Even of a workload that failed: what it left shows why.
+            failed = self._guarded(self._carry, failed)
+        self._stack.close()
+        console = _rest(self._up.console, self._begun[0])
+        (self._out / "console.log").write_bytes(console)
+        (self.capture / "qemu.log").write_bytes(_rest(self._up.log, self._begun[1]))
+        kind, message = failed or self._judged(console.decode(errors="replace"))
+        carried = True
+        try:
+            unpack(self._up.folder / "carry", self.capture)
+        except CarryError as error:
+            carried = False
+            if kind in ("clean", "splat"):
+                kind, message = "workload-failed", f"the capture did not come out: {error}"
+        self.work.write_capture(
+            self.capture, kernel=self._release, ended=(kind, message), complete=carried
+        )
+        self._owner.sound = kind in _SOUND
+        return Outcome(kind, message, self._up.command, qemu.version())
+
+    def _guarded(self, act: Callable[[], Failed], before: Failed = None) -> Failed:
+        try:
+            return act() or before
+        except GuestEndedError as ended:
+            return ended.kind, self.work.where() + ended.message
+
+    def _carry(self) -> Failed:
+        self.work.unplug_rest(self._up.guest, self._up.monitor)
+        code, said = self._up.guest.run(kitsteps.CARRY, {"SYMBOLS": "no"})
+        if code != 0:
+            return "workload-failed", f"the capture did not come out: {said}"
+        return None
+
+    def _judged(self, console: str) -> tuple[outcome.Kind, str]:
+        if found := outcome.splats(console):
+            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
+        return "clean", self.work.done()
 
 
 def _placed(scenario: Scenario, number: int) -> Scenario:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import time
@@ -70,6 +71,18 @@ class Work:
                 tail = " | ".join(record["output"].splitlines()[-3:])
                 return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
         return None
+
+    def shell(self, guest: Guest, script: str) -> tuple[int, str]:
+        """Run lines in the guest as a step does; exit code, and the last lines of the output."""
+        variables = {**self._variables, "SCRIPT": base64.b64encode(script.encode()).decode()}
+        with self._timed(Step(f"shell-{len(self._steps)}")) as record:
+            record["rc"], record["output"] = guest.run(kitsteps.SHELL, variables)
+        return record["rc"], record["output"]
+
+    def act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        """Do an action of the host's."""
+        with self._timed(step):
+            self._act(step, guest, monitor)
 
     def unplug_rest(self, guest: Guest, monitor: Monitor) -> None:
         """Take out what the steps left plugged, for whoever comes next."""

@@ -102,7 +102,7 @@ def _in_one_guest(
                     exchange.begin(work.cell.name)
                 begun = _Begun(work, batch.bundle.release)
                 out = guest.folder / "runs" / str(number)
-                outcome = guest.run(out, work.faults)
+                outcome = guest.run(work.scenario, out, work.faults)
                 yield work, begun.judged(outcome, out), out
                 if not guest.sound:
                     return

@@ -39,7 +39,7 @@ class FakeGuest:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, out: Path, faults: dict[str, str]) -> Outcome:
+    def run(self, scenario: Any, out: Path, faults: dict[str, str]) -> Outcome:
         name = self.names[self.ran]
         self.ran += 1
         fate = FATES[name][len(self.names) == 1]
