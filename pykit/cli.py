@@ -561,6 +561,26 @@ def bench_observers(
         out.print(measured.table())
 
 
+@bench_app.command("matrix")
+def bench_matrix(
+    kernel: KernelOption = None,
+    count: Annotated[int, typer.Option(min=1, help="So many scenarios.")] = 300,
+    boots: Annotated[int, typer.Option(min=1, help="So many boots of the peer.")] = 6,
+    as_json: JsonOption = False,
+) -> None:
+    """Scenarios a minute, captured and judged, beside one virtme-ng boot a scenario.
+
+    Example: pykit bench matrix
+    """
+    from pykit import bench
+
+    measured = bench.matrix(kernel, count=count, boots=boots, say=say)
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
 @bench_app.command("soak")
 def bench_soak(
     kernel: KernelOption = None,

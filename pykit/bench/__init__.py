@@ -3,6 +3,7 @@
 
 from pykit.bench.decode import Decode, decode
 from pykit.bench.driver import Driver, driver
+from pykit.bench.matrix import MatrixRate, matrix
 from pykit.bench.observers import Observers, observers
 from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
@@ -11,11 +12,13 @@ __all__ = [
     "PARTS",
     "Decode",
     "Driver",
+    "MatrixRate",
     "Observers",
     "Soak",
     "Startup",
     "decode",
     "driver",
+    "matrix",
     "observers",
     "soak",
     "startup",
