@@ -62,16 +62,22 @@ struct pykit_ring {
  * @out: how many scatterlists it reads
  * @in: how many it writes
  * @total: how many buffers they are
+ * @slots: how many ring descriptors they take, one if an indirect table will do
  * @chain: what becomes of them
  * @first: where in the ring
+ * @event: what the device asked for before, if somebody is told of what fails
+ * @flags: the flags before, likewise
  */
 struct pykit_sgs {
 	struct scatterlist **sgs;
 	unsigned int out;
 	unsigned int in;
 	unsigned int total;
+	unsigned int slots;
 	struct pykit_chain chain;
 	u16 first;
+	u16 event;
+	u16 flags;
 };
 
 /**
@@ -104,6 +110,8 @@ bool pykit_ring_join(struct pykit_ring *r, u16 last_used);
 void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op);
 void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s);
 void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s);
+void pykit_ring_refused(struct pykit_ring *r, const struct pykit_sgs *s, int err,
+			bool asked);
 unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s);
 void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick);
 void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,

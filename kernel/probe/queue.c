@@ -110,9 +110,8 @@ static int after_add(struct pykit_queue *q, struct pykit_sgs *s, int err)
 			if (q->blk)
 				pykit_probe_blk_start(q, s->chain.head, count);
 		}
-	} else if (q && err == -ENOSPC && s->out && !q->ring.is_packed) {
-		/* The core has rung the doorbell, in hope of room. */
-		pykit_ring_notifies(&q->ring);
+	} else if (q) {
+		pykit_ring_refused(&q->ring, s, err, true);
 	}
 	pykit_leave();
 	return err;

@@ -181,8 +181,13 @@ void selftest_full(struct selftest *t)
 		if (!CHECK(t, !selftest_add(t, 1, 1, selftest_buf(t, i))))
 			return;
 	CHECK(t, !t->vq->num_free);
+	/* In hope of room, the core notifies; the traces rely on when it does. */
+	CHECK(t, selftest_add(t, 0, 1, t) == -ENOSPC);
+	CHECK(t, !t->q->notified);
 	CHECK(t, selftest_add(t, 1, 1, t) == -ENOSPC);
+	CHECK(t, t->q->notified == (t->packed ? 0 : 1));
 	CHECK(t, selftest_add(t, 1, 0, t) == -ENOSPC);
+	CHECK(t, t->q->notified == (t->packed ? 0 : 2));
 	CHECK(t, !t->vq->num_free);
 	CHECK(t, selftest_use(t, 0));
 	/* Used is not taken yet. */

@@ -369,6 +369,24 @@ static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
 	return s->chain.indirect ? walk_table(r, s, 1) : n;
 }
 
+static void read_event(struct pykit_ring *r, u16 *event, u16 *flags)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		*event = le16_to_cpu(READ_ONCE(r->device->off_wrap));
+		*flags = le16_to_cpu(READ_ONCE(r->device->flags));
+		return;
+	}
+	*flags = virtio16_to_cpu(vdev, READ_ONCE(r->split->used->flags));
+	*event = *flags;
+	if (r->event_idx) {
+		__virtio16 *avail_event = &vring_avail_event(r->split);
+
+		*event = virtio16_to_cpu(vdev, READ_ONCE(*avail_event));
+	}
+}
+
 /**
  * pykit_ring_before_add() - something is about to be made available
  * @r: the ring, locked
@@ -392,6 +410,10 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 				       &s->chain.writable) += sg->length;
 		}
 	}
+	s->slots = virtio_has_feature(r->vq->vdev, VIRTIO_RING_F_INDIRECT_DESC) ?
+			   1 : s->total;
+	if (trace_pykit_refused_enabled())
+		read_event(r, &s->event, &s->flags);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_before_add);
 
@@ -425,6 +447,41 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 EXPORT_SYMBOL_GPL(pykit_ring_after_add);
 
 /**
+ * pykit_ring_refused() - something could not be made available
+ * @r: the ring, locked
+ * @s: what, after pykit_ring_before_add()
+ * @err: why not
+ * @asked: whether the core was asked; if not, its driver saw that there is no room
+ *
+ * Where there is no room in a split ring for what the device reads, the core rings
+ * the doorbell in the midst of the add, whatever the device asked for. That cannot
+ * be seen from here, but the core has done so ever since: the self-test sees to it
+ * that it does. It is told of as any other, if late.
+ */
+void pykit_ring_refused(struct pykit_ring *r, const struct pykit_sgs *s, int err,
+			bool asked)
+{
+	struct pykit_refusal refusal = {
+		.err = err,
+		.chain = s->total,
+		.num_free = r->vq->num_free,
+		.slots = s->slots,
+		.old = r->kick_idx,
+		.new = r->next_avail,
+		.event = s->event,
+		.flags = s->flags,
+		.event_idx = r->event_idx,
+		.rang = asked && err == -ENOSPC && s->out && !r->is_packed,
+	};
+
+	read_event(r, &refusal.event_after, &refusal.flags_after);
+	pykit_trace_vq(refused, &r->at, &refusal);
+	if (refusal.rang)
+		pykit_ring_notifies(r);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_refused);
+
+/**
  * pykit_ring_walk() - tell of a chain that was made available
  * @r: the ring, locked
  * @s: what was made available, after pykit_ring_after_add()
@@ -442,24 +499,6 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 	return n;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_walk);
-
-static void read_event(struct pykit_ring *r, u16 *event, u16 *flags)
-{
-	struct virtio_device *vdev = r->vq->vdev;
-
-	if (r->is_packed) {
-		*event = le16_to_cpu(READ_ONCE(r->device->off_wrap));
-		*flags = le16_to_cpu(READ_ONCE(r->device->flags));
-		return;
-	}
-	*flags = virtio16_to_cpu(vdev, READ_ONCE(r->split->used->flags));
-	*event = *flags;
-	if (r->event_idx) {
-		__virtio16 *avail_event = &vring_avail_event(r->split);
-
-		*event = virtio16_to_cpu(vdev, READ_ONCE(*avail_event));
-	}
-}
 
 /**
  * pykit_ring_before_kick() - the core is about to decide whether to notify

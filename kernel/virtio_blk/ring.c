@@ -21,20 +21,10 @@ static u64 status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 	return descs[n - 1].addr;
 }
 
-/* Asked to add to a full ring the core rings the doorbell unseen. */
-static bool is_full(struct virtqueue *vq, struct scatterlist *sgs[],
-		    unsigned int lists)
+/* Asked to add to a full ring the core would ring the doorbell, wanted or not. */
+static bool is_full(struct virtqueue *vq, const struct pykit_sgs *s)
 {
-	unsigned int i, needed = 0;
-	struct scatterlist *sg;
-
-	if (virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC))
-		needed = 1;
-	else
-		for (i = 0; i < lists; i++)
-			for (sg = sgs[i]; sg; sg = sg_next(sg))
-				needed++;
-	return unlikely(vq->num_free < needed) && !virtqueue_is_broken(vq);
+	return unlikely(vq->num_free < s->slots) && !virtqueue_is_broken(vq);
 }
 
 /**
@@ -55,14 +45,17 @@ int pykit_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
 			   u64 *status_addr)
 {
 	struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
+	bool full;
 	int err;
 
-	if (is_full(q->vq, sgs, out + in))
-		return -ENOSPC;
 	pykit_ring_before_add(&q->ring, &s);
-	err = virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
-	if (err)
+	full = is_full(q->vq, &s);
+	err = full ? -ENOSPC :
+		     virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
+	if (err) {
+		pykit_ring_refused(&q->ring, &s, err, !full);
 		return err;
+	}
 	pykit_fault_damage(q);
 	pykit_ring_after_add(&q->ring, &s);
 	token->head = s.chain.head;

@@ -35,14 +35,15 @@ static inline bool pykit_ring_tells_adds(void)
  * @q: the queue, locked
  *
  * A packed ring's buffer ids cannot be told later; and asked to add to a full ring
- * the core rings the doorbell unseen.
+ * the core rings the doorbell by itself, which is to be told.
  *
  * Return: false if pykit_ring_add() will do.
  */
 static inline bool pykit_ring_watches_adds(struct pykit_blk_vq *q)
 {
 	return __is_defined(PYKIT_FAULT) || pykit_ring_tells_adds() ||
-	       trace_pykit_notify_enabled() || q->ring.is_packed;
+	       trace_pykit_notify_enabled() || trace_pykit_refused_enabled() ||
+	       q->ring.is_packed;
 }
 
 /**

@@ -76,6 +76,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "add": "u64: before readable writable, u32: chain num_free, u16: head avail_idx slots,"
         " u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
+        "refused": "s32: err, u32: chain num_free,"
+        " u16: slots old new event event_after flags flags_after, u8: event_idx rang",
         "kick": "u16: old new event event_after flags flags_after, u8: event_idx needed",
         "notify": "",
         "interrupt": "u16: used_idx last_used",

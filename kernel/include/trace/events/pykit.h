@@ -135,6 +135,36 @@ struct pykit_desc {
 };
 
 /**
+ * struct pykit_refusal - an add that failed
+ * @err: its error
+ * @chain: descriptors, without the one that points at an indirect table
+ * @num_free: free ring descriptors
+ * @slots: ring descriptors that it takes, one if an indirect table will do
+ * @old: as &struct pykit_kick has it, if there were a decision now
+ * @new: likewise
+ * @event: what the device asked for before, as &struct pykit_kick has it
+ * @event_after: the same afterwards: by then it may know of the doorbell
+ * @flags: the flags before
+ * @flags_after: the flags afterwards
+ * @event_idx: whether EVENT_IDX was negotiated
+ * @rang: whether the core has rung the doorbell in it
+ */
+struct pykit_refusal {
+	s32 err;
+	u32 chain;
+	u32 num_free;
+	u16 slots;
+	u16 old;
+	u16 new;
+	u16 event;
+	u16 event_after;
+	u16 flags;
+	u16 flags_after;
+	u8 event_idx;
+	u8 rang;
+};
+
+/**
  * struct pykit_kick - a decision whether to notify the device
  * @old: available index at the previous decision
  * @new: available index now
@@ -506,6 +536,51 @@ TRACE_EVENT(pykit_desc,
 		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
 		      __entry->pos, __entry->table, __entry->slot, __entry->addr,
 		      __entry->len, __entry->flags, __entry->next)
+);
+
+TRACE_EVENT(pykit_refused,
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_refusal *refusal),
+	    TP_ARGS(at, seq, refusal),
+	    TP_STRUCT__entry(__field(u32, dev)
+			     __field(u32, seq)
+			     __field(s32, err)
+			     __field(u32, chain)
+			     __field(u32, num_free)
+			     __field(u16, vq)
+			     __field(u16, slots)
+			     __field(u16, old)
+			     __field(u16, new)
+			     __field(u16, event)
+			     __field(u16, event_after)
+			     __field(u16, flags)
+			     __field(u16, flags_after)
+			     __field(u8, event_idx)
+			     __field(u8, rang)
+			     __field(u8, by)),
+	    TP_fast_assign(__entry->dev = at->dev;
+			   __entry->by = at->by;
+			   __entry->seq = seq;
+			   __entry->err = refusal->err;
+			   __entry->chain = refusal->chain;
+			   __entry->num_free = refusal->num_free;
+			   __entry->vq = at->vq;
+			   __entry->slots = refusal->slots;
+			   __entry->old = refusal->old;
+			   __entry->new = refusal->new;
+			   __entry->event = refusal->event;
+			   __entry->event_after = refusal->event_after;
+			   __entry->flags = refusal->flags;
+			   __entry->flags_after = refusal->flags_after;
+			   __entry->event_idx = refusal->event_idx;
+			   __entry->rang = refusal->rang;
+	    ),
+	    TP_printk("dev=%u by=%u vq=%u seq=%u err=%d chain=%u slots=%u num_free=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x rang=%u",
+		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->err,
+		      __entry->chain, __entry->slots, __entry->num_free,
+		      __entry->old, __entry->new, __entry->event_idx,
+		      __entry->event, __entry->event_after, __entry->flags,
+		      __entry->flags_after, __entry->rang)
 );
 
 TRACE_EVENT(pykit_kick,
