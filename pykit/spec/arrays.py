@@ -17,6 +17,8 @@ Bools = npt.NDArray[np.bool_]
 WRAP = 1 << 16
 #: Behind all rows, and all places of the order.
 NEVER = np.iinfo(np.int64).max
+#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
+AT_ONCE = 1_000_000
 
 
 class _Part(NamedTuple):
@@ -254,3 +256,11 @@ def count_before(group: Ints, at: Ints, groups: Ints, when: Ints) -> Ints:
 def need_event(event: Ints, new: Ints, old: Ints) -> Bools:
     """Whether one of the entries from ``old`` up to ``new`` is the one asked for (2.7.7)."""
     return (new - event - 1) % WRAP < (new - old) % WRAP
+
+
+def contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
+    """Which apparent breaches stand, where a flag may change and change back in between.
+
+    One that the core's own word confirms does; others only where they are the most.
+    """
+    return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))

@@ -4,6 +4,8 @@
 A decision to notify is worked out again from the indices, over the whole range of entries
 that are new since the last decision, and compared with what was done: whether the same task
 rang the doorbell before it went on. What the core said it would do does not count.
+
+Doorbells that an add rang which failed are no decision's; see ``refused.py``.
 """
 
 from __future__ import annotations
@@ -13,14 +15,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Bools, Columns, Ints, are, first_of, ints, need_event
+from pykit.spec.arrays import (
+    AT_ONCE,
+    WRAP,
+    Bools,
+    Columns,
+    Ints,
+    are,
+    contradicts,
+    first_of,
+    ints,
+    need_event,
+)
 from pykit.spec.model import Result, breaches, rule
+from pykit.spec.refused import answered, refusals, tasks_of, unasked
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
 from pykit.trace.kinds import LEFT
 
-#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
-AT_ONCE = 1_000_000
 #: So long after its last sign of life a task is not in the middle of ringing, ns.
 SURELY = 10_000_000_000
 #: More than there are rows.
@@ -35,7 +47,8 @@ class Kicks:
 
     By decision: ``row at q``, ``event_idx`` (mode), ``stable`` (the device's wish was the
     same before and after), ``asked`` (it wished for one of the new entries), ``rang`` (the
-    doorbell followed), ``open`` (not decidable whether it would have), ``at_once``,
+    doorbell followed), ``open`` (not decidable whether it would have), ``answered`` (an add
+    that failed had rung for these very entries before), ``at_once``,
     ``said`` (what the core said), ``flagged`` (the used flag was set before and after).
     """
 
@@ -46,6 +59,7 @@ class Kicks:
     asked: Bools
     rang: Bools
     open: Bools
+    answered: Bools
     at_once: Bools
     said: Bools
     flagged: Bools
@@ -59,9 +73,9 @@ def kicks(view: View) -> Kicks:
 def _read_kicks(view: View) -> Kicks:
     rings = view.rings
     frame = rings.of("add", "kick", "notify")
-    pid = rings.base_of(frame, "pid")
-    # The idle tasks of all CPUs have the same number.
-    task = np.where(pid == 0, -1 - rings.base_of(frame, "cpu", absent=-1), pid)
+    # Neither the doorbells of adds that failed nor what was rung right after one.
+    frame = frame.take(~np.isin(frame["row"], refusals(view).bells))
+    task = tasks_of(view, frame)
     # What stands in the order of ``at`` is in that of q already.
     order = np.lexsort((task, ints(frame, "q")))
     frame, task = frame.take(order), task[order]
@@ -98,6 +112,7 @@ def _read_kicks(view: View) -> Kicks:
         asked=asked[pick],
         rang=rang[pick],
         open=open_[pick],
+        answered=answered(view, q[pick], ints(frame, "at")[pick], old[pick], new[pick]),
         at_once=soon[pick],
         said=(ints(frame, "needed") == 1)[pick],
         flagged=_used_flag(view, frame)[pick],
@@ -143,8 +158,9 @@ def _undecided(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
     alive = are(queue, "notify") | accepted
     signs = np.sort(q[alive] * ROWS + row[alive])
     # Everything that tasks did, on any queue. By task and row.
-    rows = ints(frame, "row")
-    doings = np.sort(task * ROWS + rows)
+    failed = rings.of("refused")
+    doings = np.concatenate([task, tasks_of(view, failed)]) * ROWS
+    doings = np.sort(doings + np.concatenate([ints(frame, "row"), ints(failed, "row")]))
     found = np.zeros(len(frame), dtype=np.bool_)
     times = view.events.base["ts"]
     places = (frame[name][silent].tolist() for name in ("q", "at", "row"))
@@ -188,21 +204,13 @@ def _next_end(view: View, dev: int, number: int, row: int) -> int | None:
     return min((end for end in ends if end > row), default=None)
 
 
-def _contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
-    """Which apparent breaches stand, where a flag may change and change back in between.
-
-    One that the core's own word confirms does; others only where they are the most.
-    """
-    return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))
-
-
 def _missing(view: View, chosen: Bools) -> Result:
     """Decisions that had to end in a doorbell."""
     k = kicks(view)
     judged = chosen & k.asked & k.stable & ~k.open
-    wrong = judged & ~k.rang
+    wrong = judged & ~k.rang & ~k.answered
     flags = ~k.event_idx
-    wrong &= k.event_idx | _contradicts(judged & flags, wrong & flags, k.said)
+    wrong &= k.event_idx | contradicts(judged & flags, wrong & flags, k.said)
     found = breaches(
         wrong,
         lambda i: f"{view.rings.name(k.q[i])}: new entries the device waits for, no doorbell",
@@ -212,20 +220,22 @@ def _missing(view: View, chosen: Bools) -> Result:
     return Result(int(judged.sum()), found, int(undecided.sum()), NO_KICK, UNSTABLE)
 
 
-def _superfluous(view: View, chosen: Bools) -> Result:
-    """Decisions that should not have ended in a doorbell."""
+def _superfluous(view: View, *, event_idx: bool) -> Result:
+    """Decisions that should not have ended in a doorbell, and adds that failed."""
     k = kicks(view)
+    chosen = k.event_idx == event_idx
     judged = chosen & ~k.asked & k.stable & ~(k.rang & ~k.at_once)
     wrong = judged & k.rang
     flags = ~k.event_idx
-    wrong &= k.event_idx | _contradicts(judged & flags, wrong & flags, ~k.said)
+    wrong &= k.event_idx | contradicts(judged & flags, wrong & flags, ~k.said)
     found = breaches(
         wrong,
         lambda i: f"{view.rings.name(k.q[i])}: doorbell for entries the device did not ask for",
         k.row,
     )
     undecided = chosen & ~k.asked & ~(k.stable & ~(k.rang & ~k.at_once))
-    return Result(int(judged.sum()), found, int(undecided.sum()), NO_KICK, UNSTABLE)
+    decisions = Result(int(judged.sum()), found, int(undecided.sum()), NO_KICK, UNSTABLE)
+    return decisions + unasked(view, event_idx=event_idx)
 
 
 @rule("NA-DR-06", "driver:kick")
@@ -235,7 +245,7 @@ def event_idx_doorbell(view: View) -> Result:
 
 @rule("NA-DR-07", "driver:kick")
 def event_idx_silence(view: View) -> Result:
-    return _superfluous(view, kicks(view).event_idx)
+    return _superfluous(view, event_idx=True)
 
 
 @rule("NA-DR-04", "driver:kick")
@@ -245,7 +255,7 @@ def flag_doorbell(view: View) -> Result:
 
 @rule("NA-DR-03", "driver:kick")
 def flag_silence(view: View) -> Result:
-    return _superfluous(view, ~kicks(view).event_idx)
+    return _superfluous(view, event_idx=False)
 
 
 @rule("NA-DR-05", "driver:kick")
@@ -253,7 +263,7 @@ def event_idx_overrides_flag(view: View) -> Result:
     k = kicks(view)
     judged = k.event_idx & k.flagged & k.asked & k.stable & ~k.open
     found = breaches(
-        judged & ~k.rang,
+        judged & ~k.rang & ~k.answered,
         lambda i: f"{view.rings.name(k.q[i])}: the used flag kept the driver from the doorbell",
         k.row,
     )

@@ -806,6 +806,64 @@ def flag_is_ignored(log: Log) -> None:
         log.insert(kick, "notify")
 
 
+def crowded(*, event_idx: bool = True) -> Make:
+    """Rings that are full now and then."""
+    return like(size=8, declined=0 if event_idx else 1 << bits.EVENT_IDX)
+
+
+def unasked_refusals(log: Log) -> list[Event]:
+    """Adds that failed while the device did not ask for what was new, and rang no doorbell."""
+    found = []
+    for event in log.of("refused", rang=0):
+        if event["event"] != event["event_after"]:
+            continue
+        in_range = (event["new"] - event["event"] - 1) % 65536 < (
+            event["new"] - event["old"]
+        ) % 65536
+        if not (in_range if event["event_idx"] else not event["event"] & 1):
+            found.append(event)
+    return found
+
+
+def failed_adds_ring(log: Log) -> None:
+    """As Linux does, but that this is not Linux."""
+    log.kernel = "another"
+    for event in unasked_refusals(log):
+        event["rang"] = 1
+        log.insert(event, "notify")
+
+
+def driver_rings_behind_failed_adds(log: Log) -> None:
+    """The driver itself does, without a decision; the add has rung or has not."""
+    for n, event in enumerate(unasked_refusals(log)):
+        event["rang"] = n % 2
+        log.insert(event, "notify")
+        if n % 2:
+            log.insert(event, "notify")
+
+
+for broken in (failed_adds_ring, driver_rings_behind_failed_adds):
+    case("NA-DR-07", clean=crowded())(broken)
+    case("NA-DR-03", clean=crowded(event_idx=False))(broken)
+
+
+def only_a_failed_add_rings(log: Log) -> None:
+    """A doorbell that was owed is left out; one comes of the same task's next add."""
+    for kick in log.of("kick", needed=1):
+        if kick["pid"] == 100 and kick["event"] == kick["event_after"]:
+            bell = log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == 100)
+            refused = {n: kick[n] for n in ("event", "event_after", "event_idx")}
+            refused |= {"flags": 0, "flags_after": 0, "err": -28, "chain": 9, "slots": 9}
+            refused |= {"num_free": 0, "old": kick["new"], "new": kick["new"], "rang": 1}
+            log.insert(bell, "refused", after=False, **refused)
+            return
+    raise AssertionError("no doorbell")
+
+
+case("NA-DR-06", "DX-16")(only_a_failed_add_rings)
+case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(only_a_failed_add_rings)
+
+
 @case("NA-DE-01", clean=like(declined=1 << bits.EVENT_IDX))
 def odd_used_flags(log: Log) -> None:
     log.one("kick")["event"] = 2

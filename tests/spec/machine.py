@@ -330,6 +330,7 @@ class Machine:
         indirect = self.has(bits.INDIRECT_DESC) and self.random.random() < 0.6
         slots = 1 if indirect else len(pieces)
         if slots > len(queue.free) or len(pieces) > self.set.size:
+            self.refuse(task, queue, slots, len(pieces))
             return 0
         if self.set.in_order:
             chain.slots = [(queue.slot + n) % self.set.size for n in range(slots)]
@@ -382,6 +383,35 @@ class Machine:
                     pos=pos,
                 )
         return 1
+
+    def refuse(self, task: Task, queue: Queue, slots: int, pieces: int) -> None:
+        """No room. If the device waits for something, its doorbell may be rung for that."""
+        event, flags = self.wish(queue), queue.used_flags
+        if self.random.random() < 0.2:
+            self.step(queue)
+        rang = not self.set.packed and self.wanted(queue) and self.random.random() < 0.5
+        queue.kicked |= rang
+        if self.random.random() < 0.2:
+            self.step(queue)
+        self.guest(
+            "refused",
+            queue,
+            task,
+            err=-28,
+            chain=pieces,
+            slots=slots,
+            num_free=len(queue.free),
+            old=queue.decided % WRAP,
+            new=(self.base + len(queue.avail)) % WRAP,
+            event=event,
+            event_after=self.wish(queue),
+            flags=flags,
+            flags_after=queue.used_flags,
+            event_idx=int(self.has(bits.EVENT_IDX)),
+            rang=int(rang),
+        )
+        if rang:
+            self.guest("notify", queue, task)
 
     def request(self, kind: int) -> tuple[Chain, list[tuple[int, bool, int]], int]:
         """A request as pieces of memory: size, device-writable, address."""
@@ -468,16 +498,21 @@ class Machine:
     def wish(self, queue: Queue) -> int:
         return queue.avail_event % WRAP if self.has(bits.EVENT_IDX) else queue.used_flags
 
+    def wanted(self, queue: Queue) -> bool:
+        """Whether the device asks for something that is new since the last decision."""
+        new, wish = self.base + len(queue.avail), self.wish(queue)
+        if self.has(bits.EVENT_IDX):
+            return (new - wish - 1) % WRAP < new - queue.decided
+        return not wish & 1
+
     def kick(self, task: Task, queue: Queue) -> None:
         old, new = queue.decided, self.base + len(queue.avail)
         event, flags = self.wish(queue), queue.used_flags
         if self.random.random() < 0.2:
             self.step(queue)
-        wish = self.wish(queue)
+        needed = self.wanted(queue)
         if self.random.random() < 0.2:
             self.step(queue)
-        in_range = (new - wish - 1) % WRAP < new - old
-        needed = in_range if self.has(bits.EVENT_IDX) else not wish & 1
         queue.decided = new
         self.guest(
             "kick",

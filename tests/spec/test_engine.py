@@ -224,6 +224,14 @@ def acknowledged_too_early() -> Log:
     return log
 
 
+def failed_adds_ring() -> Log:
+    """What Linux does."""
+    log = cases.crowded()()
+    cases.failed_adds_ring(log)
+    log.kernel = "6.12.0"
+    return log
+
+
 #: As many as there are waivers: each is met by something.
 WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SU-DE-02", lambda: failed_read().build()),
@@ -235,6 +243,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("RS-DE-03", lambda: statistics_come_early().build()),
     ("DX-06", lambda: data_counts().build()),
     ("MN-DR-03", lambda: acknowledged_too_early().build()),
+    ("NA-DR-07", lambda: failed_adds_ring().build()),
 ]
 
 
@@ -263,6 +272,37 @@ def test_waiver_covers_no_other_violation() -> None:
     entry = spec.check(log.build()).of("SU-DE-02")
     assert entry.verdict == "fail"
     assert "id request" in entry.message
+
+
+def test_waiver_covers_no_doorbell_of_the_driver() -> None:
+    """It rings for nothing, beside what the core rings."""
+    log = failed_adds_ring()
+    for refused in log.of("refused", rang=1):
+        log.insert(log.after(refused, lambda e: e["kind"] == "notify"), "notify")
+    entry = spec.check(log.build()).of("NA-DR-07")
+    assert entry.verdict == "fail"
+    assert "without a decision" in entry.message
+    log = failed_adds_ring()
+    cases.ring_unasked(log)
+    entry = spec.check(log.build()).of("NA-DR-07")
+    assert entry.verdict == "fail"
+    assert "entries the device did not ask for" in entry.message
+
+
+def test_a_failed_add_rings_for_what_was_added_before() -> None:
+    """The decision that follows is about the same entries: the device has been told of them."""
+    log = run()
+    kick = next(k for k in log.of("kick", needed=1) if k["event"] == k["event_after"] and k["pid"])
+    log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
+    assert spec.check(log.build()).of("DX-16").verdict == "fail"
+    told = {name: value for name, value in kick.items() if name in KINDS["refused"]}
+    told |= {"err": -28, "chain": 9, "slots": 9, "num_free": 0, "rang": 1}
+    refused = log.insert(kick, "refused", after=False, **told)
+    log.insert(refused, "notify")
+    verdicts = spec.check(log.build())
+    assert [verdicts.of(name).verdict for name in ("DX-16", "NA-DR-06", "NA-DR-07")] == ["pass"] * 3
+    refused["old"] = refused["new"] = (kick["new"] - 1) % (1 << 16)
+    assert spec.check(log.build()).of("DX-16").verdict == "fail"
 
 
 @pytest.mark.parametrize(("scsi", "verdict"), [(1, "waived"), (2, "fail")])
