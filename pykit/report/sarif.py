@@ -152,10 +152,11 @@ def _result(finding: Finding, known: dict[str, int]) -> dict[str, Any]:
 
 
 def _file(scenario: str) -> dict[str, Any]:
-    path = SCENARIOS / f"{scenario}.toml"
-    if not path.is_file():
+    # Looked for among those there are: a name from a run.json may be anything.
+    ours = {path.stem: path for path in SCENARIOS.glob("*.toml")}
+    if scenario not in ours:
         return {}
-    uri = path.relative_to(ROOT).as_posix()
+    uri = ours[scenario].relative_to(ROOT).as_posix()
     artifact = {"uri": uri, "uriBaseId": "PYKIT"}
     return {"physicalLocation": {"artifactLocation": artifact, "region": {"startLine": 1}}}
 

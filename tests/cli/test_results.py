@@ -61,14 +61,14 @@ def test_merge(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("system", ["github", "lava"])
 def test_export_jobs(tmp_path: Path, system: str) -> None:
-    arguments = ["export-jobs", "--to", system, "--tag", "smoke", "--shards", "2", "-o", "jobs"]
+    arguments = ["export-jobs", "--to", system, "--all", "--shards", "2", "-o", "jobs"]
     arguments += ["--repository", "https://example.org/p.git", "--revision", "v1"]
     done = pykit(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = done.stdout.split()
     assert {tmp_path / name for name in names} == {*(tmp_path / "jobs").iterdir()}
     for name in names:
-        assert "matrix --tag smoke --shard" in str(yaml.safe_load((tmp_path / name).read_text()))
+        assert "matrix --all --shard" in str(yaml.safe_load((tmp_path / name).read_text()))
 
 
 def test_what_is_to_be_exported_is_said(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from pykit.families import PlanFile, Planned, Record, RuleResult, read_journal
 from pykit.families.record import RuleVerdict, Status
 from pykit.spec.engine import VERDICTS
 
+from ..report.conftest import PATIENT
+
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _COUNT = st.integers(0, 2**62)
 _FLOAT = st.floats(allow_nan=False, allow_infinity=False)
@@ -75,6 +77,7 @@ def a_record(**changes: Any) -> Record:
     return Record(**{**fields, **changes})
 
 
+@PATIENT
 @given(_RECORDS)
 def test_a_record_survives_its_line(record: Record) -> None:
     line = record.to_json()
@@ -87,6 +90,7 @@ def test_half_a_character_is_none() -> None:
     assert Record.from_json(a_record(message="a\udc80b").to_json()).message == "a?b"
 
 
+@PATIENT
 @given(_RECORDS, st.data())
 def test_a_line_that_lacks_or_has_too_much_is_refused(record: Record, data: st.DataObject) -> None:
     fields = json.loads(record.to_json())
@@ -98,6 +102,7 @@ def test_a_line_that_lacks_or_has_too_much_is_refused(record: Record, data: st.D
         Record.from_json(json.dumps({**json.loads(record.to_json()), "more": 1}), "F:7")
 
 
+@PATIENT
 @given(st.text() | st.binary())
 def test_no_line_is_a_crash(line: str | bytes) -> None:
     with pytest.raises(UsageError):

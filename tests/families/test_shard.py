@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from pykit.errors import UsageError
 from pykit.families.shard import parse_shard, shard
 
+from ..report.conftest import PATIENT
 from .conftest import planned
 
 NAMES = st.lists(st.text(max_size=8), unique=True, max_size=40)
 
 
+@PATIENT
 @given(NAMES, st.integers(1, 12), st.randoms(use_true_random=False))
 def test_shards_are_a_partition_whatever_the_order(
     names: list[str], n: int, chance: random.Random
