@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 from pykit.boot.outcome import EXIT_CODES, Kind
 from pykit.errors import Exit
 from pykit.report.evidence import slice_of
+from pykit.report.text import shown
 from pykit.report.view import View
 from pykit.spec import Verdict
 
@@ -69,7 +70,7 @@ def render(view: View) -> str:
 
 
 def _tests(view: View) -> Iterator[Test]:
-    scenario = str(view.run.get("scenario", "capture"))
+    scenario = shown(str(view.run.get("scenario", "capture")))
     kernel = view.capture.kernel or "unknown"
     environment = f"QEMU {view.capture.qemu}"
     started = str(view.run.get("started", ""))

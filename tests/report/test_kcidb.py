@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import kcidb_io
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pykit.boot.outcome import Kind
@@ -66,6 +66,7 @@ def test_how_a_guest_ended(view: View, kind: str) -> None:
 
 @PATIENT
 @given(st.text(), st.text(), st.text())
+@example("", "a\0b", "")
 def test_any_text_gives_a_valid_file(message: str, scenario: str, started: str) -> None:
     # As `view_of` makes it: what is not printable has been escaped.
     message = "".join(c for c in message if c.isprintable())
