@@ -321,7 +321,7 @@ def run(
         _present(own, as_json)
     if is_pattern(scenario):
         _require_only(context, _CELLS, "cells of a family")
-        run_cells([scenario], kernels=[kernel] if kernel else [], keep=True, to=to, as_json=as_json)
+        run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
     result = steps.run(
         scenario,
         kernel_name=kernel,

@@ -84,6 +84,7 @@ def run_cells(
     *,
     tags: Sequence[str] = (),
     kernels: Sequence[str] = (),
+    on: str | None = None,
     shard: str | None = None,
     isolate: bool = False,
     keep: bool = False,
@@ -92,15 +93,20 @@ def run_cells(
     to: Path | None,
     as_json: bool,
 ) -> NoReturn:
-    """Run the cells that are asked for, say how it went, and end with the exit code."""
+    """Run the cells that are asked for, say how it went, and end with the exit code.
+
+    ``kernels`` chooses among the cells, ``on`` has them all run on one kernel.
+    """
     from pykit.families.display import Display
-    from pykit.families.plan import plan
+    from pykit.families.plan import on_kernel, plan
     from pykit.families.results.summary import summary
     from pykit.families.runner import run
     from pykit.families.shard import parse_shard
 
     part = parse_shard(shard) if shard else None
     chosen = plan(patterns, tags, kernels)
+    if on is not None:
+        chosen = on_kernel(chosen, on)
     directory = to or fresh_directory("matrix")
     display = Display(err)
     try:

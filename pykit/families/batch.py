@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -164,7 +163,7 @@ class _Begun:
             scenario=cell.scenario,
             axes=dict(cell.axes),
             tags=cell.tags,
-            command=shlex.join(["pykit", "run", cell.name]),
+            command=cell.command,
             outcome=kind,
             message=message,
             status="error",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,6 +97,7 @@ class Cell:
         name: family/name; the name has the values that are not their axis's first.
         axes: the value on each axis, in the order of the file.
         patches: what those change, of the axes that say so.
+        kernel: another than the axes have, which was asked for.
     """
 
     name: str
@@ -104,6 +106,13 @@ class Cell:
     axes: dict[str, str]
     tags: tuple[str, ...]
     patches: tuple[Patch, ...]
+    kernel: str | None = None
+
+    @property
+    def command(self) -> str:
+        """What repeats it."""
+        words = ["pykit", "run", self.name]
+        return shlex.join([*words, "--kernel", self.kernel] if self.kernel else words)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pykit.errors import UsageError
 from pykit.families import family
@@ -55,3 +55,13 @@ def plan(patterns: Sequence[str], tags: Sequence[str] = (), kernels: Sequence[st
             f"their kernels {', '.join(sorted(on))}"
         )
     return Plan(chosen)
+
+
+def on_kernel(chosen: Plan, kernel: str) -> Plan:
+    """The same cells on another kernel, whatever their families say."""
+    return Plan(
+        tuple(
+            replace(cell, axes={**cell.axes, "kernel": kernel}, kernel=kernel)
+            for cell in chosen.cells
+        )
+    )

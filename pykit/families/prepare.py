@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -129,7 +128,7 @@ def without(work: Work, status: Status, message: str) -> Record:
         scenario=cell.scenario,
         axes=dict(cell.axes),
         tags=cell.tags,
-        command=shlex.join(["pykit", "run", cell.name]),
+        command=cell.command,
         outcome="not-run",
         message=message,
         status=status,
