@@ -18,7 +18,7 @@ import polars as pl
 from rich.console import Console
 
 from pykit.analysis.queues import QUANTILES
-from pykit.analysis.shown import number, share, table_of, us
+from pykit.analysis.shown import number, share, table_of
 from pykit.errors import UsageError
 from pykit.trace.qemu import parse
 
@@ -46,15 +46,15 @@ class Look:
         return {"seconds": self.seconds, "queues": self.queues.to_dicts()}
 
     def render(self, console: Console) -> None:
-        """Print it."""
-        span = "" if self.seconds is None else f"{self.seconds:.1f} s of the log"
+        """Print it, if there was anything."""
         if self.queues.is_empty():
-            console.print(f"{span or 'the log'}: nothing on any queue")
             return
+        span = "" if self.seconds is None else f"{self.seconds:.1f} s of the log"
         quantiles = [f"p{q * 100:g}" for q in QUANTILES]
         table = table_of(
-            "queue", "count", "per s", "notify", "irq", "batch", "taken", "depth", *quantiles
-        )
+            "queue", "count", "per s", "notify", "irq", "batch", "taken", "depth",
+            *(f"{name} µs" for name in quantiles),
+        )  # fmt: skip
         for row in self.queues.iter_rows(named=True):
             rate = f"{row['requests'] / self.seconds:,.0f}" if self.seconds else "-"
             table.add_row(
@@ -66,7 +66,7 @@ class Look:
                 number(row["chains_per_notification"]),
                 number(row["used_per_interrupt"]),
                 f"{number(row['depth'])} ≤ {row['deepest'] or 0}",
-                *("-" if row[name] is None else us(row[name]) for name in quantiles),
+                *("-" if row[name] is None else f"{row[name] / 1000:,.0f}" for name in quantiles),
             )
         console.print(span, style="dim")
         console.print(table)
