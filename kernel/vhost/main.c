@@ -23,6 +23,7 @@
 #define VHOST_BACKEND_FEATURES	BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2)
 
 static DEFINE_IDA(pykit_vhost_ida);
+static struct miscdevice vhost_misc;
 
 static u64 offered_features(const struct pykit_vhost *v)
 {
@@ -109,6 +110,8 @@ static int vhost_release(struct inode *inode, struct file *file)
 	struct pykit_vhost *v = file->private_data;
 
 	mutex_lock(&v->dev.mutex);
+	if (is_running(v))
+		dev_notice(vhost_misc.this_device, "closed while it serves\n");
 	stop(v);
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
@@ -376,7 +379,7 @@ static long other_ioctl(struct pykit_vhost *v, unsigned int cmd,
 		err = vhost_vring_ioctl(&v->dev, cmd, argp);
 	vhost_dev_flush(&v->dev);
 	mutex_unlock(&v->dev.mutex);
-	return err;
+	return err == -ENOIOCTLCMD ? -ENOTTY : err;
 }
 
 #ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
@@ -392,11 +395,8 @@ static long worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
 }
 #endif
 
-static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long any_ioctl(struct pykit_vhost *v, unsigned int cmd, void __user *argp)
 {
-	struct pykit_vhost *v = file->private_data;
-	void __user *argp = (void __user *)arg;
-
 	switch (cmd) {
 	case PYKIT_VHOST_START:
 		return vhost_start(v, argp);
@@ -432,6 +432,17 @@ static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	}
 }
 
+static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	long err = any_ioctl(file->private_data, cmd, (void __user *)arg);
+
+	/* The errno is that of the kernel's own vhost drivers, which say no more. */
+	if (err)
+		dev_notice(vhost_misc.this_device, "ioctl %#x refused: error %ld\n",
+			   cmd, err);
+	return err;
+}
+
 static ssize_t vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct pykit_vhost *v = iocb->ki_filp->private_data;
@@ -443,8 +454,12 @@ static ssize_t vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t vhost_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct pykit_vhost *v = iocb->ki_filp->private_data;
+	ssize_t done = vhost_chr_write_iter(&v->dev, from);
 
-	return vhost_chr_write_iter(&v->dev, from);
+	if (done < 0)
+		dev_notice(vhost_misc.this_device, "translation refused: error %zd\n",
+			   done);
+	return done;
 }
 
 static __poll_t vhost_poll(struct file *file, poll_table *wait)
