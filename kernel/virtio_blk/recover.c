@@ -87,7 +87,7 @@ static void settle(struct pykit_blk_dev *dev, bool again)
 		/* What it has done is done, even if it did not say so. */
 		pykit_blk_reap(q);
 		if (q->vq)
-			pykit_ring_empty(q);
+			pykit_ring_empty(q, q->vq);
 		spin_unlock_irq(&q->lock);
 	}
 	blk_mq_tagset_busy_iter(&dev->tag_set, give_back, &again);

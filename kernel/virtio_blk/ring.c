@@ -114,10 +114,10 @@ struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 /**
  * pykit_ring_empty() - take back what the device did not use
  * @q: the queue, locked or used by nobody else; its device was reset
+ * @vq: its virtqueue, of which nothing may be tracked yet
  */
-void pykit_ring_empty(struct pykit_blk_vq *q)
+void pykit_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq)
 {
-	struct virtqueue *vq = q->ring.vq;
 	unsigned int num_free = vq->num_free;
 
 	while (virtqueue_detach_unused_buf(vq)) {

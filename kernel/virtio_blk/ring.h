@@ -17,7 +17,7 @@ int pykit_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
 			   u64 *status_addr);
 bool pykit_ring_kick_watched(struct pykit_blk_vq *q);
 struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len);
-void pykit_ring_empty(struct pykit_blk_vq *q);
+void pykit_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq);
 
 /**
  * pykit_ring_tells_adds() - whether events are wanted that a chain is read for

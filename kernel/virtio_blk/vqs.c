@@ -163,15 +163,16 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 
 	for (i = 0; i < dev->num_vqs; i++) {
 		struct pykit_blk_vq *q = &dev->vqs[i];
+		struct virtqueue *vq = q->vq;
 
-		if (!q->vq)
+		if (!vq)
 			return;
 		/* Somebody may be polling. */
 		spin_lock_irq(&q->lock);
 		q->vq = NULL;
 		spin_unlock_irq(&q->lock);
 		/* Else what the core allocated for them is lost. */
-		pykit_ring_empty(q);
+		pykit_ring_empty(q, vq);
 		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
 	}
 	dev->vdev->config->del_vqs(dev->vdev);
