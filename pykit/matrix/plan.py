@@ -19,6 +19,15 @@ KERNELS = tuple(flavour.name for flavour in FLAVOURS)
 #: Our driver, and the kernel's own, which pykit_probe watches.
 DRIVERS = ("pykit_virtio_blk", "virtio_blk")
 
+#: What needs no device of QEMU's: the scenario, the module that it is for, and what that has
+#: at its other end.
+_ALONE = (
+    ("vhost", "pykit_vhost", ""),
+    ("selftest", "pykit_selftest", "soft"),
+    ("loop-blk", "pykit_loopback", "vhost"),
+    ("loop-net", "pykit_vhost_probe", "loopback"),
+)
+
 #: What is joined in one guest: the scenario, and where it can be chosen the driver; what the
 #: table says of the driver, and of the back-end and how it is joined.
 _PAIRS = (
@@ -99,7 +108,7 @@ def plan_kernels(kernels: Sequence[str]) -> Plan:
                 options = (("driver", driver), ("transport", to), ("ring", ring))
                 given = tuple(option for option in options if option[1])
                 cells.append(Cell(kernel, "blk", label, attached, given))
-        cells.append(Cell(kernel, "vhost", "pykit_vhost"))
+        cells += [Cell(kernel, *alone) for alone in _ALONE]
     return Plan("kernels", ("modules", "transport"), tuple(cells))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import textwrap
 import time
@@ -18,6 +19,8 @@ from pykit.boot import load_scenario, on_transport, under_driver, with_ring
 from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit, UsageError
 from pykit.matrix.jobs import Job, work
+
+KBUILD = Path(__file__).parents[2] / "Kbuild"
 
 #: What `python -m pykit.cli …` is replaced by: it does as the kernel's name says.
 PYKIT = """\
@@ -75,7 +78,7 @@ def shown(done: matrix.Matrix) -> str:
 
 def test_every_cell_of_the_plan_can_be_asked_for() -> None:
     cells = matrix.plan_kernels(matrix.KERNELS).cells
-    assert len({cell.name for cell in cells}) == len(cells) == 3 * (2 * 5 + 1)
+    assert len({cell.name for cell in cells}) == len(cells) == 3 * (2 * 5 + 4)
     assert {cell.kernel for cell in cells} == {"debian-6.1", "debian-6.12", "debian-7.2"}
     for cell in cells:
         scenario = load_scenario(cell.scenario)
@@ -83,6 +86,17 @@ def test_every_cell_of_the_plan_can_be_asked_for() -> None:
             scenario = under_driver(scenario, cell.option("driver"))
             scenario = on_transport(scenario, cell.option("transport"))
             with_ring(scenario, cell.option("ring", "split"))
+
+
+def test_every_module_is_in_the_plan() -> None:
+    ours = set(re.findall(r"^(pykit_\w+)-y :=", KBUILD.read_text(), re.MULTILINE))
+    used = {"pykit_trace"}
+    for cell in matrix.plan_kernels(["k"]).cells:
+        scenario = load_scenario(cell.scenario)
+        if cell.options:
+            scenario = under_driver(scenario, cell.option("driver"))
+        used |= set(scenario.modules)
+    assert used == ours
 
 
 def test_every_loopback_scenario_is_in_its_plan() -> None:
@@ -108,14 +122,14 @@ def test_only_some() -> None:
 def test_all_held(tmp_path: Path) -> None:
     done = run(tmp_path, "good")
     assert done.exit_code == Exit.OK
-    assert len(done.results) == 11
+    assert len(done.results) == 14
     data = json.loads((tmp_path / "out" / "matrix.json").read_text())
     assert data == json.loads(json.dumps(done.as_json()))
     assert data["complete"]
     assert {cell["release"] for cell in data["cells"]} == {"6.99"}
     for cell in data["cells"]:
         assert (tmp_path / "out" / cell["directory"] / "run.json").exists()
-    assert matrix.reasons(done)[0] == "11 of 11 cells held"
+    assert matrix.reasons(done)[0] == "14 of 14 cells held"
 
 
 def test_a_rule_that_failed_is_named(tmp_path: Path) -> None:
