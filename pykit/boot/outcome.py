@@ -101,6 +101,13 @@ ALLOWED: tuple[Allowed, ...] = (
         "seen in 6.12.117, once in 130,000 requests",
     ),
     Allowed(
+        re.compile(r"KCSAN: data-race in mas_topiary_replace / mas_walk"),
+        "a page fault walks the tree of a process's mappings without its lock while mprotect() puts "
+        "another node in (lock_vma_under_rcu() in mm/memory.c, mas_topiary_replace() in "
+        "lib/maple_tree.c), and finds out afterwards; seen in 6.12.117 between two threads of fio, "
+        "once in 1,024,231 requests",
+    ),
+    Allowed(
         re.compile(r"KCSAN: data-race in bio_first_folio / lru_add"),
         "a completed request looks at its pages' flags for a bit that is fixed while others of "
         "that word change by atomic operations (__bio_release_pages() in block/bio.c, lru_add() "
