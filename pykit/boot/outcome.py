@@ -102,7 +102,7 @@ ALLOWED: tuple[Allowed, ...] = (
     ),
     Allowed(
         re.compile(r"KCSAN: data-race in mas_topiary_replace / mas_walk"),
-        "a page fault walks the tree of a process's mappings without its lock while mprotect() puts "
+        "a page fault walks the tree of mappings without its lock while mprotect() puts "
         "another node in (lock_vma_under_rcu() in mm/memory.c, mas_topiary_replace() in "
         "lib/maple_tree.c), and finds out afterwards; seen in 6.12.117 between two threads of fio, "
         "once in 1,024,231 requests",
