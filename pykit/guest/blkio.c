@@ -112,7 +112,7 @@ static void verify(const struct request *r, long long result)
 	memset(taken + r->first, 0, r->count);
 }
 
-static void zero(void)
+static void check_ranges(void)
 {
 	static unsigned char zeros[SECTOR];
 	unsigned char *data = aligned_alloc(4096, ZEROED * SECTOR);
@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 		else if (got < 0)
 			die(strerror(errno), 0);
 	}
-	zero();
+	check_ranges();
 	printf("blkio: %lu requests, %lu at a time, all bytes right\n", done, depth);
 	return 0;
 }

@@ -252,8 +252,7 @@ int main(int argc, char **argv)
 	else if (module || (argc == 6 && !strcmp(argv[1], "write")))
 		one_call(argv, module);
 	else
-		die("failnth insmod FILE [PARAMETERS] | failnth write FILE TEXT UNDO BACK | "
-		    "failnth run FIRST PROGRAM [WORD]...");
+		die("insmod FILE [WORD]... | write FILE TEXT UNDO BACK | run FIRST WORD...");
 	printf("allocations that failed: %u; survived by the call: %u", failed, survived);
 	for (i = 0; i < 256; i++)
 		if (errors[i])
