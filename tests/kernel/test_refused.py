@@ -80,11 +80,18 @@ def test_only_these_doorbells_are_found(
     crowded: steps.Result, what: tuple[str | None, str]
 ) -> None:
     driver, event_idx = what
-    mine = "NA-DR-07" if event_idx == "true" else "NA-DR-03"
     assert crowded.outcome.kind == "clean", crowded.outcome.message
     assert crowded.verdicts.having("fail") == ()
-    # By the used flag QEMU may ask for every doorbell, as luck has it.
-    allowed = {"waived", "not-applicable"} if event_idx == "false" else {"waived"}
-    assert crowded.verdicts.of(mine).verdict in ({"pass"} if driver is None else allowed)
+    rule = crowded.verdicts.of("NA-DR-07")
+    refused = crowded.events.of("refused")
+    # Nobody asks for what is not there. How often a ring is full with nothing new is chance.
+    idle = refused.filter(pl.col("old") == pl.col("new")).height
+    if driver is None or event_idx == "false":
+        assert rule.violations == 0
+    else:
+        assert idle <= rule.violations <= refused.height
+        assert rule.verdict == "waived" or not rule.violations
+    if event_idx == "true":
+        assert rule.checked >= idle
     assert crowded.verdicts.of("DX-16").verdict == "pass"
     assert crowded.exit_code == Exit.OK
