@@ -23,11 +23,11 @@ def test_every_firmware_has_a_scenario() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no amibios"),
-        ("firmware = 'ovmf'\nmodules = ['x']", "modules is not known"),
-        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest is not known"),
-        ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0].expect is missing"),
-        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect is not known"),
+        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no firmware amibios"),
+        ("firmware = 'ovmf'\nmodules = ['x']", "modules: not known"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: not known"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0]: expect is missing"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: not known"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, words: str) -> None:

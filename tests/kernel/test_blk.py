@@ -19,7 +19,7 @@ WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
 
 CONTRACT = (
     "run.json", "capture", "events.parquet", "verdicts.json", "results.ktap", "junit.xml",
-    "report.html", "console.log",
+    "sarif.json", "kcidb.json", "report.html", "console.log",
 )  # fmt: skip
 
 
