@@ -86,9 +86,10 @@ static bool is_running(struct pykit_vhost *v)
 	return running;
 }
 
-/* When this returns nothing is being served, and nothing will be. */
-static void stop(struct pykit_vhost *v)
+/* When this returns nothing is being served, and nothing will be. Whether anything was. */
+static bool stop(struct pykit_vhost *v)
 {
+	bool served = false;
 	unsigned int i;
 
 	/* A queue that is served holds its mutex until it has nothing to do. */
@@ -98,11 +99,13 @@ static void stop(struct pykit_vhost *v)
 		struct vhost_virtqueue *vq = &v->vqs[i].vq;
 
 		mutex_lock(&vq->mutex);
+		served |= !!vhost_vq_get_backend(vq);
 		vhost_vq_set_backend(vq, NULL);
 		mutex_unlock(&vq->mutex);
 	}
 	vhost_dev_flush(&v->dev);
 	WRITE_ONCE(v->stopping, false);
+	return served;
 }
 
 static int vhost_release(struct inode *inode, struct file *file)
@@ -110,9 +113,8 @@ static int vhost_release(struct inode *inode, struct file *file)
 	struct pykit_vhost *v = file->private_data;
 
 	mutex_lock(&v->dev.mutex);
-	if (is_running(v))
+	if (stop(v))
 		dev_notice(vhost_misc.this_device, "closed while it serves\n");
-	stop(v);
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
