@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, replace
 
 from pykit import boot, spec
 from pykit.boot import Scenario
 from pykit.errors import UsageError
 from pykit.families.family import NONE, Cell, Patch
+from pykit.families.record import Record, Status
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
 _FAULTY: dict[str, tuple[spec.Side, str]] = {
@@ -89,4 +91,25 @@ def _patched(scenario: Scenario, patch: Patch) -> Scenario:
         cpus=patch.cpus or scenario.cpus,
         count=patch.count or scenario.count,
         parameters=parameters,
+    )
+
+
+def without(work: Work, status: Status, message: str) -> Record:
+    """The record of a cell that there was no guest for."""
+    cell = work.cell
+    return Record(
+        cell=cell.name,
+        family=cell.family,
+        scenario=cell.scenario,
+        axes=dict(cell.axes),
+        tags=cell.tags,
+        command=cell.command,
+        outcome="not-run",
+        message=message,
+        status=status,
+        release="",
+        qemu="",
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        seconds=0.0,
+        worker="",
     )

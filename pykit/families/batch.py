@@ -19,7 +19,7 @@ from pykit.boot.bundle import Bundle
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.shared import SharedGuest
 from pykit.errors import PykitError
-from pykit.families.apply import Work
+from pykit.families.apply import Work, without
 from pykit.families.metrics import metrics
 from pykit.families.record import Ended, Record, RuleResult, RuleVerdict
 
@@ -156,17 +156,10 @@ class _Begun:
         return record
 
     def _record(self, kind: Ended, message: str) -> Record:
-        cell, expected = self.work.cell, self.work.expected
-        return Record(
-            cell=cell.name,
-            family=cell.family,
-            scenario=cell.scenario,
-            axes=dict(cell.axes),
-            tags=cell.tags,
-            command=cell.command,
+        expected = self.work.expected
+        return replace(
+            without(self.work, "error", message),
             outcome=kind,
-            message=message,
-            status="error",
             expected=tuple(name for fault in expected for name in fault.rules),
             either=tuple(name for fault in expected for name in fault.either),
             release=self._release,

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pykit import kconfig, kernels, modules
 from pykit.boot.bundle import Bundle, bundle
 from pykit.errors import LackError, PykitError
-from pykit.families.apply import Work
+from pykit.families.apply import Work, without
 from pykit.families.batch import Batch
-from pykit.families.record import Record, Status
+from pykit.families.record import Record
 from pykit.kernels import Kernel
 from pykit.modules import closure
 
@@ -117,24 +116,3 @@ def _expected(batch: Batch) -> float:
 
 def _lacking(work: Work, error: PykitError) -> Record:
     return without(work, "impossible" if isinstance(error, LackError) else "error", str(error))
-
-
-def without(work: Work, status: Status, message: str) -> Record:
-    """The record of a cell that there was no guest for."""
-    cell = work.cell
-    return Record(
-        cell=cell.name,
-        family=cell.family,
-        scenario=cell.scenario,
-        axes=dict(cell.axes),
-        tags=cell.tags,
-        command=cell.command,
-        outcome="not-run",
-        message=message,
-        status=status,
-        release="",
-        qemu="",
-        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-        seconds=0.0,
-        worker="",
-    )

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from pykit.errors import UsageError
-from pykit.families.apply import work
+from pykit.families.apply import without, work
 from pykit.families.batch import Batch
 from pykit.families.display import Display
 from pykit.families.family import Cell
 from pykit.families.journal import Journal
 from pykit.families.local import Local, workers
-from pykit.families.prepare import Say, prepare, without
+from pykit.families.prepare import Say, prepare
 from pykit.families.record import Record
 from pykit.families.results import MatrixView, write_results
 from pykit.families.shard import shard as part_of
