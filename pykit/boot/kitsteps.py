@@ -6,16 +6,15 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-#: The step that loads modules, the one that ends tracing and brings the capture out, and the one
-#: that binds or unbinds ($ACT) the device in a slot ($SLOT) where there is no hot-plug.
+#: The step that loads modules, the one that ends tracing and brings the capture out (with what
+#: is the same in all captures of a guest, $LASTING, and the kernel's symbols, $SYMBOLS: yes or no),
+#: and the one that binds or unbinds ($ACT) the device in a slot ($SLOT) where there is no hot-plug.
 LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 #: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
 #: begins a trace.
 BEGIN = "pykit-begin"
 #: Lines that come with the step itself ($SCRIPT, in base64).
 SHELL = "pykit-shell"
-
-PROLOGUE = '. "$PAYLOAD/lib.sh"\n'
 
 #: Parameters of our modules, by module.
 Parameters = dict[str, dict[str, str]]
@@ -25,22 +24,22 @@ cd "$TRACING" || die "no tracefs"
 echo 0 > tracing_on
 # Without a program: each costs a fork and, over 9p, a way to the host.
 found=
-for device in /sys/bus/pci/devices/*; do
+for resource in /sys/bus/pci/devices/*/resource2; do
+	device=${resource%/*}
 	read -r vendor < $device/vendor
 	read -r model < $device/device
 	[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
 done
 [ -n "$found" ] || die "no shared memory to bring the capture out through"
 echo 1 > $device/enable
-resource=$device/resource2_wc
-[ -e $resource ] || resource=$device/resource2
-{
-	for file in events/header_page events/header_event trace_clock saved_cmdlines \\
-		events/pykit/*/format per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
-		[ -e "$file" ] && printf '%s\\ttracing/%s\\n' "$PWD/$file" "$file"
-	done
-	[ "$SYMBOLS" = no ] || printf '/proc/kallsyms\\tkallsyms\\n'
-} | "$PAYLOAD/bin/carry" $resource
+[ ! -e ${resource}_wc ] || resource=${resource}_wc
+lasting="events/header_page events/header_event trace_clock events/pykit/*/format"
+[ "$LASTING" = yes ] || lasting=
+for file in $lasting saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
+	[ ! -e "$file" ] || echo "$PWD/$file	tracing/$file"
+done >/tmp/pykit-carry
+[ "$SYMBOLS" != yes ] || echo "/proc/kallsyms	kallsyms" >>/tmp/pykit-carry
+"$PAYLOAD/bin/carry" $resource </tmp/pykit-carry
 """
 
 #: Where no device can be plugged, those that are there from power-on are kept from their

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pykit.boot import kitsteps
-from pykit.boot.kitsteps import PROLOGUE, Parameters, load_ours, load_theirs
+from pykit.boot.kitsteps import Parameters, load_ours, load_theirs
 from pykit.boot.scenario import Scenario
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
@@ -118,7 +118,7 @@ def put_kit_steps(
         kitsteps.SHELL: kitsteps.SHELL_LINES,
     }
     for name, lines in steps.items():
-        (folder / "steps" / name).write_text(PROLOGUE + lines)
+        (folder / "steps" / name).write_text(lines)
 
 
 def put_steps(folder: Path, scenario: Scenario) -> None:
@@ -126,7 +126,7 @@ def put_steps(folder: Path, scenario: Scenario) -> None:
     (folder / "steps" / scenario.name).mkdir()
     for step in scenario.steps:
         if step.guest:
-            (folder / "steps" / step_path(scenario, step.name)).write_text(PROLOGUE + step.guest)
+            (folder / "steps" / step_path(scenario, step.name)).write_text(step.guest)
 
 
 def step_path(scenario: Scenario, step: str) -> str:

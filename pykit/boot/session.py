@@ -203,7 +203,7 @@ class _Session:
             monitor.trace(self._logged)
             failed = self.work.run(guest, monitor)
             # Even of a workload that failed: what it left shows why.
-            code, said = guest.run(kitsteps.CARRY, {"SYMBOLS": self._symbols})
+            code, said = guest.run(kitsteps.CARRY, {"LASTING": "yes", "SYMBOLS": self._symbols})
             if code != 0 and failed is None:
                 failed = ("workload-failed", f"the capture did not come out: {said}")
         guest.off()

@@ -44,6 +44,8 @@ class SharedGuest:
             for number, scenario in enumerate(scenarios)
         ]
         self._loaded: dict[str, tuple[str, ...]] = {}
+        #: By name, the files that are the same in each of its captures.
+        self.lasting: dict[str, bytes] = {}
         self._ran = 0
         #: Whether another scenario may be run in it.
         self.sound = False
@@ -179,7 +181,8 @@ class Watch:
         kind, message = failed or self._judged(console.decode(errors="replace"))
         carried = True
         try:
-            unpack(self._up.folder / "carry", self.capture)
+            names = unpack(self._up.folder / "carry", self.capture)
+            self._complete(names)
         except CarryError as error:
             carried = False
             if kind in ("clean", "splat"):
@@ -198,10 +201,22 @@ class Watch:
 
     def _carry(self) -> Failed:
         self.work.unplug_rest(self._up.guest, self._up.monitor)
-        code, said = self._up.guest.run(kitsteps.CARRY, {"SYMBOLS": "no"})
+        lasting = "no" if self._owner.lasting else "yes"
+        code, said = self._up.guest.run(kitsteps.CARRY, {"LASTING": lasting, "SYMBOLS": "no"})
         if code != 0:
             return "workload-failed", f"the capture did not come out: {said}"
         return None
+
+    def _complete(self, names: Sequence[str]) -> None:
+        """Add what did not come out of the guest again, or keep it for those that follow."""
+        lasting = self._owner.lasting
+        for name, data in lasting.items():
+            (self.capture / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.capture / name).write_bytes(data)
+        if not lasting:
+            kept = [name for name in names if name.startswith("tracing/events/")]
+            kept += [name for name in names if name == "tracing/trace_clock"]
+            lasting.update((name, (self.capture / name).read_bytes()) for name in kept)
 
     def _judged(self, console: str) -> tuple[outcome.Kind, str]:
         if found := outcome.splats(console):

@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 #: What a machine without hot-plug has room for.
 _SLOTS = 8
 #: A guest boots in the time of ten scenarios, about; one that dies takes so many with it at most.
-_MOST, _LEAST = 24, 6
+_MOST, _LEAST = 48, 6
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,20 @@ def _alike(work: Work) -> tuple[object, ...]:
     scenario = work.scenario
     served = any(device.backing == "vhost-user" for device in scenario.devices)
     return (
-        work.kernel, bool(work.faults), scenario.transport.machine, scenario.cpus, served,
-        bool(scenario.programs),
+        work.kernel, bool(work.faults), scenario.transport.machine, scenario.transport.profile,
+        scenario.cpus, served, bool(scenario.programs),
     )  # fmt: skip
 
 
 def _bundle(group: Sequence[Work], say: Say) -> tuple[Bundle | None, list[tuple[Work, PykitError]]]:
     """What a group boots, and those of it whose kernel has not what they need."""
     kernel = kernels.resolve(group[0].kernel, progress=say)
+    # A profile is a profile of all cells of a group: a kernel's configuration is long.
+    lacks = kconfig.check(group[0].scenario.transport.profile, kernel.config)
     lacking: list[tuple[Work, PykitError]] = []
     for work in group:
         try:
-            _require(kernel, work)
+            _require(kernel, work, lacks)
         except LackError as error:
             lacking.append((work, error))
     able = [work for work in group if all(work is not other for other, _ in lacking)]
@@ -83,8 +85,7 @@ def _bundle(group: Sequence[Work], say: Say) -> tuple[Bundle | None, list[tuple[
     return bundle(kernel, built.modules, [work.scenario for work in able]), lacking
 
 
-def _require(kernel: Kernel, work: Work) -> None:
-    lacks = kconfig.check(work.scenario.transport.profile, kernel.config)
+def _require(kernel: Kernel, work: Work, lacks: Sequence[kconfig.Lack]) -> None:
     if lacks:
         raise LackError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
     closure(kernel, work.scenario.kernel_modules)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, NamedTuple, assert_never
 
@@ -135,8 +135,7 @@ class Record:
 
         Half of a surrogate pair, which is no text and no JSON, becomes a question mark.
         """
-        data = asdict(self)
-        data["rules"] = [rule._asdict() for rule in self.rules]
+        data = {**vars(self), "rules": [rule._asdict() for rule in self.rules]}
         line = json.dumps(data, allow_nan=False, ensure_ascii=False)
         return line.encode("utf-8", "replace").decode()
 

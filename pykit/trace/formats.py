@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +84,16 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
     Raises:
         BadFormatError: a field line cannot be understood, or there is none.
     """
+    try:
+        return _fields(text)
+    except ValueError as error:
+        raise BadFormatError(f"{where}: {error}") from None
+
+
+# Thousands of captures of one kernel have the same descriptions.
+@lru_cache(maxsize=512)
+def _fields(text: str) -> tuple[Field, ...]:
+    """Raises ValueError with what is wrong."""
     fields = []
     for line in text.splitlines():
         if "field:" not in line:
@@ -93,10 +103,10 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
         # "__data_loc char[] name": the brackets belong to the type, not to the name.
         name = _DECL.search(decl)
         if match is None or name is None:
-            raise BadFormatError(f"{where}: cannot understand {line.strip()!r}")
+            raise ValueError(f"cannot understand {line.strip()!r}")
         offset, size = int(match["offset"]), int(match["size"])
         if offset + size > _MAX_PAGE:
-            raise BadFormatError(f"{where}: field {name['name']} ends at {offset + size}")
+            raise ValueError(f"field {name['name']} ends at {offset + size}")
         first = decl.split(maxsplit=1)[0]
         fields.append(
             Field(
@@ -113,7 +123,7 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
             )
         )
     if not fields:
-        raise BadFormatError(f"{where}: no field lines")
+        raise ValueError("no field lines")
     return tuple(fields)
 
 
