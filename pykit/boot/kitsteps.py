@@ -33,9 +33,9 @@ done
 [ -n "$found" ] || die "no shared memory to bring the capture out through"
 echo 1 > $device/enable
 [ ! -e ${resource}_wc ] || resource=${resource}_wc
-lasting="events/header_page events/header_event trace_clock events/pykit/*/format"
+lasting="events/header_page events/header_event events/pykit/*/format"
 [ "$LASTING" = yes ] || lasting=
-for file in $lasting saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
+for file in $lasting trace_clock saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
 	[ ! -e "$file" ] || echo "$PWD/$file	tracing/$file"
 done >/tmp/pykit-carry
 [ "$SYMBOLS" != yes ] || echo "/proc/kallsyms	kallsyms" >>/tmp/pykit-carry

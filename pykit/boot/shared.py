@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -44,8 +45,6 @@ class SharedGuest:
             for number, scenario in enumerate(scenarios)
         ]
         self._loaded: dict[str, tuple[str, ...]] = {}
-        #: By name, the files that are the same in each of its captures.
-        self.lasting: dict[str, bytes] = {}
         self._ran = 0
         #: Whether another scenario may be run in it.
         self.sound = False
@@ -95,6 +94,11 @@ class SharedGuest:
         return Watch(self, self._up, scenario, out, slot, self._switch(scenario, faults))
 
     @property
+    def lasting(self) -> Path:
+        """Where its first capture leaves what is the same in all that follow."""
+        return self._up.folder / "lasting"
+
+    @property
     def guest(self) -> Guest:
         """Its agent."""
         return self._up.guest
@@ -124,13 +128,24 @@ class SharedGuest:
         return {"OLD": ";".join(old), "NEW": loads(self._bundle.files, new)}
 
 
+def whole(out: Path) -> Path:
+    """Make what a Watch left in ``out`` outlast its guest; returns ``out``."""
+    described = out / "capture/tracing/events"
+    if described.is_symlink():
+        lasting = described.readlink()
+        described.unlink()
+        shutil.copytree(lasting, described)
+    return out
+
+
 class Watch:
     """One scenario's part of a guest's life, from a trace begun to a capture.
 
     Attributes:
         work: what is done in the guest.
         failed: why it cannot be begun; or None.
-        capture: the folder of what is recorded, filled by end().
+        capture: the folder of what is recorded, filled by end(). A part of it is shared with
+            other captures of the guest, and gone with it: see whole().
     """
 
     def __init__(
@@ -181,8 +196,8 @@ class Watch:
         kind, message = failed or self._judged(console.decode(errors="replace"))
         carried = True
         try:
-            names = unpack(self._up.folder / "carry", self.capture)
-            self._complete(names)
+            unpack(self._up.folder / "carry", self.capture)
+            self._share()
         except CarryError as error:
             carried = False
             if kind in ("clean", "splat"):
@@ -201,22 +216,21 @@ class Watch:
 
     def _carry(self) -> Failed:
         self.work.unplug_rest(self._up.guest, self._up.monitor)
-        lasting = "no" if self._owner.lasting else "yes"
+        lasting = "no" if self._owner.lasting.is_dir() else "yes"
         code, said = self._up.guest.run(kitsteps.CARRY, {"LASTING": lasting, "SYMBOLS": "no"})
         if code != 0:
             return "workload-failed", f"the capture did not come out: {said}"
         return None
 
-    def _complete(self, names: Sequence[str]) -> None:
-        """Add what did not come out of the guest again, or keep it for those that follow."""
-        lasting = self._owner.lasting
-        for name, data in lasting.items():
-            (self.capture / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.capture / name).write_bytes(data)
-        if not lasting:
-            kept = [name for name in names if name.startswith("tracing/events/")]
-            kept += [name for name in names if name == "tracing/trace_clock"]
-            lasting.update((name, (self.capture / name).read_bytes()) for name in kept)
+    def _share(self) -> None:
+        """Have the capture refer to what did not come out again; the first leaves it there.
+
+        Making those files takes longer than judging what the guest did.
+        """
+        described = self.capture / "tracing/events"
+        if described.is_dir():
+            described.replace(self._owner.lasting)
+        described.symlink_to(self._owner.lasting)
 
     def _judged(self, console: str) -> tuple[outcome.Kind, str]:
         if found := outcome.splats(console):

@@ -17,7 +17,7 @@ from pykit import boot, report, spec, trace
 from pykit.boot import qemu
 from pykit.boot.bundle import Bundle
 from pykit.boot.channel import GuestEndedError
-from pykit.boot.shared import SharedGuest
+from pykit.boot.shared import SharedGuest, whole
 from pykit.errors import PykitError
 from pykit.families.apply import Work, without
 from pykit.families.metrics import metrics
@@ -71,14 +71,18 @@ def run_batch(batch: Batch, exchange: Exchange) -> None:
             finished += 1
             if record.status == "held" or size == 1:
                 alone = replace(record, alone=len(batch.works) > 1 and size == 1)
-                exchange.finish(alone, run if batch.keep or record.status != "held" else None)
+                exchange.finish(alone, _kept(batch, record, run))
             else:
                 again.append(work)
         waiting = waiting[finished:]
     for work in again:
         for _, record, run in _in_one_guest(batch, [work], exchange):
-            kept = run if batch.keep or record.status != "held" else None
-            exchange.finish(replace(record, alone=True), kept)
+            exchange.finish(replace(record, alone=True), _kept(batch, record, run))
+
+
+def _kept(batch: Batch, record: Record, run: Path | None) -> Path | None:
+    """The run directory of a cell that keeps it. Its guest is still there."""
+    return whole(run) if run and (batch.keep or record.status != "held") else None
 
 
 def _in_one_guest(

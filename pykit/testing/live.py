@@ -12,7 +12,7 @@ from pykit import boot, spec, trace
 from pykit.boot.bundle import Bundle
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.scenario import Device, Scenario, Step
-from pykit.boot.shared import SharedGuest, Watch
+from pykit.boot.shared import SharedGuest, Watch, whole
 from pykit.errors import InfraError, PykitError, UsageError
 from pykit.toml import choice
 
@@ -83,6 +83,7 @@ class LiveGuest:
         """Unplug what is plugged and bring the capture out; its folder. Only once is it done."""
         if self._outcome is None:
             self._outcome = self._watch.end(self._failed)
+            whole(self._watch.capture.parent)
         return self._watch.capture
 
     @property

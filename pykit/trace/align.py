@@ -26,8 +26,9 @@ Floats = npt.NDArray[np.float64]
 LOG_STEP_NS = 1000
 #: Clocks that differ by more than this are not drifting, they were set.
 MOST_DRIFT = 1e-3
-#: Turns of a search by halves or thirds, and points at which the error is worked out.
+#: Turns of a search by halves or golden sections, and points at which the error is worked out.
 _TURNS, _GRID = 64, 65
+_GOLDEN = (5**0.5 - 1) / 2
 
 _QUEUE = ("dev", "life", "vq")
 #: What a driver does not serialise with its operations on a queue.
@@ -169,14 +170,19 @@ def _between(
         highest, lowest = heights(np.array([slope]))
         return float(highest[0] - lowest[0])
 
-    # The room is a concave function of the slope.
+    # The room is a concave function of the slope: golden-section search, a look a turn.
     least, most = -MOST_DRIFT, MOST_DRIFT
+    first, second = most - _GOLDEN * (most - least), least + _GOLDEN * (most - least)
+    at_first, at_second = room(first), room(second)
     for _ in range(_TURNS):
-        first, second = least + (most - least) / 3, most - (most - least) / 3
-        if room(first) < room(second):
-            least = first
+        if at_first < at_second:
+            least, first, at_first = first, second, at_second
+            second = least + _GOLDEN * (most - least)
+            at_second = room(second)
         else:
-            most = second
+            most, second, at_second = second, first, at_first
+            first = most - _GOLDEN * (most - least)
+            at_first = room(first)
     slope = (least + most) / 2
     if room(slope) < 0:
         return None
