@@ -21,12 +21,16 @@ NEVER = np.iinfo(np.int64).max
 AT_ONCE = 1_000_000
 
 
+#: Rows of a frame; a slice where it is all of them.
+Pick = npt.NDArray[np.integer[Any]] | slice
+
+
 class _Part(NamedTuple):
     """The events of one kind: which rows of its frame, and where they stand among all."""
 
     own: pl.DataFrame
-    pick: Ints
-    to: Ints | slice
+    pick: Pick
+    to: Pick
 
 
 @dataclass(frozen=True)
@@ -48,43 +52,47 @@ class Columns:
         cls,
         own: Mapping[str, pl.DataFrame],
         kinds: tuple[str, ...],
-        place: Ints | None = None,
+        place: npt.NDArray[np.int32] | None = None,
     ) -> Columns:
         """Of each kind's ``own`` frame, in the order of ``place`` (by ``row``; -1: left out)."""
-        found: list[tuple[int, pl.DataFrame, Ints, Ints]] = []
+        # No two rows have one place: to mark them all is faster than to sort them.
+        found = []
+        code_at = np.full(0 if place is None else len(place), -1, dtype=np.int8)
         for code, kind in enumerate(kinds):
-            if kind in own:
-                rows = own[kind]["row"].to_numpy().astype(np.int64)
-                at = rows if place is None else place[rows]
-                pick = np.flatnonzero(at >= 0)
-                found.append((code, own[kind], pick, at[pick]))
-        ats = np.concatenate([np.zeros(0, dtype=np.int64), *(at for *_, at in found)])
-        order = np.argsort(ats, kind="stable")
-        codes = np.repeat([code for code, *_ in found], [len(pick) for _, _, pick, _ in found])
+            if kind not in own:
+                continue
+            pick: Pick = slice(None)
+            at = own[kind]["row"].to_numpy()
+            if place is not None:
+                at = place[at]
+                if at.min(initial=0) < 0:
+                    pick = np.flatnonzero(at >= 0)
+                    at = at[pick]
+            elif (more := int(at.max(initial=0)) + 1 - len(code_at)) > 0:
+                code_at = np.concatenate([code_at, np.full(more, -1, dtype=np.int8)])
+            code_at[at] = code
+            found.append((own[kind], pick, at))
+        taken = np.flatnonzero(code_at >= 0)
         parts = []
-        if len(found) == 1:
-            parts = [_Part(found[0][1], found[0][2][order], slice(None))]
+        if len(found) == 1 and (found[0][2][1:] > found[0][2][:-1]).all():
+            parts = [_Part(found[0][0], found[0][1], slice(None))]
         elif found:
-            to = np.empty(len(order), dtype=np.int64)
-            to[order] = np.arange(len(order))
-            bounds = np.cumsum([0, *(len(pick) for _, _, pick, _ in found)])
-            parts = [
-                _Part(frame, pick, to[bounds[n] : bounds[n + 1]])
-                for n, (_, frame, pick, _) in enumerate(found)
-            ]
+            rank = np.empty(len(code_at), dtype=np.int32)
+            rank[taken] = np.arange(len(taken), dtype=np.int32)
+            parts = [_Part(frame, pick, rank[at]) for frame, pick, at in found]
 
         def make(name: str) -> npt.NDArray[Any]:
             have = [part for part in parts if name in part.own.columns]
             columns = [numbers(part.own[name])[part.pick] for part in have]
-            if len(parts) == len(have) == 1:
+            if len(parts) == len(have) == 1 and isinstance(parts[0].to, slice):
                 return columns[0]
             types = [column.dtype for column in columns] or [np.dtype(np.uint8)]
-            out = np.zeros(len(order), dtype=np.result_type(*types))
+            out = np.zeros(len(taken), dtype=np.result_type(*types))
             for part, column in zip(have, columns, strict=True):
                 out[part.to] = column
             return out
 
-        return cls(kinds, codes[order].astype(np.uint8), make, {"at": ats[order]})
+        return cls(kinds, code_at[taken].astype(np.uint8), make, {"at": taken})
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -150,8 +158,8 @@ def ints(frame: pl.DataFrame | Columns, name: str, absent: int = 0) -> Ints:
 def are(frame: pl.DataFrame | Columns, *kinds: str) -> Bools:
     """By row: whether it is of one of these kinds."""
     if isinstance(frame, Columns):
-        found: Bools = np.isin(frame.kind, [frame.kinds.index(kind) for kind in kinds])
-        return found
+        found: Bools = np.array([kind in kinds for kind in frame.kinds], dtype=np.bool_)
+        return found[frame.kind]
     chosen: Bools = frame["kind"].is_in(kinds).to_numpy()
     return chosen
 

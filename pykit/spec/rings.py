@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pykit.spec import bits
@@ -144,10 +145,10 @@ class Rings:
         return self.view.base(name, absent)[frame["row"]].astype(np.int64, copy=False)
 
     @cached_property
-    def _place(self) -> Ints:
+    def _place(self) -> npt.NDArray[np.int32]:
         """By row of the events: its ``at``, -1 where it is no queue event of the driver's."""
-        place = np.full(self.view.events.base.height, -1, dtype=np.int64)
-        place[self.row] = np.arange(len(self.row))
+        place = np.full(self.view.events.base.height, -1, dtype=np.int32)
+        place[self.row] = np.arange(len(self.row), dtype=np.int32)
         return place
 
     @cached_property

@@ -111,6 +111,9 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     outside = table.filter(
         (pl.col("source") == "qemu") & pl.col("ts").is_not_null() & pl.col("life").is_not_null()
     ).select(*_QUEUE, "kind", "ts")
+    nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
+    if outside.is_empty():
+        return nothing, nothing
     inside = table.filter(pl.col("source") == "driver")
     if inside.is_empty():
         inside = table.filter(pl.col("source") == "probe")
@@ -120,8 +123,7 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     inside = inside.filter(parts == 0)
     inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
     inside = inside.filter(~pl.col("kind").is_in(_ANY_TIME))
-    if outside.is_empty() or inside.is_empty():
-        nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
+    if inside.is_empty():
         return nothing, nothing
     adds = frames.own_of("add")
     if "before" not in adds.columns:

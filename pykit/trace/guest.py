@@ -180,7 +180,7 @@ def _frames(
     rows_of: dict[int, Array] = {}
     for number, kind in kinds.items():
         number_of[number] = names.index(kind)
-        rows_of[number] = np.flatnonzero(ids == number).astype(np.uint32)
+        rows_of[number] = np.flatnonzero(ids == number)
     index = number_of[ids]
     source = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint32)[index]
 
@@ -188,7 +188,7 @@ def _frames(
     base: dict[str, Array] = {
         name: np.zeros(len(ids), dtype=_NUMPY[dtype]) for name, dtype in _EVERY.items()
     }
-    valid = {name: np.zeros(len(ids), dtype=np.bool_) for name in _EVERY}
+    lacking: dict[str, list[Array]] = {name: [] for name in _EVERY}
     own: dict[str, pl.DataFrame] = {}
     for number, rows in rows_of.items():
         columns = {
@@ -199,13 +199,14 @@ def _frames(
             field = _PID if name == "pid" else name
             if field in columns:
                 base[name][rows] = columns.pop(field)
-                valid[name][rows] = True
+            elif len(rows):
+                lacking[name].append(rows)
         by = columns.pop(_BY, None)
         if by is not None and source_of(kinds[number]) == "driver":
             source[rows[by == PROBED]] = SOURCES.index("probe")
         own[kinds[number]] = pl.DataFrame(
             [
-                pl.Series("row", rows),
+                pl.Series("row", rows.astype(np.uint32)),
                 *(pl.Series(name, v).cast(types[name]) for name, v in columns.items()),
             ]
         )
@@ -220,9 +221,10 @@ def _frames(
             *(pl.Series(name, values) for name, values in base.items()),
         ]
     )
-    masks = [
-        pl.when(pl.Series(there)).then(pl.col(name)).alias(name)
-        for name, there in valid.items()
-        if not there.all()
-    ]
+    masks = []
+    for name, missing in lacking.items():
+        if missing:
+            there = np.ones(len(ids), dtype=np.bool_)
+            there[np.concatenate(missing)] = False
+            masks.append(pl.when(pl.Series(there)).then(pl.col(name)).alias(name))
     return Frames(frame.with_columns(masks), own, types)
