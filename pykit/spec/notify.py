@@ -74,7 +74,8 @@ def _read_kicks(view: View) -> Kicks:
     rings = view.rings
     frame = rings.of("add", "kick", "notify")
     # Neither the doorbells of adds that failed nor what was rung right after one.
-    frame = frame.take(~np.isin(frame["row"], refusals(view).bells))
+    if len(bells := refusals(view).bells):
+        frame = frame.take(~np.isin(frame["row"], bells))
     task = tasks_of(view, frame)
     # What stands in the order of ``at`` is in that of q already.
     order = np.lexsort((task, ints(frame, "q")))

@@ -75,6 +75,8 @@ def tasks_of(view: View, frame: Columns) -> Ints:
 
 def _read(view: View) -> Refusals:
     rings = view.rings
+    if not len(rings.of("refused")):
+        return _none()
     frame = rings.of("add", "kick", "notify", "refused")
     task = tasks_of(view, frame)
     # What stands in the order of ``at`` is in that of q already.
@@ -108,6 +110,11 @@ def _read(view: View) -> Refusals:
         at_once=soon[pick],
         known=(rings.whole[q] | (at > first[q]))[pick],
     )
+
+
+def _none() -> Refusals:
+    rows, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    return Refusals(rows, rows, rows, rows, rows, no, no, no, rows, rows, no, no)
 
 
 def _wishes(frame: Columns, mode: Bools) -> tuple[Bools, Bools]:

@@ -153,7 +153,8 @@ def _unbroken(counted: pl.DataFrame) -> bool:
         part = counted[name].to_physical()
         if part.null_count():
             return False
-        group = group * (int(part.max() or 0) + 1) + part.to_numpy()
+        numbers = part.to_numpy()
+        group = group * (int(numbers.max(initial=0)) + 1) + numbers
     if group.max(initial=0) >= 1 << 16:
         return False
     # 16 bits are sorted digit by digit.
