@@ -24,6 +24,10 @@ from pykit.families.metrics import metrics
 from pykit.families.record import Ended, Record, RuleResult, RuleVerdict
 
 
+#: What says nothing of a cell, and how many guests of its own one is given.
+_LOST, _TRIES = ("qemu-died", "never-booted"), 3
+
+
 @dataclass(frozen=True)
 class Batch:
     """Cells whose guests are alike, and what such a guest is booted with.
@@ -59,7 +63,8 @@ def run_batch(batch: Batch, exchange: Exchange) -> None:
     """Run a batch's cells, those that are finished left out.
 
     A cell that does not hold in company is repeated in a guest of its own, and what it is then
-    is what it is.
+    is what it is; but for a guest that was lost, of which nothing can be said. Such a one may
+    have been killed, and so may the next: the cell is given up after some.
     """
     done = exchange.done()
     waiting = [work for work in batch.works if work.cell.name not in done]
@@ -69,15 +74,21 @@ def run_batch(batch: Batch, exchange: Exchange) -> None:
         finished = 0
         for work, record, run in _in_one_guest(batch, waiting[:size], exchange):
             finished += 1
-            if record.status == "held" or size == 1:
+            if record.status == "held" or (size == 1 and record.outcome not in _LOST):
                 alone = replace(record, alone=len(batch.works) > 1 and size == 1)
                 exchange.finish(alone, _kept(batch, record, run))
             else:
                 again.append(work)
         waiting = waiting[finished:]
     for work in again:
-        for _, record, run in _in_one_guest(batch, [work], exchange):
-            exchange.finish(replace(record, alone=True), _kept(batch, record, run))
+        for left in reversed(range(_TRIES)):
+            lost = False
+            for _, record, run in _in_one_guest(batch, [work], exchange):
+                lost = record.outcome in _LOST
+                if not (lost and left):
+                    exchange.finish(replace(record, alone=True), _kept(batch, record, run))
+            if not lost:
+                break
 
 
 def _kept(batch: Batch, record: Record, run: Path | None) -> Path | None:

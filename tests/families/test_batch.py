@@ -16,7 +16,7 @@ from pykit.families.batch import Batch, run_batch
 from pykit.families.family import Cell
 from pykit.families.record import Record, RuleResult
 
-#: What becomes of a cell in company and alone, by its name: a guest's end, or "fail".
+#: What becomes of a cell in company, alone, alone again …, by its name: a guest's end, or "fail".
 FATES = {"good": ("clean", "clean")}
 
 
@@ -32,7 +32,7 @@ class FakeGuest:
         self.sound, self.ran = True, 0
 
     def __enter__(self) -> Self:
-        if FATES[self.names[0]][len(self.names) == 1] == "never-booted":
+        if fate_of(self.names[0], self.names) == "never-booted":
             raise GuestEndedError("never-booted", "no word")
         return self
 
@@ -42,10 +42,15 @@ class FakeGuest:
     def run(self, scenario: Any, out: Path, faults: dict[str, str]) -> Outcome:
         name = self.names[self.ran]
         self.ran += 1
-        fate = FATES[name][len(self.names) == 1]
+        fate = fate_of(name, self.names)
         kind = "clean" if fate == "fail" else fate
         self.sound = kind == "clean"
         return Outcome(kind, fate, (), "7.2")
+
+
+def fate_of(name: str, names: list[str]) -> str:
+    """What becomes of a cell in the guest of these, which was booted last; the last fate stays."""
+    return FATES[name][min(FakeGuest.booted.count([name]), len(FATES[name]) - 1) * (names == [name])]
 
 
 class Told:
@@ -134,6 +139,24 @@ def test_a_guest_that_never_comes_blames_its_first(batch: Any) -> None:
     run_batch(batch({"a": ("never-booted", "never-booted"), "b": ("clean", "clean")}), told)
     assert told.of("a").status == "error"
     assert told.of("b").status == "held"
+
+
+def test_a_guest_that_is_lost_again_says_nothing_of_its_cell(batch: Any) -> None:
+    told = Told()
+    lost = ("qemu-died", "never-booted", "qemu-died", "clean")
+    run_batch(batch({"a": lost, "b": (*lost[:3], "qemu-died"), "c": ("clean", "clean")}), told)
+    assert (told.of("a").status, told.of("b").status) == ("held", "error")
+    assert FakeGuest.booted == [["a", "b", "c"], ["b", "c"], ["c"], *[["a"]] * 3, *[["b"]] * 3]
+    # What crashes each time, a panic, is repeated once.
+    told, FakeGuest.booted = Told(), []
+    run_batch(batch({"a": ("panic", "panic"), "b": ("clean", "clean")}), told)
+    assert FakeGuest.booted == [["a", "b"], ["b"], ["a"]]
+
+
+def test_a_lone_guest_that_is_lost_is_followed_by_another(batch: Any) -> None:
+    told = Told()
+    run_batch(batch({"a": ("", "qemu-died", "clean")}, isolate=True), told)
+    assert (told.of("a").status, FakeGuest.booted) == ("held", [["a"], ["a"]])
 
 
 def test_each_alone(batch: Any) -> None:

@@ -178,17 +178,27 @@ def test_cells_that_cannot_be_told_apart(tmp_path: Path) -> None:
 
 def test_slower_and_faster(tmp_path: Path) -> None:
     found = compared(
-        tmp_path, {"metrics": {"latency_us_p50": 80.0}}, {"metrics": {"latency_us_p50": 200.0}}
+        tmp_path, {"metrics": {"latency_us_p50": 80.0}}, {"metrics": {"latency_us_p50": 320.0}}
     )
     (change,) = found.changes
     assert (change.kind, change.cell, change.ratio, change.worse) == (
-        "slower", "blk/split", 2.5, True,
+        "slower", "blk/split", 4.0, True,
     )  # fmt: skip
-    assert change.what == "latency_us_p50: 2.50 times"
+    assert change.what == "latency_us_p50: 4.00 times"
     found = compared(
-        tmp_path, {"metrics": {"latency_us_p50": 200.0}}, {"metrics": {"latency_us_p50": 80.0}}
+        tmp_path, {"metrics": {"latency_us_p50": 320.0}}, {"metrics": {"latency_us_p50": 80.0}}
     )
     assert told(found) == [("faster", (), False)]
+
+
+def test_the_speed_of_a_deliberate_bug_is_not_compared(tmp_path: Path) -> None:
+    bug = {"rules": FAIL, "expected": ("NA-DR-01",)}
+    found = compared(
+        tmp_path,
+        {**bug, "metrics": {"latency_us_p50": 1.0}},
+        {**bug, "metrics": {"latency_us_p50": 99.0}},
+    )
+    assert found.changes == ()
 
 
 def test_as_json(tmp_path: Path) -> None:

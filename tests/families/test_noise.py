@@ -48,9 +48,9 @@ def test_one_is_slower_than_the_others() -> None:
 
 
 def test_more_is_better_where_it_is() -> None:
-    assert compare(LATENCY, {"c": (100, 200)}).cells == {"c": ("slower", 2.0)}
-    assert compare(LATENCY, {"c": (200, 100)}).cells == {"c": ("faster", 0.5)}
-    assert compare(THROUGHPUT, {"c": (100, 200)}).cells == {"c": ("faster", 2.0)}
+    assert compare(LATENCY, {"c": (100, 400)}).cells == {"c": ("slower", 4.0)}
+    assert compare(LATENCY, {"c": (400, 100)}).cells == {"c": ("faster", 0.25)}
+    assert compare(THROUGHPUT, {"c": (100, 400)}).cells == {"c": ("faster", 4.0)}
     assert compare("requests", {"c": (100, 200)}).cells == {}
 
 
