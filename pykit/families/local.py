@@ -23,11 +23,14 @@ _BESIDE_MIB = 768
 
 
 def workers() -> int:
-    """As many as keep this machine busy: a guest waits while its last scenario is judged."""
+    """As many as keep this machine busy: a guest waits while its last scenario is judged, and for
+    a quarter of a second in each that a disk has gone. Measured on two cores, 150 scenarios: 47 s
+    with three, 40 s with five.
+    """
     with open("/proc/meminfo") as file:  # noqa: PTH123
         free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
     fit = free // 1024 // (MEMORY_MIB + _BESIDE_MIB)
-    return int(max(1, min(len(os.sched_getaffinity(0)) + 1, fit)))
+    return int(max(1, min(2 * len(os.sched_getaffinity(0)), fit)))
 
 
 class Local:
