@@ -23,7 +23,6 @@ from pykit.families.apply import Work, without
 from pykit.families.metrics import metrics
 from pykit.families.record import Ended, Record, RuleResult, RuleVerdict
 
-
 #: What says nothing of a cell, and how many guests of its own one is given.
 _LOST, _TRIES = ("qemu-died", "never-booted"), 3
 

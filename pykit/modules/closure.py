@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pykit.errors import InfraError, LackError
@@ -47,14 +47,19 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
         configuration symbol that brings it where it is known); InfraError for a modules
         folder that depmod has not completed.
     """
-    index = _Index(kernel)
+    try:
+        stamp = (kernel.modules_dir / "modules.dep").stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    index = _index(kernel, stamp)
     order: list[Path] = []
+    loaded: set[str] = set()
     for name in names:
         found = index.resolve(name)
         if found is None:
             raise LackError(_unknown(kernel, name))
         for module in found:
-            index.load(module, order)
+            index.load(module, order, loaded)
     for path in order:
         if not path.is_file():
             raise InfraError(
@@ -73,13 +78,20 @@ def _normal(name: str) -> str:
     return name.replace("-", "_")
 
 
+# A matrix asks of the same few kernels for each of its cells, and a list is of thousands of files.
+@lru_cache(maxsize=8)
+def _index(kernel: Kernel, stamp: int) -> _Index:
+    """``stamp`` tells apart what was in the folder, then and now."""
+    del stamp
+    return _Index(kernel)
+
+
 class _Index:
     """The depmod files of one kernel, each read when it is first needed."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._directory = kernel.modules_dir
-        self._loaded: set[str] = set()
 
     def resolve(self, name: str) -> list[str] | None:
         """Modules behind a name or an alias: none if it is built in, None if unknown."""
@@ -92,23 +104,26 @@ class _Index:
         # One implementation is enough, and the generic one runs on every CPU.
         return [module for module in found if module.endswith("_generic")] or found or None
 
-    def load(self, module: str, order: list[Path]) -> None:
-        """Append to `order` what loading the module loads, itself last but for its posts."""
-        if module in self._loaded:
+    def load(self, module: str, order: list[Path], loaded: set[str]) -> None:
+        """Append to `order` what loading the module loads, itself last but for its posts.
+
+        ``loaded`` are those that it has already.
+        """
+        if module in loaded:
             return
-        self._loaded.add(module)
+        loaded.add(module)
         path, dependencies = self._files[module]
         # modules.dep lists the whole chain, the one to load first at the end.
         for dependency in reversed(dependencies):
-            self.load(dependency, order)
+            self.load(dependency, order, loaded)
         before, after = self._softdeps.get(module, ([], []))
         for name in before:
             for soft in self.resolve(name) or ():
-                self.load(soft, order)
+                self.load(soft, order, loaded)
         order.append(path)
         for name in after:
             for soft in self.resolve(name) or ():
-                self.load(soft, order)
+                self.load(soft, order, loaded)
 
     def _lines(self, name: str) -> Iterator[str]:
         try:

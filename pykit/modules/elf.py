@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,21 @@ def read_module(path: Path) -> ModuleFile:
     Raises: UsageError, one line, for whatever is no whole module file.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
+        status = path.stat()
+        if status.st_size > _MAX_BYTES:
             raise UsageError(f"{path}: too large for a kernel module")
-        data = _decompressed(path)
+        return _read(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, lzma.LZMAError, subprocess.SubprocessError) as error:
         raise UsageError(f"{path}: damaged compressed file: get or build it again") from error
-    return parse_module(data, path)
+
+
+# The modules of one build are read for each guest that they go into.
+@lru_cache(maxsize=64)
+def _read(path: Path, mtime_ns: int, size: int) -> ModuleFile:
+    del mtime_ns, size
+    return parse_module(_decompressed(path), path)
 
 
 def parse_module(data: bytes, path: Path) -> ModuleFile:

@@ -50,7 +50,9 @@ class FakeGuest:
 
 def fate_of(name: str, names: list[str]) -> str:
     """What becomes of a cell in the guest of these, which was booted last; the last fate stays."""
-    return FATES[name][min(FakeGuest.booted.count([name]), len(FATES[name]) - 1) * (names == [name])]
+    return FATES[name][
+        min(FakeGuest.booted.count([name]), len(FATES[name]) - 1) * (names == [name])
+    ]
 
 
 class Told:
