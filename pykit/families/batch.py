@@ -67,27 +67,30 @@ def run_batch(batch: Batch, exchange: Exchange) -> None:
     """
     done = exchange.done()
     waiting = [work for work in batch.works if work.cell.name not in done]
-    size = 1 if batch.isolate else len(waiting)
-    again = []
+    alone: list[Work] = []
+    if batch.isolate or len(waiting) == 1:
+        waiting, alone = alone, waiting
     while waiting:
         finished = 0
-        for work, record, run in _in_one_guest(batch, waiting[:size], exchange):
+        for work, record, run in _in_one_guest(batch, waiting, exchange):
             finished += 1
-            if record.status == "held" or (size == 1 and record.outcome not in _LOST):
-                alone = replace(record, alone=len(batch.works) > 1 and size == 1)
-                exchange.finish(alone, _kept(batch, record, run))
+            if record.status == "held":
+                exchange.finish(record, _kept(batch, record, run))
             else:
-                again.append(work)
+                alone.append(work)
         waiting = waiting[finished:]
-    for work in again:
-        for left in reversed(range(_TRIES)):
-            lost = False
-            for _, record, run in _in_one_guest(batch, [work], exchange):
-                lost = record.outcome in _LOST
-                if not (lost and left):
-                    exchange.finish(replace(record, alone=True), _kept(batch, record, run))
-            if not lost:
-                break
+    for work in alone:
+        _alone(batch, work, exchange)
+
+
+def _alone(batch: Batch, work: Work, exchange: Exchange) -> None:
+    """Run a cell in a guest of its own, and in the next one where that was lost."""
+    for left in reversed(range(_TRIES)):
+        for _, record, run in _in_one_guest(batch, [work], exchange):
+            if not left or record.outcome not in _LOST:
+                mine = replace(record, alone=len(batch.works) > 1)
+                exchange.finish(mine, _kept(batch, record, run))
+                return
 
 
 def _kept(batch: Batch, record: Record, run: Path | None) -> Path | None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Read by every step before its own lines. The host gives DRIVER, the virtio
-# driver of the scenario's first device, and COUNT, the scenario's count.
+# Read by the agent, for all steps: each of them has it. The host gives DRIVER, the
+# virtio driver of the scenario's first device, and COUNT, the scenario's count.
 
 set -u
 

@@ -55,9 +55,7 @@ class Columns:
         place: npt.NDArray[np.int32] | None = None,
     ) -> Columns:
         """Of each kind's ``own`` frame, in the order of ``place`` (by ``row``; -1: left out)."""
-        # No two rows have one place: to mark them all is faster than to sort them.
         found = []
-        code_at = np.full(0 if place is None else len(place), -1, dtype=np.int8)
         for code, kind in enumerate(kinds):
             if kind not in own:
                 continue
@@ -68,18 +66,20 @@ class Columns:
                 if at.min(initial=0) < 0:
                     pick = np.flatnonzero(at >= 0)
                     at = at[pick]
-            elif (more := int(at.max(initial=0)) + 1 - len(code_at)) > 0:
-                code_at = np.concatenate([code_at, np.full(more, -1, dtype=np.int8)])
+            found.append((code, own[kind], pick, at))
+        # No two rows have one place: to mark them all is faster than to sort them.
+        span = max((int(at.max()) + 1 for *_, at in found if len(at)), default=0)
+        code_at = np.full(span, -1, dtype=np.int8)
+        for code, _, _, at in found:
             code_at[at] = code
-            found.append((own[kind], pick, at))
         taken = np.flatnonzero(code_at >= 0)
         parts = []
-        if len(found) == 1 and (found[0][2][1:] > found[0][2][:-1]).all():
-            parts = [_Part(found[0][0], found[0][1], slice(None))]
+        if len(found) == 1 and (found[0][3][1:] > found[0][3][:-1]).all():
+            parts = [_Part(found[0][1], found[0][2], slice(None))]
         elif found:
             rank = np.empty(len(code_at), dtype=np.int32)
             rank[taken] = np.arange(len(taken), dtype=np.int32)
-            parts = [_Part(frame, pick, rank[at]) for frame, pick, at in found]
+            parts = [_Part(frame, pick, rank[at]) for _, frame, pick, at in found]
 
         def make(name: str) -> npt.NDArray[Any]:
             have = [part for part in parts if name in part.own.columns]

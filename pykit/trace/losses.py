@@ -18,6 +18,8 @@ from pykit.trace.walk import Lost
 
 #: Lines of one kind before the rest is only counted: a broken disk gives thousands.
 _LINES = 8
+#: What has a ``seq`` of its own.
+_QUEUE = ("source", "dev", "vq")
 
 
 @dataclass(frozen=True)
@@ -107,9 +109,6 @@ def shorten(losses: list[Loss], more: int = 0) -> list[Loss]:
     ]
 
 
-_COUNTED = ("source", "dev", "vq", "seq")
-
-
 def gap_losses(frames: Frames) -> list[Loss]:
     """Gaps in ``seq`` of every virtqueue.
 
@@ -121,15 +120,13 @@ def gap_losses(frames: Frames) -> list[Loss]:
     setups = setups.filter(pl.col("op").is_in((SET_UP, JOINED))) if setups.height else setups
     begins = np.zeros(frames.base.height, dtype=np.bool_)
     begins[setups["row"].to_numpy()] = True
-    counted = frames.base.select(*_COUNTED).with_columns(begins=pl.Series(begins))
-    if any(counted[name].null_count() for name in ("seq", "vq")):
-        counted = counted.filter(pl.col("seq").is_not_null() & pl.col("vq").is_not_null())
+    counted = frames.base.select(*_QUEUE, "seq").with_columns(begins=pl.Series(begins))
+    counted = counted.drop_nulls(("seq", "vq"))
     if _unbroken(counted):
         return []
-    queue = ["source", "dev", "vq"]
     starts = ((pl.col("seq") == 1) | pl.col("begins")).cast(pl.UInt32)
-    spans = counted.select(*queue, "seq", starts.cum_sum().over(queue).alias("span"))
-    span = [*queue, "span"]
+    spans = counted.select(*_QUEUE, "seq", starts.cum_sum().over(_QUEUE).alias("span"))
+    span = [*_QUEUE, "span"]
     steps = (
         spans.sort(*span, "seq")
         .with_columns(pl.col("seq").cast(pl.Int64))
@@ -149,7 +146,7 @@ def gap_losses(frames: Frames) -> list[Loss]:
 def _unbroken(counted: pl.DataFrame) -> bool:
     """Whether every queue counts 1, 2, 3… in the very order of the rows, as nearly all do."""
     group = np.zeros(counted.height, dtype=np.int64)
-    for name in ("source", "dev", "vq"):
+    for name in _QUEUE:
         part = counted[name].to_physical()
         if part.null_count():
             return False
