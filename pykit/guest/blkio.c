@@ -5,7 +5,8 @@
  * Usage: blkio DISK REQUESTS DEPTH BYTES [SEED]
  *
  * Keeps DEPTH requests of 512 to BYTES bytes in flight, half of them reads,
- * until there were REQUESTS; a flush after every 64th. What is read has to be
+ * until there were REQUESTS; a flush after every 64th. All begin together: a
+ * ring with less room than DEPTH requests need is full once at least. What is read has to be
  * what was written there last; nothing in flight overlaps anything else. Then
  * a range is zeroed and another discarded, and the first is read again, where
  * the disk can do either.
@@ -112,6 +113,18 @@ static void verify(const struct request *r, long long result)
 	memset(taken + r->first, 0, r->count);
 }
 
+/* In one call, so that what was ready together reaches the driver together. */
+static void submit(aio_context_t context, struct iocb **cbs, long count)
+{
+	long begun;
+
+	for (; count; count -= begun, cbs += begun) {
+		begun = syscall(SYS_io_submit, context, count, cbs);
+		if (begun < 1)
+			die(strerror(errno), 0);
+	}
+}
+
 static void check_ranges(void)
 {
 	static unsigned char zeros[SECTOR];
@@ -139,9 +152,9 @@ int main(int argc, char **argv)
 {
 	static struct request requests[MAX_DEPTH];
 	static struct io_event events[MAX_DEPTH];
-	struct iocb *cb;
+	static struct iocb *cbs[MAX_DEPTH];
 	unsigned long total, depth, begun = 0, done = 0;
-	unsigned int most, i;
+	unsigned int most, ready, flush, i;
 	unsigned long long bytes;
 	aio_context_t context = 0;
 	long got;
@@ -177,6 +190,8 @@ int main(int argc, char **argv)
 	}
 	got = depth;
 	while (done < total) {
+		ready = 0;
+		flush = 0;
 		/* What just ended, or at first all there are. */
 		for (i = 0; i < got; i++) {
 			struct request *r = (void *)(unsigned long)events[i].data;
@@ -184,17 +199,17 @@ int main(int argc, char **argv)
 			if (r->count) {
 				verify(r, events[i].res);
 				r->count = 0;
-				if (++done % 64 == 0 && fdatasync(disk))
-					die(strerror(errno), 0);
+				flush |= ++done % 64 == 0;
 			}
 			if (begun == total)
 				continue;
 			prepare(r, most);
-			cb = &r->cb;
-			if (syscall(SYS_io_submit, context, 1, &cb) != 1)
-				die(strerror(errno), r->first);
+			cbs[ready++] = &r->cb;
 			begun++;
 		}
+		submit(context, cbs, ready);
+		if (flush && fdatasync(disk))
+			die(strerror(errno), 0);
 		if (done == total)
 			break;
 		got = syscall(SYS_io_getevents, context, 1, depth, events, NULL);
