@@ -19,7 +19,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pykit import __version__
+from pykit import __version__, memory
 from pykit.bisect import code_for_git
 from pykit.cli_matrix import matrix_app, run_cells
 from pykit.cli_results import app as results_app
@@ -645,6 +645,7 @@ def main() -> None:
     for what a user can mend."""
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
+    memory.keep_freed()
     try:
         code = app(standalone_mode=False)
     except PykitError as error:

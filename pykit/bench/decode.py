@@ -44,7 +44,8 @@ print(walk_columns(Path(sys.argv[1])))
 _CHECK = """
 import sys
 from pathlib import Path
-from pykit import spec, trace
+from pykit import memory, spec, trace
+memory.keep_freed()
 print(spec.check(trace.load(Path(sys.argv[1]))).total)
 """
 
