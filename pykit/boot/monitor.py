@@ -36,6 +36,8 @@ TRACE_EVENTS = (
 REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 _UNPLUG_S = 20.0
 _ANSWER_S = 30.0
+#: A QEMU that says nothing for so long is asked whether it is there.
+_LOOK_S = 1.0
 
 
 class Monitor:
@@ -78,7 +80,7 @@ class Monitor:
         self.ask("device_del", id=device.id)
         end = time.monotonic() + _UNPLUG_S
         while time.monotonic() < end:
-            event = self._event(end)
+            event = self._event()
             if event.get("event") == "DEVICE_DELETED" and event["data"].get("device") == device.id:
                 break
         else:
@@ -115,12 +117,15 @@ class Monitor:
         with contextlib.suppress(QMPError, OSError, EOFError):
             self._qmp.close()
 
-    def _event(self, end: float) -> dict[str, Any]:
+    def _event(self) -> dict[str, Any]:
+        """The next event; empty where none came for a while."""
         try:
-            event = self._qmp.pull_event(wait=max(0.1, end - time.monotonic()))
-        except (QMPError, StateError, OSError, TimeoutError, EOFError) as error:
-            if time.monotonic() >= end:
-                return {}
+            event = self._qmp.pull_event(wait=_LOOK_S)
+        except TimeoutError:
+            # Who waits for events is not told that the connection has ended.
+            self.ask("query-status")
+            return {}
+        except (QMPError, StateError, OSError, EOFError) as error:
             raise GuestEndedError("qemu-died", f"QEMU's monitor ended: {error}") from error
         return dict(event) if event else {}
 
