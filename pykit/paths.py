@@ -9,6 +9,8 @@ from pathlib import Path
 
 #: The repository: kernel sources, configs and scenarios stand beside the package.
 ROOT = Path(__file__).resolve().parent.parent
+#: What runs in the guest: shell, and sources of our programs.
+GUEST = ROOT / "pykit" / "guest"
 
 
 def cache_dir() -> Path:

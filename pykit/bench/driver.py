@@ -22,9 +22,9 @@ from rich.console import Group
 from rich.table import Table
 
 from pykit import boot, kernels, modules
-from pykit.boot.payload import GUEST
 from pykit.boot.scenario import Device, Scenario, Step
 from pykit.errors import InfraError
+from pykit.paths import GUEST
 
 OURS, STOCK = "pykit_virtio_blk", "virtio_blk"
 WORKLOADS = ("randread", "randwrite")

@@ -17,9 +17,9 @@ from rich.table import Table
 
 from pykit import boot, kernels, modules
 from pykit.boot.axes import PROBE
-from pykit.boot.payload import GUEST
 from pykit.boot.scenario import Device, Observer, Scenario, Step
 from pykit.errors import InfraError
+from pykit.paths import GUEST
 from pykit.trace.access import read_accesses
 
 #: What the access tracer may cost.

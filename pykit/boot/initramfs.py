@@ -19,11 +19,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.payload import GUEST, PATH, Payload, copy_module, plain_name
+from pykit.boot.payload import PATH, Payload, copy_module, plain_name
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
-from pykit.paths import cache_dir
+from pykit.paths import GUEST, cache_dir
 
 #: Images of programs that nobody has used for so long are removed.
 _KEPT_S = 30 * 86400

@@ -67,6 +67,26 @@ def _machines() -> frozenset[str]:
     return frozenset(line.split(" ")[0] for line in done.stdout.splitlines())
 
 
+@functools.cache
+def devices() -> frozenset[str]:
+    """Names of the devices that -device takes."""
+    return frozenset(re.findall(r'^name "([^"]+)"', _help("help"), re.MULTILINE))
+
+
+@functools.cache
+def properties(device: str) -> frozenset[str] | None:
+    """Names of the properties that -device takes of one; None where there is no such device."""
+    if device not in devices():
+        return None
+    return frozenset(re.findall(r"^ +([^ =]+)=", _help(f"{device},help"), re.MULTILINE))
+
+
+def _help(device: str) -> str:
+    return subprocess.run(
+        [find()[0], "-device", device], capture_output=True, text=True, timeout=30, check=False
+    ).stdout
+
+
 def require_machine(option: str) -> None:
     """Raise InfraError where this QEMU lacks the machine that a -M option names."""
     name = option.partition(",")[0]

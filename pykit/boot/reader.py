@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any, cast, get_args
 
+from pykit.boot import known
 from pykit.boot.scenario import FIRMWARE, Action, Backing, Device, Scenario, Step
 from pykit.errors import UsageError
 from pykit.toml import TomlFile, choice
@@ -58,10 +59,12 @@ class _Reader:
             name=self.file.path.stem,
             summary=self.get(data, "summary", str, ""),
             deadline_s=self.positive(data, "deadline", "", 120),
-            modules=self.names(data, "modules"),
+            modules=self.chosen(data, "modules", known.modules(), "module of ours"),
             kernel_modules=self.names(data, "kernel-modules"),
             programs=self.names(data, "programs"),
-            guest_programs=self.names(data, "guest-programs"),
+            guest_programs=self.chosen(
+                data, "guest-programs", known.guest_programs(), "guest program"
+            ),
             devices=devices,
             steps=steps,
             parameters=self.parameters(data),
@@ -80,6 +83,9 @@ class _Reader:
                 raise self.wrong(where, "not a table of parameters")
             for key in values:
                 self.get(values, key, (str, int), None, where)
+                if key not in known.parameters(module):
+                    words = choice(key, known.parameters(module), f"parameter of {module}")
+                    raise self.wrong(f"{where}.{key}", words)
         return {
             module: {key: str(value) for key, value in values.items()}
             for module, values in tables.items()
@@ -97,11 +103,16 @@ class _Reader:
         for file in files:
             self.get(files, file, str, None, f"{where}.files")
         name = self.word(entry, "id", where)
+        kind = self.get(entry, "type", str, None, where)
+        options = self.get(entry, "options", dict, {}, where)
+        if mistake := known.option_error(kind, options):
+            key = "type" if mistake[0] is None else f"options.{mistake[0]}"
+            raise self.wrong(f"{where}.{key}", mistake[1])
         return Device(
             id=name,
-            type=self.get(entry, "type", str, None, where),
+            type=kind,
             size_mib=int(self.positive(entry, "size-mib", where, 64)),
-            options=self.get(entry, "options", dict, {}, where),
+            options=options,
             driver=self.get(entry, "driver", str, Device.driver, where),
             backing=cast("Backing", backing),
             iothread=entry.get("iothread", False) is True,
@@ -130,6 +141,8 @@ class _Reader:
         device = self.get(entry, "device", str, "", where)
         if bool(guest) == bool(action) and not (guest and action in ("unplug", "qmp")):
             raise self.wrong(where, "give either guest = lines or do = an action")
+        if guest and (mistake := known.shell_error(guest)):
+            raise self.wrong(f"{where}.guest", f"sh does not understand {mistake}")
         if action is not None and action not in get_args(Action):
             raise self.wrong(f"{where}.do", choice(action, get_args(Action), "action"))
         if action not in (None, "qmp") and device not in devices:
@@ -181,6 +194,16 @@ class _Reader:
         if not all(isinstance(item, str) for item in value):
             raise self.wrong(key, "not a list of names")
         return tuple(value)
+
+    def chosen(
+        self, data: dict[str, Any], key: str, there: frozenset[str], what: str
+    ) -> tuple[str, ...]:
+        """Names of what there is."""
+        names = self.names(data, key)
+        for number, name in enumerate(names):
+            if name not in there:
+                raise self.wrong(f"{key}[{number}]", choice(name, there, what))
+        return names
 
     def tables(self, data: dict[str, Any], key: str) -> list[dict[str, Any]]:
         value = data.get(key, [])

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pykit import boot, spec
+from pykit.boot import known
 from pykit.boot.axes import RINGS
 from pykit.boot.scenario import SCENARIOS, Backing
 from pykit.boot.transport import TRANSPORTS
@@ -164,7 +165,7 @@ class _Loader:
 
     def family(self) -> Family:
         file, path = self._file, self._toml.path
-        self._scenario()
+        self._patches(self._scenario())
         if not self._axes:
             raise self._toml.wrong(("axes",), "a family has at least one axis")
         wheres: list[tuple[str, Where]] = [
@@ -228,11 +229,11 @@ class _Loader:
             return self._some(place, dict(values))
         if isinstance(values, dict):
             raise self._toml.wrong(place, "write a list of values: the run knows what they mean")
-        known = _KNOWN[axis]
-        labels = [name for name in known or () if name != NONE] if values == [ALL] else values
+        allowed = _KNOWN[axis]
+        labels = [name for name in allowed or () if name != NONE] if values == [ALL] else values
         for number, label in enumerate(labels):
-            if known is not None and label not in known:
-                raise self._toml.wrong((*place, number), choice(label, known, axis))
+            if allowed is not None and label not in allowed:
+                raise self._toml.wrong((*place, number), choice(label, allowed, axis))
             if labels.count(label) > 1:
                 raise self._toml.wrong((*place, number), f"{label} is there twice")
         return self._some(place, dict.fromkeys(labels))
@@ -242,13 +243,31 @@ class _Loader:
             raise self._toml.wrong(place, "an axis has at least one value")
         return values
 
-    def _scenario(self) -> None:
+    def _patches(self, scenario: boot.Scenario) -> None:
+        """Complain of an option or a parameter that nothing takes."""
+        for axis, values in self._axes.items():
+            for value, patch in values.items():
+                if patch is not None:
+                    self._patch(("axes", axis, value), patch, scenario)
+
+    def _patch(self, place: Place, patch: Patch, scenario: boot.Scenario) -> None:
+        for kind in [patch.type] if patch.type else [device.type for device in scenario.devices]:
+            if mistake := known.option_error(kind, patch.options):
+                of: Place = ("type",) if mistake[0] is None else ("options", mistake[0])
+                raise self._toml.wrong((*place, *of), mistake[1])
+        for module, given in patch.parameters.items():
+            for key in given:
+                if key not in known.parameters(module):
+                    words = choice(key, known.parameters(module), f"parameter of {module}")
+                    raise self._toml.wrong((*place, "parameters", module, key), words)
+
+    def _scenario(self) -> boot.Scenario:
         try:
-            boot.load_scenario(self._file.scenario)
+            return boot.load_scenario(self._file.scenario)
         except UsageError as error:
             name = self._file.scenario
-            known = [path.stem for path in SCENARIOS.glob("*.toml")]
-            words = str(error) if name in known else choice(name, known, "scenario")
+            there = [path.stem for path in SCENARIOS.glob("*.toml")]
+            words = str(error) if name in there else choice(name, there, "scenario")
             raise self._toml.wrong(("scenario",), words) from None
 
     def _where(self, place: Place, where: Where) -> None:

@@ -58,8 +58,38 @@ def test_ours_load(path: Path) -> None:
         (f"{DEVICE}size-mib = -1\n", "device[0].size-mib"),
         (f"{DEVICE}options = 3\n", "device[0].options"),
         (f"{STEP}[parameters]\npykit_x = {{}}", "modules does not name pykit_x"),
-        (f"modules = ['x']\n{STEP}[parameters]\nx = 1", "not a table"),
-        (f"modules = ['x']\n{STEP}[parameters]\nx = {{ y = [] }}", "parameters.x.y"),
+        (f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = 1", "not a table"),
+        (
+            f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = {{ y = [] }}",
+            "parameters.pykit_vhost.y",
+        ),
+        (
+            f"modules = ['pykit_virtio_blk']\n{STEP}[parameters.pykit_virtio_blk]\nring_sise = 4",
+            "mine.toml:6: parameters.pykit_virtio_blk.ring_sise: no parameter of pykit_virtio_blk "
+            "ring_sise: did you mean ring_size?",
+        ),
+        (
+            f"modules = [\n'pykit_virtio_blok']\n{STEP}",
+            "mine.toml:2: modules[0]: no module of ours pykit_virtio_blok: did you mean pykit_vi",
+        ),
+        (
+            f"guest-programs = ['blkoi']\n{STEP}",
+            "mine.toml:1: guest-programs[0]: no guest program blkoi: did you mean blkio?",
+        ),
+        (f"guest-programs = ['loopback_blk']\n{STEP}", "no guest program loopback_blk"),
+        (
+            f"{DEVICE.replace('blk-pci', 'blc-pci')}{STEP}",
+            "mine.toml:3: device[0].type: no device of QEMU",
+        ),
+        (
+            f"{DEVICE}[device.options]\nnum-queue = 2\n{STEP}",
+            "mine.toml:5: device[0].options.num-queue: no option of virtio-blk-pci num-queue: did "
+            "you mean num-queues?",
+        ),
+        (
+            "[[step]]\nname = 'a'\nguest = '''\ntrue\nx=)\n'''",
+            "mine.toml:3: step[0].guest: sh does not understand line 2 of it: ",
+        ),
         (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0]: size-mib"),
         ("[[step]]\nname = 'a'\ndo = 'qmp'", "step[0]: command is missing"),
         (f"{DEVICE}[[device.child]]\nid = 'x'\n{STEP}", "device[0].child[0]"),

@@ -81,6 +81,18 @@ def test_a_patch_changes_all_devices(write: Path) -> None:
         ("cpus = 2", "cpus = 0", "mine.toml:9: axes.queues.2.cpus: Input should be greater"),
         ("cpus = 2", "cpu = 2", "mine.toml:9: axes.queues.2.cpu: no key cpu: did you mean cpus?"),
         ("cpus = 2", 'backing = "fil"', "mine.toml:9: axes.queues.2.backing: Input should be 'f"),
+        (
+            "num-queues = 2",
+            "num-queue = 2",
+            "mine.toml:9: axes.queues.2.options.num-queue: no option of virtio-blk-pci num-queue: "
+            "did you mean num-queues?",
+        ),
+        ("cpus = 2", 'type = "virtio-blc-pci"', "mine.toml:9: axes.queues.2.type: no device of"),
+        (
+            "cpus = 2",
+            "parameters = { pykit_virtio_blk = { indirekt = 0 } }",
+            "mine.toml:9: axes.queues.2.parameters.pykit_virtio_blk.indirekt: no parameter of",
+        ),
         ('ring = "p', 'rink = "p', "mine.toml:11: exclude[0].rink: no axis rink: did you"),
         ('= "packed"', '= "pakd"', "mine.toml:11: exclude[0].ring: no value of ring pakd: did you"),
         ('why = "legacy has none"', "", "mine.toml:10: exclude[0]: why is missing"),
