@@ -12,7 +12,17 @@ from rich.markup import escape
 
 from pykit.errors import UsageError
 from pykit.paths import fresh_directory
-from pykit.terminal import JsonOption, dump, err, out, say
+from pykit.terminal import (
+    AllOption,
+    JsonOption,
+    OnKernelsOption,
+    OnlyCellsOption,
+    TagOption,
+    dump,
+    err,
+    out,
+    say,
+)
 
 if TYPE_CHECKING:
     from pykit.matrix import Plan
@@ -23,17 +33,10 @@ matrix_app = typer.Typer(help="Many runs from one plan.", invoke_without_command
 @matrix_app.callback()
 def matrix_cells(
     context: typer.Context,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="A family, its file, or cells: 'blk/packed*'."),
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(help="Cells with this tag; may be given again.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All cells of all families.")] = False,
-    kernel: Annotated[
-        list[str] | None, typer.Option(metavar="K", help="Only on this kernel; or again.")
-    ] = None,
+    only: OnlyCellsOption = None,
+    tag: TagOption = None,
+    every: AllOption = False,
+    kernel: OnKernelsOption = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only the i-th of n parts of the plan.")
     ] = None,

@@ -11,7 +11,16 @@ import typer
 from rich.markup import escape
 
 from pykit.errors import Exit, UsageError
-from pykit.terminal import JsonOption, dump, out, say
+from pykit.terminal import (
+    AllOption,
+    JsonOption,
+    OnKernelsOption,
+    OnlyCellsOption,
+    TagOption,
+    dump,
+    out,
+    say,
+)
 
 app = typer.Typer()
 
@@ -75,17 +84,10 @@ def export_jobs(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the files.")
     ],
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATTERN", help="A family, its file, or cells: 'blk/packed*'."),
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(help="Cells with this tag; may be given again.")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="All cells of all families.")] = False,
-    kernel: Annotated[
-        list[str] | None, typer.Option(metavar="K", help="Only on this kernel; or again.")
-    ] = None,
+    only: OnlyCellsOption = None,
+    tag: TagOption = None,
+    every: AllOption = False,
+    kernel: OnKernelsOption = None,
     shards: Annotated[int, typer.Option(min=1, help="How many jobs share the cells.")] = 4,
     repository: Annotated[
         str, typer.Option(metavar="URL", help="Where LAVA's machines get pykit.")

@@ -21,6 +21,18 @@ KernelOption = Annotated[
         help="debian-6.12 (default), another of `pykit kernel list`, a release, a build directory.",
     ),
 ]
+#: Which cells.
+OnlyCellsOption = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="PATTERN", help="A family, its file, or cells: 'blk/packed*'."),
+]
+TagOption = Annotated[
+    list[str] | None, typer.Option("--tag", help="Cells with this tag; may be given again.")
+]
+AllOption = Annotated[bool, typer.Option("--all", help="All cells of all families.")]
+OnKernelsOption = Annotated[
+    list[str] | None, typer.Option("--kernel", metavar="K", help="Only on this kernel; or again.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
