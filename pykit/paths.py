@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -11,12 +13,29 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 #: What runs in the guest: shell, and sources of our programs.
 GUEST = ROOT / "pykit" / "guest"
+#: Copies of guests, and what they boot, are made anew in seconds.
+_KEPT_S = 30 * 24 * 3600
 
 
 def cache_dir() -> Path:
     """Downloads and built kernels: ``$XDG_CACHE_HOME/pykit``, by default ``~/.cache/pykit``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "pykit"
+
+
+def used(entry: Path) -> None:
+    """Mark an entry of a folder of the cache as used now, and let go what nobody used for long."""
+    os.utime(entry)
+    old = time.time() - _KEPT_S
+    for other in entry.parent.iterdir():
+        # Somebody else may do the same.
+        with contextlib.suppress(FileNotFoundError):
+            if other.lstat().st_mtime >= old:
+                continue
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+            else:
+                other.unlink()
 
 
 def build_dir() -> Path:

@@ -25,7 +25,7 @@ from pykit.boot.vmlinux import bootable
 from pykit.errors import UsageError
 from pykit.kernels import Kernel
 from pykit.modules import closure
-from pykit.paths import cache_dir
+from pykit.paths import cache_dir, used
 
 #: KiB of trace buffer for each CPU: some 25,000 events, in memory that every copy of the guest has.
 _TRACE_BUFFER_KB = 16384
@@ -106,6 +106,7 @@ def bundle(kernel: Kernel, modules: Sequence[Path], scenarios: Sequence[Scenario
             except OSError:
                 if not folder_of(key).exists():  # else somebody was faster
                     raise
+    used(folder_of(key))
     return Bundle(key, nonce, kernel.release, pace.factor(kernel.config), merged, files)
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from pykit.boot import qemu
 from pykit.boot.channel import GuestEndedError
 from pykit.boot.monitor import Monitor
-from pykit.paths import cache_dir
+from pykit.paths import cache_dir, used
 
 _MEMORY, _STATE, _ABOUT = "memory", "state", "about.json"
 _IGNORE_SHARED = [{"capability": "x-ignore-shared", "state": True}]
@@ -77,6 +77,7 @@ def template(
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / _ABOUT).exists():
             _make(folder, boot)
+    used(folder)
     about = json.loads((folder / _ABOUT).read_text())
     return Template(folder, float(about["boot_s"]))
 

@@ -9,6 +9,7 @@ the scheduler gives its batch to another, who asks what was done already.
 from __future__ import annotations
 
 import io
+import os
 import secrets
 import tarfile
 import tempfile
@@ -26,6 +27,7 @@ from pykit.errors import InfraError, UsageError
 from pykit.families.batch import Batch, run_batch
 from pykit.families.record import Record
 from pykit.families.spool import Spool
+from pykit.paths import used
 
 _CONNECT_S = 15
 
@@ -147,11 +149,13 @@ class _BundlePlugin(WorkerPlugin):
         del worker
         folder = folder_of(self.key)
         if folder.exists():
+            used(folder)
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
             new = Path(temporary) / "bundle"
             _unpack(self.data, new)
+            os.utime(new)  # the archive has the time when it was made
             try:
                 new.replace(folder)
             except OSError as error:
