@@ -52,7 +52,9 @@ def option_error(device: str, options: Iterable[str]) -> tuple[str | None, str] 
     try:
         properties = qemu.properties(device)
         if properties is None:
-            return None, choice(device, qemu.devices(), f"device of QEMU {qemu.version()}")
+            what = f"device of QEMU {qemu.version()}"
+            there = qemu.devices()
+            return None, choice(device, there, what) if there else f"no {what} {device}"
     except InfraError:
         return None
     unknown = next((name for name in options if name not in properties), None)

@@ -69,22 +69,32 @@ def _machines() -> frozenset[str]:
 
 @functools.cache
 def devices() -> frozenset[str]:
-    """Names of the devices that -device takes."""
-    return frozenset(re.findall(r'^name "([^"]+)"', _help("help"), re.MULTILINE))
+    """Names of the devices that -device takes; none where QEMU cannot tell.
+
+    Debian's QEMU 10 beside a 7.2 looks for modules in that one's folder too, and ends.
+    """
+    return frozenset(re.findall(r'^name "([^"]+)"', _help("help").stdout, re.MULTILINE))
 
 
 @functools.cache
 def properties(device: str) -> frozenset[str] | None:
-    """Names of the properties that -device takes of one; None where there is no such device."""
-    if device not in devices():
+    """Names of the properties that -device takes of one; None where there is no such device.
+
+    Raises InfraError for a QEMU that does not tell.
+    """
+    done = _help(f"{device},help")
+    if "not found" in done.stderr:
         return None
-    return frozenset(re.findall(r"^ +([^ =]+)=", _help(f"{device},help"), re.MULTILINE))
+    names = frozenset(re.findall(r"^ +([^ =]+)=", done.stdout, re.MULTILINE))
+    if not names:
+        raise InfraError(f"{find()[0]} does not tell what {device} takes")
+    return names
 
 
-def _help(device: str) -> str:
+def _help(device: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [find()[0], "-device", device], capture_output=True, text=True, timeout=30, check=False
-    ).stdout
+    )
 
 
 def require_machine(option: str) -> None:
