@@ -38,8 +38,11 @@ _PEER_MOST = 21_000_000
 _DECODE = """
 import sys
 from pathlib import Path
-from pykit.bench.decode import walk_columns
-print(walk_columns(Path(sys.argv[1])))
+from pykit.trace.batches import Decoder
+from pykit.trace.guest import wanted
+from pykit.trace.tracing import read_tracing
+saved = read_tracing(Path(sys.argv[1]))
+print(sum(len(batch.ts) for batch in Decoder(saved, wanted(saved.formats))))
 """
 _CHECK = """
 import sys
@@ -155,18 +158,18 @@ def decode(
             shutil.rmtree(capture)
         if run is not None:
             capture = run / "capture" if (run / "capture").is_dir() else run
-            made = walk_columns(capture / "tracing")
+            made = count(capture / "tracing")
             reads.append(_read(run.name, capture, made, kbuffer, rounds, say))
     return Decode(rounds, tuple(reads))
 
 
-def walk_columns(path: Path) -> int:
+def count(path: Path) -> int:
     """Decode all columns of our own events of a trace, batch by batch; returns how many events."""
-    from pykit.trace.batches import Decoder
-    from pykit.trace.guest import wanted
+    return int(_time(COLUMNS, _columns(path))[1])
 
-    saved = read_tracing(path)
-    return sum(len(batch.ts) for batch in Decoder(saved, wanted(saved.formats)))
+
+def _columns(path: Path) -> list[str]:
+    return [sys.executable, "-c", _DECODE, str(path)]
 
 
 def _build(target: Path) -> Path:
@@ -206,7 +209,7 @@ def _read(
     layout = [str(saved.layout.page_size), str(saved.layout.long_size), "0"]
     commands = {
         KBUFFER: [str(kbuffer), str(path), *layout, *places],
-        COLUMNS: [sys.executable, "-c", _DECODE, str(path)],
+        COLUMNS: _columns(path),
     }
     if events <= _PEER_MOST:
         commands[PEER] = ["trace-cmd", "report", "-i", str(path)]

@@ -8,9 +8,10 @@ that keeps each queue's events together and in the exact order of their ``seq``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from pykit.spec.arrays import (
     ints,
     key_of,
     last_before,
+    numbers,
     start_of,
     steps16,
     within,
@@ -55,19 +57,24 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     base = view.events.base.select("source", "seq", *_NAME)
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
     row = np.flatnonzero(base.select((pl.col("source") == "driver") & known).to_series().to_numpy())
-    base = base[row]
-    name = [ints(base, part) for part in _NAME]
-    group = np.zeros(len(row), dtype=np.int64)
-    for part in name:
-        group = group * (int(part.max(initial=0)) + 1) + part
+    if len(row) < base.height:
+        base = base[row]
+    name = [numbers(base[part]) for part in _NAME]
+    spans = [int(part.max(initial=0)) + 1 for part in name]
     # 16 bits are sorted digit by digit.
-    small = group.astype(np.uint16) if group.max(initial=0) < 1 << 16 else group
-    by = np.argsort(small, kind="stable")
+    group: npt.NDArray[Any] = np.zeros(
+        len(row), dtype=np.uint16 if math.prod(spans) < 1 << 16 else np.int64
+    )
+    for part, span in zip(name, spans, strict=True):
+        group *= span
+        group += part.astype(group.dtype)
+    by = np.argsort(group, kind="stable")
     begun = np.zeros(view.events.base.height, dtype=np.bool_)
     begun[begins] = True
     starts = first_of(group[by]) | begun[row[by]]
     q = np.cumsum(starts) - 1
-    order = np.where(base["seq"].is_null(), row, ints(base, "seq"))[by]
+    seq = numbers(base["seq"])
+    order = (np.where(base["seq"].is_null(), row, seq) if base["seq"].null_count() else seq)[by]
     heads = by[np.flatnonzero(starts)]
     queue = tuple(zip(*(part[heads].tolist() for part in name), strict=True))
     # The rows of a queue may be in its order already.

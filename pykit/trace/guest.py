@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +91,6 @@ def decode_guest(tracing: Tracing) -> Guest:
     formats = tracing.formats
     check_own(formats, tracing.where)
     decoder = Decoder(tracing, wanted(formats))
-    batches = list(decoder)
     kinds = {form.id: kind_of(form) for form in formats.values() if form.system == SYSTEM}
     extra = {
         kinds[number]: {
@@ -98,12 +98,13 @@ def decode_guest(tracing: Tracing) -> Guest:
         }
         for number in kinds
     }
+    frames = _frames(decoder, kinds, extra)
     losses = [
         *stats_losses(tracing.files, decoder.seen),
         *page_losses(tracing.files, decoder.walk.lost),
         *damage_losses(decoder.walk.damage, decoder.walk.untold),
     ]
-    return Guest(_frames(batches, kinds, extra), extra, tuple(losses), tuple(decoder.walk.damage))
+    return Guest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
 
 
 def wanted(formats: dict[int, Format]) -> dict[int, list[Field]]:
@@ -167,64 +168,89 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
 
 
 def _frames(
-    batches: list[Batch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
+    batches: Iterable[Batch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
 ) -> Frames:
-    def joined(arrays: Iterable[Array], dtype: npt.DTypeLike) -> Array:
-        return np.concatenate([np.zeros(0, dtype=dtype), *arrays])
+    """Put batches together: what all events have in one frame, a kind's own fields in its own.
 
-    ids = joined((batch.event for batch in batches), np.uint16)
+    Batch by batch: what is put where it belongs is still in the processor's cache then.
+    """
     kind_column = kind_type(extra)
     names = kind_column.categories.to_list()
     types = columns_of(names, extra)
-    number_of = np.zeros(1 << 16, dtype=np.uint32)
-    rows_of: dict[int, Array] = {}
+    number_of = np.zeros(1 << 16, dtype=np.uint16)
     for number, kind in kinds.items():
         number_of[number] = names.index(kind)
-        rows_of[number] = np.flatnonzero(ids == number)
-    index = number_of[ids]
-    source = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint32)[index]
+    source_by = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint8)
 
-    # What all have: of each kind its rows, put where they are.
-    base: dict[str, Array] = {
-        name: np.zeros(len(ids), dtype=_NUMPY[dtype]) for name, dtype in _EVERY.items()
-    }
+    base = _Parts({"ts": np.int64, "cpu": np.uint16, "kind": np.uint16, "source": np.uint8})
+    base.add({name: np.zeros(0, dtype=_NUMPY[dtype]) for name, dtype in _EVERY.items()})
+    own = {number: _Parts({"row": np.uint32}) for number in kinds}
     lacking: dict[str, list[Array]] = {name: [] for name in _EVERY}
-    own: dict[str, pl.DataFrame] = {}
-    for number, rows in rows_of.items():
-        columns = {
-            name: np.concatenate([batch.columns[number][name] for batch in batches])
-            for name in (batches[0].columns[number] if batches else ())
-        }
-        for name in _EVERY:
-            field = _PID if name == "pid" else name
-            if field in columns:
-                base[name][rows] = columns.pop(field)
-            elif len(rows):
-                lacking[name].append(rows)
-        by = columns.pop(_BY, None)
-        if by is not None and source_of(kinds[number]) == "driver":
-            source[rows[by == PROBED]] = SOURCES.index("probe")
-        own[kinds[number]] = pl.DataFrame(
-            [
-                pl.Series("row", rows.astype(np.uint32)),
-                *(pl.Series(name, v).cast(types[name]) for name, v in columns.items()),
-            ]
-        )
-    cpus = joined((batch.cpu for batch in batches), np.uint16)
+    start = 0
+    for batch in batches:
+        ids = batch.event
+        index = number_of[ids]
+        source = source_by[index]
+        every = {name: np.zeros(len(ids), dtype=_NUMPY[dtype]) for name, dtype in _EVERY.items()}
+        for number, columns in batch.columns.items():
+            rows = np.flatnonzero(ids == number)
+            mine = {"row": (rows + start).astype(np.uint32), **cast("dict[str, Array]", columns)}
+            for name in _EVERY:
+                field = _PID if name == "pid" else name
+                if field in mine:
+                    every[name][rows] = mine.pop(field)
+                elif len(rows):
+                    lacking[name].append(rows + start)
+            by = mine.pop(_BY, None)
+            if by is not None and source_of(kinds[number]) == "driver":
+                source[rows[by == PROBED]] = SOURCES.index("probe")
+            own[number].add(mine)
+        base.add({"ts": batch.ts, "cpu": batch.cpu, "kind": index, "source": source, **every})
+        start += len(ids)
+
     frame = pl.DataFrame(
         [
-            pl.Series("row", np.arange(len(ids), dtype=np.uint32)),
-            pl.Series("ts", joined((batch.ts for batch in batches), np.int64)),
-            pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(source),
-            pl.Series("kind", names, dtype=kind_column).gather(index),
-            pl.Series("cpu", cpus),
-            *(pl.Series(name, values) for name, values in base.items()),
+            pl.Series("row", np.arange(start, dtype=np.uint32)),
+            base.series("ts"),
+            pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(base.series("source")),
+            pl.Series("kind", names, dtype=kind_column).gather(base.series("kind")),
+            *(base.series(name) for name in ("cpu", *_EVERY)),
         ]
     )
     masks = []
     for name, missing in lacking.items():
         if missing:
-            there = np.ones(len(ids), dtype=np.bool_)
+            there = np.ones(start, dtype=np.bool_)
             there[np.concatenate(missing)] = False
             masks.append(pl.when(pl.Series(there)).then(pl.col(name)).alias(name))
-    return Frames(frame.with_columns(masks), own, types)
+    return Frames(
+        frame.with_columns(masks),
+        {
+            kinds[number]: pl.DataFrame(
+                [parts.series(name).cast(types.get(name, BASE["row"])) for name in parts.names]
+            )
+            for number, parts in own.items()
+        },
+        types,
+    )
+
+
+class _Parts:
+    """Columns that come part by part."""
+
+    def __init__(self, types: dict[str, npt.DTypeLike]) -> None:
+        self._parts = {name: [np.zeros(0, dtype=dtype)] for name, dtype in types.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """Of all columns."""
+        return list(self._parts)
+
+    def add(self, columns: dict[str, Array]) -> None:
+        """Another part, of all columns."""
+        for name, values in columns.items():
+            self._parts.setdefault(name, []).append(values)
+
+    def series(self, name: str) -> pl.Series:
+        """A column as a whole; it is not kept."""
+        return pl.Series(name, np.concatenate(self._parts.pop(name)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pykit import bench, spec, trace
-from pykit.bench.decode import COLUMNS, KBUFFER, PEER, VERDICTS, walk_columns
+from pykit.bench.decode import COLUMNS, KBUFFER, PEER, VERDICTS, count
 from pykit.bench.generated import generate
 from pykit.trace.batches import Decoder
 from pykit.trace.tracing import read_tracing
@@ -24,7 +24,7 @@ def test_the_generated_trace_is_sound(tmp_path: Path) -> None:
     assert len(times) == made
     assert (np.diff(times) >= 0).all()
     assert not decoder.walk.damage
-    assert walk_columns(tmp_path / "tracing") == made
+    assert count(tmp_path / "tracing") == made
 
 
 def test_the_generated_requests_keep_the_rules(tmp_path: Path) -> None:
