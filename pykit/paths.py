@@ -24,7 +24,10 @@ def cache_dir() -> Path:
 
 
 def used(entry: Path) -> None:
-    """Mark an entry of a folder of the cache as used now, and let go what nobody used for long."""
+    """Mark an entry of a folder of the cache as used now, and let go what nobody used for long.
+
+    Another guest may be about to open the others.
+    """
     os.utime(entry)
     old = time.time() - _KEPT_S
     for other in entry.parent.iterdir():

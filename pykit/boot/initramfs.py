@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +22,8 @@ from pykit.boot.payload import PATH, Payload, copy_module, plain_name
 from pykit.errors import InfraError
 from pykit.kernels import Kernel
 from pykit.modules import closure
-from pykit.paths import GUEST, cache_dir
+from pykit.paths import GUEST, cache_dir, used
 
-#: Images of programs that nobody has used for so long are removed.
-_KEPT_S = 30 * 86400
 _DISK_MODULES = ("nvme", "ext4")
 
 
@@ -100,19 +97,10 @@ def program_disk(programs: Iterable[str]) -> Path:
     image = folder / f"{digest.hexdigest()[:16]}.ext4"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if image.exists():
-            os.utime(image)
-        else:
+        if not image.exists():
             _make_image(files, image)
-            _prune(folder)
+        used(image)
     return image
-
-
-def _prune(folder: Path) -> None:
-    """Remove what nobody has used for long; another guest may be about to open the others."""
-    for image in folder.glob("*.ext4"):
-        if image.stat().st_mtime < time.time() - _KEPT_S:
-            image.unlink()
 
 
 def _make_image(files: dict[Path, Path], image: Path) -> None:
