@@ -11,23 +11,18 @@ from collections.abc import Iterable
 from pykit.boot import qemu
 from pykit.errors import InfraError
 from pykit.paths import GUEST, ROOT
-from pykit.toml import choice
+from pykit.toml import Place, choice
 
 _PARAMETER = re.compile(r"^module_param(?:_cb|_array)?\((\w+)", re.MULTILINE)
 
 
+@functools.cache
 def modules() -> frozenset[str]:
     """Ours, for whatever kernel."""
     return frozenset(re.findall(r"\b(pykit_\w+)\.o\b", (ROOT / "Kbuild").read_text()))
 
 
 @functools.cache
-def parameters(module: str) -> frozenset[str]:
-    """What one of ours takes. A kernel only logs that a module does not know a parameter."""
-    sources = (ROOT / "kernel" / module.removeprefix("pykit_")).glob("*.c")
-    return frozenset(name for path in sources for name in _PARAMETER.findall(path.read_text()))
-
-
 def guest_programs() -> frozenset[str]:
     """Ours, each of NAME.c and perhaps NAME_*.c."""
     names = {path.stem for path in GUEST.glob("*.c")}
@@ -44,8 +39,8 @@ def shell_error(lines: str) -> str | None:
     return f"line {found[1]} of it: {found[2]}" if found else done.stderr.strip()
 
 
-def option_error(device: str, options: Iterable[str]) -> tuple[str | None, str] | None:
-    """What QEMU does not know of a device: the option, or None for its type, and what was meant.
+def device_error(device: str, options: Iterable[str]) -> tuple[Place, str] | None:
+    """What QEMU does not know of a device, its type or an option, and what was meant.
 
     None where it knows all, and where there is no QEMU to be asked.
     """
@@ -54,8 +49,28 @@ def option_error(device: str, options: Iterable[str]) -> tuple[str | None, str] 
         if properties is None:
             what = f"device of QEMU {qemu.version()}"
             there = qemu.devices()
-            return None, choice(device, there, what) if there else f"no {what} {device}"
+            return ("type",), choice(device, there, what) if there else f"no {what} {device}"
     except InfraError:
         return None
-    unknown = next((name for name in options if name not in properties), None)
-    return (unknown, choice(unknown, properties, f"option of {device}")) if unknown else None
+    return _unknown(options, properties, f"option of {device}", ("options",))
+
+
+def parameter_error(module: str, names: Iterable[str]) -> tuple[Place, str] | None:
+    """The parameter that one of our modules does not take, and what was meant; or None.
+
+    A kernel only logs that a module does not know it.
+    """
+    return _unknown(names, _parameters(module), f"parameter of {module}", ())
+
+
+def _unknown(
+    names: Iterable[str], there: frozenset[str], what: str, place: Place
+) -> tuple[Place, str] | None:
+    unknown = next((name for name in names if name not in there), None)
+    return None if unknown is None else ((*place, unknown), choice(unknown, there, what))
+
+
+@functools.cache
+def _parameters(module: str) -> frozenset[str]:
+    sources = (ROOT / "kernel" / module.removeprefix("pykit_")).glob("*.c")
+    return frozenset(name for path in sources for name in _PARAMETER.findall(path.read_text()))

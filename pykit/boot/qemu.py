@@ -61,10 +61,7 @@ def version() -> str:
 
 @functools.cache
 def _machines() -> frozenset[str]:
-    done = subprocess.run(
-        [find()[0], "-M", "help"], capture_output=True, text=True, timeout=30, check=False
-    )
-    return frozenset(line.split(" ")[0] for line in done.stdout.splitlines())
+    return frozenset(line.split(" ")[0] for line in _help("-M", "help").stdout.splitlines())
 
 
 @functools.cache
@@ -73,7 +70,7 @@ def devices() -> frozenset[str]:
 
     Debian's QEMU 10 beside a 7.2 looks for modules in that one's folder too, and ends.
     """
-    return frozenset(re.findall(r'^name "([^"]+)"', _help("help").stdout, re.MULTILINE))
+    return frozenset(re.findall(r'^name "([^"]+)"', _help("-device", "help").stdout, re.MULTILINE))
 
 
 @functools.cache
@@ -82,7 +79,7 @@ def properties(device: str) -> frozenset[str] | None:
 
     Raises InfraError for a QEMU that does not tell.
     """
-    done = _help(f"{device},help")
+    done = _help("-device", f"{device},help")
     if "not found" in done.stderr:
         return None
     names = frozenset(re.findall(r"^ +([^ =]+)=", done.stdout, re.MULTILINE))
@@ -91,9 +88,9 @@ def properties(device: str) -> frozenset[str] | None:
     return names
 
 
-def _help(device: str) -> subprocess.CompletedProcess[str]:
+def _help(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [find()[0], "-device", device], capture_output=True, text=True, timeout=30, check=False
+        [find()[0], *words], capture_output=True, text=True, timeout=30, check=False
     )
 
 

@@ -83,9 +83,8 @@ class _Reader:
                 raise self.wrong(where, "not a table of parameters")
             for key in values:
                 self.get(values, key, (str, int), None, where)
-                if key not in known.parameters(module):
-                    words = choice(key, known.parameters(module), f"parameter of {module}")
-                    raise self.wrong(f"{where}.{key}", words)
+            if mistake := known.parameter_error(module, values):
+                raise self.wrong(_place(where, *mistake[0]), mistake[1])
         return {
             module: {key: str(value) for key, value in values.items()}
             for module, values in tables.items()
@@ -105,9 +104,8 @@ class _Reader:
         name = self.word(entry, "id", where)
         kind = self.get(entry, "type", str, None, where)
         options = self.get(entry, "options", dict, {}, where)
-        if mistake := known.option_error(kind, options):
-            key = "type" if mistake[0] is None else f"options.{mistake[0]}"
-            raise self.wrong(f"{where}.{key}", mistake[1])
+        if mistake := known.device_error(kind, options):
+            raise self.wrong(_place(where, *mistake[0]), mistake[1])
         return Device(
             id=name,
             type=kind,
@@ -221,5 +219,5 @@ class _Reader:
         return self.file.wrong(tuple(name or int(n) for n, name in parts), words)
 
 
-def _place(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
+def _place(where: str, *keys: str | int) -> str:
+    return ".".join(map(str, (where, *keys) if where else keys))

@@ -252,14 +252,11 @@ class _Loader:
 
     def _patch(self, place: Place, patch: Patch, scenario: boot.Scenario) -> None:
         for kind in [patch.type] if patch.type else [device.type for device in scenario.devices]:
-            if mistake := known.option_error(kind, patch.options):
-                of: Place = ("type",) if mistake[0] is None else ("options", mistake[0])
-                raise self._toml.wrong((*place, *of), mistake[1])
+            if mistake := known.device_error(kind, patch.options):
+                raise self._toml.wrong((*place, *mistake[0]), mistake[1])
         for module, given in patch.parameters.items():
-            for key in given:
-                if key not in known.parameters(module):
-                    words = choice(key, known.parameters(module), f"parameter of {module}")
-                    raise self._toml.wrong((*place, "parameters", module, key), words)
+            if mistake := known.parameter_error(module, given):
+                raise self._toml.wrong((*place, "parameters", module, *mistake[0]), mistake[1])
 
     def _scenario(self) -> boot.Scenario:
         try:
