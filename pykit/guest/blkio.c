@@ -6,10 +6,10 @@
  *
  * Keeps DEPTH requests of 512 to BYTES bytes in flight, half of them reads,
  * until there were REQUESTS; a flush after every 64th. All begin together: a
- * ring with less room than DEPTH requests need is full once at least. What is read has to be
- * what was written there last; nothing in flight overlaps anything else. Then
- * a range is zeroed and another discarded, and the first is read again, where
- * the disk can do either.
+ * ring with less room than DEPTH requests need is full once at least. What is
+ * read has to be what was written there last; nothing in flight overlaps
+ * anything else. Then a range is zeroed and another discarded, and the first is
+ * read again, where the disk can do either.
  *
  * fio does more and takes a second to start under TCG; this takes no time.
  */
