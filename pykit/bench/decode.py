@@ -158,6 +158,7 @@ def decode(
             shutil.rmtree(capture)
         if run is not None:
             capture = run / "capture" if (run / "capture").is_dir() else run
+            read_tracing(capture / "tracing")  # says in one line what is wrong with it
             made = count(capture / "tracing")
             reads.append(_read(run.name, capture, made, kbuffer, rounds, say))
     return Decode(rounds, tuple(reads))

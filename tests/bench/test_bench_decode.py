@@ -12,6 +12,7 @@ import pytest
 from pykit import bench, spec, trace
 from pykit.bench.decode import COLUMNS, KBUFFER, PEER, VERDICTS, count
 from pykit.bench.generated import generate
+from pykit.errors import UsageError
 from pykit.trace.batches import Decoder
 from pykit.trace.tracing import read_tracing
 
@@ -48,3 +49,12 @@ def test_a_short_one() -> None:
     assert read.ratio(PEER) == 1
     assert measured.as_json()["limits"]
     assert measured.table()
+
+
+@pytest.mark.skipif(
+    not (shutil.which("trace-cmd") and Path("/usr/include/traceevent/kbuffer.h").exists()),
+    reason="trace-cmd or libtraceevent-dev is not installed",
+)
+def test_what_is_no_capture_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no per_cpu/cpu\*/trace_pipe_raw"):
+        bench.decode(tmp_path, events=[], rounds=1)
