@@ -27,7 +27,9 @@ disk() {
 	while [ $tries -lt 200 ]; do
 		for name in /sys/bus/virtio/drivers/$DRIVER/virtio*/block/*; do
 			name=${name##*/}
-			[ -b "/dev/$name" ] && { echo "/dev/$name"; return 0; }
+			# The name is there before the disk can be opened (ENXIO until then).
+			[ -b "/dev/$name" ] && { true <"/dev/$name"; } 2>/dev/null &&
+				{ echo "/dev/$name"; return 0; }
 		done
 		tries=$((tries + 1))
 		sleep 0.05
