@@ -13,6 +13,8 @@ from types import MappingProxyType
 from pykit.boot import outcome
 
 _POLL_S = 0.05
+#: For a step beside one that did not come to its end.
+_BESIDE_S = 60.0
 
 
 class GuestEndedError(Exception):
@@ -88,9 +90,19 @@ class Guest:
         ``variables`` are in the step's environment, their values without white space.
         ``ready`` is called whenever the step says so, while it goes on.
         """
+        return self._run("step", step, variables, ready)
+
+    def beside(self, step: str, variables: Mapping[str, str]) -> tuple[int, str]:
+        """Have a step run beside one that does not end, when the deadline has passed."""
+        self.deadline = time.monotonic() + _BESIDE_S
+        return self._run("beside", step, variables, lambda: None)
+
+    def _run(
+        self, how: str, step: str, variables: Mapping[str, str], ready: Callable[[], None]
+    ) -> tuple[int, str]:
         given = [f"{name}={value}" for name, value in variables.items()]
         assert all(len(word.split()) == 1 for word in given), given
-        self._send(" ".join(["step", step, *given]))
+        self._send(" ".join([how, step, *given]))
         output: list[str] = []
         while True:
             word, _, rest = self._line().partition(" ")

@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 #: The step that loads modules, the one that ends tracing and brings the capture out (with what
-#: is the same in all captures of a guest, $LASTING, and the kernel's symbols, $SYMBOLS: yes or no),
+#: is the same in all captures of a guest, $LASTING, the kernel's symbols, $SYMBOLS, and what its
+#: tasks wait for, $TASKS: yes or no),
 #: and the one that binds or unbinds ($ACT) the device in a slot ($SLOT) where there is no hot-plug.
 LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 #: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
@@ -39,6 +40,13 @@ for file in $lasting trace_clock saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_
 	[ ! -e "$file" ] || echo "$PWD/$file	tracing/$file"
 done >/tmp/pykit-carry
 [ "$SYMBOLS" != yes ] || echo "/proc/kallsyms	kallsyms" >>/tmp/pykit-carry
+[ "$TASKS" != yes ] || for task in /proc/[0-9]*/task/[0-9]*; do
+	# One may have ended meanwhile, and not every kernel shows stacks.
+	for file in status stack; do
+		[ ! -e $task/$file ] || echo "$task/$file	tasks/${task##*/}/$file"
+	done
+done >>/tmp/pykit-carry
+[ "$TASKS" != yes ] || echo "/proc/self/status	tasks/self/status" >>/tmp/pykit-carry
 "$PAYLOAD/bin/carry" $resource </tmp/pykit-carry
 """
 

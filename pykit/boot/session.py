@@ -19,7 +19,8 @@ from pykit.boot.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.ringwatch import RingWatcher
 from pykit.boot.scenario import Scenario
-from pykit.boot.work import Work, last_lines
+from pykit.boot.waits import waits
+from pykit.boot.work import Failed, Work, last_lines
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import Kernel
 
@@ -87,6 +88,8 @@ def run(
         carried = session.unpack()
         if carried is not None and kind in ("clean", "splat"):
             kind, message = "workload-failed", f"the capture did not come out: {carried}"
+        if kind == "hang" and (waiting := waits(capture)):
+            message += f": {waiting}"
     session.work.write_capture(
         capture, kernel=kernel.release, ended=(kind, message), complete=carried is None
     )
@@ -153,7 +156,7 @@ class _Session:
         self._progress = progress
         self._logged = logged(scenario)
         # Who sees program counters gets names for them.
-        self._symbols = "yes" if "access" in scenario.observe else "no"
+        self._symbols = "access" in scenario.observe
         self.work = Work(scenario, keeper.folder, progress)
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
@@ -195,16 +198,19 @@ class _Session:
             return str(error)
         return None
 
-    def _work(self, guest: Guest) -> tuple[outcome.Kind, str] | None:
+    def _work(self, guest: Guest) -> Failed:
         code, said = guest.run(kitsteps.LOAD)
         if code != 0:
             return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
             monitor.trace(self._logged)
-            failed = self.work.run(guest, monitor)
-            # Even of a workload that failed: what it left shows why.
-            code, said = guest.run(kitsteps.CARRY, {"LASTING": "yes", "SYMBOLS": self._symbols})
-            if code != 0 and failed is None:
-                failed = ("workload-failed", f"the capture did not come out: {said}")
-        guest.off()
+            try:
+                failed = self.work.run(guest, monitor)
+            except GuestEndedError as ended:
+                if ended.kind != "hang":
+                    raise
+                failed = ended.kind, self.work.where() + ended.message
+            failed = self.work.carry(guest, failed, lasting=True, symbols=self._symbols)
+        if failed is None or failed[0] != "hang":
+            guest.off()
         return failed

@@ -20,13 +20,11 @@ from pykit.boot.monitor import TRACE_EVENTS, Monitor
 from pykit.boot.outcome import Outcome
 from pykit.boot.scenario import Scenario
 from pykit.boot.up import Up, bring_up
-from pykit.boot.work import Work, last_lines
+from pykit.boot.waits import waits
+from pykit.boot.work import Failed, Work, last_lines
 
 #: What does not end a guest's use: the next scenario must not meet what this one left.
 _SOUND = ("clean",)
-
-#: How a guest failed, and what is said of it; None where it did not.
-Failed = tuple[outcome.Kind, str] | None
 
 
 class SharedGuest:
@@ -187,8 +185,10 @@ class Watch:
         """Unplug what is left, bring the capture out, and say how it ended."""
         failed = failed or self.failed
         if failed is None or failed[0] == "workload-failed":
-            # Even of a workload that failed: what it left shows why.
-            failed = self._guarded(self._carry, failed)
+            failed = self._guarded(self._unplug, failed)
+        if failed is None or failed[0] in ("workload-failed", "hang"):
+            before = failed
+            failed = self._guarded(lambda: self._carry(before), before)
         self._stack.close()
         console = _rest(self._up.console, self._begun[0])
         (self._out / "console.log").write_bytes(console)
@@ -202,6 +202,8 @@ class Watch:
             carried = False
             if kind in ("clean", "splat"):
                 kind, message = "workload-failed", f"the capture did not come out: {error}"
+        if kind == "hang" and (waiting := waits(self.capture)):
+            message += f": {waiting}"
         self.work.write_capture(
             self.capture, kernel=self._release, ended=(kind, message), complete=carried
         )
@@ -214,13 +216,13 @@ class Watch:
         except GuestEndedError as ended:
             return ended.kind, self.work.where() + ended.message
 
-    def _carry(self) -> Failed:
+    def _unplug(self) -> Failed:
         self.work.unplug_rest(self._up.guest, self._up.monitor)
-        lasting = "no" if self._owner.lasting.is_dir() else "yes"
-        code, said = self._up.guest.run(kitsteps.CARRY, {"LASTING": lasting, "SYMBOLS": "no"})
-        if code != 0:
-            return "workload-failed", f"the capture did not come out: {said}"
         return None
+
+    def _carry(self, failed: Failed) -> Failed:
+        lasting = not self._owner.lasting.is_dir()
+        return self.work.carry(self._up.guest, failed, lasting=lasting)
 
     def _share(self) -> None:
         """Have the capture refer to what did not come out again; the first leaves it there.

@@ -19,6 +19,8 @@ from pykit.boot.scenario import Device, Scenario, Step
 from pykit.boot.unseen import unseen
 
 Progress = Callable[[str], None]
+#: How a guest failed, and what is said of it; None where it did not.
+Failed = tuple[outcome.Kind, str] | None
 
 
 class Work:
@@ -46,7 +48,7 @@ class Work:
         self._plugs: list[dict[str, Any]] = []
         self._plugged: dict[str, Device] = {}
 
-    def run(self, guest: Guest, monitor: Monitor) -> tuple[outcome.Kind, str] | None:
+    def run(self, guest: Guest, monitor: Monitor) -> Failed:
         """Do all steps; how the first that failed did, or None."""
         for step in self._scenario.steps:
             with self._timed(step) as record:
@@ -89,6 +91,27 @@ class Work:
         for device in list(self._plugged.values()):
             self._unplug(Step("rest", action="unplug", device=device.id), guest, monitor)
 
+    def carry(
+        self, guest: Guest, failed: Failed, *, lasting: bool, symbols: bool = False
+    ) -> Failed:
+        """Bring the capture out, with what is the same in all captures of the guest (``lasting``)
+        and the kernel's symbols; how it failed, after what ``failed`` before.
+
+        Even of a workload that failed, or hangs: what it left shows why.
+        """
+        hangs = failed is not None and failed[0] == "hang"
+        wanted = {"LASTING": lasting, "SYMBOLS": symbols, "TASKS": hangs}
+        variables = {name: "yes" if yes else "no" for name, yes in wanted.items()}
+        try:
+            code, said = (guest.beside if hangs else guest.run)(kitsteps.CARRY, variables)
+        except GuestEndedError:
+            if hangs:
+                return failed
+            raise
+        if code != 0 and failed is None:
+            return "workload-failed", f"the capture did not come out: {said}"
+        return failed
+
     def where(self) -> str:
         """The step that did not come to its end, for the message."""
         last = self._steps[-1] if self._steps else None
@@ -105,7 +128,7 @@ class Work:
         kind, message = ended
         info = {
             "schema": 1,
-            "complete": complete and kind in ("clean", "splat", "workload-failed"),
+            "complete": complete and kind in ("clean", "splat", "workload-failed", "hang"),
             "clock": "mono",
             "cpus": self._scenario.cpus,
             "kernel": kernel,

@@ -13,8 +13,12 @@
 #
 # Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT |
 #                     NONCE done STEP RC UPTIME
-# Lines from it:      NONCE step STEP [VARIABLE=VALUE ...] | NONCE off
+# Lines from it:      NONCE step STEP [VARIABLE=VALUE ...] |
+#                     NONCE beside STEP [VARIABLE=VALUE ...] | NONCE off
 # The nonce keeps lines of another run, or of the kernel, from being taken for ours.
+#
+# Who reads the lines does no step, but for one beside another: a step that a driver
+# never lets go cannot even be killed, and what was traced up to there has to come out.
 
 nonce=$1
 PAYLOAD=$2
@@ -48,25 +52,36 @@ said() {
 }
 
 output=/tmp/pykit-step.$$
+
+# perform OUTPUT LINE: do the line's step
+perform() {
+	output=$1
+	# Words without white space: no value has any.
+	set -f
+	set -- $2
+	set +f
+	step=$3
+	shift 3
+	[ $# = 0 ] || export "$@"
+	set --
+	(. "$PAYLOAD/steps/$step") >"$output" 2>&1 3>&- </dev/null
+	rc=$?
+	[ ! -s "$output" ] || said "$output" >&3
+	read -r uptime _ </proc/uptime
+	echo "$nonce done $step $rc $uptime" >&3
+}
+
 echo "$nonce hello" >&3
 while IFS= read -r line <&3; do
 	case $line in
-	"$nonce step "*)
-		# Words without white space: no value has any.
-		set -f
-		set -- ${line#"$nonce step "}
-		set +f
-		step=$1
-		shift
-		[ $# = 0 ] || export "$@"
-		set --
-		(. "$PAYLOAD/steps/$step") >"$output" 2>&1 3>&- </dev/null
-		rc=$?
-		[ ! -s "$output" ] || said "$output" >&3
-		read -r uptime _ </proc/uptime
-		echo "$nonce done $step $rc $uptime" >&3 ;;
-	"$nonce off")
-		break ;;
+	"$nonce beside "*)
+		perform "$output.beside" "$line" ;;
+	"$nonce step "* | "$nonce off")
+		echo "$line" ;;
 	esac
+	[ "$line" != "$nonce off" ] || break
+done | while IFS= read -r line; do
+	[ "$line" != "$nonce off" ] || break
+	perform "$output" "$line"
 done
 rm -f "$output"

@@ -133,6 +133,21 @@ def test_a_step_that_does_not_end(start: Start) -> None:
     assert ended(lambda: guest.run("s")).kind == "hang"
 
 
+def test_a_step_beside_one_that_does_not_end(start: Start) -> None:
+    asked: list[str] = []
+
+    def agent(connection: socket.socket) -> None:
+        say(connection, "hello")
+        asked.extend((heard(connection), heard(connection)))
+        say(connection, "out of the one that hung", "done s 1 1.00", "done other 0 2.00")
+
+    guest = start(agent, deadline=0.5)
+    guest.connect()
+    assert ended(lambda: guest.run("s")).kind == "hang"
+    assert guest.beside("other", {"A": "b"}) == (0, "of the one that hung")
+    assert asked == [f"{NONCE} step s\n", f"{NONCE} beside other A=b\n"]
+
+
 def test_a_panic_is_noticed_at_once(start: Start, tmp_path: Path) -> None:
     def agent(connection: socket.socket) -> None:
         say(connection, "hello")

@@ -99,9 +99,13 @@ def test_panic(attempt: Try) -> None:
     assert "sysrq" in outcome.message
 
 
-def test_hang(attempt: Try) -> None:
+def test_hang(attempt: Try, tmp_path: Path) -> None:
     outcome = attempt("sleep 1000", deadline=20)
     assert (outcome.kind, outcome.exit_code) == ("hang", Exit.FAILED)
+    assert "sleep (state S) in " in outcome.message
+    capture = tmp_path / "run" / "capture"
+    assert json.loads((capture / "capture.json").read_text())["complete"]
+    assert (capture / "tracing" / "events" / "header_page").exists()
 
 
 def test_workload_failed(attempt: Try) -> None:

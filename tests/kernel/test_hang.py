@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest whose driver waits for ever: what led there comes out, and who waits where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pykit import boot, kernels, modules, spec, trace
+from pykit.boot.bundle import bundle
+from pykit.boot.shared import SharedGuest, whole
+
+from .conftest import say
+
+SCENARIO = """
+summary = "a read that nobody is told of"
+deadline = 20
+driver = "virtio_blk"
+modules = ["pykit_probe", "pykit_loopback", "pykit_vhost"]
+kernel-modules = ["virtio_blk"]
+guest-programs = ["loopback"]
+
+[[step]]
+name = "read"
+guest = '''
+join transport blk mib=1
+disk=$(disk) || die "no disk appeared"
+# What cannot be killed is the step itself, not a child of it.
+read -r line <$disk
+'''
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "rules"), [("wrong-id", {"DX-01"}), ("signal-missed", {"DX-15", "NU-DE-05"})]
+)
+def test_what_led_to_a_hang(
+    tmp_path: Path, kernel: kernels.Kernel, fault: str, rules: set[str]
+) -> None:
+    path = tmp_path / "hangs.toml"
+    path.write_text(SCENARIO)
+    scenario = boot.load_scenario(str(path))
+    built = modules.build(kernel, fault=True, progress=say)
+    with SharedGuest(bundle(kernel, built.modules, [scenario])) as guest:
+        outcome = guest.run(scenario, tmp_path / "run", {"pykit_vhost": fault})
+        assert not guest.sound
+        whole(tmp_path / "run")
+    assert outcome.kind == "hang"
+    assert "step read: " in outcome.message
+    assert "sh (state D) in " in outcome.message
+    events = trace.load(tmp_path / "run/capture")
+    assert not events.lost
+    found = spec.check(events)
+    assert set(found.having("fail")) == rules
