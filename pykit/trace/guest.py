@@ -16,6 +16,7 @@ from pykit.trace.batches import Batch, Decoder
 from pykit.trace.errors import BadFormatError, DamageError
 from pykit.trace.formats import Field, Format
 from pykit.trace.frames import Frames
+from pykit.trace.growing import Growing
 from pykit.trace.kinds import (
     BASE,
     KINDS,
@@ -212,8 +213,8 @@ def _frames(
         [
             pl.Series("row", np.arange(start, dtype=np.uint32)),
             base.series("ts"),
-            pl.Series("source", SOURCES, dtype=SOURCE_TYPE).gather(base.series("source")),
-            pl.Series("kind", names, dtype=kind_column).gather(base.series("kind")),
+            base.series("source").cat.to(SOURCE_TYPE),
+            base.series("kind").cat.to(kind_column),
             *(base.series(name) for name in ("cpu", *_EVERY)),
         ]
     )
@@ -239,18 +240,20 @@ class _Parts:
     """Columns that come part by part."""
 
     def __init__(self, types: dict[str, npt.DTypeLike]) -> None:
-        self._parts = {name: [np.zeros(0, dtype=dtype)] for name, dtype in types.items()}
+        self._columns = {name: Growing(dtype) for name, dtype in types.items()}
 
     @property
     def names(self) -> list[str]:
         """Of all columns."""
-        return list(self._parts)
+        return list(self._columns)
 
     def add(self, columns: dict[str, Array]) -> None:
         """Another part, of all columns."""
         for name, values in columns.items():
-            self._parts.setdefault(name, []).append(values)
+            if name not in self._columns:
+                self._columns[name] = Growing(values.dtype)
+            self._columns[name].add(values)
 
     def series(self, name: str) -> pl.Series:
-        """A column as a whole; it is not kept."""
-        return pl.Series(name, np.concatenate(self._parts.pop(name)))
+        """A column as a whole."""
+        return self._columns[name].series(name)

@@ -15,6 +15,8 @@ What it sees when it is back is taken for a new life, whether it joins a driver 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 
@@ -52,19 +54,16 @@ def guest_lives(frames: Frames) -> pl.Series:
     its ``seq`` is 1 again.
     """
     rows = frames.base
-    life: Array = np.full(rows.height, -1, dtype=np.int64)
+    life: Array = np.full(rows.height, -1, dtype=np.int32)
     told = frames.of("driver", "status")
     for source in INSIDE:
-        driver = rows.filter(pl.col("source") == source)
         marks = told.filter(pl.col("source") == source)
-        places = driver["row"].to_numpy()
-        numbers = driver["dev"].to_numpy()
-        order = np.argsort(numbers, kind="stable")
         for (device,), group in marks.group_by("dev", maintain_order=True):
-            low, high = np.searchsorted(numbers[order], [device, device + 1])
-            mine = places[order[low:high]]
-            bounds, numbered = zip(*[(-1, -1), *_bounds(group, source)], strict=True)
-            life[mine] = np.array(numbered)[np.searchsorted(bounds, mine, side="right") - 1]
+            seen = (rows["source"] == source) & (rows["dev"] == device)
+            mine = seen.fill_null(False).to_numpy()
+            bounds = [*_bounds(group, source), (rows.height, -1)]
+            for (start, number), (end, _) in pairwise(bounds):
+                np.copyto(life[start:end], number, where=mine[start:end])
     vhost = rows.filter((pl.col("source") == "vhost") & pl.col("vq").is_not_null())
     if vhost.height:
         begun = (pl.col("seq") == 1).cast(pl.Int64).cum_sum().over("dev", "vq") - 1

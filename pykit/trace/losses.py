@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numba import njit
 
 from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import JOINED, SET_UP
-from pykit.trace.pages import CpuFile
+from pykit.trace.pages import Array, CpuFile
 from pykit.trace.walk import Lost
 
 #: Lines of one kind before the rest is only counted: a broken disk gives thousands.
 _LINES = 8
 #: What has a ``seq`` of its own.
 _QUEUE = ("source", "dev", "vq")
+#: Numbers of queues that are counted in an array.
+_MOST_QUEUES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,10 @@ def gap_losses(frames: Frames) -> list[Loss]:
     setups = setups.filter(pl.col("op").is_in((SET_UP, JOINED))) if setups.height else setups
     begins = np.zeros(frames.base.height, dtype=np.bool_)
     begins[setups["row"].to_numpy()] = True
+    if _unbroken(frames.base, begins):
+        return []
     counted = frames.base.select(*_QUEUE, "seq").with_columns(begins=pl.Series(begins))
     counted = counted.drop_nulls(("seq", "vq"))
-    if _unbroken(counted):
-        return []
     starts = ((pl.col("seq") == 1) | pl.col("begins")).cast(pl.UInt32)
     spans = counted.select(*_QUEUE, "seq", starts.cum_sum().over(_QUEUE).alias("span"))
     span = [*_QUEUE, "span"]
@@ -143,25 +146,32 @@ def gap_losses(frames: Frames) -> list[Loss]:
     return shorten(losses)
 
 
-def _unbroken(counted: pl.DataFrame) -> bool:
+def _unbroken(rows: pl.DataFrame, begins: Array) -> bool:
     """Whether every queue counts 1, 2, 3… in the very order of the rows, as nearly all do."""
-    group = np.zeros(counted.height, dtype=np.int64)
+    counted = (rows["seq"].is_not_null() & rows["vq"].is_not_null()).to_numpy()
+    queue = np.zeros(rows.height, dtype=np.uint32)
+    queues = 1
     for name in _QUEUE:
-        part = counted[name].to_physical()
-        if part.null_count():
+        numbers = rows[name].to_physical().fill_null(0).to_numpy()
+        most = int(numbers.max(initial=0)) + 1
+        queues *= most
+        if queues > _MOST_QUEUES:
             return False
-        numbers = part.to_numpy()
-        group = group * (int(numbers.max(initial=0)) + 1) + numbers
-    if group.max(initial=0) >= 1 << 16:
-        return False
-    # 16 bits are sorted digit by digit.
-    order = np.argsort(group.astype(np.uint16), kind="stable")
-    group, seq = group[order], counted["seq"].to_numpy()[order]
-    first = (seq == 1) | counted["begins"].to_numpy()[order]
-    first[:1] = True
-    first[1:] |= group[1:] != group[:-1]
-    follows = seq[1:] - 1 == seq[:-1]
-    return bool((seq[first] == 1).all() and (follows | first[1:]).all())
+        queue *= np.uint32(most)
+        queue += numbers
+    last = np.zeros(queues, dtype=np.int64)
+    return bool(_count_on(queue, rows["seq"].fill_null(0).to_numpy(), counted, begins, last))
+
+
+@njit(cache=True)
+def _count_on(queue: Array, seq: Array, counted: Array, begins: Array, last: Array) -> bool:
+    for row in range(len(seq)):
+        if counted[row]:
+            expected = 1 if begins[row] or seq[row] == 1 else last[queue[row]] + 1
+            if seq[row] != expected:
+                return False
+            last[queue[row]] = expected
+    return True
 
 
 def total(losses: Iterable[Loss]) -> int:
