@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 Ints = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 WRAP = 1 << 16
@@ -100,6 +101,10 @@ class Columns:
     def __getitem__(self, name: str) -> Ints:
         """A column as 64-bit integers; values above 2^63 become negative."""
         return self._typed(name).astype(np.int64, copy=False)
+
+    def small(self, name: str) -> Indices:
+        """A column whose values have 31 bits at most."""
+        return self._typed(name).astype(np.int32, copy=False)
 
     def _typed(self, name: str) -> npt.NDArray[Any]:
         if name not in self.made:
@@ -225,9 +230,9 @@ def exceeds_more(excess: Ints, group: npt.NDArray[Any]) -> Bools:
     return (excess > 0) & (excess > before)
 
 
-def key_of(group: Ints, value: Ints, span: int) -> Ints:
+def key_of(group: Ints | Indices, value: Ints | Indices, span: int) -> Ints:
     """One key of a group and a value below ``span``."""
-    return group * span + value
+    return group.astype(np.int64, copy=False) * span + value
 
 
 def last_before(keys: Ints, at: Ints, wanted: Ints, when: Ints) -> Ints:

@@ -135,6 +135,8 @@ def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools
     than decisions, right behind a complete inner sequence, is the outer decision's.
     """
     found = np.zeros(len(q), dtype=np.bool_)
+    if not silent.any():
+        return found
     extra = np.zeros(len(q), dtype=np.bool_)
     extra[1:] = is_notify[1:] & is_notify[:-1] & (q[1:] == q[:-1]) & (task[1:] == task[:-1])
     for i in np.flatnonzero(extra).tolist():
@@ -150,6 +152,9 @@ def _nested(q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools
 
 def _undecided(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
     """Which missing doorbells prove nothing: the trace ends, or the queue is broken."""
+    found = np.zeros(len(frame), dtype=np.bool_)
+    if not len(silent):
+        return found
     rings = view.rings
     queue = rings.of("notify", "used")
     q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
@@ -162,7 +167,6 @@ def _undecided(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
     failed = rings.of("refused")
     doings = np.concatenate([task, tasks_of(view, failed)]) * ROWS
     doings = np.sort(doings + np.concatenate([ints(frame, "row"), ints(failed, "row")]))
-    found = np.zeros(len(frame), dtype=np.bool_)
     times = view.events.base["ts"]
     places = (frame[name][silent].tolist() for name in ("q", "at", "row"))
     for i, own, place, mine in zip(silent.tolist(), *places, strict=True):

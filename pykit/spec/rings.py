@@ -21,6 +21,7 @@ from pykit.spec import bits
 from pykit.spec.arrays import (
     Bools,
     Columns,
+    Indices,
     Ints,
     first_of,
     grouped_cumsum,
@@ -47,40 +48,47 @@ _NAME = ("dev", "life", "vq")
 class _Queues(NamedTuple):
     """The driver's queue events in the order of ``at``: row and ``q``; by q, its name."""
 
-    row: Ints
-    q: Ints
+    row: Indices
+    q: Indices
     queue: tuple[tuple[int, int, int], ...]
 
 
 def _queues_of(view: View, begins: Ints) -> _Queues:
     """Queues by (dev, life, vq); a new one at each of the rows ``begins``, which are ascending."""
-    base = view.events.base.select("source", "seq", *_NAME)
+    base = view.events.base
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
-    row = np.flatnonzero(base.select((pl.col("source") == "driver") & known).to_series().to_numpy())
-    if len(row) < base.height:
-        base = base[row]
-    name = [numbers(base[part]) for part in _NAME]
-    spans = [int(part.max(initial=0)) + 1 for part in name]
-    # 16 bits are sorted digit by digit.
-    group: npt.NDArray[Any] = np.zeros(
-        len(row), dtype=np.uint16 if math.prod(spans) < 1 << 16 else np.int64
-    )
-    for part, span in zip(name, spans, strict=True):
-        group *= span
-        group += part.astype(group.dtype)
-    by = np.argsort(group, kind="stable")
-    begun = np.zeros(view.events.base.height, dtype=np.bool_)
+    mine = base.select((pl.col("source") == "driver") & known).to_series().to_numpy()
+    row = np.flatnonzero(mine).astype(np.int32)
+    group = _numbered([numbers(base[name]) for name in _NAME])[row]
+    by = np.argsort(group, kind="stable").astype(np.int32)
+    begun = np.zeros(base.height, dtype=np.bool_)
     begun[begins] = True
     starts = first_of(group[by]) | begun[row[by]]
-    q = np.cumsum(starts) - 1
-    seq = numbers(base["seq"])
-    order = (np.where(base["seq"].is_null(), row, seq) if base["seq"].null_count() else seq)[by]
-    heads = by[np.flatnonzero(starts)]
-    queue = tuple(zip(*(part[heads].tolist() for part in name), strict=True))
+    del group, begun
+    heads = row[by[np.flatnonzero(starts)]]
+    queue = tuple(zip(*(base[name].gather(heads).to_list() for name in _NAME), strict=True))
+    q = np.cumsum(starts, dtype=np.int32)
+    q -= 1
+    # What has no seq of its own stands where it was told.
+    seq = base["seq"]
+    if seq.null_count():
+        seq = base.select(pl.coalesce("seq", "row")).to_series()
+    order = seq.to_numpy()[row][by]
     # The rows of a queue may be in its order already.
     if (~starts[1:] & (order[1:] < order[:-1])).any():
         by = by[np.lexsort((order, q))]
     return _Queues(row[by], q, queue)
+
+
+def _numbered(name: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """One number for each combination; in 16 bits, which numpy sorts digit by digit, if they do."""
+    spans = [int(part.max(initial=0)) + 1 for part in name]
+    few = math.prod(spans) < 1 << 16
+    group: npt.NDArray[Any] = np.zeros(len(name[0]), dtype=np.uint16 if few else np.int64)
+    for part, span in zip(name, spans, strict=True):
+        group *= span
+        group += part.astype(group.dtype)
+    return group
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,8 @@ class Rings:
     """
 
     view: View
-    row: Ints
-    q: Ints
+    row: Indices
+    q: Indices
     queue: tuple[tuple[int, int, int], ...]
     layout: Ints
     size: Ints
@@ -178,7 +186,7 @@ class Rings:
         holds: Bools = np.where(known >= 0, known, said) == 1
         return holds
 
-    def split(self, q: Ints) -> Bools:
+    def split(self, q: Ints | Indices) -> Bools:
         """By row: whether its queue is a split one."""
         split: Bools = self.layout[q] == SPLIT
         return split
@@ -352,27 +360,27 @@ def _excused(
 class Chains:
     """Descriptors of all chains, in walking order, and what they come to.
 
-    By descriptor: ``row at q chain addr len flags next slot table``; ``chain`` is an index
-    into Adds; ``repeated`` marks a slot that the walk had met before, and ``good`` what
-    stands before the first such. ``element`` is a piece of the buffer: not the ring slot
-    that points at an indirect table. ``room`` is how many entries its table has, 0 if
-    unknown. By chain: ``seen`` (walked at all), ``whole`` (up to its end), ``looped``,
-    ``elements`` (count).
+    By descriptor: ``row at q chain addr len flags next slot table``; what has 31 bits at most
+    is kept in 32, for these are the longest columns. ``chain`` is an index into Adds;
+    ``repeated`` marks a slot that the walk had met before, and ``good`` what stands before
+    the first such. ``element`` is a piece of the buffer: not the ring slot that points at an
+    indirect table. ``room`` is how many entries its table has, 0 if unknown. By chain:
+    ``seen`` (walked at all), ``whole`` (up to its end), ``looped``, ``elements`` (count).
     """
 
     row: Ints
-    at: Ints
-    q: Ints
-    chain: Ints
+    at: Indices
+    q: Indices
+    chain: Indices
     addr: Ints
     len: Ints
-    flags: Ints
-    next: Ints
-    slot: Ints
-    table: Ints
+    flags: Indices
+    next: Indices
+    slot: Indices
+    table: Indices
     good: Bools
     element: Bools
-    room: Ints
+    room: Indices
     seen: Bools
     whole: Bools
     looped: Bools
@@ -381,21 +389,26 @@ class Chains:
     @classmethod
     def read(cls, rings: Rings, adds: Adds) -> Chains:
         frame = rings.of("desc")
-        at, q, head = ints(frame, "at"), ints(frame, "q"), ints(frame, "head")
-        chain = np.searchsorted(adds.at, at) - 1
+        chain = (np.searchsorted(adds.at, frame.small("at")) - 1).astype(np.int32)
         mine = chain >= 0
-        mine &= (adds.q[chain] == q) & (adds.head[chain] == head) if len(adds.q) else mine
-        frame, at, q, chain = frame.take(mine), at[mine], q[mine], chain[mine]
-        flags, table = ints(frame, "flags"), ints(frame, "table")
-        slot, length = ints(frame, "slot"), ints(frame, "len")
+        if len(adds.q):
+            mine &= adds.q[chain] == frame.small("q")
+            mine &= adds.head[chain] == ints(frame, "head")
+        if not mine.all():
+            frame, chain = frame.take(mine), chain[mine]
+        at, q = frame.small("at"), frame.small("q")
+        flags, table = frame.small("flags"), frame.small("table")
+        slot, length = frame.small("slot"), ints(frame, "len")
         pointer = (table == 0) & (flags & bits.INDIRECT != 0)
         count = len(adds.q)
 
         place = key_of(chain * 2 + table, slot, ID_SPAN)
-        order = np.argsort(place, kind="stable")
         repeated = np.zeros(len(place), dtype=np.bool_)
-        repeated[order] = ~first_of(place[order])
-        good = grouped_cumsum(repeated.astype(np.int64), chain) == 0
+        good = ~repeated
+        if not (place[1:] > place[:-1]).all():
+            order = np.argsort(place, kind="stable")
+            repeated[order] = ~first_of(place[order])
+            good = grouped_cumsum(repeated.astype(np.int64), chain) == 0
 
         seen = np.zeros(count, dtype=np.bool_)
         seen[chain] = True
@@ -407,7 +420,8 @@ class Chains:
         looped[chain[repeated]] = True
         bytes_of = np.zeros(count, dtype=np.int64)
         bytes_of[chain[pointer]] = length[pointer]
-        room = np.where(table == 1, bytes_of[chain] // bits.DESC_BYTES, rings.size[q])
+        entries = (bytes_of // bits.DESC_BYTES).astype(np.int32)
+        room = np.where(table == 1, entries[chain], rings.size.astype(np.int32)[q])
         return cls(
             row=ints(frame, "row"),
             at=at,
@@ -416,7 +430,7 @@ class Chains:
             addr=ints(frame, "addr"),
             len=length,
             flags=flags,
-            next=ints(frame, "next"),
+            next=frame.small("next"),
             slot=slot,
             table=table,
             good=good,
