@@ -108,11 +108,19 @@ ALLOWED: tuple[Allowed, ...] = (
         "once in 1,024,231 requests",
     ),
     Allowed(
-        re.compile(r"KCSAN: data-race in (?:bio_first_folio|aio_read_events) / lru_add"),
-        "a completed request, or a reader of the ring of completions, looks at its pages' flags "
-        "for a bit that is fixed while others of that word change by atomic operations "
-        "(__bio_release_pages() in block/bio.c, aio_read_events_ring() in fs/aio.c, lru_add() in "
-        "mm/swap.c); seen in 6.12.117, once in 20 loads and once in 200 hot-unplugs under I/O",
+        re.compile(
+            r"KCSAN: data-race in (?:bio_first_folio|aio_read_events|__handle_mm_fault) / lru_add"
+        ),
+        "a completed request, a reader of the ring of completions or a page fault looks at its "
+        "pages' flags for a bit that is fixed while others of that word change by atomic "
+        "operations (__bio_release_pages() in block/bio.c, aio_read_events_ring() in fs/aio.c, "
+        "lru_add() in mm/swap.c); seen in 6.12.117, once in 20 loads and once in 200 hot-unplugs "
+        "under I/O, each time without a function of a driver",
+    ),
+    Allowed(
+        re.compile(r"KCSAN: data-race in debugfs_u64_set / fail_stacktrace"),
+        "whom fault injection aims at is changed by the scenario while an allocation asks for it "
+        "(fail_stacktrace() in lib/fault-inject.c); seen in 6.12.117, once in 30 suspends",
     ),
     Allowed(
         re.compile(r"KCSAN: data-race in copy_from_read_buf / n_tty_receive_buf_common"),
