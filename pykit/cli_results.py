@@ -100,7 +100,7 @@ def export_jobs(
     """
     from pykit.families.jobs import Jobs, export
     from pykit.families.plan import plan
-    from pykit.report.files import write_atomically
+    from pykit.paths import write_atomically
 
     if not (only or tag or every):
         raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where pykit keeps things: the cache, build products, runs, and its own sources."""
+"""Where pykit keeps things: cache, build products, runs, its own sources; files made whole."""
 
 from __future__ import annotations
 
@@ -39,6 +39,19 @@ def used(entry: Path) -> None:
                 shutil.rmtree(other, ignore_errors=True)
             else:
                 other.unlink()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside it, then rename.
+
+    On any error (a full disk) the old file, if there was one, stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def build_dir() -> Path:

@@ -15,7 +15,7 @@ from pykit.boot.bundle import Bundle
 from pykit.boot.channel import Guest, GuestEndedError
 from pykit.boot.keeper import Keeper
 from pykit.boot.monitor import Monitor
-from pykit.boot.scenario import Device
+from pykit.boot.scenario import Device, Scenario
 from pykit.boot.work import last_lines
 
 #: A guest's time to boot, before its kernel's own pace. How fast the machine is shows only then.
@@ -54,13 +54,12 @@ def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Devi
     # Of a copy the memory is its own, and no NVMe disk has a migration stream.
     alone = not bundle.scenario.transport.hot_plug or attach.memory_options(host)
     if alone or bundle.scenario.programs or accel.probe(bundle.image) != "tcg":
-        return _booted(stack, bundle, host_devices=devices)
+        return _booted(stack, bundle, host)
     return _copied(stack, bundle)
 
 
-def _booted(stack: contextlib.ExitStack, bundle: Bundle, host_devices: Sequence[Device]) -> Up:
+def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Up:
     started = time.monotonic()
-    host = replace(bundle.scenario, devices=tuple(host_devices))
     keeper = stack.enter_context(Keeper())
     devices = [*attach.cold_options(host, keeper.folder), *attach.memory_options(host)]
     kit = qemu.carry_options(keeper.folder, _CARRY_MIB)

@@ -13,7 +13,7 @@ from pykit.families.planfile import PlanFile
 from pykit.families.record import Record, read_journal
 from pykit.families.results import MatrixView, write_results
 from pykit.families.results.view import JOURNAL, PLAN, load
-from pykit.report.files import write_atomically
+from pykit.paths import write_atomically
 
 
 @dataclass(frozen=True)

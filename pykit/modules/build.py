@@ -282,9 +282,7 @@ def _read(path: Path) -> _State | None:
 
 
 def _write(path: Path, state: _State) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"schema": _SCHEMA, **vars(state)}), encoding="utf-8")
-    temporary.replace(path)
+    paths.write_atomically(path, json.dumps({"schema": _SCHEMA, **vars(state)}).encode())
 
 
 def _text(path: Path) -> str:

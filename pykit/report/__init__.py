@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
+from pykit.paths import write_atomically
 from pykit.report import html, junit, kcidb, ktap, sarif, terminal
-from pykit.report.files import write_atomically
 from pykit.report.text import tail
 from pykit.report.view import view_of
 from pykit.spec import Verdicts

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from pykit import report
-from pykit.report.files import write_atomically
+from pykit.paths import write_atomically
 from pykit.report.view import ORDER, view_of
 from pykit.spec import Verdicts
 from pykit.spec.engine import VERDICTS

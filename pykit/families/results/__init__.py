@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pykit.families.results import dataset, junit, kcidb, ktap, page, sarif, summary
 from pykit.families.results.view import MatrixView, load
-from pykit.report.files import write_atomically
+from pykit.paths import write_atomically
 
 __all__ = ["MatrixView", "load", "write_results"]
 
