@@ -19,7 +19,7 @@ from pykit.errors import InfraError
 from pykit.paths import fresh_directory
 
 #: What there is to soak, each a scenario soak-….
-PARTS = ("requests", "rings", "load", "loop", "unplug", "faults")
+PARTS = ("requests", "rings", "load", "loop", "unplug", "faults", "lives")
 
 
 @dataclass(frozen=True)

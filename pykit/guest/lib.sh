@@ -154,3 +154,71 @@ none_stuck() {
 		sleep 0.1
 	done
 }
+
+# refusing: have memory refused to whom aim aims at; for kernels with fault injection
+refusing() {
+	mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+	for kind in failslab fail_page_alloc fail_usercopy; do
+		cd /sys/kernel/debug/$kind || die "this kernel has no fault injection: use --kernel debug-…"
+		[ ! -e ignore-gfp-wait ] || echo N >ignore-gfp-wait
+		echo 0 >verbose
+		[ ! -e min-order ] || echo 0 >min-order
+	done
+	cd /
+	# Where they are, once: the list of symbols is long.
+	for function in register_irq_proc remap_pfn_range vp_find_vqs_msix; do
+		awk -v name=$function '$3 == name { start = $1 }
+			start && $1 != start { print start, $1; exit }' /proc/kallsyms >/tmp/$function
+		[ -s /tmp/$function ] || die "this kernel has no $function()"
+	done
+}
+
+# spare FUNCTION ATTRIBUTE: it is refused nothing below that function of the kernel's
+spare() {
+	read -r start end </tmp/$1
+	echo 0x$start >/sys/kernel/debug/$2/reject-start
+	echo 0x$end >/sys/kernel/debug/$2/reject-end
+}
+
+# aim MODULE PERCENT: only what has one of its functions on the stack
+aim() {
+	# Not ours: an entry of /proc/irq that could not be made is removed all the same, and the
+	# kernel warns of that; so it does of a mapping of all memory that has no page tables, and
+	# it has hundreds, each like the one before (untrack_pfn() in arch/x86/mm/pat/memtype.c).
+	spare register_irq_proc failslab
+	case $1 in
+	pykit_loopback | pykit_vhost) spare remap_pfn_range fail_page_alloc ;;
+	*) spare register_irq_proc fail_page_alloc ;;
+	esac
+	start=$(cat /sys/module/$1/sections/.text)
+	size=$(awk -v name=$1 '$1 == name { print $2 }' /proc/modules)
+	within $start $(printf '0x%x' $((start + size))) $2
+}
+
+# calm: nothing is refused by chance, and fail-nth counts all there is
+calm() { within 0 0xffffffffffffffff 0; }
+
+# within START END PERCENT: only what has a function of there on the stack
+within() {
+	for kind in failslab fail_page_alloc fail_usercopy; do
+		cd /sys/kernel/debug/$kind
+		# First: half of a new range and half of the old one may be the whole kernel.
+		[ $kind = fail_usercopy ] || echo 0 >probability
+		echo $1 >require-start
+		echo $2 >require-end
+		[ $kind = fail_usercopy ] || echo $3 >probability
+		echo -1 >times
+	done
+	cd /
+}
+
+# aim_once MODULE PERCENT: the same for one allocation of each kind, any; but for what a transport
+# sets up for its interrupts. The kernel warns of a descriptor that it could not enter into its
+# tree, and uses it all the same (irq_insert_desc() in kernel/irq/irqdesc.c).
+aim_once() {
+	aim $1 $2
+	for kind in failslab fail_page_alloc; do
+		spare vp_find_vqs_msix $kind
+		echo 1 >/sys/kernel/debug/$kind/times
+	done
+}

@@ -22,7 +22,7 @@ def lines(*parts: str) -> str:
 def test_every_part_is_a_scenario() -> None:
     assert {part: load_scenario(f"soak-{part}").count for part in bench.PARTS} == {
         "requests": 1_000_000, "rings": 100_000, "load": 200, "loop": 200, "unplug": 200,
-        "faults": 20_000,
+        "faults": 20_000, "lives": 20,
     }  # fmt: skip
 
 
