@@ -206,24 +206,43 @@ static void on_port(unsigned int vcpu, void *unused)
 	vcpus[vcpu].epoch = 0;
 }
 
-enum { OPCODE = 3 };
+enum {
+	OPCODE = 4,
+	GS = 0x65, REX = 0x40, REX_MASK = 0xf0, REX_B = 0x01,
+	/* The registers of an address: by a byte of its own, the stack's end. */
+	BY_SIB = 4, STACK = 4,
+};
 
-/* The first bytes of an instruction behind its prefixes, zeroes where it has fewer. */
-static void opcode(const struct qemu_plugin_insn *insn, uint8_t code[OPCODE])
+/* An instruction: its first bytes behind its prefixes, zeroes where it has fewer. */
+struct code {
+	uint8_t byte[OPCODE];
+	uint8_t rex;		/* that prefix, 0 where it has none */
+	bool gs;		/* has the prefix of that segment */
+};
+
+static bool is_prefix(uint8_t byte)
+{
+	/* Only a few may stand before what is looked for. */
+	return byte == GS || byte == 0x66 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
+	       (byte & REX_MASK) == REX;
+}
+
+static struct code code_of(const struct qemu_plugin_insn *insn)
 {
 	uint8_t copy[16] = { 0 };
 	size_t size = qemu_plugin_insn_size(insn);
 	const uint8_t *bytes = qemu_plugin_insn_data(insn, copy, sizeof(copy));
+	struct code code = { 0 };
 	size_t at = 0;
 
 	if (qemu_plugin_version >= 3)
 		bytes = copy;
-	/* Only a few may stand before what is looked for: operand size, repeat, REX. */
-	while (at < size && (bytes[at] == 0x66 || bytes[at] == 0xf2 || bytes[at] == 0xf3 ||
-			     (bytes[at] & 0xf0) == 0x40))
-		at++;
-	memset(code, 0, OPCODE);
-	memcpy(code, bytes + at, size - at < OPCODE ? size - at : OPCODE);
+	for (; at < size && is_prefix(bytes[at]); at++) {
+		code.gs |= bytes[at] == GS;
+		code.rex = (bytes[at] & REX_MASK) == REX ? bytes[at] : 0;
+	}
+	memcpy(code.byte, bytes + at, size - at < OPCODE ? size - at : OPCODE);
+	return code;
 }
 
 /* Whether an instruction makes the TLB forget: mov to a control register, invlpg, invpcid. */
@@ -236,6 +255,30 @@ static bool forgets(const uint8_t code[OPCODE])
 	if (code[1] == 0x01)
 		return (code[2] & 0x38) == 0x38 && code[2] < 0xc0;
 	return code[1] == 0x38 && code[2] == 0x82;
+}
+
+/* Where an instruction's ModRM byte is, of those that most accesses are made by; 0 for others. */
+static size_t modrm_at(const uint8_t code[OPCODE])
+{
+	switch (code[0]) {
+	case 0x00 ... 0x03: case 0x08 ... 0x0b: case 0x10 ... 0x13: case 0x18 ... 0x1b:
+	case 0x20 ... 0x23: case 0x28 ... 0x2b: case 0x30 ... 0x33: case 0x38 ... 0x3b:
+	case 0x63: case 0x69: case 0x6b: case 0x80 ... 0x8b: case 0x8f: case 0xc0: case 0xc1:
+	case 0xc6: case 0xc7: case 0xd0 ... 0xd3: case 0xf6: case 0xf7: case 0xfe: case 0xff:
+		return 1;
+	case 0x0f:
+		break;
+	default:
+		return 0;
+	}
+	switch (code[1]) {
+	case 0x10: case 0x11: case 0x28: case 0x29: case 0x40 ... 0x4f: case 0x6f: case 0x7f:
+	case 0x90 ... 0x9f: case 0xa3: case 0xab: case 0xaf ... 0xb1: case 0xb3: case 0xb6:
+	case 0xb7: case 0xba: case 0xbb: case 0xbe: case 0xbf: case 0xc0: case 0xc1:
+		return 2;
+	default:
+		return 0;
+	}
 }
 
 /*
@@ -259,6 +302,24 @@ static bool is_stack(const uint8_t code[OPCODE])
 	}
 }
 
+/*
+ * Whether a kernel's instruction addresses what no ring can be in: a local of its function, by the
+ * stack pointer, or what each CPU has of its own, by its segment. Code in the upper half of
+ * addresses is 64 bits wide, and nothing else can be meant by these bytes.
+ */
+static bool is_own(uint64_t pc, const struct code *code)
+{
+	size_t at;
+
+	if (!(pc >> 63))
+		return false;
+	if (code->gs)
+		return true;
+	at = modrm_at(code->byte);
+	return at && code->byte[at] < 0xc0 && (code->byte[at] & 7) == BY_SIB &&
+	       (code->byte[at + 1] & 7) == STACK && !(code->rex & REX_B);
+}
+
 /* Whether it is an out to a port. */
 static bool writes_port(const uint8_t code[OPCODE])
 {
@@ -278,21 +339,20 @@ static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 							 &one_counter, n);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		uint64_t pc = qemu_plugin_insn_vaddr(insn) & ((UINT64_C(1) << PC_BITS) - 1);
-		uint8_t code[OPCODE];
+		uint64_t pc = qemu_plugin_insn_vaddr(insn), low = pc & ((UINT64_C(1) << PC_BITS) - 1);
+		struct code code = code_of(insn);
 
-		opcode(insn, code);
-		if (reads_log && writes_port(code))
+		if (reads_log && writes_port(code.byte))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_port,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
-		if (forgets(code))
+		if (forgets(code.byte))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, forget,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
-		if (is_stack(code))
+		if (is_stack(code.byte) || is_own(pc, &code))
 			continue;
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW,
-						 (void *)(uintptr_t)((n - i) << PC_BITS | pc));
+						 (void *)(uintptr_t)((n - i) << PC_BITS | low));
 	}
 }
 
