@@ -101,11 +101,13 @@ ALLOWED: tuple[Allowed, ...] = (
         "seen in 6.12.117, once in 130,000 requests",
     ),
     Allowed(
-        re.compile(r"KCSAN: data-race in mas_topiary_replace / mas_walk"),
+        re.compile(
+            r"KCSAN: data-race in (?:mas_topiary_replace / mas_walk|mas_walk / mas_wr_node_store)"
+        ),
         "a page fault walks the tree of mappings without its lock while mprotect() puts "
-        "another node in (lock_vma_under_rcu() in mm/memory.c, mas_topiary_replace() in "
-        "lib/maple_tree.c), and finds out afterwards; seen in 6.12.117 between two threads of fio, "
-        "once in 1,024,231 requests",
+        "another node in (lock_vma_under_rcu() in mm/memory.c, mas_topiary_replace() and "
+        "mas_wr_node_store() in lib/maple_tree.c), and finds out afterwards; seen in 6.12.117 "
+        "between threads of one program, once in 1,024,231 requests",
     ),
     Allowed(
         re.compile(
