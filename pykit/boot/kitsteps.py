@@ -23,6 +23,8 @@ Parameters = dict[str, dict[str, str]]
 CARRY_LINES = """
 cd "$TRACING" || die "no tracefs"
 echo 0 > tracing_on
+read -r ended _ </proc/uptime
+echo "ended $ended"
 # Without a program: each costs a fork and, over 9p, a way to the host.
 found=
 for resource in /sys/bus/pci/devices/*/resource2; do

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from pykit.boot.scenario import Device, Scenario, Step
 from pykit.boot.unseen import unseen
 
 Progress = Callable[[str], None]
+#: When the guest's own trace ended, s since it booted.
+_ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
 #: How a guest failed, and what is said of it; None where it did not.
 Failed = tuple[outcome.Kind, str] | None
 
@@ -46,6 +49,7 @@ class Work:
         self._steps: list[dict[str, Any]] = []
         self._answers: list[dict[str, Any]] = []
         self._plugs: list[dict[str, Any]] = []
+        self._ended: dict[str, int] | None = None
         self._plugged: dict[str, Device] = {}
 
     def run(self, guest: Guest, monitor: Monitor) -> Failed:
@@ -102,6 +106,8 @@ class Work:
         hangs = failed is not None and failed[0] == "hang"
         wanted = {"LASTING": lasting, "SYMBOLS": symbols, "TASKS": hangs}
         variables = {name: "yes" if yes else "no" for name, yes in wanted.items()}
+        # From here on only those outside may see what goes on.
+        host_ns = time.time_ns()
         try:
             code, said = (guest.beside if hangs else guest.run)(kitsteps.CARRY, variables)
         except GuestEndedError:
@@ -110,6 +116,8 @@ class Work:
             raise
         if code != 0 and failed is None:
             return "workload-failed", f"the capture did not come out: {said}"
+        if ended := _ENDED.search(said):
+            self._ended = {"host_ns": host_ns, "guest_ns": int(float(ended[1]) * 1e9)}
         return failed
 
     def where(self) -> str:
@@ -145,6 +153,7 @@ class Work:
                 for device in self._scenario.devices
             ],
             "plugs": self._plugs,
+            "ended": self._ended,
             "steps": self._steps,
             "unseen": unseen(self._scenario, qemu.find()[1]),
         }

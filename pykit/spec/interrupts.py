@@ -150,7 +150,8 @@ def _gone(view: View, q: int, row: int) -> bool:
     dev = view.rings.queue[q][0]
     told = view.columns("dev_status")
     reset = (told["dev"] == dev) & (told["row"] > row) & (told["status"] == 0)
-    hung = view.events.capture.outcome.kind == "hang"
+    capture = view.events.capture
+    hung = capture.outcome.kind == "hang" and capture.ended is None
     return bool(reset.any()) or hung or view.end[1] - int(view.base("ts")[row]) >= LONG
 
 

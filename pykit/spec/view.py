@@ -160,7 +160,13 @@ class View:
 
     @cached_property
     def end(self) -> tuple[int, int]:
-        """Last time seen inside (guest clock) and outside (host clock), ns."""
+        """Until when the guest was seen inside (its clock) and outside (the host's), ns.
+
+        Who looks on says nothing while nothing goes on; a capture may say how long that was.
+        """
+        ended = self.events.capture.ended
+        if ended is not None:
+            return ended.guest_ns, ended.host_ns
         table = self.events.base
         guest = table.filter(~pl.col("source").is_in(OUTSIDE))["ts"].max()
         host = table.filter(pl.col("source") == "qemu")["ts"].max()

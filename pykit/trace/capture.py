@@ -86,6 +86,14 @@ class QmpAnswer:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """The host's clock when the guest was told to end its trace, and the guest's when it had."""
+
+    host_ns: int
+    guest_ns: int
+
+
+@dataclass(frozen=True)
 class CaptureInfo:
     """What was run and how it ended, as the capture itself says."""
 
@@ -99,6 +107,8 @@ class CaptureInfo:
     steps: tuple[Step, ...]
     qmp: tuple[QmpAnswer, ...]
     plugs: tuple[Plug, ...] = ()
+    #: When the guest's own trace ended, where that is known.
+    ended: Ended | None = None
     #: What the observers could not see, a line each.
     unseen: tuple[str, ...] = ()
 
@@ -174,7 +184,17 @@ def _info(
         steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
         plugs=_plugs(data, {device.id for device in devices}, where),
+        ended=_ended(data, where),
         unseen=tuple(map(str, _list(data, "unseen", where) if "unseen" in data else ())),
+    )
+
+
+def _ended(data: dict[str, Any], where: str) -> Ended | None:
+    if data.get("ended") is None:
+        return None
+    entry, where = _object(data["ended"], f"{where}: ended"), f"{where}: ended"
+    return Ended(
+        host_ns=_get(entry, "host_ns", int, where), guest_ns=_get(entry, "guest_ns", int, where)
     )
 
 

@@ -86,6 +86,10 @@ def load(capture: Path) -> Events:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
+    if outside is not None and info.ended is not None:
+        # A guest that is still busy goes on when its own trace has ended.
+        late = (pl.col("ts") > info.ended.host_ns).fill_null(False)
+        outside = outside.filter(~late)
     frames, fields = join(inside, outside, guest.extra if guest else {})
     if frames.base.is_empty():
         if guest and guest.damage:

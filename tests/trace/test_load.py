@@ -240,6 +240,20 @@ def test_the_outside_alone(tmp_path: Path, firmware_log: Path) -> None:
     assert events.devices == {"vd0": 0}
 
 
+def test_the_outside_ends_with_the_inside(tmp_path: Path, firmware_log: Path) -> None:
+    """A guest that is still busy goes on when its own trace has ended."""
+    shutil.copy(firmware_log, tmp_path / "qemu.log")
+    (tmp_path / "capture.json").write_text(json.dumps(CAPTURE))
+    whole = load(tmp_path).of("dev_pop")["ts"]
+    middle = int(whole.sort()[whole.len() // 2])
+    ended = {"host_ns": middle, "guest_ns": 5}
+    (tmp_path / "capture.json").write_text(json.dumps({**CAPTURE, "ended": ended}))
+    cut = load(tmp_path)
+    assert cut.of("dev_pop")["ts"].to_list() == whole.filter(whole <= middle).to_list()
+    assert cut.capture.ended is not None
+    assert cut.capture.ended.guest_ns == 5
+
+
 def test_device_numbers(tmp_path: Path) -> None:
     """Devices with our driver have the guest's numbers, the others what is left."""
     ids = [("a", "virtio_blk"), ("b", "pykit_virtio_blk"), ("c", ""), ("d", "pykit_virtio_blk")]
@@ -400,6 +414,7 @@ def broken(tmp_path: Path, name: str, text: str) -> Path:
         ("capture.json", json.dumps({**CAPTURE, "cpus": True}), errors.BadJsonError),
         ("capture.json", json.dumps({**CAPTURE, "devices": [3]}), errors.BadJsonError),
         ("capture.json", json.dumps({**CAPTURE, "outcome": None}), errors.BadJsonError),
+        ("capture.json", json.dumps({**CAPTURE, "ended": {"host_ns": 1}}), errors.BadJsonError),
         (
             "capture.json",
             json.dumps({**CAPTURE, "devices": CAPTURE["devices"] * 2}),  # type: ignore[operator]
