@@ -96,7 +96,7 @@ def bundle(kernel: Kernel, modules: Sequence[Path], scenarios: Sequence[Scenario
         new = Path(temporary) / "bundle"
         new.mkdir()
         made.path.replace(new / _INITRAMFS)
-        _link(bootable(kernel.image), new / _IMAGE)
+        _link(bootable(kernel), new / _IMAGE)
         if made.programs is not None:
             _link(made.programs, new / _PROGRAMS)
         key = _digest(sorted(new.iterdir()), new)

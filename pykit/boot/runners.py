@@ -73,7 +73,7 @@ class Direct:
         """See Runner."""
         made = Initramfs.make(kernel, payload)
         return direct(
-            bootable(kernel.image),
+            bootable(kernel),
             made,
             payload.scenario,
             accelerator,

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykit.boot import vmlinux
+from pykit.kernels import Kernel
 from pykit.kernels.bzimage import unpack
 
 KERNEL = b"\x7fELF" + bytes(range(256)) * 40
@@ -49,10 +50,24 @@ def test_what_is_no_bzimage_has_no_kernel(data: bytes) -> None:
     assert unpack(data) is None or data[0x202:0x206] == b"HdrS"
 
 
-def test_an_image_without_a_pvh_entry_boots_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    image = tmp_path / "vmlinuz"
+    image, config = tmp_path / "vmlinuz", tmp_path / "config"
     image.write_bytes(bzimage(gzip.compress(KERNEL)))
-    assert vmlinux.bootable(image) == image
+    config.write_text("CONFIG_PVH=y\n")
+    return Kernel("mine", "6.1.0", image, tmp_path, tmp_path, config, "build")
+
+
+def test_an_image_without_a_pvh_entry_boots_as_it_is(kernel: Kernel) -> None:
+    assert vmlinux.bootable(kernel) == kernel.image
+
+
+@pytest.mark.parametrize("kasan", [False, True])
+def test_a_kernel_with_kasan_boots_by_its_image(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch, kasan: bool
+) -> None:
+    monkeypatch.setattr(vmlinux, "_has_pvh_entry", lambda _: True)
+    if kasan:
+        kernel.config.write_text("CONFIG_PVH=y\nCONFIG_KASAN=y\n")
+    assert (vmlinux.bootable(kernel) == kernel.image) == kasan

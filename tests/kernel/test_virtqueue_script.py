@@ -108,7 +108,7 @@ def command(kernel: kernels.Kernel, folder: Path, packed: bool) -> list[str]:
     return [
         qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-M", "q35", *qemu.cpu_options(accel.probe(kernel.image)), "-m", "256", "-smp", "1",
-        "-kernel", str(bootable(kernel.image)), "-initrd", str(initramfs(kernel, folder)),
+        "-kernel", str(bootable(kernel)), "-initrd", str(initramfs(kernel, folder)),
         "-append", "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on mitigations=off",
         "-serial", "stdio", "-blockdev", json.dumps(disk),
         "-device", f"virtio-blk-pci,drive=disk,id=vd0,werror=stop,"
