@@ -183,8 +183,8 @@ def _frames(
         number_of[number] = names.index(kind)
     source_by = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint8)
 
-    base = _Parts({"ts": np.int64, "cpu": np.uint16, "kind": np.uint16, "source": np.uint8})
-    base.add({name: np.zeros(0, dtype=_NUMPY[dtype]) for name, dtype in _EVERY.items()})
+    fixed = {"ts": np.int64, "cpu": np.uint16, "kind": np.uint16, "source": np.uint8}
+    base = _Parts({**fixed, **{name: _NUMPY[dtype] for name, dtype in _EVERY.items()}})
     own = {number: _Parts({"row": np.uint32}) for number in kinds}
     lacking: dict[str, list[Array]] = {name: [] for name in _EVERY}
     start = 0
