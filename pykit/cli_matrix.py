@@ -182,10 +182,11 @@ def matrix_loopback(
 
 
 def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
-    from pykit import boot, matrix
+    from pykit import matrix
+    from pykit.run import require_free
 
     directory = to or fresh_directory(f"matrix-{plan.name}")
-    boot.require_free(directory)
+    require_free(directory)
     done = matrix.run_plan(plan, directory, say)
     if as_json:
         dump(done.as_json())
@@ -208,10 +209,11 @@ def matrix_conformance(
 
     Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
     """
-    from pykit import boot, matrix, spec
+    from pykit import matrix, spec
+    from pykit.run import require_free
 
     directory = to or fresh_directory("matrix-conformance")
-    boot.require_free(directory)
+    require_free(directory)
     data = matrix.run_conformance(directory, say)
     if as_json:
         dump(data)

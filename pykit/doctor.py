@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from pykit import kernels
-from pykit.boot import accel
 from pykit.paths import ROOT, cache_dir
+from pykit.qemu import accel
 
 Distribution = Literal["debian", "fedora", "arch"]
 INSTALL: dict[Distribution, str] = {

@@ -18,9 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pykit import __version__, boot, kconfig, kernels, modules, report, spec, trace
+from pykit import __version__, kconfig, kernels, modules, report, spec, trace
 from pykit.errors import Exit, GuestError, UsageError
+from pykit.guests import EXIT_CODES, Outcome
+from pykit.guests import runner as runner_of
 from pykit.paths import fresh_directory
+from pykit.run import outside, own, require_free, run_scenario
+from pykit.scenario import Observer, Scenario, load_scenario, on_transport, under_driver, with_ring
 
 Say = Callable[[str], None]
 
@@ -35,7 +39,7 @@ class Result:
     verdicts: spec.Verdicts
     events: trace.Events
     #: What became of the guest; from the capture where it is only checked again.
-    outcome: boot.Outcome
+    outcome: Outcome
     #: The run directory, or None where nothing was written.
     directory: Path | None
 
@@ -73,7 +77,7 @@ def run(
     transport: str = "pci",
     driver: str | None = None,
     ring: str = "split",
-    observe: Sequence[boot.Observer] = (),
+    observe: Sequence[Observer] = (),
 ) -> Result:
     """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
 
@@ -84,11 +88,11 @@ def run(
     Any other guest that crashed or hung is no error: its outcome says so.
     """
     started = time.time()
-    scenario = boot.load_scenario(scenario_name)
+    scenario = load_scenario(scenario_name)
     if driver is not None and scenario.firmware is None:
-        scenario = boot.under_driver(scenario, driver)
-    scenario = boot.on_transport(scenario, transport)
-    scenario = replace(boot.with_ring(scenario, ring), observe=tuple(dict.fromkeys(observe)))
+        scenario = under_driver(scenario, driver)
+    scenario = on_transport(scenario, transport)
+    scenario = replace(with_ring(scenario, ring), observe=tuple(dict.fromkeys(observe)))
     if scenario.firmware is not None:
         if kernel_name or driver or fault or device_fault or observe:
             raise UsageError(
@@ -96,15 +100,15 @@ def run(
                 "it takes no --kernel, --driver, --observe and no faults"
             )
         return _run_firmware(scenario, started, to=to, say=say)
-    boot.runner(runner, scenario.transport)
+    runner_of(runner, scenario.transport)
     faults = _faults(scenario, {"driver": fault, "device": device_fault})
     directory = to or fresh_directory(scenario.name)
-    boot.require_free(directory)
+    require_free(directory)
     kernel = kernels.resolve(kernel_name, progress=say)
     _require_profile(kernel, scenario.transport.profile)
     built = modules.build(kernel, fault=bool(faults), progress=say)
     say(f"boot {kernel.release} ({runner}), scenario {scenario.name}, {transport}")
-    outcome = boot.run(
+    outcome = run_scenario(
         scenario,
         kernel=kernel,
         modules=built.modules,
@@ -159,19 +163,19 @@ def run_own(
     started = time.time()
     directory = to or fresh_directory("attach" if attach else "guest")
     if attach is not None:
-        outcome = boot.own.attach(attach, out=directory, seconds=seconds, progress=say)
+        outcome = own.attach(attach, out=directory, seconds=seconds, progress=say)
     else:
-        outcome = boot.own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
+        outcome = own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
     about = {"guest": image, "qemu_args": arguments, "attached": attach}
     _write_outside(directory, about, started, outcome)
     return _ended(directory, outcome)
 
 
-def _run_firmware(scenario: boot.Scenario, started: float, *, to: Path | None, say: Say) -> Result:
+def _run_firmware(scenario: Scenario, started: float, *, to: Path | None, say: Say) -> Result:
     """Boot firmware, which has no kernel and takes no modules, and judge what QEMU saw."""
     directory = to or fresh_directory(scenario.name)
     say(f"boot {scenario.firmware}, scenario {scenario.name}, {scenario.transport.name}")
-    outcome = boot.outside.run(scenario, out=directory, progress=say)
+    outcome = outside.run(scenario, out=directory, progress=say)
     about = {
         "scenario": scenario.name,
         "firmware": scenario.firmware,
@@ -182,7 +186,7 @@ def _run_firmware(scenario: boot.Scenario, started: float, *, to: Path | None, s
 
 
 def _write_outside(
-    directory: Path, about: dict[str, Any], started: float, outcome: boot.Outcome
+    directory: Path, about: dict[str, Any], started: float, outcome: Outcome
 ) -> None:
     """run.json of a guest that was seen from outside alone."""
     _write_json(
@@ -203,7 +207,7 @@ def _write_outside(
     )
 
 
-def _ended(directory: Path, outcome: boot.Outcome) -> Result:
+def _ended(directory: Path, outcome: Outcome) -> Result:
     """Judge what a run left, however its guest ended."""
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt
@@ -239,16 +243,16 @@ def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None
     return _judge(inner if inner.is_dir() else capture, None, write_to=to)
 
 
-def _judge(capture: Path, outcome: boot.Outcome | None, *, write_to: Path | None) -> Result:
+def _judge(capture: Path, outcome: Outcome | None, *, write_to: Path | None) -> Result:
     return _judged(trace.load(capture), outcome, write_to=write_to)
 
 
-def _judged(events: trace.Events, outcome: boot.Outcome | None, *, write_to: Path | None) -> Result:
+def _judged(events: trace.Events, outcome: Outcome | None, *, write_to: Path | None) -> Result:
     if outcome is None:
         ended = events.capture.outcome
-        if ended.kind not in boot.EXIT_CODES:
+        if ended.kind not in EXIT_CODES:
             raise UsageError(f"no guest ends as {ended.kind!r}: is the capture a newer pykit's?")
-        outcome = boot.Outcome(ended.kind, ended.message)
+        outcome = Outcome(ended.kind, ended.message)
     verdicts = spec.check(events)
     if write_to is not None:
         events.write_parquet(write_to / "events.parquet")
@@ -256,7 +260,7 @@ def _judged(events: trace.Events, outcome: boot.Outcome | None, *, write_to: Pat
     return Result(verdicts, events, outcome, write_to)
 
 
-def _faults(scenario: boot.Scenario, wanted: dict[spec.Side, str | None]) -> dict[str, str]:
+def _faults(scenario: Scenario, wanted: dict[spec.Side, str | None]) -> dict[str, str]:
     """Deliberate bugs by the module that has them; UsageError for what cannot be had."""
     found = {}
     for side, fault in wanted.items():

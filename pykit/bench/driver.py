@@ -21,10 +21,11 @@ from typing import Any, Literal
 from rich.console import Group
 from rich.table import Table
 
-from pykit import boot, kernels, modules
-from pykit.boot.scenario import Device, Scenario, Step
+from pykit import kernels, modules
 from pykit.errors import InfraError
 from pykit.paths import GUEST
+from pykit.run import run_scenario
+from pykit.scenario.model import Device, Scenario, Step
 
 OURS, STOCK = "pykit_virtio_blk", "virtio_blk"
 WORKLOADS = ("randread", "randwrite")
@@ -258,7 +259,7 @@ def _boot(
     """Run it in a guest; returns the lines that each step left."""
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         out = Path(folder) / "run"
-        ended = boot.run(
+        ended = run_scenario(
             _scenario(rounds, icount),
             kernel=kernel, modules=built, out=out, runner="direct", progress=say,
         )  # fmt: skip

@@ -15,13 +15,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pykit import boot, kernels
-from pykit.boot import accel
+from pykit import kernels
 from pykit.errors import InfraError
 from pykit.families.display import Display
 from pykit.families.family import Cell, Patch
 from pykit.families.local import workers
 from pykit.families.runner import run
+from pykit.guests import bare_vng
+from pykit.qemu import accel
 
 PEER = "vng … -- true"
 #: What a release has to keep: times the peer's, and a minute on an idle machine of two cores.
@@ -130,7 +131,7 @@ def _cells(kernel: str, count: int, say: Callable[[str], None]) -> tuple[Rate, i
 
 
 def _boots(kernel: kernels.Kernel, count: int) -> Rate:
-    command = boot.bare_vng(kernel, "true", accel.probe(kernel.image))
+    command = bare_vng(kernel, "true", accel.probe(kernel.image))
 
     def one(_: int) -> None:
         done = subprocess.run(

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from rich.table import Table
 
-from pykit import boot, kernels, modules
-from pykit.boot.axes import PROBE
-from pykit.boot.scenario import Device, Observer, Scenario, Step
+from pykit import kernels, modules
 from pykit.errors import InfraError
 from pykit.paths import GUEST
+from pykit.run import run_scenario
+from pykit.scenario.axes import PROBE
+from pykit.scenario.model import Device, Observer, Scenario, Step
 from pykit.trace.access import read_accesses
 
 #: What the access tracer may cost.
@@ -137,7 +138,7 @@ def _boot(
     )
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         out = Path(folder) / "run"
-        ended = boot.run(
+        ended = run_scenario(
             scenario, kernel=kernel, modules=built, out=out, runner="direct", progress=say
         )
         if ended.kind != "clean":

@@ -13,10 +13,11 @@ from typing import Any
 
 from rich.table import Table
 
-from pykit import boot, kernels, modules
-from pykit.boot import Scenario
+from pykit import kernels, modules
 from pykit.errors import InfraError
 from pykit.paths import fresh_directory
+from pykit.run import run_scenario
+from pykit.scenario import Scenario, load_scenario
 
 #: What there is to soak, each a scenario soak-….
 PARTS = ("requests", "rings", "load", "loop", "unplug", "faults", "lives")
@@ -92,14 +93,14 @@ def soak(
     built = modules.build(kernel, progress=say)
     done = []
     for name in parts:
-        scenario = boot.load_scenario(f"soak-{name}")
+        scenario = load_scenario(f"soak-{name}")
         # QEMU's log of a million requests is a gigabyte.
         count = max(round(scenario.count * scale), 1)
         scenario = replace(scenario, count=count, qemu_trace=False)
         say(f"soak {name}: {scenario.count:,}")
         started = time.monotonic()
         out = fresh_directory(f"soak-{name}")
-        outcome = boot.run(
+        outcome = run_scenario(
             _copies(scenario),
             kernel=kernel,
             modules=built.modules,

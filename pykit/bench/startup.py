@@ -14,9 +14,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from pykit import boot, kernels, modules
-from pykit.boot import accel
+from pykit import kernels, modules
 from pykit.errors import InfraError
+from pykit.guests import bare_vng
+from pykit.qemu import accel
 
 #: Ratios to the peer that a release has to keep.
 LIMITS = {"pykit run": 2.0, "pykit run --boot direct": 0.7}
@@ -82,7 +83,7 @@ def startup(
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         for number in range(rounds):
             commands = {
-                PEER: boot.bare_vng(kernel, "true", accelerator),
+                PEER: bare_vng(kernel, "true", accelerator),
                 "pykit run": [*pykit, "--to", f"{folder}/vng{number}"],
                 "pykit run --boot direct": [
                     *pykit, "--boot", "direct", "--to", f"{folder}/direct{number}",

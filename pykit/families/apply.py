@@ -6,11 +6,11 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass, replace
 
-from pykit import boot, spec
-from pykit.boot import Scenario
+from pykit import spec
 from pykit.errors import UsageError
 from pykit.families.family import NONE, Cell, Patch
 from pykit.families.record import Record, Status
+from pykit.scenario import Scenario, load_scenario, on_transport, under_driver, with_ring
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
 _FAULTY: dict[str, tuple[spec.Side, str]] = {
@@ -47,13 +47,13 @@ def work(cell: Cell) -> Work:
 
 def _work(cell: Cell) -> Work:
     axes = cell.axes
-    scenario = boot.load_scenario(cell.scenario)
+    scenario = load_scenario(cell.scenario)
     for patch in cell.patches:
         scenario = _patched(scenario, patch)
     if "driver" in axes:
-        scenario = boot.under_driver(scenario, axes["driver"])
-    scenario = boot.on_transport(scenario, axes.get("transport", "pci"))
-    scenario = boot.with_ring(scenario, axes.get("ring", "split"))
+        scenario = under_driver(scenario, axes["driver"])
+    scenario = on_transport(scenario, axes.get("transport", "pci"))
+    scenario = with_ring(scenario, axes.get("ring", "split"))
     faults, expected = {}, []
     for axis, (side, module) in _FAULTY.items():
         name = axes.get(axis, NONE)

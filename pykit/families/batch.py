@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from pykit import boot, report, spec, trace
-from pykit.boot import qemu
-from pykit.boot.bundle import Bundle
-from pykit.boot.channel import GuestEndedError
-from pykit.boot.shared import SharedGuest, whole
+from pykit import report, spec, trace
 from pykit.errors import PykitError
 from pykit.families.apply import Work, without
 from pykit.families.metrics import metrics
 from pykit.families.record import Ended, Record, RuleResult, RuleVerdict
+from pykit.guests import Outcome
+from pykit.guests.bundle import Bundle
+from pykit.guests.channel import GuestEndedError
+from pykit.qemu import program
+from pykit.run.shared import SharedGuest, whole
 
 #: What says nothing of a cell, and how many guests of its own one is given.
 _LOST, _TRIES = ("qemu-died", "never-booted"), 3
@@ -139,7 +140,7 @@ class _Begun:
         """A guest that left nothing to judge, or that there never was."""
         return _sealed(self._record(kind, message))
 
-    def judged(self, outcome: boot.Outcome, out: Path) -> Record:
+    def judged(self, outcome: Outcome, out: Path) -> Record:
         """Judge what a guest left; of what did not hold the reports are written beside it."""
         try:
             events = trace.load(out / "capture")
@@ -180,7 +181,7 @@ class _Begun:
             expected=tuple(name for fault in expected for name in fault.rules),
             either=tuple(name for fault in expected for name in fault.either),
             release=self._release,
-            qemu=qemu.version(),
+            qemu=program.version(),
             started=self._started.isoformat(timespec="milliseconds"),
             seconds=round(time.monotonic() - self._clock, 3),
             worker=f"{socket.gethostname()}:{os.getpid()}",

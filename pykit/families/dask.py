@@ -22,11 +22,11 @@ from distributed import Client, get_client, get_worker
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from pykit import __version__
-from pykit.boot.bundle import folder_of
 from pykit.errors import InfraError, UsageError
 from pykit.families.batch import Batch, run_batch
 from pykit.families.record import Record
 from pykit.families.spool import Spool
+from pykit.guests.bundle import folder_of
 from pykit.paths import used
 
 _CONNECT_S = 15

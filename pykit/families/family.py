@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pykit import boot, spec
-from pykit.boot import known
-from pykit.boot.axes import RINGS
-from pykit.boot.scenario import SCENARIOS, Backing
-from pykit.boot.transport import TRANSPORTS
+from pykit import spec
 from pykit.errors import UsageError
 from pykit.families import expand
 from pykit.paths import ROOT
+from pykit.scenario import Scenario, available, load_scenario
+from pykit.scenario.axes import RINGS
+from pykit.scenario.model import SCENARIOS, Backing
+from pykit.scenario.transport import TRANSPORTS
 from pykit.toml import Place, TomlFile, choice, shown
 
 FAMILIES = ROOT / "families"
@@ -243,24 +243,24 @@ class _Loader:
             raise self._toml.wrong(place, "an axis has at least one value")
         return values
 
-    def _patches(self, scenario: boot.Scenario) -> None:
+    def _patches(self, scenario: Scenario) -> None:
         """Complain of an option or a parameter that nothing takes."""
         for axis, values in self._axes.items():
             for value, patch in values.items():
                 if patch is not None:
                     self._patch(("axes", axis, value), patch, scenario)
 
-    def _patch(self, place: Place, patch: Patch, scenario: boot.Scenario) -> None:
+    def _patch(self, place: Place, patch: Patch, scenario: Scenario) -> None:
         for kind in [patch.type] if patch.type else [device.type for device in scenario.devices]:
-            if mistake := known.device_error(kind, patch.options):
+            if mistake := available.device_error(kind, patch.options):
                 raise self._toml.wrong((*place, *mistake[0]), mistake[1])
         for module, given in patch.parameters.items():
-            if mistake := known.parameter_error(module, given):
+            if mistake := available.parameter_error(module, given):
                 raise self._toml.wrong((*place, "parameters", module, *mistake[0]), mistake[1])
 
-    def _scenario(self) -> boot.Scenario:
+    def _scenario(self) -> Scenario:
         try:
-            return boot.load_scenario(self._file.scenario)
+            return load_scenario(self._file.scenario)
         except UsageError as error:
             name = self._file.scenario
             there = [path.stem for path in SCENARIOS.glob("*.toml")]

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from pykit.boot.qemu import MEMORY_MIB
 from pykit.families.batch import Batch, run_batch
 from pykit.families.spool import Spool
+from pykit.qemu.program import MEMORY_MIB
 
 _PR_SET_PDEATHSIG = 1
 #: What a worker takes beside its guest's memory: Python, numba, polars; QEMU's own.

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pykit import kconfig, kernels, modules
-from pykit.boot.bundle import Bundle, bundle
 from pykit.errors import LackError, PykitError
 from pykit.families.apply import Work, without
 from pykit.families.batch import Batch
 from pykit.families.record import Record
+from pykit.guests.bundle import Bundle, bundle
 from pykit.kernels import Kernel
 from pykit.modules import closure
 

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, assert_never
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from pykit.boot.outcome import EXIT_CODES, Kind
 from pykit.errors import Exit, UsageError
+from pykit.guests.outcome import EXIT_CODES, Kind
 
 #: What came of a cell as a whole.
 #:

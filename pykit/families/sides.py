@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pykit import spec, trace
-from pykit.boot.outcome import EXIT_CODES, Kind
 from pykit.errors import UsageError
 from pykit.families.metrics import metrics
 from pykit.families.planfile import PlanFile, Planned
 from pykit.families.record import Record, RuleResult, RuleVerdict
 from pykit.families.results.view import PLAN, MatrixView, load, view_of
+from pykit.guests.outcome import EXIT_CODES, Kind
 
 _AXES = ("transport", "ring", "driver_fault", "device_fault")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pykit.boot.keeper import Keeper
+from pykit.qemu.keeper import Keeper
 
 #: A guest under TCG keeps one CPU busy.
 AT_ONCE = 2

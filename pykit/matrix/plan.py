@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pykit.boot.axes import RINGS
-from pykit.boot.transport import PCI, TRANSPORTS
 from pykit.errors import UsageError
 from pykit.kernels.catalog import FLAVOURS
+from pykit.scenario.axes import RINGS
+from pykit.scenario.transport import PCI, TRANSPORTS
 
 #: The kernels that are supported, the default first.
 KERNELS = tuple(flavour.name for flavour in FLAVOURS)

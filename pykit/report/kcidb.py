@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from pykit.boot.outcome import EXIT_CODES, Kind
 from pykit.errors import Exit
+from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.report.evidence import slice_of
 from pykit.report.text import shown
 from pykit.report.view import View

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykit import __version__
-from pykit.boot.scenario import SCENARIOS
 from pykit.paths import ROOT
 from pykit.report.evidence import slice_of
 from pykit.report.view import View
+from pykit.scenario.model import SCENARIOS
 from pykit.spec import CLAUSES, Rule, Verdict, rules
 
 _SCHEMA = (

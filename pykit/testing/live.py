@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pykit import boot, spec, trace
-from pykit.boot.bundle import Bundle
-from pykit.boot.channel import GuestEndedError
-from pykit.boot.scenario import Device, Scenario, Step
-from pykit.boot.shared import SharedGuest, Watch, whole
+from pykit import spec, trace
 from pykit.errors import InfraError, PykitError, UsageError
+from pykit.guests import Kind, Outcome
+from pykit.guests.bundle import Bundle
+from pykit.guests.channel import GuestEndedError
+from pykit.run.shared import SharedGuest, Watch, whole
+from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
+from pykit.scenario.model import Device, Scenario, Step
 from pykit.toml import choice
 
 #: Drivers that a test may ask for: ours, and the kernel's own under the probe.
@@ -45,8 +47,8 @@ class LiveGuest:
     def __init__(self, shared: SharedGuest, scenario: Scenario, out: Path) -> None:
         self._shared, self._scenario, self._out = shared, scenario, out
         self._watch: Watch = shared.begin(scenario, out)
-        self._outcome: boot.Outcome | None = None
-        self._failed: tuple[boot.Kind, str] | None = None
+        self._outcome: Outcome | None = None
+        self._failed: tuple[Kind, str] | None = None
         if self._watch.failed is not None:
             raise InfraError(f"guest: {self._watch.failed[0]}: {self._watch.failed[1]}")
 
@@ -87,7 +89,7 @@ class LiveGuest:
         return self._watch.capture
 
     @property
-    def outcome(self) -> boot.Outcome:
+    def outcome(self) -> Outcome:
         """How the test's part of the guest ended."""
         self.end()
         assert self._outcome is not None
@@ -125,21 +127,20 @@ def scenario(
     """What a test's guest needs: one disk, and the driver that takes it."""
     if driver not in DRIVERS:
         raise UsageError(choice(driver, DRIVERS, "driver"))
-    base = boot.load_scenario("live")
+    base = load_scenario("live")
     device = replace(base.devices[0], options={**options}, size_mib=size_mib)
-    base = boot.under_driver(replace(base, devices=(device,)), driver)
-    return boot.with_ring(boot.on_transport(base, transport), ring)
+    base = under_driver(replace(base, devices=(device,)), driver)
+    return with_ring(on_transport(base, transport), ring)
 
 
 def bundle_of(kernel: str, scenario: Scenario, say: Callable[[str], None]) -> Bundle:
     """The bundle for guests like this scenario's, whichever of DRIVERS a test asks for."""
     from pykit import kernels, modules
-    from pykit.boot.bundle import bundle
+    from pykit.guests.bundle import bundle
 
-    base = boot.load_scenario("live")
+    base = load_scenario("live")
     all_of_them = [
-        boot.on_transport(boot.under_driver(base, driver), scenario.transport.name)
-        for driver in DRIVERS
+        on_transport(under_driver(base, driver), scenario.transport.name) for driver in DRIVERS
     ]
     target = kernels.resolve(kernel, progress=say)
     built = modules.build(target, progress=say)

@@ -25,8 +25,8 @@ from pykit.errors import LackError, UsageError
 
 if TYPE_CHECKING:
     from pykit import spec, trace
-    from pykit.boot import Scenario
-    from pykit.boot.shared import SharedGuest
+    from pykit.run.shared import SharedGuest
+    from pykit.scenario import Scenario
     from pykit.testing.live import Disk, LiveGuest
 
 _MARK = (
@@ -86,7 +86,7 @@ class _Guests:
 
     def one(self, kernel: str, scenario: Scenario) -> SharedGuest:
         """A guest that can run the scenario."""
-        from pykit.boot.shared import SharedGuest
+        from pykit.run.shared import SharedGuest
         from pykit.testing import live
 
         if not scenario.transport.hot_plug:

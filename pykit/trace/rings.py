@@ -2,7 +2,7 @@
 """The ring watcher's entries to rows: what stood in avail and used rings.
 
 ``rings.npy`` has the entries, ``rings.json`` whose they are and what may have been missed
-(pykit/boot/ringwatch.py).
+(pykit/observe/ringwatch.py).
 """
 
 from __future__ import annotations

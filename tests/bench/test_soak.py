@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pykit import bench
-from pykit.boot import load_scenario
+from pykit.scenario import load_scenario
 
 KBUILD = Path(__file__).parents[2] / "Kbuild"
 OURS = set(re.findall(r"^(pykit_\w+)-y :=", KBUILD.read_text(), re.MULTILINE))

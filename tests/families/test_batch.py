@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Self
 
 import pytest
 
-from pykit.boot import Outcome
-from pykit.boot.channel import GuestEndedError
 from pykit.families import batch as module
 from pykit.families.apply import Work, work
 from pykit.families.batch import Batch, run_batch
 from pykit.families.family import Cell
 from pykit.families.record import Record, RuleResult
+from pykit.guests import Outcome
+from pykit.guests.channel import GuestEndedError
 
 #: What becomes of a cell in company, alone, alone again …, by its name: a guest's end, or "fail".
 FATES = {"good": ("clean", "clean")}

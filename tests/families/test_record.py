@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykit.boot.outcome import Kind
 from pykit.errors import UsageError
 from pykit.families import PlanFile, Planned, Record, RuleResult, read_journal
 from pykit.families.record import RuleVerdict, Status
+from pykit.guests.outcome import Kind
 from pykit.spec.engine import VERDICTS
 
 from ..report.conftest import PATIENT

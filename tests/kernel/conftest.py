@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pykit import boot, kernels, modules, spec, steps
+from pykit import kernels, modules, spec, steps
 from pykit.errors import Exit
+from pykit.scenario import Observer
 
 Run = Callable[..., steps.Result]
 FailsFor = Callable[[steps.Result, spec.Fault], None]
@@ -54,7 +55,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         device_fault: str | None = None,
         transport: str = "pci",
         driver: str | None = None,
-        observe: tuple[boot.Observer, ...] = (),
+        observe: tuple[Observer, ...] = (),
     ) -> steps.Result:
         what = fault or device_fault or "clean"
         return steps.run(

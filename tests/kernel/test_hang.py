@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pykit import boot, kernels, modules, spec, trace
-from pykit.boot.bundle import bundle
-from pykit.boot.shared import SharedGuest, whole
+from pykit import kernels, modules, spec, trace
+from pykit.guests.bundle import bundle
+from pykit.run.shared import SharedGuest, whole
+from pykit.scenario import load_scenario
 
 from .conftest import say
 
@@ -40,7 +41,7 @@ def test_what_led_to_a_hang(
 ) -> None:
     path = tmp_path / "hangs.toml"
     path.write_text(SCENARIO)
-    scenario = boot.load_scenario(str(path))
+    scenario = load_scenario(str(path))
     built = modules.build(kernel, fault=True, progress=say)
     with SharedGuest(bundle(kernel, built.modules, [scenario])) as guest:
         outcome = guest.run(scenario, tmp_path / "run", {"pykit_vhost": fault})

@@ -16,13 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from pykit import boot, kernels, modules
+from pykit import kernels, modules
 from pykit.errors import Exit
+from pykit.guests import Outcome
+from pykit.run import run_scenario
+from pykit.scenario import load_scenario
 
 #: Where this module's runs keep their files; others on this machine keep theirs elsewhere.
 PRIVATE = Path(tempfile.gettempdir()) / f"pk-{os.getpid()}"
 HEADER = 'summary = "x"\ndeadline = {deadline}\nmodules = ["pykit_virtio_blk"]\n'
-Try = Callable[..., boot.Outcome]
+Try = Callable[..., Outcome]
 
 
 def guests() -> dict[int, str]:
@@ -70,15 +73,15 @@ def attempt(tmp_path: Path, kernel: kernels.Kernel, plain: modules.Build) -> Try
         deadline: float = 60,
         built: tuple[Path, ...] = plain.modules,
         progress: Callable[[str], None] = lambda _: None,
-    ) -> boot.Outcome:
+    ) -> Outcome:
         path = tmp_path / "mine.toml"
         steps = (
             f"[[step]]\nname = 'first'\nguest = 'true'\n[[step]]\nname = 'it'\nguest = '{guest}'\n"
         )
         path.write_text(HEADER.format(deadline=deadline) + steps)
         started = time.monotonic()
-        outcome = boot.run(
-            boot.load_scenario(str(path)),
+        outcome = run_scenario(
+            load_scenario(str(path)),
             kernel=kernel,
             modules=built,
             out=tmp_path / "run",
@@ -153,8 +156,8 @@ def test_never_booted(tmp_path: Path, kernel: kernels.Kernel, plain: modules.Bui
     image = tmp_path / "vmlinuz"
     image.write_bytes(b"this is no kernel" * 1000)
     broken = kernels.Kernel(**{**vars(kernel), "image": image})
-    outcome = boot.run(
-        boot.load_scenario("blk"),
+    outcome = run_scenario(
+        load_scenario("blk"),
         kernel=broken,
         modules=plain.modules,
         out=tmp_path / "run",

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pykit import steps
-from pykit.boot.scenario import SCENARIOS
+from pykit.scenario.model import SCENARIOS
 
 Run = Callable[..., steps.Result]
 QUEUE = ["dev", "life", "vq"]

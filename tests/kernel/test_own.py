@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from pykit import steps
-from pykit.boot import firmware, qemu
-from pykit.boot.monitor import TRACE_EVENTS, Monitor
-from pykit.boot.scenario import Device
 from pykit.errors import Exit, GuestError, UsageError
+from pykit.guests import firmware
+from pykit.guests.monitor import TRACE_EVENTS, Monitor
+from pykit.qemu import program
+from pykit.scenario.model import Device
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,7 @@ def running(image: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [
-                qemu.find()[0], "-nodefaults", "-display", "none", "-M", "q35", "-accel", "tcg",
+                program.find()[0], "-nodefaults", "-display", "none", "-M", "q35", "-accel", "tcg",
                 "-drive", f"if=none,id=d,format=raw,snapshot=on,file={image}",
                 "-device", "virtio-blk-pci,drive=d,id=mine", "-serial", "stdio",
                 "-qmp", f"unix:{folder}/qmp,server=on,wait=off",

@@ -12,8 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pykit import steps
-from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit
+from pykit.scenario.model import SCENARIOS
 from pykit.spec import bits
 from pykit.trace.kinds import BROKEN, DELETED, MENDED, SET_UP
 

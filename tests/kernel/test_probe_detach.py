@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pykit import steps
-from pykit.boot.scenario import load_scenario
 from pykit.errors import Exit
+from pykit.scenario.model import load_scenario
 from pykit.trace.kinds import DELETED, JOINED, LEFT, SET_UP
 
 Run = Callable[..., steps.Result]

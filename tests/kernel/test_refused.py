@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from pykit import steps
-from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit
+from pykit.scenario.model import SCENARIOS
 
 Run = Callable[..., steps.Result]
 

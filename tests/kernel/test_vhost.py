@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pykit import steps
-from pykit.boot.scenario import SCENARIOS
+from pykit.scenario.model import SCENARIOS
 
 Run = Callable[..., steps.Result]
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qemu.qmp.legacy import QEMUMonitorProtocol
+from program.qmp.legacy import QEMUMonitorProtocol
 
 from pykit import kernels
-from pykit.boot import accel, qemu
-from pykit.boot.keeper import Keeper
-from pykit.boot.payload import PATH, copy_module, plain_name
-from pykit.boot.vmlinux import bootable
+from pykit.guests.payload import PATH, copy_module, plain_name
+from pykit.guests.vmlinux import bootable
 from pykit.modules import closure
 from pykit.paths import ROOT
+from pykit.qemu import accel, program
+from pykit.qemu.keeper import Keeper
 
 pytest.importorskip("drgn", reason="no drgn: make setup brings it")
 
@@ -106,8 +106,8 @@ def command(kernel: kernels.Kernel, folder: Path, packed: bool) -> list[str]:
         "inject-error": [{"event": "none", "iotype": "write", "errno": 5}],
     }  # fmt: skip
     return [
-        qemu.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-        "-M", "q35", *qemu.cpu_options(accel.probe(kernel.image)), "-m", "256", "-smp", "1",
+        program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-M", "q35", *program.cpu_options(accel.probe(kernel.image)), "-m", "256", "-smp", "1",
         "-kernel", str(bootable(kernel)), "-initrd", str(initramfs(kernel, folder)),
         "-append", "console=ttyS0 loglevel=4 panic=-1 random.trust_cpu=on mitigations=off",
         "-serial", "stdio", "-blockdev", json.dumps(disk),

@@ -15,10 +15,10 @@ import pytest
 from rich.console import Console
 
 from pykit import matrix
-from pykit.boot import load_scenario, on_transport, under_driver, with_ring
-from pykit.boot.scenario import SCENARIOS
 from pykit.errors import Exit, UsageError
 from pykit.matrix.jobs import Job, work
+from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
+from pykit.scenario.model import SCENARIOS
 
 KBUILD = Path(__file__).parents[2] / "Kbuild"
 

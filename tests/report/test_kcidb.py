@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pykit.boot.outcome import Kind
+from pykit.guests.outcome import Kind
 from pykit.report import kcidb
 from pykit.report.view import ORDER, View
 from pykit.trace import Outcome

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pykit.boot.ringwatch import ENTRY
+from pykit.observe.ringwatch import ENTRY
 from pykit.trace.errors import CaptureError
 from pykit.trace.losses import Loss
 from pykit.trace.rings import read_rings

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a bundle's guest comes up: copied from a template where that can be, else booted."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pykit.guests import device_args, kitsteps, runners
+from pykit.guests import template as templates
+from pykit.guests.bundle import Bundle
+from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.monitor import Monitor
+from pykit.qemu import accel, program
+from pykit.qemu.keeper import Keeper
+from pykit.run.work import last_lines
+from pykit.scenario.model import Device, Scenario
+
+#: A guest's time to boot, before its kernel's own pace. How fast the machine is shows only then.
+_BOOT_S = 180.0
+#: What a guest takes to boot on the machine that scenarios' deadlines were made on, under TCG.
+_USUAL_S = 4.5
+#: Shared memory that the capture comes out through: two full trace buffers, and the formats.
+_CARRY_MIB = 64
+
+
+@dataclass(frozen=True)
+class Up:
+    """A guest whose agent waits for a step, with our modules' tracepoints there.
+
+    Attributes:
+        folder: of its own, gone with it.
+        slow: how much slower than usual this machine is, at least 1: deadlines are so much longer.
+    """
+
+    folder: Path
+    console: Path
+    log: Path
+    command: tuple[str, ...]
+    guest: Guest
+    monitor: Monitor
+    slow: float
+
+
+def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Device]) -> Up:
+    """A guest with ``devices`` there from power-on, where they cannot be plugged, until ``stack``
+    is closed.
+
+    Raises GuestEndedError for one that does not come up.
+    """
+    host = replace(bundle.scenario, devices=tuple(devices))
+    # Of a copy the memory is its own, and no NVMe disk has a migration stream.
+    alone = not bundle.scenario.transport.hot_plug or device_args.memory_options(host)
+    if alone or bundle.scenario.programs or accel.probe(bundle.image) != "tcg":
+        return _booted(stack, bundle, host)
+    return _copied(stack, bundle)
+
+
+def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Up:
+    started = time.monotonic()
+    keeper = stack.enter_context(Keeper())
+    devices = [*device_args.cold_options(host, keeper.folder), *device_args.memory_options(host)]
+    kit = program.carry_options(keeper.folder, _CARRY_MIB)
+    up = _start(stack, bundle, keeper, [*devices, *kit])
+    up.guest.connect()
+    _load(up.guest)
+    return replace(up, slow=_slow(time.monotonic() - started, bundle))
+
+
+def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> Up:
+    port = templates.port(_CARRY_MIB)
+
+    def boot(options: Sequence[str], keep: Callable[[Monitor], None]) -> float:
+        with contextlib.ExitStack() as own:
+            started = time.monotonic()
+            first = _start(own, bundle, own.enter_context(Keeper()), [*port, *options])
+            first.guest.connect()
+            _load(first.guest)
+            took = time.monotonic() - started
+            keep(first.monitor)
+            return took
+
+    host = bundle.scenario
+    machine = [*host.transport.machine, *host.transport.port, f"cpus={host.cpus}"]
+    template = templates.template([bundle.key, *machine], boot)
+    keeper = stack.enter_context(Keeper())
+    up = _start(stack, bundle, keeper, [*port, *template.options()])
+    template.restore(up.monitor)
+    up.guest.resume()
+    memory = {
+        "qom-type": "memory-backend-file", "id": "carry", "share": True,
+        "size": _CARRY_MIB << 20, "mem-path": str(keeper.folder / "carry"),
+    }  # fmt: skip
+    up.monitor.ask("object-add", **memory)
+    plugged = {"driver": "ivshmem-plain", "memdev": "carry", "bus": templates.PORT_ID}
+    up.monitor.ask("device_add", **plugged)
+    return replace(up, slow=_slow(template.boot_s, bundle))
+
+
+def _start(
+    stack: contextlib.ExitStack, bundle: Bundle, keeper: Keeper, options: Sequence[str]
+) -> Up:
+    """Start its QEMU; the guest has said nothing yet."""
+    folder = keeper.folder
+    console, log = folder / "console.log", folder / "qemu.log"
+    accelerator = accel.probe(bundle.image)
+    talk = program.talk_options(folder, log)
+    command = runners.direct(
+        bundle.image, bundle.initramfs, bundle.scenario, accelerator, options, talk
+    )
+    log.touch()
+    process = keeper.start(command, stack.enter_context(console.open("wb")))
+    deadline = time.monotonic() + _BOOT_S * bundle.pace
+    guest = Guest(process, folder, console, bundle.nonce, deadline)
+    stack.callback(guest.close)
+    guest.open()
+    monitor = stack.enter_context(contextlib.closing(Monitor(folder / "qmp")))
+    return Up(folder, console, log, tuple(command), guest, monitor, 1.0)
+
+
+def _load(guest: Guest) -> None:
+    code, said = guest.run(kitsteps.LOAD)
+    if code != 0:
+        raise GuestEndedError("module-failed", last_lines(said))
+
+
+def _slow(boot_s: float, bundle: Bundle) -> float:
+    return max(1.0, boot_s / (_USUAL_S * bundle.pace))

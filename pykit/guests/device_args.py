@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What QEMU is told of a device under test, over QMP or on its command line."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pykit.errors import InfraError, UsageError
+from pykit.qemu.program import MEMORY_MIB
+from pykit.scenario.model import BAD_SECTOR, Device, Scenario
+
+_SERVED_S = 20.0
+
+#: A command of QMP with its arguments.
+Command = tuple[str, dict[str, Any]]
+
+#: QEMU's options that do the same as a command of QMP, where there are any.
+_COLD = {
+    "blockdev-add": "-blockdev",
+    "netdev_add": "-netdev",
+    "device_add": "-device",
+}
+
+
+def plug(device: Device, bus: str, folder: Path) -> list[Command]:
+    """What plugs a device with what is behind it; files are made in ``folder``.
+
+    The socket of a device that another process serves is there already.
+    """
+    commands = _behind(device, folder)
+    if device.iothread:
+        commands.append(("object-add", {"id": thread(device), "qom-type": "iothread"}))
+    commands.append(("device_add", _front(device, bus)))
+    for child in device.children:
+        commands += plug(child, f"{device.id}.0", folder)
+    return commands
+
+
+def forget(device: Device) -> list[Command]:
+    """What removes what is behind a device that is gone."""
+    commands: list[Command] = [c for child in device.children for c in forget(child)]
+    match device.backing:
+        case "file" | "null" | "failing":
+            commands.append(("blockdev-del", {"node-name": node(device)}))
+        case "net":
+            commands.append(("netdev_del", {"id": _back(device)}))
+        case "vhost-user":
+            commands.append(("chardev-remove", {"id": node(device)}))
+        case "pipe":
+            commands.append(("chardev-remove", {"id": _back(device)}))
+    if device.iothread:
+        commands.append(("object-del", {"id": thread(device)}))
+    return commands
+
+
+def _behind(device: Device, folder: Path) -> list[Command]:
+    match device.backing:
+        case "file" | "null" | "failing":
+            return [("blockdev-add", _disk(device, folder))]
+        case "vhost-user":
+            peer = _socket(socket_of(device, folder), server=False)
+            return [("chardev-add", {"id": node(device), "backend": peer})]
+        case "net":
+            # Files of the folder can be read by TFTP.
+            served = folder / f"{device.id}-tftp"
+            served.mkdir()
+            (served / "random").write_bytes(os.urandom(device.size_mib << 20))
+            arguments = {"type": "user", "id": _back(device), "tftp": str(served), "restrict": True}
+            return [("netdev_add", arguments)]
+        case "pipe":
+            # Between a parent's first child, which makes it, and the next one, which joins.
+            parent, _, number = device.id.rpartition("-")
+            peer = _socket(folder / f"{parent}-pipe", server=number == "0")
+            return [("chardev-add", {"id": _back(device), "backend": peer})]
+    return []
+
+
+def _disk(device: Device, folder: Path) -> dict[str, Any]:
+    """A block node, as blockdev-add has it; makes the raw file if it is one."""
+    if device.backing == "null":
+        size = device.size_mib << 20
+        return {"driver": "null-co", "node-name": node(device), "size": size, "read-zeroes": True}
+    path = folder / f"{device.id}.img"
+    with path.open("wb") as file:
+        file.truncate(device.size_mib << 20)
+    below: dict[str, Any] = {"driver": "file", "filename": str(path), "discard": "unmap"}
+    if device.backing == "failing":
+        error = {"event": "none", "iotype": "read", "sector": BAD_SECTOR, "errno": errno.EIO}
+        below = {"driver": "blkdebug", "image": below, "inject-error": [error]}
+    return {
+        "driver": "raw", "node-name": node(device), "discard": "unmap", "file": below,
+        # Nobody reads the file after a crash of this machine, and what never reached its disk is
+        # gone at once: a quarter of a second a scenario.
+        "cache": {"no-flush": True},
+    }  # fmt: skip
+
+
+def _socket(path: Path, *, server: bool) -> dict[str, Any]:
+    """One end of a socket, as chardev-add has it; who makes it waits for nobody."""
+    address = {"type": "unix", "data": {"path": str(path)}}
+    wait = {"wait": False} if server else {}
+    return {"type": "socket", "data": {"addr": address, "server": server, **wait}}
+
+
+def _front(device: Device, bus: str) -> dict[str, Any]:
+    """The device itself, as device_add has it."""
+    front: dict[str, Any] = {"driver": device.type, "id": device.id, "bus": bus}
+    match device.backing:
+        case "file" | "null" | "failing":
+            front["drive"] = node(device)
+        case "vhost-user":
+            front["chardev"] = node(device)
+        case "net":
+            front["netdev"] = _back(device)
+        case "pipe":
+            front["chardev"] = _back(device)
+        case "folder":
+            front |= {"fsdev": _back(device), "mount_tag": device.id}
+    if device.iothread:
+        front["iothread"] = thread(device)
+    return {**front, **device.options}
+
+
+def _back(device: Device) -> str:
+    """The name of what is behind a device, if it is no disk."""
+    return f"{device.id}-back"
+
+
+def node(device: Device) -> str:
+    """The name of a device's block node."""
+    return f"{device.id}-disk"
+
+
+def thread(device: Device) -> str:
+    """The name of a device's own thread."""
+    return f"{device.id}-thread"
+
+
+def memory_options(scenario: Scenario) -> list[str]:
+    """QEMU's options for memory that another process can serve a device in."""
+    if all(device.backing != "vhost-user" for device in scenario.devices):
+        return []
+    memory = f"memory-backend-memfd,id=pykit-shared,size={MEMORY_MIB}M,share=on"
+    return ["-object", memory, "-machine", "memory-backend=pykit-shared"]
+
+
+def socket_of(device: Device, folder: Path) -> Path:
+    """Where a vhost-user disk is served."""
+    return folder / f"{device.id}.sock"
+
+
+@contextlib.contextmanager
+def served(device: Device, folder: Path) -> Iterator[None]:
+    """A vhost-user disk is served by qemu-storage-daemon until the block is left.
+
+    Raises InfraError where it is not.
+    """
+    program = shutil.which("qemu-storage-daemon")
+    if program is None:
+        raise InfraError("qemu-storage-daemon is not installed: make setup")
+    path, log = socket_of(device, folder), folder / f"{device.id}.log"
+    export = {
+        "type": "vhost-user-blk", "id": device.id, "node-name": node(device), "writable": True,
+        "addr": {"type": "unix", "path": str(path)},
+        "num-queues": int(device.options.get("num-queues", 1)),
+    }  # fmt: skip
+    disk = _disk(device, folder)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            # Whatever becomes of pykit, the daemon does not outlive it.
+            [
+                "setpriv", "--pdeathsig", "KILL",
+                program, "--blockdev", json.dumps(disk), "--export", json.dumps(export),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + _SERVED_S
+        while not path.exists():
+            if process.poll() is not None or time.monotonic() > end:
+                said = log.read_text(errors="replace").strip() or "nothing"
+                raise InfraError(f"qemu-storage-daemon does not serve {device.id}, it said: {said}")
+            time.sleep(0.02)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def cold_options(scenario: Scenario, folder: Path) -> list[str]:
+    """QEMU's options for what has to be there from power-on.
+
+    That is folders, which QMP cannot add, and all devices where there is no hot-plug.
+
+    Raises UsageError for a device that can only be plugged.
+    """
+    options: list[str] = []
+    for number, device in enumerate(scenario.devices):
+        if device.backing == "folder":
+            shared = folder / f"{device.id}-folder"
+            shared.mkdir()
+            options += ["-fsdev", f"local,id={_back(device)},path={shared},security_model=none"]
+        if scenario.transport.hot_plug:
+            continue
+        for command, arguments in plug(device, scenario.transport.bus(number), folder):
+            if command not in _COLD:
+                raise UsageError(f"{device.id} can only be plugged: choose pci or pci-legacy")
+            options += [_COLD[command], json.dumps(arguments)]
+    return options

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Firmware with virtio drivers of its own, as QEMU boots it, and what it finds on its devices."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.errors import InfraError
+from pykit.scenario.model import Device
+
+#: What every folder of files holds beside the scenario's own, so that there is something to read.
+_DATA, _DATA_BYTES = "data.bin", 1 << 16
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A firmware, by the options with which QEMU boots it."""
+
+    #: As people call it.
+    name: str
+    #: Options, for a folder that files may be put into.
+    options: Callable[[Path], list[str]]
+
+
+def _ovmf(folder: Path) -> list[str]:
+    code, variables = (
+        _first(
+            "ovmf",
+            f"/usr/share/OVMF/OVMF_{part}_4M.fd",
+            f"/usr/share/edk2/ovmf/OVMF_{part}_4M.fd",
+            f"/usr/share/edk2/ovmf/OVMF_{part}.fd",
+            f"/usr/share/edk2/x64/OVMF_{part}.4m.fd",
+        )
+        for part in ("CODE", "VARS")
+    )
+    mine = folder / "vars.fd"
+    shutil.copyfile(variables, mine)
+    flash = "if=pflash,format=raw"
+    return [
+        "-M",
+        "q35",
+        "-drive",
+        f"{flash},readonly=on,file={code}",
+        "-drive",
+        f"{flash},file={mine}",
+    ]
+
+
+def _u_boot(folder: Path) -> list[str]:
+    del folder
+    # It waits long for each of q35's SATA ports.
+    return [
+        "-M",
+        "pc",
+        "-bios",
+        str(_first("u-boot-qemu", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom")),
+    ]
+
+
+def _first(package: str, *paths: str) -> Path:
+    found = next((Path(path) for path in paths if Path(path).is_file()), None)
+    if found is None:
+        raise InfraError(f"{package} is not installed (no {paths[0]}): make setup, or install it")
+    return found
+
+
+#: QEMU brings SeaBIOS; a network card's ROM is iPXE, which then speaks through SeaBIOS.
+FIRMWARE = {
+    "seabios": Firmware("SeaBIOS", lambda _: ["-M", "q35"]),
+    "ovmf": Firmware("OVMF", _ovmf),
+    "u-boot": Firmware("U-Boot", _u_boot),
+    "ipxe": Firmware("iPXE", lambda _: ["-M", "q35,graphics=off"]),
+}
+
+
+def device_options(device: Device, folder: Path) -> list[str]:
+    """QEMU's options for a device that is there from power-on, and for what is behind it.
+
+    A disk holds ``device.files`` in a FAT file system, or our boot sector; a network card's
+    peer serves them by TFTP, the first to boot.
+    """
+    files = _filled(device, folder) if device.files else None
+    behind = f"{device.id}-behind"
+    front = {"driver": device.type, "id": device.id, **device.options}
+    if device.type.startswith("virtio-net"):
+        boot = f",tftp={files},bootfile={next(iter(device.files))}" if files else ""
+        peer = ["-netdev", f"user,id={behind}{boot}"]
+        front |= {"netdev": behind, "bootindex": 1}
+    else:
+        node = {"driver": "vvfat", "dir": str(files), "rw": True} if files else _raw(device, folder)
+        peer = ["-blockdev", json.dumps({**node, "node-name": behind})]
+        front["drive"] = behind
+    return [*peer, "-device", json.dumps(front)]
+
+
+def _filled(device: Device, folder: Path) -> Path:
+    inside = folder / f"{device.id}-files"
+    inside.mkdir()
+    for name, text in device.files.items():
+        (inside / name).write_text(text)
+    (inside / _DATA).write_bytes(bytes(at * 7 & 0xFF for at in range(_DATA_BYTES)))
+    return inside
+
+
+def _raw(device: Device, folder: Path) -> dict[str, object]:
+    path = folder / f"{device.id}.img"
+    source = Path(__file__).with_name("boot.S")
+    done = subprocess.run(
+        [
+            "gcc", "-m32", "-nostdlib", "-static", "-Wl,--oformat=binary", "-Wl,-Ttext=0x7c00",
+            "-Wl,--build-id=none", "-o", path, source,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        said = (done.stderr.strip().splitlines() or ["gcc said nothing"])[0]
+        raise InfraError(f"{source.name} does not assemble: {said}")
+    with path.open("r+b") as file:
+        file.truncate(device.size_mib << 20)
+    return {"driver": "raw", "file": {"driver": "file", "filename": str(path)}}

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The direct runner's files: an uncompressed initramfs, and a disk with the host's programs.
+
+The programs are not in the initramfs because fio alone drags 80 MB of libraries with it,
+which cost 3.5 s of every boot to unpack; an NVMe disk gives only the pages that are used.
+The disk depends on the programs alone and is kept in the cache.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.errors import InfraError
+from pykit.guests.payload import PATH, Payload, copy_module, plain_name
+from pykit.kernels import Kernel
+from pykit.modules import closure
+from pykit.paths import GUEST, cache_dir, used
+
+_DISK_MODULES = ("nvme", "ext4")
+
+
+@dataclass(frozen=True)
+class Initramfs:
+    """What the direct runner boots with."""
+
+    path: Path
+    #: Disk image with the programs and their libraries, or None where none are needed.
+    programs: Path | None
+
+    @classmethod
+    def make(cls, kernel: Kernel, payload: Payload) -> Initramfs:
+        """Pack a payload; the result lies beside it."""
+        programs = program_disk(payload.scenario.programs) if payload.scenario.programs else None
+        root = payload.folder / "root"
+        inside = root / "pykit"
+        (root / "bin").mkdir(parents=True)
+        busybox = _static_busybox()
+        shutil.copy(busybox, root / "bin" / "busybox")
+        shutil.copy(GUEST / "init.sh", root / "init")
+        (root / "init").chmod(0o755)
+        for name in ("steps", "modules", "bin"):
+            shutil.copytree(payload.folder / name, inside / name)
+        for name in ("agent.sh", "lib.sh"):
+            shutil.copy(payload.folder / name, inside)
+        (inside / "nonce").write_text(f"NONCE={payload.nonce}\n")
+        if programs is not None:
+            (inside / "programs").touch()
+        boot_modules = []
+        if programs is not None:
+            for module in closure(kernel, _DISK_MODULES):
+                copy_module(module, inside / "modules")
+                boot_modules.append(plain_name(module.name))
+        (inside / "boot-modules").write_text("".join(f"{name}\n" for name in boot_modules))
+        path = payload.folder / "initramfs.cpio"
+        with path.open("wb") as output:
+            paths = sorted(root.rglob("*"))
+            for file in paths:
+                # The same files make the same archive, by which a bundle is known.
+                os.utime(file, (0, 0))
+            names = [str(file.relative_to(root)) for file in paths]
+            done = subprocess.run(
+                ["cpio", "--quiet", "--reproducible", "-o", "-H", "newc", "-R", "0:0"],
+                input="\n".join(names).encode(),
+                stdout=output,
+                stderr=subprocess.PIPE,
+                cwd=root,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise InfraError(f"cpio failed: {done.stderr.decode(errors='replace').strip()}")
+        return cls(path, programs)
+
+
+def program_disk(programs: Iterable[str]) -> Path:
+    """An ext4 image of programs with the libraries they load, from the cache or made anew."""
+    files: dict[Path, Path] = {}
+    for name in programs:
+        found = shutil.which(name, path=PATH)
+        assert found is not None  # the payload was staged with it
+        for path in (Path(found), *_libraries(Path(found))):
+            # Under the usr/ that /bin, /sbin and /lib are links to on a merged system.
+            files[_merged(path)] = path.resolve()
+    digest = hashlib.sha256()
+    for name_in_guest, path in sorted(files.items()):
+        status = path.stat()
+        digest.update(f"{name_in_guest} {path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    folder = cache_dir() / "programs"
+    folder.mkdir(parents=True, exist_ok=True)
+    image = folder / f"{digest.hexdigest()[:16]}.ext4"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not image.exists():
+            _make_image(files, image)
+        used(image)
+    return image
+
+
+def _make_image(files: dict[Path, Path], image: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=image.parent, prefix=".new-") as temporary:
+        root = Path(temporary) / "root"
+        for folder in ("usr/lib", "usr/lib64", "usr/bin", "usr/sbin"):
+            (root / folder).mkdir(parents=True)
+        for link in ("lib", "lib64"):
+            (root / link).symlink_to(f"usr/{link}")
+        for inside, path in files.items():
+            target = root / inside.relative_to("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        size = sum(path.stat().st_size for path in files.values())
+        new = Path(temporary) / "image"
+        done = subprocess.run(
+            [
+                shutil.which("mkfs.ext4", path=PATH) or "mkfs.ext4", "-q", "-O", "^has_journal",
+                "-m", "0", "-E", "root_owner=0:0", "-d", root, new,
+                f"{size * 5 // 4 // 1024 + 4096}k",
+            ],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise InfraError(f"mkfs.ext4 failed: {done.stderr.strip().splitlines()[-1:]}")
+        new.replace(image)
+
+
+def _libraries(program: Path) -> list[Path]:
+    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+    words = done.stdout.split()
+    return [Path(word) for word in words if word.startswith("/")]
+
+
+def _merged(path: Path) -> Path:
+    return path if path.is_relative_to("/usr") else Path("/usr") / path.relative_to("/")
+
+
+def _static_busybox() -> Path:
+    found = shutil.which("busybox", path=PATH)
+    if found is None:
+        raise InfraError("busybox is not installed: make setup, or see pykit doctor")
+    if _libraries(Path(found)):
+        raise InfraError(f"{found} needs libraries: install busybox-static instead of busybox")
+    return Path(found)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where QEMU has the rings and registers of its virtio devices, by QMP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pykit.guests.monitor import Monitor, QemuRefusedError
+
+#: Bytes of a descriptor or packed ring entry; of avail and used beside their entries.
+_DESC, _AVAIL, _USED, _ENDS, _EVENTS = 16, 2, 8, 6, 4
+_BITS = {"ACKNOWLEDGE": 1, "DRIVER": 2, "DRIVER_OK": 4, "FEATURES_OK": 8, "FAILED": 128}
+#: A transport in QEMU's tree of devices, and the device on its bus.
+_MMIO = re.compile(
+    r"^ *mmio ([0-9a-f]{16})/([0-9a-f]{16})\r?\n *bus: virtio-mmio-bus\.[0-9]+\r?\n"
+    r"(?: *type virtio-mmio-bus\r?\n)? *dev: [a-z0-9-]+, id \"([^\"]+)\"",
+    re.MULTILINE,
+)
+_PLUGGED = "/machine/peripheral/"
+
+
+def look_patiently(monitor: Monitor) -> dict[str, Any]:
+    """As ``look``, again where a device has gone between two questions."""
+    while True:
+        try:
+            return look(monitor)
+        except QemuRefusedError:
+            continue
+
+
+def look(monitor: Monitor) -> dict[str, Any]:
+    """All plugged virtio devices' status, and the rings of those that are live.
+
+    ``{"devices": [{"device": id, "status": bits}], "rings": [{"device", "queue", "area" (desc,
+    avail or used), "address", "bytes", "size" (entries), "packed"}], "registers": [{"device",
+    "address", "bytes"}]}``; addresses are the guest's physical ones.
+    """
+    devices, rings = [], []
+    for known in monitor.ask("x-query-virtio"):
+        path = known["path"]
+        if not path.startswith(_PLUGGED):
+            continue
+        name = path.removeprefix(_PLUGGED).partition("/")[0]
+        told = monitor.ask("x-query-virtio-status", path=path)
+        status = _status(told["status"])
+        devices.append({"device": name, "status": status})
+        # To tell of the queues of a device that somebody else serves, QEMU would stop them.
+        if status & _BITS["DRIVER_OK"] and not told["vhost-started"]:
+            packed = "VIRTIO_F_RING_PACKED" in str(told["guest-features"])
+            for queue in range(told["num-vqs"]):
+                ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
+                rings += [
+                    {"device": name, "queue": queue, "packed": packed, **area}
+                    for area in _areas(ring, packed)
+                ]
+    return {"devices": devices, "rings": rings, "registers": list(_registers(monitor))}
+
+
+def _status(told: dict[str, Any]) -> int:
+    """The status byte of QEMU's words for it, ``VIRTIO_CONFIG_S_NAME: what it means``."""
+    names = [word.partition(":")[0].removeprefix("VIRTIO_CONFIG_S_") for word in told["statuses"]]
+    return sum(bit for name, bit in _BITS.items() if name in names) | int(
+        told.get("unknown-statuses", 0)
+    )
+
+
+def _areas(ring: dict[str, Any], packed: bool) -> Iterator[dict[str, Any]]:
+    size = ring["vring-num"]
+    if not size or not ring["vring-desc"]:
+        return
+    lengths = {
+        "desc": size * _DESC,
+        "avail": _EVENTS if packed else size * _AVAIL + _ENDS,
+        "used": _EVENTS if packed else size * _USED + _ENDS,
+    }
+    for area, length in lengths.items():
+        yield {"area": area, "address": ring[f"vring-{area}"], "bytes": length, "size": size}
+
+
+def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
+    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``."""
+    tree = monitor.ask("human-monitor-command", **{"command-line": "info qtree"})
+    for address, size, name in _MMIO.findall(tree):
+        yield {"device": name, "address": int(address, 16), "bytes": int(size, 16)}
+    pending = list(monitor.ask("query-pci"))
+    while pending:
+        for function in pending.pop().get("devices", []):
+            for bar in function["regions"]:
+                if function["qdev_id"] and bar["type"] == "memory":
+                    yield {
+                        "device": function["qdev_id"],
+                        "address": bar["address"],
+                        "bytes": bar["size"],
+                    }
+            if "pci_bridge" in function:
+                pending.append(function["pci_bridge"])

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""QMP: the device under test, QEMU's trace events, and its own view of every ring."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import QMPError
+from qemu.qmp.legacy import QEMUMonitorProtocol
+from qemu.qmp.protocol import StateError
+
+from pykit.errors import UsageError
+from pykit.guests import device_args
+from pykit.guests.channel import GuestEndedError
+from pykit.scenario.model import Device
+from pykit.scenario.transport import PCI
+
+#: Trace events of QEMU that the decoder knows; a QEMU that lacks one is asked for the rest.
+TRACE_EVENTS = (
+    "virtio_set_status",
+    "virtio_queue_notify",
+    "virtqueue_pop",
+    "virtqueue_fill",
+    "virtqueue_flush",
+    "virtio_notify",
+    "virtio_notify_irqfd",
+    "virtio_blk_handle_read",
+    "virtio_blk_handle_write",
+    "virtio_blk_req_complete",
+)
+#: Those of the accesses to registers, which show the driver's side.
+REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
+_UNPLUG_S = 20.0
+_ANSWER_S = 30.0
+#: A QEMU that says nothing for so long is asked whether it is there.
+_LOOK_S = 1.0
+
+
+class Monitor:
+    """A QMP connection. A guest that is gone raises GuestEndedError."""
+
+    def __init__(self, path: Path) -> None:
+        self._qmp = QEMUMonitorProtocol(str(path))
+        try:
+            self._qmp.connect()
+            self._qmp.settimeout(_ANSWER_S)
+        except (QMPError, OSError) as error:
+            raise GuestEndedError(
+                "qemu-died", f"QEMU's monitor does not answer: {error}"
+            ) from error
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Send one command and return its answer; raises QemuRefusedError for an error."""
+        try:
+            answer = self._qmp.cmd_raw(command, arguments)
+        except (QMPError, StateError, OSError, TimeoutError, EOFError) as error:
+            raise GuestEndedError("qemu-died", f"QEMU's monitor ended: {error}") from error
+        if "error" in answer:
+            raise QemuRefusedError(command, answer["error"]["desc"])
+        return answer["return"]
+
+    def trace(self, names: Iterable[str]) -> None:
+        """Switch these trace events on."""
+        for name in names:
+            self.ask(
+                "trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True}
+            )
+
+    def plug(self, device: Device, bus: str, folder: Path) -> None:
+        """Hot-plug a device; files behind it, if any, are made in ``folder``."""
+        for command, arguments in device_args.plug(device, bus, folder):
+            self.ask(command, **arguments)
+
+    def unplug(self, device: Device) -> None:
+        """Ask the guest to let a device go, and wait until it has."""
+        self.ask("device_del", id=device.id)
+        end = time.monotonic() + _UNPLUG_S
+        while time.monotonic() < end:
+            event = self._event()
+            if event.get("event") == "DEVICE_DELETED" and event["data"].get("device") == device.id:
+                break
+        else:
+            raise GuestEndedError("hang", f"the guest did not let {device.id} go")
+        for command, arguments in device_args.forget(device):
+            self.ask(command, **arguments)
+
+    def resize(self, device: Device, size_mib: int) -> None:
+        """Change a device's capacity under the guest."""
+        self.ask("block_resize", **{"node-name": device_args.node(device), "size": size_mib << 20})
+
+    def query(self, device: Device, at: str) -> list[dict[str, Any]]:
+        """What QEMU believes of a device: status, features, and every queue's indices."""
+        path = f"/machine/peripheral/{device.id}"
+        if device.type.endswith(PCI.suffix):
+            # What was plugged is the transport's half; MMIO's half is part of the machine.
+            path += "/virtio-backend"
+        status = self.ask("x-query-virtio-status", path=path)
+        answers = [_answer(at, device, "x-query-virtio-status", None, status)]
+        for queue in range(int(device.options.get("num-queues", 1))):
+            answers.append(
+                _answer(
+                    at,
+                    device,
+                    "x-query-virtio-queue-status",
+                    queue,
+                    self.ask("x-query-virtio-queue-status", path=path, queue=queue),
+                )
+            )
+        return answers
+
+    def close(self) -> None:
+        """Close the connection; QEMU may be gone already."""
+        with contextlib.suppress(QMPError, OSError, EOFError):
+            self._qmp.close()
+
+    def _event(self) -> dict[str, Any]:
+        """The next event; empty where none came for a while."""
+        try:
+            event = self._qmp.pull_event(wait=_LOOK_S)
+        except TimeoutError:
+            # Who waits for events is not told that the connection has ended.
+            self.ask("query-status")
+            return {}
+        except (QMPError, StateError, OSError, EOFError) as error:
+            raise GuestEndedError("qemu-died", f"QEMU's monitor ended: {error}") from error
+        return dict(event) if event else {}
+
+
+class QemuRefusedError(UsageError):
+    """QEMU knows the command and would not do it: a wrong device type or option."""
+
+    def __init__(self, command: str, words: str) -> None:
+        super().__init__(f"QEMU refused {command}: {words}: mend the scenario's device")
+
+
+def _answer(at: str, device: Device, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
+    return {
+        "at": at,
+        "device": device.id,
+        "query": query,
+        "queue": queue,
+        "time_ns": time.time_ns(),
+        "return": answer,
+    }

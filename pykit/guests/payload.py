@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One folder with all that the guest gets: agent, steps, modules, programs of ours.
+
+Under virtme-ng the guest sees it where it is; the direct runner packs it into the
+initramfs as /pykit.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import lzma
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.errors import InfraError
+from pykit.guests import kitsteps
+from pykit.guests.kitsteps import Parameters, load_ours, load_theirs
+from pykit.kernels import Kernel
+from pykit.modules import closure
+from pykit.modules.elf import read_module
+from pykit.modules.inspection import depends
+from pykit.paths import GUEST, build_dir
+from pykit.scenario.model import Scenario
+
+#: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Kilobytes of trace buffer for each CPU; 100,000 events take about 6 MiB.
+TRACE_BUFFER_KB = 49152
+
+#: What the capture can come to at most: full buffers, and the formats.
+MOST_CARRIED_MIB = 2 * TRACE_BUFFER_KB // 1024 + 4
+
+#: What ends a signed module, and the size of the structure before it.
+_SIGNED = b"~Module signature appended~\n"
+_SIGNATURE_BYTES = 12
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A staged folder."""
+
+    folder: Path
+    nonce: str
+    #: What the guest has to have; of a guest that is used again, what all of its scenarios need.
+    scenario: Scenario
+
+
+def stage(
+    folder: Path,
+    nonce: str,
+    scenario: Scenario,
+    kernel: Kernel,
+    modules: Sequence[Path],
+    parameters: Parameters,
+) -> Payload:
+    """Fill ``folder``. ``modules`` are all of ours, in load order; those that the scenario
+    does not name (or need) stay out. ``parameters``, by module, come before the scenario's own.
+
+    Raises InfraError for a module or program that is not there.
+    """
+    ours, names = put_files(folder, scenario, kernel, modules)
+    put_kit_steps(
+        folder,
+        scenario,
+        map(load_theirs, names),
+        (load_ours(path, TRACE_BUFFER_KB, parameters, scenario.parameters) for path in ours),
+    )
+    put_steps(folder, scenario)
+    return Payload(folder, nonce, scenario)
+
+
+def put_files(
+    folder: Path, scenario: Scenario, kernel: Kernel, modules: Sequence[Path]
+) -> tuple[list[Path], list[str]]:
+    """Put the agent, modules and programs of a scenario into ``folder``.
+
+    Returns our modules that it needs and the names below modules/ of the kernel's own, each in
+    load order.
+    """
+    for name in ("steps", "modules", "bin"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(GUEST / "agent.sh", folder)
+    (folder / "lib.sh").write_text((GUEST / "lib.sh").read_text() + _programs(scenario.programs))
+    wanted = {"pykit_trace", *scenario.modules}
+    missing = wanted - {path.stem for path in modules}
+    if missing:
+        raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
+    ours = [path for path in modules if path.stem in wanted]
+    transport = [scenario.transport.module] if scenario.devices else []
+    needs = closure(kernel, [*transport, *scenario.kernel_modules, *depends_on(ours)])
+    for path in needs:
+        copy_module(path, folder / "modules")
+    for path in ours:
+        shutil.copy(path, folder / "modules")
+    for name in ("carry", *scenario.guest_programs):
+        shutil.copy(compile_guest(name), folder / "bin" / name)
+    return ours, [plain_name(path.name) for path in needs]
+
+
+def put_kit_steps(
+    folder: Path, scenario: Scenario, theirs: Iterable[str], ours: Iterable[str]
+) -> None:
+    """The kit's own steps; ``theirs`` and ``ours`` are the lines that load modules."""
+    cold = not scenario.transport.hot_plug
+    hold, let_go = (kitsteps.HOLD, kitsteps.LET_GO) if cold else ("", "")
+    steps = {
+        kitsteps.LOAD: "".join([hold, *theirs, let_go, *ours]),
+        kitsteps.CARRY: kitsteps.CARRY_LINES,
+        kitsteps.BEGIN: kitsteps.BEGIN_LINES,
+        kitsteps.BIND: kitsteps.BIND_LINES,
+        kitsteps.SHELL: kitsteps.SHELL_LINES,
+    }
+    for name, lines in steps.items():
+        (folder / "steps" / name).write_text(lines)
+
+
+def put_steps(folder: Path, scenario: Scenario) -> None:
+    """A scenario's steps, below its name."""
+    (folder / "steps" / scenario.name).mkdir()
+    for step in scenario.steps:
+        if step.guest:
+            (folder / "steps" / step_path(scenario, step.name)).write_text(step.guest)
+
+
+def step_path(scenario: Scenario, step: str) -> str:
+    """What the agent knows a scenario's step by."""
+    return f"{scenario.name}/{step}"
+
+
+def depends_on(modules: Sequence[Path]) -> list[str]:
+    """Modules of the kernel's own that ours need."""
+    ours = {path.stem for path in modules}
+    return sorted({name for path in modules for name in depends(read_module(path))} - ours)
+
+
+def _programs(names: Sequence[str]) -> str:
+    """Shell functions that call the host's programs, where busybox would take its own applet."""
+    lines = ["\n"]
+    for name in names:
+        found = shutil.which(name, path=PATH)
+        if found is None:
+            raise InfraError(f"{name} is not installed, and the scenario calls it: make setup")
+        if name.isidentifier():
+            lines.append(f'{name}() {{ {found} "$@"; }}\n')
+    return "".join(lines)
+
+
+def copy_module(path: Path, folder: Path) -> None:
+    """Copy a module, unpacked and without its signature.
+
+    Neither busybox nor every insmod unpacks one itself. The guest loads our unsigned modules
+    anyway, and checking the signatures of the kernel's own costs half a second under TCG.
+    """
+    if path.suffix == ".xz":
+        data = lzma.decompress(path.read_bytes())
+    elif path.suffix in (".zst", ".gz"):
+        tool = {".zst": "zstd", ".gz": "gzip"}[path.suffix]
+        done = subprocess.run([tool, "-dc", path], capture_output=True, check=False)
+        if done.returncode != 0:
+            raise InfraError(f"{path}: {tool} cannot unpack it")
+        data = done.stdout
+    else:
+        data = path.read_bytes()
+    (folder / plain_name(path.name)).write_bytes(without_signature(data))
+
+
+def without_signature(module: bytes) -> bytes:
+    """A module's ELF file alone (struct module_signature, include/linux/module_signature.h)."""
+    if not module.endswith(_SIGNED):
+        return module
+    end = len(module) - len(_SIGNED)
+    length = int.from_bytes(module[end - 4 : end], "big")
+    start = end - _SIGNATURE_BYTES - length
+    return module[:start] if start > 0 else module
+
+
+def plain_name(name: str) -> str:
+    for suffix in (".xz", ".zst", ".gz"):
+        name = name.removesuffix(suffix)
+    return name
+
+
+def compile_guest(name: str) -> Path:
+    """A static program of pykit/guest, compiled once for each content of its sources.
+
+    They are ``NAME.c`` and, where it has more than one, ``NAME_*.c``.
+    """
+    sources = [GUEST / f"{name}.c", *sorted(GUEST.glob(f"{name}_*.c"))]
+    headers = Path(__file__).resolve().parent.parent.parent / "kernel" / "include" / "uapi"
+    digest = hashlib.sha256()
+    for file in (*sources, *sorted(GUEST.glob("*.h")), *sorted(headers.rglob("*.h"))):
+        digest.update(file.read_bytes())
+    folder = build_dir() / "guest"
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / f"{name}-{digest.hexdigest()[:16]}"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.exists():
+            new = program.with_suffix(".new")
+            done = subprocess.run(
+                [
+                    "gcc", "-static", "-O2", "-pthread", "-Wall", f"-I{headers}",
+                    "-o", new, *sources,
+                ],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            if done.returncode != 0:
+                said = (done.stderr.strip().splitlines() or ["gcc said nothing"])[0]
+                raise InfraError(f"{name}.c does not compile: {said}")
+            new.replace(program)
+    return program

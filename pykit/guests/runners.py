@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The two ways to boot a guest, as command lines. Payload, agent and steps are the same."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pykit.errors import InfraError, UsageError
+from pykit.guests.device_args import cold_options, memory_options
+from pykit.guests.initramfs import Initramfs
+from pykit.guests.payload import Payload
+from pykit.guests.vmlinux import bootable
+from pykit.kernels import Kernel
+from pykit.qemu import program, tsc
+from pykit.scenario.model import Scenario
+from pykit.scenario.transport import PCI, Transport
+
+# A panic or an oops ends the guest at once (QEMU runs with -no-reboot); warnings and worse
+# reach the console, which is what the outcome is read from. A module's KUnit cases are run
+# where the kernel has KUnit, whether or not it was built to run them by itself.
+_KERNEL_ARGUMENTS = "oops=panic panic=-1 loglevel=5 kunit.enable=1"
+
+
+class Runner(Protocol):
+    """A way to boot a guest."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """The command that boots ``kernel`` with the agent running; its standard output
+        is the guest's console. ``log`` is where QEMU writes its trace events."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vng:
+    """virtme-ng: the host's userspace, over 9p or virtiofs."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """See Runner."""
+        scenario = payload.scenario
+        agent = shlex.join(
+            ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
+        )
+        options = [
+            *scenario.transport.port,
+            *cold_options(scenario, payload.folder),
+            *memory_options(scenario),
+            *program.kit_options(payload.folder, log),
+        ]
+        return [
+            *_vng(kernel, accelerator, scenario.cpus, scenario.icount),
+            "--verbose",
+            "--append",
+            # The distribution's driver must not take the device before ours does.
+            f"{_KERNEL_ARGUMENTS} modprobe.blacklist=virtio_blk",
+            f"--qemu-opts={shlex.join(options)}",
+            "--",
+            agent,
+        ]
+
+
+@dataclass(frozen=True)
+class Direct:
+    """QEMU with a small initramfs of our own: seconds to the agent."""
+
+    def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
+        """See Runner."""
+        made = Initramfs.make(kernel, payload)
+        return direct(
+            bootable(kernel),
+            made,
+            payload.scenario,
+            accelerator,
+            [*cold_options(payload.scenario, payload.folder), *memory_options(payload.scenario)],
+            program.kit_options(payload.folder, log),
+        )
+
+
+def direct(
+    image: Path,
+    made: Initramfs,
+    scenario: Scenario,
+    accelerator: str,
+    devices: Sequence[str],
+    kit: Sequence[str],
+) -> list[str]:
+    """QEMU's command line for a kernel's image with an initramfs, plus these options.
+
+    Raises InfraError for a QEMU that lacks the transport's machine.
+    """
+    program.require_machine(scenario.transport.machine[1])
+    arguments = [
+        "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
+        "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
+    ]  # fmt: skip
+    khz = program.ICOUNT_KHZ if scenario.icount else tsc.khz()
+    if accelerator == "tcg" and khz:
+        arguments.append(f"tsc_early_khz={khz}")
+    disk = []
+    if made.programs is not None:
+        disk = [
+            "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
+            "-device", "nvme,drive=programs,serial=programs",
+        ]  # fmt: skip
+    return [
+        program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        *scenario.transport.machine, *scenario.transport.port, *devices,
+        *program.cpu_options(accelerator, icount=scenario.icount),
+        "-m", str(program.MEMORY_MIB), "-smp", str(scenario.cpus),
+        "-kernel", str(image), "-initrd", str(made.path), "-append", " ".join(arguments),
+        "-serial", "stdio", *disk, *kit,
+    ]  # fmt: skip
+
+
+RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}
+
+
+def runner(name: str, transport: Transport) -> Runner:
+    """A runner by its name, as soon as it is certain that there is a QEMU for it.
+
+    Raises UsageError for any other, or one without that transport, InfraError without a QEMU.
+    """
+    if name not in RUNNERS:
+        raise UsageError(f"no runner {name}: choose of {', '.join(RUNNERS)}")
+    if name == "vng" and transport.machine != PCI.machine:
+        raise UsageError(f"{transport.name} needs --boot direct: virtme-ng chooses the machine")
+    program.find()
+    return RUNNERS[name]
+
+
+def bare_vng(kernel: Kernel, command: str, accelerator: str) -> list[str]:
+    """virtme-ng running one command and nothing of ours: the peer of the start-up bench."""
+    return [*_vng(kernel, accelerator, program.CPUS, icount=False), "--", command]
+
+
+def _vng(kernel: Kernel, accelerator: str, cpus: int, icount: bool) -> list[str]:
+    beside = Path(sys.executable).parent / "vng"
+    found = str(beside) if beside.exists() else shutil.which("vng")
+    if found is None:
+        raise InfraError("vng (virtme-ng) is not installed: make setup brings it")
+    command = [
+        # It calls its own virtme-run by name, and nobody has to activate the environment.
+        "env", f"PATH={Path(found).parent}:{os.environ.get('PATH', os.defpath)}",
+        found, "--run", str(kernel.image), "--memory", f"{program.MEMORY_MIB}M",
+        "--cpus", str(cpus),
+    ]  # fmt: skip
+    if chosen := program.choice():
+        command += ["--qemu", chosen]
+    if accelerator != "kvm":
+        # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.
+        cpu = program.cpu_options(accelerator, icount=icount)
+        command += ["--disable-kvm", f"--qemu-opts={shlex.join(cpu)}"]
+    if not _virtiofsd():
+        # Else virtme-ng waits five seconds for a virtiofsd that is not there.
+        command.append("--force-9p")
+    return command
+
+
+def _virtiofsd() -> bool:
+    return bool(shutil.which("virtiofsd")) or os.access("/usr/libexec/virtiofsd", os.X_OK)

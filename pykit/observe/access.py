@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host's half of the access tracer (plugin/): tells it where the rings are.
+
+The plugin holds the vCPU right behind every store to a device's status register and asks; QEMU
+is asked over a monitor of its own, and the answers are kept for whoever reads the records.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from pykit.errors import UsageError
+from pykit.guests.channel import GuestEndedError
+from pykit.guests.locate import look_patiently
+from pykit.guests.monitor import Monitor
+from pykit.observe.plugin import compile_plugin
+from pykit.qemu.program import MEMORY_MIB
+from pykit.scenario.model import Scenario
+from pykit.scenario.transport import Transport
+
+#: The first QEMU whose plugins are given the values of accesses.
+VALUES = (9, 2)
+_RECORDS, _ANSWERS = "access.bin", "access.json"
+#: The guest's memory, a file in the guest's folder.
+MEMORY = "memory"
+
+
+def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
+    """Raise UsageError for what the observers cannot see."""
+    if runner != "direct":
+        raise UsageError(
+            f"--observe {scenario.observe[0]} needs --boot direct: "
+            "virtme-ng owns the guest's memory"
+        )
+    if served := [device.id for device in scenario.devices if device.backing == "vhost-user"]:
+        raise UsageError(f"QEMU cannot say where the rings of {served[0]} are: it is vhost-user")
+    packed = [device.id for device in scenario.devices if device.options.get("packed")]
+    if "rings" in scenario.observe and packed:
+        raise UsageError(
+            f"{packed[0]} has packed rings, in which the device writes over what the driver wrote: "
+            "watch split ones, or --observe access"
+        )
+    if "access" not in scenario.observe:
+        return
+    if accelerator != "tcg":
+        raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
+
+
+def log_registers(scenario: Scenario, version: tuple[int, ...]) -> bool:
+    """Whether only QEMU's log has the values of registers, if anybody is to look at them."""
+    return "access" in scenario.observe and (version < VALUES or scenario.transport.ports)
+
+
+def memory_options(folder: Path) -> list[str]:
+    """QEMU's options that put the guest's memory into a file in ``folder``, which is made."""
+    with (folder / MEMORY).open("wb") as file:
+        file.truncate(MEMORY_MIB << 20)
+    return [
+        "-machine", "memory-backend=memory",
+        "-object",
+        f"memory-backend-file,id=memory,share=on,size={MEMORY_MIB}M,mem-path={folder / MEMORY}",
+    ]  # fmt: skip
+
+
+class AccessTracer:
+    """Answers the plugin from a thread, from before QEMU starts until it has ended."""
+
+    def __init__(self, folder: Path, capture: Path, transport: Transport) -> None:
+        self._folder, self._capture, self._transport = folder, capture, transport
+        self._answers: list[dict[str, Any]] = []
+        self._plugin = compile_plugin()
+
+    def options(self) -> list[str]:
+        """QEMU's options for it."""
+        folder = self._folder
+        plugin = f"{self._plugin},out={self._capture / _RECORDS},ram={folder / MEMORY}"
+        if self._transport.registers:
+            plugin += ",mmio={:x}-{:x}".format(*self._transport.registers)
+        elif self._transport.ports:
+            plugin += f",log={self._capture / 'qemu.log'}"
+        return [
+            "-qmp", f"unix:{folder}/qmp-access,server=on,wait=off",
+            "-plugin", f"{plugin},rings={folder}/rings",
+        ]  # fmt: skip
+
+    def __enter__(self) -> Self:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._folder / "rings"))
+        self._listener.listen(1)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """QEMU has ended: so has the connection, if there ever was one."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        (self._capture / _ANSWERS).write_text(json.dumps(self._answers, indent=1) + "\n")
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError, GuestEndedError):
+            plugin, _ = self._listener.accept()
+            with plugin, plugin.makefile("rw") as lines, contextlib.ExitStack() as stack:
+                monitor: Monitor | None = None
+                for line in lines:
+                    if monitor is None:
+                        monitor = Monitor(self._folder / "qmp-access")
+                        stack.callback(monitor.close)
+                    answer = look_patiently(monitor)
+                    self._answers.append({"register": int(line, 16), **answer})
+                    for ring in answer["rings"]:
+                        lines.write(f"{ring['address']:x} {ring['bytes']:x}\n")
+                    lines.write(".\n")
+                    lines.flush()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which QEMU there is, and the options that every guest gets."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from pykit.errors import InfraError
+from pykit.qemu import fetch
+
+MEMORY_MIB = 1024
+CPUS = 2
+#: What the TSC counts where it counts instructions, one a nanosecond.
+ICOUNT_KHZ = 1_000_000
+#: The capture comes out through this much shared memory.
+CARRY_MIB = 256
+
+
+@functools.cache
+def choice() -> str | None:
+    """The path that $PYKIT_QEMU means, by itself or by one of emulator's names."""
+    asked = os.environ.get("PYKIT_QEMU")
+    if not asked or "/" in asked:
+        return asked or None
+    return str(fetch.named(asked, lambda line: print(f"pykit: {line}", file=sys.stderr)))
+
+
+@functools.cache
+def find() -> tuple[str, tuple[int, ...]]:
+    """Path and version of the QEMU that $PYKIT_QEMU chooses, else of the machine's own.
+
+    Raises InfraError where there is none, UsageError for a name that is none.
+    """
+    chosen = choice()
+    path = shutil.which(chosen or "qemu-system-x86_64")
+    if path is None:
+        what = f"PYKIT_QEMU: {chosen} is no program" if chosen else "qemu-system-x86_64 is missing"
+        raise InfraError(f"{what}: make setup, or see pykit doctor")
+    try:
+        text = subprocess.run(
+            [path, "--version"], capture_output=True, text=True, timeout=30
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfraError(f"{path} does not run: {error}") from error
+    match = re.search(r"version (\d+(?:\.\d+)+)", text)
+    if match is None:
+        raise InfraError(f"{path} --version says nothing of a version: is it QEMU?")
+    return path, tuple(int(part) for part in match.group(1).split("."))
+
+
+def version() -> str:
+    """QEMU's version as text."""
+    return ".".join(map(str, find()[1]))
+
+
+@functools.cache
+def _machines() -> frozenset[str]:
+    return frozenset(line.split(" ")[0] for line in _help("-M", "help").stdout.splitlines())
+
+
+@functools.cache
+def devices() -> frozenset[str]:
+    """Names of the devices that -device takes; none where QEMU cannot tell.
+
+    Debian's QEMU 10 beside a 7.2 looks for modules in that one's folder too, and ends.
+    """
+    return frozenset(re.findall(r'^name "([^"]+)"', _help("-device", "help").stdout, re.MULTILINE))
+
+
+@functools.cache
+def properties(device: str) -> frozenset[str] | None:
+    """Names of the properties that -device takes of one; None where there is no such device.
+
+    Raises InfraError for a QEMU that does not tell.
+    """
+    done = _help("-device", f"{device},help")
+    if "not found" in done.stderr:
+        return None
+    names = frozenset(re.findall(r"^ +([^ =]+)=", done.stdout, re.MULTILINE))
+    if not names:
+        raise InfraError(f"{find()[0]} does not tell what {device} takes")
+    return names
+
+
+def _help(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [find()[0], *words], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def require_machine(option: str) -> None:
+    """Raise InfraError where this QEMU lacks the machine that a -M option names."""
+    name = option.partition(",")[0]
+    if name not in _machines():
+        raise InfraError(f"{find()[0]} has no machine {name}: install one that does, or use pci")
+
+
+def cpu_options(accelerator: str, *, icount: bool = False) -> list[str]:
+    """Accelerator and CPU model; with ``icount`` a clock that counts instructions (TCG).
+
+    TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12
+    in one boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep
+    an instruction that another is just replacing, so that a kernel that patches itself dies
+    of an int3 long gone; one thread for all vCPUs has no such window.
+    """
+    if accelerator == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    old = find()[1] < (10,)
+    return [
+        "-accel", "tcg,thread=single" if old or icount else "tcg,thread=multi",
+        "-cpu", "max,cx16=off" if old else "max",
+        *(["-icount", "shift=0"] if icount else []),
+    ]  # fmt: skip
+
+
+def kit_options(folder: Path, log: Path) -> list[str]:
+    """What the kit itself needs of a guest, the same in both runners.
+
+    A monitor, the agent's serial port (the second one), shared memory to bring the capture
+    out, and the trace log.
+    """
+    return [*talk_options(folder, log), *carry_options(folder, CARRY_MIB)]
+
+
+def carry_options(folder: Path, mib: int) -> list[str]:
+    """The shared memory that the capture comes out through."""
+    return [
+        "-object", f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={folder}/carry",
+        "-device", "ivshmem-plain,memdev=carry",
+    ]  # fmt: skip
+
+
+def talk_options(folder: Path, log: Path) -> list[str]:
+    """The monitor, the agent's serial port (the second one), and the trace log."""
+    return [
+        "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
+        # Not -serial: microvm has one port by itself, whatever is asked for.
+        "-device", "isa-serial,chardev=agent,index=1",
+        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+        "-msg", "timestamp=on",
+        "-D", str(log),
+    ]  # fmt: skip

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest without any code of ours, seen from outside alone: QEMU's trace log, and QMP.
+
+The capture is like any other's without ``tracing/``. What is done with the guest is said and
+read on its first serial port.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pykit.errors import UsageError
+from pykit.guests import firmware, outcome
+from pykit.guests.channel import GuestEndedError
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.outcome import Outcome
+from pykit.guests.tracelog import TraceLog
+from pykit.qemu import program
+from pykit.qemu.keeper import Keeper
+from pykit.run.session import require_free
+from pykit.scenario.model import Scenario, Step
+from pykit.scenario.transport import PCI
+
+Progress = Callable[[str], None]
+
+_CONNECT_S = 20.0
+_MEMORY_MIB = 256
+
+
+def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -> Outcome:
+    """Boot a scenario's firmware, do its steps, and leave the capture in ``out``.
+
+    Raises UsageError for ``out`` and MMIO, InfraError where the firmware is not installed.
+    """
+    assert scenario.firmware is not None
+    booted = firmware.FIRMWARE[scenario.firmware]
+    if scenario.transport.machine != PCI.machine:
+        raise UsageError(
+            f"{scenario.firmware} is booted with PCI devices: choose pci or pci-legacy"
+        )
+    require_free(out)
+    capture = out.absolute() / "capture"
+    with Keeper() as keeper:
+        folder = keeper.folder
+        devices = [
+            o for device in scenario.devices for o in firmware.device_options(device, folder)
+        ]
+        command = [
+            program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            *booted.options(folder), "-accel", "tcg", "-m", str(_MEMORY_MIB), *devices,
+            "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off",
+            "-serial", "chardev:console",
+            "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+            *log_options(folder / "log"),
+        ]  # fmt: skip
+        capture.mkdir(parents=True)
+        talk = _Talk(scenario, keeper, out / "console.log", progress)
+        with TraceLog(folder / "log", capture / "qemu.log"):
+            kind, message = talk.run(command)
+    write_capture(
+        capture,
+        guest=booted.name,
+        devices=[
+            {"id": d.id, "type": d.type, "options": d.options, "driver": booted.name}
+            for d in scenario.devices
+        ],
+        ended=(kind, message),
+        steps=talk.steps,
+        answers=talk.answers,
+    )
+    return Outcome(kind, message, tuple(command), program.version())
+
+
+def log_options(log: Path) -> list[str]:
+    """QEMU's options that have it log all that it does as a virtio device from its start."""
+    events = [word for name in (*TRACE_EVENTS, *REGISTER_EVENTS) for word in ("-trace", name)]
+    return ["-msg", "timestamp=on", "-D", str(log), *events]
+
+
+def write_capture(
+    capture: Path,
+    *,
+    guest: str,
+    devices: list[dict[str, Any]],
+    ended: tuple[outcome.Kind, str],
+    steps: list[dict[str, Any]],
+    answers: list[dict[str, Any]],
+    version: str = "",
+) -> None:
+    """Write what there is to say beside the log; ``version`` of another QEMU than is installed."""
+    kind, message = ended
+    info = {
+        "schema": 1,
+        "complete": kind == "clean",
+        "clock": "",
+        "cpus": 1,
+        "kernel": guest,
+        "qemu": version or program.version(),
+        "outcome": {"kind": kind, "message": message},
+        "devices": devices,
+        "steps": steps,
+    }
+    (capture / "qmp.json").write_text(json.dumps(answers, indent=1) + "\n")
+    (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+
+
+def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
+    """What QEMU believes of every virtio device and each of its queues that is set up."""
+    answers = []
+    for known in monitor.ask("x-query-virtio"):
+        path = known["path"]
+        name = device_id(path)
+        status = monitor.ask("x-query-virtio-status", path=path)
+        answers.append(_answer(at, name, "x-query-virtio-status", None, status))
+        # For the rings of a device that another process serves, QEMU would have to stop them.
+        for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
+            told = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
+            if told["vring-desc"]:
+                answers.append(_answer(at, name, "x-query-virtio-queue-status", queue, told))
+    return answers
+
+
+def device_id(path: str) -> str:
+    """The name of a device in QEMU's object tree: its id, or its place among those without."""
+    return path.removesuffix("/virtio-backend").rpartition("/")[2]
+
+
+def _answer(at: str, device: str, query: str, queue: int | None, told: Any) -> dict[str, Any]:
+    return {
+        "at": at,
+        "device": device,
+        "query": query,
+        "queue": queue,
+        "time_ns": time.time_ns(),
+        "return": told,
+    }
+
+
+class _Talk:
+    """The life of one guest, on its serial port."""
+
+    def __init__(
+        self, scenario: Scenario, keeper: Keeper, console: Path, progress: Progress
+    ) -> None:
+        self._scenario = scenario
+        self._keeper = keeper
+        self._console = console
+        self._progress = progress
+        self._deadline = 0.0
+        self._said = b""
+        self.steps: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+
+    def run(self, command: list[str]) -> tuple[outcome.Kind, str]:
+        """Boot, do the steps, ask QMP at the end; says how it ended."""
+        self._deadline = time.monotonic() + self._scenario.deadline_s
+        try:
+            with self._console.open("ab") as output:
+                process = self._keeper.start(command, output)
+                with connected(self._keeper.folder / "console", process) as line:
+                    for step in self._scenario.steps:
+                        self._step(step, line)
+                    with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
+                        self.answers = ask_all(monitor, "end")
+        except GuestEndedError as ended:
+            return ended.kind, ended.message
+        except KeyboardInterrupt:
+            return "interrupted", "pykit was told to end"
+        finally:
+            self._keeper.stop()
+        return "clean", f"{len(self.steps)} steps done"
+
+    def _step(self, step: Step, line: socket.socket) -> None:
+        started = time.monotonic()
+        record: dict[str, Any] = {"name": step.name, "rc": -1, "seconds": 0.0, "output": ""}
+        self.steps.append(record)
+        try:
+            self._await(step, line)
+            record["rc"] = 0
+        finally:
+            record["seconds"] = round(time.monotonic() - started, 3)
+        # Not earlier: firmware that asks for a key throws away what came before.
+        line.sendall(step.type.encode())
+        self._progress(f"{step.name}: {record['seconds']:.1f} s")
+
+    def _await(self, step: Step, line: socket.socket) -> None:
+        wanted = step.expect.encode()
+        while wanted not in self._said:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                last = self._said.decode(errors="replace").split("\n")[-1].strip()
+                raise GuestEndedError(
+                    "hang", f"step {step.name}: {step.expect!r} did not come, last line: {last}"
+                )
+            ready, _, _ = select.select([line], [], [], left)
+            data = line.recv(1 << 16) if ready else b""
+            if ready and not data:
+                raise GuestEndedError("qemu-died", f"step {step.name}: QEMU ended")
+            with self._console.open("ab") as console:
+                console.write(data)
+            self._said += data
+        # What comes next is the answer to what is typed now.
+        self._said = self._said.partition(wanted)[2]
+
+
+@contextlib.contextmanager
+def connected(path: Path, process: subprocess.Popen[bytes]) -> Iterator[socket.socket]:
+    """A connection to a socket of QEMU's, as soon as it is there."""
+    end = time.monotonic() + _CONNECT_S
+    with socket.socket(socket.AF_UNIX) as line:
+        while True:
+            try:
+                line.connect(str(path))
+                break
+            except OSError as error:
+                if process.poll() is not None or time.monotonic() > end:
+                    raise GuestEndedError("qemu-died", f"QEMU did not start: {error}") from error
+                time.sleep(0.02)
+        yield line

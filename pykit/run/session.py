@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run: stage, boot, do the steps, bring the capture out, say how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from pykit.errors import InfraError, UsageError
+from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners
+from pykit.guests.carried import CarryError, unpack
+from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.hang import waits
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.outcome import Outcome
+from pykit.kernels import Kernel
+from pykit.observe import access
+from pykit.observe.ringwatch import RingWatcher
+from pykit.qemu import accel, program
+from pykit.qemu.keeper import Keeper
+from pykit.run.work import Failed, Work, last_lines
+from pykit.scenario.model import Scenario
+
+Progress = Callable[[str], None]
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    kernel: Kernel,
+    modules: Sequence[Path],
+    out: Path,
+    runner: str,
+    faults: Mapping[str, str] = MappingProxyType({}),
+    progress: Progress = lambda _: None,
+) -> Outcome:
+    """Run a scenario in a guest and leave its capture in ``out``.
+
+    ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``faults``
+    are deliberate bugs by module, all of the fault build. ``out`` gets
+    ``console.log`` and ``capture/``, whatever became of the guest; it must be new or empty.
+    A KeyboardInterrupt while the guest runs is the outcome "interrupted".
+
+    Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
+    """
+    chosen = runners.runner(runner, scenario.transport)
+    accelerator = "tcg" if scenario.icount else accel.probe(kernel.image)
+    if scenario.observe:
+        access.require_seen(scenario, accelerator, runner)
+    require_free(out)
+    capture = out.absolute() / "capture"
+    with Keeper() as keeper:
+        require_space(keeper.folder, scenario)
+        staged = payload.stage(
+            keeper.folder,
+            secrets.token_hex(8),
+            scenario,
+            kernel,
+            modules,
+            {module: {"fault": name} for module, name in faults.items()},
+        )
+        command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
+        observers: list[access.AccessTracer | RingWatcher] = []
+        if "access" in scenario.observe:
+            observers.append(access.AccessTracer(keeper.folder, capture, scenario.transport))
+        if "rings" in scenario.observe:
+            observers.append(RingWatcher(keeper.folder, capture, accelerator))
+        if observers:
+            # First: what the plugin takes for an address counts QEMU's memories in this order.
+            command[1:1] = [
+                *access.memory_options(keeper.folder),
+                *(option for observer in observers for option in observer.options()),
+            ]
+        # Only now: a run that cannot even start leaves no directory behind.
+        capture.mkdir(parents=True)
+        deadline_s = scenario.deadline_s * deadlines.factor(kernel.config)
+        session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
+        with contextlib.ExitStack() as watching:
+            for device in scenario.devices:
+                if device.backing == "vhost-user":
+                    watching.enter_context(device_args.served(device, keeper.folder))
+            for observer in observers:
+                watching.enter_context(observer)
+            kind, message = session.run(command, staged.nonce)
+        carried = session.unpack()
+        if carried is not None and kind in ("clean", "splat"):
+            kind, message = "workload-failed", f"the capture did not come out: {carried}"
+        if kind == "hang" and (waiting := waits(capture)):
+            message += f": {waiting}"
+    session.work.write_capture(
+        capture, kernel=kernel.release, ended=(kind, message), complete=carried is None
+    )
+    return Outcome(kind, message, tuple(command), program.version())
+
+
+def logged(scenario: Scenario) -> tuple[str, ...]:
+    """QEMU's trace events that a run needs."""
+    if not scenario.qemu_trace:
+        # By it the other observers know when to ask where the rings are.
+        return ("virtio_set_status",) if scenario.observe else ()
+    if access.log_registers(scenario, program.find()[1]):
+        return (*TRACE_EVENTS, *REGISTER_EVENTS)
+    return TRACE_EVENTS
+
+
+def require_free(out: Path) -> None:
+    """Raise UsageError where a run in ``out`` would write beside what is there already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty directory: name another")
+
+
+def require_space(folder: Path, scenario: Scenario) -> None:
+    """Raise InfraError where the guest's disks and its capture would not fit in ``folder``.
+
+    A file system that fills up later stops the guest (as for any failed write of its disk)
+    or kills QEMU (in its shared memory), and neither says why.
+    """
+    sizes = {
+        device.id: device.size_mib
+        for parent in scenario.devices
+        for device in (parent, *parent.children)
+    }
+    for step in scenario.steps:
+        if step.action == "resize":
+            sizes[step.device] = max(sizes[step.device], step.size_mib)
+    needed = sum(sizes.values()) + payload.MOST_CARRIED_MIB
+    if scenario.observe:
+        needed += program.MEMORY_MIB
+    free = shutil.disk_usage(folder).free >> 20
+    if free < needed:
+        raise InfraError(
+            f"{folder.parent} has {free} MiB free and the run needs {needed}: "
+            "free some space, or name another directory in TMPDIR"
+        )
+
+
+class _Session:
+    """The life of one guest."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        keeper: Keeper,
+        capture: Path,
+        console: Path,
+        deadline_s: float,
+        progress: Progress,
+    ) -> None:
+        self._keeper = keeper
+        self._capture = capture
+        self._console = console
+        self._deadline_s = deadline_s
+        self._progress = progress
+        self._logged = logged(scenario)
+        # Who sees program counters gets names for them.
+        self._symbols = "access" in scenario.observe
+        self.work = Work(scenario, keeper.folder, progress)
+
+    def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
+        """Boot, run all steps, and classify; never raises for what a guest does."""
+        started = time.monotonic()
+        try:
+            with self._console.open("wb") as output:
+                process = self._keeper.start(command, output)
+                guest = Guest(
+                    process,
+                    self._keeper.folder,
+                    self._console,
+                    nonce,
+                    started + self._deadline_s,
+                )
+                with contextlib.closing(guest):
+                    guest.connect()
+                    self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
+                    failed = self._work(guest)
+        except GuestEndedError as ended:
+            return ended.kind, self.work.where() + ended.message
+        except KeyboardInterrupt:
+            # What there is says how far it came; the caller ends all the same.
+            return "interrupted", self.work.where() + "pykit was told to end"
+        finally:
+            self._keeper.stop()
+        found = outcome.splats(self._console.read_text(errors="replace"))
+        if failed is not None:
+            return failed
+        if found:
+            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
+        return "clean", self.work.done()
+
+    def unpack(self) -> str | None:
+        """Unpack what the guest brought out; returns why there is nothing, or None."""
+        try:
+            unpack(self._keeper.folder / "carry", self._capture)
+        except CarryError as error:
+            return str(error)
+        return None
+
+    def _work(self, guest: Guest) -> Failed:
+        code, said = guest.run(kitsteps.LOAD)
+        if code != 0:
+            return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
+        with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
+            monitor.trace(self._logged)
+            try:
+                failed = self.work.run(guest, monitor)
+            except GuestEndedError as ended:
+                if ended.kind != "hang":
+                    raise
+                failed = ended.kind, self.work.where() + ended.message
+            failed = self.work.carry(guest, failed, lasting=True, symbols=self._symbols)
+        if failed is None or failed[0] != "hang":
+            guest.off()
+        return failed

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The steps of one scenario in a guest that is up, and what is noted of them for its capture."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pykit.guests import kitsteps, outcome
+from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.monitor import Monitor
+from pykit.guests.payload import step_path
+from pykit.observe.blind_spots import unseen
+from pykit.qemu import program
+from pykit.scenario.model import Device, Scenario, Step
+
+Progress = Callable[[str], None]
+#: When the guest's own trace ended, s since it booted.
+_ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
+#: How a guest failed, and what is said of it; None where it did not.
+Failed = tuple[outcome.Kind, str] | None
+
+
+class Work:
+    """What is done in a guest for one scenario. ``folder`` is for the files behind its devices.
+
+    Without hot-plug its devices are in the machine's slots from ``slot`` on.
+    """
+
+    def __init__(
+        self, scenario: Scenario, folder: Path, progress: Progress, *, slot: int = 0
+    ) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._progress = progress
+        self._transport = scenario.transport
+        self._devices = {device.id: device for device in scenario.devices}
+        self._slots = {device.id: slot + n for n, device in enumerate(scenario.devices)}
+        drivers = (device.driver for device in scenario.devices)
+        self._variables = {
+            "DRIVER": next(drivers, scenario.driver or Device.driver),
+            "COUNT": str(scenario.count),
+        }
+        self._steps: list[dict[str, Any]] = []
+        self._answers: list[dict[str, Any]] = []
+        self._plugs: list[dict[str, Any]] = []
+        self._ended: dict[str, int] | None = None
+        self._plugged: dict[str, Device] = {}
+
+    def run(self, guest: Guest, monitor: Monitor) -> Failed:
+        """Do all steps; how the first that failed did, or None."""
+        for step in self._scenario.steps:
+            with self._timed(step) as record:
+                acted = False
+
+                def act(step: Step = step) -> None:
+                    nonlocal acted
+                    acted = True
+                    self._act(step, guest, monitor)
+
+                if step.guest:
+                    record["rc"], record["output"] = guest.run(
+                        step_path(self._scenario, step.name),
+                        self._variables,
+                        act if step.action else lambda: None,
+                    )
+                    if step.action and not acted and record["rc"] == 0:
+                        return "workload-failed", f"step {step.name} never called ready"
+                else:
+                    act()
+            if record["rc"] != 0:
+                tail = " | ".join(record["output"].splitlines()[-3:])
+                return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
+        return None
+
+    def shell(self, guest: Guest, script: str) -> tuple[int, str]:
+        """Run lines in the guest as a step does; exit code, and the last lines of the output."""
+        variables = {**self._variables, "SCRIPT": base64.b64encode(script.encode()).decode()}
+        with self._timed(Step(f"shell-{len(self._steps)}")) as record:
+            record["rc"], record["output"] = guest.run(kitsteps.SHELL, variables)
+        return record["rc"], record["output"]
+
+    def act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        """Do an action of the host's."""
+        with self._timed(step):
+            self._act(step, guest, monitor)
+
+    def unplug_rest(self, guest: Guest, monitor: Monitor) -> None:
+        """Take out what the steps left plugged, for whoever comes next."""
+        for device in list(self._plugged.values()):
+            self._unplug(Step("rest", action="unplug", device=device.id), guest, monitor)
+
+    def carry(
+        self, guest: Guest, failed: Failed, *, lasting: bool, symbols: bool = False
+    ) -> Failed:
+        """Bring the capture out, with what is the same in all captures of the guest (``lasting``)
+        and the kernel's symbols; how it failed, after what ``failed`` before.
+
+        Even of a workload that failed, or hangs: what it left shows why.
+        """
+        hangs = failed is not None and failed[0] == "hang"
+        wanted = {"LASTING": lasting, "SYMBOLS": symbols, "TASKS": hangs}
+        variables = {name: "yes" if yes else "no" for name, yes in wanted.items()}
+        # From here on only those outside may see what goes on.
+        host_ns = time.time_ns()
+        try:
+            code, said = (guest.beside if hangs else guest.run)(kitsteps.CARRY, variables)
+        except GuestEndedError:
+            if hangs:
+                return failed
+            raise
+        if code != 0 and failed is None:
+            return "workload-failed", f"the capture did not come out: {said}"
+        if ended := _ENDED.search(said):
+            self._ended = {"host_ns": host_ns, "guest_ns": int(float(ended[1]) * 1e9)}
+        return failed
+
+    def where(self) -> str:
+        """The step that did not come to its end, for the message."""
+        last = self._steps[-1] if self._steps else None
+        return f"step {last['name']}: " if last and last["rc"] < 0 else ""
+
+    def done(self) -> str:
+        """For the message of a guest that came to the end of them."""
+        return f"{len(self._steps)} steps done"
+
+    def write_capture(
+        self, capture: Path, *, kernel: str, ended: tuple[outcome.Kind, str], complete: bool
+    ) -> None:
+        """Write capture.json and qmp.json, which say what ``capture`` is of."""
+        kind, message = ended
+        info = {
+            "schema": 1,
+            "complete": complete and kind in ("clean", "splat", "workload-failed", "hang"),
+            "clock": "mono",
+            "cpus": self._scenario.cpus,
+            "kernel": kernel,
+            "qemu": program.version(),
+            "outcome": {"kind": kind, "message": message},
+            "devices": [
+                {
+                    "id": device.id,
+                    "type": device.type,
+                    "options": device.options,
+                    "driver": device.driver,
+                    "legacy": self._transport.legacy,
+                }
+                for device in self._scenario.devices
+            ],
+            "plugs": self._plugs,
+            "ended": self._ended,
+            "steps": self._steps,
+            "unseen": unseen(self._scenario, program.find()[1]),
+        }
+        (capture / "qmp.json").write_text(json.dumps(self._answers, indent=1) + "\n")
+        (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+
+    @contextlib.contextmanager
+    def _timed(self, step: Step) -> Iterator[dict[str, Any]]:
+        started = time.monotonic()
+        record: dict[str, Any] = {"name": step.name, "rc": 0, "seconds": 0.0, "output": ""}
+        try:
+            yield record
+        except (GuestEndedError, KeyboardInterrupt) as ended:
+            record["rc"], record["output"] = -1, str(ended)
+            raise
+        finally:
+            record["seconds"] = round(time.monotonic() - started, 3)
+            self._steps.append(record)
+            self._progress(f"{step.name}: {record['seconds']:.1f} s")
+
+    def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        if step.action == "qmp":
+            monitor.ask(step.command, **step.arguments)
+            return
+        device = self._devices[step.device]
+        if step.action == "plug":
+            # The guest and QEMU's log both reuse names of a device that has gone.
+            self._plugs.append(
+                {"device": device.id, "guest_ns": guest.clock_ns, "host_ns": time.time_ns()}
+            )
+            self._plugged[device.id] = device
+            if self._transport.hot_plug:
+                monitor.plug(device, self._transport.bus(0), self._folder)
+            else:
+                self._bind("bind", device, guest)
+        elif step.action == "unplug":
+            self._unplug(step, guest, monitor)
+        elif step.action == "resize":
+            monitor.resize(device, step.size_mib)
+        else:
+            self._answers += monitor.query(device, step.name)
+
+    def _unplug(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+        device = self._plugged.pop(step.device, self._devices[step.device])
+        if self._transport.hot_plug:
+            monitor.unplug(device)
+        else:
+            self._bind("unbind", device, guest)
+
+    def _bind(self, act: str, device: Device, guest: Guest) -> None:
+        """Have the guest do what takes the place of hot-plug."""
+        variables = {"ACT": act, "SLOT": str(self._slots[device.id])}
+        code, said = guest.run(kitsteps.BIND, variables)
+        if code != 0:
+            raise GuestEndedError("workload-failed", last_lines(said))
+
+
+def last_lines(text: str) -> str:
+    """What a step said last, on one line."""
+    return " | ".join(text.splitlines()[-2:])

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read and check scenarios: which device, modules and programs, and what is done with them."""
+
+from pykit.scenario.axes import on_transport, under_driver, with_ring
+from pykit.scenario.model import Observer, Scenario, load_scenario
+
+__all__ = ["Observer", "Scenario", "load_scenario", "on_transport", "under_driver", "with_ring"]

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenarios: which device, which modules and programs, and what is done with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pykit.errors import UsageError
+from pykit.paths import ROOT
+from pykit.qemu.program import CPUS
+from pykit.scenario.transport import PCI, Transport
+from pykit.toml import TomlFile, choice
+
+SCENARIOS = ROOT / "scenarios"
+
+#: What the host does between the guest's steps.
+Action = Literal["plug", "unplug", "resize", "query", "qmp"]
+
+#: Who may look on from outside: a plugin of TCG's that sees every access to a ring, and a thread
+#: that looks at the rings in the guest's memory.
+Observer = Literal["access", "rings"]
+
+
+#: What is behind a device: a raw file, one of which reads of BAD_SECTOR fail, nothing at all (QEMU
+#: answers at once), or a file that a process of its own (qemu-storage-daemon) serves, as a
+#: vhost-user device. No disk has QEMU's own network, a folder, one end of a pipe to its parent's
+#: other child, or none of all.
+Backing = Literal["file", "failing", "null", "vhost-user", "net", "folder", "pipe", "none"]
+
+#: The sector that cannot be read of a disk that fails.
+BAD_SECTOR = 2048
+
+#: Firmware that has virtio drivers of its own.
+FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device under test, of ``size_mib``."""
+
+    id: str
+    type: str
+    size_mib: int
+    options: dict[str, Any]
+    #: The virtio driver that is to drive it.
+    driver: str = "pykit_virtio_blk"
+    backing: Backing = "file"
+    #: Whether QEMU serves it in a thread of its own.
+    iothread: bool = False
+    #: For firmware: text files, by name, that it is to find on or by the device.
+    files: dict[str, str] = field(default_factory=dict)
+    #: Devices on the bus that this one makes.
+    children: tuple[Device, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a shell script in the guest, or an action of the host, mostly on a device.
+
+    With both, the host acts while the script runs: when it calls ``ready``. Of firmware, what
+    has to appear on its console, and what is typed then.
+    """
+
+    name: str
+    #: Lines for the guest's shell; empty for an action.
+    guest: str = ""
+    action: Action | None = None
+    device: str = ""
+    #: For resize: the new size.
+    size_mib: int = 0
+    #: For qmp: what QEMU is asked.
+    command: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    #: For firmware.
+    expect: str = ""
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is run in a guest."""
+
+    name: str
+    summary: str
+    #: Seconds from the guest's start to its end.
+    deadline_s: float
+    #: Our modules, by name without .ko; pykit_trace comes first by itself.
+    modules: tuple[str, ...]
+    #: The kernel's own modules that the steps need.
+    kernel_modules: tuple[str, ...]
+    #: The host's programs that the steps call.
+    programs: tuple[str, ...]
+    #: Our programs, of pykit/guest.
+    guest_programs: tuple[str, ...]
+    devices: tuple[Device, ...]
+    steps: tuple[Step, ...]
+    #: Parameters of our modules, by module.
+    parameters: dict[str, dict[str, str]]
+    #: How often a soak does what it does: $COUNT of its steps.
+    count: int = 1
+    #: What the devices are attached by.
+    transport: Transport = PCI
+    #: Whether QEMU logs what its devices do.
+    qemu_trace: bool = True
+    #: vCPUs.
+    cpus: int = CPUS
+    #: Whether the guest's clock counts instructions, one a nanosecond; while it is idle it goes
+    #: on as the host's does. Needs one vCPU, and TCG.
+    icount: bool = False
+    #: The firmware that is the guest, one of FIRMWARE; None: Linux, with our agent.
+    firmware: str | None = None
+    #: The driver under test, where that is not the plugged devices'.
+    driver: str | None = None
+    #: Observers beside QEMU's trace that look at the guest from outside.
+    observe: tuple[Observer, ...] = ()
+
+
+def load_scenario(name: str) -> Scenario:
+    """A scenario by its name in scenarios/, or by a file's path.
+
+    Raises UsageError naming file, line and key for anything that is not as it should be.
+    """
+    path = Path(name)
+    if not (path.suffix == ".toml" or "/" in name):
+        path = SCENARIOS / f"{name}.toml"
+        if not path.is_file():
+            words = choice(name, (p.stem for p in SCENARIOS.glob("*.toml")), "scenario")
+            raise UsageError(f"{words}; or name a .toml file")
+    # It needs the classes of this module.
+    from pykit.scenario.reader import read
+
+    return read(TomlFile(path))

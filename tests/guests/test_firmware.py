@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Firmware scenarios: their files, their log, and what QEMU is given."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pykit import steps
+from pykit.errors import UsageError
+from pykit.guests import firmware
+from pykit.guests.tracelog import TraceLog
+from pykit.scenario import load_scenario
+from pykit.scenario.model import FIRMWARE, Device
+
+
+def test_every_firmware_has_a_scenario() -> None:
+    assert set(FIRMWARE) == set(firmware.FIRMWARE)
+    assert {load_scenario(name).firmware for name in FIRMWARE} == set(FIRMWARE)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no firmware amibios"),
+        ("firmware = 'ovmf'\nmodules = ['x']", "modules: not known"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: not known"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0]: expect is missing"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: not known"),
+    ],
+)
+def test_wrong_files(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as raised:
+        load_scenario(str(path))
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", [{"kernel_name": "debian-6.12"}, {"transport": "mmio"}])
+def test_what_firmware_does_not_take(tmp_path: Path, wrong: dict[str, str]) -> None:
+    given = {"kernel_name": None, "runner": "direct", "fault": None, **wrong}
+    with pytest.raises(UsageError, match="seabios"):
+        steps.run("seabios", to=tmp_path / "run", say=lambda _: None, **given)  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_boot_sector(tmp_path: Path) -> None:
+    options = firmware.device_options(Device("vd0", "virtio-blk-pci", 1, {}), tmp_path)
+    data = (tmp_path / "vd0.img").read_bytes()
+    assert (len(data), data[510:512]) == (1 << 20, b"\x55\xaa")
+    assert '"drive": "vd0-behind"' in options[-1]
+
+
+def test_log_without_the_rest(tmp_path: Path) -> None:
+    """Kept and dropped lines, a line in two writes, and one without an end."""
+    with TraceLog(tmp_path / "fifo", tmp_path / "log"):
+        writer = os.open(tmp_path / "fifo", os.O_WRONLY)
+        os.write(writer, b"1@1.0:memory_region_ops_read name 'acpi-tmr'\n1@1.0:virtio_set_st")
+        os.write(writer, b"atus vdev 0x1 val 1\n1@1.0:memory_region_ops_read ")
+        os.write(writer, b"name 'virtio-pci-isr-virtio-blk'\n1@1.0:virtqueue_po")
+        os.close(writer)
+    assert (tmp_path / "log").read_bytes() == (
+        b"1@1.0:virtio_set_status vdev 0x1 val 1\n1@1.0:virtqueue_po"
+    )
+
+
+def test_log_that_nobody_writes(tmp_path: Path) -> None:
+    with TraceLog(tmp_path / "fifo", tmp_path / "log"):
+        pass
+    assert (tmp_path / "log").read_bytes() == b""

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+from typing import Any
+
+from pykit.guests.locate import look
+
+#: Of QEMU 7.2's answer: two transports, a device on one of them.
+TREE = """\
+bus: main-system-bus\r
+  type System\r
+  dev: virtio-mmio, id ""\r
+    gpio-out "sysbus-irq" 1\r
+    mmio 00000000feb00200/0000000000000200\r
+    bus: virtio-mmio-bus.1\r
+      type virtio-mmio-bus\r
+  dev: virtio-mmio, id ""\r
+    gpio-out "sysbus-irq" 1\r
+    mmio 00000000feb00000/0000000000000200\r
+    bus: virtio-mmio-bus.0\r
+      type virtio-mmio-bus\r
+      dev: virtio-blk-device, id "vd0"\r
+        drive = "vd0-disk"\r
+"""
+RING = {"vring-num": 4, "vring-desc": 4096, "vring-avail": 4160, "vring-used": 8192}
+
+
+class Answers:
+    """A monitor that knows one disk."""
+
+    def __init__(self, *, vhost: bool) -> None:
+        self.asked: list[str] = []
+        self._answers: dict[str, Any] = {
+            "x-query-virtio": [{"path": "/machine/peripheral/vd0/virtio-backend"}],
+            "x-query-virtio-status": {
+                "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]},
+                "guest-features": {"transports": []},
+                "num-vqs": 1,
+                "vhost-started": vhost,
+            },
+            "x-query-virtio-queue-status": RING,
+            "human-monitor-command": TREE,
+            "query-pci": [],
+        }
+
+    def ask(self, command: str, **_: Any) -> Any:
+        self.asked.append(command)
+        return self._answers[command]
+
+
+def test_registers_of_mmio() -> None:
+    told = look(Answers(vhost=False))  # type: ignore[arg-type]
+    assert told["registers"] == [{"device": "vd0", "address": 0xFEB00000, "bytes": 512}]
+
+
+def test_rings() -> None:
+    told = look(Answers(vhost=False))  # type: ignore[arg-type]
+    found = [(ring["area"], ring["address"], ring["bytes"]) for ring in told["rings"]]
+    assert found == [("desc", 4096, 64), ("avail", 4160, 14), ("used", 8192, 38)]
+
+
+def test_queues_of_vhost_are_not_asked_for() -> None:
+    monitor = Answers(vhost=True)
+    assert look(monitor)["rings"] == []  # type: ignore[arg-type]
+    assert "x-query-virtio-queue-status" not in monitor.asked

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What QEMU has, and what a guest is told of the host."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykit.errors import InfraError
+from pykit.qemu import program, tsc
+from pykit.scenario.transport import TRANSPORTS
+
+
+def test_a_machine_that_this_qemu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "find", lambda: ("/opt/qemu", (7, 2)))
+    monkeypatch.setattr(program, "_machines", lambda: frozenset({"none", "q35"}))
+    program.require_machine(TRANSPORTS["pci"].machine[1])
+    with pytest.raises(InfraError, match="/opt/qemu has no machine microvm"):
+        program.require_machine(TRANSPORTS["mmio"].machine[1])
+
+
+def test_the_counters_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    tsc.khz.cache_clear()
+    first = tsc.khz()
+    tsc.khz.cache_clear()
+    second = tsc.khz()
+    assert first
+    assert second
+    assert abs(first - second) < first / 1000
+    tsc.khz.cache_clear()
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert tsc.khz() is None
+    tsc.khz.cache_clear()
