@@ -4,7 +4,7 @@
 from pykit.kernels.built import Step
 from pykit.kernels.model import Kernel, Progress
 from pykit.kernels.names import Known, build, get, list_known, resolve
-from pykit.kernels.sources import source_tree
+from pykit.kernels.sources import source_part, source_tree
 
 __all__ = [
     "Kernel",
@@ -15,5 +15,6 @@ __all__ = [
     "get",
     "list_known",
     "resolve",
+    "source_part",
     "source_tree",
 ]

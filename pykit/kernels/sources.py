@@ -53,6 +53,20 @@ def source_tree(kernel: Kernel, progress: Progress = silent) -> Path:
     return _fetched(kernel, version, store.sources_dir() / version, _PART, progress)
 
 
+def source_part(
+    kernel: Kernel, names: tuple[str, ...], label: str, progress: Progress = silent
+) -> Path:
+    """Return a folder that has files and folders of the kernel's source, fetched on demand.
+
+    ``names`` are paths below the top directory; ``label`` names the part in the cache.
+    Raises: as `source_tree`.
+    """
+    if kernel.origin in ("build", "source"):
+        return _own_tree(kernel)
+    version = _version(kernel)
+    return _fetched(kernel, version, store.sources_dir() / f"{version}.{label}", names, progress)
+
+
 def whole_tree(kernel: Kernel, progress: Progress = silent) -> tuple[Path, str]:
     """The whole source of one of Debian's kernels, to build it from: 1.7 GB, 30 s.
 

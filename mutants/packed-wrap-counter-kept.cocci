@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The wrap counter is not flipped when the ring wraps.
+// must: DX-31
+// ring: packed
+// file: drivers/virtio/virtio_ring.c
+// count: 1
+@@
+@@
+ virtqueue_add_packed(...) {
+ <...
+- vq->packed.avail_wrap_counter ^= 1;
++ vq->packed.avail_wrap_counter ^= !PYKIT_MUTANT(packed_wrap_counter_kept);
+ ...>
+ }

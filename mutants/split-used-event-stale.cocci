@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The event index that asks for the next interrupt points at an entry that was already taken.
+// must: DX-17
+// may: NU-DE-05
+// ring: split
+// file: drivers/virtio/virtio_ring.c
+// count: 1
+@@
+expression D;
+@@
+ virtqueue_enable_cb_prepare_split(...) {
+ <...
+- cpu_to_virtio16(D, last_used_idx = vq->last_used_idx)
++ cpu_to_virtio16(D, (last_used_idx = vq->last_used_idx) - PYKIT_MUTANT(split_used_event_stale))
+ ...>
+ }
