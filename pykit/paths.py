@@ -11,8 +11,10 @@ from pathlib import Path
 
 #: The repository: kernel sources, configs and scenarios stand beside the package.
 ROOT = Path(__file__).resolve().parent.parent
-#: What runs in the guest: shell, and sources of our programs.
-GUEST = ROOT / "pykit" / "guest"
+#: What runs in the guest: the agent with its library of shell functions, and our programs.
+GUEST = ROOT / "guest"
+AGENT = GUEST / "agent"
+PROGRAMS = GUEST / "programs"
 #: Copies of guests, and what they boot, are made anew in seconds.
 _KEPT_S = 30 * 24 * 3600
 
