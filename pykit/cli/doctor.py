@@ -13,7 +13,7 @@ from pykit.errors import Exit
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """What this machine has and lacks, with the command that mends each lack.
+    """Check required tools and show the command that installs each missing one.
 
     Example: pykit doctor
     """
@@ -25,16 +25,16 @@ def doctor(as_json: JsonOption = False) -> None:
         dump([vars(finding) for finding in findings])
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("", "what", "found", "for"):
+        for column in ("", "check", "found", "needed for"):
             table.add_column(column, overflow="fold")
         for finding in findings:
-            mark = "[green]ok[/]" if finding.ok else "[red]lacks[/]"
+            mark = "[green]ok[/]" if finding.ok else "[red]missing[/]"
             table.add_row(mark, finding.name, escape(finding.found), escape(finding.purpose))
         out.print(table)
         for finding in findings:
-            if not finding.ok and finding.mend:
-                wanted = [mine] if mine else list(finding.mend)
-                commands = dict.fromkeys(finding.mend[family] for family in wanted)
+            if not finding.ok and finding.fix:
+                wanted = [mine] if mine else list(finding.fix)
+                commands = dict.fromkeys(finding.fix[family] for family in wanted)
                 out.print(f"{finding.name}: {escape(' | '.join(commands))}", soft_wrap=True)
     if any(finding.required and not finding.ok for finding in findings):
         raise typer.Exit(Exit.INFRA)
