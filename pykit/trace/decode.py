@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pykit.files import exists
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
@@ -49,8 +50,8 @@ def load(capture: Path) -> Events:
     else:
         info = read_info(capture)
         if tracing.is_dir():
-            saved = read_tracing(tracing)
-        elif not log.is_file():
+            saved = read_tracing(tracing, capture)
+        elif not exists(log):
             raise MissingFormatsError(
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
             )
@@ -67,9 +68,9 @@ def load(capture: Path) -> Events:
         losses += [*guest.losses, *gap_losses(inside)]
         inside = join_vhost(inside, guest.frames.base["dev"])
     devices = number_devices(info, guest.frames.base if guest else None)
-    if log.is_file():
+    if exists(log):
         numbers = None if saved is None else list(devices.values())
-        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs])
+        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture)
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
@@ -77,12 +78,12 @@ def load(capture: Path) -> Events:
         if numbers is None:
             asked = asked_features(info, devices, outside)
             outside = pl.concat([asked, outside], how="diagonal")
-    if (capture / "access.bin").is_file():
+    if exists(capture / "access.bin"):
         accesses = read_accesses(capture, devices, info.plugs)
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
-    if (capture / "rings.npy").is_file() and outside is not None:
+    if exists(capture / "rings.npy") and outside is not None:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")

@@ -38,7 +38,8 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
 
     Overrun (overwritten) and dropped events, and events that the kernel has
     counted but the raw file does not hold: a file cut at a page's edge shows
-    only here. ``seen`` are the records that each file holds.
+    only here. More events than the kernel counted show that its count is damaged, so that
+    losses are unknown. ``seen`` are the records that each file holds.
     """
     losses = []
     for index, file in enumerate(files):
@@ -66,6 +67,10 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
         if short > 0:
             losses.append(
                 Loss(short, f"CPU {file.cpu}: {short} counted by the kernel, not in {file.path}")
+            )
+        elif short < 0:
+            losses.append(
+                Loss(1, f"CPU {file.cpu}: {-short} more in {file.path} than the kernel counted")
             )
     return losses
 
