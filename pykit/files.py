@@ -8,11 +8,16 @@ that the caller turns into one line.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+
+_FULL = 1 << 20
 
 
 class NotRegularError(OSError):
@@ -69,6 +74,27 @@ def read_regular(path: Path, within: Path | None = None) -> bytes:
 def reason(error: Exception) -> str:
     """Return an error's text without the path, which the caller's message already has."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add ``path`` to an error of a system call that has no name, as write(2) on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def full_directories(candidates: Iterable[Path]) -> list[Path]:
+    """Return those directories, each once, whose file systems have less than 1 MiB free."""
+    full = []
+    for path in dict.fromkeys(candidate.absolute() for candidate in candidates):
+        place = next(parent for parent in (path, *path.parents) if parent.exists())
+        if shutil.disk_usage(place).free < _FULL:
+            full.append(path)
+    return full
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -10,6 +10,8 @@ import shutil
 import time
 from pathlib import Path
 
+from pykit.files import naming
+
 _PACKAGE = Path(__file__).resolve().parent
 #: A wheel has the files that a run reads inside the package (setup.py copies them there).
 _SHARE = _PACKAGE / "share"
@@ -59,8 +61,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with naming(path):
+            temporary.write_bytes(data)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -7,18 +7,22 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from types import FrameType
 
 import typer
 from rich.markup import escape
 
-from pykit import memory
+from pykit import memory, paths
 from pykit.bisect import code_for_git
 from pykit.cli.app import app
 from pykit.cli.options import BISECT
 from pykit.cli.terminal import err
 from pykit.errors import Exit, PykitError
+from pykit.files import full_directories
 
 
 def run_to_end(arguments: Sequence[str]) -> int:
@@ -41,7 +45,7 @@ def run_to_end(arguments: Sequence[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         code = Exit.OK
     except OSError as error:
-        err.print(f"[red]pykit:[/] {escape(_one_line(error))}", soft_wrap=True)
+        err.print(f"[red]pykit:[/] {escape(_one_line(error, arguments))}", soft_wrap=True)
         code = Exit.INFRA
     except Exception as error:
         # Click's own: a wrong option or argument.
@@ -54,11 +58,19 @@ def run_to_end(arguments: Sequence[str]) -> int:
     return code_for_git(code) if BISECT in arguments else code
 
 
-def _one_line(error: OSError) -> str:
-    where = f" {error.filename}" if error.filename else ""
+def _one_line(error: OSError, arguments: Sequence[str]) -> str:
+    where = str(error.filename) if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"no space left on the device:{where or ' free some space'}, then run it again"
-    return f"{os.strerror(error.errno) if error.errno else error}:{where}"
+        full = where or ", ".join(map(str, full_directories(_output_directories(arguments))))
+        return f"no space left on the device{': ' if full else ''}{full}: free some, then run again"
+    return f"{os.strerror(error.errno) if error.errno else error}{': ' if where else ''}{where}"
+
+
+def _output_directories(arguments: Sequence[str]) -> list[Path]:
+    """Return where this command may write; errors of write(2) do not name the file."""
+    named = [Path(word) for option, word in pairwise(arguments) if option == "--to"]
+    own = [paths.runs_dir(), paths.build_dir(), paths.cache_dir(), Path(tempfile.gettempdir())]
+    return [*named, *own]
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
