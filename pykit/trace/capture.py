@@ -28,7 +28,7 @@ RECORDED = "recorded"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CapturedOutcome:
     """How the run ended: ``kind`` is ``clean`` or what went wrong."""
 
     kind: str
@@ -36,7 +36,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Device:
+class CapturedDevice:
     """One device, in the order of device_add.
 
     ``type`` is QEMU's device name, ``options`` its properties, ``driver`` the
@@ -65,7 +65,7 @@ class Plug:
 
 
 @dataclass(frozen=True)
-class Step:
+class CapturedStep:
     """One step of the workload: exit code, duration, last lines of output."""
 
     name: str
@@ -106,9 +106,9 @@ class CaptureInfo:
     cpus: int
     kernel: str
     qemu: str
-    outcome: Outcome
-    devices: tuple[Device, ...]
-    steps: tuple[Step, ...]
+    outcome: CapturedOutcome
+    devices: tuple[CapturedDevice, ...]
+    steps: tuple[CapturedStep, ...]
     qmp: tuple[QmpAnswer, ...]
     plugs: tuple[Plug, ...] = ()
     #: When the guest's own trace ended, where that is known.
@@ -135,7 +135,7 @@ def recorded(path: Path, clock: str, cpus: int, kernel: str) -> CaptureInfo:
         cpus=cpus,
         kernel=kernel,
         qemu="",
-        outcome=Outcome(RECORDED, f"by somebody else, in {path}"),
+        outcome=CapturedOutcome(RECORDED, f"by somebody else, in {path}"),
         devices=(),
         steps=(),
         qmp=(),
@@ -183,7 +183,9 @@ def _info(
         cpus=integer(data, "cpus", where),
         kernel=get(data, "kernel", str, where),
         qemu=get(data, "qemu", str, where),
-        outcome=Outcome(get(outcome, "kind", str, where), get(outcome, "message", str, where)),
+        outcome=CapturedOutcome(
+            get(outcome, "kind", str, where), get(outcome, "message", str, where)
+        ),
         devices=devices,
         steps=tuple(_step(s, f"{where}: steps") for s in get(data, "steps", list, where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
@@ -219,9 +221,9 @@ def _plugs(data: dict[str, Any], known: set[str], where: str) -> tuple[Plug, ...
     return plugs
 
 
-def _device(value: Any, where: str) -> Device:
+def _device(value: Any, where: str) -> CapturedDevice:
     data = as_object(value, where)
-    return Device(
+    return CapturedDevice(
         id=get(data, "id", str, where),
         type=get(data, "type", str, where),
         options=as_object(data.get("options", {}), f"{where}: options"),
@@ -230,9 +232,9 @@ def _device(value: Any, where: str) -> Device:
     )
 
 
-def _step(value: Any, where: str) -> Step:
+def _step(value: Any, where: str) -> CapturedStep:
     data = as_object(value, where)
-    return Step(
+    return CapturedStep(
         name=get(data, "name", str, where),
         rc=integer(data, "rc", where),
         seconds=number(data, "seconds", where),

@@ -13,11 +13,11 @@ import polars as pl
 from pykit.files import exists
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
-from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
+from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
-from pykit.trace.guest import Guest, decode_guest
+from pykit.trace.guest import DecodedGuest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
@@ -58,7 +58,7 @@ def load(capture: Path) -> Events:
     losses: list[Loss] = []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    guest: Guest | None = None
+    guest: DecodedGuest | None = None
     inside: Frames | None = None
     outside: pl.DataFrame | None = None
     if saved is not None:
@@ -148,7 +148,7 @@ def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInf
             match = alike[0]
             waiting.remove(match)
         else:
-            match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")
+            match = CapturedDevice(f"{kind}-{number}", kind + seen.transport, {}, "")
         named.append(replace(match, legacy=seen.legacy))
     # What the log does not show at all is none of those in it, if they all say what they are.
     types = [seen.type for seen in found]

@@ -27,7 +27,7 @@ _MAX_FIELD_END = 1 << 16
 
 
 @dataclass(frozen=True)
-class Field:
+class EventField:
     """One field of an event.
 
     ``offset`` counts from the start of the record's payload. ``reference`` is
@@ -58,7 +58,7 @@ class Format:
     system: str
     name: str
     id: int
-    fields: tuple[Field, ...]
+    fields: tuple[EventField, ...]
 
     @cached_property
     def size(self) -> int:
@@ -80,7 +80,7 @@ class PageLayout:
     stamps: bool
 
 
-def parse_fields(text: str, where: str) -> tuple[Field, ...]:
+def parse_fields(text: str, where: str) -> tuple[EventField, ...]:
     """All ``field:`` lines of a format text, in their order.
 
     Raises:
@@ -94,7 +94,7 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
 
 # Thousands of captures of one kernel have the same descriptions.
 @lru_cache(maxsize=512)
-def _fields(text: str) -> tuple[Field, ...]:
+def _fields(text: str) -> tuple[EventField, ...]:
     """Raises ValueError with what is wrong."""
     fields = []
     for line in text.splitlines():
@@ -111,7 +111,7 @@ def _fields(text: str) -> tuple[Field, ...]:
             raise ValueError(f"field {name['name']} ends at {offset + size}")
         first = decl.split(maxsplit=1)[0]
         fields.append(
-            Field(
+            EventField(
                 name=name["name"],
                 decl=decl,
                 offset=offset,

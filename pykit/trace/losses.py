@@ -15,7 +15,7 @@ from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import JOINED, SET_UP
 from pykit.trace.pages import Array, CpuFile
-from pykit.trace.walk import Lost
+from pykit.trace.walk import PageLoss
 
 #: Lines of one kind before the rest is only counted: a broken disk gives thousands.
 _LINES = 8
@@ -75,7 +75,7 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
     return losses
 
 
-def page_losses(files: Sequence[CpuFile], lost: Iterable[Lost]) -> list[Loss]:
+def page_losses(files: Sequence[CpuFile], lost: Iterable[PageLoss]) -> list[Loss]:
     """Losses that page headers tell: events lost before a page."""
     losses, more = [], 0
     for page in lost:

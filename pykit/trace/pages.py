@@ -24,7 +24,7 @@ from pykit.trace.errors import (
     TruncatedPageError,
 )
 from pykit.trace.formats import PageLayout
-from pykit.trace.tracedat import Part
+from pykit.trace.tracedat import DatPart
 
 Endian = Literal["<", ">"]
 Array = npt.NDArray[Any]
@@ -71,7 +71,7 @@ class CpuFile:
     cpu: int
     path: Path
     stats: str | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[DatPart, ...] = ()
 
     @property
     def size(self) -> int:
@@ -88,7 +88,7 @@ class _Stream:
     def __init__(self, source: CpuFile) -> None:
         self.source = source
         size = source.size
-        self.parts = list(source.parts) or [Part(0, size, size)]
+        self.parts = list(source.parts) or [DatPart(0, size, size)]
         self.file: BinaryIO | None = None
         #: Of the first part: what is unpacked, or how many bytes have been read.
         self.plain, self.done = memoryview(b""), 0

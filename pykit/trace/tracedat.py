@@ -3,7 +3,7 @@
 
 A file is a header, descriptions of the events, options, and the raw pages of each CPU.
 Version 6 has them in this order; version 7 has sections that options point at, and may
-compress them. Pages stay where they are: ``Part`` says where, so that a large file is read
+compress them. Pages stay where they are: ``DatPart`` says where, so that a large file is read
 when it is decoded.
 """
 
@@ -44,7 +44,7 @@ _PAGE = 4096
 
 
 @dataclass(frozen=True)
-class Part:
+class DatPart:
     """Raw pages in the file: ``stored`` bytes at ``offset``, ``size`` bytes when unpacked."""
 
     offset: int
@@ -70,7 +70,7 @@ class CpuData:
     """Where one CPU's pages are, in their order."""
 
     cpu: int
-    parts: tuple[Part, ...]
+    parts: tuple[DatPart, ...]
 
 
 @dataclass
@@ -323,9 +323,9 @@ class _Reader:
         for cpu in range(cpus):
             offset, size = table.number(8), table.number(8)
             self.claim(offset, size, f"{self.path}: CPU {cpu}")
-            self.add(cpu, [Part(offset, size, size)])
+            self.add(cpu, [DatPart(offset, size, size)])
 
-    def add(self, cpu: int, parts: list[Part]) -> None:
+    def add(self, cpu: int, parts: list[DatPart]) -> None:
         for part in parts:
             if part.offset + part.stored > self.length:
                 raise BadDatError(
@@ -394,10 +394,10 @@ class _Reader:
         for _ in range(option.number(4)):
             cpu, offset, size = option.number(4), option.number(8), option.number(8)
             self.claim(offset, size, f"{option.where}: CPU {cpu}")
-            parts = list(self.chunks(offset, size)) if compressed else [Part(offset, size, size)]
+            parts = list(self.chunks(offset, size)) if compressed else [DatPart(offset, size, size)]
             self.add(cpu, parts)
 
-    def chunks(self, offset: int, size: int) -> Iterator[Part]:
+    def chunks(self, offset: int, size: int) -> Iterator[DatPart]:
         if not size:
             return
         where = f"{self.path}: chunks at {offset:#x}"
@@ -411,7 +411,7 @@ class _Reader:
             if offset + 8 + stored > end:
                 raise BadDatError(f"{where}: a chunk of {stored} bytes ends beyond {end:#x}")
             self.expand(plain, _CHUNK_MAX, where)
-            yield Part(offset + 8, stored, plain, self.codec)
+            yield DatPart(offset + 8, stored, plain, self.codec)
             offset += 8 + stored
 
     # What both versions have.

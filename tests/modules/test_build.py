@@ -244,10 +244,10 @@ def test_read_only(
     first = build(kernel)
     opened = Path.open
 
-    def read_only(path: Path, mode: str = "r", *rest: object) -> object:
+    def read_only(path: Path, mode: str = "r", *rest: object, **more: object) -> object:
         if mode != "r" and path.suffix == ".lock":
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-        return opened(path, mode, *rest)  # type: ignore[call-overload]
+        return opened(path, mode, *rest, **more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", read_only)
     monkeypatch.setattr(build_module.os, "access", lambda *_: False)
