@@ -44,7 +44,7 @@ lint: setup ## ruff, mypy, checkpatch, sparse and W=1
 setup: ## Debian packages and the virtual environment
 	@tools/setup.sh
 
-doctor: setup ## What this machine has and lacks
+doctor: setup ## Check required tools; show the command that installs each
 	$(PYKIT) doctor
 
 modules: ## The kernel modules, for KDIR

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -40,8 +41,12 @@ class TomlFile:
             number = re.match(r"line (\d+)", at)
             line = number.group(1) if number else str(text.count("\n") + 1)
             raise UsageError(f"{path}:{line}: {words}") from error
+        except RecursionError:
+            raise UsageError(f"{path}: nested too deeply") from None
         parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
         self._lines = dict(_walk(parser.parse(text.encode()).root_node))
+        if place := next(_not_finite(self.data, ()), None):
+            raise self.wrong(place, "not a finite number")
 
     def wrong(self, place: Place, words: str) -> UsageError:
         """The error to raise for what stands there, or for its lack: file, line, key, words."""
@@ -71,6 +76,19 @@ def choice(given: object, known: Iterable[str], what: str) -> str:
     some = [*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
     hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(some) or 'none'}"
     return f"no {what} {given}: {hint}"
+
+
+def _not_finite(value: object, place: Place) -> Iterator[Place]:
+    """Yield where TOML's inf and nan are; nothing that pykit counts or waits for is either."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    entries: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = enumerate(value)
+    for key, inner in entries:
+        yield from _not_finite(inner, (*place, key))
 
 
 def _walk(root: tree_sitter.Node) -> Iterator[tuple[Place, int]]:

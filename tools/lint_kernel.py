@@ -16,10 +16,10 @@ from pykit.paths import ROOT
 
 
 def checkpatch(tree: Path) -> list[str]:
-    """Lines that ``checkpatch --strict`` says of every C file under kernel/ and pykit/guest/."""
+    """Return what ``checkpatch --strict`` reports of the C files below kernel/ and guest/."""
     files = sorted(
         path
-        for folder in ("kernel", "pykit/guest")
+        for folder in ("kernel", "guest")
         for path in (ROOT / folder).rglob("*.[ch]")
         if not path.name.endswith(".mod.c")
     )

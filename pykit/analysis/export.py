@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit.analysis.requests import requests
-from pykit.analysis.timeline import Slice, depths, lanes
+from pykit.analysis.timeline import TimelineSlice, depths, lanes
 from pykit.errors import InfraError, UsageError
 from pykit.trace import Events
 from pykit.trace.tracedat import write_dat
@@ -113,7 +113,7 @@ def _perfetto(events: Events, capture: Path, path: Path) -> None:
         packet.track_event.track_uuid = uuid
         return packet.track_event
 
-    def draw(uuid: int, part: Slice) -> None:
+    def draw(uuid: int, part: TimelineSlice) -> None:
         event = mark(uuid, part.begin, proto.TrackEvent.TYPE_SLICE_BEGIN)
         event.name = part.name
         for name, value in part.args.items():

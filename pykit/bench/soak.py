@@ -24,7 +24,7 @@ PARTS = ("requests", "rings", "load", "loop", "unplug", "faults", "lives")
 
 
 @dataclass(frozen=True)
-class Part:
+class SoakPart:
     """What became of one part.
 
     Attributes:
@@ -49,7 +49,7 @@ class Soak:
     """All parts on one kernel."""
 
     kernel: str
-    parts: tuple[Part, ...]
+    parts: tuple[SoakPart, ...]
 
     @property
     def clean(self) -> bool:
@@ -110,7 +110,7 @@ def soak(
         )
         seconds = round(time.monotonic() - started, 1)
         done.append(
-            Part(
+            SoakPart(
                 name=name,
                 summary=scenario.summary,
                 count=scenario.count,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pykit import kconfig, kernels, modules
-from pykit.errors import LackError, PykitError
+from pykit.errors import MissingConfigError, PykitError
 from pykit.families.apply import Work, without
 from pykit.families.batch import Batch
 from pykit.families.record import Record
@@ -76,7 +76,7 @@ def _bundle(group: Sequence[Work], say: Say) -> tuple[Bundle | None, list[tuple[
     for work in group:
         try:
             _require(kernel, work, lacks)
-        except LackError as error:
+        except MissingConfigError as error:
             lacking.append((work, error))
     able = [work for work in group if all(work is not other for other, _ in lacking)]
     if not able:
@@ -85,9 +85,9 @@ def _bundle(group: Sequence[Work], say: Say) -> tuple[Bundle | None, list[tuple[
     return bundle(kernel, built.modules, [work.scenario for work in able]), lacking
 
 
-def _require(kernel: Kernel, work: Work, lacks: Sequence[kconfig.Lack]) -> None:
+def _require(kernel: Kernel, work: Work, lacks: Sequence[kconfig.Mismatch]) -> None:
     if lacks:
-        raise LackError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
+        raise MissingConfigError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
     closure(kernel, work.scenario.kernel_modules)
 
 
@@ -116,4 +116,5 @@ def _expected(batch: Batch) -> float:
 
 
 def _lacking(work: Work, error: PykitError) -> Record:
-    return without(work, "impossible" if isinstance(error, LackError) else "error", str(error))
+    missing = isinstance(error, MissingConfigError)
+    return without(work, "impossible" if missing else "error", str(error))

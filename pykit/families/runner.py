@@ -92,7 +92,7 @@ def _executor(directory: Path, scheduler: str | None, count: int | None) -> Exec
     try:
         from pykit.families.dask import Dask
     except ImportError as error:
-        raise UsageError(f"--scheduler needs Dask: pip install 'pykit[dask]' ({error})") from error
+        raise UsageError("--scheduler needs Dask: pip install 'virtio-pykit[dask]'") from error
     return Dask(directory, scheduler)
 
 

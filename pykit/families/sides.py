@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pykit.families.metrics import metrics
 from pykit.families.planfile import PlanFile, Planned
 from pykit.families.record import Record, RuleResult, RuleVerdict
 from pykit.families.results.view import PLAN, MatrixView, load, view_of
+from pykit.files import parse_json, read_regular, reason
 from pykit.guests.outcome import EXIT_CODES, Kind
 
 _AXES = ("transport", "ring", "driver_fault", "device_fault")
@@ -102,11 +102,11 @@ def _metrics(capture: Path) -> dict[str, float]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_regular(path))
     except FileNotFoundError:
         raise UsageError(f"{path.parent} was not judged: it has no {path.name}") from None
-    except ValueError as error:
-        raise UsageError(f"{path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(data, dict):
         raise UsageError(f"{path} is no object")
     return data

@@ -20,7 +20,7 @@ _PRODUCTS = (".config", "include/config", "arch/x86/include/generated")
 
 
 @dataclass(frozen=True)
-class Source:
+class KernelSource:
     """A tree to build from.
 
     Attributes:
@@ -34,13 +34,13 @@ class Source:
     identity: str
 
 
-def of_kernel(kernel: Kernel, progress: Progress) -> Source:
+def of_kernel(kernel: Kernel, progress: Progress) -> KernelSource:
     """The source that one of Debian's kernels was built from, fetched on demand."""
     tree, version = whole_tree(kernel, progress)
-    return Source(tree, kernel.name.removeprefix("debian-"), f"debian {version}")
+    return KernelSource(tree, kernel.name.removeprefix("debian-"), f"debian {version}")
 
 
-def of_directory(path: Path) -> Source:
+def of_directory(path: Path) -> KernelSource:
     """Somebody's own tree.
 
     Raises: UsageError where it is none, or has been built in.
@@ -55,7 +55,7 @@ def of_directory(path: Path) -> Source:
             f"{tree} has been built in: run 'make mrproper' there, or take the kernel that was "
             f"built with --kernel {path}"
         )
-    return Source(tree, re.sub(r"[^\w.+-]", "-", tree.name), _identity(tree))
+    return KernelSource(tree, re.sub(r"[^\w.+-]", "-", tree.name), _identity(tree))
 
 
 def _identity(tree: Path) -> str:

@@ -11,6 +11,7 @@ with files half written, and starts over.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -81,6 +82,11 @@ def build(kernel: Kernel, *, fault: bool = False, progress: Progress = silent) -
         if state and state.status == "good" and not _intact(folder, state):
             state = None
         if state is None or not _unchanged(state, wanted):
+            if not os.access(folder.parent, os.W_OK):
+                raise InfraError(
+                    f"{folder.parent}: read-only, and has no modules of these sources for"
+                    f" {kernel.release}: build them where the directory is writable"
+                )
             state = _rebuild(kernel, folder, state, wanted, lock, progress)
         return Build(folder, tuple(folder / name for name, _, _ in state.modules), state.needs)
 
@@ -291,8 +297,17 @@ def _text(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path, progress: Progress) -> Iterator[int]:
-    """Hold a lock file; yields its descriptor."""
-    with path.open("w") as lock:
+    """Hold a lock file; yields its descriptor.
+
+    A file on a read-only file system can be locked as well, if an earlier build left it there.
+    """
+    try:
+        lock = path.open("a")
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES) or not path.is_file():
+            raise
+        lock = path.open("r")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from pykit.errors import InfraError, LackError
+from pykit.errors import InfraError, MissingConfigError
 from pykit.kernels import Kernel
 
 #: Modules whose configuration symbol is not their name in capitals.
@@ -43,7 +43,7 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     nothing. Files may be compressed (.xz, .gz, .zst). Modules that came in by a softdep
     alone may refuse to load on some machines, without harm.
 
-    Raises: LackError for a module that the kernel does not have (named, with the
+    Raises: MissingConfigError for a module that the kernel does not have (named, with the
         configuration symbol that brings it where it is known); InfraError for a modules
         folder that depmod has not completed.
     """
@@ -57,7 +57,7 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     for name in names:
         found = index.resolve(name)
         if found is None:
-            raise LackError(_unknown(kernel, name))
+            raise MissingConfigError(_unknown(kernel, name))
         for module in found:
             index.load(module, order, loaded)
     for path in order:
@@ -140,7 +140,7 @@ class _Index:
         for line in self._lines("modules.dep"):
             file, colon, needs = line.partition(":")
             if not colon:
-                raise InfraError(f"{self._directory}/modules.dep is damaged: {self._mend}")
+                raise InfraError(f"{self._directory}/modules.dep is damaged: {self._fix}")
             chain = [module_name(needed) for needed in needs.split()]
             files[module_name(file)] = (self._directory / file, chain)
         for file, (_, chain) in files.items():
@@ -148,11 +148,11 @@ class _Index:
                 if needed not in files:
                     raise InfraError(
                         f"{self._directory}/modules.dep: {file} needs {needed}, "
-                        f"which it does not list: {self._mend}"
+                        f"which it does not list: {self._fix}"
                     )
         # A kernel without any module has an empty list, but it has one.
         if not files and not (self._directory / "modules.dep").exists():
-            raise InfraError(f"{self._directory} has no modules.dep: {self._mend}")
+            raise InfraError(f"{self._directory} has no modules.dep: {self._fix}")
         return files
 
     @cached_property
@@ -184,7 +184,7 @@ class _Index:
         return softdeps
 
     @property
-    def _mend(self) -> str:
+    def _fix(self) -> str:
         return f"run depmod for {self._kernel.release}, or unpack or install the kernel again"
 
 

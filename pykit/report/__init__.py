@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
 from pykit.report import html, junit, kcidb, ktap, sarif, terminal
 from pykit.report.text import tail
@@ -58,7 +59,7 @@ def print_terminal(console: Console, verdicts: Verdicts, events: Events) -> None
 
 def _run_info(path: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_regular(path))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
@@ -66,7 +67,7 @@ def _run_info(path: Path) -> Mapping[str, Any]:
 
 def _console(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _CONSOLE_BYTES))
             return tail(file.read().decode(errors="replace"), _CONSOLE_LINES)

@@ -92,7 +92,7 @@ class Scenario:
     kernel_modules: tuple[str, ...]
     #: The host's programs that the steps call.
     programs: tuple[str, ...]
-    #: Our programs, of pykit/guest.
+    #: Our programs, of guest/programs.
     guest_programs: tuple[str, ...]
     devices: tuple[Device, ...]
     steps: tuple[Step, ...]

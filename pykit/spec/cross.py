@@ -16,10 +16,10 @@ from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
 from pykit.trace import QmpAnswer
-from pykit.trace.asked import STATUS_QUERY, feature_bits
+from pykit.trace.asked import feature_bits
+from pykit.trace.capture import QUEUE_QUERY, STATUS_QUERY
 from pykit.trace.kinds import SET_UP
 
-QUEUE_QUERY = "x-query-virtio-queue-status"
 #: When QMP is asked, the device is idle: few requests can follow, until it is unbound.
 TAIL = 64
 NO_ANSWER = "QMP was not asked while a driver was bound"
@@ -90,6 +90,10 @@ def indices_agree(view: View) -> Result:
         said = answer.answer
         q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
         if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or said.get("inuse"):
+            undecided += 1
+            continue
+        if "last-avail-idx" not in said:
+            # A vhost back-end may not report it.
             undecided += 1
             continue
         uneven = said["last-avail-idx"] != said["used-idx"] or answer.time_ns is None

@@ -60,7 +60,7 @@ class LiveGuest:
     def run(self, script: str) -> str:
         """Run shell lines in the guest; returns the last lines of their output.
 
-        pykit/guest/lib.sh is read before them. Raises GuestStepError for another exit code than 0,
+        guest/agent/lib.sh is read before them. Raises GuestStepError for another exit code than 0,
         InfraError for a guest that panicked or hangs.
         """
         code, said = self._guarded(lambda w: w.work.shell(self._shared.guest, script))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pykit.errors import LackError, UsageError
+from pykit.errors import MissingConfigError, UsageError
 
 if TYPE_CHECKING:
     from pykit import spec, trace
@@ -140,7 +140,7 @@ def guest(
     made = replace(made, cpus=wanted.cpus)
     try:
         shared = _virtio_guests.one(_virtio_kernel, made)
-    except LackError as error:
+    except MissingConfigError as error:
         pytest.skip(str(error))
     test = live.LiveGuest(shared, made, tmp_path / "pykit")
     yield test

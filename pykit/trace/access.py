@@ -7,7 +7,6 @@ QEMU said of rings and registers each time a status was written, ``kallsyms`` th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pykit.files import read_regular, reason
 from pykit.trace.capture import Plug
-from pykit.trace.errors import CaptureError
+from pykit.trace.errors import BadJsonError, CaptureError
 from pykit.trace.losses import Loss
 from pykit.trace.symbols import Symbols
+from pykit.trace.values import as_list, as_object, get, integer, load_json, objects
 
 _RECORD = np.dtype(
     [
@@ -67,10 +68,10 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     """
     path = capture / "access.bin"
     try:
-        data = path.read_bytes()
-        answers = json.loads((capture / "access.json").read_text())
-    except (OSError, ValueError) as error:
-        raise CaptureError(f"{path}, access.json: cannot be read: {error}") from error
+        data = read_regular(path, capture)
+    except OSError as error:
+        raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
+    answers = _read_answers(capture)
     losses = []
     torn = len(data) % _RECORD.itemsize
     if torn:
@@ -82,7 +83,7 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     told = int((records["kind"] == _RINGS).sum())
     if told > len(answers):
         losses.append(Loss(1, f"{path}: rings were told {told} times, access.json has fewer"))
-    symbols = Symbols.read(capture / "kallsyms")
+    symbols = Symbols.read(capture / "kallsyms", capture)
     located = _locate(records, answers, numbers)
     rows = records[np.isin(records["kind"], (_RING, _REGISTER))]
     keep = located["dev"] >= 0
@@ -111,6 +112,36 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
         symbols.of(frame["pc"]).alias("symbol"),
     )
     return Accesses(frame.drop("known"), tuple(losses))
+
+
+def _read_answers(capture: Path) -> list[dict[str, Any]]:
+    """Read access.json: for each status write, the devices and where their areas were."""
+    path = capture / "access.json"
+    answers = []
+    for number, value in enumerate(as_list(load_json(path, capture), str(path))):
+        where = f"{path}: answer {number}"
+        answer = as_object(value, where)
+        for device in objects(answer, "devices", where):
+            get(device, "device", str, where)
+            integer(device, "status", where)
+        for ring in objects(answer, "rings", where):
+            _check_area(ring, where)
+            get(ring, "packed", bool, where)
+            integer(ring, "queue", where, 0, 0xFFFF)
+            integer(ring, "size", where, 0, 0xFFFF)
+            if ring.get("area") not in AREAS[:-1]:
+                raise BadJsonError(f"{where}: area is not one of {', '.join(AREAS[:-1])}")
+        for area in objects(answer, "registers", where):
+            _check_area(area, where)
+        answers.append(answer)
+    return answers
+
+
+def _check_area(area: dict[str, Any], where: str) -> None:
+    get(area, "device", str, where)
+    # Offsets into an area are 32 bits wide; guest addresses have 52 bits.
+    integer(area, "address", where, 0, (1 << 52) - 1)
+    integer(area, "bytes", where, 0, (1 << 32) - 1)
 
 
 def _locate(
@@ -218,7 +249,9 @@ def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
     """Names of memory regions by their numbers."""
     named = records[records["kind"] == _REGION]
     return {
-        int(record["region"]): record.tobytes()[:_NAME_BYTES].split(b"\0")[0].decode()
+        int(record["region"]): record.tobytes()[:_NAME_BYTES]
+        .split(b"\0")[0]
+        .decode(errors="replace")
         for record in named
     }
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from pykit.trace.capture import CaptureInfo
+from pykit.trace.capture import STATUS_QUERY, CaptureInfo
 
-STATUS_QUERY = "x-query-virtio-status"
 _VERSION_1 = 32
 _READY = "VIRTIO_CONFIG_S_DRIVER_OK"
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pykit.trace.formats import Field
+from pykit.trace.formats import EventField
 from pykit.trace.pages import Array, Endian
 
 #: Records that are sorted by kind at a time: their pages are still in the cache.
@@ -38,7 +38,7 @@ class Varying:
 class Extractor:
     """Columns of the fields ``wanted``, by slot."""
 
-    def __init__(self, wanted: Sequence[Sequence[Field]], endian: Endian) -> None:
+    def __init__(self, wanted: Sequence[Sequence[EventField]], endian: Endian) -> None:
         self.wanted = [tuple(fields) for fields in wanted]
         self.endian = endian
         every = [field for fields in self.wanted for field in fields]
@@ -95,7 +95,7 @@ class Extractor:
             found.append(mine)
         return found, wrong
 
-    def _typed(self, raw: Array, field: Field, rows: int) -> Array:
+    def _typed(self, raw: Array, field: EventField, rows: int) -> Array:
         if field.reference:
             return raw.view(f"{self.endian}u4").astype(np.uint32)
         if field.scalar:
@@ -110,7 +110,7 @@ class Extractor:
 
 
 def _refer(
-    buffer: Array, ats: Array, sizes: Array, words: Array, field: Field
+    buffer: Array, ats: Array, sizes: Array, words: Array, field: EventField
 ) -> tuple[Varying, Array]:
     """What __data_loc and __rel_loc words (length << 16 | offset) refer to; the wrong rows."""
     lengths = (words >> 16).astype(np.int64)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
+from pykit.files import exists
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
-from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
+from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
-from pykit.trace.guest import Guest, decode_guest
+from pykit.trace.guest import DecodedGuest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
@@ -49,15 +50,15 @@ def load(capture: Path) -> Events:
     else:
         info = read_info(capture)
         if tracing.is_dir():
-            saved = read_tracing(tracing)
-        elif not log.is_file():
+            saved = read_tracing(tracing, capture)
+        elif not exists(log):
             raise MissingFormatsError(
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
             )
     losses: list[Loss] = []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    guest: Guest | None = None
+    guest: DecodedGuest | None = None
     inside: Frames | None = None
     outside: pl.DataFrame | None = None
     if saved is not None:
@@ -67,9 +68,9 @@ def load(capture: Path) -> Events:
         losses += [*guest.losses, *gap_losses(inside)]
         inside = join_vhost(inside, guest.frames.base["dev"])
     devices = number_devices(info, guest.frames.base if guest else None)
-    if log.is_file():
+    if exists(log):
         numbers = None if saved is None else list(devices.values())
-        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs])
+        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture)
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
@@ -77,12 +78,12 @@ def load(capture: Path) -> Events:
         if numbers is None:
             asked = asked_features(info, devices, outside)
             outside = pl.concat([asked, outside], how="diagonal")
-    if (capture / "access.bin").is_file():
+    if exists(capture / "access.bin"):
         accesses = read_accesses(capture, devices, info.plugs)
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
-    if (capture / "rings.npy").is_file() and outside is not None:
+    if exists(capture / "rings.npy") and outside is not None:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
@@ -147,7 +148,7 @@ def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInf
             match = alike[0]
             waiting.remove(match)
         else:
-            match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")
+            match = CapturedDevice(f"{kind}-{number}", kind + seen.transport, {}, "")
         named.append(replace(match, legacy=seen.legacy))
     # What the log does not show at all is none of those in it, if they all say what they are.
     types = [seen.type for seen in found]

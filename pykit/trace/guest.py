@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.trace.batches import Batch, Decoder
+from pykit.trace.batches import Decoder, RecordBatch
 from pykit.trace.errors import BadFormatError, DamageError
-from pykit.trace.formats import Field, Format
+from pykit.trace.formats import EventField, Format
 from pykit.trace.frames import Frames
 from pykit.trace.growing import Growing
 from pykit.trace.kinds import (
@@ -68,7 +68,7 @@ _NUMPY: dict[Dtype, npt.DTypeLike] = {
 
 
 @dataclass(frozen=True)
-class Guest:
+class DecodedGuest:
     """Events in the order of (ts, cpu), what else the formats have, and what was lost.
 
     ``extra`` holds the fields, by kind, of the capture's own formats. ``frames`` has no
@@ -81,7 +81,7 @@ class Guest:
     damage: tuple[DamageError, ...]
 
 
-def decode_guest(tracing: Tracing) -> Guest:
+def decode_guest(tracing: Tracing) -> DecodedGuest:
     """Decode what was traced.
 
     Events of other systems than ours are stepped over.
@@ -105,10 +105,10 @@ def decode_guest(tracing: Tracing) -> Guest:
         *page_losses(tracing.files, decoder.walk.lost),
         *damage_losses(decoder.walk.damage, decoder.walk.untold),
     ]
-    return Guest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
+    return DecodedGuest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
 
 
-def wanted(formats: dict[int, Format]) -> dict[int, list[Field]]:
+def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
     """What is decoded: the scalar fields of our own events, and the task; by event id."""
     return {
         form.id: [
@@ -126,7 +126,7 @@ def kind_of(form: Format) -> str:
     return form.name.removeprefix(_PREFIX)
 
 
-def own_fields(form: Format) -> list[Field]:
+def own_fields(form: Format) -> list[EventField]:
     """The scalar fields of an event that become columns: its own, not common to all."""
     return [
         field
@@ -169,11 +169,11 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
 
 
 def _frames(
-    batches: Iterable[Batch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
+    batches: Iterable[RecordBatch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
 ) -> Frames:
     """Put batches together: what all events have in one frame, a kind's own fields in its own.
 
-    Batch by batch: what is put where it belongs is still in the processor's cache then.
+    RecordBatch by batch: what is put where it belongs is still in the processor's cache then.
     """
     kind_column = kind_type(extra)
     names = kind_column.categories.to_list()

@@ -15,7 +15,7 @@ from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import JOINED, SET_UP
 from pykit.trace.pages import Array, CpuFile
-from pykit.trace.walk import Lost
+from pykit.trace.walk import PageLoss
 
 #: Lines of one kind before the rest is only counted: a broken disk gives thousands.
 _LINES = 8
@@ -38,7 +38,8 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
 
     Overrun (overwritten) and dropped events, and events that the kernel has
     counted but the raw file does not hold: a file cut at a page's edge shows
-    only here. ``seen`` are the records that each file holds.
+    only here. More events than the kernel counted show that its count is damaged, so that
+    losses are unknown. ``seen`` are the records that each file holds.
     """
     losses = []
     for index, file in enumerate(files):
@@ -67,10 +68,14 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
             losses.append(
                 Loss(short, f"CPU {file.cpu}: {short} counted by the kernel, not in {file.path}")
             )
+        elif short < 0:
+            losses.append(
+                Loss(1, f"CPU {file.cpu}: {-short} more in {file.path} than the kernel counted")
+            )
     return losses
 
 
-def page_losses(files: Sequence[CpuFile], lost: Iterable[Lost]) -> list[Loss]:
+def page_losses(files: Sequence[CpuFile], lost: Iterable[PageLoss]) -> list[Loss]:
     """Losses that page headers tell: events lost before a page."""
     losses, more = [], 0
     for page in lost:

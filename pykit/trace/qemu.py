@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from pykit.files import read_regular, reason
 from pykit.trace.errors import CaptureError
 from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
@@ -100,7 +101,12 @@ class QemuLog:
     devices: tuple[Named, ...] = ()
 
 
-def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = ()) -> QemuLog:
+def read_log(
+    path: Path,
+    numbers: Sequence[int] | None,
+    plugs: Sequence[int] = (),
+    within: Path | None = None,
+) -> QemuLog:
     """Decode a trace log.
 
     ``numbers`` are the ``dev`` numbers of the devices in the order in which
@@ -120,9 +126,9 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
         CaptureError: the file cannot be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        text = read_regular(path, within).decode(errors="replace")
     except OSError as error:
-        raise CaptureError(f"{path}: cannot be read: {error}") from error
+        raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
     losses: list[Loss] = []
     lines = text.split("\n")
     if lines.pop():

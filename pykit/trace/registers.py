@@ -38,7 +38,7 @@ _WRITE, _READ, _RESET = range(3)
 _DRIVER_OK, _FEATURES_OK = 4, 8
 
 
-class Access(NamedTuple):
+class RegisterAccess(NamedTuple):
     """One line: a register access. ``part`` is "common", "device", or None for a whole region."""
 
     line: int
@@ -83,9 +83,9 @@ class _Registers:
     vectors: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     #: The last write to the accepted features.
-    last: Access | None = None
+    last: RegisterAccess | None = None
 
-    def take(self, access: Access, offset: int, known: dict[int, str], config: int) -> None:
+    def take(self, access: RegisterAccess, offset: int, known: dict[int, str], config: int) -> None:
         """Note an access at ``offset`` of the registers, of which ``known`` have a name."""
         name = known.get(offset)
         if name is None:
@@ -106,13 +106,13 @@ class _Registers:
             if self.status & _FEATURES_OK:
                 self.features(access)
 
-    def configure(self, access: Access, offset: int) -> None:
+    def configure(self, access: RegisterAccess, offset: int) -> None:
         """An access to the device's own configuration."""
         self.row(
             access, "config", offset=offset, len=access.size, value=access.value, write=access.write
         )
 
-    def set_status(self, access: Access) -> None:
+    def set_status(self, access: RegisterAccess) -> None:
         """A status access; what was accepted is settled with FEATURES_OK, or without it at last."""
         status = access.value & 0xFF
         if not access.write:
@@ -126,7 +126,7 @@ class _Registers:
         if not status:
             self.accepted, self.last, self.vectors = {}, None, False
 
-    def features(self, access: Access) -> None:
+    def features(self, access: RegisterAccess) -> None:
         """The negotiation's result, where the driver looked at all of the offer."""
         words = (0,) if self.legacy else (0, 1)
         if all(word in self.offered for word in words):
@@ -134,7 +134,7 @@ class _Registers:
             accepted = sum(self.accepted.get(word, 0) << 32 * word for word in words)
             self.row(access, "features", offered=offered, driver=accepted, acked=accepted, stage=0)
 
-    def row(self, access: Access, kind: str, **fields: int) -> None:
+    def row(self, access: RegisterAccess, kind: str, **fields: int) -> None:
         """One event at the place of an access."""
         self.rows.append(
             {"line": access.line, "pid": access.pid, "ts": access.ts, "kind": kind, **fields}
@@ -181,7 +181,7 @@ def read_registers(
     return frame.sort("line", maintain_order=True), list(_named(found))
 
 
-def _accesses(lines: Sequence[str]) -> Iterator[Access]:
+def _accesses(lines: Sequence[str]) -> Iterator[RegisterAccess]:
     for number, text in enumerate(lines):
         if "memory_region_ops_" not in text or "'virtio-" not in text:
             continue
@@ -189,7 +189,7 @@ def _accesses(lines: Sequence[str]) -> Iterator[Access]:
         if of is None:
             continue
         stamped = of["sec"] is not None
-        yield Access(
+        yield RegisterAccess(
             line=number,
             pid=int(of["pid"]) if stamped else None,
             ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
@@ -204,7 +204,7 @@ def _accesses(lines: Sequence[str]) -> Iterator[Access]:
 def _next(
     following: dict[int | None, list[tuple[int, int, int]]],
     cursors: dict[int | None, int],
-    access: Access,
+    access: RegisterAccess,
 ) -> int | None:
     """The device whose status the same thread reports next, if with the value that was written."""
     mine = following.get(access.pid, [])
@@ -217,7 +217,7 @@ def _next(
     return None
 
 
-def _place(access: Access) -> tuple[tuple[str, int], int]:
+def _place(access: RegisterAccess) -> tuple[tuple[str, int], int]:
     """Whose registers an access is to, and at which offset of theirs, a legacy one's yet unknown.
 
     QEMU lays a modern device's structures out in one BAR, a page each; guests may move BARs.
@@ -229,7 +229,7 @@ def _place(access: Access) -> tuple[tuple[str, int], int]:
     return ("legacy", access.mr), access.addr
 
 
-def _take(known: _Registers, access: Access, offset: int, named: int | None) -> None:
+def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | None) -> None:
     if access.part == "device":
         known.configure(access, offset)
     elif access.part == "common":

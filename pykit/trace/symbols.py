@@ -8,6 +8,9 @@ from pathlib import Path
 
 import polars as pl
 
+from pykit.files import exists, read_regular, reason
+from pykit.trace.errors import CaptureError
+
 #: A function of the kernel or of a module; what is further above is no part of it.
 _FARTHEST = 1 << 20
 _LINE = r"^([0-9a-f]{16}) [tTwW] ([^\t ]+)"
@@ -20,9 +23,18 @@ class Symbols:
     table: pl.DataFrame
 
     @classmethod
-    def read(cls, path: Path) -> Symbols:
-        """From the file, or none where there is no such file."""
-        text = path.read_text(errors="replace") if path.is_file() else ""
+    def read(cls, path: Path, within: Path | None = None) -> Symbols:
+        """Read the symbols from a file below ``within``; none if the file does not exist.
+
+        Raises:
+            CaptureError: the file cannot be read.
+        """
+        text = ""
+        if exists(path):
+            try:
+                text = read_regular(path, within).decode(errors="replace")
+            except OSError as error:
+                raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
         lines = pl.Series("line", text.splitlines(), dtype=pl.String)
         groups = lines.str.extract_groups(_LINE).struct.rename_fields(["hex", "symbol"])
         table = groups.struct.unnest().drop_nulls()

@@ -27,7 +27,7 @@ _NOTES = 4096
 _TOLD = 100
 
 
-class Found(NamedTuple):
+class FoundRecords(NamedTuple):
     """Records in the order of (time, CPU), a CPU's own in its order; arrays of one element each.
 
     They are good until the next ones are asked for.
@@ -45,7 +45,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lost:
+class PageLoss:
     """Events lost before a page.
 
     ``cpu`` is the index of the file, ``count`` how many (-1 where nobody knows), ``pages``
@@ -84,7 +84,7 @@ class Walk:
         self.windows = Windows(files, layout, budget)
         self.damage: list[DamageError] = []
         self.untold: dict[type[DamageError], int] = {}
-        self.lost: list[Lost] = []
+        self.lost: list[PageLoss] = []
         self._formats = formats
         self._needs = np.full(1 << 16, -1, dtype=np.int32)
         self._needs[list(formats)] = [*map(attrgetter("size"), formats.values())]
@@ -92,7 +92,7 @@ class Walk:
         self._told: dict[type[DamageError], int] = {}
         self._counted: list[tuple[type[DamageError], Place, int, str]] = []
 
-    def records(self, slots: npt.NDArray[np.int32], batch: int) -> Iterator[Found]:
+    def records(self, slots: npt.NDArray[np.int32], batch: int) -> Iterator[FoundRecords]:
         """Records whose event ids have a slot, at most ``batch`` at a time.
 
         Raises:
@@ -126,7 +126,9 @@ class Walk:
                 self._read(notes[:noted])
                 if count:
                     at, size, ts, owner, slot = out
-                    yield Found(at[:count], size[:count], ts[:count], owner[:count], slot[:count])
+                    yield FoundRecords(
+                        at[:count], size[:count], ts[:count], owner[:count], slot[:count]
+                    )
                 if not windows.refill() and not count and not noted:
                     break
         finally:
@@ -148,7 +150,7 @@ class Walk:
         for code, owner, page, offset, a, b in notes.tolist():
             place = (*windows.place(owner, page), offset)
             if code == records.LOST:
-                self._lose(Lost(owner, page, a))
+                self._lose(PageLoss(owner, page, a))
             elif code == records.COMMIT:
                 detail = f"commit {a % (1 << 64):#x}, room for {room} bytes"
                 self.tell(errors.BadCommitError(*place, detail))
@@ -186,10 +188,10 @@ class Walk:
         self.lost.sort(key=lambda lost: (lost.cpu, lost.page))
         self.damage.sort(key=lambda error: (error.cpu, error.page, error.offset))
 
-    def _lose(self, lost: Lost) -> None:
+    def _lose(self, lost: PageLoss) -> None:
         # A buffer that overwrote itself all the time tells of it in every page.
         if len(self.lost) > _TOLD:
             before = self.lost.pop()
             count = max(before.count, 1) + max(lost.count, 1)
-            lost = Lost(lost.cpu, lost.page, count, before.pages + 1)
+            lost = PageLoss(lost.cpu, lost.page, count, before.pages + 1)
         self.lost.append(lost)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pykit.report import html
 from pykit.report.view import ORDER, View
 from pykit.spec import CLAUSES
-from pykit.trace import Outcome, Step
+from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import HOSTILE, PATIENT, make_row, make_view
 
@@ -103,8 +103,10 @@ def with_text(text: str) -> View:
         console=text,
         run={"scenario": text, text: {text: [text]}},
     )
-    steps = (Step(text, 1, 0.0, text),)
-    return replace(view, capture=replace(view.capture, outcome=Outcome(text, text), steps=steps))
+    steps = (CapturedStep(text, 1, 0.0, text),)
+    return replace(
+        view, capture=replace(view.capture, outcome=CapturedOutcome(text, text), steps=steps)
+    )
 
 
 def test_hostile_text_stays_text() -> None:

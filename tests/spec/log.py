@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from pykit.trace import CaptureInfo, Device, Events, Outcome, QmpAnswer
+from pykit.trace import CapturedDevice, CapturedOutcome, CaptureInfo, Events, QmpAnswer
 from pykit.trace.events import join
 from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, columns_of, source_of
 
@@ -109,9 +109,10 @@ class Log:
             cpus=2,
             kernel=self.kernel,
             qemu=self.qemu,
-            outcome=Outcome(self.outcome, ""),
+            outcome=CapturedOutcome(self.outcome, ""),
             devices=tuple(
-                Device(name, self.device_type, {}, "pykit", self.legacy) for name in self.devices
+                CapturedDevice(name, self.device_type, {}, "pykit", self.legacy)
+                for name in self.devices
             ),
             steps=(),
             qmp=tuple(self.qmp),

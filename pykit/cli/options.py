@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all verbs print with, and the options that several of them have."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-err = Console(stderr=True, highlight=False)
-out = Console(highlight=False)
+#: Maps the exit code to the one that `git bisect run` expects; main() reads it from argv.
+BISECT = "--bisect"
 
 KernelOption = Annotated[
     str | None,
@@ -34,13 +31,3 @@ OnKernelsOption = Annotated[
     list[str] | None, typer.Option("--kernel", metavar="K", help="Only on this kernel; or again.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def say(message: str) -> None:
-    """One line of progress, on standard error."""
-    err.print(f"[dim]pykit:[/] {escape(message)}", soft_wrap=True)
-
-
-def dump(data: object) -> None:
-    """Print data as JSON on standard output."""
-    print(json.dumps(data, indent=2, default=str))

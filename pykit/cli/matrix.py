@@ -4,28 +4,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.markup import escape
 
-from pykit.errors import UsageError
-from pykit.paths import fresh_directory
-from pykit.terminal import (
+from pykit.cli.options import (
     AllOption,
     JsonOption,
     OnKernelsOption,
     OnlyCellsOption,
     TagOption,
-    dump,
-    err,
-    out,
-    say,
 )
+from pykit.cli.terminal import dump, err, out, say
+from pykit.errors import UsageError
+from pykit.paths import fresh_directory
 
 if TYPE_CHECKING:
     from pykit.matrix import Plan
+
+
+class System(StrEnum):
+    """CI systems that jobs are written for."""
+
+    GITHUB = "github"
+    LAVA = "lava"
+
 
 matrix_app = typer.Typer(help="Many runs from one plan.", invoke_without_command=True)
 
@@ -220,3 +226,42 @@ def matrix_conformance(
     else:
         print(matrix.as_markdown(data, spec.rules()), end="")
     raise typer.Exit(matrix.exit_code(data))
+
+
+def export_jobs(
+    to: Annotated[System, typer.Option("--to", help="The CI system.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the files.")
+    ],
+    only: OnlyCellsOption = None,
+    tag: TagOption = None,
+    every: AllOption = False,
+    kernel: OnKernelsOption = None,
+    shards: Annotated[int, typer.Option(min=1, help="How many jobs share the cells.")] = 4,
+    repository: Annotated[
+        str, typer.Option(metavar="URL", help="Where LAVA's machines get pykit.")
+    ] = "",
+    revision: Annotated[str, typer.Option(metavar="REV", help="Of that repository.")] = "",
+) -> None:
+    """Write a CI system's job definitions for a plan, a job a shard.
+
+    Example: pykit export-jobs --to github --tag smoke -o .github/workflows
+    """
+    from pykit.families.jobs import Jobs, export
+    from pykit.families.plan import plan
+    from pykit.paths import write_atomically
+
+    if not (only or tag or every):
+        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
+    chosen = plan(only or [], tag or [], kernel or [])
+    options = {"--only": only, "--tag": tag, "--kernel": kernel}
+    arguments = [
+        word for name, values in options.items() for v in values or [] for word in (name, v)
+    ]
+    arguments += ["--all"] if every else []
+    jobs = Jobs(arguments, len(chosen.cells), shards, repository, revision)
+    texts = export(jobs, to.value)
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_atomically(output / name, text.encode())
+        out.print(str(output / name), soft_wrap=True)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb `bench`: one command a measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+from rich.console import RenderableType
+
+from pykit.cli.options import JsonOption, KernelOption
+from pykit.cli.terminal import dump, out, say
+from pykit.errors import Exit
+
+bench_app = typer.Typer(help="Measure, beside a named peer in the same run.", no_args_is_help=True)
+
+
+class _Measured(Protocol):
+    """What every measurement returns."""
+
+    def as_json(self) -> Any: ...
+    def table(self) -> RenderableType: ...
+
+
+def _print(measured: _Measured, as_json: bool) -> None:
+    if as_json:
+        dump(measured.as_json())
+    else:
+        out.print(measured.table())
+
+
+@bench_app.command("startup")
+def bench_startup(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """A warm run under virtme-ng and directly, beside a bare `vng -- true`.
+
+    Example: pykit bench startup
+    """
+    from pykit import bench
+
+    measured = bench.startup(kernel, rounds=rounds, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("driver")
+def bench_driver(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds; the median counts.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Our virtio-blk driver beside the kernel's own, and what an enabled event costs.
+
+    Example: pykit bench driver --kernel debian-6.12
+    """
+    from pykit import bench
+
+    measured = bench.driver(kernel, rounds=rounds, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("decode")
+def bench_decode(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="A run directory or its capture/, as well."),
+    ] = None,
+    events: Annotated[
+        list[int] | None,
+        typer.Option("--events", min=1, help="Generate a trace of so many; may be given again."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the best counts.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Raw pages to columns and to verdicts, beside `trace-cmd report` and libtraceevent.
+
+    Example: pykit bench decode runs/20260102-030405-blk --events 1000000 --events 20000000
+    """
+    from pykit import bench
+
+    measured = bench.decode(run, events=events or [20_000_000], rounds=rounds, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("observers")
+def bench_observers(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Guests of each sort.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """What each observer costs an I/O, beside the same guest that nobody looks at.
+
+    Example: pykit bench observers --kernel debian-6.12
+    """
+    from pykit import bench
+
+    measured = bench.observers(kernel, rounds=rounds, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("matrix")
+def bench_matrix(
+    kernel: KernelOption = None,
+    count: Annotated[int, typer.Option(min=1, help="So many scenarios.")] = 300,
+    boots: Annotated[int, typer.Option(min=1, help="So many boots of the peer.")] = 6,
+    as_json: JsonOption = False,
+) -> None:
+    """Scenarios a minute, captured and judged, beside one virtme-ng boot a scenario.
+
+    Example: pykit bench matrix
+    """
+    from pykit import bench
+
+    measured = bench.matrix(kernel, count=count, boots=boots, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("soak")
+def bench_soak(
+    kernel: KernelOption = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", help="Only this one; may be given again.")
+    ] = None,
+    scale: Annotated[
+        float, typer.Option(min=0, help="How long, of the counts in the scenarios.")
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Hours of use in bounded form; for kernels with sanitizers.
+
+    Example: pykit bench soak --kernel debug-6.12 --part requests --scale 0.1
+    """
+    from pykit import bench
+
+    done = bench.soak(kernel, parts=part or bench.PARTS, scale=scale, say=say)
+    _print(done, as_json)
+    raise typer.Exit(Exit.OK if done.clean else Exit.FAILED)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verbs for kernels, their configuration and the modules built for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pykit.cli.options import JsonOption, KernelOption
+from pykit.cli.terminal import dump, err, out, say
+from pykit.errors import Exit, UsageError
+
+kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
+
+
+def config(
+    profile: Annotated[str, typer.Argument(help="A profile of configs/profiles, such as minimal.")],
+    kernel: KernelOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write the full .config.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the kernel's own .config.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+) -> None:
+    """Resolve a profile against a kernel's Kconfig tree, or check a kernel against it.
+
+    Example: pykit config minimal --kernel debian-6.12 -o .config
+    """
+    from pykit import steps
+
+    if check:
+        steps.check_config(profile, kernel, say)
+        out.print(f"the kernel's .config holds all that profile {profile} asks for")
+        return
+    if output is None:
+        raise UsageError("say where to write the .config: -o FILE (or --check, to write nothing)")
+    for line in steps.write_config(profile, kernel, output, force=force, say=say):
+        out.print(line, soft_wrap=True)
+
+
+@kernel_app.command("list")
+def kernel_list(as_json: JsonOption = False) -> None:
+    """The kernels that can be named: cached, installed, and to be fetched.
+
+    Example: pykit kernel list
+    """
+    from pykit import kernels
+
+    known = kernels.list_known()
+    if as_json:
+        dump([vars(kernel) for kernel in known])
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("name", "release", "state", "what"):
+        table.add_column(column, overflow="fold")
+    for kernel in known:
+        table.add_row(kernel.name, kernel.release or "", kernel.state, escape(kernel.summary))
+    out.print(table)
+
+
+@kernel_app.command("get")
+def kernel_get(
+    name: Annotated[str, typer.Argument(help="debian-6.12, -6.1, -7.2 or an exact release.")],
+) -> None:
+    """Fetch a kernel, or a newer build of it, into the cache.
+
+    Example: pykit kernel get debian-6.1
+    """
+    from pykit import kernels
+
+    out.print(kernels.get(name, refresh=True, progress=say).release)
+
+
+@kernel_app.command("build")
+def kernel_build(
+    profile: Annotated[str, typer.Argument(help="minimal, debug, kcsan, vdpa, …")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="debian-6.12 (default), -6.1, -7.2, or a source tree."),
+    ] = None,
+) -> None:
+    """Build a kernel from source with a profile of configs/profiles; prints its name.
+
+    Example: pykit kernel build debug --source debian-6.1
+    """
+    from rich import progress
+
+    from pykit import kernels
+
+    columns = (
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:,} of about {task.total:,} objects"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.description}"),
+    )
+    with progress.Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+
+        def step(done: int, about: int, what: str) -> None:
+            what = escape(what)
+            bar.update(task, completed=done, total=about, description=what, visible=True)
+
+        kernel = kernels.build(profile, source, progress=say, step=step)
+    out.print(kernel.name)
+
+
+@kernel_app.command("show")
+def kernel_show(
+    name: Annotated[str, typer.Argument()] = "default",
+    source: Annotated[
+        bool, typer.Option("--source", help="Fetch and name its source too.")
+    ] = False,
+) -> None:
+    """Where a kernel's image, modules, build directory and (on demand) source are, as JSON.
+
+    Example: pykit kernel show default --source
+    """
+    from pykit import kernels
+
+    kernel = kernels.resolve(name, progress=say)
+    data: dict[str, Any] = dict(vars(kernel))
+    if source:
+        data["source"] = kernels.source_tree(kernel, progress=say)
+    dump(data)
+
+
+def build(
+    kernel: KernelOption = None,
+    fault: Annotated[bool, typer.Option("--fault", help="The build with deliberate bugs.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With W=1 C=1 too; any complaint is a failure.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the kernel modules for a kernel and inspect each of them.
+
+    Example: pykit build --kernel debian-6.1
+    """
+    from pykit import kernels, modules
+
+    target = kernels.resolve(kernel, progress=say)
+    built = modules.build(target, fault=fault, progress=say)
+    inspections = [modules.inspect(path, target) for path in built.modules]
+    if as_json:
+        dump([inspection.as_dict() for inspection in inspections])
+    else:
+        for inspection in inspections:
+            out.print(inspection.summary(), soft_wrap=True)
+    complaints = modules.complaints(target, fault=fault, progress=say) if strict else []
+    for line in complaints:
+        err.print(escape(line), soft_wrap=True)
+    if complaints:
+        raise typer.Exit(Exit.FAILED)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verbs that read what runs left: show, export, diff, merge."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+
+from pykit.cli.options import JsonOption
+from pykit.cli.terminal import dump, out
+from pykit.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from pykit import analysis
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    queue: Annotated[
+        str | None, typer.Option("--queue", metavar="DEV.VQ", help="Only this queue.")
+    ] = None,
+    request: Annotated[
+        int | None, typer.Option("--request", metavar="N", help="The life of one request.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Of a run that is going on: by the second.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What each virtqueue was like, and where its requests' time went.
+
+    Example: pykit show runs/20260102-030405-blk --queue 0.1
+    """
+    from pykit import analysis
+
+    if follow:
+        if request is not None:
+            raise UsageError("requests are told of when the run has ended: leave --follow out")
+        _follow(analysis.follow(run, queue=queue), as_json)
+        return
+    shown = analysis.show(run, queue=queue, request=request)
+    if as_json:
+        dump(shown.as_dict())
+    else:
+        shown.render(out)
+
+
+def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
+    """Print each look when it is there; Ctrl-C ends it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for number, look in enumerate(looks):
+            if as_json:
+                print(json.dumps(look.as_dict()), flush=True)
+                continue
+            if not number:
+                look.legend(out)
+            look.render(out)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="FORMAT", help="parquet, csv, requests, chrome, perfetto, trace-cmd."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+) -> None:
+    """Write a run's events or requests in another tool's format.
+
+    Example: pykit export runs/20260102-030405-blk --to perfetto -o blk.pftrace
+    """
+    from pykit import analysis
+
+    analysis.write(run, to, output)
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="A run directory or a matrix directory.")],
+    new: Annotated[Path, typer.Argument(help="Another of the same sort.")],
+    as_json: JsonOption = False,
+) -> NoReturn:
+    """What changed: new violations, fixed ones, outcomes, what is slower beyond noise.
+
+    Ends with 1 if something got worse. Example: pykit diff runs/matrix-6.12 runs/matrix-7.2
+    """
+    from pykit.families import shown
+    from pykit.families.diff import diff as compare
+
+    found = compare(old, new)
+    if as_json:
+        dump(found.as_json())
+    else:
+        for line in shown.changes(found):
+            out.print(escape(line), soft_wrap=True)
+    raise typer.Exit(Exit.FAILED if found.worse else Exit.OK)
+
+
+def merge(
+    directories: Annotated[list[Path], typer.Argument(help="Matrix directories of one plan.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The directory to make.")],
+    as_json: JsonOption = False,
+) -> NoReturn:
+    """Put the shards of one plan together, and write all results of the whole.
+
+    Example: pykit merge shards/* --to matrix
+    """
+    from pykit.families import shown
+    from pykit.families.merge import merge as put_together
+    from pykit.families.results.summary import summary
+
+    done = put_together(directories, to)
+    if as_json:
+        dump(summary(done.view))
+    else:
+        for line in shown.merged(done):
+            out.print(escape(line), soft_wrap=True)
+        out.print(f"report: {to / 'index.html'}", soft_wrap=True)
+    raise typer.Exit(done.view.exit_code)

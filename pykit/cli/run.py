@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verbs that boot a guest or judge its capture: run, check, bisect."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+
+from pykit.cli.matrix import run_cells
+from pykit.cli.options import BISECT, JsonOption, KernelOption
+from pykit.cli.terminal import dump, out, say
+from pykit.errors import Exit, UsageError
+from pykit.families.names import is_pattern
+
+
+class Observer(StrEnum):
+    """Observers from outside, beside QEMU's trace."""
+
+    ACCESS = "access"
+    RINGS = "rings"
+
+
+class Boot(StrEnum):
+    """How the guest is booted."""
+
+    VNG = "vng"
+    DIRECT = "direct"
+
+
+#: Options that cells of a family take, and those that one's own guest does.
+_CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json", "for_git"}
+
+
+def run(
+    context: typer.Context,
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            help="A scenario of scenarios/, a file, or cells of families/: 'blk/packed*'."
+        ),
+    ] = "blk",
+    kernel: KernelOption = None,
+    boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
+    transport: Annotated[
+        str, typer.Option(metavar="T", help="pci, pci-legacy, mmio or mmio-legacy.")
+    ] = "pci",
+    ring: Annotated[str, typer.Option(metavar="R", help="split or packed.")] = "split",
+    observe: Annotated[
+        list[Observer] | None,
+        typer.Option(
+            help="Who else looks on from outside: access, a TCG plugin that sees every "
+            "access of the guest to rings and registers; rings, which reads avail and used "
+            "rings in the guest's memory. May be given again."
+        ),
+    ] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What drives the devices: pykit_virtio_blk, or one of the kernel's own such as "
+            "virtio_blk, which the probe then watches.",
+        ),
+    ] = None,
+    driver_fault: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Boot a driver with this deliberate bug.")
+    ] = None,
+    device_fault: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Boot a vhost back-end with this deliberate bug."),
+    ] = None,
+    guest: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGE", help="Boot this disk image instead, seen from outside."),
+    ] = None,
+    qemu_args: Annotated[
+        str,
+        typer.Option("--qemu-args", metavar="'…'", help="Boot QEMU with these arguments instead."),
+    ] = "",
+    attach: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET", help="Watch a QEMU that runs, by its QMP socket."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="How long to watch one's own guest.")
+    ] = 60,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
+    ] = None,
+    as_json: JsonOption = False,
+    for_git: Annotated[
+        bool, typer.Option(BISECT, help="End with the exit codes that git bisect run takes.")
+    ] = False,
+) -> None:
+    """Boot a guest, run a scenario, and say clause by clause what held.
+
+    Example: pykit run blk --kernel debian-6.12 --boot direct
+    """
+    from pykit import steps
+
+    del for_git  # main() sees to it, for errors have exit codes as well.
+    if guest or qemu_args or attach:
+        _require_only(context, _OWN, "one's own guest")
+        own = steps.run_own(
+            image=guest,
+            arguments=qemu_args,
+            attach=attach,
+            seconds=seconds,
+            to=to,
+            say=say,
+        )
+        _present(own, as_json)
+    if is_pattern(scenario):
+        _require_only(context, _CELLS, "cells of a family")
+        run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
+    result = steps.run(
+        scenario,
+        kernel_name=kernel,
+        runner=boot.value,
+        transport=transport,
+        driver=driver,
+        ring=ring,
+        observe=[observer.value for observer in observe or []],
+        fault=driver_fault,
+        device_fault=device_fault,
+        to=to,
+        say=say,
+    )
+    _present(result, as_json)
+
+
+def _require_only(context: typer.Context, known: set[str], what: str) -> None:
+    """Raise UsageError for arguments on the command line that would change nothing."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in known and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{name.replace('_', '-')} does nothing for {what}: leave it out")
+
+
+def check(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(help="A run directory, its capture/, or a trace.dat of trace-cmd's."),
+    ] = None,
+    qemu_log: Annotated[
+        Path | None,
+        typer.Option(
+            "--qemu-log",
+            metavar="FILE",
+            help="A log of QEMU's instead (-msg timestamp=on -trace 'virtio_*' -trace "
+            "'virtqueue_*', and 'memory_region_ops_*' for the driver's side).",
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a capture again. Writes nothing unless told where.
+
+    Example: pykit check runs/20260102-030405-blk
+    """
+    from pykit import steps
+
+    _present(steps.check(directory, qemu_log=qemu_log, to=to), as_json)
+
+
+def bisect(
+    run: Annotated[
+        list[str],
+        typer.Argument(help="Arguments of pykit run: a scenario or a cell, options after a --."),
+    ],
+    good: Annotated[str, typer.Option(metavar="REV", help="A revision where it held.")],
+    bad: Annotated[str, typer.Option(metavar="REV", help="A later one where it fails.")],
+    source: Annotated[Path, typer.Option(metavar="TREE", help="A git tree of the kernel's.")],
+    profile: Annotated[str, typer.Option(help="What the kernels are built with.")] = "minimal",
+    as_json: JsonOption = False,
+) -> NoReturn:
+    """Find the commit of a kernel tree that broke a scenario, by git bisect run.
+
+    Example: pykit bisect --good v6.12 --bad v6.13 --source linux -- blk --boot direct
+    """
+    from pykit.bisect import bisect as search
+
+    found = search(source, good=good, bad=bad, profile=profile, run=run, say=say)
+    if as_json:
+        dump([vars(suspect) for suspect in found.suspects])
+    elif found.exit_code == Exit.OK:
+        (suspect,) = found.suspects
+        out.print(escape(f"first bad commit: {suspect.commit} {suspect.subject}"), soft_wrap=True)
+    else:
+        out.print("some could not be tested; the first bad commit is one of")
+        for suspect in found.suspects:
+            out.print(escape(f"  {suspect.commit} {suspect.subject}"), soft_wrap=True)
+    raise typer.Exit(found.exit_code)
+
+
+def _present(result: Any, as_json: bool) -> NoReturn:
+    from pykit import report
+
+    if as_json:
+        dump(result.verdicts.as_json())
+    else:
+        report.print_terminal(out, result.verdicts, result.events)
+        for line in result.closing():
+            out.print(escape(line), soft_wrap=True)
+    raise typer.Exit(result.exit_code)
