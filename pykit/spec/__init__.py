@@ -8,25 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
-    block,
-    cleanup,
-    config,
-    cross,
-    features,
-    framing,
-    indirect,
-    init,
-    interrupts,
-    mmio,
-    notify,
-    packed,
-    reset,
-    served,
-    split,
-    status,
-)
 from pykit.spec import clauses as _clauses
+from pykit.spec import topics  # noqa: F401  (registers the rules)
 from pykit.spec.clauses import CLAUSES, Clause, Coverage
 from pykit.spec.engine import Verdict, Verdicts, judge
 from pykit.spec.model import Result, Rule, Violation, registered

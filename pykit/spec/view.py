@@ -17,9 +17,10 @@ import polars as pl
 from pykit.spec.arrays import Columns
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
+from pykit.spec.rows import Rows
 from pykit.trace import Events
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import INSIDE, OUTSIDE, SOURCE_TYPE
+from pykit.trace.kinds import INSIDE, OUTSIDE, SET_UP, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
@@ -132,6 +133,15 @@ class View:
     def rings(self) -> Rings:
         """The driver's queue events, each queue's in its exact order."""
         return Rings.read(self)
+
+    def events_of(self, *kinds: str) -> Rows:
+        """The driver's queue events of these kinds as rows, queue by queue in exact order."""
+        return Rows.of(self.rings, self.rings.of(*kinds))
+
+    def queue_setups(self, layout: int) -> Rows:
+        """Set-ups of virtqueues of a layout (rings.SPLIT or PACKED)."""
+        queues = self.events_of("queue")
+        return queues.where((queues["op"] == SET_UP) & (self.rings.layout[queues["q"]] == layout))
 
     @cached_property
     def adds(self) -> Adds:

@@ -58,7 +58,7 @@ def test_of_two_accounts_the_drivers_own_is_judged() -> None:
     log = run()
     own = log.build()
     second = Log(events=[event | {"source": "probe"} for event in log.of(*KINDS, source="driver")])
-    cases.steps_by_two(second)
+    cases.split.steps_by_two(second)
     log.events += second.events
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ()
@@ -70,7 +70,7 @@ def test_the_legacy_interface_is_not_judged_by_the_modern_clauses() -> None:
     assert "RF-DE-01" in spec.check(log.build()).having("fail")
     log.legacy = True
     # A read where the modern interface has the generation says nothing there.
-    cases.generation_stands_still(log)
+    cases.config.generation_stands_still(log)
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ()
     for name in ("RF-DE-01", "PM-DE-06", "CF-DR-03"):
@@ -81,14 +81,14 @@ def test_lost_events_decide_nothing() -> None:
     log = run()
     log.lost = 3
     assert {entry.verdict for entry in spec.check(log.build()).rules} == {"inconclusive"}
-    cases.steps_by_two(log)
+    cases.split.steps_by_two(log)
     assert spec.check(log.build()).of("SA-DR-01").verdict == "inconclusive"
 
 
 def test_a_single_event_proves_in_spite_of_loss() -> None:
     log = run()
     log.lost = 3
-    cases.half_a_sector(log)
+    cases.block.half_a_sector(log)
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ("BO-DR-06",)
 
@@ -119,7 +119,7 @@ def test_not_applicable_says_why() -> None:
 
 def test_evidence_is_of_the_same_queue() -> None:
     log = run()
-    cases.steps_by_two(log)
+    cases.split.steps_by_two(log)
     wrong = log.one("add")
     (entry,) = (e for e in spec.check(log.build()).rules if e.verdict == "fail")
     assert len(entry.evidence) <= 20
@@ -141,7 +141,7 @@ def test_evidence_stays_small() -> None:
 
 def test_json_is_as_promised() -> None:
     log = run()
-    cases.returned_twice(log)
+    cases.split.returned_twice(log)
     events = log.build()
     data = json.loads(json.dumps(spec.check(events).as_json()))
     assert data["schema"] == 1
@@ -166,7 +166,7 @@ def test_strength_is_the_clauses() -> None:
 
 def test_a_device_that_does_not_answer_may_be_reset_with_requests() -> None:
     log = run()
-    cases.suspended_with_requests(log)
+    cases.cleanup.suspended_with_requests(log)
     assert spec.check(log.build()).of("DX-28").verdict == "fail"
     log.one("driver", stage=bits.FREEZE)["err"] = -110
     assert spec.check(log.build()).of("DX-28").verdict == "pass"
@@ -177,14 +177,14 @@ def test_a_device_that_does_not_answer_may_be_reset_with_requests() -> None:
 
 def failed_read() -> Log:
     log = run(errors=0.3)
-    cases.failed_read_claims_data(log)
+    cases.block.failed_read_claims_data(log)
     log.qemu = "7.2.22"
     return log
 
 
 def firmware() -> Log:
     log = run(lives=2)
-    cases.two_steps_in_one(log)
+    cases.init.two_steps_in_one(log)
     log.drop([e for e in log.events if e["source"] == "driver" and e.get("life") == 0])
     return log
 
@@ -218,16 +218,16 @@ def data_counts() -> Log:
 
 def acknowledged_too_early() -> Log:
     """What Linux does."""
-    log = cases.on_mmio()
-    cases.acknowledged_too_early(log)
+    log = cases.mmio.on_mmio()
+    cases.mmio.acknowledged_too_early(log)
     log.kernel = "6.12.0"
     return log
 
 
 def failed_adds_ring() -> Log:
     """What Linux does."""
-    log = cases.crowded()()
-    cases.failed_adds_ring(log)
+    log = cases.notify.crowded()()
+    cases.notify.failed_adds_ring(log)
     log.kernel = "6.12.0"
     return log
 
@@ -267,8 +267,8 @@ def test_waiver_covers_no_other_version() -> None:
 
 def test_waiver_covers_no_other_violation() -> None:
     log = failed_read()
-    ident = next(s for s in log.of("blk_start", type=8) if cases.end_of(log, s)["status"])
-    cases.end_of(log, ident)["len"] = 21
+    ident = next(s for s in log.of("blk_start", type=8) if cases.block.end_of(log, s)["status"])
+    cases.block.end_of(log, ident)["len"] = 21
     entry = spec.check(log.build()).of("SU-DE-02")
     assert entry.verdict == "fail"
     assert "id request" in entry.message
@@ -283,7 +283,7 @@ def test_waiver_covers_no_doorbell_of_the_driver() -> None:
     assert entry.verdict == "fail"
     assert "without a decision" in entry.message
     log = failed_adds_ring()
-    cases.ring_unasked(log)
+    cases.notify.ring_unasked(log)
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
     assert "entries the device did not ask for" in entry.message

@@ -98,7 +98,7 @@ def test_no_span_is_held_against_anybody(kind: str) -> None:
 
 def test_a_span_is_judged() -> None:
     log = watched(run(), (60, 0))
-    cases.goes_back(log)
+    cases.split.goes_back(log)
     assert "SA-DR-01" in spec.check(log.build()).having("fail")
 
 

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pykit.spec import bits, vhost
+from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
+from pykit.spec.topics import vhost
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
 
@@ -274,31 +275,31 @@ def _should_not(view: View, chosen: Bools) -> Result:
 _NEEDS = tuple(f"{kind}|vhost:vhost_signal" for kind in ("qemu:dev_flush", "driver:callback"))
 
 
-@rule("NU-DE-05", *_NEEDS)
+@rule("NU-DE-05", needs=_NEEDS)
 def event_idx_interrupt(view: View) -> Result:
     own = _must(view, spans(view).event_idx)
     return own + vhost.signals(view, asked=True, event_idx=True)
 
 
-@rule("NU-DE-06", *_NEEDS)
+@rule("NU-DE-06", needs=_NEEDS)
 def event_idx_silence(view: View) -> Result:
     own = _should_not(view, spans(view).event_idx)
     return own + vhost.signals(view, asked=False, event_idx=True)
 
 
-@rule("NU-DE-03", *_NEEDS)
+@rule("NU-DE-03", needs=_NEEDS)
 def flag_interrupt(view: View) -> Result:
     own = _must(view, ~spans(view).event_idx)
     return own + vhost.signals(view, asked=True, event_idx=False)
 
 
-@rule("NU-DE-02", *_NEEDS)
+@rule("NU-DE-02", needs=_NEEDS)
 def flag_silence(view: View) -> Result:
     own = _should_not(view, ~spans(view).event_idx)
     return own + vhost.signals(view, asked=False, event_idx=False)
 
 
-@rule("DX-15", *_NEEDS)
+@rule("DX-15", needs=_NEEDS)
 def whole_batch_decides(view: View) -> Result:
     own = _must(view, np.ones(len(spans(view).q), dtype=np.bool_))
     return own + vhost.signals(view, asked=True)

@@ -46,7 +46,7 @@ def _find_deletions(view: View) -> Iterator[tuple[Life, dict[str, int], int, boo
         yield life, event, int(exposed - back), reset
 
 
-@rule("CL-DR-02", "driver:queue", "driver:status")
+@rule("CL-DR-02", needs=("driver:queue", "driver:status"))
 def reset_before_withdrawal(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -61,7 +61,7 @@ def reset_before_withdrawal(view: View) -> Result:
     return Result(checked, tuple(found), why=NONE)
 
 
-@rule("DX-28", "driver:queue", "driver:status")
+@rule("DX-28", needs=("driver:queue", "driver:status"))
 def reset_before_ring_memory_goes(view: View) -> Result:
     checked = 0
     found: list[Violation] = []

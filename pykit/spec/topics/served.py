@@ -21,8 +21,7 @@ RING_BITS = (bits.INDIRECT_DESC, bits.EVENT_IDX)
 
 @rule(
     "XC-04",
-    "driver:add",
-    "vhost:vhost_get",
+    needs=("driver:add", "vhost:vhost_get"),
     title="What the driver made available and took is what the vhost back-end got and returned.",
 )
 def both_ends_agree(view: View) -> Result:

@@ -11,7 +11,7 @@ from pykit.spec.rings import SPLIT
 from pykit.spec.view import View
 
 
-@rule("MF-DR-01", "driver:desc")
+@rule("MF-DR-01", needs="driver:desc")
 def readable_before_writable(view: View) -> Result:
     return misplaced(view, SPLIT)
 

@@ -11,17 +11,17 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import ints
-from pykit.spec.framing import misplaced
-from pykit.spec.indirect import not_negotiated, too_long
 from pykit.spec.model import Result, breaches, rule
 from pykit.spec.rings import PACKED
-from pykit.spec.split import returned
+from pykit.spec.topics.framing import misplaced
+from pykit.spec.topics.indirect import not_negotiated, too_long
+from pykit.spec.topics.split import returned
 from pykit.spec.view import View
 
 NOTHING = "no packed virtqueue was used"
 
 
-@rule("PV-DR-01", "driver:queue", local=True)
+@rule("PV-DR-01", needs="driver:queue", local=True)
 def ring_alignment(view: View) -> Result:
     frame = view.rings.of("queue")
     q = ints(frame, "q")
@@ -37,22 +37,22 @@ def ring_alignment(view: View) -> Result:
     return Result(int(wanted.sum()), found, why=NOTHING)
 
 
-@rule("PS-DR-02", "driver:desc", "driver:queue")
+@rule("PS-DR-02", needs=("driver:desc", "driver:queue"))
 def list_fits_queue(view: View) -> Result:
     return too_long(view, PACKED)
 
 
-@rule("PS-DR-03", "driver:desc")
+@rule("PS-DR-03", needs="driver:desc")
 def readable_before_writable(view: View) -> Result:
     return misplaced(view, PACKED)
 
 
-@rule("PI-DR-01", "driver:desc")
+@rule("PI-DR-01", needs="driver:desc")
 def indirect_only_if_negotiated(view: View) -> Result:
     return not_negotiated(view, PACKED)
 
 
-@rule("PI-DR-04", "driver:desc", local=True)
+@rule("PI-DR-04", needs="driver:desc", local=True)
 def indirect_is_not_in_a_list(view: View) -> Result:
     rings, chains = view.rings, view.chains
     judged = (rings.layout[chains.q] == PACKED) & ~chains.element
@@ -64,12 +64,12 @@ def indirect_is_not_in_a_list(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no indirect descriptor in a packed ring")
 
 
-@rule("DX-09", "driver:add", "driver:used")
+@rule("DX-09", needs=("driver:add", "driver:used"))
 def used_id_is_outstanding(view: View) -> Result:
     return returned(view, PACKED, again=False)
 
 
-@rule("PI-DR-02", "driver:desc", local=True)
+@rule("PI-DR-02", needs="driver:desc", local=True)
 def only_write_inside_a_table(view: View) -> Result:
     rings, chains = view.rings, view.chains
     judged = (rings.layout[chains.q] == PACKED) & (chains.table == 1)
@@ -103,11 +103,11 @@ def _suppression(view: View, kind: str, names: tuple[str, ...]) -> Result:
     return Result(int(judged.sum()), found, why=NOTHING)
 
 
-@rule("DX-13", "driver:callback")
+@rule("DX-13", needs="driver:callback")
 def driver_event_flags(view: View) -> Result:
     return _suppression(view, "callback", ("avail_flags",))
 
 
-@rule("DX-14", "driver:kick")
+@rule("DX-14", needs="driver:kick")
 def device_event_flags(view: View) -> Result:
     return _suppression(view, "kick", ("flags", "flags_after"))

@@ -145,7 +145,7 @@ def signals(view: View, *, asked: bool, event_idx: bool | None = None) -> Result
     return Result(int(judged.sum()), found)
 
 
-@rule("DX-38", "vhost:vhost_get", "vhost:vhost_used")
+@rule("DX-38", needs=("vhost:vhost_get", "vhost:vhost_used"))
 def all_are_returned(view: View) -> Result:
     frame = _ordered(view, "vhost_get", "vhost_used").with_columns(
         (pl.col("kind") == "vhost_get").alias("taken"), pl.coalesce("id", "head").alias("chain")

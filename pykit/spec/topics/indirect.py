@@ -13,7 +13,7 @@ from pykit.spec.view import View
 NONE = "no indirect descriptor was used"
 
 
-@rule("SI-DR-01", "driver:desc")
+@rule("SI-DR-01", needs="driver:desc")
 def indirect_only_if_negotiated(view: View) -> Result:
     return not_negotiated(view, SPLIT)
 
@@ -33,7 +33,7 @@ def not_negotiated(view: View, layout: int) -> Result:
     return Result(int(judged.sum()), found, why=NONE)
 
 
-@rule("SI-DR-02", "driver:desc", local=True)
+@rule("SI-DR-02", needs="driver:desc", local=True)
 def no_table_inside_a_table(view: View) -> Result:
     rings, chains = view.rings, view.chains
     judged = (rings.layout[chains.q] == SPLIT) & (chains.table == 1)
@@ -45,7 +45,7 @@ def no_table_inside_a_table(view: View) -> Result:
     return Result(int(judged.sum()), found, why=NONE)
 
 
-@rule("SI-DR-03", "driver:desc", "driver:queue")
+@rule("SI-DR-03", needs=("driver:desc", "driver:queue"))
 def chain_fits_queue(view: View) -> Result:
     return too_long(view, SPLIT)
 
@@ -65,7 +65,7 @@ def too_long(view: View, layout: int) -> Result:
     return Result(int(judged.sum()), found, why="no such chain was made available")
 
 
-@rule("SI-DR-04", "driver:desc", local=True)
+@rule("SI-DR-04", needs="driver:desc", local=True)
 def indirect_ends_the_ring_chain(view: View) -> Result:
     rings, chains = view.rings, view.chains
     judged = (rings.layout[chains.q] == SPLIT) & (chains.flags & bits.INDIRECT != 0)
@@ -77,7 +77,7 @@ def indirect_ends_the_ring_chain(view: View) -> Result:
     return Result(int(judged.sum()), found, why=NONE)
 
 
-@rule("SI-DR-05", "driver:desc")
+@rule("SI-DR-05", needs="driver:desc")
 def in_order_tables_are_sequential(view: View) -> Result:
     rings, chains = view.rings, view.chains
     judged = (rings.layout[chains.q] == SPLIT) & (chains.table == 1)
@@ -90,7 +90,7 @@ def in_order_tables_are_sequential(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no indirect table with IN_ORDER")
 
 
-@rule("DX-08", "driver:desc")
+@rule("DX-08", needs="driver:desc")
 def table_length(view: View) -> Result:
     rings, chains = view.rings, view.chains
     split = rings.layout[chains.q] == SPLIT

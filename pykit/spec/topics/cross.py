@@ -55,7 +55,9 @@ def _current(view: View, when: int) -> dict[int, int]:
     return dict(last.select("dev", "life").iter_rows())
 
 
-@rule("XC-01", "driver:features", title="Features in the driver's trace are those QMP tells of.")
+@rule(
+    "XC-01", needs="driver:features", title="Features in the driver's trace are those QMP tells of."
+)
 def features_agree(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
@@ -78,7 +80,7 @@ def features_agree(view: View) -> Result:
 
 @rule(
     "XC-02",
-    "driver:queue",
+    needs="driver:queue",
     title="Rings and their indices in the driver's trace are those QMP tells of.",
 )
 def indices_agree(view: View) -> Result:
@@ -155,8 +157,7 @@ def _by_then(view: View, q: int, when: int | None) -> tuple[int | None, int]:
 
 @rule(
     "XC-03",
-    "driver:add",
-    "qemu:dev_pop",
+    needs=("driver:add", "qemu:dev_pop"),
     title="What the driver made available and took is what the device popped and filled.",
 )
 def traffic_agrees(view: View) -> Result:

@@ -85,7 +85,7 @@ def _read(view: View) -> Acks:
     )
 
 
-@rule("MN-DR-01", "access:acc_register")
+@rule("MN-DR-01", needs="access:acc_register")
 def asked_first(view: View) -> Result:
     found = acks(view)
     wrong = breaches(
@@ -96,7 +96,7 @@ def asked_first(view: View) -> Result:
     return Result(len(found.row), wrong, why=NOTHING)
 
 
-@rule("MN-DR-03", "access:acc_register", "access:acc_ring", also=("MR-DR-21",))
+@rule("MN-DR-03", needs=("access:acc_register", "access:acc_ring"), also=("MR-DR-21",))
 def acknowledged_last(view: View) -> Result:
     found = acks(view)
     judged = ~found.other & (found.handled | found.later)

@@ -33,7 +33,7 @@ def _resets(view: View) -> Iterator[tuple[str, Status, list[Status], Status | No
                 yield f"device {dev}", reset, reads, after
 
 
-@rule("RS-DE-01", "driver:status")
+@rule("RS-DE-01", needs="driver:status")
 def reset_clears_status(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
@@ -53,7 +53,7 @@ def reset_clears_status(view: View) -> Result:
     return Result(checked, tuple(found), undecided, UNREAD, "the driver did not wait")
 
 
-@rule("RS-DR-01", "driver:status")
+@rule("RS-DR-01", needs="driver:status")
 def reset_is_waited_for(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -107,11 +107,11 @@ def _windows(statuses: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]
         yield start, None
 
 
-@rule("RS-DE-02", "qemu:dev_status", "qemu:dev_signal")
+@rule("RS-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"))
 def no_notification_after_reset(view: View) -> Result:
     return _silence(view, ("dev_signal",), "an interrupt was sent")
 
 
-@rule("RS-DE-03", "qemu:dev_status", "qemu:dev_pop")
+@rule("RS-DE-03", needs=("qemu:dev_status", "qemu:dev_pop"))
 def no_queue_access_after_reset(view: View) -> Result:
     return _silence(view, ("dev_pop", "dev_fill", "dev_flush"), "a queue was used")

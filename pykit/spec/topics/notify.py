@@ -28,8 +28,8 @@ from pykit.spec.arrays import (
     need_event,
 )
 from pykit.spec.model import Result, breaches, rule
-from pykit.spec.refused import answered, refusals, tasks_of, unasked
 from pykit.spec.rings import SPLIT
+from pykit.spec.topics.refused import answered, refusals, tasks_of, unasked
 from pykit.spec.view import View
 from pykit.trace.kinds import LEFT
 
@@ -243,27 +243,27 @@ def _superfluous(view: View, *, event_idx: bool) -> Result:
     return decisions + unasked(view, event_idx=event_idx)
 
 
-@rule("NA-DR-06", "driver:kick")
+@rule("NA-DR-06", needs="driver:kick")
 def event_idx_doorbell(view: View) -> Result:
     return _missing(view, kicks(view).event_idx)
 
 
-@rule("NA-DR-07", "driver:kick")
+@rule("NA-DR-07", needs="driver:kick")
 def event_idx_silence(view: View) -> Result:
     return _superfluous(view, event_idx=True)
 
 
-@rule("NA-DR-04", "driver:kick")
+@rule("NA-DR-04", needs="driver:kick")
 def flag_doorbell(view: View) -> Result:
     return _missing(view, ~kicks(view).event_idx)
 
 
-@rule("NA-DR-03", "driver:kick")
+@rule("NA-DR-03", needs="driver:kick")
 def flag_silence(view: View) -> Result:
     return _superfluous(view, event_idx=False)
 
 
-@rule("NA-DR-05", "driver:kick")
+@rule("NA-DR-05", needs="driver:kick")
 def event_idx_overrides_flag(view: View) -> Result:
     k = kicks(view)
     judged = k.event_idx & k.flagged & k.asked & k.stable & ~k.open
@@ -275,7 +275,7 @@ def event_idx_overrides_flag(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no device set the used flag with EVENT_IDX")
 
 
-@rule("DX-16", "driver:kick")
+@rule("DX-16", needs="driver:kick")
 def whole_batch_decides(view: View) -> Result:
     return _missing(view, np.ones(len(kicks(view).q), dtype=np.bool_))
 
@@ -301,12 +301,12 @@ def _used_flags(view: View, *, event_idx: bool) -> Result:
     return Result(int(judged.sum()), found, why=NO_KICK)
 
 
-@rule("NA-DE-01", "driver:kick")
+@rule("NA-DE-01", needs="driver:kick")
 def used_flags_without_event_idx(view: View) -> Result:
     return _used_flags(view, event_idx=False)
 
 
-@rule("NA-DE-03", "driver:kick")
+@rule("NA-DE-03", needs="driver:kick")
 def used_flags_with_event_idx(view: View) -> Result:
     return _used_flags(view, event_idx=True)
 
@@ -330,17 +330,17 @@ def _avail_flags(view: View, *, event_idx: bool) -> Result:
     return Result(int(judged.sum()), found, why="no ring in that mode was seen")
 
 
-@rule("NU-DR-01", "driver:callback|driver:queue")
+@rule("NU-DR-01", needs="driver:callback|driver:queue")
 def avail_flags_without_event_idx(view: View) -> Result:
     return _avail_flags(view, event_idx=False)
 
 
-@rule("NU-DR-03", "driver:callback|driver:queue")
+@rule("NU-DR-03", needs="driver:callback|driver:queue")
 def avail_flags_with_event_idx(view: View) -> Result:
     return _avail_flags(view, event_idx=True)
 
 
-@rule("NU-DR-05", "driver:interrupt")
+@rule("NU-DR-05", needs="driver:interrupt")
 def spurious_interrupts(view: View) -> Result:
     rings = view.rings
     frame = rings.of("interrupt", "used")
@@ -358,7 +358,7 @@ def spurious_interrupts(view: View) -> Result:
     return Result(int(idle.sum()), found, why="no interrupt came without a new used entry")
 
 
-@rule("DX-17", "driver:callback")
+@rule("DX-17", needs="driver:callback")
 def no_lost_wakeup(view: View) -> Result:
     rings = view.rings
     frame = rings.of("callback", "used", "interrupt", "queue")

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pykit.spec import bits, vhost
+from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints, key_of, last_before
 from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
 from pykit.spec.lives import Life
 from pykit.spec.model import Check, Result, breaches, rule
 from pykit.spec.rings import ID_SPAN
+from pykit.spec.topics import vhost
 from pykit.spec.view import View
 
 #: Stands for a limit that nothing is known of.
@@ -57,27 +58,27 @@ def _simple(kinds: tuple[int, ...], wrong: Callable[[View], Bools], text: str) -
     return check
 
 
-rule("BO-DR-04", "driver:blk_start", local=True)(
+rule("BO-DR-04", needs="driver:blk_start", local=True)(
     _simple((bits.T_FLUSH,), lambda view: view.requests.sector != 0, "with a sector")
 )
-rule("BO-DR-05", "driver:blk_start", local=True)(
+rule("BO-DR-05", needs="driver:blk_start", local=True)(
     _simple((bits.T_FLUSH,), lambda view: view.requests.bytes != 0, "with data")
 )
-rule("BO-DR-06", "driver:blk_start", local=True)(
+rule("BO-DR-06", needs="driver:blk_start", local=True)(
     _simple(
         (bits.T_IN, bits.T_OUT),
         lambda view: view.requests.bytes % bits.SECTOR != 0,
         "whose data is not a multiple of 512 bytes",
     )
 )
-rule("BO-DR-07", "driver:blk_start", local=True)(
+rule("BO-DR-07", needs="driver:blk_start", local=True)(
     _simple(
         bits.RANGE_TYPES,
         lambda view: (view.requests.bytes == 0) | (view.requests.bytes % bits.RANGE_BYTES != 0),
         "whose data is not whole segments of 16 bytes",
     )
 )
-rule("BO-DR-08", "driver:blk_start", local=True)(
+rule("BO-DR-08", needs="driver:blk_start", local=True)(
     _simple(
         (bits.T_GET_ID,),
         lambda view: view.requests.bytes != bits.ID_BYTES,
@@ -108,7 +109,7 @@ def _most(field: Field) -> Callable[[Life], int | None]:
     return of
 
 
-@rule("BO-DR-02", "driver:blk_start", "driver:config")
+@rule("BO-DR-02", needs=("driver:blk_start", "driver:config"))
 def inside_capacity(view: View) -> Result:
     requests = view.requests
     capacity = _limits(view, requests.q, _most(CAPACITY))
@@ -146,9 +147,9 @@ def _segments(kind: int) -> Check:
     return check
 
 
-rule("BO-DR-09", "driver:blk_start", "driver:config")(_segments(bits.T_DISCARD))
-rule("BO-DR-10", "driver:blk_start", "driver:config")(_segments(bits.T_SECURE_ERASE))
-rule("BO-DR-11", "driver:blk_start", "driver:config")(_segments(bits.T_WRITE_ZEROES))
+rule("BO-DR-09", needs=("driver:blk_start", "driver:config"))(_segments(bits.T_DISCARD))
+rule("BO-DR-10", needs=("driver:blk_start", "driver:config"))(_segments(bits.T_SECURE_ERASE))
+rule("BO-DR-11", needs=("driver:blk_start", "driver:config"))(_segments(bits.T_WRITE_ZEROES))
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _read_ranges(view: View) -> Ranges:
     )
 
 
-@rule("BO-DR-14", "driver:blk_start", "driver:blk_range")
+@rule("BO-DR-14", needs=("driver:blk_start", "driver:blk_range"))
 def discard_does_not_unmap(view: View) -> Result:
     seen, requests = ranges(view), view.requests
     judged = requests.type[seen.request] == bits.T_DISCARD
@@ -196,7 +197,7 @@ def discard_does_not_unmap(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no discard request was made")
 
 
-@rule("DX-21", "driver:blk_start", "driver:blk_range", "driver:config")
+@rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
 def ranges_within_limits(view: View) -> Result:
     seen, requests = ranges(view), view.requests
     kind, q = requests.type[seen.request], requests.q[seen.request]
@@ -217,7 +218,7 @@ def ranges_within_limits(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no request with segments was made")
 
 
-@rule("DX-22", "driver:blk_start", "driver:features")
+@rule("DX-22", needs=("driver:blk_start", "driver:features"))
 def types_were_negotiated(view: View) -> Result:
     rings, requests = view.rings, view.requests
     judged = ~np.isin(requests.type, (bits.T_IN, bits.T_OUT, bits.T_GET_ID))
@@ -300,7 +301,7 @@ def _read_layout(view: View) -> Layout:
     )
 
 
-@rule("DX-19", "driver:blk_start", "driver:desc")
+@rule("DX-19", needs=("driver:blk_start", "driver:desc"))
 def header_first_status_last(view: View) -> Result:
     requests, seen = view.requests, layout(view)
     short = seen.readable < bits.HEADER_BYTES
@@ -318,7 +319,7 @@ def header_first_status_last(view: View) -> Result:
     return Result(int(seen.known.sum()), found, why="no request's descriptors were seen")
 
 
-@rule("DX-20", "driver:blk_start", "driver:desc", "driver:config")
+@rule("DX-20", needs=("driver:blk_start", "driver:desc", "driver:config"))
 def segments_within_limits(view: View) -> Result:
     requests, seen, rings = view.requests, layout(view), view.rings
     few = _limits(view, requests.q, _most(SEG_MAX))
@@ -335,7 +336,7 @@ def segments_within_limits(view: View) -> Result:
     return Result(int(judged.sum()), found, why="no limit was negotiated and read")
 
 
-@rule("DX-23", "driver:blk_done|vhost:vhost_blk", local=True)
+@rule("DX-23", needs="driver:blk_done|vhost:vhost_blk", local=True)
 def status_is_defined(view: View) -> Result:
     ends = view.requests.ends
     q, status = ints(ends, "q"), ints(ends, "status")
@@ -350,7 +351,7 @@ def status_is_defined(view: View) -> Result:
     return Result(len(q), found, why="no request ended") + vhost.statuses(view)
 
 
-@rule("DX-25", "driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used")
+@rule("DX-25", needs=("driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used"))
 def read_length_is_reported(view: View) -> Result:
     requests = view.requests
     judged = (requests.type == bits.T_IN) & (requests.status == bits.S_OK)
@@ -364,7 +365,7 @@ def read_length_is_reported(view: View) -> Result:
     return own + vhost.lengths(view, reads=True)
 
 
-@rule("SU-DE-02", "driver:blk_start", "driver:blk_done")
+@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done"))
 def failed_request_claims_no_data(view: View) -> Result:
     requests = view.requests
     answers = (bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
@@ -394,7 +395,7 @@ def _answered(judged: Bools, wanted: int, view: View, what: str) -> Result:
     return Result(int(judged.sum()), found, why=f"no request {what} ended")
 
 
-@rule("BO-DE-03", "driver:blk_start", "driver:blk_done", "driver:features")
+@rule("BO-DE-03", needs=("driver:blk_start", "driver:blk_done", "driver:features"))
 def writes_to_read_only_fail(view: View) -> Result:
     requests = view.requests
     offered = np.zeros(len(view.rings.queue), dtype=np.bool_)
@@ -412,13 +413,13 @@ def _with_flags(view: View, kinds: tuple[int, ...], flags: int) -> Bools:
     return found & np.isin(view.requests.type, kinds)
 
 
-@rule("BO-DE-05", "driver:blk_start", "driver:blk_range", "driver:blk_done")
+@rule("BO-DE-05", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
 def unknown_flags_are_unsupported(view: View) -> Result:
     judged = _with_flags(view, bits.RANGE_TYPES, ~bits.UNMAP)
     return _answered(judged, bits.S_UNSUPP, view, "with an unknown flag")
 
 
-@rule("BO-DE-06", "driver:blk_start", "driver:blk_range", "driver:blk_done")
+@rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
 def discard_with_unmap_is_unsupported(view: View) -> Result:
     judged = _with_flags(view, (bits.T_DISCARD,), bits.UNMAP)
     return _answered(judged, bits.S_UNSUPP, view, "with the unmap flag")

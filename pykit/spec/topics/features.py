@@ -26,7 +26,7 @@ def _every(view: View, judge: Callable[[Life, Features], str | None]) -> Result:
     return Result(checked, tuple(found), why=NOT_SEEN)
 
 
-@rule("FB-DR-01", "driver:features", local=True)
+@rule("FB-DR-01", needs="driver:features", local=True)
 def only_what_is_offered(view: View) -> Result:
     def judge(_: Life, seen: Features) -> str | None:
         extra = seen.acked & ~seen.offered
@@ -55,17 +55,17 @@ def _closed(view: View, *, device: bool) -> Result:
     return Result(checked, tuple(found), why=why)
 
 
-@rule("FB-DR-02", "driver:features", local=True)
+@rule("FB-DR-02", needs="driver:features", local=True)
 def accepted_with_prerequisites(view: View) -> Result:
     return _closed(view, device=False)
 
 
-@rule("FB-DE-01", "driver:features", local=True)
+@rule("FB-DE-01", needs="driver:features", local=True)
 def offered_with_prerequisites(view: View) -> Result:
     return _closed(view, device=True)
 
 
-@rule("FB-DR-05", "driver:features", local=True)
+@rule("FB-DR-05", needs="driver:features", local=True)
 def nothing_undescribed(view: View) -> Result:
     known = bits.COMMON_BITS | bits.RESERVED_BITS | bits.DEVICE_BITS | {42}
 
@@ -76,7 +76,7 @@ def nothing_undescribed(view: View) -> Result:
     return _every(view, judge)
 
 
-@rule("FB-DR-06", "driver:features", local=True)
+@rule("FB-DR-06", needs="driver:features", local=True)
 def nothing_reserved(view: View) -> Result:
     def judge(_: Life, seen: Features) -> str | None:
         extra = seen.acked & bits.mask(bits.RESERVED_BITS)
@@ -98,7 +98,7 @@ def _by_life(view: View, judge: Callable[[Life, Features], str | None], why: str
     return Result(checked, tuple(found), why=why)
 
 
-@rule("FB-DR-07", "driver:features", local=True)
+@rule("FB-DR-07", needs="driver:features", local=True)
 def nothing_of_another_transport(view: View) -> Result:
     def judge(life: Life, seen: Features) -> str | None:
         if life.transport is None:
@@ -115,7 +115,7 @@ def _undescribed(life: Life, value: int) -> int | None:
     return None if described is None else value & bits.mask(bits.DEVICE_BITS - described)
 
 
-@rule("FB-DR-08", "driver:features", local=True)
+@rule("FB-DR-08", needs="driver:features", local=True)
 def nothing_of_another_type(view: View) -> Result:
     def judge(life: Life, seen: Features) -> str | None:
         extra = _undescribed(life, seen.acked)
@@ -126,7 +126,7 @@ def nothing_of_another_type(view: View) -> Result:
     return _by_life(view, judge, "features of this device type are not known to the kit")
 
 
-@rule("FB-DE-04", "driver:features", local=True)
+@rule("FB-DE-04", needs="driver:features", local=True)
 def nothing_that_cannot_be_kept(view: View) -> Result:
     common = bits.mask(bits.RESERVED_BITS | {25, 26, 31})
 
@@ -140,7 +140,7 @@ def nothing_that_cannot_be_kept(view: View) -> Result:
     return _by_life(view, judge, NOT_SEEN)
 
 
-@rule("FB-DE-02", "driver:features", "driver:status")
+@rule("FB-DE-02", needs=("driver:features", "driver:status"))
 def valid_subset_is_accepted(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -155,7 +155,7 @@ def valid_subset_is_accepted(view: View) -> Result:
     return Result(checked, tuple(found), why="no FEATURES_OK was read back")
 
 
-@rule("FB-DE-05", "driver:features", "driver:status")
+@rule("FB-DE-05", needs=("driver:features", "driver:status"))
 def accepted_before_accepted_again(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -220,14 +220,14 @@ def _accepts(bit: int, name: str) -> Check:
     return check
 
 
-rule("RF-DR-01", "driver:features")(_accepts(bits.VERSION_1, "VERSION_1"))
-rule("RF-DR-03", "driver:features")(_accepts(bits.ACCESS_PLATFORM, "ACCESS_PLATFORM"))
-rule("RF-DR-06", "driver:features")(_accepts(bits.RING_PACKED, "RING_PACKED"))
-rule("RF-DR-07", "driver:features")(_accepts(bits.ORDER_PLATFORM, "ORDER_PLATFORM"))
-rule("RF-DR-13", "driver:features")(_accepts(bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA"))
+rule("RF-DR-01", needs="driver:features")(_accepts(bits.VERSION_1, "VERSION_1"))
+rule("RF-DR-03", needs="driver:features")(_accepts(bits.ACCESS_PLATFORM, "ACCESS_PLATFORM"))
+rule("RF-DR-06", needs="driver:features")(_accepts(bits.RING_PACKED, "RING_PACKED"))
+rule("RF-DR-07", needs="driver:features")(_accepts(bits.ORDER_PLATFORM, "ORDER_PLATFORM"))
+rule("RF-DR-13", needs="driver:features")(_accepts(bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA"))
 
 
-@rule("BO-DR-03", "driver:features")
+@rule("BO-DR-03", needs="driver:features")
 def read_only_is_accepted(view: View) -> Result:
     def judge(life: Life, seen: Features) -> str | None:
         if life.id != bits.BLK_ID or not seen.offered >> bits.BLK_RO & 1:
@@ -237,7 +237,7 @@ def read_only_is_accepted(view: View) -> Result:
     return _by_life(view, judge, "RO was not offered")
 
 
-@rule("RF-DE-01", "driver:features", local=True)
+@rule("RF-DE-01", needs="driver:features", local=True)
 def version_1_is_offered(view: View) -> Result:
     def judge(life: Life, seen: Features) -> str | None:
         if life.legacy:
@@ -257,11 +257,11 @@ def _sr_iov(view: View, *, device: bool) -> Result:
     return _by_life(view, judge, "only PCI devices, whose SR-IOV capability the events do not show")
 
 
-@rule("RF-DE-10", "driver:features", local=True)
+@rule("RF-DE-10", needs="driver:features", local=True)
 def sr_iov_is_not_offered(view: View) -> Result:
     return _sr_iov(view, device=True)
 
 
-@rule("RF-DR-10", "driver:features", local=True)
+@rule("RF-DR-10", needs="driver:features", local=True)
 def sr_iov_is_not_accepted(view: View) -> Result:
     return _sr_iov(view, device=False)

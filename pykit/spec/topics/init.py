@@ -8,13 +8,13 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.lives import Life, Status
 from pykit.spec.model import Result, Violation, rule
-from pykit.spec.status import STEPS, writes
+from pykit.spec.topics.status import STEPS, writes
 from pykit.spec.view import View
 
 _ORDER = [bit for bit, _ in STEPS]
 
 
-@rule("IN-DR-01", "qemu:dev_status|driver:status")
+@rule("IN-DR-01", needs="qemu:dev_status|driver:status")
 def steps_in_order(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -79,7 +79,7 @@ def _setups(view: View) -> dict[tuple[int, int], list[tuple[int, int]]]:
     return setups
 
 
-@rule("IN-DR-03", "driver:status")
+@rule("IN-DR-03", needs="driver:status")
 def no_config_write_in_negotiation(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -96,7 +96,7 @@ def no_config_write_in_negotiation(view: View) -> Result:
     return Result(checked, tuple(found), why="no negotiation was seen")
 
 
-@rule("IN-DR-04", "driver:features", "driver:status")
+@rule("IN-DR-04", needs=("driver:features", "driver:status"))
 def features_are_frozen(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -114,7 +114,7 @@ def features_are_frozen(view: View) -> Result:
     return Result(checked, tuple(found), why="features were not seen before and after FEATURES_OK")
 
 
-@rule("IN-DR-05", "driver:status")
+@rule("IN-DR-05", needs="driver:status")
 def features_ok_is_read_back(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -141,7 +141,7 @@ def _is_write(status: Status) -> bool:
     return status.op == bits.STATUS_WRITE
 
 
-@rule("IN-DR-06", "driver:driver", "driver:status|qemu:dev_status")
+@rule("IN-DR-06", needs=("driver:driver", "driver:status|qemu:dev_status"))
 def failure_is_shown(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
@@ -162,7 +162,7 @@ def failure_is_shown(view: View) -> Result:
     return Result(checked, tuple(found), undecided, "no driver failed to initialize a device")
 
 
-@rule("IN-DR-07", "driver:driver", "driver:status")
+@rule("IN-DR-07", needs=("driver:driver", "driver:status"))
 def failure_is_the_end(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -180,7 +180,7 @@ def failure_is_the_end(view: View) -> Result:
     return Result(checked, tuple(found), why="no driver failed to initialize a device")
 
 
-@rule("IN-DR-08", "driver:notify|qemu:dev_kick", "driver:status|qemu:dev_status")
+@rule("IN-DR-08", needs=("driver:notify|qemu:dev_kick", "driver:status|qemu:dev_status"))
 def no_kick_before_driver_ok(view: View) -> Result:
     checked = 0
     found: list[Violation] = []

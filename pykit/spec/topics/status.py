@@ -36,7 +36,7 @@ def steps(seen: list[Status]) -> Iterator[tuple[int, Status]]:
         before = 0 if reset else status.value
 
 
-@rule("ST-DR-01", "qemu:dev_status")
+@rule("ST-DR-01", needs="qemu:dev_status")
 def each_step_shows(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -57,7 +57,7 @@ def each_step_shows(view: View) -> Result:
     return Result(checked, tuple(found), why="no driver finished its initialization")
 
 
-@rule("ST-DR-02", "qemu:dev_status|driver:status")
+@rule("ST-DR-02", needs="qemu:dev_status|driver:status")
 def bits_are_only_added(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
@@ -79,7 +79,7 @@ def bits_are_only_added(view: View) -> Result:
     return Result(checked, tuple(found), undecided, "no status was written", doubt)
 
 
-@rule("ST-DR-03", "qemu:dev_status|driver:status")
+@rule("ST-DR-03", needs="qemu:dev_status|driver:status")
 def reset_after_failure(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -116,17 +116,17 @@ def _early(view: View, kinds: tuple[str, ...], what: str) -> Result:
     return Result(checked, tuple(found), why="QEMU's log has no such event of a modern device")
 
 
-@rule("ST-DE-01", "qemu:dev_status", "qemu:dev_pop")
+@rule("ST-DE-01", needs=("qemu:dev_status", "qemu:dev_pop"))
 def no_buffer_before_driver_ok(view: View) -> Result:
     return _early(view, ("dev_pop", "dev_fill"), "a buffer was used")
 
 
-@rule("ST-DE-02", "qemu:dev_status", "qemu:dev_signal")
+@rule("ST-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"))
 def no_interrupt_before_driver_ok(view: View) -> Result:
     return _early(view, ("dev_signal",), "an interrupt was sent")
 
 
-@rule("ST-DE-04", "driver:status")
+@rule("ST-DE-04", needs="driver:status")
 def needs_reset_is_announced(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []

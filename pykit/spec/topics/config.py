@@ -19,7 +19,7 @@ def _block(view: View) -> Iterator[Life]:
     return (life for life in view.lives.values() if life.id == bits.BLK_ID)
 
 
-@rule("CF-DR-03", "driver:config", "driver:features")
+@rule("CF-DR-03", needs=("driver:config", "driver:features"))
 def wide_reads_are_bracketed(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -60,7 +60,7 @@ def _bracket(mine: list[Access], i: int) -> str | None:
     return ""
 
 
-@rule("CF-DR-04", "driver:config", "driver:features")
+@rule("CF-DR-04", needs=("driver:config", "driver:features"))
 def gated_fields(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -86,7 +86,7 @@ def gated_fields(view: View) -> Result:
     return Result(checked, tuple(found), why="no field that a feature brings was touched")
 
 
-@rule("CF-DE-01", "driver:config", "driver:status")
+@rule("CF-DE-01", needs=("driver:config", "driver:status"))
 def readable_before_features_ok(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -111,7 +111,7 @@ def readable_before_features_ok(view: View) -> Result:
     return Result(checked, tuple(found), why="no field was read before and after FEATURES_OK")
 
 
-@rule("PM-DE-06", "driver:config", "driver:generation", also=("MR-DE-07",))
+@rule("PM-DE-06", needs=("driver:config", "driver:generation"), also=("MR-DE-07",))
 def generation_follows_changes(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -145,7 +145,7 @@ def generation_follows_changes(view: View) -> Result:
     return Result(checked, tuple(found), why="no field changed between two reads")
 
 
-@rule("BI-DR-04", "driver:config", "driver:status")
+@rule("BI-DR-04", needs=("driver:config", "driver:status"))
 def writeback_after_features_ok(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -160,7 +160,7 @@ def writeback_after_features_ok(view: View) -> Result:
     return Result(checked, tuple(found), why="writeback was not read")
 
 
-@rule("BI-DE-01", "driver:features")
+@rule("BI-DE-01", needs="driver:features")
 def flush_is_offered(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -173,7 +173,7 @@ def flush_is_offered(view: View) -> Result:
     return Result(checked, tuple(found), why="no block device's features were seen")
 
 
-@rule("BI-DE-02", "driver:features", local=True)
+@rule("BI-DE-02", needs="driver:features", local=True)
 def cache_control_needs_flush(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -187,7 +187,7 @@ def cache_control_needs_flush(view: View) -> Result:
     return Result(checked, tuple(found), why="CONFIG_WCE was not offered")
 
 
-@rule("BI-DE-03", "driver:config", "driver:features")
+@rule("BI-DE-03", needs=("driver:config", "driver:features"))
 def writeback_starts_at_zero(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -205,7 +205,7 @@ def writeback_starts_at_zero(view: View) -> Result:
     return Result(checked, tuple(found), why="CONFIG_WCE without FLUSH was not negotiated")
 
 
-@rule("BI-DE-04", "driver:config", local=True)
+@rule("BI-DE-04", needs="driver:config", local=True)
 def padding_is_zero(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -220,7 +220,7 @@ def padding_is_zero(view: View) -> Result:
     return Result(checked, tuple(found), why="the padding was not read")
 
 
-@rule("DX-24", "driver:config")
+@rule("DX-24", needs="driver:config")
 def queues_and_segments(view: View) -> Result:
     checked = 0
     found: list[Violation] = []
@@ -234,7 +234,7 @@ def queues_and_segments(view: View) -> Result:
     return Result(checked, tuple(found), why="num_queues was not read")
 
 
-@rule("BO-DR-01", "driver:config_change", "driver:config")
+@rule("BO-DR-01", needs=("driver:config_change", "driver:config"))
 def capacity_is_read_again(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
@@ -254,7 +254,7 @@ def capacity_is_read_again(view: View) -> Result:
     return Result(checked, tuple(found), undecided, "no configuration change was announced")
 
 
-@rule("BO-DE-02", "driver:config")
+@rule("BO-DE-02", needs="driver:config")
 def capacity_change_is_announced(view: View) -> Result:
     checked, undecided = 0, 0
     found: list[Violation] = []
