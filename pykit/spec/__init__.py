@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from pykit.errors import UsageError
 from pykit.spec import clauses as _clauses
 from pykit.spec import topics  # noqa: F401  (registers the rules)
 from pykit.spec.clauses import CLAUSES, Clause, Coverage
 from pykit.spec.engine import Verdict, Verdicts, judge
+from pykit.spec.explain import Explanation
 from pykit.spec.model import Result, Rule, Violation, registered
 from pykit.spec.reference import reference
 from pykit.spec.waivers import Waiver, read
@@ -21,6 +23,7 @@ __all__ = [
     "CLAUSES",
     "Clause",
     "Coverage",
+    "Explanation",
     "Fault",
     "Result",
     "Rule",
@@ -32,6 +35,7 @@ __all__ = [
     "check",
     "coverage",
     "describe",
+    "explain",
     "faults",
     "rules",
     "waivers",
@@ -75,8 +79,20 @@ def check(events: Events) -> Verdicts:
 
 
 def rules() -> tuple[Rule, ...]:
-    """All rules, by topic and id."""
+    """Return all rules, by topic and id."""
     return tuple(registered())
+
+
+def explain(name: str) -> Explanation:
+    """Collect all about the rule with this id.
+
+    Raises:
+        UsageError: no rule has this id.
+    """
+    found = next((rule for rule in rules() if rule.id == name), None)
+    if found is None:
+        raise UsageError(f"unknown rule {name!r}: `pykit rules` lists all of them")
+    return Explanation.of(found)
 
 
 @cache
