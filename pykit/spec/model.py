@@ -22,18 +22,14 @@ TRACE_ENDS = "the trace ends there"
 #: Topics whose rules have no docstrings yet.
 UNCONVERTED = frozenset(
     {
-        "block",
         "cleanup",
         "config",
         "cross",
         "features",
-        "framing",
-        "indirect",
         "init",
         "interrupts",
         "mmio",
         "notify",
-        "packed",
         "reset",
         "served",
         "status",

@@ -8,7 +8,7 @@ that walk over the events of a device's life.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,44 +24,43 @@ if TYPE_CHECKING:
 Column = npt.NDArray[Any]
 #: A message with ``{column}`` in it, or the choice of one by the number of the row.
 Message = str | Callable[[int], str]
+#: A text made up from a row's columns.
+Label = Callable[["Row"], str]
 
 
 class Rows:
     """Candidates of a rule: columns of one length, made when a rule asks for them.
 
     Columns are read by name: ``rows["head"]``. Messages may show each of them as ``{head}``, and
-    ``{queue}``, the name of the virtqueue.
+    labels, texts made up from columns: ``{queue}``, the name of the virtqueue.
     """
 
     def __init__(
         self,
         column: Callable[[str], Column],
         count: int,
-        queue: Callable[[Row], str],
-        made: dict[str, Column] | None = None,
+        labels: Mapping[str, Label],
+        made: Mapping[str, Column] | None = None,
     ) -> None:
         for name, values in (made or {}).items():
             _fits(name, values, count)
         self._column = column
         self._count = count
-        self._queue = queue
-        self._made = made or {}
+        self._labels = labels
+        self._made = dict(made or {})
 
     @classmethod
     def of(cls, rings: Rings, table: Columns | Adds | Used | Chains | Requests) -> Rows:
         """Rows of the driver's queue events, or of what was worked out from them."""
+        labels: dict[str, Label] = {"queue": lambda row: rings.name(row["q"])}
         if isinstance(table, Columns):
-            return cls(table.__getitem__, len(table), lambda row: rings.name(row["q"]))
-        return cls(
-            lambda name: np.asarray(getattr(table, name)),
-            len(table.q),
-            lambda row: rings.name(row["q"]),
-        )
+            return cls(table.__getitem__, len(table), labels)
+        return cls(lambda name: np.asarray(getattr(table, name)), len(table.q), labels)
 
     @classmethod
-    def of_frame(cls, frame: pl.DataFrame, queue: Callable[[Row], str]) -> Rows:
+    def of_frame(cls, frame: pl.DataFrame, queue: Label) -> Rows:
         """Rows of a frame of events; nulls are 0."""
-        return cls(lambda name: ints(frame, name), frame.height, queue)
+        return cls(lambda name: ints(frame, name), frame.height, {"queue": queue})
 
     def __len__(self) -> int:
         return self._count
@@ -73,18 +72,22 @@ class Rows:
 
     def plus(self, **columns: Column) -> Rows:
         """The same rows with further columns."""
-        return Rows(self._column, self._count, self._queue, self._made | columns)
+        return Rows(self._column, self._count, self._labels, self._made | columns)
+
+    def labelled(self, **labels: Label) -> Rows:
+        """The same rows with further labels."""
+        return Rows(self._column, self._count, {**self._labels, **labels}, self._made)
 
     def where(self, mask: Bools) -> Rows:
         """The rows for which ``mask`` is true."""
         count = int(np.count_nonzero(mask))
         if count == self._count:
             return self
-        return Rows(lambda name: self[name][mask], count, self._queue)
+        return Rows(lambda name: self[name][mask], count, self._labels)
 
     def take(self, order: Ints) -> Rows:
         """The rows with these numbers, in this order."""
-        return Rows(lambda name: self[name][order], len(order), self._queue)
+        return Rows(lambda name: self[name][order], len(order), self._labels)
 
     def check(
         self,
@@ -120,9 +123,11 @@ class Rows:
         rows = (int(self[name][i]) for name in shown)
         return Violation(tuple(row for row in rows if row >= 0), text.format_map(Row(self, i)))
 
-    def name(self, i: int) -> str:
-        """The name of a row's virtqueue."""
-        return self._queue(Row(self, i))
+    def shown(self, name: str, i: int) -> Any:
+        """Return what messages show of a row: a label, or a column's value."""
+        if name in self._labels:
+            return self._labels[name](Row(self, i))
+        return self[name][i].item()
 
 
 def _fits(name: str, column: Column, count: int) -> Column:
@@ -139,10 +144,7 @@ class Row:
         self._rows, self._i = rows, i
 
     def __getitem__(self, name: str) -> Any:
-        """Return a column's value, or as ``queue`` the virtqueue's name."""
-        if name == "queue":
-            return self._rows.name(self._i)
-        return self._rows[name][self._i].item()
+        return self._rows.shown(name, self._i)
 
 
 class Tally:
