@@ -18,8 +18,6 @@ Bools = npt.NDArray[np.bool_]
 WRAP = 1 << 16
 #: Behind all rows, and all places of the order.
 NEVER = np.iinfo(np.int64).max
-#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
-AT_ONCE = 1_000_000
 
 
 #: Rows of a frame; a slice where it is all of them.
@@ -267,13 +265,19 @@ def count_before(group: Ints, at: Ints, groups: Ints, when: Ints) -> Ints:
 
 
 def need_event(event: Ints, new: Ints, old: Ints) -> Bools:
-    """Whether one of the entries from ``old`` up to ``new`` is the one asked for (2.7.7)."""
+    """Return where the event index requests a notification (2.7.7).
+
+    It does where the entry at ``event`` is one of those from ``old`` up to ``new``.
+    """
     return (new - event - 1) % WRAP < (new - old) % WRAP
 
 
 def contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
-    """Which apparent breaches stand, where a flag may change and change back in between.
+    """Return which apparent violations stand, where a flag was read before and after a decision.
 
-    One that the core's own word confirms does; others only where they are the most.
+    Both readings may agree though the flag changed and changed back in between. Therefore one
+    violation stands only if the core's own decision confirms it (``certain``). The others stand
+    if they are more than half of all that was judged: a flag that changes twice within a
+    decision is a rare race, a driver that ignores the flag does so at most decisions.
     """
     return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))

@@ -27,13 +27,9 @@ UNCONVERTED = frozenset(
         "cross",
         "features",
         "init",
-        "interrupts",
         "mmio",
-        "notify",
         "reset",
-        "served",
         "status",
-        "vhost",
     }
 )
 
@@ -110,6 +106,11 @@ class Rule:
     def doc(self) -> str:
         """Section, clause in our words, what is counted as checked, reasons of the tolerances."""
         return inspect.getdoc(self.check) or ""
+
+    @property
+    def background(self) -> str:
+        """The docstring of the rule's module: terms and windows that rules of a topic share."""
+        return inspect.getdoc(inspect.getmodule(self.check)) or ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of the rule but its code."""

@@ -9,23 +9,32 @@ that walk over the events of a device's life.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.spec.arrays import Bools, Columns, Ints, ints
+from pykit.spec.arrays import Bools, Columns, Indices, Ints, ints
 from pykit.spec.model import TRACE_ENDS, Result, Violation
 
 if TYPE_CHECKING:
-    from pykit.spec.rings import Adds, Chains, Requests, Rings, Used
+    from pykit.spec.rings import Rings
 
 Column = npt.NDArray[Any]
 #: A message with ``{column}`` in it, or the choice of one by the number of the row.
 Message = str | Callable[[int], str]
 #: A text made up from a row's columns.
 Label = Callable[["Row"], str]
+
+
+class Table(Protocol):
+    """A dataclass whose attributes are columns, such as ``Adds``."""
+
+    @property
+    def q(self) -> Ints | Indices:
+        """By row: number of its queue."""
+        ...
 
 
 class Rows:
@@ -50,7 +59,7 @@ class Rows:
         self._made = dict(made or {})
 
     @classmethod
-    def of(cls, rings: Rings, table: Columns | Adds | Used | Chains | Requests) -> Rows:
+    def of(cls, rings: Rings, table: Columns | Table) -> Rows:
         """Rows of the driver's queue events, or of what was worked out from them."""
         labels: dict[str, Label] = {"queue": lambda row: rings.name(row["q"])}
         if isinstance(table, Columns):
@@ -164,8 +173,16 @@ class Tally:
         """Count one decision; where it does not hold, report it with the rows that show it."""
         self._checked += 1
         if not holds:
-            shown = (rows,) if isinstance(rows, int) else tuple(rows)
-            self._found.append(Violation(shown, message))
+            self.report(rows, message)
+
+    def count(self, checked: int) -> None:
+        """Count decisions whose violations are reported one by one; see ``report``."""
+        self._checked += checked
+
+    def report(self, rows: int | Iterable[int], message: str) -> None:
+        """Report a violation of what is counted already."""
+        shown = (rows,) if isinstance(rows, int) else tuple(rows)
+        self._found.append(Violation(shown, message))
 
     def undecided(self, count: int = 1) -> None:
         """Count candidates that the evidence does not decide."""

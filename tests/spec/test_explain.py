@@ -29,6 +29,8 @@ def test_an_explanation_is_complete() -> None:
         "Needs: driver:add; driver:queue",
         "single events prove it",
         "Checked: each head in an available ring",
+        "Its topic (pykit/spec/topics/split.py):",
+        "Split virtqueues: what driver and device may write into the rings",
         "split.head_outside: An available entry names a descriptor beyond the table's end.",
     ):
         assert part in text

@@ -171,6 +171,7 @@ def read_only_is_written(log: Log) -> None:
 
 def odd_ranges(flags: int) -> Make:
     """Return a maker of logs whose discard segments have these flags and end with UNSUPP."""
+
     def make() -> Log:
         log = run(requests=80)
         for start in log.of("blk_start", type=bits.T_DISCARD):

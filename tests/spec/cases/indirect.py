@@ -9,7 +9,7 @@ from tests.spec.log import Log
 
 
 @case("SI-DR-01", clean=like(declined=1 << bits.INDIRECT_DESC))
-def indirect_unasked(log: Log) -> None:
+def indirect_not_negotiated(log: Log) -> None:
     """A descriptor has INDIRECT though the feature was not negotiated."""
     log.of("desc")[-1]["flags"] |= bits.INDIRECT
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pykit.spec import bits
 from tests.spec.cases.base import case, like
 from tests.spec.cases.framing import writable_first
-from tests.spec.cases.indirect import indirect_unasked, longer_than_the_queue, table_and_next
+from tests.spec.cases.indirect import indirect_not_negotiated, longer_than_the_queue, table_and_next
 from tests.spec.log import Log
 
 
@@ -31,7 +31,7 @@ def packed_writable_first(log: Log) -> None:
 @case("PI-DR-01", clean=like(packed=True, declined=1 << bits.INDIRECT_DESC))
 def packed_indirect_unasked(log: Log) -> None:
     """A descriptor has INDIRECT though the feature was not negotiated."""
-    indirect_unasked(log)
+    indirect_not_negotiated(log)
 
 
 @case("PI-DR-04", clean=like(packed=True))
@@ -41,7 +41,7 @@ def packed_table_and_next(log: Log) -> None:
 
 
 @case("DX-09", clean=like(packed=True))
-def packed_id_of_nobody(log: Log) -> None:
+def packed_unknown_id(log: Log) -> None:
     """A used descriptor has an id that was never made available."""
     log.of("used", vq=0)[3]["id"] = 900
 
