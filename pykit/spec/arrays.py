@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns of numbers, and what rules compute on them. Groups are contiguous, in order."""
+"""Columns of numbers and operations on them. Groups are contiguous, in order."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Events of some kinds in one order, a column of numbers a field; what a kind lacks is 0.
+    """Events of some kinds in one order, a column of numbers for each field.
 
-    Each column is made when somebody asks for it, and once: polars takes longer for an
-    operation than numpy for all rows of most captures.
+    A field that a kind does not have is 0. Each column is made at its first use: polars takes
+    longer for one operation than numpy for all rows of most captures.
     """
 
     kinds: tuple[str, ...]

@@ -84,7 +84,7 @@ class Rule:
 
     Attributes:
         id: the id of the main clause, or ``XC-…`` for comparisons of the observers.
-        title: what has to hold, in own words.
+        title: the clause in our words.
         clauses: ids of data/clauses.tsv and data/derived.tsv.
         side: whose duty it is: ``driver``, ``device`` or ``both``.
         strength: MUST, MUST NOT, SHOULD or SHOULD NOT.
@@ -144,7 +144,7 @@ def rule(
         name: id of the main clause, or ``XC-…``.
         needs: event kinds without which the rule is inconclusive, see ``Rule.needs``.
         also: ids of further clauses that the same evidence decides.
-        title: what has to hold, for a rule that no clause states.
+        title: the clause in our words, for a rule without one.
         local: single events prove a violation, so that lost events leave it standing.
 
     Raises:

@@ -60,7 +60,7 @@ class Rows:
 
     @classmethod
     def of(cls, rings: Rings, table: Columns | Table) -> Rows:
-        """Rows of the driver's queue events, or of what was worked out from them."""
+        """Make rows of the driver's queue events, or of a table computed from them."""
         labels: dict[str, Label] = {"queue": lambda row: rings.name(row["q"])}
         if isinstance(table, Columns):
             return cls(table.__getitem__, len(table), labels)
@@ -68,7 +68,7 @@ class Rows:
 
     @classmethod
     def of_frame(cls, frame: pl.DataFrame, queue: Label) -> Rows:
-        """Rows of a frame of events; nulls are 0."""
+        """Make rows of a frame of events; nulls are 0."""
         return cls(lambda name: ints(frame, name), frame.height, {"queue": queue})
 
     def __len__(self) -> int:
@@ -80,22 +80,22 @@ class Rows:
         return self._made[name]
 
     def plus(self, **columns: Column) -> Rows:
-        """The same rows with further columns."""
+        """Return the same rows with further columns."""
         return Rows(self._column, self._count, self._labels, self._made | columns)
 
     def labelled(self, **labels: Label) -> Rows:
-        """The same rows with further labels."""
+        """Return the same rows with further labels."""
         return Rows(self._column, self._count, {**self._labels, **labels}, self._made)
 
     def where(self, mask: Bools) -> Rows:
-        """The rows for which ``mask`` is true."""
+        """Return the rows for which ``mask`` is true."""
         count = int(np.count_nonzero(mask))
         if count == self._count:
             return self
         return Rows(lambda name: self[name][mask], count, self._labels)
 
     def take(self, order: Ints) -> Rows:
-        """The rows with these numbers, in this order."""
+        """Return the rows with these numbers, in this order."""
         return Rows(lambda name: self[name][order], len(order), self._labels)
 
     def check(
@@ -112,8 +112,8 @@ class Rows:
 
         Args:
             holds: by row: whether the clause holds.
-            message: what is wrong; only made up for rows that are reported.
-            none: why there is nothing to check, where there is no row.
+            message: describes the violation; only formatted for rows that are reported.
+            none: the reason that is reported where there is no row.
             shown: columns of event rows that show the violation; -1 stands for no event.
             undecided: how many further candidates the evidence does not decide.
             doubt: why they are undecided.

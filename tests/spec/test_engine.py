@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts: what is lost, what is missing, what is waived, and what is shown."""
+"""Verdicts: lost events, missing observers, waivers and evidence."""
 
 from __future__ import annotations
 
@@ -329,18 +329,18 @@ evidence = "seen"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        (ENTRY.replace("DX-01", "DX-99"), "no rule DX-99"),
+        (ENTRY.replace("DX-01", "DX-99"), "unknown rule 'DX-99'"),
         (ENTRY.replace('evidence = "seen"', ""), "needs rule"),
         (ENTRY.replace("qemu", "weather"), "where takes"),
         (ENTRY.replace('"7"', '"("'), "regular expression"),
         ("[[waiver", "not TOML"),
     ],
 )
-def test_bad_waivers(text: str, says: str) -> None:
+def test_bad_waivers(text: str, message: str) -> None:
     assert len(read(ENTRY, {"DX-01"}, "file")) == 1
-    with pytest.raises(UsageError, match=says) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read(text, {"DX-01"}, "file")
     assert str(caught.value).startswith("file")
     assert "\n" not in str(caught.value)
