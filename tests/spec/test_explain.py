@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pykit import spec
@@ -14,6 +16,11 @@ from tests.spec.cases.base import CASES, as_table
 
 def test_cases_table_is_up_to_date() -> None:
     assert data("cases.tsv") == as_table(), "run: python -m tests.spec.cases"
+
+
+def test_reference_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rules.md"
+    assert page.read_text(encoding="utf-8") == spec.describe(), "run: pykit rules --markdown"
 
 
 def test_every_rule_has_a_proof() -> None:
