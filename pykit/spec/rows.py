@@ -149,7 +149,7 @@ class Tally:
     """Counts what a rule decides one by one.
 
     Args:
-        none: why there is nothing to check, where ``check`` was never called.
+        none: why there is nothing to check, where nothing was counted as checked.
         doubt: why things are undecided.
     """
 
@@ -164,6 +164,11 @@ class Tally:
         if not holds:
             shown = (rows,) if isinstance(rows, int) else tuple(rows)
             self._found.append(Violation(shown, message))
+
+    def check_together(self, count: int, violations: Iterable[Violation]) -> None:
+        """Count candidates that were decided together, and report the violations among them."""
+        self._checked += count
+        self._found += violations
 
     def undecided(self, count: int = 1) -> None:
         """Count candidates that the evidence does not decide."""

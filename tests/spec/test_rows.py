@@ -80,11 +80,16 @@ def test_tally_counts_one_by_one() -> None:
     tally.check(True, 3, "fine")
     tally.check(False, 4, "wrong")
     tally.check(False, (5, 6), "wrong too")
+    tally.check_together(4, (Violation((7,), "one of four"),))
     tally.undecided()
     tally.undecided(2)
     assert tally.result() == Result(
-        3,
-        (Violation((4,), "wrong"), Violation((5, 6), "wrong too")),
+        7,
+        (
+            Violation((4,), "wrong"),
+            Violation((5, 6), "wrong too"),
+            Violation((7,), "one of four"),
+        ),
         3,
         "nothing",
         "it is not known",
