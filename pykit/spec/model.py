@@ -35,7 +35,6 @@ UNCONVERTED = frozenset(
         "packed",
         "reset",
         "served",
-        "status",
         "vhost",
     }
 )
