@@ -28,7 +28,6 @@ UNCONVERTED = frozenset(
         "features",
         "framing",
         "indirect",
-        "init",
         "interrupts",
         "mmio",
         "notify",
