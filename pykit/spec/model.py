@@ -25,7 +25,6 @@ UNCONVERTED = frozenset(
         "block",
         "cleanup",
         "config",
-        "features",
         "framing",
         "indirect",
         "interrupts",
