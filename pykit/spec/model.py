@@ -24,7 +24,6 @@ UNCONVERTED = frozenset(
     {
         "block",
         "cleanup",
-        "config",
         "framing",
         "indirect",
         "interrupts",
