@@ -23,13 +23,8 @@ TRACE_ENDS = "the trace ends there"
 UNCONVERTED = frozenset(
     {
         "cleanup",
-        "config",
-        "cross",
-        "features",
-        "init",
         "mmio",
         "reset",
-        "status",
     }
 )
 

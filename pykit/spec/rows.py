@@ -160,7 +160,7 @@ class Tally:
     """Counts what a rule decides one by one.
 
     Args:
-        none: why there is nothing to check, where ``check`` was never called.
+        none: why there is nothing to check, where nothing was counted as checked.
         doubt: why things are undecided.
     """
 
@@ -173,16 +173,13 @@ class Tally:
         """Count one decision; where it does not hold, report it with the rows that show it."""
         self._checked += 1
         if not holds:
-            self.report(rows, message)
+            shown = (rows,) if isinstance(rows, int) else tuple(rows)
+            self._found.append(Violation(shown, message))
 
-    def count(self, checked: int) -> None:
-        """Count decisions whose violations are reported one by one; see ``report``."""
-        self._checked += checked
-
-    def report(self, rows: int | Iterable[int], message: str) -> None:
-        """Report a violation of what is counted already."""
-        shown = (rows,) if isinstance(rows, int) else tuple(rows)
-        self._found.append(Violation(shown, message))
+    def check_together(self, count: int, violations: Iterable[Violation]) -> None:
+        """Count candidates that were decided together, and report the violations among them."""
+        self._checked += count
+        self._found += violations
 
     def undecided(self, count: int = 1) -> None:
         """Count candidates that the evidence does not decide."""

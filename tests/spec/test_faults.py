@@ -45,7 +45,7 @@ ACTS: dict[str, Callable[[Log], None]] = {
     "status-not-last": cases.block.status_not_last,
     "used-twice": _take_again,
     "features-ok-skipped": cases.status.features_ok_is_skipped,
-    "kick-before-driver-ok": cases.init.doorbell_before_driver_ok,
+    "kick-before-driver-ok": cases.init.notifies_before_driver_ok,
     "write-before-header": cases.framing.writable_first,
 }
 

@@ -80,13 +80,16 @@ def test_tally_counts_one_by_one() -> None:
     tally.check(True, 3, "fine")
     tally.check(False, 4, "wrong")
     tally.check(False, (5, 6), "wrong too")
-    tally.count(4)
-    tally.report(8, "once more")
+    tally.check_together(4, (Violation((7,), "one of four"),))
     tally.undecided()
     tally.undecided(2)
     assert tally.result() == Result(
         7,
-        (Violation((4,), "wrong"), Violation((5, 6), "wrong too"), Violation((8,), "once more")),
+        (
+            Violation((4,), "wrong"),
+            Violation((5, 6), "wrong too"),
+            Violation((7,), "one of four"),
+        ),
         3,
         "nothing",
         "it is not known",

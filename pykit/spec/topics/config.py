@@ -4,272 +4,335 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
 
 from pykit.spec import bits
 from pykit.spec.blkconfig import CAPACITY, FIELDS, NUM_QUEUES, UNUSED0, UNUSED1, WRITEBACK
-from pykit.spec.lives import Access, Life
+from pykit.spec.lives import (
+    CHANGE_HANDLED,
+    Access,
+    Life,
+    block_lives,
+    ends_within,
+    negotiated_lives,
+)
 from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
 from pykit.spec.view import View
-
-#: What comes so long after an event cannot be on its way any more, ns.
-LONG = 5_000_000_000
-
-
-def _block(view: View) -> Iterator[Life]:
-    return (life for life in view.lives.values() if life.id == bits.BLK_ID)
 
 
 @rule("CF-DR-03", needs=("driver:config", "driver:features"))
 def wide_reads_are_bracketed(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
+    """Section 2.5.1: reads that are not atomic stand between two reads of the generation, and are
+    repeated where it changed.
+
+    Checked: each read of more than 32 bits in a life with VERSION_1, among the accesses of the
+    same task: the generation is read before and after it, and where the two differ the field is
+    read again.
+
+    - The legacy interface has no generation.
+    - Several reads may stand between the same two reads of the generation.
+    - A read whose end of the bracket or whose repetition may come after the end of the trace is
+      not counted.
+    """
+    tally = Tally(none="no field wider than 32 bits was read")
     for life in view.lives.values():
-        # The legacy interface has no generation.
         if not life.has(bits.VERSION_1):
             continue
         tasks: dict[int | None, list[Access]] = {}
         for access in life.config:
             tasks.setdefault(access.pid, []).append(access)
-        for mine in tasks.values():
-            for i, access in enumerate(mine):
+        for own in tasks.values():
+            for i, access in enumerate(own):
                 if access.len <= 4 or access.write:
                     continue
-                wrong = _bracket(mine, i)
-                checked += wrong is not None
-                if wrong:
+                wrong = _wrong_bracket(own, i)
+                if wrong is not None:
                     text = f"{life.name}: {access.len} bytes at {access.offset} read {wrong}"
-                    found.append(Violation((access.row,), text))
-    return Result(checked, tuple(found), why="no field wider than 32 bits was read")
+                    tally.check(not wrong, access.row, text)
+    return tally.result()
 
 
-def _bracket(mine: list[Access], i: int) -> str | None:
-    """What is wrong with a wide read's bracket: "" nothing, None where the trace ends."""
-    # Several reads may share one bracket.
-    before = next((a for a in reversed(mine[:i]) if not a.len), None)
-    behind = next((n for n in range(i + 1, len(mine)) if not mine[n].len), None)
-    if behind is None and i + 1 == len(mine):
+def _wrong_bracket(own: list[Access], i: int) -> str | None:
+    """Describe what is wrong with a wide read's bracket: "" if nothing, None if undecided."""
+    before = next((a for a in reversed(own[:i]) if not a.len), None)
+    after = next((n for n in range(i + 1, len(own)) if not own[n].len), None)
+    if after is None and i + 1 == len(own):
         return None
     if before is None:
-        return "without looking at the generation before"
-    if behind is None:
-        return "without looking at the generation after"
-    again = any(a.offset == mine[i].offset and a.len for a in mine[behind + 1 :])
-    if mine[behind].value != before.value and not again:
-        # A retry that the end of the trace hides is not to be told from none.
-        return "once, though the generation changed" if behind + 1 < len(mine) else None
+        return "without reading the generation before"
+    if after is None:
+        return "without reading the generation after"
+    again = any(a.offset == own[i].offset and a.len for a in own[after + 1 :])
+    if own[after].value != before.value and not again:
+        return "once, though the generation changed" if after + 1 < len(own) else None
     return ""
 
 
 @rule("CF-DR-04", needs=("driver:config", "driver:features"))
-def gated_fields(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
+def optional_fields_need_their_feature(view: View) -> Result:
+    """Section 2.5.1: the driver accesses optional fields only where their feature is offered.
+
+    Checked: each access to a block device's configuration that touches fields which depend on a
+    feature (5.2.4), against the last traced offer. Offered is enough: the driver may look before
+    it decides.
+    """
+    tally = Tally(none="no field that a feature brings was touched")
+    for life in block_lives(view):
         offered = life.negotiated.offered if life.negotiated else None
         for access in life.config:
             if offered is None or not access.len:
                 continue
             end = access.offset + access.len
-            gates = [
-                f
+            touched = [
+                (f.name, f.feature)
                 for f in FIELDS
                 if f.feature is not None and access.offset < f.offset + f.width and f.offset < end
             ]
-            checked += bool(gates)
-            found += [
-                Violation(
-                    (access.row,), f"{life.name}: {f.name} is read, bit {f.feature} is not on offer"
-                )
-                for f in gates
-                if f.feature is not None and not offered >> f.feature & 1
-            ]
-    return Result(checked, tuple(found), why="no field that a feature brings was touched")
+            tally.check_together(
+                1 if touched else 0,
+                (
+                    Violation(
+                        (access.row,),
+                        f"{life.name}: {name} is accessed, but feature bit {bit} is not offered",
+                    )
+                    for name, bit in touched
+                    if not offered >> bit & 1
+                ),
+            )
+    return tally.result()
 
 
 @rule("CF-DE-01", needs=("driver:config", "driver:status"))
 def readable_before_features_ok(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
-        agreed = life.first_write(bits.FEATURES_OK)
-        if agreed is None or life.changes:
+    """Section 2.5.2: each field of the configuration can be read before FEATURES_OK is set.
+
+    Checked: each field of a block device that was read both before and after the driver wrote
+    FEATURES_OK: the last read before has the value of the first one after, as no read shows by
+    itself that the device let it through.
+
+    Left out are capacity and writeback, which may change by themselves, and lives with a
+    configuration change notification.
+    """
+    tally = Tally(none="no field was read before and after FEATURES_OK")
+    for life, agreed in negotiated_lives(view):
+        if life.id != bits.BLK_ID or life.changes:
             continue
         for field in FIELDS:
             if field in (CAPACITY, WRITEBACK):
-                # These change by themselves.
                 continue
             values = list(life.reads(field.offset, field.width))
-            early = [(a, v) for a, v in values if a.row < agreed.row]
+            early = [(a.row, v) for a, v in values if a.row < agreed.row]
             late = [v for a, v in values if a.row > agreed.row]
-            if not early or not late:
+            if early and late:
+                row, value = early[-1]
+                text = (
+                    f"{life.name}: {field.name} reads {value} before FEATURES_OK, {late[0]} after"
+                )
+                tally.check(value == late[0], row, text)
+    return tally.result()
+
+
+class _Reading(NamedTuple):
+    """A read of a field, and the generation that holds before and after it."""
+
+    offset: int
+    value: int
+    generation: int
+    row: int
+
+
+def _read_twice(life: Life) -> Iterator[tuple[_Reading, _Reading]]:
+    """Return successive reads of the same bytes between which the driver wrote nothing.
+
+    A read is left out if the generation was not read before and after it, or changed over it.
+    """
+    last: dict[tuple[int, int], _Reading] = {}
+    generation: int | None = None
+    for i, access in enumerate(life.config):
+        if not access.len:
+            generation = access.value
+        elif access.write:
+            last.clear()
+        elif generation is not None:
+            place = (access.offset, access.len)
+            after = next((a.value for a in life.config[i + 1 :] if not a.len), None)
+            if after != generation:
+                last.pop(place, None)
                 continue
-            checked += 1
-            if early[-1][1] != late[0]:
-                values_read = f"{early[-1][1]} before FEATURES_OK, {late[0]} after"
-                text = f"{life.name}: {field.name} reads {values_read}"
-                found.append(Violation((early[-1][0].row,), text))
-    return Result(checked, tuple(found), why="no field was read before and after FEATURES_OK")
+            now = _Reading(access.offset, access.value, generation, access.row)
+            if place in last:
+                yield last[place], now
+            last[place] = now
 
 
 @rule("PM-DE-06", needs=("driver:config", "driver:generation"), also=("MR-DE-07",))
 def generation_follows_changes(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
+    """Sections 4.1.4.3.1 and 4.2.2.1: the generation changes with each change of a field that the
+    driver has read.
+
+    Checked: each pair of successive reads of the same bytes with different values, each read
+    between two reads of one and the same generation: the two generations differ.
+
+    - Where the driver itself wrote to the configuration between, the device need not count it.
+    - The legacy interface has no generation: what a driver reads there is something else.
+    """
+    tally = Tally(none="no field changed between two reads")
     for life in view.lives.values():
-        # What a driver reads there of a legacy device is not a generation.
         if life.legacy:
             continue
-        seen: dict[tuple[int, int], tuple[int, int, int]] = {}
-        generation: int | None = None
-        for i, access in enumerate(life.config):
-            if not access.len:
-                generation = access.value
-            elif access.write:
-                # What the driver changes itself needs no generation.
-                seen.clear()
-            elif generation is not None:
-                place = (access.offset, access.len)
-                after = next((a.value for a in life.config[i + 1 :] if not a.len), None)
-                if after != generation:
-                    seen.pop(place, None)
-                    continue
-                before = seen.get(place)
-                if before and before[0] != access.value:
-                    checked += 1
-                    if before[1] == generation:
-                        text = (
-                            f"{life.name}: offset {access.offset} changed, the generation did not"
-                        )
-                        found.append(Violation((before[2], access.row), text))
-                seen[place] = (access.value, generation, access.row)
-    return Result(checked, tuple(found), why="no field changed between two reads")
+        for before, now in _read_twice(life):
+            if before.value != now.value:
+                text = f"{life.name}: offset {now.offset} changed, but the generation did not"
+                tally.check(before.generation != now.generation, (before.row, now.row), text)
+    return tally.result()
 
 
 @rule("BI-DR-04", needs=("driver:config", "driver:status"))
 def writeback_after_features_ok(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
-        agreed = life.first_write(bits.FEATURES_OK)
-        # Where it was never written, that is what is wrong, and told by another rule.
-        for access, _ in life.reads(WRITEBACK.offset, WRITEBACK.width) if agreed else ():
-            checked += 1
-            if agreed and access.row < agreed.row:
+    """Section 5.2.5.1: the driver does not read writeback before it has set FEATURES_OK.
+
+    Checked: each read of a block device's writeback in a life whose write of FEATURES_OK was
+    traced. Where FEATURES_OK is missing, IN-DR-01 reports that.
+    """
+    tally = Tally(none="writeback was not read")
+    for life, agreed in negotiated_lives(view):
+        if life.id == bits.BLK_ID:
+            for access, _ in life.reads(WRITEBACK.offset, WRITEBACK.width):
                 text = f"{life.name}: writeback is read before FEATURES_OK is written"
-                found.append(Violation((access.row,), text))
-    return Result(checked, tuple(found), why="writeback was not read")
+                tally.check(access.row > agreed.row, access.row, text)
+    return tally.result()
 
 
 @rule("BI-DE-01", needs="driver:features")
 def flush_is_offered(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
+    """Section 5.2.5.2: a block device offers FLUSH.
+
+    Checked: the last traced offer of each life of a block device.
+    """
+    tally = Tally(none="no block device's features were seen")
+    for life in block_lives(view):
         last = life.negotiated
         if last:
-            checked += 1
-            if not last.offered >> bits.BLK_FLUSH & 1:
-                found.append(Violation((last.row,), f"{life.name}: FLUSH is not offered"))
-    return Result(checked, tuple(found), why="no block device's features were seen")
+            offered = bool(last.offered >> bits.BLK_FLUSH & 1)
+            tally.check(offered, last.row, f"{life.name}: FLUSH is not offered")
+    return tally.result()
 
 
 @rule("BI-DE-02", needs="driver:features", local=True)
 def cache_control_needs_flush(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
+    """Section 5.2.5.2: a block device that offers CONFIG_WCE offers FLUSH too.
+
+    Checked: the last traced offer of each life of a block device that has CONFIG_WCE.
+    """
+    tally = Tally(none="CONFIG_WCE was not offered")
+    for life in block_lives(view):
         last = life.negotiated
         if last and last.offered >> bits.BLK_CONFIG_WCE & 1:
-            checked += 1
-            if not last.offered >> bits.BLK_FLUSH & 1:
-                text = f"{life.name}: CONFIG_WCE is offered without FLUSH"
-                found.append(Violation((last.row,), text))
-    return Result(checked, tuple(found), why="CONFIG_WCE was not offered")
+            offered = bool(last.offered >> bits.BLK_FLUSH & 1)
+            tally.check(offered, last.row, f"{life.name}: CONFIG_WCE is offered without FLUSH")
+    return tally.result()
 
 
 @rule("BI-DE-03", needs=("driver:config", "driver:features"))
 def writeback_starts_at_zero(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
+    """Section 5.2.5.2: with CONFIG_WCE and without FLUSH, writeback is 0 to begin with.
+
+    Checked: the first read of writeback in each life of a block device with CONFIG_WCE and
+    without FLUSH, unless the driver wrote to the field before.
+    """
+    tally = Tally(none="CONFIG_WCE without FLUSH was not negotiated")
+    for life in block_lives(view):
         if not life.has(bits.BLK_CONFIG_WCE) or life.has(bits.BLK_FLUSH):
             continue
         first = next(life.reads(WRITEBACK.offset, WRITEBACK.width), None)
         written = [a.row for a in life.config if a.write and a.offset == WRITEBACK.offset]
         if first is None or (written and min(written) < first[0].row):
             continue
-        checked += 1
-        if first[1]:
-            text = f"{life.name}: writeback starts at {first[1]}, without FLUSH"
-            found.append(Violation((first[0].row,), text))
-    return Result(checked, tuple(found), why="CONFIG_WCE without FLUSH was not negotiated")
+        access, value = first
+        tally.check(
+            not value, access.row, f"{life.name}: writeback starts at {value}, without FLUSH"
+        )
+    return tally.result()
 
 
 @rule("BI-DE-04", needs="driver:config", local=True)
 def padding_is_zero(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
-        padding = [f.offset + n for f in (UNUSED0, UNUSED1) for n in range(f.width)]
+    """Section 5.2.5.2: the block device's padding, unused0 and unused1, reads 0.
+
+    Checked: each byte of padding that a read covers.
+    """
+    tally = Tally(none="the padding was not read")
+    padding = [f.offset + n for f in (UNUSED0, UNUSED1) for n in range(f.width)]
+    for life in block_lives(view):
         for offset in padding:
             for access, value in life.reads(offset, 1):
-                checked += 1
-                if value:
-                    text = f"{life.name}: padding at {offset} reads {value:#x}"
-                    found.append(Violation((access.row,), text))
-    return Result(checked, tuple(found), why="the padding was not read")
+                text = f"{life.name}: padding at {offset} reads {value:#x}"
+                tally.check(not value, access.row, text)
+    return tally.result()
 
 
 @rule("DX-24", needs="driver:config")
-def queues_and_segments(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in _block(view):
-        if not life.has(bits.BLK_MQ):
-            continue
-        for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
-            checked += 1
-            if not count:
-                found.append(Violation((access.row,), f"{life.name}: num_queues is 0"))
-    return Result(checked, tuple(found), why="num_queues was not read")
+def at_least_one_queue(view: View) -> Result:
+    """Section 5.2.4: a block device with MQ has at least one request queue.
+
+    Checked: each read of num_queues in lives of block devices with MQ. The clause's other half,
+    the limits on segments, is DX-20's.
+    """
+    tally = Tally(none="num_queues was not read")
+    for life in block_lives(view):
+        if life.has(bits.BLK_MQ):
+            for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
+                tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
+    return tally.result()
 
 
 @rule("BO-DR-01", needs=("driver:config_change", "driver:config"))
 def capacity_is_read_again(view: View) -> Result:
-    checked, undecided = 0, 0
-    found: list[Violation] = []
-    for life in _block(view):
+    """Section 5.2.6.1: after a configuration change notification a block driver reads capacity.
+
+    Checked: each configuration change notification: capacity is read at any time after it.
+
+    Undecided: the driver was removed or suspended, or the trace ends, less than 5 s after the
+    notification: a work item of the guest reads capacity, and may not have run yet.
+    """
+    tally = Tally(none="no configuration change was announced")
+    for life in block_lives(view):
         reads = [access.row for access, _ in life.reads(CAPACITY.offset, CAPACITY.width)]
         gone = life.stage(bits.REMOVE, bits.FREEZE)
         end = gone.ts if gone and gone.ts is not None else view.end[0]
         for change in life.changes:
-            if any(row > change.row for row in reads):
-                checked += 1
-            elif change.ts is None or end - change.ts < LONG:
-                undecided += 1
-            else:
-                checked += 1
-                text = f"{life.name}: capacity was not read after a configuration change"
-                found.append(Violation((change.row,), text))
-    return Result(checked, tuple(found), undecided, "no configuration change was announced")
+            read_again = any(row > change.row for row in reads)
+            if not read_again and ends_within(change.ts, CHANGE_HANDLED, end):
+                tally.undecided()
+                continue
+            text = f"{life.name}: capacity was not read after a configuration change"
+            tally.check(read_again, change.row, text)
+    return tally.result()
 
 
 @rule("BO-DE-02", needs="driver:config")
 def capacity_change_is_announced(view: View) -> Result:
-    checked, undecided = 0, 0
-    found: list[Violation] = []
-    for life in _block(view):
-        before: tuple[Access, int] | None = None
-        for access, capacity in life.reads(CAPACITY.offset, CAPACITY.width):
-            if before and before[1] != capacity:
-                told = [c for c in life.changes if c.row > before[0].row]
-                if told:
-                    checked += 1
-                elif access.ts is None or view.end[0] - access.ts < LONG:
-                    undecided += 1
-                else:
-                    checked += 1
-                    text = f"{life.name}: capacity {before[1]} became {capacity} unannounced"
-                    found.append(Violation((before[0].row, access.row), text))
-            before = (access, capacity)
-    return Result(checked, tuple(found), undecided, "the capacity did not change")
+    """Section 5.2.6.2: a block device that changes its capacity announces that.
+
+    Checked: each pair of successive reads of capacity with different values: a configuration
+    change notification comes after the first of them. It may come after the second: the driver
+    can read the new value before the interrupt arrives.
+
+    Undecided: none came and the trace ends less than 5 s after the second read: it may have
+    been on its way.
+    """
+    tally = Tally(none="the capacity did not change")
+    for life in block_lives(view):
+        reads = list(life.reads(CAPACITY.offset, CAPACITY.width))
+        for (first, before), (second, now) in pairwise(reads):
+            if before == now:
+                continue
+            announced = any(change.row > first.row for change in life.changes)
+            if not announced and ends_within(second.ts, CHANGE_HANDLED, view.end[0]):
+                tally.undecided()
+                continue
+            text = f"{life.name}: capacity {before} became {now} unannounced"
+            tally.check(announced, (first.row, second.row), text)
+    return tally.result()

@@ -3,265 +3,349 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from pykit.spec import bits
-from pykit.spec.lives import Features, Life
-from pykit.spec.model import Check, Result, Violation, rule
+from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Tally
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
+#: Bits that version 1.4 defines or reserves. 42 was in use before it was reserved.
+_DEFINED = bits.mask(bits.COMMON_BITS | bits.RESERVED_BITS | bits.DEVICE_BITS | {42})
+#: Bits of the range of the queue and negotiation mechanisms that version 1.4 does not describe.
+_GAPS = frozenset({25, 26, 31})
 
 
-def _every(view: View, judge: Callable[[Life, Features], str | None]) -> Result:
-    """Judge each state of the negotiation; a judgement is what is wrong, or None."""
-    checked = 0
-    found: list[Violation] = []
-    for life in view.lives.values():
-        for seen in life.features:
-            checked += 1
-            wrong = judge(life, seen)
-            if wrong:
-                found.append(Violation((seen.row,), f"{life.name}: {wrong}"))
-    return Result(checked, tuple(found), why=NOT_SEEN)
+def _states(view: View) -> Iterator[tuple[Life, Features]]:
+    """Return each traced state of each life's negotiation."""
+    return ((life, seen) for life in view.lives.values() for seen in life.features)
+
+
+def _outcomes(view: View) -> Iterator[tuple[Life, Features]]:
+    """Return the last traced state of each life's negotiation."""
+    return ((life, life.features[-1]) for life in view.lives.values() if life.features)
 
 
 @rule("FB-DR-01", needs="driver:features", local=True)
-def only_what_is_offered(view: View) -> Result:
-    def judge(_: Life, seen: Features) -> str | None:
-        extra = seen.acked & ~seen.offered
-        return f"accepted though not offered: bits {bits.names_of(extra)}" if extra else None
+def only_offered_features(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that the device does not offer.
 
-    return _every(view, judge)
+    Checked: each traced state of the negotiation.
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
+        extra = seen.acked & ~seen.offered
+        text = f"{life.name}: acknowledged though not offered: bits {bits.names_of(extra)}"
+        tally.check(not extra, seen.row, text)
+    return tally.result()
+
+
+def _missing(life: Life, value: int) -> Iterator[tuple[int, tuple[int, ...] | None]]:
+    """Return each set bit that has prerequisites, with those of which none is set, or None."""
+    for bit, groups in bits.REQUIRES.get(life.id or 0, {}).items():
+        if value >> bit & 1:
+            lacking = (g for g in groups if not any(value >> other & 1 for other in g))
+            yield bit, next(lacking, None)
 
 
 def _closed(view: View, *, device: bool) -> Result:
-    """Features of types that have prerequisites, and whether these are there too."""
-    checked = 0
-    found: list[Violation] = []
-    for life in view.lives.values():
-        requires = bits.REQUIRES.get(life.id or 0)
-        for seen in life.features if requires else []:
-            value = seen.offered if device else seen.acked
-            for bit, groups in (requires or {}).items():
-                if not value >> bit & 1:
-                    continue
-                checked += 1
-                lacks = [g for g in groups if not any(value >> other & 1 for other in g)]
-                if lacks:
-                    text = f"{life.name}: bit {bit} without {' or '.join(map(str, lacks[0]))}"
-                    found.append(Violation((seen.row,), text))
-    why = "no feature that has a prerequisite was there"
-    return Result(checked, tuple(found), why=why)
+    """Check that prerequisites of features are set too: in the device's offer, or by the driver."""
+    tally = Tally(none="no feature that has a prerequisite was there")
+    for life, seen in _states(view):
+        for bit, lacking in _missing(life, seen.offered if device else seen.acked):
+            text = f"{life.name}: bit {bit} without {' or '.join(map(str, lacking or ()))}"
+            tally.check(lacking is None, seen.row, text)
+    return tally.result()
 
 
 @rule("FB-DR-02", needs="driver:features", local=True)
-def accepted_with_prerequisites(view: View) -> Result:
+def acknowledged_with_prerequisites(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature without the features that it requires.
+
+    Checked: each feature with prerequisites (5.1.3.1: only network devices have such) that is
+    acknowledged, in each traced state of the negotiation.
+    """
     return _closed(view, device=False)
 
 
 @rule("FB-DE-01", needs="driver:features", local=True)
 def offered_with_prerequisites(view: View) -> Result:
+    """Section 2.2.2: the device offers no feature without the features that it requires.
+
+    Checked: each feature with prerequisites (5.1.3.1: only network devices have such) that is
+    offered, in each traced state of the negotiation.
+    """
     return _closed(view, device=True)
 
 
 @rule("FB-DR-05", needs="driver:features", local=True)
-def nothing_undescribed(view: View) -> Result:
-    known = bits.COMMON_BITS | bits.RESERVED_BITS | bits.DEVICE_BITS | {42}
+def only_defined_bits(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature bit that the specification lacks.
 
-    def judge(_: Life, seen: Features) -> str | None:
-        extra = seen.acked & ~bits.mask(known)
-        return f"accepted, and described nowhere: bits {bits.names_of(extra)}" if extra else None
-
-    return _every(view, judge)
+    Checked: each traced state of the negotiation. Bits of the ranges for device types count as
+    defined here (FB-DR-08 looks at the type), and so do reserved ones (FB-DR-06 looks at them).
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
+        extra = bits.names_of(seen.acked & ~_DEFINED)
+        text = f"{life.name}: acknowledged bits that the specification does not define: {extra}"
+        tally.check(not seen.acked & ~_DEFINED, seen.row, text)
+    return tally.result()
 
 
 @rule("FB-DR-06", needs="driver:features", local=True)
-def nothing_reserved(view: View) -> Result:
-    def judge(_: Life, seen: Features) -> str | None:
+def no_reserved_bits(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no bit reserved for future extensions (44 to 49).
+
+    Checked: each traced state of the negotiation.
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
         extra = seen.acked & bits.mask(bits.RESERVED_BITS)
-        return f"accepted, and reserved: bits {bits.names_of(extra)}" if extra else None
-
-    return _every(view, judge)
-
-
-def _by_life(view: View, judge: Callable[[Life, Features], str | None], why: str) -> Result:
-    """Judge what each life's negotiation ended with; an empty judgement is a pass."""
-    checked = 0
-    found: list[Violation] = []
-    for life in view.lives.values():
-        last = life.negotiated
-        wrong = judge(life, last) if last else None
-        checked += wrong is not None
-        if last and wrong:
-            found.append(Violation((last.row,), f"{life.name}: {wrong}"))
-    return Result(checked, tuple(found), why=why)
+        text = f"{life.name}: acknowledged reserved bits: {bits.names_of(extra)}"
+        tally.check(not extra, seen.row, text)
+    return tally.result()
 
 
 @rule("FB-DR-07", needs="driver:features", local=True)
-def nothing_of_another_transport(view: View) -> Result:
-    def judge(life: Life, seen: Features) -> str | None:
+def only_features_of_the_transport(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that its transport does not support.
+
+    Checked: the last traced state of each life's negotiation, on a transport that the capture
+    names. SR_IOV and ADMIN_VQ are the only features of one transport, which is PCI.
+    """
+    tally = Tally(none="the transport is not known")
+    for life, last in _outcomes(view):
         if life.transport is None:
-            return None
-        extra = 0 if life.transport == "pci" else seen.acked & bits.mask(bits.PCI_BITS)
-        return f"accepted, and only for PCI: bits {bits.names_of(extra)}" if extra else ""
+            continue
+        extra = 0 if life.transport == "pci" else last.acked & bits.mask(bits.PCI_BITS)
+        text = f"{life.name}: acknowledged features of PCI only: bits {bits.names_of(extra)}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
 
-    return _by_life(view, judge, "the transport is not known")
 
-
-def _undescribed(life: Life, value: int) -> int | None:
-    """Bits of the device type's range that the type does not describe; None: unknown type."""
+def _of_other_types(life: Life, value: int) -> int | None:
+    """Return bits of the device types' ranges that the type lacks; None if it is unknown."""
     described = bits.TYPE_BITS.get(life.id or 0)
     return None if described is None else value & bits.mask(bits.DEVICE_BITS - described)
 
 
 @rule("FB-DR-08", needs="driver:features", local=True)
-def nothing_of_another_type(view: View) -> Result:
-    def judge(life: Life, seen: Features) -> str | None:
-        extra = _undescribed(life, seen.acked)
-        if extra is None:
-            return None
-        return f"accepted, and not of this type: bits {bits.names_of(extra)}" if extra else ""
+def only_features_of_the_type(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that its device type does not define.
 
-    return _by_life(view, judge, "features of this device type are not known to the kit")
+    Checked: the last traced state of each life's negotiation with a block or network device, the
+    types whose features the kit knows.
+    """
+    tally = Tally(none="features of this device type are not known to the kit")
+    for life, last in _outcomes(view):
+        extra = _of_other_types(life, last.acked)
+        if extra is None:
+            continue
+        text = f"{life.name}: acknowledged bits that its type lacks: {bits.names_of(extra)}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
 
 
 @rule("FB-DE-04", needs="driver:features", local=True)
-def nothing_that_cannot_be_kept(view: View) -> Result:
-    common = bits.mask(bits.RESERVED_BITS | {25, 26, 31})
+def no_impossible_offer(view: View) -> Result:
+    """Section 2.2.2: the device offers no feature that it could not support.
 
-    def judge(life: Life, seen: Features) -> str | None:
-        extra = seen.offered & common | (_undescribed(life, seen.offered) or 0)
+    Checked: the last traced state of each life's negotiation: the offer has no bit that is
+    reserved or that version 1.4 leaves undefined, none that the device's type lacks (block and
+    network devices, the types whose features the kit knows), and none of another transport
+    (where the capture names the transport).
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, last in _outcomes(view):
+        extra = last.offered & bits.mask(bits.RESERVED_BITS | _GAPS)
+        extra |= _of_other_types(life, last.offered) or 0
         if life.transport not in (None, "pci"):
-            extra |= seen.offered & bits.mask(bits.PCI_BITS)
+            extra |= last.offered & bits.mask(bits.PCI_BITS)
         names = bits.names_of(extra)
-        return f"offered, and not described by version 1.4: bits {names}" if extra else ""
+        text = f"{life.name}: offered, but not defined for it by version 1.4: bits {names}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
 
-    return _by_life(view, judge, NOT_SEEN)
+
+def _answers(view: View) -> Iterator[tuple[Life, Features, Status]]:
+    """Return lives with the features of the negotiation and the status read after FEATURES_OK.
+
+    Without a read directly after the write there is no answer: the bit may be gone for another
+    reason.
+    """
+    for life, agreed in negotiated_lives(view):
+        following = next((s for s in life.status if s.row > agreed.row), None)
+        if life.features and following and following.op == bits.STATUS_READ:
+            yield life, life.features[-1], following
 
 
 @rule("FB-DE-02", needs=("driver:features", "driver:status"))
 def valid_subset_is_accepted(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
-    for life in view.lives.values():
-        kept = _kept(life)
-        if kept is None or not _valid(life):
-            continue
-        checked += 1
-        if not kept[1]:
-            text = f"{life.name}: a valid subset of the offer was refused"
-            found.append(Violation((kept[0],), text))
-    return Result(checked, tuple(found), why="no FEATURES_OK was read back")
+    """Section 2.2.2: the device accepts any valid subset of the features that it offers.
+
+    Checked: each life whose driver read the status right after it wrote FEATURES_OK and had
+    acknowledged a valid subset: the read has FEATURES_OK.
+
+    Valid is a subset of the offer with VERSION_1 and all prerequisites. Subsets without
+    ACCESS_PLATFORM, ORDER_PLATFORM or, on a block device, ZONED are left out where these are
+    offered: a device may not work without them (6.2, 5.2.5.2).
+    """
+    tally = Tally(none="no FEATURES_OK was read back")
+    for life, last, answer in _answers(view):
+        if _valid(life, last):
+            accepted = bool(answer.value & bits.FEATURES_OK)
+            tally.check(
+                accepted, answer.row, f"{life.name}: a valid subset of the offer was refused"
+            )
+    return tally.result()
+
+
+def _valid(life: Life, last: Features) -> bool:
+    """Return whether the device has no reason to refuse what the driver acknowledged."""
+    required = 1 << bits.ACCESS_PLATFORM | 1 << bits.ORDER_PLATFORM
+    if life.id == bits.BLK_ID:
+        required |= 1 << bits.BLK_ZONED
+    subset = not last.acked & ~last.offered and bool(last.acked & 1 << bits.VERSION_1)
+    complete = all(lacking is None for _, lacking in _missing(life, last.acked))
+    return subset and complete and not last.offered & ~last.acked & required
 
 
 @rule("FB-DE-05", needs=("driver:features", "driver:status"))
-def accepted_before_accepted_again(view: View) -> Result:
-    checked = 0
-    found: list[Violation] = []
+def accepted_features_stay_acceptable(view: View) -> Result:
+    """Section 2.2.2: features that the device accepted once it accepts after a reset again.
+
+    Checked: each life whose driver read the status right after it wrote FEATURES_OK and had
+    acknowledged the same features, of the same offer, as in an earlier life in which the device
+    accepted them: the read has FEATURES_OK.
+
+    Another offer is another negotiation: what is behind the device may have changed.
+    """
+    tally = Tally(none="no set of features was negotiated twice")
     good: dict[int, set[tuple[int, int]]] = {}
-    for life in view.lives.values():
-        kept, last = _kept(life), life.negotiated
-        if kept is None or last is None:
-            continue
-        # The offer may change with the device behind it; then it is another negotiation.
+    for life, last, answer in _answers(view):
         known, asked = good.setdefault(life.dev, set()), (last.offered, last.acked)
+        accepted = bool(answer.value & bits.FEATURES_OK)
         if asked in known:
-            checked += 1
-            if not kept[1]:
-                text = f"{life.name}: features that were accepted before are refused"
-                found.append(Violation((kept[0],), text))
-        if kept[1]:
+            text = f"{life.name}: features that were accepted before are refused"
+            tally.check(accepted, answer.row, text)
+        if accepted:
             known.add(asked)
-    return Result(checked, tuple(found), why="no set of features was negotiated twice")
+    return tally.result()
 
 
-def _kept(life: Life) -> tuple[int, bool] | None:
-    """The reading of the status after FEATURES_OK was written: its row, and whether it stood."""
-    agreed = life.first_write(bits.FEATURES_OK)
-    if agreed is None or not life.features:
-        return None
-    for status in life.status:
-        if status.row > agreed.row:
-            if status.op == bits.STATUS_READ:
-                return status.row, bool(status.value & bits.FEATURES_OK)
-            return None
-    return None
+def _acknowledged_if_offered(view: View, bit: int, name: str) -> Result:
+    """Check that negotiations in which a feature is offered end with it acknowledged."""
+    tally = Tally(none=f"{name} was not offered")
+    for life, last in _outcomes(view):
+        if last.offered >> bit & 1:
+            text = f"{life.name}: {name} is offered, but was not acknowledged"
+            tally.check(bool(last.acked >> bit & 1), last.row, text)
+    return tally.result()
 
 
-def _valid(life: Life) -> bool:
-    last = life.negotiated
-    if last is None or last.acked & ~last.offered or not life.has(bits.VERSION_1):
-        return False
-    requires = bits.REQUIRES.get(life.id or 0, {})
-    # A device may insist on these.
-    insists = 1 << bits.ACCESS_PLATFORM | 1 << bits.ORDER_PLATFORM
-    if last.offered & ~last.acked & insists:
-        return False
-    if life.id == bits.BLK_ID and last.offered & ~last.acked & 1 << bits.BLK_ZONED:
-        return False
-    return all(
-        any(last.acked >> other & 1 for other in group)
-        for bit, groups in requires.items()
-        if last.acked >> bit & 1
-        for group in groups
-    )
+@rule("RF-DR-01", needs="driver:features")
+def version_1_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges VERSION_1 where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.VERSION_1, "VERSION_1")
 
 
-def _accepts(bit: int, name: str) -> Check:
-    def check(view: View) -> Result:
-        def judge(_: Life, seen: Features) -> str | None:
-            if not seen.offered >> bit & 1:
-                return None
-            return "" if seen.acked >> bit & 1 else f"{name} is offered, and was not accepted"
+@rule("RF-DR-03", needs="driver:features")
+def access_platform_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges ACCESS_PLATFORM where it is offered.
 
-        return _by_life(view, judge, f"{name} was not offered")
-
-    return check
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.ACCESS_PLATFORM, "ACCESS_PLATFORM")
 
 
-rule("RF-DR-01", needs="driver:features")(_accepts(bits.VERSION_1, "VERSION_1"))
-rule("RF-DR-03", needs="driver:features")(_accepts(bits.ACCESS_PLATFORM, "ACCESS_PLATFORM"))
-rule("RF-DR-06", needs="driver:features")(_accepts(bits.RING_PACKED, "RING_PACKED"))
-rule("RF-DR-07", needs="driver:features")(_accepts(bits.ORDER_PLATFORM, "ORDER_PLATFORM"))
-rule("RF-DR-13", needs="driver:features")(_accepts(bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA"))
+@rule("RF-DR-06", needs="driver:features")
+def ring_packed_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges RING_PACKED where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.RING_PACKED, "RING_PACKED")
+
+
+@rule("RF-DR-07", needs="driver:features")
+def order_platform_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges ORDER_PLATFORM where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.ORDER_PLATFORM, "ORDER_PLATFORM")
+
+
+@rule("RF-DR-13", needs="driver:features")
+def notif_config_data_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges NOTIF_CONFIG_DATA where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA")
 
 
 @rule("BO-DR-03", needs="driver:features")
-def read_only_is_accepted(view: View) -> Result:
-    def judge(life: Life, seen: Features) -> str | None:
-        if life.id != bits.BLK_ID or not seen.offered >> bits.BLK_RO & 1:
-            return None
-        return "" if seen.acked >> bits.BLK_RO & 1 else "RO is offered, and was not accepted"
+def read_only_is_acknowledged(view: View) -> Result:
+    """Section 5.2.6.1: a block driver acknowledges RO where it is offered.
 
-    return _by_life(view, judge, "RO was not offered")
+    Checked: the last traced state of each life's negotiation with a block device that offers RO.
+    """
+    tally = Tally(none="RO was not offered")
+    for life in block_lives(view):
+        last = life.negotiated
+        if last and last.offered >> bits.BLK_RO & 1:
+            text = f"{life.name}: RO is offered, but was not acknowledged"
+            tally.check(bool(last.acked >> bits.BLK_RO & 1), last.row, text)
+    return tally.result()
 
 
 @rule("RF-DE-01", needs="driver:features", local=True)
 def version_1_is_offered(view: View) -> Result:
-    def judge(life: Life, seen: Features) -> str | None:
-        if life.legacy:
-            return None
-        return "" if seen.offered >> bits.VERSION_1 & 1 else "VERSION_1 is not offered"
+    """Section 6.2: the device offers VERSION_1.
 
-    return _by_life(view, judge, "no negotiation was seen that is not the legacy interface's")
+    Checked: the last traced state of each life's negotiation, except with devices that have the
+    legacy interface only, as the capture says: the clause is not about those.
+    """
+    tally = Tally(none="no negotiation was seen that is not the legacy interface's")
+    for life, last in _outcomes(view):
+        if not life.legacy:
+            offered = bool(last.offered >> bits.VERSION_1 & 1)
+            tally.check(offered, last.row, f"{life.name}: VERSION_1 is not offered")
+    return tally.result()
 
 
-def _sr_iov(view: View, *, device: bool) -> Result:
-    def judge(life: Life, seen: Features) -> str | None:
-        if life.transport in (None, "pci"):
-            return None
-        value = seen.offered if device else seen.acked
-        return "SR_IOV on a device that is not PCI" if value >> bits.SR_IOV & 1 else ""
-
-    return _by_life(view, judge, "only PCI devices, whose SR-IOV capability the events do not show")
+def _no_sr_iov(view: View, *, device: bool) -> Result:
+    """Check that SR_IOV is not set outside of PCI: in the device's offer, or by the driver."""
+    tally = Tally(none="only PCI devices, whose SR-IOV capability the events do not show")
+    for life, last in _outcomes(view):
+        if life.transport not in (None, "pci"):
+            value = last.offered if device else last.acked
+            text = f"{life.name}: SR_IOV on a device that is not PCI"
+            tally.check(not value >> bits.SR_IOV & 1, last.row, text)
+    return tally.result()
 
 
 @rule("RF-DE-10", needs="driver:features", local=True)
-def sr_iov_is_not_offered(view: View) -> Result:
-    return _sr_iov(view, device=True)
+def sr_iov_is_offered_on_pci_only(view: View) -> Result:
+    """Section 6.2: a device that is no PCI device with an SR-IOV capability does not offer SR_IOV.
+
+    Checked: the last traced state of each life's negotiation on a transport that the capture
+    names and that is not PCI. PCI devices are left out: their capabilities are not traced.
+    """
+    return _no_sr_iov(view, device=True)
 
 
 @rule("RF-DR-10", needs="driver:features", local=True)
-def sr_iov_is_not_accepted(view: View) -> Result:
-    return _sr_iov(view, device=False)
+def sr_iov_is_acknowledged_on_pci_only(view: View) -> Result:
+    """Section 6.1: the driver does not acknowledge SR_IOV on devices that cannot have it.
+
+    Checked: as for RF-DE-10, what the driver acknowledged.
+    """
+    return _no_sr_iov(view, device=False)

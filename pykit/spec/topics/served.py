@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import Ints, ints
-from pykit.spec.model import Result, rule
+from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
@@ -63,17 +65,15 @@ def _compare(view: View, q: int, tally: Tally) -> None:
     added = view.rings.of("add").of_queue(q)
     taken = np.flatnonzero((view.used.q == q) & view.used.fresh & (view.used.accepted == 1))
 
-    _compare_setups(view, q, setups, tally)
+    tally.check_together(0, _setups_that_differ(view, q, setups))
     rows = (ints(added, "row"), ints(got, "row"))
     sizes = ("head", "readable", "writable")
     chains = {name: (ints(added, name), ints(got, name)) for name in sizes}
     chains["descriptors"] = (ints(added, "chain"), ints(got, "out") + ints(got, "in"))
     _compare_entries(f"{queue}: chain", rows, chains, tally)
     if got.height > len(added):
-        tally.report(
-            int(rows[1][len(added)]),
-            f"{queue}: {len(added)} chains made available, {got.height} got",
-        )
+        text = f"{queue}: {len(added)} chains made available, {got.height} got"
+        tally.check_together(0, [Violation((int(rows[1][len(added)]),), text)])
 
     rows = (view.used.row[taken], ints(returned, "row"))
     entries = {
@@ -82,25 +82,24 @@ def _compare(view: View, q: int, tally: Tally) -> None:
     }
     _compare_entries(f"{queue}: used entry", rows, entries, tally)
     if len(taken) > returned.height and not _removed(view, dev, life):
-        tally.report(
-            int(rows[0][returned.height]),
-            f"{queue}: {returned.height} chains returned, {len(taken)} taken",
-        )
+        text = f"{queue}: {returned.height} chains returned, {len(taken)} taken"
+        tally.check_together(0, [Violation((int(rows[0][returned.height]),), text)])
 
 
-def _compare_setups(view: View, q: int, setups: pl.DataFrame, tally: Tally) -> None:
-    """Report ring sizes and ring features in which the back-end differs from the driver."""
+def _setups_that_differ(view: View, q: int, setups: pl.DataFrame) -> Iterator[Violation]:
+    """Ring sizes and ring features in which the back-end differs from the driver."""
     dev, life, _ = view.rings.queue[q]
     queue, size = view.rings.name(q), int(view.rings.size[q])
     negotiated = view.life(dev, life).negotiated
     for row, features, served in setups.select("row", "features", "size").iter_rows():
         if served != size:
-            tally.report(row, f"{queue}: set up with {size} descriptors, served with {served}")
+            text = f"{queue}: set up with {size} descriptors, served with {served}"
+            yield Violation((row,), text)
         differs = features ^ negotiated.acked if negotiated else 0
         for bit in RING_BITS:
             if differs >> bit & 1:
                 name = bits.names_of(1 << bit)
-                tally.report(row, f"{queue}: the two sides do not agree on {name}")
+                yield Violation((row,), f"{queue}: the two sides do not agree on {name}")
 
 
 def _compare_entries(
@@ -108,13 +107,15 @@ def _compare_entries(
 ) -> None:
     """Compare entries at the same place of both traces; ``rows`` and columns: driver, back-end."""
     both = min(len(rows[0]), len(rows[1]))
-    tally.count(both)
-    for name, (mine, theirs) in columns.items():
-        for i in np.flatnonzero(mine[:both] != theirs[:both]).tolist():
-            tally.report(
-                (int(rows[0][i]), int(rows[1][i])),
-                f"{what} {i}: {name} is {mine[i]} for the driver, {theirs[i]} for the back-end",
-            )
+    differing = (
+        Violation(
+            (int(rows[0][i]), int(rows[1][i])),
+            f"{what} {i}: {name} is {mine[i]} for the driver, {theirs[i]} for the back-end",
+        )
+        for name, (mine, theirs) in columns.items()
+        for i in np.flatnonzero(mine[:both] != theirs[:both]).tolist()
+    )
+    tally.check_together(both, differing)
 
 
 def _removed(view: View, dev: int, life: int) -> bool:
