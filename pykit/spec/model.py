@@ -30,7 +30,6 @@ UNCONVERTED = frozenset(
         "mmio",
         "notify",
         "packed",
-        "reset",
         "served",
         "vhost",
     }
