@@ -23,7 +23,6 @@ TRACE_ENDS = "the trace ends there"
 UNCONVERTED = frozenset(
     {
         "block",
-        "cleanup",
         "framing",
         "indirect",
         "interrupts",
