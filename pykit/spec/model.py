@@ -26,7 +26,6 @@ UNCONVERTED = frozenset(
         "framing",
         "indirect",
         "interrupts",
-        "mmio",
         "notify",
         "packed",
         "served",
