@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pykit.spec.arrays import Bools, Ints
 from pykit.spec.clauses import CLAUSES
 
 if TYPE_CHECKING:
@@ -18,15 +15,6 @@ if TYPE_CHECKING:
 
 #: Why most things stay undecided.
 TRACE_ENDS = "the trace ends there"
-
-#: Topics whose rules have no docstrings yet.
-UNCONVERTED = frozenset(
-    {
-        "cleanup",
-        "mmio",
-        "reset",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -150,7 +138,7 @@ def rule(
         clause = CLAUSES.get(name)
         if name in _RULES:
             raise ValueError(f"{name}: two rules have this id")
-        if not check.__doc__ and check.__module__.rpartition(".")[2] not in UNCONVERTED:
+        if not check.__doc__:
             raise ValueError(f"{name}: {check.__name__}() has no docstring")
         for other in also:
             if other not in CLAUSES:
@@ -174,11 +162,3 @@ def rule(
 def registered() -> Iterable[Rule]:
     """All rules, by topic and id."""
     return sorted(_RULES.values(), key=lambda r: (r.topic, r.id))
-
-
-def breaches(wrong: Bools, message: Callable[[int], str], *rows: Ints) -> tuple[Violation, ...]:
-    """A violation for each True; ``rows`` are columns of row numbers that show it (-1: none)."""
-    return tuple(
-        Violation(tuple(int(column[i]) for column in rows if column[i] >= 0), message(i))
-        for i in np.flatnonzero(wrong).tolist()
-    )

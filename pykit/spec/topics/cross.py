@@ -28,7 +28,7 @@ NO_ANSWER = "QMP was not asked while a driver was bound"
 BUSY = (
     "the queue was in use, set up more than once, or it is not certain which life was asked about"
 )
-ONE_SIDE = "seen from one side only"
+ONE_OBSERVER = "seen from one side only"
 #: Names of QMP's answer for fields of the event ``queue``.
 _RING = {"vring-num": "size", "vring-desc": "desc", "vring-avail": "avail", "vring-used": "used"}
 
@@ -222,7 +222,7 @@ def traffic_agrees(view: View) -> Result:
     kernel serves.
     """
     rings, used = view.rings, view.used
-    tally = Tally(none="no queue was used", doubt=ONE_SIDE)
+    tally = Tally(none="no queue was used", doubt=ONE_OBSERVER)
     device = view.columns("dev_pop", "dev_fill")
     nothing, queues = device.take(slice(0)), device.by_queue()
     clean = view.events.capture.outcome.kind == "clean"

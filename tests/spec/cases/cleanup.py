@@ -3,22 +3,26 @@
 
 from __future__ import annotations
 
+from pykit.spec import bits
 from tests.spec.cases.base import case, like
 from tests.spec.log import Log
 
 
 @case("DX-28")
 def queues_go_without_reset(log: Log) -> None:
-    log.drop(log.of("status", op=2))
+    """The driver deletes its queues without a reset."""
+    log.drop(log.of("status", op=bits.STATUS_RESET))
 
 
 @case("CL-DR-02", clean=like(pulled=True))
 def live_queue_goes(log: Log) -> None:
-    log.drop(log.of("status", op=2))
+    """The driver deletes a live queue with outstanding chains, without a reset."""
+    log.drop(log.of("status", op=bits.STATUS_RESET))
 
 
 @case("DX-28")
 def suspended_with_requests(log: Log) -> None:
-    log.one("driver", stage=3)["stage"] = 5
+    """The driver is suspended while a request is outstanding."""
+    log.one("driver", stage=bits.REMOVE)["stage"] = bits.FREEZE
     end = log.of("used", vq=0)[-1]
     log.drop([end])

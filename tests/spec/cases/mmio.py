@@ -9,7 +9,7 @@ from tests.spec.machine import run
 
 
 def on_mmio() -> Log:
-    """A driver that is seen to handle two interrupts of an MMIO transport, one of both kinds."""
+    """Return a log of an MMIO device with two interrupts, the second one for both reasons."""
     log = run()
     log.device_type, log.kernel = "virtio-blk-device", "of another make"
     place = {"dev": 1, "life": log.one("add")["life"], "cpu": 1}
@@ -24,11 +24,13 @@ def on_mmio() -> Log:
 
 @case("MN-DR-01", clean=on_mmio)
 def interrupt_is_not_asked_for(log: Log) -> None:
+    """The driver acknowledges an interrupt without reading InterruptStatus."""
     log.drop(log.of("acc_register", offset=0x60)[:1])
 
 
 @case("MN-DR-03", clean=on_mmio)
 def acknowledged_too_early(log: Log) -> None:
+    """The driver acknowledges an interrupt before it reads the used ring."""
     log.drop(log.of("acc_ring")[1:])
     last = log.of("acc_register", offset=0x64)[-1]
     place = {name: last[name] for name in ("dev", "life", "cpu")}
