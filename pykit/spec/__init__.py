@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Events to verdicts: the rules of the specification, clause by clause."""
+"""The rules of the specification, clause by clause: from events to verdicts."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Fault:
     """A deliberate bug of the fault build.
 
     Attributes:
-        what: what the driver or the device does wrong.
+        what: the error, in words.
         rules: ids of the rules that fail for it.
-        either: ids of which one or more fail, depending on what was negotiated.
+        either: ids of which one or more fail, depending on the negotiated features.
     """
 
     name: str
@@ -73,7 +73,8 @@ class Fault:
 def check(events: Events) -> Verdicts:
     """Judge one capture by all rules.
 
-    Raises UsageError where the waiver data is wrong.
+    Raises:
+        UsageError: the waiver data is wrong.
     """
     return judge(events, rules(), waivers())
 
@@ -97,14 +98,14 @@ def explain(name: str) -> Explanation:
 
 @cache
 def waivers() -> tuple[Waiver, ...]:
-    """Known deviations (data/waivers.toml)."""
+    """Return the known deviations (data/waivers.toml)."""
     names = {rule.id for rule in rules()}
     return read(_clauses.data("waivers.toml"), names, "pykit/spec/data/waivers.toml")
 
 
 @cache
 def faults(side: Side = "driver") -> dict[str, Fault]:
-    """The deliberate bugs of one side's fault build, by name.
+    """Return the deliberate bugs of one side's fault build, by name.
 
     The block driver's are in data/faults.toml, the vhost driver's in data/device_faults.toml.
     """
@@ -117,7 +118,7 @@ def faults(side: Side = "driver") -> dict[str, Fault]:
 
 @cache
 def coverage() -> Coverage:
-    """Which clauses have a rule, and which have none, with the reason."""
+    """Return which clauses have a rule, and which have none, with the reason."""
     ruled = {name for rule in rules() for name in rule.clauses}
     reasons = {name: why for name, why in _clauses.reasons().items() if name not in ruled}
     targeted = [clause.id for clause in CLAUSES.values() if clause.targeted]
@@ -129,6 +130,6 @@ def coverage() -> Coverage:
 
 
 def describe() -> str:
-    """The rule reference, as Markdown (docs/rules.md)."""
+    """Return the rule reference as Markdown (docs/rules.md)."""
     bugs = [*faults().values(), *faults("device").values()]
     return reference(rules(), coverage(), waivers(), bugs)

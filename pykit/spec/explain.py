@@ -52,6 +52,7 @@ class Explanation:
             "sections": {clause.id: clause.basis for clause in self.clauses},
             "local": self.rule.local,
             "doc": self.rule.doc,
+            "background": self.rule.background,
             "cases": [{"case": proof.case, "text": proof.text} for proof in self.proofs],
         }
 
@@ -67,7 +68,12 @@ class Explanation:
         lines += [f"  Needs: {needs}"]
         if rule.local:
             lines.append("  Lost events leave a violation standing: single events prove it.")
-        lines += ["", *(f"  {line}".rstrip() for line in rule.doc.splitlines()), ""]
-        lines.append("Cases that break it (tests/spec/cases):")
+        lines += ["", *_indented(rule.doc), "", "Cases that break it (tests/spec/cases):"]
         lines += [f"  {proof.case}: {proof.text}" for proof in self.proofs]
+        module = rule.check.__module__.replace(".", "/")
+        lines += ["", f"Its topic ({module}.py):", *_indented(rule.background)]
         return "\n".join(lines) + "\n"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"  {line}".rstrip() for line in text.splitlines()]

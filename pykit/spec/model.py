@@ -20,18 +20,7 @@ if TYPE_CHECKING:
 TRACE_ENDS = "the trace ends there"
 
 #: Topics whose rules have no docstrings yet.
-UNCONVERTED = frozenset(
-    {
-        "block",
-        "framing",
-        "indirect",
-        "interrupts",
-        "notify",
-        "packed",
-        "served",
-        "vhost",
-    }
-)
+UNCONVERTED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,7 @@ class Rule:
 
     Attributes:
         id: the id of the main clause, or ``XC-…`` for comparisons of the observers.
-        title: what has to hold, in own words.
+        title: the clause in our words.
         clauses: ids of data/clauses.tsv and data/derived.tsv.
         side: whose duty it is: ``driver``, ``device`` or ``both``.
         strength: MUST, MUST NOT, SHOULD or SHOULD NOT.
@@ -106,6 +95,11 @@ class Rule:
     def doc(self) -> str:
         """Section, clause in our words, what is counted as checked, reasons of the tolerances."""
         return inspect.getdoc(self.check) or ""
+
+    @property
+    def background(self) -> str:
+        """The docstring of the rule's module: terms and windows that rules of a topic share."""
+        return inspect.getdoc(inspect.getmodule(self.check)) or ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of the rule but its code."""
@@ -139,7 +133,7 @@ def rule(
         name: id of the main clause, or ``XC-…``.
         needs: event kinds without which the rule is inconclusive, see ``Rule.needs``.
         also: ids of further clauses that the same evidence decides.
-        title: what has to hold, for a rule that no clause states.
+        title: the clause in our words, for a rule without one.
         local: single events prove a violation, so that lost events leave it standing.
 
     Raises:

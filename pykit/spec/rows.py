@@ -8,60 +8,68 @@ that walk over the events of a device's life.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.spec.arrays import Bools, Columns, Ints, ints
+from pykit.spec.arrays import Bools, Columns, Indices, Ints, ints
 from pykit.spec.model import TRACE_ENDS, Result, Violation
 
 if TYPE_CHECKING:
-    from pykit.spec.rings import Adds, Chains, Requests, Rings, Used
+    from pykit.spec.rings import Rings
 
 Column = npt.NDArray[Any]
 #: A message with ``{column}`` in it, or the choice of one by the number of the row.
 Message = str | Callable[[int], str]
+#: A text made up from a row's columns.
+Label = Callable[["Row"], str]
+
+
+class Table(Protocol):
+    """A dataclass whose attributes are columns, such as ``Adds``."""
+
+    @property
+    def q(self) -> Ints | Indices:
+        """By row: number of its queue."""
+        ...
 
 
 class Rows:
     """Candidates of a rule: columns of one length, made when a rule asks for them.
 
     Columns are read by name: ``rows["head"]``. Messages may show each of them as ``{head}``, and
-    ``{queue}``, the name of the virtqueue.
+    labels, texts made up from columns: ``{queue}``, the name of the virtqueue.
     """
 
     def __init__(
         self,
         column: Callable[[str], Column],
         count: int,
-        queue: Callable[[Row], str],
-        made: dict[str, Column] | None = None,
+        labels: Mapping[str, Label],
+        made: Mapping[str, Column] | None = None,
     ) -> None:
         for name, values in (made or {}).items():
             _fits(name, values, count)
         self._column = column
         self._count = count
-        self._queue = queue
-        self._made = made or {}
+        self._labels = labels
+        self._made = dict(made or {})
 
     @classmethod
-    def of(cls, rings: Rings, table: Columns | Adds | Used | Chains | Requests) -> Rows:
-        """Rows of the driver's queue events, or of what was worked out from them."""
+    def of(cls, rings: Rings, table: Columns | Table) -> Rows:
+        """Make rows of the driver's queue events, or of a table computed from them."""
+        labels: dict[str, Label] = {"queue": lambda row: rings.name(row["q"])}
         if isinstance(table, Columns):
-            return cls(table.__getitem__, len(table), lambda row: rings.name(row["q"]))
-        return cls(
-            lambda name: np.asarray(getattr(table, name)),
-            len(table.q),
-            lambda row: rings.name(row["q"]),
-        )
+            return cls(table.__getitem__, len(table), labels)
+        return cls(lambda name: np.asarray(getattr(table, name)), len(table.q), labels)
 
     @classmethod
-    def of_frame(cls, frame: pl.DataFrame, queue: Callable[[Row], str]) -> Rows:
-        """Rows of a frame of events; nulls are 0."""
-        return cls(lambda name: ints(frame, name), frame.height, queue)
+    def of_frame(cls, frame: pl.DataFrame, queue: Label) -> Rows:
+        """Make rows of a frame of events; nulls are 0."""
+        return cls(lambda name: ints(frame, name), frame.height, {"queue": queue})
 
     def __len__(self) -> int:
         return self._count
@@ -72,19 +80,23 @@ class Rows:
         return self._made[name]
 
     def plus(self, **columns: Column) -> Rows:
-        """The same rows with further columns."""
-        return Rows(self._column, self._count, self._queue, self._made | columns)
+        """Return the same rows with further columns."""
+        return Rows(self._column, self._count, self._labels, self._made | columns)
+
+    def labelled(self, **labels: Label) -> Rows:
+        """Return the same rows with further labels."""
+        return Rows(self._column, self._count, {**self._labels, **labels}, self._made)
 
     def where(self, mask: Bools) -> Rows:
-        """The rows for which ``mask`` is true."""
+        """Return the rows for which ``mask`` is true."""
         count = int(np.count_nonzero(mask))
         if count == self._count:
             return self
-        return Rows(lambda name: self[name][mask], count, self._queue)
+        return Rows(lambda name: self[name][mask], count, self._labels)
 
     def take(self, order: Ints) -> Rows:
-        """The rows with these numbers, in this order."""
-        return Rows(lambda name: self[name][order], len(order), self._queue)
+        """Return the rows with these numbers, in this order."""
+        return Rows(lambda name: self[name][order], len(order), self._labels)
 
     def check(
         self,
@@ -100,8 +112,8 @@ class Rows:
 
         Args:
             holds: by row: whether the clause holds.
-            message: what is wrong; only made up for rows that are reported.
-            none: why there is nothing to check, where there is no row.
+            message: describes the violation; only formatted for rows that are reported.
+            none: the reason that is reported where there is no row.
             shown: columns of event rows that show the violation; -1 stands for no event.
             undecided: how many further candidates the evidence does not decide.
             doubt: why they are undecided.
@@ -120,9 +132,11 @@ class Rows:
         rows = (int(self[name][i]) for name in shown)
         return Violation(tuple(row for row in rows if row >= 0), text.format_map(Row(self, i)))
 
-    def name(self, i: int) -> str:
-        """The name of a row's virtqueue."""
-        return self._queue(Row(self, i))
+    def shown(self, name: str, i: int) -> Any:
+        """Return what messages show of a row: a label, or a column's value."""
+        if name in self._labels:
+            return self._labels[name](Row(self, i))
+        return self[name][i].item()
 
 
 def _fits(name: str, column: Column, count: int) -> Column:
@@ -139,10 +153,7 @@ class Row:
         self._rows, self._i = rows, i
 
     def __getitem__(self, name: str) -> Any:
-        """Return a column's value, or as ``queue`` the virtqueue's name."""
-        if name == "queue":
-            return self._rows.name(self._i)
-        return self._rows[name][self._i].item()
+        return self._rows.shown(name, self._i)
 
 
 class Tally:

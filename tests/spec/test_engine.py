@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts: what is lost, what is missing, what is waived, and what is shown."""
+"""Verdicts: lost events, missing observers, waivers and evidence."""
 
 from __future__ import annotations
 
@@ -224,10 +224,10 @@ def acknowledged_too_early() -> Log:
     return log
 
 
-def failed_adds_ring() -> Log:
+def failed_adds_notify() -> Log:
     """What Linux does."""
     log = cases.notify.crowded()()
-    cases.notify.failed_adds_ring(log)
+    cases.notify.failed_adds_notify(log)
     log.kernel = "6.12.0"
     return log
 
@@ -243,7 +243,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("RS-DE-03", lambda: statistics_come_early().build()),
     ("DX-06", lambda: data_counts().build()),
     ("MN-DR-03", lambda: acknowledged_too_early().build()),
-    ("NA-DR-07", lambda: failed_adds_ring().build()),
+    ("NA-DR-07", lambda: failed_adds_notify().build()),
 ]
 
 
@@ -274,19 +274,19 @@ def test_waiver_covers_no_other_violation() -> None:
     assert "id request" in entry.message
 
 
-def test_waiver_covers_no_doorbell_of_the_driver() -> None:
-    """It rings for nothing, beside what the core rings."""
-    log = failed_adds_ring()
+def test_waiver_covers_no_notification_of_the_driver() -> None:
+    """The driver notifies though suppressed, beside the core's own notification."""
+    log = failed_adds_notify()
     for refused in log.of("refused", rang=1):
         log.insert(log.after(refused, lambda e: e["kind"] == "notify"), "notify")
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
     assert "without a decision" in entry.message
-    log = failed_adds_ring()
-    cases.notify.ring_unasked(log)
+    log = failed_adds_notify()
+    cases.notify.notifies_though_suppressed(log)
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
-    assert "entries the device did not ask for" in entry.message
+    assert "for which the device suppressed it" in entry.message
 
 
 def test_a_failed_add_rings_for_what_was_added_before() -> None:
@@ -329,18 +329,18 @@ evidence = "seen"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        (ENTRY.replace("DX-01", "DX-99"), "no rule DX-99"),
+        (ENTRY.replace("DX-01", "DX-99"), "unknown rule 'DX-99'"),
         (ENTRY.replace('evidence = "seen"', ""), "needs rule"),
         (ENTRY.replace("qemu", "weather"), "where takes"),
         (ENTRY.replace('"7"', '"("'), "regular expression"),
         ("[[waiver", "not TOML"),
     ],
 )
-def test_bad_waivers(text: str, says: str) -> None:
+def test_bad_waivers(text: str, message: str) -> None:
     assert len(read(ENTRY, {"DX-01"}, "file")) == 1
-    with pytest.raises(UsageError, match=says) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read(text, {"DX-01"}, "file")
     assert str(caught.value).startswith("file")
     assert "\n" not in str(caught.value)

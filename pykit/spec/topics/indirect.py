@@ -3,109 +3,128 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from pykit.spec import bits
-from pykit.spec.model import Result, breaches, rule
+from pykit.spec.model import Result, rule
 from pykit.spec.rings import SPLIT
+from pykit.spec.rows import Rows
 from pykit.spec.view import View
 
-NONE = "no indirect descriptor was used"
+NO_INDIRECT = "no indirect descriptor was used"
 
 
 @rule("SI-DR-01", needs="driver:desc")
 def indirect_only_if_negotiated(view: View) -> Result:
-    return not_negotiated(view, SPLIT)
+    """Section 2.7.5.3: a descriptor has the INDIRECT flag only with INDIRECT_DESC negotiated.
+
+    Checked: without the feature each descriptor of a split ring; with it those with the flag.
+    Where it is not known what was negotiated, nothing is.
+    """
+    return indirect_if_negotiated(view, SPLIT)
 
 
-def not_negotiated(view: View, layout: int) -> Result:
-    """Ring descriptors with INDIRECT need the feature; without it all are looked at."""
+def indirect_if_negotiated(view: View, layout: int) -> Result:
+    """Check that ring descriptors with INDIRECT have the feature."""
     rings, chains = view.rings, view.chains
-    has = rings.feature(bits.INDIRECT_DESC)[chains.q]
-    pointer = chains.flags & bits.INDIRECT != 0
+    negotiated = rings.feature(bits.INDIRECT_DESC)[chains.q]
+    indirect = chains.flags & bits.INDIRECT != 0
     judged = (rings.layout[chains.q] == layout) & (chains.table == 0)
-    judged &= (has == 0) | ((has == 1) & pointer)
-    found = breaches(
-        judged & (has == 0) & pointer,
-        lambda i: f"{rings.name(chains.q[i])}: descriptor {chains.slot[i]} is indirect",
-        chains.row,
-    )
-    return Result(int(judged.sum()), found, why=NONE)
+    judged &= (negotiated == 0) | ((negotiated == 1) & indirect)
+    table = Rows.of(rings, chains).plus(allowed=(negotiated == 1) | ~indirect).where(judged)
+    return table.check(table["allowed"], "{queue}: descriptor {slot} is indirect", none=NO_INDIRECT)
 
 
 @rule("SI-DR-02", needs="driver:desc", local=True)
 def no_table_inside_a_table(view: View) -> Result:
+    """Section 2.7.5.3: no entry of an indirect table has the INDIRECT flag.
+
+    Checked: each entry of an indirect table of a split queue that a chain reaches.
+    """
     rings, chains = view.rings, view.chains
-    judged = (rings.layout[chains.q] == SPLIT) & (chains.table == 1)
-    found = breaches(
-        judged & (chains.flags & bits.INDIRECT != 0),
-        lambda i: f"{rings.name(chains.q[i])}: entry {chains.slot[i]} of a table is indirect",
-        chains.row,
+    entries = Rows.of(rings, chains).where(rings.split(chains.q) & (chains.table == 1))
+    return entries.check(
+        entries["flags"] & bits.INDIRECT == 0,
+        "{queue}: entry {slot} of a table is indirect",
+        none=NO_INDIRECT,
     )
-    return Result(int(judged.sum()), found, why=NONE)
 
 
 @rule("SI-DR-03", needs=("driver:desc", "driver:queue"))
 def chain_fits_queue(view: View) -> Result:
-    return too_long(view, SPLIT)
+    """Section 2.7.5.3: no chain is longer than the queue size, indirect descriptors included.
+
+    Checked: each chain of a split queue of known size whose descriptors were seen. A chain that
+    loops has no length; SD-DR-01 reports it.
+    """
+    return fits_queue(view, SPLIT)
 
 
-def too_long(view: View, layout: int) -> Result:
-    """Chains of more buffer elements than the queue has descriptors; loops have no length."""
+def fits_queue(view: View, layout: int) -> Result:
+    """Check that chains have at most as many buffer elements as the queue has descriptors."""
     rings, adds, chains = view.rings, view.adds, view.chains
     size = rings.size[adds.q]
     judged = (rings.layout[adds.q] == layout) & (size > 0) & chains.seen & ~chains.looped
-    found = breaches(
-        judged & (chains.elements > size),
-        lambda i: (
-            f"{rings.name(adds.q[i])}: {chains.elements[i]} descriptors, queue size {size[i]}"
-        ),
-        adds.row,
+    table = Rows.of(rings, adds).plus(elements=chains.elements, size=size).where(judged)
+    return table.check(
+        table["elements"] <= table["size"],
+        "{queue}: {elements} descriptors, queue size {size}",
+        none="no such chain was made available",
     )
-    return Result(int(judged.sum()), found, why="no such chain was made available")
 
 
 @rule("SI-DR-04", needs="driver:desc", local=True)
 def indirect_ends_the_ring_chain(view: View) -> Result:
+    """Section 2.7.5.3: no descriptor has both INDIRECT and NEXT.
+
+    Checked: each descriptor of a split queue with the INDIRECT flag.
+    """
     rings, chains = view.rings, view.chains
-    judged = (rings.layout[chains.q] == SPLIT) & (chains.flags & bits.INDIRECT != 0)
-    found = breaches(
-        judged & (chains.flags & bits.NEXT != 0),
-        lambda i: f"{rings.name(chains.q[i])}: descriptor {chains.slot[i]}: INDIRECT and NEXT",
-        chains.row,
+    indirect = chains.flags & bits.INDIRECT != 0
+    table = Rows.of(rings, chains).where(rings.split(chains.q) & indirect)
+    return table.check(
+        table["flags"] & bits.NEXT == 0,
+        "{queue}: descriptor {slot} has INDIRECT and NEXT",
+        none=NO_INDIRECT,
     )
-    return Result(int(judged.sum()), found, why=NONE)
 
 
 @rule("SI-DR-05", needs="driver:desc")
 def in_order_tables_are_sequential(view: View) -> Result:
+    """Section 2.7.5.3: with IN_ORDER, next of entry x of an indirect table is x + 1.
+
+    Checked: each entry of such a table with the NEXT flag, on split queues.
+    """
     rings, chains = view.rings, view.chains
-    judged = (rings.layout[chains.q] == SPLIT) & (chains.table == 1)
-    judged &= (rings.feature(bits.IN_ORDER)[chains.q] == 1) & (chains.flags & bits.NEXT != 0)
-    found = breaches(
-        judged & (chains.next != chains.slot + 1),
-        lambda i: f"{rings.name(chains.q[i])}: entry {chains.slot[i]} leads to {chains.next[i]}",
-        chains.row,
+    judged = rings.split(chains.q) & (chains.table == 1) & (chains.flags & bits.NEXT != 0)
+    judged &= rings.feature(bits.IN_ORDER)[chains.q] == 1
+    entries = Rows.of(rings, chains).where(judged)
+    return entries.check(
+        entries["next"] == entries["slot"] + 1,
+        "{queue}: entry {slot} leads to {next}",
+        none="no indirect table with IN_ORDER",
     )
-    return Result(int(judged.sum()), found, why="no indirect table with IN_ORDER")
 
 
 @rule("DX-08", needs="driver:desc")
 def table_length(view: View) -> Result:
+    """Section 2.7.5.3: an indirect table's length is a multiple of 16 and holds all its entries.
+
+    Checked: each descriptor of a split queue that refers to an indirect table. Reported are a
+    length that is 0 or no multiple, and each entry that lies, or leads, outside its table.
+    """
     rings, chains = view.rings, view.chains
-    split = rings.layout[chains.q] == SPLIT
-    pointer = split & ~chains.element
-    odd = pointer & ((chains.len == 0) | (chains.len % bits.DESC_BYTES != 0))
+    split = rings.split(chains.q)
+    refers = split & ~chains.element
+    whole = (chains.len > 0) & (chains.len % bits.DESC_BYTES == 0)
+    odd = refers & ~whole
     entry = split & (chains.table == 1)
-    outside = entry & (chains.slot >= chains.room)
-    outside |= entry & (chains.flags & bits.NEXT != 0) & (chains.next >= chains.room)
+    leads_out = (chains.flags & bits.NEXT != 0) & (chains.next >= chains.room)
+    outside = entry & ((chains.slot >= chains.room) | leads_out)
 
-    def say(i: int) -> str:
-        where = rings.name(chains.q[i])
+    def message(i: int) -> str:
         if odd[i]:
-            return f"{where}: an indirect table of {chains.len[i]} bytes"
-        return f"{where}: entry {chains.slot[i]} leads outside a table of {chains.room[i]}"
+            return "{queue}: an indirect table of {len} bytes"
+        return "{queue}: entry {slot} leads outside a table of {room}"
 
-    return Result(
-        int(np.count_nonzero(pointer)), breaches(odd | outside, say, chains.row), why=NONE
-    )
+    table = Rows.of(rings, chains)
+    tables = Result(int(refers.sum()), why=NO_INDIRECT)
+    return tables.reporting(table.violations(~odd & ~outside, message))

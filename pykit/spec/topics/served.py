@@ -12,10 +12,10 @@ from pykit.spec import bits
 from pykit.spec.arrays import Ints, ints
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
+from pykit.spec.rows import Tally
 from pykit.spec.view import View
 
-ONE_SIDE = "the queue was not seen from its set-up on, or set up more than once"
-#: What both sides must know alike to read the same ring.
+#: What both sides must have negotiated alike to read the same ring.
 RING_BITS = (bits.INDIRECT_DESC, bits.EVENT_IDX)
 
 
@@ -25,85 +25,100 @@ RING_BITS = (bits.INDIRECT_DESC, bits.EVENT_IDX)
     title="What the driver made available and took is what the vhost back-end got and returned.",
 )
 def both_ends_agree(view: View) -> Result:
+    """Cross-check: driver and vhost back-end of one guest traced the same chains and entries.
+
+    Checked: each chain and each used entry that both traced, in the order of the ring: head,
+    sizes and number of descriptors of a chain, id and len of an entry. Reported are also chains
+    that the back-end got and the driver never made available, entries that the driver took and
+    the back-end never returned, and a ring of another size or other ring features.
+
+    - One side may be ahead where the trace ends: only what both traced is compared.
+    - A back-end that is removed while it serves has its transport return what is left: the
+      driver may then take more entries than the back-end returned.
+    - Undecided: a queue that was not seen from its set-up on, or was set up more than once. Which
+      events of the back-end belong to it is not known.
+    """
     rings = view.rings
     started = view.of("vhost_serves").filter(pl.col("ended") == 0)
     served = set(started.select("dev", "life").iter_rows())
-    checked, undecided = 0, 0
-    found: list[Violation] = []
+    tally = Tally(
+        none="no back-end serves a driver",
+        doubt="the queue was not seen from its set-up on, or set up more than once",
+    )
     for q, name in enumerate(rings.queue):
         if name[:2] not in served:
             continue
-        if not (rings.alone[q] and rings.whole[q] and rings.layout[q] == SPLIT):
-            undecided += 1
-            continue
-        count, wrong = _compare(view, q)
-        checked += count
-        found += [Violation(rows, f"{rings.name(q)}: {text}") for rows, text in wrong]
-    return Result(checked, tuple(found), undecided, "no back-end serves a driver", ONE_SIDE)
+        if rings.alone[q] and rings.whole[q] and rings.layout[q] == SPLIT:
+            _compare(view, q, tally)
+        else:
+            tally.undecided()
+    return tally.result()
 
 
-def _compare(view: View, q: int) -> tuple[int, list[tuple[tuple[int, ...], str]]]:
-    """How many entries of a queue were compared, and how they differ: rows and text."""
+def _compare(view: View, q: int, tally: Tally) -> None:
+    """Compare all that both sides traced of a queue."""
     dev, life, vq = view.rings.queue[q]
+    queue = view.rings.name(q)
     place = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
     kinds = ("vhost_queue", "vhost_get", "vhost_used")
-    queue, got, returned = (view.of(kind).filter(place).sort("seq") for kind in kinds)
+    setups, got, returned = (view.of(kind).filter(place).sort("seq") for kind in kinds)
     added = view.rings.of("add").of_queue(q)
     taken = np.flatnonzero((view.used.q == q) & view.used.fresh & (view.used.accepted == 1))
-    wrong = list(_set_up(view, q, queue))
-    chains = ("head", "readable", "writable")
-    wrong += _entries(
-        "chain",
-        ints(added, "row"),
-        ints(got, "row"),
-        {name: (ints(added, name), ints(got, name)) for name in chains}
-        | {"descriptors": (ints(added, "chain"), ints(got, "out") + ints(got, "in"))},
-    )
+
+    tally.check_together(0, _setups_that_differ(view, q, setups))
+    rows = (ints(added, "row"), ints(got, "row"))
+    sizes = ("head", "readable", "writable")
+    chains = {name: (ints(added, name), ints(got, name)) for name in sizes}
+    chains["descriptors"] = (ints(added, "chain"), ints(got, "out") + ints(got, "in"))
+    _compare_entries(f"{queue}: chain", rows, chains, tally)
     if got.height > len(added):
-        row = int(ints(got, "row")[len(added)])
-        wrong.append(((row,), f"{len(added)} chains made available, {got.height} got"))
-    wrong += _entries(
-        "used entry",
-        view.used.row[taken],
-        ints(returned, "row"),
-        {
-            "id": (view.used.id[taken], ints(returned, "id")),
-            "len": (view.used.len[taken], ints(returned, "len")),
-        },
-    )
-    if len(taken) > returned.height and not _left(view, dev, life):
-        row = int(view.used.row[taken[returned.height]])
-        wrong.append(((row,), f"{returned.height} chains returned, {len(taken)} taken"))
-    return min(len(added), got.height) + min(len(taken), returned.height), wrong
+        text = f"{queue}: {len(added)} chains made available, {got.height} got"
+        tally.check_together(0, [Violation((int(rows[1][len(added)]),), text)])
+
+    rows = (view.used.row[taken], ints(returned, "row"))
+    entries = {
+        "id": (view.used.id[taken], ints(returned, "id")),
+        "len": (view.used.len[taken], ints(returned, "len")),
+    }
+    _compare_entries(f"{queue}: used entry", rows, entries, tally)
+    if len(taken) > returned.height and not _removed(view, dev, life):
+        text = f"{queue}: {returned.height} chains returned, {len(taken)} taken"
+        tally.check_together(0, [Violation((int(rows[0][returned.height]),), text)])
 
 
-def _set_up(view: View, q: int, queue: pl.DataFrame) -> Iterator[tuple[tuple[int, ...], str]]:
-    """How the queue that the back-end serves is not the one that the driver set up."""
+def _setups_that_differ(view: View, q: int, setups: pl.DataFrame) -> Iterator[Violation]:
+    """Ring sizes and ring features in which the back-end differs from the driver."""
     dev, life, _ = view.rings.queue[q]
+    queue, size = view.rings.name(q), int(view.rings.size[q])
     negotiated = view.life(dev, life).negotiated
-    for row, features, size in queue.select("row", "features", "size").iter_rows():
-        if size != view.rings.size[q]:
-            yield (row,), f"set up with {view.rings.size[q]} descriptors, served with {size}"
+    for row, features, served in setups.select("row", "features", "size").iter_rows():
+        if served != size:
+            text = f"{queue}: set up with {size} descriptors, served with {served}"
+            yield Violation((row,), text)
         differs = features ^ negotiated.acked if negotiated else 0
         for bit in RING_BITS:
             if differs >> bit & 1:
-                yield (row,), f"the two sides do not agree on {bits.names_of(1 << bit)}"
+                name = bits.names_of(1 << bit)
+                yield Violation((row,), f"{queue}: the two sides do not agree on {name}")
 
 
-def _entries(
-    what: str, mine: Ints, theirs: Ints, columns: dict[str, tuple[Ints, Ints]]
-) -> list[tuple[tuple[int, ...], str]]:
-    """Entries that stand at the same place of both accounts and are not the same."""
-    both = min(len(mine), len(theirs))
-    found: list[tuple[tuple[int, ...], str]] = []
-    for name, (a, b) in columns.items():
-        for i in np.flatnonzero(a[:both] != b[:both]).tolist():
-            text = f"{what} {i}: {name} is {a[i]} for the driver, {b[i]} for the back-end"
-            found.append(((int(mine[i]), int(theirs[i])), text))
-    return found
+def _compare_entries(
+    what: str, rows: tuple[Ints, Ints], columns: dict[str, tuple[Ints, Ints]], tally: Tally
+) -> None:
+    """Compare entries at the same place of both traces; ``rows`` and columns: driver, back-end."""
+    both = min(len(rows[0]), len(rows[1]))
+    differing = (
+        Violation(
+            (int(rows[0][i]), int(rows[1][i])),
+            f"{what} {i}: {name} is {mine[i]} for the driver, {theirs[i]} for the back-end",
+        )
+        for name, (mine, theirs) in columns.items()
+        for i in np.flatnonzero(mine[:both] != theirs[:both]).tolist()
+    )
+    tally.check_together(both, differing)
 
 
-def _left(view: View, dev: int, life: int) -> bool:
-    """Whether the back-end went while it served: its transport answers for it then."""
+def _removed(view: View, dev: int, life: int) -> bool:
+    """Whether the back-end was removed while it served."""
     ends = view.of("vhost_serves").filter(pl.col("ended") == 1)
     return (dev, life) in set(ends.select("dev", "life").iter_rows())

@@ -38,19 +38,19 @@ def case(*names: str, clean: Make = run) -> Callable[[Break], Break]:
 
 
 def like(**setting: Any) -> Make:
-    """A maker of logs of one kind of machine."""
+    """Return a maker of logs of one kind of machine."""
     return lambda: run(**setting)
 
 
 def later(log: Log, seconds: float = 20) -> None:
-    """The trace goes on: everybody has had the time to do what was to be done."""
+    """Let the trace go on, so that all reactions that were due would have come."""
     log.now += int(seconds * 1e9)
     log.add("status", dev=1, life=None, cpu=0, pid=1, status=1, op=1)
     log.add("dev_config_signal", dev=1, life=None, pid=1)
 
 
 def bare(**features: int) -> Log:
-    """A driver that negotiates, and no more; ``features``: offered, acked and its kind."""
+    """Return a log of a driver that only negotiates; ``features``: offered, acked and id."""
     log = Log()
     place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
     offered = features.get("offered", OFFERED)

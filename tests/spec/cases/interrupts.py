@@ -9,7 +9,7 @@ from tests.spec.log import Log
 
 
 def never_interrupts(log: Log) -> None:
-    """The last entry is filled, the driver waits, and nothing comes."""
+    """The last entry is flushed, the driver waits, and no interrupt comes."""
     last = log.of("dev_signal", vq=0)[-1]
     place = next(i for i, e in enumerate(log.events) if e is last)
     reset = log.one("dev_status", status=0, life=None)
@@ -24,13 +24,13 @@ case("NU-DE-05", "DX-15")(never_interrupts)
 case("NU-DE-03", clean=like(declined=1 << bits.EVENT_IDX))(never_interrupts)
 
 
-def interrupt_unasked(log: Log) -> None:
-    """The driver wants no interrupts any more, and polls; they keep coming."""
+def interrupts_though_suppressed(log: Log) -> None:
+    """The driver suppresses interrupts and polls; they keep coming."""
     for event in log.of("callback", vq=0)[-16:]:
         mode = event["event_idx"]
         event |= {"used_event": (event["used_idx"] + 999) % 65536, "avail_flags": int(not mode)}
 
 
-case("NU-DE-06")(interrupt_unasked)
+case("NU-DE-06")(interrupts_though_suppressed)
 
-case("NU-DE-02", clean=like(declined=1 << bits.EVENT_IDX))(interrupt_unasked)
+case("NU-DE-02", clean=like(declined=1 << bits.EVENT_IDX))(interrupts_though_suppressed)
