@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from pykit.spec.view import View
 
 
-SECOND = 1_000_000_000
-#: Nanoseconds after which a configuration change is neither on its way nor still being handled.
-#: An interrupt and a work item of the guest lie between: milliseconds, but more in an emulated
-#: guest on a busy host.
-CHANGE_HANDLED = 5 * SECOND
-
 #: Device ids and transports by parts of QEMU's device type names.
 _TYPES = {"-net": bits.NET_ID, "-blk": bits.BLK_ID}
 _TRANSPORTS = {"-pci": "pci", "-device": "mmio", "-ccw": "ccw"}

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 #: Why most things stay undecided.
 TRACE_ENDS = "the trace ends there"
 
-#: Topics whose rules have no docstrings yet.
-UNCONVERTED: frozenset[str] = frozenset()
-
 
 @dataclass(frozen=True)
 class Violation:
@@ -144,7 +141,7 @@ def rule(
         clause = CLAUSES.get(name)
         if name in _RULES:
             raise ValueError(f"{name}: two rules have this id")
-        if not check.__doc__ and check.__module__.rpartition(".")[2] not in UNCONVERTED:
+        if not check.__doc__:
             raise ValueError(f"{name}: {check.__name__}() has no docstring")
         for other in also:
             if other not in CLAUSES:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from pykit.spec import bits
 from pykit.spec.blkconfig import CAPACITY, FIELDS, NUM_QUEUES, UNUSED0, UNUSED1, WRITEBACK
 from pykit.spec.lives import (
-    CHANGE_HANDLED,
     Access,
     Life,
     block_lives,
@@ -19,6 +18,7 @@ from pykit.spec.lives import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
+from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
 
@@ -304,7 +304,7 @@ def capacity_is_read_again(view: View) -> Result:
         end = gone.ts if gone and gone.ts is not None else view.end[0]
         for change in life.changes:
             read_again = any(row > change.row for row in reads)
-            if not read_again and ends_within(change.ts, CHANGE_HANDLED, end):
+            if not read_again and ends_within(change.ts, OTHER_SIDE, end):
                 tally.undecided()
                 continue
             text = f"{life.name}: capacity was not read after a configuration change"
@@ -330,7 +330,7 @@ def capacity_change_is_announced(view: View) -> Result:
             if before == now:
                 continue
             announced = any(change.row > first.row for change in life.changes)
-            if not announced and ends_within(second.ts, CHANGE_HANDLED, view.end[0]):
+            if not announced and ends_within(second.ts, OTHER_SIDE, view.end[0]):
                 tally.undecided()
                 continue
             text = f"{life.name}: capacity {before} became {now} unannounced"

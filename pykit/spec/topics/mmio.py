@@ -74,7 +74,7 @@ def _read(view: View) -> Rows:
         # Without the written value, only a life without configuration changes is certain.
         "other": np.where(unknown[at], in_doubt, ~buffers),
     }
-    return Rows(columns.__getitem__, len(at), lambda row: f"device {row['dev']}")
+    return Rows(columns.__getitem__, len(at), {})
 
 
 @rule("MN-DR-01", needs="access:acc_register")

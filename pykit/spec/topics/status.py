@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pykit.spec import bits
-from pykit.spec.lives import CHANGE_HANDLED, Life, Status, ends_within
+from pykit.spec.lives import Life, Status, ends_within
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
+from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
 STEPS = (
@@ -201,7 +202,7 @@ def needs_reset_is_announced(view: View) -> Result:
         if read is None:
             continue
         announced = bool(life.changes) or life.dev in signals
-        if not announced and ends_within(read.ts, CHANGE_HANDLED, view.end[0]):
+        if not announced and ends_within(read.ts, OTHER_SIDE, view.end[0]):
             tally.undecided()
             continue
         text = f"{life.name}: NEEDS_RESET is set, but no configuration change was announced"
