@@ -190,7 +190,7 @@ def firmware() -> Log:
 
 
 def u_boot() -> trace.Events:
-    """What U-Boot did in fact."""
+    """U-Boot's log."""
     events = trace.load_log(DATA / "qemu-7.2-uboot-legacy.log")
     return replace(events, capture=replace(events.capture, kernel="U-Boot"))
 
@@ -217,7 +217,7 @@ def data_counts() -> Log:
 
 
 def acknowledged_too_early() -> Log:
-    """What Linux does."""
+    """As Linux does it."""
     log = cases.mmio.on_mmio()
     cases.mmio.acknowledged_too_early(log)
     log.kernel = "6.12.0"
@@ -225,7 +225,7 @@ def acknowledged_too_early() -> Log:
 
 
 def failed_adds_notify() -> Log:
-    """What Linux does."""
+    """As Linux does it."""
     log = cases.notify.crowded()()
     cases.notify.failed_adds_notify(log)
     log.kernel = "6.12.0"
@@ -290,7 +290,7 @@ def test_waiver_covers_no_notification_of_the_driver() -> None:
 
 
 def test_a_failed_add_rings_for_what_was_added_before() -> None:
-    """The decision that follows is about the same entries: the device has been told of them."""
+    """The next decision is about the same entries, of which the device has been notified."""
     log = run()
     kick = next(k for k in log.of("kick", needed=1) if k["event"] == k["event_after"] and k["pid"])
     log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])

@@ -15,10 +15,10 @@ from tests.spec.machine import run
 
 
 def _withhold(log: Log) -> None:
-    """Every tenth needed doorbell is rung by a worker that has nothing else to do."""
+    """Every tenth required notification is sent by another task."""
     for kick in [k for k in log.of("kick", needed=1) if k["pid"]][::10]:
-        bell = log.after(kick, lambda e: e["kind"] == "notify")
-        bell["pid"] = 4_000
+        notification = log.after(kick, lambda e: e["kind"] == "notify")
+        notification["pid"] = 4_000
 
 
 def _acknowledge(log: Log) -> None:

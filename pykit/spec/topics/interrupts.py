@@ -390,7 +390,7 @@ def interrupts_of_event_index(view: View) -> Result:
     - The device may interrupt late and once for several entries: only a queue's last span can
       lack its interrupt, and only if the log goes on for 5 s, or the device is reset, or the
       guest hangs.
-    - A queue set up more than once in a life is left out: QEMU's log does not tell its uses apart.
+    - A queue set up more than once in a life is left out: QEMU's log does not separate its uses.
     """
     own = _must_interrupt(view, spans(view).event_idx)
     return own + vhost.signals(view, requested=True, event_idx=True)
