@@ -21,14 +21,16 @@ Its docstring has, in this order:
 Its code states what *holds*; the helpers report what does not:
 
 - ``Rows`` (columns): ``rows.where(mask)`` keeps the candidates that the clause is about,
+  ``rows.plus(name=column)`` adds columns for the condition and the message, and
   ``rows.check(holds, message)`` decides all that are left. ``view.events_of(*kinds)``,
   ``view.queue_setups(layout)`` and ``Rows.of(view.rings, view.adds)`` make rows.
 - ``Tally`` (one by one): ``tally.check(holds, rows, message)``, ``tally.undecided()`` and
   ``tally.result()``, for rules over the events of a device's life.
 
-What rules of one topic share is a function with a name of its own and no ``@rule``. A rule names
-itself after what holds, its message after what is wrong. Each rule has a log that breaks it in
-``tests/spec/cases/<topic>.py``; ``pykit rules ID`` shows all of it.
+Functions that rules of one topic share have no ``@rule`` and no section. Time limits are in
+``pykit/spec/timing.py``. The name of a rule's function states what holds, its message what is
+wrong. Each rule has logs that break it in ``tests/spec/cases/<topic>.py``; ``pykit rules ID``
+prints all of it, with the topic's own docstring, which has the terms that its rules share.
 
 The package is called topics because ``pykit.spec.rules()`` is a function.
 """
