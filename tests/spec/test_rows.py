@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import polars as pl
 import pytest
@@ -102,6 +105,11 @@ def test_a_rule_needs_a_docstring() -> None:
 
     with pytest.raises(ValueError, match=r"XC-99: check\(\) has no docstring"):
         rule("XC-99", needs="driver:add")(check)
+
+
+def test_docstrings_may_be_stripped() -> None:
+    code = "from pykit import spec; raise SystemExit(len(spec.rules()) < 100)"
+    subprocess.run([sys.executable, "-OO", "-c", code], check=True, timeout=60)
 
 
 def test_an_id_is_taken_once() -> None:
