@@ -14,17 +14,27 @@ from pykit.cli.terminal import dump, out
 
 
 def rules(
+    name: Annotated[
+        str, typer.Argument(metavar="[ID]", help="Explain this rule, such as NA-DR-01.")
+    ] = "",
     as_json: JsonOption = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="The rule reference, docs/rules.md.")
+        bool, typer.Option("--markdown", help="Print the rule reference, docs/rules.md.")
     ] = False,
 ) -> None:
-    """The rules: what each checks, and which clauses have none, with the reason.
+    """List the rules, or explain one: clause, section, reasons, and the cases that break it.
 
     Example: pykit rules
     """
     from pykit import spec
 
+    if name:
+        explanation = spec.explain(name)
+        if as_json:
+            dump(explanation.as_json())
+        else:
+            print(explanation.as_text(), end="")
+        return
     if markdown:
         print(spec.describe(), end="")
         return

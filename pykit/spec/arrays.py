@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns of numbers, and what rules compute on them. Groups are contiguous, in order."""
+"""Columns of numbers and operations on them. Groups are contiguous, in order."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ Bools = npt.NDArray[np.bool_]
 WRAP = 1 << 16
 #: Behind all rows, and all places of the order.
 NEVER = np.iinfo(np.int64).max
-#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
-AT_ONCE = 1_000_000
 
 
 #: Rows of a frame; a slice where it is all of them.
@@ -36,10 +34,10 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Events of some kinds in one order, a column of numbers a field; what a kind lacks is 0.
+    """Events of some kinds in one order, a column of numbers for each field.
 
-    Each column is made when somebody asks for it, and once: polars takes longer for an
-    operation than numpy for all rows of most captures.
+    A field that a kind does not have is 0. Each column is made at its first use: polars takes
+    longer for one operation than numpy for all rows of most captures.
     """
 
     kinds: tuple[str, ...]
@@ -267,13 +265,19 @@ def count_before(group: Ints, at: Ints, groups: Ints, when: Ints) -> Ints:
 
 
 def need_event(event: Ints, new: Ints, old: Ints) -> Bools:
-    """Whether one of the entries from ``old`` up to ``new`` is the one asked for (2.7.7)."""
+    """Return where the event index requests a notification (2.7.7).
+
+    It does where the entry at ``event`` is one of those from ``old`` up to ``new``.
+    """
     return (new - event - 1) % WRAP < (new - old) % WRAP
 
 
 def contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
-    """Which apparent breaches stand, where a flag may change and change back in between.
+    """Return which apparent violations stand, where a flag was read before and after a decision.
 
-    One that the core's own word confirms does; others only where they are the most.
+    Both readings may agree though the flag changed and changed back in between. Therefore one
+    violation stands only if the core's own decision confirms it (``certain``). The others stand
+    if they are more than half of all that was judged: a flag that changes twice within a
+    decision is a rare race, a driver that ignores the flag does so at most decisions.
     """
     return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))

@@ -15,7 +15,7 @@ from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, columns_of, source_of
 
 Event = dict[str, Any]
 
-#: What the tracepoints have beside the fields that every capture has.
+#: Fields that the tracepoints have beside those of every capture.
 EXTRA = {"kick": {"flags": pl.UInt16, "flags_after": pl.UInt16}}
 #: The host's clock is another one.
 HOST_TIME = 1_700_000_000_000_000_000
