@@ -24,7 +24,7 @@ MIXED = "the interrupt may have been about the configuration, or nothing was han
 def _acknowledgements(view: View) -> Rows:
     """Return the writes to InterruptACK of MMIO devices: ``row dev life``, and
 
-    - ``asked``: InterruptStatus was read before,
+    - ``reason_read``: InterruptStatus was read before,
     - ``handled``: a used index was read between that read and this write,
     - ``later``: a used index was read between this write and the next read of InterruptStatus,
     - ``other``: the interrupt may have been about something else than used buffers.
@@ -68,7 +68,7 @@ def _read(view: View) -> Rows:
         "row": ints(seen, "row")[at],
         "dev": dev,
         "life": life,
-        "asked": asks[first],
+        "reason_read": asks[first],
         "handled": looks[at] > 0,
         "later": looks[last] > looks[at],
         # Without the written value, only a life without configuration changes is certain.
@@ -87,7 +87,7 @@ def reason_is_read_first(view: View) -> Result:
     """
     acks = _acknowledgements(view)
     return acks.check(
-        acks["asked"],
+        acks["reason_read"],
         "device {dev}, life {life}: interrupt acknowledged without reading InterruptStatus",
         none=NOTHING,
     )
