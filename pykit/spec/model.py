@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pykit.spec.arrays import Bools, Ints
 from pykit.spec.clauses import CLAUSES
 
 if TYPE_CHECKING:
@@ -165,11 +162,3 @@ def rule(
 def registered() -> Iterable[Rule]:
     """All rules, by topic and id."""
     return sorted(_RULES.values(), key=lambda r: (r.topic, r.id))
-
-
-def breaches(wrong: Bools, message: Callable[[int], str], *rows: Ints) -> tuple[Violation, ...]:
-    """A violation for each True; ``rows`` are columns of row numbers that show it (-1: none)."""
-    return tuple(
-        Violation(tuple(int(column[i]) for column in rows if column[i] >= 0), message(i))
-        for i in np.flatnonzero(wrong).tolist()
-    )

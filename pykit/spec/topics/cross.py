@@ -26,7 +26,7 @@ QUEUE_QUERY = "x-query-virtio-queue-status"
 TAIL = 64
 NO_ANSWER = "QMP was not queried while a driver was bound"
 BUSY = "the queue was in use, set up more than once, or the answer's life is not certain"
-ONE_SIDE = "seen from one side only"
+ONE_OBSERVER = "seen from one side only"
 #: Names of QMP's answer for fields of the event ``queue``.
 _RING = {"vring-num": "size", "vring-desc": "desc", "vring-avail": "avail", "vring-used": "used"}
 
@@ -220,7 +220,7 @@ def traffic_agrees(view: View) -> Result:
     kernel serves.
     """
     rings, used = view.rings, view.used
-    tally = Tally(none="no queue was used", doubt=ONE_SIDE)
+    tally = Tally(none="no queue was used", doubt=ONE_OBSERVER)
     device = view.columns("dev_pop", "dev_fill")
     nothing, queues = device.take(slice(0)), device.by_queue()
     clean = view.events.capture.outcome.kind == "clean"

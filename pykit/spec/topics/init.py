@@ -9,7 +9,7 @@ from pykit.spec import bits
 from pykit.spec.lives import Life, Status, ends_within, negotiated_lives
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
-from pykit.spec.timing import SAME_TASK
+from pykit.spec.timing import ONE_SIDE
 from pykit.spec.topics.status import check_after_driver_ok, steps_of, writes
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
@@ -166,7 +166,7 @@ def failure_is_shown(view: View) -> Result:
         if failed is None:
             continue
         shown = any(s.value & bits.FAILED for s in writes(life.status) + life.written)
-        if not shown and ends_within(failed.ts, SAME_TASK, view.end[0]):
+        if not shown and ends_within(failed.ts, ONE_SIDE, view.end[0]):
             tally.undecided()
             continue
         text = f"{life.name}: probe failed ({failed.err}), but FAILED was not written"

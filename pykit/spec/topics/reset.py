@@ -13,7 +13,7 @@ from pykit.spec.arrays import NEVER
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
-from pykit.spec.timing import SAME_TASK
+from pykit.spec.timing import ONE_SIDE
 from pykit.spec.view import View
 
 UNREAD = "the status was not read after a reset"
@@ -61,7 +61,7 @@ def reset_clears_status(view: View) -> Result:
             continue
         last = reads[-1]
         cleared = any(not read.value for read in reads)
-        waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > SAME_TASK
+        waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > ONE_SIDE
         if last.value and not cleared and not waited:
             tally.undecided()
             continue

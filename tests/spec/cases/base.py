@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,17 @@ CASES: list[Case] = []
 
 
 def case(*names: str, clean: Make = run) -> Callable[[Break], Break]:
-    """Register a function that breaks these rules in a log like ``clean``'s."""
+    """Register a function that breaks these rules in a log like ``clean``'s.
+
+    Its docstring's first line, which `pykit rules ID` prints, describes what is wrong in the log.
+
+    Raises:
+        ValueError: the function has no docstring.
+    """
 
     def register(function: Break) -> Break:
+        if not function.__doc__:
+            raise ValueError(f"{function.__module__}.{function.__name__}() has no docstring")
         CASES.extend(Case(name, clean, function) for name in names)
         return function
 
@@ -98,6 +107,6 @@ def as_table() -> str:
     ]
     for entry in sorted(CASES, key=lambda entry: entry.rule):
         topic = entry.act.__module__.rpartition(".")[2]
-        text = (entry.act.__doc__ or "").strip().partition("\n")[0]
+        text = (inspect.getdoc(entry.act) or "").partition("\n")[0]
         lines.append(f"{entry.rule}\t{topic}.{entry.act.__name__}\t{text}")
     return "\n".join(lines) + "\n"
