@@ -17,17 +17,15 @@ from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
 from pykit.trace import QmpAnswer
-from pykit.trace.asked import STATUS_QUERY, feature_bits
+from pykit.trace.asked import feature_bits
+from pykit.trace.capture import QUEUE_QUERY, STATUS_QUERY
 from pykit.trace.kinds import SET_UP
 
-QUEUE_QUERY = "x-query-virtio-queue-status"
-#: How many chains may follow an answer without a time: QMP is asked while the device is idle, so
-#: that only what an unbind takes can follow.
+#: How many chains may follow an answer without a time: QMP is queried while the device is idle,
+#: so that only the few requests before an unbind can follow.
 TAIL = 64
-NO_ANSWER = "QMP was not asked while a driver was bound"
-BUSY = (
-    "the queue was in use, set up more than once, or it is not certain which life was asked about"
-)
+NO_ANSWER = "QMP was not queried while a driver was bound"
+BUSY = "the queue was in use, set up more than once, or the answer's life is not certain"
 ONE_OBSERVER = "seen from one side only"
 #: Names of QMP's answer for fields of the event ``queue``.
 _RING = {"vring-num": "size", "vring-desc": "desc", "vring-avail": "avail", "vring-used": "used"}
@@ -100,7 +98,7 @@ def indices_agree(view: View) -> Result:
       popped by then, and had taken what QEMU had filled by then; entries that the driver never
       took, up to the trace's end, count as taken.
     - Otherwise: those without outstanding chains, not further than 64 chains from the end, as QMP
-      is asked while the device is idle.
+      is queried while the device is idle.
     - A queue that QMP shows unused, with its indices as they were at set-up, fits a trace in
       which it was not used, or in which QEMU had popped nothing by then.
 
@@ -115,6 +113,10 @@ def indices_agree(view: View) -> Result:
         reported = answer.answer
         q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
         if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or reported.get("inuse"):
+            tally.undecided()
+            continue
+        if "last-avail-idx" not in reported:
+            # A vhost back-end may not report it.
             tally.undecided()
             continue
         uneven = reported["last-avail-idx"] != reported["used-idx"] or answer.time_ns is None
@@ -206,7 +208,7 @@ class _Counts(NamedTuple):
     title="What the driver made available and took is what the device popped and filled.",
 )
 def traffic_agrees(view: View) -> Result:
-    """No clause: both observers report the same traffic on each queue.
+    """No clause: both observers report the same traffic on each virtqueue.
 
     Checked: each split queue that was used, seen from its set-up on and set up once: counts of
     chains added and popped, filled and taken, and entry by entry the used len that QEMU filled in
@@ -214,9 +216,9 @@ def traffic_agrees(view: View) -> Result:
 
     - A queue whose driver was removed or suspended: all counts are equal if every chain came
       back; else none of taken, filled, popped, added exceeds the next.
-    - Otherwise the trace ends at some moment: taken, filled and popped still have this order, but
-      the guest's trace may end before QEMU's log, so that added may lag behind.
-    - If the run did not end as planned either log may be cut off: only lengths are compared.
+    - Otherwise the trace ends at some moment: none of taken, filled, popped exceeds the next.
+      The guest's trace may end before QEMU's log, so that added may lag behind. If the run did
+      not end as planned, either log may be cut off, and only lengths are compared.
 
     Undecided: queues of a life whose device side was not seen, or which another process or the
     kernel serves.

@@ -226,13 +226,13 @@ def accepted_features_stay_acceptable(view: View) -> Result:
     tally = Tally(none="no set of features was negotiated twice")
     good: dict[int, set[tuple[int, int]]] = {}
     for life, last, answer in _answers(view):
-        known, negotiated = good.setdefault(life.dev, set()), (last.offered, last.acked)
+        known, features = good.setdefault(life.dev, set()), (last.offered, last.acked)
         accepted = bool(answer.value & bits.FEATURES_OK)
-        if negotiated in known:
+        if features in known:
             text = f"{life.name}: features that were accepted before are refused"
             tally.check(accepted, answer.row, text)
         if accepted:
-            known.add(negotiated)
+            known.add(features)
     return tally.result()
 
 

@@ -132,7 +132,7 @@ def features_ok_is_read_back(view: View) -> Result:
     the first write of DRIVER_OK after it: the read comes first, and has FEATURES_OK. A driver
     that goes no further than the read is right in either case.
 
-    A life whose trace has neither of both after FEATURES_OK is not checked.
+    A life whose trace has neither after FEATURES_OK is not checked.
     """
     tally = Tally(none="FEATURES_OK was not written")
     for life, agreed in negotiated_lives(view):

@@ -191,7 +191,7 @@ def needs_reset_is_announced(view: View) -> Result:
     - Undecided: the trace ends less than 5 s after the driver read the status: the interrupt may
       still have been on its way through the guest.
     """
-    tally = Tally(none="no device asked for a reset")
+    tally = Tally(none="no device set DEVICE_NEEDS_RESET")
     signals = view.of("dev_config_signal")["dev"].to_list()
     broken = bits.NEEDS_RESET | bits.DRIVER_OK
     for life in view.lives.values():
