@@ -25,6 +25,7 @@ from pykit.guests import runner as runner_of
 from pykit.paths import fresh_directory
 from pykit.run import outside, own, require_free, run_scenario
 from pykit.scenario import Observer, Scenario, load_scenario, on_transport, under_driver, with_ring
+from pykit.toml import choice
 
 Say = Callable[[str], None]
 
@@ -58,8 +59,8 @@ class Result:
         return Exit.OK
 
     def closing(self) -> list[str]:
-        """The last lines on the terminal: how the guest ended, and where things are."""
-        lines = [f"guest: {self.outcome.kind}: {self.outcome.message}", self.events.clocks]
+        """Return the last lines on the terminal: how the guest ended, and where the report is."""
+        lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
         if self.directory is not None:
             lines.append(f"report: {self.directory / 'report.html'}")
         return lines
@@ -251,7 +252,9 @@ def _judged(events: trace.Events, outcome: Outcome | None, *, write_to: Path | N
     if outcome is None:
         ended = events.capture.outcome
         if ended.kind not in EXIT_CODES:
-            raise UsageError(f"no guest ends as {ended.kind!r}: is the capture a newer pykit's?")
+            raise UsageError(
+                f"unknown outcome {ended.kind!r}: check this capture with the pykit that made it"
+            )
         outcome = Outcome(ended.kind, ended.message)
     verdicts = spec.check(events)
     if write_to is not None:
@@ -268,7 +271,7 @@ def _faults(scenario: Scenario, wanted: dict[spec.Side, str | None]) -> dict[str
             continue
         names, module = spec.faults(side), _FAULTY[side]
         if fault not in names:
-            raise UsageError(f"no {side} fault {fault}: choose of {', '.join(sorted(names))}")
+            raise UsageError(choice(fault, names, f"{side} fault"))
         if module not in scenario.modules:
             raise UsageError(
                 f"scenario {scenario.name} does not load {module}, which has the fault"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""TOML files that people write: their data, and on which line each of it stands."""
+"""Read TOML files that people write, and name the line of what is wrong in them."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import tree_sitter_toml
 
 from pykit.errors import UsageError
 
-#: Where something stands in the data: keys of tables, numbers of array elements.
+#: The place of a value: keys of tables and indices of array elements.
 Place = tuple[str | int, ...]
 
 
 class TomlFile:
-    """A file that was read.
+    """A TOML file with the line of each value.
 
     Attributes:
-        data: as tomllib gives it.
+        data: as tomllib returns it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises UsageError for a file that cannot be read or is no TOML, with the line."""
+        """Read a file; raise UsageError with the line if it cannot be read or is not TOML."""
         self.path = path
         try:
             text = path.read_text()
@@ -49,7 +49,7 @@ class TomlFile:
             raise self.wrong(place, "not a finite number")
 
     def wrong(self, place: Place, words: str) -> UsageError:
-        """The error to raise for what stands there, or for its lack: file, line, key, words."""
+        """Return the error for a wrong or missing value: file, line, key and words."""
         line = next(
             (self._lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self._lines),
             1,
@@ -57,12 +57,12 @@ class TomlFile:
         return UsageError(f"{self.path}:{line}: {shown(place)}{': ' if place else ''}{words}")
 
 
-#: So many names are told of all.
+#: Most names that a message lists.
 _SHOWN = 40
 
 
 def shown(place: Place) -> str:
-    """A place as people write it: device[0].options."""
+    """Return a place in TOML's notation: device[0].options."""
     text = ""
     for key in place:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
@@ -70,12 +70,15 @@ def shown(place: Place) -> str:
 
 
 def choice(given: object, known: Iterable[str], what: str) -> str:
-    """Words for a name that is none of those known: what was meant, or what there is."""
+    """Return the message for an unknown name: a near one, and those to choose from."""
     names = sorted(known)
     near = difflib.get_close_matches(str(given), names, n=1)
     some = [*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
-    hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(some) or 'none'}"
-    return f"no {what} {given}: {hint}"
+    if near:
+        hint = f"did you mean '{near[0]}'?"
+    else:
+        hint = f"choose from {', '.join(some)}" if some else "there are none"
+    return f"unknown {what} '{given}' ({hint})"
 
 
 def _not_finite(value: object, place: Place) -> Iterator[Place]:
@@ -110,7 +113,7 @@ def _walk(root: tree_sitter.Node) -> Iterator[tuple[Place, int]]:
 
 
 def _within(keys: Place, counts: dict[Place, int]) -> Place:
-    """A table's place: keys that name arrays of tables mean the last element of each."""
+    """Return a table's place; a key of an array of tables means its last element."""
     place: Place = ()
     for number, key in enumerate(keys, 1):
         place = (*place, key)

@@ -12,6 +12,7 @@ from typing import Any
 from pykit.analysis.requests import requests
 from pykit.analysis.timeline import TimelineSlice, depths, lanes
 from pykit.errors import InfraError, UsageError
+from pykit.toml import choice
 from pykit.trace import Events
 from pykit.trace.tracedat import write_dat
 
@@ -29,7 +30,7 @@ def export(events: Events, capture: Path, form: str, path: Path) -> None:
         InfraError: it cannot be written.
     """
     if form not in FORMS:
-        raise UsageError(f"no format {form}: choose of {', '.join(FORMS)}")
+        raise UsageError(choice(form, FORMS, "format"))
     if path.exists():
         raise UsageError(f"{path} exists: name another, or remove it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

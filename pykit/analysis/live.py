@@ -212,7 +212,7 @@ def looks(
     Raises UsageError for what is no run, or none with a log of QEMU's.
     """
     if queue is not None and not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,5}", queue):
-        raise UsageError(f"no queue {queue}: name it as DEV.VQ, as in 0.1")
+        raise UsageError(f"unknown queue '{queue}': write DEV.VQ, such as 0.1")
     log, over = capture / "qemu.log", capture / "capture.json"
     if not capture.is_dir():
         raise UsageError(f"{capture}: no such directory: name the one of a run that is going on")

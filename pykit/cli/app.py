@@ -10,7 +10,7 @@ import typer
 from pykit import __version__
 from pykit.cli import doctor, kernel, matrix, results, rules, run
 from pykit.cli.bench import bench_app
-from pykit.cli.terminal import out
+from pykit.cli.terminal import echo
 from pykit.errors import Exit
 
 app = typer.Typer(
@@ -40,7 +40,7 @@ app.add_typer(bench_app, name="bench")
 
 def _version(value: bool) -> None:
     if value:
-        out.print(f"pykit {__version__}")
+        echo(f"pykit {__version__}")
         raise typer.Exit(Exit.OK)
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from pykit.cli.options import JsonOption, KernelOption
-from pykit.cli.terminal import dump, err, out, say
+from pykit.cli.terminal import dump, echo, err, print_table, say
 from pykit.errors import Exit, UsageError
 
 kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
@@ -36,12 +35,12 @@ def config(
 
     if check:
         steps.check_config(profile, kernel, say)
-        out.print(f"the kernel's .config holds all that profile {profile} asks for")
+        echo(f"the kernel's .config holds all that profile {profile} asks for")
         return
     if output is None:
         raise UsageError("say where to write the .config: -o FILE (or --check, to write nothing)")
     for line in steps.write_config(profile, kernel, output, force=force, say=say):
-        out.print(line, soft_wrap=True)
+        echo(line)
 
 
 @kernel_app.command("list")
@@ -56,12 +55,10 @@ def kernel_list(as_json: JsonOption = False) -> None:
     if as_json:
         dump([vars(kernel) for kernel in known])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "release", "state", "what"):
-        table.add_column(column, overflow="fold")
-    for kernel in known:
-        table.add_row(kernel.name, kernel.release or "", kernel.state, escape(kernel.summary))
-    out.print(table)
+    print_table(
+        ("name", "release", "state", "what"),
+        ((kernel.name, kernel.release or "", kernel.state, kernel.summary) for kernel in known),
+    )
 
 
 @kernel_app.command("get")
@@ -74,7 +71,7 @@ def kernel_get(
     """
     from pykit import kernels
 
-    out.print(kernels.get(name, refresh=True, progress=say).release)
+    echo(kernels.get(name, refresh=True, progress=say).release)
 
 
 @kernel_app.command("build")
@@ -97,17 +94,16 @@ def kernel_build(
         progress.BarColumn(),
         progress.TextColumn("{task.completed:,} of about {task.total:,} objects"),
         progress.TimeElapsedColumn(),
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
     )
     with progress.Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def step(done: int, about: int, what: str) -> None:
-            what = escape(what)
             bar.update(task, completed=done, total=about, description=what, visible=True)
 
         kernel = kernels.build(profile, source, progress=say, step=step)
-    out.print(kernel.name)
+    echo(kernel.name)
 
 
 @kernel_app.command("show")
@@ -151,9 +147,9 @@ def build(
         dump([inspection.as_dict() for inspection in inspections])
     else:
         for inspection in inspections:
-            out.print(inspection.summary(), soft_wrap=True)
+            echo(inspection.summary())
     complaints = modules.complaints(target, fault=fault, progress=say) if strict else []
     for line in complaints:
-        err.print(escape(line), soft_wrap=True)
+        err.print(Text(line), soft_wrap=True)
     if complaints:
         raise typer.Exit(Exit.FAILED)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.options import (
     AllOption,
@@ -18,7 +17,7 @@ from pykit.cli.options import (
     OnlyCellsOption,
     TagOption,
 )
-from pykit.cli.terminal import dump, err, out, say
+from pykit.cli.terminal import dump, echo, err, out, say, write
 from pykit.errors import UsageError
 from pykit.paths import fresh_directory
 
@@ -138,8 +137,8 @@ def run_cells(
         dump(summary(view))
     else:
         counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
-        out.print(f"{len(view.cells)} cells: {counts}", soft_wrap=True)
-        out.print(f"report: {directory / 'index.html'}", soft_wrap=True)
+        echo(f"{len(view.cells)} cells: {counts}")
+        echo(f"report: {directory / 'index.html'}")
     raise typer.Exit(view.exit_code)
 
 
@@ -200,7 +199,7 @@ def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
         for part in matrix.table(done):
             out.print(part)
         for line in matrix.reasons(done):
-            out.print(escape(line), soft_wrap=True)
+            echo(line)
     raise typer.Exit(done.exit_code)
 
 
@@ -224,7 +223,7 @@ def matrix_conformance(
     if as_json:
         dump(data)
     else:
-        print(matrix.as_markdown(data, spec.rules()), end="")
+        write(matrix.as_markdown(data, spec.rules()))
     raise typer.Exit(matrix.exit_code(data))
 
 
@@ -264,4 +263,4 @@ def export_jobs(
     output.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(output / name, text.encode())
-        out.print(str(output / name), soft_wrap=True)
+        echo(str(output / name))

@@ -31,3 +31,6 @@ OnKernelsOption = Annotated[
     list[str] | None, typer.Option("--kernel", metavar="K", help="Only on this kernel; or again.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every rule, also those that passed.")
+]

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, out
+from pykit.cli.terminal import dump, echo, out, write
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -52,11 +51,13 @@ def show(
 
 
 def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
-    """Print each look when it is there; Ctrl-C ends it."""
+    """Print each look as it comes, until Ctrl-C or until the reader has closed the pipe."""
     with contextlib.suppress(KeyboardInterrupt):
         for number, look in enumerate(looks):
+            if out.quiet:
+                return
             if as_json:
-                print(json.dumps(look.as_dict()), flush=True)
+                write(json.dumps(look.as_dict()) + "\n")
                 continue
             if not number:
                 look.legend(out)
@@ -99,7 +100,7 @@ def diff(
         dump(found.as_json())
     else:
         for line in shown.changes(found):
-            out.print(escape(line), soft_wrap=True)
+            echo(line)
     raise typer.Exit(Exit.FAILED if found.worse else Exit.OK)
 
 
@@ -121,6 +122,6 @@ def merge(
         dump(summary(done.view))
     else:
         for line in shown.merged(done):
-            out.print(escape(line), soft_wrap=True)
-        out.print(f"report: {to / 'index.html'}", soft_wrap=True)
+            echo(line)
+        echo(f"report: {to / 'index.html'}")
     raise typer.Exit(done.view.exit_code)

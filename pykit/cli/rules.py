@@ -6,11 +6,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, out
+from pykit.cli.terminal import dump, print_table, write
 
 
 def rules(
@@ -36,15 +34,13 @@ def rules(
             print(explanation.as_text(), end="")
         return
     if markdown:
-        print(spec.describe(), end="")
+        write(spec.describe())
         return
     listing = spec.rules()
     if as_json:
         dump([rule.as_dict() for rule in listing])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("rule", "clauses", "side", "strength", "what"):
-        table.add_column(column, overflow="fold")
-    for rule in listing:
-        table.add_row(rule.id, " ".join(rule.clauses), rule.side, rule.strength, escape(rule.title))
-    out.print(table)
+    print_table(
+        ("rule", "clauses", "side", "strength", "what"),
+        ((r.id, " ".join(r.clauses), r.side, r.strength, r.title) for r in listing),
+    )

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.matrix import run_cells
-from pykit.cli.options import BISECT, JsonOption, KernelOption
-from pykit.cli.terminal import dump, out, say
+from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
+from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
 from pykit.families.names import is_pattern
+
+if TYPE_CHECKING:
+    from pykit.steps import Result
 
 
 class Observer(StrEnum):
@@ -33,7 +35,7 @@ class Boot(StrEnum):
 
 #: Options that cells of a family take, and those that one's own guest does.
 _CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
-_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json", "for_git"}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "verbose", "as_json", "for_git"}
 
 
 def run(
@@ -91,6 +93,7 @@ def run(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
     ] = None,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
     for_git: Annotated[
         bool, typer.Option(BISECT, help="End with the exit codes that git bisect run takes.")
@@ -104,33 +107,30 @@ def run(
 
     del for_git  # main() sees to it, for errors have exit codes as well.
     if guest or qemu_args or attach:
-        _require_only(context, _OWN, "one's own guest")
-        own = steps.run_own(
-            image=guest,
-            arguments=qemu_args,
-            attach=attach,
-            seconds=seconds,
-            to=to,
-            say=say,
-        )
-        _present(own, as_json)
+        _require_only(context, _OWN, "a guest given by --guest, --qemu-args or --attach")
+        with progress() as say:
+            own = steps.run_own(
+                image=guest, arguments=qemu_args, attach=attach, seconds=seconds, to=to, say=say
+            )
+        _present(own, verbose, as_json)
     if is_pattern(scenario):
         _require_only(context, _CELLS, "cells of a family")
         run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
-    result = steps.run(
-        scenario,
-        kernel_name=kernel,
-        runner=boot.value,
-        transport=transport,
-        driver=driver,
-        ring=ring,
-        observe=[observer.value for observer in observe or []],
-        fault=driver_fault,
-        device_fault=device_fault,
-        to=to,
-        say=say,
-    )
-    _present(result, as_json)
+    with progress() as say:
+        result = steps.run(
+            scenario,
+            kernel_name=kernel,
+            runner=boot.value,
+            transport=transport,
+            driver=driver,
+            ring=ring,
+            observe=[observer.value for observer in observe or []],
+            fault=driver_fault,
+            device_fault=device_fault,
+            to=to,
+            say=say,
+        )
+    _present(result, verbose, as_json)
 
 
 def _require_only(context: typer.Context, known: set[str], what: str) -> None:
@@ -158,6 +158,7 @@ def check(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
     ] = None,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge a capture again. Writes nothing unless told where.
@@ -166,7 +167,7 @@ def check(
     """
     from pykit import steps
 
-    _present(steps.check(directory, qemu_log=qemu_log, to=to), as_json)
+    _present(steps.check(directory, qemu_log=qemu_log, to=to), verbose, as_json)
 
 
 def bisect(
@@ -191,21 +192,21 @@ def bisect(
         dump([vars(suspect) for suspect in found.suspects])
     elif found.exit_code == Exit.OK:
         (suspect,) = found.suspects
-        out.print(escape(f"first bad commit: {suspect.commit} {suspect.subject}"), soft_wrap=True)
+        echo(f"first bad commit: {suspect.commit} {suspect.subject}")
     else:
-        out.print("some could not be tested; the first bad commit is one of")
+        echo("some could not be tested; the first bad commit is one of")
         for suspect in found.suspects:
-            out.print(escape(f"  {suspect.commit} {suspect.subject}"), soft_wrap=True)
+            echo(f"  {suspect.commit} {suspect.subject}")
     raise typer.Exit(found.exit_code)
 
 
-def _present(result: Any, as_json: bool) -> NoReturn:
+def _present(result: Result, verbose: bool, as_json: bool) -> NoReturn:
     from pykit import report
 
     if as_json:
         dump(result.verdicts.as_json())
     else:
-        report.print_terminal(out, result.verdicts, result.events)
-        for line in result.closing():
-            out.print(escape(line), soft_wrap=True)
+        report.print_terminal(
+            out, result.verdicts, result.events, result.closing(), verbose=verbose
+        )
     raise typer.Exit(result.exit_code)

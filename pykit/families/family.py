@@ -149,7 +149,7 @@ def load(name: str) -> Family:
     """
     path = Path(name) if name.endswith(".toml") else FAMILIES / f"{name}.toml"
     if not path.is_file():
-        raise UsageError(f"{choice(name, names(), 'family')}; or name a .toml file")
+        raise UsageError(f"{choice(name, names(), 'family')}, or name a .toml file")
     return _Loader(TomlFile(path)).family()
 
 
@@ -224,7 +224,7 @@ class _Loader:
             if isinstance(values, list):
                 meant = choice(axis, _KNOWN, "axis of `pykit run`")
                 raise self._toml.wrong(
-                    place, f"{meant} Or make it a table of values and what each changes"
+                    place, f"{meant}, or make it a table of values and what each changes"
                 )
             return self._some(place, dict(values))
         if isinstance(values, dict):

@@ -38,14 +38,14 @@ def record_of_run(directory: Path) -> Record:
     run, judged = _json(directory / "run.json"), _json(directory / "verdicts.json")
     try:
         return _record(directory, run, judged)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageError(f"{directory} is no run of this pykit's: {error!r}") from None
 
 
 def _record(directory: Path, run: dict[str, Any], judged: dict[str, Any]) -> Record:
     outcome = run["outcome"]["kind"]
     if outcome not in EXIT_CODES:
-        raise ValueError(f"no guest ends as {outcome!r}")
+        raise ValueError(f"unknown outcome {outcome!r}")
     named = {"driver_fault": run.get("fault"), "device_fault": run.get("device_fault")}
     faults = [
         spec.faults(side)[name]
@@ -85,7 +85,7 @@ def _record(directory: Path, run: dict[str, Any], judged: dict[str, Any]) -> Rec
 
 def _rule(entry: dict[str, Any]) -> RuleResult:
     if entry["verdict"] not in get_args(RuleVerdict):
-        raise ValueError(f"no rule says {entry['verdict']!r}")
+        raise ValueError(f"unknown verdict {entry['verdict']!r}")
     return RuleResult(
         str(entry["id"]),
         cast(RuleVerdict, entry["verdict"]),

@@ -17,6 +17,7 @@ from typing import Literal
 
 from pykit.errors import UsageError
 from pykit.paths import ROOT
+from pykit.toml import choice
 
 _SET = re.compile(r"CONFIG_([A-Za-z0-9_]+)=(.*)")
 _UNSET = re.compile(r"# CONFIG_([A-Za-z0-9_]+) is not set")
@@ -71,8 +72,8 @@ def load_profile(name: str, configs: Path = ROOT / "configs") -> Profile:
     """
     path = configs / "profiles" / f"{name}.toml"
     if not re.fullmatch(r"[\w-]+", name) or not path.exists():
-        known = ", ".join(sorted(p.stem for p in (configs / "profiles").glob("*.toml")))
-        raise UsageError(f"unknown profile {name!r}: take one of {known}")
+        known = (path.stem for path in (configs / "profiles").glob("*.toml"))
+        raise UsageError(choice(name, known, "profile"))
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         base, fragments = data["base"], tuple(data["fragments"])

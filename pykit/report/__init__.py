@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,16 @@ def write_all(
     write_atomically(run_dir / "report.html", html.render(view).encode())
 
 
-def print_terminal(console: Console, verdicts: Verdicts, events: Events) -> None:
-    """Print the verdict table, failures first with their events, and a line of counts."""
-    terminal.render(console, view_of(verdicts, events, {}, ""))
+def print_terminal(
+    console: Console,
+    verdicts: Verdicts,
+    events: Events,
+    closing: Sequence[str] = (),
+    *,
+    verbose: bool = False,
+) -> None:
+    """Print a screen of failures, reasons and counts, with ``verbose`` all rules."""
+    terminal.render(console, view_of(verdicts, events, {}, ""), closing, verbose=verbose)
 
 
 def _run_info(path: Path) -> Mapping[str, Any]:

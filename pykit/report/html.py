@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""report.html: one file that explains a run to somebody who was not there.
+"""Render report.html: one file that explains a run.
 
-It loads nothing, from anywhere; its Content-Security-Policy says so too. Everything that
-came from the guest is escaped by the template engine.
+It loads nothing; its Content-Security-Policy enforces that. The template engine escapes all
+text.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from pykit.report.evidence import slice_of
-from pykit.report.text import shown
+from pykit.report.text import printable, shown
 from pykit.report.view import ORDER, View, clauses_of
 
 #: run.json's entries that the page shows elsewhere, or that say nothing to a reader.
@@ -45,15 +48,40 @@ def render(view: View) -> str:
 
 
 def template(name: str) -> Template:
-    """A page's template; all that is put into it is escaped."""
+    """Return a page's template, which escapes markup and what is not printable.
+
+    A page puts its one style sheet and its one script into variables, and starts its head with
+    ``policy(style, script)``: by their hashes the browser runs these and nothing else. Both must
+    be text of the template alone, without a value of the run.
+    """
     environment = Environment(
         loader=PackageLoader("pykit.report", "templates"),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["policy"] = policy
     return environment.get_template(name)
+
+
+def policy(style: str, script: str) -> Markup:
+    """Return the Content-Security-Policy of a page that loads nothing."""
+    rules = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}"
+    # Elements carry numbers in their style attribute, such as the shade of a cell.
+    rules += "; style-src-attr 'unsafe-inline'"
+    return Markup('<meta http-equiv="Content-Security-Policy" content="{}">').format(rules)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _printable(value: Any) -> Any:
+    """Escape text that is put into a page, but not what the template itself has made."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _facts(view: View) -> Iterator[str]:

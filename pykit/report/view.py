@@ -32,6 +32,7 @@ class View:
         capture: what was booted, what became of it, the steps of the workload.
         run: the contents of run.json, empty where there is none.
         console: the last lines of the guest's console.
+        clocks: how well the clocks of guest and host are aligned.
     """
 
     rows: tuple[Verdict, ...]
@@ -42,6 +43,7 @@ class View:
     capture: CaptureInfo
     run: Mapping[str, Any]
     console: str
+    clocks: str = ""
 
     def having(self, *verdicts: str) -> list[Verdict]:
         """Verdicts with one of these verdicts, in order."""
@@ -74,6 +76,7 @@ def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console:
         capture=_safe(events.capture),
         run=run,
         console=console,
+        clocks=shown(events.clocks),
     )
 
 

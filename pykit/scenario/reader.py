@@ -211,7 +211,7 @@ class _Reader:
 
     def only(self, data: dict[str, Any], where: str, *known: str) -> None:
         if unknown := next((key for key in data if key not in known), None):
-            raise self.wrong(_place(where, unknown), f"not known; {choice(unknown, known, 'key')}")
+            raise self.wrong(_place(where, unknown), choice(unknown, known, "key"))
 
     def wrong(self, where: str, words: str) -> UsageError:
         """The error to raise for what stands at ``where``, such as device[0].options."""
