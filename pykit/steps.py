@@ -23,6 +23,7 @@ from pykit.errors import Exit, GuestError, UsageError
 from pykit.guests import EXIT_CODES, Outcome
 from pykit.guests import runner as runner_of
 from pykit.paths import fresh_directory
+from pykit.run import attach as attach_to
 from pykit.run import outside, own, require_free, run_scenario
 from pykit.scenario import Observer, Scenario, load_scenario, on_transport, under_driver, with_ring
 from pykit.toml import choice
@@ -164,7 +165,7 @@ def run_own(
     started = time.time()
     directory = to or fresh_directory("attach" if attach else "guest")
     if attach is not None:
-        outcome = own.attach(attach, out=directory, seconds=seconds, progress=say)
+        outcome = attach_to(attach, out=directory, seconds=seconds, progress=say)
     else:
         outcome = own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
     about = {"guest": image, "qemu_args": arguments, "attached": attach}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,8 +44,9 @@ _LOOK_S = 1.0
 class Monitor:
     """A QMP connection. A guest that is gone raises GuestEndedError."""
 
-    def __init__(self, path: Path) -> None:
-        self._qmp = QEMUMonitorProtocol(str(path))
+    def __init__(self, at: Path | socket.socket) -> None:
+        """Connect to a socket by its path, or take one that is connected."""
+        self._qmp = QEMUMonitorProtocol(at if isinstance(at, socket.socket) else str(at))
         try:
             self._qmp.connect()
             self._qmp.settimeout(_ANSWER_S)

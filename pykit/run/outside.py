@@ -32,6 +32,7 @@ from pykit.scenario.transport import PCI
 Progress = Callable[[str], None]
 
 _CONNECT_S = 20.0
+_LOOK_S = 0.1
 _MEMORY_MIB = 256
 
 
@@ -62,8 +63,8 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
             *log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)
-        talk = _Talk(scenario, keeper, out / "console.log", progress)
-        with TraceLog(folder / "log", capture / "qemu.log"):
+        with TraceLog(folder / "log", capture / "qemu.log") as log:
+            talk = _Talk(scenario, keeper, log, out / "console.log", progress)
             kind, message = talk.run(command)
     write_capture(
         capture,
@@ -128,6 +129,17 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
     return answers
 
 
+def devices(monitor: Monitor) -> list[dict[str, Any]]:
+    """The virtio devices of a QEMU, as capture.json has them."""
+    found = []
+    for known in monitor.ask("x-query-virtio"):
+        path = known["path"].removesuffix("/virtio-backend")
+        kind = monitor.ask("qom-get", path=path, property="type")
+        name = device_id(known["path"])
+        found.append({"id": name, "type": kind, "options": {}, "driver": ""})
+    return found
+
+
 def device_id(path: str) -> str:
     """The name of a device in QEMU's object tree: its id, or its place among those without."""
     return path.removesuffix("/virtio-backend").rpartition("/")[2]
@@ -148,10 +160,16 @@ class _Talk:
     """The life of one guest, on its serial port."""
 
     def __init__(
-        self, scenario: Scenario, keeper: Keeper, console: Path, progress: Progress
+        self,
+        scenario: Scenario,
+        keeper: Keeper,
+        log: TraceLog,
+        console: Path,
+        progress: Progress,
     ) -> None:
         self._scenario = scenario
         self._keeper = keeper
+        self._log = log
         self._console = console
         self._progress = progress
         self._deadline = 0.0
@@ -200,7 +218,8 @@ class _Talk:
                 raise GuestEndedError(
                     "hang", f"step {step.name}: {step.expect!r} did not come, last line: {last}"
                 )
-            ready, _, _ = select.select([line], [], [], left)
+            self._log.check()
+            ready, _, _ = select.select([line], [], [], min(left, _LOOK_S))
             data = line.recv(1 << 16) if ready else b""
             if ready and not data:
                 raise GuestEndedError("qemu-died", f"step {step.name}: QEMU ended")
