@@ -106,7 +106,8 @@ def direct(
     disk = []
     if made.programs is not None:
         disk = [
-            "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
+            "-drive",
+            f"if=none,id=programs,format=raw,readonly=on,file={program.value(made.programs)}",
             "-device", "nvme,drive=programs,serial=programs",
         ]  # fmt: skip
     return [

@@ -23,6 +23,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
 from pykit.guests.monitor import Monitor
 from pykit.observe.access import MEMORY
+from pykit.qemu import program
 from pykit.qemu.accel import Accelerator
 
 _ENTRIES, _ACCOUNT = "rings.npy", "rings.json"
@@ -140,7 +141,7 @@ class RingWatcher:
 
     def options(self) -> list[str]:
         """QEMU's options for it."""
-        return ["-qmp", f"unix:{self._folder}/qmp-rings,server=on,wait=off"]
+        return program.monitor_options(self._folder / "qmp-rings")
 
     def __enter__(self) -> Self:
         self._memory = np.memmap(self._folder / MEMORY, np.uint8, "r")

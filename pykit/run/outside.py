@@ -57,9 +57,10 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         command = [
             program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *booted.options(folder), "-accel", "tcg", "-m", str(_MEMORY_MIB), *devices,
-            "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off",
+            "-chardev",
+            f"socket,id=console,path={program.value(folder / 'console')},server=on,wait=off",
             "-serial", "chardev:console",
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+            *program.monitor_options(folder / "qmp"),
             *log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -25,6 +26,10 @@ from pykit.run.session import require_free
 Progress = Callable[[str], None]
 
 _QCOW2 = b"QFI\xfb"
+#: Of a qcow2 header (docs/interop/qcow2.txt of QEMU): magic, version, where the backing file's
+#: name is (0: there is none), and behind other fields the incompatible features of version 3.
+_HEADER = struct.Struct(">4sIQ56xQ")
+_EXTERNAL_DATA = 1 << 2
 _MEMORY_MIB = 1024
 _LOOK_S = 0.1
 
@@ -55,7 +60,7 @@ def boot(
         folder = keeper.folder
         command = [
             program.find()[0], *given,
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off", *outside.log_options(folder / "log"),
+            *program.monitor_options(folder / "qmp"), *outside.log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)
         with TraceLog(folder / "log", capture / "qemu.log") as log:
@@ -71,15 +76,26 @@ def boot(
 def _image_options(image: Path) -> list[str]:
     try:
         with image.open("rb") as file:
-            kind = "qcow2" if file.read(len(_QCOW2)) == _QCOW2 else "raw"
+            head = file.read(_HEADER.size)
     except OSError as error:
         raise UsageError(f"{image}: cannot be read: {error.strerror}: name a disk image") from error
-    path = str(image.absolute()).replace(",", ",,")
+    kind = "raw"
+    if head.startswith(_QCOW2):
+        kind = "qcow2"
+        _, version, backing, features = _HEADER.unpack(head.ljust(_HEADER.size, b"\0"))
+        # The guest may have written this header itself, into a raw image.
+        if backing or (version > 2 and features & _EXTERNAL_DATA):
+            raise UsageError(
+                f"{image}: names another file, which QEMU would open for the guest: where you "
+                "trust it, give -drive and -device by --qemu-args instead"
+            )
     return [
         "-nodefaults", "-no-user-config", "-display", "none", "-M", "q35", "-m", str(_MEMORY_MIB),
-        "-drive", f"if=none,id=image,snapshot=on,format={kind},file={path}",
+        "-drive",
+        f"if=none,id=image,snapshot=on,format={kind},file={program.value(image.absolute())}",
         "-device", "virtio-blk-pci,id=disk,drive=image",
-        "-netdev", "user,id=network", "-device", "virtio-net-pci,id=net,netdev=network",
+        # Without restrict, the guest reaches the services of this machine.
+        "-netdev", "user,id=network,restrict=on", "-device", "virtio-net-pci,id=net,netdev=network",
         "-serial", "stdio",
     ]  # fmt: skip
 

@@ -56,6 +56,7 @@ def run_scenario(
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
         require_space(keeper.folder, scenario)
+        device_args.require_sockets(scenario, keeper.folder)
         staged = payload.stage(
             keeper.folder,
             secrets.token_hex(8),
@@ -109,9 +110,16 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
 
 
 def require_free(out: Path) -> None:
-    """Raise UsageError where a run in ``out`` would write beside what is there already."""
+    """Raise UsageError where a run cannot write into ``out``: it is not empty, or has a name that
+    QEMU does not take as it is.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty directory: name another")
+    if "%" in str(out.absolute()):
+        raise UsageError(
+            f"{out.absolute()}: QEMU takes % in a log's name for a placeholder: name a directory "
+            "without it"
+        )
 
 
 def require_space(folder: Path, scenario: Scenario) -> None:
