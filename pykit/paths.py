@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import os
@@ -89,11 +90,25 @@ def runs_dir() -> Path:
 
 
 def fresh_directory(scenario: str) -> Path:
-    """Return an unused name for a run directory, from time and scenario; does not create it."""
+    """Make a run directory, named by time and scenario, and return it.
+
+    Where nothing is put into it, it is gone when pykit ends.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
     base = runs_dir() / f"{stamp}-{scenario}"
+    base.parent.mkdir(parents=True, exist_ok=True)
     directory, number = base, 1
-    while directory.exists():
-        number += 1
-        directory = base.with_name(f"{base.name}-{number}")
+    while True:
+        try:
+            directory.mkdir()
+            break
+        except FileExistsError:
+            number += 1
+            directory = base.with_name(f"{base.name}-{number}")
+    atexit.register(_remove_empty, directory.absolute())
     return directory
+
+
+def _remove_empty(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        directory.rmdir()

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Check where build products go, and that the cache forgets old entries."""
+"""Check where build products go, that the cache forgets, and that runs do not collide."""
 
 from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pykit import paths
-from pykit.paths import used
+from pykit.paths import fresh_directory, used
 
 
 def test_what_nobody_used_for_long_is_let_go(tmp_path: Path) -> None:
@@ -52,3 +53,13 @@ def test_no_build_in_a_directory_that_is_not_for_it(
         assert paths.build_dir() == folder
         places.add(folder)
     assert len(places) == 2
+
+
+def test_runs_of_one_second_have_directories_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(fresh_directory, ["blk"] * 64))
+    assert len(set(made)) == 64
+    assert all(directory.is_dir() for directory in made)

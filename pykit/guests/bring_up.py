@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pykit.guests import device_args, kitsteps, runners
+from pykit.guests import deadlines, device_args, kitsteps, runners
 from pykit.guests import template as templates
 from pykit.guests.bundle import Bundle
 from pykit.guests.channel import Guest, GuestEndedError
@@ -19,10 +19,6 @@ from pykit.qemu.keeper import Keeper
 from pykit.run.work import last_lines
 from pykit.scenario.model import Device, Scenario
 
-#: A guest's time to boot, before its kernel's own pace. How fast the machine is shows only then.
-_BOOT_S = 180.0
-#: What a guest takes to boot on the machine that scenarios' deadlines were made on, under TCG.
-_USUAL_S = 4.5
 #: Shared memory that the capture comes out through: two full trace buffers, and the formats.
 _CARRY_MIB = 64
 
@@ -67,7 +63,7 @@ def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Up:
     up = _start(stack, bundle, keeper, [*devices, *kit])
     up.guest.connect()
     _load(up.guest)
-    return replace(up, slow=_slow(time.monotonic() - started, bundle))
+    return replace(up, slow=deadlines.slowness(time.monotonic() - started, bundle.pace))
 
 
 def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> Up:
@@ -97,7 +93,7 @@ def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> Up:
     up.monitor.ask("object-add", **memory)
     plugged = {"driver": "ivshmem-plain", "memdev": "carry", "bus": templates.PORT_ID}
     up.monitor.ask("device_add", **plugged)
-    return replace(up, slow=_slow(template.boot_s, bundle))
+    return replace(up, slow=deadlines.slowness(template.boot_s, bundle.pace))
 
 
 def _start(
@@ -113,7 +109,7 @@ def _start(
     )
     log.touch()
     process = keeper.start(command, stack.enter_context(console.open("wb")))
-    deadline = time.monotonic() + _BOOT_S * bundle.pace
+    deadline = time.monotonic() + deadlines.BOOT_S * bundle.pace
     guest = Guest(process, folder, console, bundle.nonce, deadline)
     stack.callback(guest.close)
     guest.open()
@@ -125,7 +121,3 @@ def _load(guest: Guest) -> None:
     code, said = guest.run(kitsteps.LOAD)
     if code != 0:
         raise GuestEndedError("module-failed", last_lines(said))
-
-
-def _slow(boot_s: float, bundle: Bundle) -> float:
-    return max(1.0, boot_s / (_USUAL_S * bundle.pace))

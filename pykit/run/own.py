@@ -48,7 +48,7 @@ def boot(
     written to. Raises UsageError for an image or arguments that cannot be used.
     """
     require_free(out)
-    given = _image_options(image) if image else []
+    given = image_options(image) if image else []
     try:
         given += shlex.split(arguments)
     except ValueError as error:
@@ -73,7 +73,11 @@ def boot(
     return Outcome(*ended, tuple(command), program.version())
 
 
-def _image_options(image: Path) -> list[str]:
+def image_options(image: Path) -> list[str]:
+    """QEMU's options for a machine with a disk image and a network.
+
+    Raises UsageError for an image that cannot be read, or that names other files.
+    """
     try:
         with image.open("rb") as file:
             head = file.read(_HEADER.size)

@@ -79,8 +79,8 @@ def run_scenario(
             ]
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
-        deadline_s = scenario.deadline_s * deadlines.factor(kernel.config)
-        session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
+        factor = deadlines.factor(kernel.config)
+        session = _Session(scenario, keeper, capture, out / "console.log", runner, factor, progress)
         with contextlib.ExitStack() as watching:
             for device in scenario.devices:
                 if device.backing == "vhost-user":
@@ -156,13 +156,15 @@ class _Session:
         keeper: Keeper,
         capture: Path,
         console: Path,
-        deadline_s: float,
+        runner: str,
+        factor: int,
         progress: Progress,
     ) -> None:
         self._keeper = keeper
         self._capture = capture
         self._console = console
-        self._deadline_s = deadline_s
+        self._runner, self._factor = runner, factor
+        self._deadline_s = scenario.deadline_s * factor
         self._progress = progress
         self._logged = logged(scenario)
         # Who sees program counters gets names for them.
@@ -180,11 +182,14 @@ class _Session:
                     self._keeper.folder,
                     self._console,
                     nonce,
-                    started + self._deadline_s,
+                    started + max(self._deadline_s, deadlines.BOOT_S * self._factor),
                 )
                 with contextlib.closing(guest):
                     guest.connect()
-                    self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
+                    boot_s = time.monotonic() - started
+                    self._progress(f"guest is up after {boot_s:.1f} s")
+                    slow = deadlines.slowness(boot_s, self._factor, self._runner)
+                    guest.deadline = started + self._deadline_s * slow
                     failed = self._work(guest)
         except GuestEndedError as ended:
             return ended.kind, self.work.where() + ended.message
