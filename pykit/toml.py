@@ -9,10 +9,11 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import tree_sitter
 import tree_sitter_toml
+from pydantic import BaseModel, ValidationError
 
 from pykit.errors import UsageError
 
@@ -79,6 +80,75 @@ def choice(given: object, known: Iterable[str], what: str) -> str:
     else:
         hint = f"choose from {', '.join(some)}" if some else "there are none"
     return f"unknown {what} '{given}' ({hint})"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+#: So much of a wrong value is shown.
+_SHOWN_VALUE = 40
+
+
+def validated(file: TomlFile, model: type[Model]) -> Model:
+    """Return a file's data as a pydantic model.
+
+    Raises UsageError for what stands deepest of all that is wrong, with its line: of a union
+    pydantic complains about each of its members, and the deepest is about what was meant.
+    """
+    try:
+        return model.model_validate(file.data)
+    except ValidationError as error:
+        errors = [(_place(file.data, e["loc"]), e) for e in error.errors(include_url=False)]
+    place, first = max(errors, key=lambda found: len(found[0]))
+    last = first["loc"][-1]
+    match first["type"]:
+        case "extra_forbidden":
+            words = choice(last, _keys(model, place[:-1]), "key")
+        case "missing":
+            words = f"{last} is missing"
+        case "list_type" if _table(_annotation(model, place)) is not None:
+            words = f"write [[{last}]]"
+        case "value_error":
+            words = str(first["ctx"]["error"])
+        case _:
+            value = repr(first["input"])
+            some = value if len(value) <= _SHOWN_VALUE else f"{value[:_SHOWN_VALUE]}…"
+            words = f"{some}: {first['msg'].replace('Input should', 'has to', 1)}"
+    raise file.wrong(place, words)
+
+
+def _place(data: Any, location: Place) -> Place:
+    """Pydantic's place, without the names of unions' members and what is missing."""
+    place: list[str | int] = []
+    for key in location:
+        inside = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if inside or (isinstance(data, dict) and key in data):
+            place.append(key)
+            data = data[key]
+    return tuple(place)
+
+
+def _keys(model: type[BaseModel], place: Place) -> list[str]:
+    """The keys that a table may have."""
+    table = _table(_annotation(model, place)) if place else model
+    return [field.alias or name for name, field in table.model_fields.items()] if table else []
+
+
+def _annotation(model: type[BaseModel], place: Place) -> Any:
+    """The type of what stands there, by the models' fields."""
+    found: Any = model
+    for key in place:
+        table = _table(found)
+        if isinstance(key, str) and table is not None:
+            fields = {field.alias or name: field for name, field in table.model_fields.items()}
+            if key in fields:
+                found = fields[key].annotation
+    return found
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The first model in a type: itself, or what a list or a union is of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_table, get_args(annotation))), None)
 
 
 def _not_finite(value: object, place: Place) -> Iterator[Place]:

@@ -23,10 +23,10 @@ def test_every_firmware_has_a_scenario() -> None:
     ("text", "words"),
     [
         ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no firmware amibios"),
-        ("firmware = 'ovmf'\nmodules = ['x']", "modules: not known"),
-        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: not known"),
+        ("firmware = 'ovmf'\nmodules = ['x']", "modules: unknown key 'modules'"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: unknown key 'guest'"),
         ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0]: expect is missing"),
-        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: not known"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: unknown key 'expect'"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, words: str) -> None:

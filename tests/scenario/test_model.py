@@ -49,7 +49,10 @@ def test_ours_load(path: Path) -> None:
             "mine.toml:4: step[0].retries: unknown key 'retries'",
         ),
         ("deadline = 'soon'\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
-        ("modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'", "not a list of names"),
+        (
+            "modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'",
+            "mine.toml:1: modules[0]: 1: has to be a valid string",
+        ),
         ("deadline = = 3", "mine.toml:1: "),
         ("deadline = true\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
         ("deadline = 0\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
@@ -59,7 +62,10 @@ def test_ours_load(path: Path) -> None:
         (f"{DEVICE}size-mib = -1\n", "device[0].size-mib"),
         (f"{DEVICE}options = 3\n", "device[0].options"),
         (f"{STEP}[parameters]\npykit_x = {{}}", "modules does not name pykit_x"),
-        (f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = 1", "not a table"),
+        (
+            f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = 1",
+            "mine.toml:6: parameters.pykit_vhost: 1: has to be a valid dictionary",
+        ),
         (
             f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = {{ y = [] }}",
             "parameters.pykit_vhost.y",
@@ -93,6 +99,15 @@ def test_ours_load(path: Path) -> None:
         ),
         (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0]: size-mib"),
         ("[[step]]\nname = 'a'\ndo = 'qmp'", "step[0]: command is missing"),
+        (
+            "[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'chardev-add'",
+            "mine.toml:4: step[0].command: unknown command of QMP for scenarios 'chardev-add' (choose",
+        ),
+        ("[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'netdev_add'", "'netdev_add' (choose from"),
+        ("firmware = 'ovmf'\n[[device]]\nid = 'd'\ntype = 'x'\nfiles = { '../a' = '' }", "'../a'"),
+        (f"[[device]]\nid = '{'x' * 33}'\ntype = 'virtio-blk-pci'\n{STEP}", "32 of them at most"),
+        (f"{DEVICE}iothread = 'yes'\n{STEP}", "device[0].iothread: 'yes': has to be a valid bool"),
+        ("deadline = 'soon, I hope, but who knows when that will be'\n", "…: has to be a valid"),
         (f"{DEVICE}[[device.child]]\nid = 'x'\n{STEP}", "device[0].child[0]"),
     ],
 )
