@@ -76,7 +76,7 @@ class TraceLog:
 
     def _follow(self, log: IO[bytes]) -> None:
         while not self.source.exists():
-            if self._end.wait(_WAIT_S):
+            if self._end.wait(_WAIT_S) and not self.source.exists():
                 return
         rest, read, punched = b"", 0, 0
         with self.source.open("r+b", buffering=0) as source:
