@@ -22,9 +22,9 @@ def test_every_firmware_has_a_scenario() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no firmware amibios"),
+        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "unknown firmware 'amibios'"),
         ("firmware = 'ovmf'\nmodules = ['x']", "modules: unknown key 'modules'"),
-        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: unknown key 'guest'"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "[0].guest: unknown key 'guest'"),
         ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0]: expect is missing"),
         ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: unknown key 'expect'"),
     ],

@@ -101,7 +101,7 @@ def test_ours_load(path: Path) -> None:
         ("[[step]]\nname = 'a'\ndo = 'qmp'", "step[0]: command is missing"),
         (
             "[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'chardev-add'",
-            "mine.toml:4: step[0].command: unknown command of QMP for scenarios 'chardev-add' (choose",
+            "mine.toml:4: step[0].command: unknown command of QMP for scenarios 'chardev-add'",
         ),
         ("[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'netdev_add'", "'netdev_add' (choose from"),
         ("firmware = 'ovmf'\n[[device]]\nid = 'd'\ntype = 'x'\nfiles = { '../a' = '' }", "'../a'"),
