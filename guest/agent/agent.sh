@@ -32,6 +32,7 @@ exec 3<>/dev/ttyS1 || exit 1
 stty raw -echo <&3
 [ -e "$TRACING/trace_clock" ] || mount -t tracefs tracefs "$TRACING"
 
+# shellcheck source=guest/agent/lib.sh
 . "$PAYLOAD/lib.sh"
 
 # said FILE: its last 20 lines, to the host; seldom are there more
@@ -62,8 +63,10 @@ perform() {
 	set +f
 	step=$3
 	shift 3
+	# shellcheck disable=SC2163 # the arguments are NAME=VALUE
 	[ $# = 0 ] || export "$@"
 	set --
+	# shellcheck source=/dev/null
 	(. "$PAYLOAD/steps/$step") >"$output" 2>&1 3>&- </dev/null
 	rc=$?
 	[ ! -s "$output" ] || said "$output" >&3

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 #
 # /init of the small initramfs: mounts, the programs' disk if there is one, the agent.
 
@@ -25,6 +26,7 @@ if [ -e /pykit/programs ]; then
 		mount -o bind "/programs/$folder" "/$folder"
 	done
 fi
+# shellcheck source=/dev/null
 . /pykit/nonce
 sh /pykit/agent.sh "$NONCE" /pykit
 poweroff -f

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 #
 # Read by the agent, for all steps: each of them has it. The host gives DRIVER, the
 # virtio driver of the scenario's first device, and COUNT, the scenario's count.
@@ -106,7 +107,7 @@ join() {
 # leave [SIGNAL]: end that, and wait up to 20 s until the device has gone
 leave() {
 	[ ! -e /dev/vduse/loop0 ] || vdpa dev del loop0 || die "cannot delete the device"
-	kill -${1:-TERM} $(cat /tmp/loopback.pid)
+	kill -${1:-TERM} "$(cat /tmp/loopback.pid)"
 	tries=0
 	while [ -n "$(virtio_device)" ]; do
 		tries=$((tries + 1))
@@ -197,7 +198,7 @@ aim() {
 	esac
 	start=$(cat /sys/module/$1/sections/.text)
 	size=$(awk -v name=$1 '$1 == name { print $2 }' /proc/modules)
-	within $start $(printf '0x%x' $((start + size))) $2
+	within $start "$(printf '0x%x' $((start + size)))" $2
 }
 
 # calm: nothing is refused by chance, and fail-nth counts all there is
@@ -206,13 +207,13 @@ calm() { within 0 0xffffffffffffffff 0; }
 # within START END PERCENT: only what has a function of there on the stack
 within() {
 	for kind in failslab fail_page_alloc fail_usercopy; do
-		cd /sys/kernel/debug/$kind
+		cd /sys/kernel/debug/$kind || die "this kernel has no $kind"
 		# First: half of a new range and half of the old one may be the whole kernel.
 		[ $kind = fail_usercopy ] || echo 0 >probability
-		echo $1 >require-start
-		echo $2 >require-end
+		echo "$1" >require-start
+		echo "$2" >require-end
 		[ $kind = fail_usercopy ] || echo $3 >probability
-		echo -1 >times
+		echo -1 >./times
 	done
 	cd /
 }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
 #
 # Read by every step of the driver bench, after lib.sh and a line that sets IOS, how many
 # requests are measured at a time.
@@ -28,6 +29,7 @@ drive() {
 			break 2
 		done
 	done
+	# shellcheck disable=SC2034 # disk reads it
 	DRIVER=$1
 	disk=$(disk) || die "no disk of $1"
 	queue=/sys/block/${disk#/dev/}/queue
