@@ -180,6 +180,7 @@ def without_signature(module: bytes) -> bytes:
 
 
 def plain_name(name: str) -> str:
+    """Return a module's file name without the suffix of its compression."""
     for suffix in (".xz", ".zst", ".gz"):
         name = name.removesuffix(suffix)
     return name
