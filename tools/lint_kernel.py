@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lint the C code: the kernel tree's own checkpatch, and a build with sparse and W=1.
+"""Lint the C code: the kernel tree's checkpatch, and a build with sparse and W=1.
 
-Run as ``python -m tools.lint_kernel``; any line that either prints is a failure.
+Run as ``python -m tools.lint_kernel``; any line that one of them prints is a failure.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def checkpatch(tree: Path) -> list[str]:
 
 
 def main() -> int:
-    """Print every complaint; 0 where there is none."""
+    """Print every warning; return 0 where there is none."""
     kernel = kernels.resolve(progress=lambda line: print(line, file=sys.stderr))
     tree = kernels.source_tree(kernel, progress=lambda line: print(line, file=sys.stderr))
     found = 0

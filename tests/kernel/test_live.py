@@ -36,7 +36,7 @@ def test_another_driver_in_the_same_guest(
     found = pykit_events()
     assert found.of("add").height >= 100
     assert set(found.base["source"].unique()) >= {"driver", "qemu"}
-    with pytest.raises(UsageError, match="ended already"):
+    with pytest.raises(UsageError, match="has ended already"):
         pykit_guest.run("true")
 
 
