@@ -31,10 +31,10 @@ app.command()(results.export)
 app.command()(rules.rules)
 app.command()(results.diff)
 app.command()(results.merge)
+app.command()(matrix.matrix)
 app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.add_typer(kernel.kernel_app, name="kernel")
-app.add_typer(matrix.matrix_app, name="matrix")
 app.add_typer(bench_app, name="bench")
 
 

@@ -92,8 +92,8 @@ def diff(
 
     Ends with 1 if something got worse. Example: pykit diff runs/matrix-6.12 runs/matrix-7.2
     """
-    from pykit.families import shown
-    from pykit.families.diff import diff as compare
+    from pykit.matrix.compare import shown
+    from pykit.matrix.compare.diff import diff as compare
 
     found = compare(old, new)
     if as_json:
@@ -113,9 +113,9 @@ def merge(
 
     Example: pykit merge shards/* --to matrix
     """
-    from pykit.families import shown
-    from pykit.families.merge import merge as put_together
-    from pykit.families.results.summary import summary
+    from pykit.matrix.compare import shown
+    from pykit.matrix.compare.merge import merge as put_together
+    from pykit.matrix.results.summary import summary
 
     done = put_together(directories, to)
     if as_json:

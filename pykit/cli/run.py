@@ -13,7 +13,7 @@ from pykit.cli.matrix import run_cells
 from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
 from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
-from pykit.families.names import is_pattern
+from pykit.matrix.plan.names import is_pattern
 
 if TYPE_CHECKING:
     from pykit.steps import Result
@@ -33,7 +33,7 @@ class Boot(StrEnum):
     DIRECT = "direct"
 
 
-#: Options that cells of a family take, and those that one's own guest does.
+#: Options that cells of a matrix take, and those that one's own guest does.
 _CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
 _OWN = {"guest", "qemu_args", "attach", "seconds", "to", "verbose", "as_json", "for_git"}
 
@@ -43,7 +43,7 @@ def run(
     scenario: Annotated[
         str,
         typer.Argument(
-            help="A scenario of scenarios/, a file, or cells of families/: 'blk/packed*'."
+            help="A scenario of scenarios/, a file, or cells of matrices/: 'io/*packed*'."
         ),
     ] = "blk",
     kernel: KernelOption = None,
@@ -114,7 +114,7 @@ def run(
             )
         _present(own, verbose, as_json)
     if is_pattern(scenario):
-        _require_only(context, _CELLS, "cells of a family")
+        _require_only(context, _CELLS, "cells of a matrix")
         run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
     with progress() as say:
         result = steps.run(

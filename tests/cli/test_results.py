@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..families.conftest import CELLS, records, rule, write_matrix
+from ..matrix.conftest import CELLS, records, rule, write_matrix
 from .test_errors import one_line, pykit
 
 HELD = {"blk/split": records()["blk/split"]}
