@@ -168,4 +168,6 @@ def _expected(batch: GuestBatch) -> float:
 
 
 def _lacking(entry: RunnableCell, error: PykitError) -> CellRecord:
-    return not_run(entry, "impossible" if isinstance(error, MissingConfigError) else "error", str(error))
+    return not_run(
+        entry, "impossible" if isinstance(error, MissingConfigError) else "error", str(error)
+    )
