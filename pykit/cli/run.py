@@ -16,7 +16,7 @@ from pykit.errors import Exit, UsageError
 from pykit.matrix.plan.names import is_pattern
 
 if TYPE_CHECKING:
-    from pykit.steps import Result
+    from pykit.steps import RunResult
 
 
 class Observer(StrEnum):
@@ -200,7 +200,7 @@ def bisect(
     raise typer.Exit(found.exit_code)
 
 
-def _present(result: Result, verbose: bool, as_json: bool) -> NoReturn:
+def _present(result: RunResult, verbose: bool, as_json: bool) -> NoReturn:
     from pykit import report
 
     if as_json:

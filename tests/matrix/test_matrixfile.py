@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pykit.errors import UsageError
-from pykit.matrix.plan import matrixfile
 from pykit.matrix.execute.runnable import runnable
+from pykit.matrix.plan import matrixfile
 from pykit.matrix.plan.select import select
 
 GOOD = """summary = "s"
