@@ -25,7 +25,7 @@ from pykit.matrix.metrics import metrics
 from pykit.matrix.record import CLEAN_BUILD, CellRecord, Ended, RuleResult, RuleVerdict
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
-from pykit.run.shared import SharedGuest, whole
+from pykit.run.shared import SharedGuest
 
 #: Outcomes that prove nothing about a cell, and how many guests of its own it gets.
 _LOST, _TRIES = ("qemu-died", "never-booted"), 3
@@ -104,7 +104,7 @@ def _alone(batch: GuestBatch, entry: RunnableCell, exchange: Exchange) -> None:
 
 def _kept(batch: GuestBatch, record: CellRecord, run: Path | None) -> Path | None:
     """The run directory of a cell that keeps it. Its guest is still there."""
-    return whole(run) if run and (batch.keep or record.status != "held") else None
+    return run if run and (batch.keep or record.status != "held") else None
 
 
 Finished = tuple[RunnableCell, CellRecord, Path | None]
