@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest while it runs: what each queue did since the last look, by QEMU's log as it grows.
+"""Follow a running guest: activity of each queue since the last look, by QEMU's growing log.
 
-What only the inside knows comes when the run has ended; from outside there is no driver's
-decision, so what was suppressed is not told of here.
+Events from inside the guest arrive when the run has ended. QEMU's log has no decisions of the
+driver, so suppressed notifications do not appear here.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Follower:
 
     def _name(self, events: pl.DataFrame) -> pl.DataFrame:
         """The queues' events with ``vdev`` and ``vq``; a queue's notifications name it."""
-        told = events.filter(pl.col("kind").is_in(["dev_kick", "dev_status"]))
-        for kind, vdev, vq, queue, status in told.select(
+        marks = events.filter(pl.col("kind").is_in(["dev_kick", "dev_status"]))
+        for kind, vdev, vq, queue, status in marks.select(
             "kind", "vdev", "n", "queue", "status"
         ).iter_rows():
             if kind == "dev_kick":

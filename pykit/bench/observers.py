@@ -106,8 +106,8 @@ def observers(
             taken, seen = _boot(kernel, built.modules, look, say)
             times[name] += taken
             accesses = seen or accesses
-    told = {name: tuple(taken) for name, taken in times.items()}
-    return Observers(kernel.release, told, accesses / (_SAMPLES * _IOS))
+    medians = {name: tuple(taken) for name, taken in times.items()}
+    return Observers(kernel.release, medians, accesses / (_SAMPLES * _IOS))
 
 
 def _boot(

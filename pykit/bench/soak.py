@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hours of use in bounded form, on a kernel that tells what is wrong: sanitizers, lockdep."""
+"""Stress test of bounded length, for kernels with sanitizers and lockdep."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Progress = Callable[[str], None]
 
 
 def silent(_line: str) -> None:
-    """The progress callback that tells nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
