@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each virtqueue was like: notifications, batches, depth, and where the time went."""
+"""Statistics of each virtqueue: notifications, batches, depth, and time by stage."""
 
 from __future__ import annotations
 

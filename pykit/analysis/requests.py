@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One request, one row: what became of a descriptor chain, on both sides, on one clock."""
+"""One row for each request: the moments of a descriptor chain on both sides, on one clock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STAGES = (
 
 
 def requests(events: Events) -> pl.DataFrame:
-    """All chains in the order in which they were made available, a row each.
+    """Return all chains in the order in which they were made available, a row each.
 
     Columns: ``request`` (number, from 0), ``dev``, ``life``, ``vq``, ``head``, ``chain``
     (descriptors), ``readable`` and ``writable`` (bytes), ``indirect``, ``type``, ``sector``,
@@ -106,7 +106,7 @@ def _inside(events: Events) -> pl.DataFrame:
     parts = marks.is_in((JOINED, LEFT)).fill_null(False)
     added = pl.col("kind") == "add"
     head = pl.coalesce("head", pl.when(pl.col("kind") == "used").then("id"))
-    # The order of a queue's events, whatever CPU they were on.
+    # The order of a queue's events across CPUs.
     return (
         mine.with_columns(begins.cast(pl.UInt32).cum_sum().over(QUEUE).alias("span"), head=head)
         .sort(*SPAN, "seq", "row")
@@ -156,7 +156,7 @@ def _before_and_after(rows: pl.DataFrame, inside: pl.DataFrame) -> pl.DataFrame:
 def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     """The device's moments: the k-th chain is the k-th popped, the k-th used the k-th filled.
 
-    ``exit`` is the queue's last doorbell before the pop, whoever rang it.
+    ``exit`` is the queue's last notification before the pop.
     """
     pops = _numbered(_of(log.with_row_index("at"), "dev_pop", "elem"), "pop").rename(
         {"pop_place": "add_place"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What has to be loaded, and in which order, for some of a kernel's own modules.
+"""Compute the load order of a kernel's own modules and their dependencies.
 
 Source: the files that depmod leaves in ``/lib/modules/<release>`` (depmod(8),
 modules.dep(5), modprobe.d(5) for softdep).

@@ -101,7 +101,7 @@ def decode_guest(tracing: Tracing) -> DecodedGuest:
     losses = [
         *stats_losses(tracing.files, decoder.seen),
         *page_losses(tracing.files, decoder.walk.lost),
-        *damage_losses(decoder.walk.damage, decoder.walk.untold),
+        *damage_losses(decoder.walk.damage, decoder.walk.unlisted),
     ]
     return DecodedGuest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
 

@@ -206,7 +206,7 @@ def _next(
     cursors: dict[int | None, int],
     access: RegisterAccess,
 ) -> int | None:
-    """The device whose status the same thread reports next, if with the value that was written."""
+    """Return the device in the thread's next status line, if it has the value written here."""
     mine = following.get(access.pid, [])
     at = cursors.get(access.pid, 0)
     while at < len(mine) and mine[at][0] < access.line:
