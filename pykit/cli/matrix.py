@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class System(StrEnum):
-    """CI systems that jobs are written for."""
+    """CI systems with a job format."""
 
     GITHUB = "github"
     LAVA = "lava"
 
 
-matrix_app = typer.Typer(help="Many runs from one plan.", invoke_without_command=True)
+matrix_app = typer.Typer(help="Run many cells of one plan.", invoke_without_command=True)
 
 
 @matrix_app.callback()
@@ -43,13 +43,13 @@ def matrix_cells(
     every: AllOption = False,
     kernel: OnKernelsOption = None,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the i-th of n parts of the plan.")
+        str | None, typer.Option(metavar="I/N", help="Run only the i-th of n parts of the plan.")
     ] = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="A guest of its own for every cell.")
+        bool, typer.Option("--isolate", help="Boot a guest for every cell.")
     ] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep captures of cells that held, too.")
+        bool, typer.Option("--keep", help="Keep the captures of cells that held too.")
     ] = False,
     scheduler: Annotated[
         str | None,
@@ -57,11 +57,15 @@ def matrix_cells(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="So many guests at a time (default: by cores, memory)."),
+        typer.Option(
+            min=1, help="Limit the guests in parallel (default: from CPU count and memory)."
+        ),
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Its directory; one that is there is gone on with."),
+        typer.Option(
+            metavar="DIR", help="Write to this directory; resume an interrupted matrix found there."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,7 +76,7 @@ def matrix_cells(
     if context.invoked_subcommand is not None:
         return
     if not (only or tag or every):
-        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
+        raise UsageError("no cells selected: add --only PATTERN, --tag TAG or --all")
     run_cells(
         only or [],
         tags=tag or [],
@@ -101,7 +105,7 @@ def run_cells(
     to: Path | None,
     as_json: bool,
 ) -> NoReturn:
-    """Run the cells that are asked for, say how it went, and end with the exit code.
+    """Run the selected cells, print the counts and exit.
 
     ``kernels`` chooses among the cells, ``on`` has them all run on one kernel.
     """
@@ -131,7 +135,7 @@ def run_cells(
         )
     except KeyboardInterrupt:
         display.end()
-        say(f"go on with the same command and --to {directory}")
+        say(f"interrupted: resume with the same command and --to {directory}")
         raise
     if as_json:
         dump(summary(view))
@@ -144,13 +148,15 @@ def run_cells(
 
 KernelsOption = Annotated[
     list[str] | None,
-    typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
+    typer.Option(
+        "--kernel", metavar="K", help="Add a kernel (repeatable; default: all of Debian)."
+    ),
 ]
 OnlyOption = Annotated[
-    str, typer.Option("--only", metavar="PATTERN", help="Only cells whose names this matches.")
+    str, typer.Option("--only", metavar="PATTERN", help="Run only cells whose names match.")
 ]
 MatrixToOption = Annotated[
-    Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+    Path | None, typer.Option("--to", metavar="DIR", help="Write to this new directory.")
 ]
 
 
@@ -161,7 +167,7 @@ def matrix_kernels(
     to: MatrixToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
+    """Build all modules with W=1 C=1 for every kernel and run each on every transport.
 
     Example: pykit matrix kernels --only '*-virtio_blk-mmio'
     """
@@ -177,7 +183,7 @@ def matrix_loopback(
     to: MatrixToOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Join every pair of a driver and a vhost back-end in one guest, on every kernel.
+    """Run every pair of a driver and a vhost back-end in one guest, on every kernel.
 
     Example: pykit matrix loopback --only '*-loop-net'
     """
@@ -206,13 +212,15 @@ def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
 @matrix_app.command("conformance")
 def matrix_conformance(
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
+        Path | None, typer.Option("--to", metavar="DIR", help="Write to this new directory.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Drivers and devices of several makes, each judged by the rules for its side.
+    """Run drivers and devices of several vendors, each checked by the rules for its side.
 
-    Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
+    Prints Markdown.
+
+    Example: pykit matrix conformance >docs/conformance.md
     """
     from pykit import matrix, spec
     from pykit.run import require_free
@@ -228,21 +236,28 @@ def matrix_conformance(
 
 
 def export_jobs(
-    to: Annotated[System, typer.Option("--to", help="The CI system.")],
+    to: Annotated[System, typer.Option("--to", help="Write jobs for this CI system.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the files.")
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Write the files to this directory."),
     ],
     only: OnlyCellsOption = None,
     tag: TagOption = None,
     every: AllOption = False,
     kernel: OnKernelsOption = None,
-    shards: Annotated[int, typer.Option(min=1, help="How many jobs share the cells.")] = 4,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Share the cells among this many jobs (default: at most 4)."),
+    ] = None,
     repository: Annotated[
-        str, typer.Option(metavar="URL", help="Where LAVA's machines get pykit.")
+        str,
+        typer.Option(metavar="URL", help="Install pykit on LAVA's machines from this repository."),
     ] = "",
-    revision: Annotated[str, typer.Option(metavar="REV", help="Of that repository.")] = "",
+    revision: Annotated[
+        str, typer.Option(metavar="REV", help="Install this revision of the repository.")
+    ] = "",
 ) -> None:
-    """Write a CI system's job definitions for a plan, a job a shard.
+    """Write job definitions for a CI system, one job for each shard of a plan.
 
     Example: pykit export-jobs --to github --tag smoke -o .github/workflows
     """
@@ -251,13 +266,14 @@ def export_jobs(
     from pykit.paths import write_atomically
 
     if not (only or tag or every):
-        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
+        raise UsageError("no cells selected: add --only PATTERN, --tag TAG or --all")
     chosen = plan(only or [], tag or [], kernel or [])
     options = {"--only": only, "--tag": tag, "--kernel": kernel}
     arguments = [
         word for name, values in options.items() for v in values or [] for word in (name, v)
     ]
     arguments += ["--all"] if every else []
+    shards = shards or min(4, len(chosen.cells))
     jobs = Jobs(arguments, len(chosen.cells), shards, repository, revision)
     texts = export(jobs, to.value)
     output.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def test_export_jobs(tmp_path: Path, system: str) -> None:
 
 def test_what_is_to_be_exported_is_said(tmp_path: Path) -> None:
     done = pykit("export-jobs", "--to", "github", "-o", "jobs", cwd=tmp_path)
-    assert "say which cells" in one_line(done, 2)
+    assert "no cells selected" in one_line(done, 2)
     done = pykit("export-jobs", "--to", "lava", "--all", "-o", "jobs", cwd=tmp_path)
     assert "--repository" in one_line(done, 2)
     assert not (tmp_path / "jobs").exists()
