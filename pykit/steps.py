@@ -30,24 +30,24 @@ from pykit.toml import choice
 
 Say = Callable[[str], None]
 
-#: The modules that have deliberate bugs.
+#: Modules with deliberate bugs.
 _FAULTY: dict[spec.Side, str] = {"driver": "pykit_virtio_blk", "device": "pykit_vhost"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run or a check came to."""
+    """The result of a run or a check."""
 
     verdicts: spec.Verdicts
     events: trace.Events
-    #: What became of the guest; from the capture where it is only checked again.
+    #: The outcome of the guest; from the capture where it is only checked again.
     outcome: Outcome
     #: The run directory, or None where nothing was written.
     directory: Path | None
 
     @property
     def exit_code(self) -> Exit:
-        """The worse of what the guest did and what the rules say."""
+        """Return the worse of the guest's outcome and the verdicts."""
         if self.outcome.exit_code != Exit.OK:
             return Exit(self.outcome.exit_code)
         summary = self.verdicts.summary()
@@ -81,7 +81,7 @@ def run(
     ring: str = "split",
     observe: Sequence[Observer] = (),
 ) -> Result:
-    """Boot a guest, run a scenario in it, judge what was seen, write the run directory.
+    """Boot a guest, run a scenario in it, check the capture, write the run directory.
 
     ``fault`` is a bug that the block driver is to have, ``device_fault`` one of the vhost driver.
 
@@ -156,7 +156,7 @@ def run_own(
     to: Path | None,
     say: Say,
 ) -> Result:
-    """Watch somebody's own guest from outside: an image, a QEMU command line, a running QEMU.
+    """Observe a guest of the user's from outside: an image, a QEMU command line, a running QEMU.
 
     Raises UsageError for what cannot be booted or attached to.
     """
@@ -174,7 +174,7 @@ def run_own(
 
 
 def _run_firmware(scenario: Scenario, started: float, *, to: Path | None, say: Say) -> Result:
-    """Boot firmware, which has no kernel and takes no modules, and judge what QEMU saw."""
+    """Boot firmware, which has no kernel and takes no modules, and check QEMU's log."""
     directory = to or fresh_directory(scenario.name)
     say(f"boot {scenario.firmware}, scenario {scenario.name}, {scenario.transport.name}")
     outcome = outside.run(scenario, out=directory, progress=say)
@@ -190,7 +190,7 @@ def _run_firmware(scenario: Scenario, started: float, *, to: Path | None, say: S
 def _write_outside(
     directory: Path, about: dict[str, Any], started: float, outcome: Outcome
 ) -> None:
-    """run.json of a guest that was seen from outside alone."""
+    """Write run.json of a guest that only observers outside have seen."""
     _write_json(
         directory / "run.json",
         {
@@ -210,7 +210,7 @@ def _write_outside(
 
 
 def _ended(directory: Path, outcome: Outcome) -> Result:
-    """Judge what a run left, however its guest ended."""
+    """Check the capture of a run, however its guest ended."""
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt
     try:
@@ -226,14 +226,14 @@ def _ended(directory: Path, outcome: Outcome) -> Result:
 
 
 def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None) -> Result:
-    """Judge a capture that exists, without the kernel or the QEMU that made it.
+    """Check an existing capture, without the kernel or the QEMU that made it.
 
     ``capture`` is a run directory, its ``capture``, or a trace.dat; or else ``qemu_log`` is a
     trace log of a QEMU that was run elsewhere. Nothing is written unless ``to`` names a
     directory, which must be empty or new.
     """
     if (capture is None) == (qemu_log is None):
-        raise UsageError("say what to check: a run directory, or --qemu-log FILE")
+        raise UsageError("nothing to check: name a run directory, or add --qemu-log FILE")
     if to is not None:
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
@@ -265,7 +265,7 @@ def _judged(events: trace.Events, outcome: Outcome | None, *, write_to: Path | N
 
 
 def _faults(scenario: Scenario, wanted: dict[spec.Side, str | None]) -> dict[str, str]:
-    """Deliberate bugs by the module that has them; UsageError for what cannot be had."""
+    """Return deliberate bugs by module; raise UsageError for one that cannot be enabled."""
     found = {}
     for side, fault in wanted.items():
         if fault is None:
@@ -288,7 +288,7 @@ def _require_profile(kernel: kernels.Kernel, profile: str) -> None:
 
 
 def check_config(profile: str, kernel_name: str | None, say: Say) -> None:
-    """Hold a kernel's own .config against a profile; raises UsageError with what it lacks."""
+    """Check a kernel's own .config against a profile; raise UsageError with missing symbols."""
     kernel = kernels.resolve(kernel_name, progress=say)
     lacks = kconfig.check(profile, kernel.config)
     if lacks:
