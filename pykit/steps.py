@@ -37,18 +37,18 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run or a check came to."""
+    """The result of a run or a check."""
 
     verdicts: spec.Verdicts
     events: trace.Events
-    #: What became of the guest; from the capture where it is only checked again.
+    #: The outcome of the guest; from the capture where it is only checked again.
     outcome: Outcome
     #: The run directory, or None where nothing was written.
     directory: Path | None
 
     @property
     def exit_code(self) -> Exit:
-        """The worse of what the guest did and what the rules say."""
+        """Return the worse of the guest's outcome and the verdicts."""
         if self.outcome.exit_code != Exit.OK:
             return Exit(self.outcome.exit_code)
         summary = self.verdicts.summary()
@@ -82,7 +82,7 @@ def run(
     ring: str = "split",
     observe: Sequence[Observer] = (),
 ) -> RunResult:
-    """Boot a guest, run a scenario in it, judge its capture, write the run directory.
+    """Boot a guest, run a scenario in it, check the capture, write the run directory.
 
     The run is a matrix of one cell, in a guest of its own. ``fault`` is a deliberate bug of the
     block driver, ``device_fault`` one of the vhost driver.
@@ -119,7 +119,7 @@ def run_own(
     to: Path | None,
     say: Say,
 ) -> RunResult:
-    """Watch somebody's own guest from outside: an image, a QEMU command line, a running QEMU.
+    """Observe a guest of the user's from outside: an image, a QEMU command line, a running QEMU.
 
     Raises UsageError for what cannot be booted or attached to.
     """
@@ -141,7 +141,7 @@ def _write_run(directory: Path, about: dict[str, Any], outcome: Outcome, started
 
 
 def _ended(directory: Path, outcome: Outcome) -> RunResult:
-    """Judge what a run left, however its guest ended."""
+    """Check the capture of a run, however its guest ended."""
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt
     try:
@@ -157,14 +157,14 @@ def _ended(directory: Path, outcome: Outcome) -> RunResult:
 
 
 def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None) -> RunResult:
-    """Judge a capture that exists, without the kernel or the QEMU that made it.
+    """Check an existing capture, without the kernel or the QEMU that made it.
 
     ``capture`` is a run directory, its ``capture``, or a trace.dat; or else ``qemu_log`` is a
     trace log of a QEMU that was run elsewhere. Nothing is written unless ``to`` names a
     directory, which must be empty or new.
     """
     if (capture is None) == (qemu_log is None):
-        raise UsageError("say what to check: a run directory, or --qemu-log FILE")
+        raise UsageError("nothing to check: name a run directory, or add --qemu-log FILE")
     if to is not None:
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
@@ -194,7 +194,7 @@ def _result(found: JudgedCapture, outcome: Outcome | None, *, write_to: Path | N
 
 
 def check_config(profile: str, kernel_name: str | None, say: Say) -> None:
-    """Hold a kernel's own .config against a profile; raises UsageError with what it lacks."""
+    """Check a kernel's own .config against a profile; raise UsageError with missing symbols."""
     kernel = kernels.resolve(kernel_name, progress=say)
     lacks = kconfig.check(profile, kernel.config)
     if lacks:

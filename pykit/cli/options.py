@@ -15,13 +15,14 @@ KernelOption = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
-        help="debian-6.12 (default), another of `pykit kernel list`, a release, a build directory.",
+        help="Use this kernel: debian-6.12 (default), another of `pykit kernel list`, a release, "
+        "or a build directory.",
     ),
 ]
 #: Choose cells.
 MatricesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[MATRIX]...", help="Matrices of matrices/, or their files."),
+    typer.Argument(metavar="[MATRIX]...", help="Run matrices of matrices/, or of these files."),
 ]
 OnlyCellsOption = Annotated[
     list[str] | None,
