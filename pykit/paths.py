@@ -110,5 +110,7 @@ def fresh_directory(scenario: str) -> Path:
 
 
 def _remove_empty(directory: Path) -> None:
+    """Remove the directory, and then ``runs``, where nothing is in them."""
     with contextlib.suppress(OSError):
         directory.rmdir()
+        directory.parent.rmdir()
