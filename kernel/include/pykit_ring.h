@@ -101,7 +101,27 @@ static inline u16 pykit_ring_advance(const struct pykit_ring *r, u16 pos,
 	return slot | wrap;
 }
 
+/**
+ * pykit_ring_took() - move past a used entry that the core has taken
+ * @r: the ring, locked
+ * @id: its id as it was read here; the core may have read another one since
+ * @num_free: how many descriptors were free before
+ */
+static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
+				   unsigned int num_free)
+{
+	if (!r->is_packed) {
+		r->last_used++;
+		return;
+	}
+	/* The core frees what it gave the chain, whatever the device wrote. */
+	r->last_used = pykit_ring_advance(r, r->last_used, r->vq->num_free - num_free);
+	if (id < r->size)
+		r->slots[id] = 0;
+}
+
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
+bool pykit_ring_read(struct virtio_device *vdev, u64 addr, void *to, size_t bytes);
 int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 		    enum pykit_by by, unsigned int num_queues);
 void pykit_ring_free(struct pykit_ring *r);
@@ -120,7 +140,7 @@ void pykit_ring_notifies(struct pykit_ring *r);
 void pykit_ring_interrupts(struct pykit_ring *r);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
-			  bool accepted);
+			  bool accepted, unsigned int num_free);
 void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending);
 void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free);

@@ -13,11 +13,13 @@
 /**
  * struct pykit_probe_req - a block request under way
  * @end: what is told of its end
- * @status: where its status byte is, NULL if it was not seen to start
+ * @status_addr: where its status byte is, as the device addresses it
+ * @started: whether it was seen to start
  */
 struct pykit_probe_req {
 	struct pykit_blk_end end;
-	u8 *status;
+	u64 status_addr;
+	bool started;
 };
 
 /**
@@ -69,7 +71,6 @@ static bool read_on(struct pykit_reader *from, void *to, u32 bytes)
 {
 	while (bytes) {
 		const struct pykit_desc *desc = from->desc;
-		void *memory;
 		u32 some;
 
 		if (desc == from->end)
@@ -80,12 +81,9 @@ static bool read_on(struct pykit_reader *from, void *to, u32 bytes)
 			from->offset = 0;
 			continue;
 		}
-		some = min3(bytes, desc->len - from->offset,
-			    (u32)(PAGE_SIZE - offset_in_page(desc->addr + from->offset)));
-		memory = pykit_ring_memory(from->vdev, desc->addr + from->offset);
-		if (!memory)
+		some = min(bytes, desc->len - from->offset);
+		if (!pykit_ring_read(from->vdev, desc->addr + from->offset, to, some))
 			return false;
-		memcpy(to, memory, some);
 		to += some;
 		bytes -= some;
 		from->offset += some;
@@ -137,7 +135,7 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
 	if (head >= q->blk->size)
 		return;
 	req = &q->blk->reqs[head];
-	req->status = NULL;
+	req->started = false;
 	for (i = 0; i < count; i++) {
 		if (is_table(&descs[i]))
 			continue;
@@ -158,10 +156,23 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
 		blk.segments = blk.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
 	pykit_trace_vq(blk_start, &q->ring.at, &blk);
 	trace_ranges(q, &from, &blk);
-	req->status = pykit_ring_memory(vdev, blk.status_addr);
+	req->started = pykit_ring_memory(vdev, blk.status_addr);
+	req->status_addr = blk.status_addr;
 	req->end.sector = blk.sector;
 	req->end.type = blk.type;
 	req->end.head = head;
+}
+
+/* The request that a used entry is about. The device may have written any id. */
+static struct pykit_probe_req *find_req(struct pykit_queue *q,
+					const struct pykit_used *used)
+{
+	struct pykit_probe_req *req;
+
+	if (used->id >= q->blk->size)
+		return NULL;
+	req = &q->blk->reqs[used->id];
+	return req->started ? req : NULL;
 }
 
 /**
@@ -174,10 +185,12 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
  */
 void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used)
 {
-	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+	struct pykit_probe_req *req = find_req(q, used);
 
-	if (used->id < q->blk->size && req->status)
-		req->end.status = *req->status;
+	/* The address was read from a ring that the device may write to. */
+	if (req && !pykit_ring_read(q->ring.vq->vdev, req->status_addr,
+				    &req->end.status, sizeof(req->end.status)))
+		req->started = false;
 }
 
 /**
@@ -187,11 +200,11 @@ void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used)
  */
 void pykit_probe_blk_done(struct pykit_queue *q, const struct pykit_used *used)
 {
-	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+	struct pykit_probe_req *req = find_req(q, used);
 
-	if (!req->status)
+	if (!req)
 		return;
 	req->end.len = used->len;
 	pykit_trace_vq(blk_done, &q->ring.at, &req->end);
-	req->status = NULL;
+	req->started = false;
 }

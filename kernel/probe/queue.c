@@ -229,12 +229,14 @@ static bool kick(struct virtqueue *vq)
  * @q: its queue, NULL if nobody is to be told
  * @used: the entry
  * @there: whether there is one
+ * @num_free: how many descriptors were free before
  * @before: as used_before() had it
  */
 struct pykit_get {
 	struct pykit_queue *q;
 	struct pykit_used used;
 	bool there;
+	unsigned int num_free;
 	int before;
 };
 
@@ -247,7 +249,11 @@ static void look(struct pykit_get *get)
 
 static struct pykit_get before_get(struct virtqueue *vq)
 {
-	struct pykit_get get = { .q = enter(vq), .before = -1 };
+	struct pykit_get get = {
+		.q = enter(vq),
+		.num_free = vq->num_free,
+		.before = -1,
+	};
 
 	if (!get.q)
 		get.before = used_before(vq);
@@ -275,7 +281,7 @@ static void *after_get(struct virtqueue *vq, struct pykit_get *get, void *buf)
 		if (buf && !get->there)
 			look(get);
 		if (get->there)
-			pykit_ring_after_get(&q->ring, &get->used, buf);
+			pykit_ring_after_get(&q->ring, &get->used, buf, get->num_free);
 		if (get->there && buf && q->blk)
 			pykit_probe_blk_done(q, &get->used);
 		q->taking = false;

@@ -12,39 +12,84 @@
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include <pykit_ring.h>
 
 #define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
 
+/* A device that writes a used entry is done after a few reads of it. */
+#define PACKED_ID_TRIES	1000
+
+/* Whether the addresses that the device uses can be translated from here. */
+static bool can_translate(struct virtio_device *vdev)
+{
+	struct device *parent = vdev->dev.parent;
+
+#ifdef PYKIT_HAVE_VDEV_MAP
+	if (vdev->map)
+		return false;
+#endif
+	return virtio_has_dma_quirk(vdev) || iommu_get_domain_for_dev(parent) ||
+	       !get_dma_ops(parent);
+}
+
 /**
- * pykit_ring_memory() - where memory is that the device knows by an address
+ * pykit_ring_memory() - find the memory behind an address of the device
  * @vdev: the device
  * @addr: address, as the device uses it
  *
- * Return: kernel address, NULL if there is none or nobody can say.
+ * The device may have written the address: the memory need not be mapped. Read it
+ * with pykit_ring_read(), unless the address came from the virtio core.
+ *
+ * Return: kernel address, NULL if no memory is there or the address cannot be
+ * translated.
  */
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr)
 {
 	struct device *parent = vdev->dev.parent;
 	phys_addr_t phys = addr;
 
-#ifdef PYKIT_HAVE_VDEV_MAP
-	if (vdev->map)
+	if (!can_translate(vdev))
 		return NULL;
-#endif
 	if (!virtio_has_dma_quirk(vdev)) {
 		struct iommu_domain *domain = iommu_get_domain_for_dev(parent);
 
-		if (!domain && get_dma_ops(parent))
-			return NULL;
 		phys = domain ? iommu_iova_to_phys(domain, addr) :
 				dma_to_phys(parent, addr);
 	}
 	return phys && pfn_valid(PHYS_PFN(phys)) ? phys_to_virt(phys) : NULL;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_memory);
+
+/**
+ * pykit_ring_read() - read memory at an address of the device
+ * @vdev: the device
+ * @addr: address, as the device uses it; any value is safe
+ * @to: buffer for the bytes
+ * @bytes: how many to read
+ *
+ * Each page is translated by itself: adjacent pages of the device may lie anywhere,
+ * or nowhere.
+ *
+ * Return: whether all bytes were read.
+ */
+bool pykit_ring_read(struct virtio_device *vdev, u64 addr, void *to, size_t bytes)
+{
+	while (bytes) {
+		size_t some = min_t(size_t, bytes, PAGE_SIZE - offset_in_page(addr));
+		const void *from = pykit_ring_memory(vdev, addr);
+
+		if (!from || copy_from_kernel_nofault(to, from, some))
+			return false;
+		to += some;
+		addr += some;
+		bytes -= some;
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_read);
 
 /* A packed ring has no getter for its memory, only for addresses. */
 static void *ring_area(struct virtio_device *vdev, u64 addr, size_t bytes)
@@ -217,34 +262,55 @@ static bool packed_is_used(const struct pykit_ring *r, u16 pos)
 }
 
 /*
- * The buffer id of a chain that was just made available. If the device has
- * overwritten it already, it is the one among the used entries that nobody else
- * is waiting for.
+ * Look for the buffer id of a new chain among the used entries: it is the one that
+ * no older chain has. The device may write anything there, so at most one round of
+ * the ring is looked at.
  */
-static u16 packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
+static int used_packed_id(const struct pykit_ring *r)
 {
-	unsigned int tries;
-	u16 id, last = pykit_ring_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+	u16 id, at = r->last_used;
+	unsigned int seen;
 
-	for (tries = 0; tries < 100000; tries++) {
-		u16 at = r->last_used;
-
-		id = le16_to_cpu(READ_ONCE(r->packed[last].id));
-		if (id < r->size && !r->slots[id])
+	for (seen = 0; seen < r->size && packed_is_used(r, at); seen += r->slots[id]) {
+		/* Pairs with the device's, before it wrote the flags. */
+		rmb();
+		id = le16_to_cpu(READ_ONCE(r->packed[at & ~PYKIT_WRAP].id));
+		if (id >= r->size)
+			return -EINVAL;
+		if (!r->slots[id])
 			return id;
-		while (packed_is_used(r, at)) {
-			/* Pairs with the device's, before it wrote the flags. */
-			rmb();
-			id = le16_to_cpu(r->packed[at & ~PYKIT_WRAP].id);
-			if (id >= r->size)
-				break;
-			if (!r->slots[id])
-				return id;
-			at = pykit_ring_advance(r, at, r->slots[id]);
-		}
+		at = pykit_ring_advance(r, at, r->slots[id]);
+	}
+	return -EAGAIN;
+}
+
+/*
+ * Read the buffer id of a chain that was just made available.
+ *
+ * The device may have overwritten the descriptor with a used entry already. While it
+ * writes that, the id is another chain's: read again, but not for long, as the queue
+ * is locked and the device may never finish.
+ *
+ * Return: the id, which is below the ring's size, or an error if it is not known.
+ */
+static int packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
+{
+	u16 last = pykit_ring_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+	unsigned int tries;
+	int id;
+
+	for (tries = 0; tries < PACKED_ID_TRIES; tries++) {
+		id = le16_to_cpu(READ_ONCE(r->packed[last].id));
+		if (id >= r->size)
+			return -EINVAL;
+		if (!r->slots[id])
+			return id;
+		id = used_packed_id(r);
+		if (id != -EAGAIN)
+			return id;
 		cpu_relax();
 	}
-	return id;
+	return -EAGAIN;
 }
 
 static void read_split(struct virtio_device *vdev, const struct vring_desc *from,
@@ -291,30 +357,40 @@ static unsigned int walk_sgs(struct pykit_ring *r, const struct pykit_sgs *s,
 	return n;
 }
 
-/* The table that the descriptor before number @n points at. */
+/*
+ * Read the table that the descriptor before number @n points at. The device can write
+ * both that descriptor and the table: what cannot be read ends the walk.
+ */
 static unsigned int walk_table(struct pykit_ring *r, const struct pykit_sgs *s,
 			       unsigned int n)
 {
 	struct virtio_device *vdev = r->vq->vdev;
 	unsigned int count = r->descs[n - 1].len / sizeof(struct vring_desc);
-	void *table = pykit_ring_memory(vdev, r->descs[n - 1].addr);
+	u64 table = r->descs[n - 1].addr;
 	unsigned int slot = 0;
+	union {
+		struct vring_desc split;
+		struct vring_packed_desc packed;
+	} desc;
 
-	if (!table)
+	if (!can_translate(vdev))
 		return walk_sgs(r, s, n, 1);
 
 	while (n < r->max_descs && slot < count) {
 		struct pykit_desc *d = &r->descs[n];
 
+		if (!pykit_ring_read(vdev, table + slot * sizeof(desc), &desc,
+				     sizeof(desc)))
+			break;
 		d->slot = slot;
 		d->pos = n++;
 		d->table = 1;
 		if (r->is_packed) {
-			read_packed((struct vring_packed_desc *)table + slot, d);
+			read_packed(&desc.packed, d);
 			slot++;
 			continue;
 		}
-		read_split(vdev, (struct vring_desc *)table + slot, d);
+		read_split(vdev, &desc.split, d);
 		if (!(d->flags & VRING_DESC_F_NEXT))
 			break;
 		slot = d->next;
@@ -431,8 +507,11 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 	chain->num_free = r->vq->num_free;
 	chain->indirect = chain->slots < s->total;
 	if (r->is_packed) {
-		chain->head = packed_id(r, s->first, chain->slots);
-		r->slots[chain->head] = chain->slots;
+		int id = packed_id(r, s->first, chain->slots);
+
+		chain->head = id < 0 ? PYKIT_HEAD_UNKNOWN : id;
+		if (id >= 0)
+			r->slots[id] = chain->slots;
 		r->next_avail = pykit_ring_advance(r, s->first, chain->slots);
 		chain->avail_idx = r->next_avail;
 	} else {
@@ -492,7 +571,8 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 {
 	unsigned int i, n = r->is_packed ? walk_packed(r, s) : walk_split(r, s);
 
-	s->chain.chain = n - s->chain.indirect;
+	/* A walk that could not begin has no descriptor, not even the table's. */
+	s->chain.chain = n ? n - s->chain.indirect : 0;
 	pykit_trace_vq(add, &r->at, &s->chain);
 	for (i = 0; i < n; i++)
 		pykit_trace_vq(desc, &r->at, s->chain.head, &r->descs[i]);
@@ -617,21 +697,15 @@ EXPORT_SYMBOL_GPL(pykit_ring_before_get);
  * @r: the ring, locked
  * @used: the entry
  * @accepted: whether the core knew its id
+ * @num_free: how many descriptors were free before
  */
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
-			  bool accepted)
+			  bool accepted, unsigned int num_free)
 {
 	used->accepted = accepted;
 	pykit_trace_vq(used, &r->at, used);
-	if (!accepted)
-		return;
-	if (r->is_packed) {
-		r->last_used = pykit_ring_advance(r, r->last_used,
-						  r->slots[used->id]);
-		r->slots[used->id] = 0;
-	} else {
-		r->last_used++;
-	}
+	if (accepted)
+		pykit_ring_took(r, used->id, num_free);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_get);
 

@@ -18,7 +18,7 @@ static u64 status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 		if (pykit_ring_memory(vdev, descs[i].addr) == status)
 			return descs[i].addr;
 	/* Bounced: only the core knows, and it wrote it last. */
-	return descs[n - 1].addr;
+	return n ? descs[n - 1].addr : 0;
 }
 
 /* Asked to add to a full ring the core would ring the doorbell, wanted or not. */
@@ -93,6 +93,7 @@ bool pykit_ring_kick_watched(struct pykit_blk_vq *q)
  */
 struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 {
+	unsigned int num_free = q->vq->num_free;
 	struct pykit_blk_req *token;
 	struct pykit_used used;
 
@@ -100,7 +101,7 @@ struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 		return NULL;
 	pykit_fault_before_get(q, &used);
 	token = virtqueue_get_buf(q->vq, len);
-	pykit_ring_after_get(&q->ring, &used, token);
+	pykit_ring_after_get(&q->ring, &used, token, num_free);
 	/* It may have been added before anybody listened. */
 	if (token && !__is_defined(PYKIT_FAULT))
 		token->head = used.id;

@@ -109,22 +109,15 @@ static inline void pykit_ring_notify(struct pykit_blk_vq *q)
 static inline struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q,
 						   u32 *len)
 {
-	struct pykit_ring *r = &q->ring;
+	unsigned int num_free = q->vq->num_free;
 	struct pykit_blk_req *token;
 
 	if (__is_defined(PYKIT_FAULT) || trace_pykit_used_enabled() ||
 	    trace_pykit_blk_done_enabled())
 		return pykit_ring_get_watched(q, len);
 	token = virtqueue_get_buf(q->vq, len);
-	if (!token)
-		return NULL;
-	if (r->is_packed) {
-		r->last_used = pykit_ring_advance(r, r->last_used,
-						  r->slots[token->head]);
-		r->slots[token->head] = 0;
-	} else {
-		r->last_used++;
-	}
+	if (token)
+		pykit_ring_took(&q->ring, token->head, num_free);
 	return token;
 }
 

@@ -88,6 +88,9 @@ struct pykit_queue_state {
 	u8 op;
 };
 
+/* Head of a chain whose buffer id is not known: no ring has so many. */
+#define PYKIT_HEAD_UNKNOWN	0xffff
+
 /**
  * struct pykit_chain - a descriptor chain that was made available
  * @before: when it was certain not to be available yet (ktime_get_mono_fast_ns();
@@ -96,7 +99,8 @@ struct pykit_queue_state {
  * @writable: bytes the device may write
  * @chain: descriptors, without the one that points at an indirect table
  * @num_free: free ring descriptors afterwards
- * @head: head of the chain, or buffer id in a packed ring
+ * @head: head of the chain, or buffer id in a packed ring; PYKIT_HEAD_UNKNOWN if
+ *	the device has overwritten the latter
  * @avail_idx: idx of the available ring afterwards, or next slot and wrap
  *	counter (bit 15) of a packed ring
  * @slots: ring descriptors it takes
