@@ -8,8 +8,12 @@
  * then. So heads are counted, at every kick and interrupt.
  */
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "pykit_loopback.h"
+
+/* No queue has more descriptors: a longer chain is a loop. */
+#define LONGEST_CHAIN	32768
 
 static u16 to_cpu(struct pykit_loopback_vq *q, __virtio16 value)
 {
@@ -87,47 +91,72 @@ static void assume_order(struct pykit_loopback_vq *q)
 	pykit_answer_track(q);
 }
 
-/* Without bounced buffers addresses are physical ones. */
+/*
+ * Find the memory behind an address of a ring that the back-end could write to.
+ * Without bounced buffers addresses are physical ones; a page that has a number
+ * need not be mapped.
+ */
 static void *memory_at(struct pykit_loopback_vq *q, __virtio64 addr, u64 offset)
 {
 	u64 at = virtio64_to_cpu(&q->device->vdev, addr) + offset;
+	u8 byte;
 
 	if (q->device->bounce)
 		return pykit_bounce_at(q->device, at);
-	return pfn_valid(PHYS_PFN(at)) ? phys_to_virt(at) : NULL;
+	if (!pfn_valid(PHYS_PFN(at)) ||
+	    copy_from_kernel_nofault(&byte, phys_to_virt(at), sizeof(byte)))
+		return NULL;
+	return phys_to_virt(at);
+}
+
+/*
+ * Read a descriptor of the ring, or of the indirect table at @table. The back-end may
+ * have written the table's address, so only nofault reads are safe.
+ */
+static bool read_desc(struct pykit_loopback_vq *q, const __virtio64 *table,
+		      u16 slot, struct vring_desc *desc)
+{
+	const void *memory;
+
+	if (!table) {
+		*desc = q->vring->desc[slot];
+		return true;
+	}
+	memory = memory_at(q, *table, slot * sizeof(*desc));
+	return memory && !copy_from_kernel_nofault(desc, memory, sizeof(*desc));
 }
 
 /* Write the answer; returns how many bytes, from the first one, were written. */
 static u32 write_answer(struct pykit_loopback_vq *q, u16 head)
 {
 	struct virtio_device *vdev = &q->device->vdev;
-	const struct vring_desc *table = q->vring->desc;
-	unsigned int left = q->vring->num, n = left;
+	const struct vring_desc *ring = q->vring->desc;
+	unsigned int n = q->vring->num, left = LONGEST_CHAIN;
+	const __virtio64 *table = NULL;
 	u32 at = q->about.answer_at, offset = 0;
+	struct vring_desc desc;
 	u8 *answer = NULL;
-	u16 flags;
+	u16 flags, slot = head;
 
-	if (to_cpu(q, table[head].flags) & VRING_DESC_F_INDIRECT) {
-		left = virtio32_to_cpu(vdev, table[head].len) / sizeof(*table);
-		n = left;
-		table = memory_at(q, table[head].addr, 0);
-		head = 0;
+	if (to_cpu(q, ring[head].flags) & VRING_DESC_F_INDIRECT) {
+		n = virtio32_to_cpu(vdev, ring[head].len) / sizeof(desc);
+		table = &ring[head].addr;
+		slot = 0;
 	}
-	while (table && left-- && head < n) {
-		u32 len = virtio32_to_cpu(vdev, table[head].len);
+	while (left-- && slot < n && read_desc(q, table, slot, &desc)) {
+		u32 len = virtio32_to_cpu(vdev, desc.len);
 
-		flags = to_cpu(q, table[head].flags);
+		flags = to_cpu(q, desc.flags);
 		if (flags & VRING_DESC_F_WRITE && len) {
 			if (at == PYKIT_LOOPBACK_LAST)
-				answer = memory_at(q, table[head].addr, len - 1);
+				answer = memory_at(q, desc.addr, len - 1);
 			else if (at >= offset && at - offset < len)
-				answer = memory_at(q, table[head].addr,
-						   at - offset);
+				answer = memory_at(q, desc.addr, at - offset);
 			offset += len;
 		}
 		if (!(flags & VRING_DESC_F_NEXT))
 			break;
-		head = to_cpu(q, table[head].next);
+		slot = to_cpu(q, desc.next);
 	}
 	if (!answer)
 		return 0;

@@ -12,6 +12,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -283,6 +284,7 @@ static int loopback_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pykit_loopback *l = file->private_data;
 	unsigned long bytes = vma->vm_end - vma->vm_start;
+	int err;
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
@@ -293,6 +295,10 @@ static int loopback_mmap(struct file *file, struct vm_area_struct *vma)
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_INTERSECTS)
 		return -EINVAL;
+	/* As /dev/mem, which maps the same. */
+	err = security_locked_down(LOCKDOWN_DEV_MEM);
+	if (err)
+		return err;
 	/* At once: a back-end's worker may not wait for the map's lock. */
 	return remap_pfn_range(vma, vma->vm_start, vma->vm_pgoff, bytes,
 			       vma->vm_page_prot);
