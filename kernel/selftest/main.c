@@ -169,6 +169,12 @@ static const struct selftest_case {
 	{ "reset", selftest_reset },
 	{ "probe_fails", selftest_probe_fails },
 	{ "freeze", selftest_freeze },
+	{ "hostile_id", selftest_hostile_id },
+	{ "hostile_id_of_another", selftest_hostile_id_of_another },
+	{ "hostile_used_id", selftest_hostile_used_id },
+	{ "hostile_table", selftest_hostile_table },
+	{ "hostile_loop", selftest_hostile_loop },
+	{ "hostile_head", selftest_hostile_head },
 	{ "vringh", selftest_vringh },
 };
 
