@@ -196,7 +196,7 @@ static void begin(struct work_struct *work)
 
 	if (!err)
 		return;
-	dev_notice(&l->parent->dev, "no virtio device: error %d\n", err);
+	dev_notice_ratelimited(&l->parent->dev, "no virtio device: error %d\n", err);
 	WRITE_ONCE(l->failed, true);
 	wake_up(&l->changed);
 }

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../common/refusal.h"
 #include "pykit_loopback.h"
 
 /* Bits of the ring and the transport; all others are the device's. */
@@ -92,29 +93,29 @@ static const char *what_is_wrong(struct pykit_loopback *l,
 	unsigned int i;
 
 	if (!about->id)
-		return "no device id";
+		return "device refused: it has no device id";
 	if (!(about->features & BIT_ULL(VIRTIO_F_VERSION_1)))
-		return "not a device of version 1";
+		return "device refused: it does not offer VERSION_1";
 	if (about->features & transport & ~TRANSPORT_FEATURES)
-		return "features that it cannot keep";
+		return "device refused: it offers transport features that the loopback lacks";
 	if (!(about->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)) ==
 	    !!about->bounce_mib)
-		return "ACCESS_PLATFORM or memory to bounce in, without the other";
+		return "device refused: ACCESS_PLATFORM and bounce memory need each other";
 	if (about->bounce_mib > PYKIT_LOOPBACK_MAX_BOUNCE_MIB)
-		return "too much memory to bounce in";
+		return "device refused: too much bounce memory";
 	if (about->config_len > sizeof(about->config))
-		return "a configuration space that is too long";
+		return "device refused: its configuration space is too long";
 	if (about->delay_ms > PYKIT_LOOPBACK_MAX_DELAY_MS)
-		return "interrupts that are too late";
+		return "device refused: its interrupt delay is too long";
 	if (!about->num_queues || about->num_queues > ARRAY_SIZE(l->vqs))
-		return "no queues, or too many";
+		return "device refused: it has no queues, or too many";
 	for (i = 0; i < about->num_queues; i++) {
 		u32 size = about->queues[i].size;
 
 		if (!is_power_of_2(size) || size > 32768)
-			return "a queue of an impossible size";
+			return "device refused: a queue size is no power of two up to 32768";
 		if (!l->vqs[i].kick)
-			return "a queue without eventfds";
+			return "device refused: a queue has no eventfds";
 	}
 	return NULL;
 }
@@ -137,8 +138,7 @@ static long create(struct pykit_loopback *l,
 	err = -EINVAL;
 	wrong = what_is_wrong(l, about);
 	if (wrong) {
-		dev_notice(loopback_misc.this_device,
-			   "refused: a device with %s\n", wrong);
+		pykit_log_refusal(loopback_misc.this_device, "%s\n", wrong);
 		goto out;
 	}
 	l->about = *about;

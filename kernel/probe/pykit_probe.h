@@ -12,24 +12,11 @@
 #ifndef PYKIT_PROBE_H
 #define PYKIT_PROBE_H
 
-#include <linux/percpu.h>
 #include <linux/virtio.h>
 #include <pykit_config.h>
 #include <pykit_ring.h>
 
-/**
- * struct pykit_hook - a function of the kernel's, and what is called instead
- * @addr: address of the function
- * @instead: address of a function of this module of the same type, which calls
- *	the other
- */
-struct pykit_hook {
-	unsigned long addr;
-	unsigned long instead;
-};
-
-#define PYKIT_HOOK(function, replacement)				\
-	{ (unsigned long)(function), (unsigned long)(replacement) }
+#include "../common/hook.h"
 
 struct pykit_probe_blk;
 
@@ -57,28 +44,8 @@ struct pykit_queue {
 	unsigned long ringing;
 };
 
-/* How often functions of this module were entered less how often left. */
-DECLARE_PER_CPU(long, pykit_inside);
-
-/* All that is hooked begins with the one and ends with the other. */
-static inline void pykit_enter(void)
-{
-	this_cpu_inc(pykit_inside);
-}
-
-static inline void pykit_leave(void)
-{
-	this_cpu_dec(pykit_inside);
-}
-
 /* main.c */
 bool pykit_chosen(const struct virtio_device *vdev);
-
-/* hook.c */
-int pykit_hook(const struct pykit_hook *hooks, unsigned int count);
-int pykit_hook_start(void);
-bool pykit_calls(unsigned long caller, unsigned long callee);
-void pykit_hook_stop(void);
 
 /* device.c */
 int pykit_device_init(void);

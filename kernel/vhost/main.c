@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 
+#include "../common/refusal.h"
 #include "pykit_vhost.h"
 
 /* Requests and bytes served before other queues of the worker have their turn. */
@@ -114,7 +115,8 @@ static int vhost_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&v->dev.mutex);
 	if (stop(v))
-		dev_notice(vhost_misc.this_device, "closed while it serves\n");
+		pykit_log_refusal(vhost_misc.this_device,
+				  "closed while queues are active\n");
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
@@ -440,8 +442,8 @@ static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	/* The errno is that of the kernel's own vhost drivers, which say no more. */
 	if (err)
-		dev_notice(vhost_misc.this_device, "ioctl %#x refused: error %ld\n",
-			   cmd, err);
+		pykit_log_refusal(vhost_misc.this_device,
+				  "ioctl %#x refused: error %ld\n", cmd, err);
 	return err;
 }
 
@@ -459,8 +461,8 @@ static ssize_t vhost_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ssize_t done = vhost_chr_write_iter(&v->dev, from);
 
 	if (done < 0)
-		dev_notice(vhost_misc.this_device, "translation refused: error %zd\n",
-			   done);
+		pykit_log_refusal(vhost_misc.this_device,
+				  "translation refused: error %zd\n", done);
 	return done;
 }
 

@@ -19,7 +19,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "../probe/pykit_probe.h"
+#include "../common/hook.h"
 #include "pykit_vhost_probe.h"
 
 /**

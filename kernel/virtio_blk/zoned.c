@@ -105,8 +105,9 @@ static int read_zone(struct pykit_blk_dev *dev,
 	    from->z_state >= ARRAY_SIZE(zone_conditions) ||
 	    (!zone_conditions[from->z_state] &&
 	     from->z_state != VIRTIO_BLK_ZS_NOT_WP)) {
-		dev_err(&vdev->dev, "invalid zone at %llu: type %u, state %u\n",
-			to->start, from->z_type, from->z_state);
+		dev_err_ratelimited(&vdev->dev,
+				    "invalid zone at %llu: type %u, state %u\n",
+				    to->start, from->z_type, from->z_state);
 		return -EIO;
 	}
 	to->type = zone_types[from->z_type];
