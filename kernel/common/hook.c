@@ -2,8 +2,8 @@
 /*
  * Functions of the kernel's, led through functions of ours.
  *
- * ftrace calls redirect() at the entry of each function that is hooked, as it
- * does for live patches, and redirect() has the function of ours called instead.
+ * ftrace calls pykit_hook_redirect() at the entry of each function that is hooked, as it
+ * does for live patches, and pykit_hook_redirect() has the function of ours called instead.
  * That one calls the original, which is let through: what is called from within
  * this module is not redirected. So what happens before and after is told in plain
  * C, in the order in which it happens, and no call is ever missed: unlike
@@ -29,20 +29,20 @@
 #define CALL_BYTES	5
 #define CALLER_BYTES	128
 
-DEFINE_PER_CPU(long, pykit_inside);
+DEFINE_PER_CPU(long, pykit_hook_inside);
 
 /* By address, from when the first function is hooked. */
 static struct pykit_hook table[MOST_HOOKS];
 static unsigned int hooked;
 
-static int compare_hooks(const void *a, const void *b)
+static int pykit_hook_compare_hooks(const void *a, const void *b)
 {
 	const struct pykit_hook *x = a, *y = b;
 
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static int notrace compare_ip(const void *ip, const void *hook)
+static int notrace pykit_hook_compare_ip(const void *ip, const void *hook)
 {
 	unsigned long addr = ((const struct pykit_hook *)hook)->addr;
 	unsigned long at = *(const unsigned long *)ip;
@@ -52,14 +52,14 @@ static int notrace compare_ip(const void *ip, const void *hook)
 	return at - addr > ENTRY_BYTES;
 }
 
-static void notrace redirect(unsigned long ip, unsigned long parent_ip,
-			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+static void notrace pykit_hook_redirect(unsigned long ip, unsigned long parent_ip,
+					struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	const struct pykit_hook *hook;
 
 	if (within_module_core(parent_ip, THIS_MODULE))
 		return;
-	hook = __inline_bsearch(&ip, table, hooked, sizeof(*table), compare_ip);
+	hook = __inline_bsearch(&ip, table, hooked, sizeof(*table), pykit_hook_compare_ip);
 	if (!hook)
 		return;
 #ifdef PYKIT_HAVE_FTRACE_REGS_IP
@@ -70,20 +70,20 @@ static void notrace redirect(unsigned long ip, unsigned long parent_ip,
 }
 
 static struct ftrace_ops ops = {
-	.func	= redirect,
+	.func	= pykit_hook_redirect,
 	.flags	= FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_RECURSION |
 		  (IS_ENABLED(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) ?
 		   0 : FTRACE_OPS_FL_SAVE_REGS),
 };
 
 /**
- * pykit_hook() - note functions to hook
+ * pykit_hook_add() - note functions to hook
  * @hooks: functions of the kernel's; those without an address are left out
  * @count: how many
  *
  * Return: 0, -ENOSPC if there are too many.
  */
-int pykit_hook(const struct pykit_hook *hooks, unsigned int count)
+int pykit_hook_add(const struct pykit_hook *hooks, unsigned int count)
 {
 	unsigned int i;
 
@@ -109,7 +109,7 @@ int pykit_hook_start(void)
 	unsigned int i;
 	int err;
 
-	sort(table, hooked, sizeof(*table), compare_hooks, NULL);
+	sort(table, hooked, sizeof(*table), pykit_hook_compare_hooks, NULL);
 	for (i = 0; i < hooked; i++)
 		addrs[i] = table[i].addr;
 	err = ftrace_set_filter_ips(&ops, addrs, hooked, 0, 1);
@@ -121,13 +121,13 @@ int pykit_hook_start(void)
 }
 
 /**
- * pykit_calls() - whether a function calls another, or has it inlined
+ * pykit_hook_calls() - whether a function calls another, or has it inlined
  * @caller: address of a short function, the only one that calls the other
  * @callee: address of the other
  *
  * Return: true also where it cannot be known.
  */
-bool pykit_calls(unsigned long caller, unsigned long callee)
+bool pykit_hook_calls(unsigned long caller, unsigned long callee)
 {
 #ifdef CONFIG_X86
 	u8 code[CALLER_BYTES];
@@ -150,13 +150,13 @@ bool pykit_calls(unsigned long caller, unsigned long callee)
 #endif
 }
 
-static long inside(void)
+static long pykit_hook_sum_inside(void)
 {
 	long sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += per_cpu(pykit_inside, cpu);
+		sum += per_cpu(pykit_hook_inside, cpu);
 	return sum;
 }
 
@@ -172,7 +172,7 @@ void pykit_hook_stop(void)
 {
 	unregister_ftrace_function(&ops);
 	ftrace_free_filter(&ops);
-	while (inside())
+	while (pykit_hook_sum_inside())
 		msleep(20);
 	synchronize_rcu_tasks();
 	synchronize_rcu();

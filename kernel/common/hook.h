@@ -24,22 +24,22 @@ struct pykit_hook {
 	{ (unsigned long)(function), (unsigned long)(replacement) }
 
 /* How often functions of this module were entered less how often left. */
-DECLARE_PER_CPU(long, pykit_inside);
+DECLARE_PER_CPU(long, pykit_hook_inside);
 
 /* All that is hooked begins with the one and ends with the other. */
-static inline void pykit_enter(void)
+static inline void pykit_hook_enter(void)
 {
-	this_cpu_inc(pykit_inside);
+	this_cpu_inc(pykit_hook_inside);
 }
 
-static inline void pykit_leave(void)
+static inline void pykit_hook_leave(void)
 {
-	this_cpu_dec(pykit_inside);
+	this_cpu_dec(pykit_hook_inside);
 }
 
-int pykit_hook(const struct pykit_hook *hooks, unsigned int count);
+int pykit_hook_add(const struct pykit_hook *hooks, unsigned int count);
 int pykit_hook_start(void);
-bool pykit_calls(unsigned long caller, unsigned long callee);
+bool pykit_hook_calls(unsigned long caller, unsigned long callee);
 void pykit_hook_stop(void);
 
 #endif /* PYKIT_HOOK_H */

@@ -7,13 +7,10 @@
 #define PYKIT_REFUSAL_H
 
 #include <linux/device.h>
-#include <linux/moduleparam.h>
 #include <linux/ratelimit.h>
 
 static DEFINE_RATELIMIT_STATE(pykit_refusals, DEFAULT_RATELIMIT_INTERVAL,
 			      DEFAULT_RATELIMIT_BURST);
-module_param_named(log_burst, pykit_refusals.burst, int, 0644);
-MODULE_PARM_DESC(log_burst, "Refused requests to log in 5 s (default 10)");
 
 #define pykit_log_refusal(dev, ...)					\
 do {									\

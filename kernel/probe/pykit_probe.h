@@ -21,7 +21,7 @@
 struct pykit_probe_blk;
 
 /**
- * struct pykit_queue - a virtqueue that is watched
+ * struct pykit_probe_queue - a virtqueue that is watched
  * @node: in the table of all that are
  * @gone: in the list of those that are forgotten
  * @ring: the ring
@@ -32,7 +32,7 @@ struct pykit_probe_blk;
  * @kicking: who is in virtqueue_kick(), before the decision
  * @ringing: who is in virtqueue_kick(), after it
  */
-struct pykit_queue {
+struct pykit_probe_queue {
 	struct hlist_node node;
 	struct hlist_node gone;
 	struct pykit_ring ring;
@@ -45,28 +45,28 @@ struct pykit_queue {
 };
 
 /* main.c */
-bool pykit_chosen(const struct virtio_device *vdev);
+bool pykit_probe_chosen(const struct virtio_device *vdev);
 
 /* device.c */
-int pykit_device_init(void);
-void pykit_device_join(void);
-void pykit_device_leave(void);
-void pykit_device_exit(void);
+int pykit_probe_device_init(void);
+void pykit_probe_device_join(void);
+void pykit_probe_device_leave(void);
+void pykit_probe_device_exit(void);
 
 /* queue.c */
-int pykit_queue_init(void);
-void pykit_queues_found(struct virtio_device *vdev, unsigned int count);
-void pykit_queues_join(struct virtio_device *vdev);
-void pykit_queues_deleted(struct virtio_device *vdev);
-void pykit_queue_disabled(struct virtqueue *vq);
-void pykit_queue_enabled(struct virtqueue *vq);
-void pykit_queues_leave(void);
-void pykit_queues_exit(void);
+int pykit_probe_queue_init(void);
+void pykit_probe_queues_found(struct virtio_device *vdev, unsigned int count);
+void pykit_probe_queues_join(struct virtio_device *vdev);
+void pykit_probe_queues_deleted(struct virtio_device *vdev);
+void pykit_probe_queue_disabled(struct virtqueue *vq);
+void pykit_probe_queue_enabled(struct virtqueue *vq);
+void pykit_probe_queues_leave(void);
+void pykit_probe_queues_exit(void);
 
 /* blk.c */
 struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r);
-void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count);
-void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used);
-void pykit_probe_blk_done(struct pykit_queue *q, const struct pykit_used *used);
+void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int count);
+void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);
+void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used);
 
 #endif /* PYKIT_PROBE_H */

@@ -18,10 +18,10 @@
 #include "vhost.h"
 
 /* main.c */
-bool pykit_vhost_served(const struct mm_struct *mm, u32 *number);
+bool pykit_vprobe_served(const struct mm_struct *mm, u32 *number);
 
 /* queue.c */
-int pykit_vhost_watch(void);
-void pykit_vhost_forget(void);
+int pykit_vprobe_watch(void);
+void pykit_vprobe_forget(void);
 
 #endif /* PYKIT_VHOST_PROBE_H */

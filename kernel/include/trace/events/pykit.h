@@ -49,7 +49,7 @@ struct pykit_at {
  * @PYKIT_QUEUE_JOINED: it was set up before, its observer came later
  * @PYKIT_QUEUE_LEFT: it lives on, its observer goes
  * @PYKIT_QUEUE_BROKEN: it is about to be declared broken: nothing works any more
- * @PYKIT_QUEUE_MENDED: that is about to be revoked
+ * @PYKIT_QUEUE_UNBROKEN: that is about to be revoked
  */
 enum pykit_queue_op {
 	PYKIT_QUEUE_SET_UP,
@@ -57,7 +57,7 @@ enum pykit_queue_op {
 	PYKIT_QUEUE_JOINED,
 	PYKIT_QUEUE_LEFT,
 	PYKIT_QUEUE_BROKEN,
-	PYKIT_QUEUE_MENDED,
+	PYKIT_QUEUE_UNBROKEN,
 };
 
 /**
