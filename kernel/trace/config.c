@@ -197,12 +197,12 @@ static u32 pykit_config_generation(struct virtio_device *vdev)
 }
 
 static void pykit_config_trace_status(struct virtio_device *vdev, const struct pykit_op *op,
-				      u8 status, u8 what)
+				      u8 status, enum pykit_status_op done)
 {
 	const struct pykit_watcher *w;
 
 	for (w = pykit_config_first_watcher(op); w; w = pykit_config_next_watcher(op, w))
-		trace_pykit_status(vdev->index, w->by, status, what);
+		trace_pykit_status(vdev->index, w->by, status, done);
 }
 
 static u8 pykit_config_get_status(struct virtio_device *vdev)
@@ -211,7 +211,7 @@ static u8 pykit_config_get_status(struct virtio_device *vdev)
 	u8 status = op.orig->get_status(vdev);
 	const struct pykit_watcher *w;
 
-	pykit_config_trace_status(vdev, &op, status, 1);
+	pykit_config_trace_status(vdev, &op, status, PYKIT_STATUS_READ);
 	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->status_read)
 			status = w->status_read(status);
@@ -236,7 +236,7 @@ static void pykit_config_set_status(struct virtio_device *vdev, u8 status)
 		if (w->status_write)
 			wanted = w->status_write(wanted);
 	if (wanted == status || op.orig->get_status(vdev) != wanted) {
-		pykit_config_trace_status(vdev, &op, wanted, 0);
+		pykit_config_trace_status(vdev, &op, wanted, PYKIT_STATUS_WRITE);
 		op.orig->set_status(vdev, wanted);
 		for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 			if (w->frozen && pykit_config_is_features_ok(wanted))
@@ -249,7 +249,7 @@ static void pykit_config_reset(struct virtio_device *vdev)
 {
 	struct pykit_op op = pykit_config_op_begin(vdev);
 
-	pykit_config_trace_status(vdev, &op, 0, 2);
+	pykit_config_trace_status(vdev, &op, 0, PYKIT_STATUS_RESET);
 	op.orig->reset(vdev);
 	pykit_config_op_end(&op);
 }

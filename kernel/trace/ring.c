@@ -488,7 +488,7 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 	}
 	s->slots = virtio_has_feature(r->vq->vdev, VIRTIO_RING_F_INDIRECT_DESC) ?
 			   1 : s->total;
-	if (trace_pykit_refused_enabled())
+	if (trace_pykit_add_failed_enabled())
 		pykit_ring_read_event(r, &s->event, &s->flags);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_before_add);
@@ -540,7 +540,7 @@ EXPORT_SYMBOL_GPL(pykit_ring_after_add);
 void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int err,
 			   bool asked)
 {
-	struct pykit_refusal refusal = {
+	struct pykit_add_failure failure = {
 		.err = err,
 		.chain = s->total,
 		.num_free = r->vq->num_free,
@@ -553,9 +553,9 @@ void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int 
 		.rang = asked && err == -ENOSPC && s->out && !r->is_packed,
 	};
 
-	pykit_ring_read_event(r, &refusal.event_after, &refusal.flags_after);
-	pykit_trace_vq(refused, &r->at, &refusal);
-	if (refusal.rang)
+	pykit_ring_read_event(r, &failure.event_after, &failure.flags_after);
+	pykit_trace_vq(add_failed, &r->at, &failure);
+	if (failure.rang)
 		pykit_ring_trace_notify(r);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_add_failed);

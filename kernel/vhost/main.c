@@ -124,7 +124,7 @@ static int pykit_vhost_release(struct inode *inode, struct file *file)
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
 	if (v->serves >= 0)
-		trace_pykit_vhost_serves(v->index, v->serves, 1);
+		trace_pykit_vhost_attach(v->index, v->serves, 1);
 	pykit_vhost_disk_drop(&v->disk);
 	ida_free(&pykit_vhost_ida, v->index);
 	kvfree(v);
@@ -369,7 +369,7 @@ static long pykit_vhost_set_serves(struct pykit_vhost *v, const u32 __user *arg)
 		err = -EBUSY;
 	if (!err) {
 		v->serves = serves;
-		trace_pykit_vhost_serves(v->index, serves, 0);
+		trace_pykit_vhost_attach(v->index, serves, 0);
 	}
 	mutex_unlock(&v->dev.mutex);
 	return err;

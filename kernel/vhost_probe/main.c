@@ -83,7 +83,7 @@ static int pykit_vprobe_release(struct inode *inode, struct file *file)
 	list_del(&s->node);
 	mutex_unlock(&served_lock);
 	if (s->mm) {
-		trace_pykit_vhost_serves(s->number, s->serves, 1);
+		trace_pykit_vhost_attach(s->number, s->serves, 1);
 		mmdrop(s->mm);
 	}
 	kfree(s);
@@ -106,7 +106,7 @@ static long pykit_vprobe_set_serves(struct pykit_vprobe_served *s, const u32 __u
 			s->mm = current->mm;
 		}
 		s->serves = serves;
-		trace_pykit_vhost_serves(s->number, serves, 0);
+		trace_pykit_vhost_attach(s->number, serves, 0);
 	}
 	mutex_unlock(&served_lock);
 	return err;

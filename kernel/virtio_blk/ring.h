@@ -42,7 +42,7 @@ static inline bool pykit_blk_ring_tells_adds(void)
 static inline bool pykit_blk_ring_watches_adds(struct pykit_blk_vq *q)
 {
 	return __is_defined(PYKIT_FAULT) || pykit_blk_ring_tells_adds() ||
-	       trace_pykit_notify_enabled() || trace_pykit_refused_enabled() ||
+	       trace_pykit_notify_enabled() || trace_pykit_add_failed_enabled() ||
 	       q->ring.is_packed;
 }
 
