@@ -4,7 +4,7 @@
  * files.
  *
  * main.c	the module, and which devices it watches
- * hook.c	functions of the core, led through functions of ours
+ * hook.c	functions of the core, redirected to this module
  * device.c	devices: drivers that come and go
  * queue.c	virtqueues: the core's operations
  * blk.c	block requests, read from their chains

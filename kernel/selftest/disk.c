@@ -39,7 +39,7 @@ MODULE_PARM_DESC(zoned, "Whether the disk is zoned");
 
 static unsigned int lose;
 module_param(lose, uint, 0644);
-MODULE_PARM_DESC(lose, "How many requests to lose, from now on");
+MODULE_PARM_DESC(lose, "Drop the next N requests");
 
 /**
  * struct soft_zone - a zone of the disk

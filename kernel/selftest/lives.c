@@ -2,7 +2,7 @@
 /*
  * Cases: what ends or interrupts a queue's life.
  *
- * What the core says of damage is what the case is about, and no bug of it.
+ * Error messages from the virtio core are expected here.
  */
 #include "selftest.h"
 

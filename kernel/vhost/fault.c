@@ -51,11 +51,11 @@ static const char *const fault_names[] = {
 
 static char *fault = "";
 module_param(fault, charp, 0444);
-MODULE_PARM_DESC(fault, "Name of the bug to have, see fault.c");
+MODULE_PARM_DESC(fault, "Deliberate bug to enable (names in fault.c)");
 
 static unsigned int delay_ms = 20;
 module_param(delay_ms, uint, 0444);
-MODULE_PARM_DESC(delay_ms, "How late a delayed request is (default 20)");
+MODULE_PARM_DESC(delay_ms, "Delay of a delayed request in ms (default 20)");
 
 static enum pykit_vhost_fault pykit_vhost_fault;
 

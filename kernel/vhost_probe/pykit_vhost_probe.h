@@ -5,7 +5,7 @@
  *
  * main.c	the character device: which back-ends are watched
  * queue.c	virtqueues: vhost's operations
- * hook.c	functions of vhost, led through functions of ours
+ * hook.c	functions of vhost, redirected to this module
  * layout.c	how the compiler laid out vhost's structures
  */
 #ifndef PYKIT_VHOST_PROBE_H

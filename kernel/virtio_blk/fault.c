@@ -52,7 +52,7 @@ static const char *const fault_names[] = {
 
 static char *fault = "";
 module_param(fault, charp, 0444);
-MODULE_PARM_DESC(fault, "Name of the bug to have, see fault.c");
+MODULE_PARM_DESC(fault, "Deliberate bug to enable (names in fault.c)");
 
 static enum pykit_fault pykit_fault;
 

@@ -38,7 +38,7 @@ int pykit_blk_read_zones(struct virtio_device *vdev,
 		return -EINVAL;
 	}
 	if (!IS_ENABLED(CONFIG_BLK_DEV_ZONED)) {
-		dev_err(&vdev->dev, "zoned, and this kernel knows no zones\n");
+		dev_err(&vdev->dev, "zoned device, but CONFIG_BLK_DEV_ZONED is not set\n");
 		return -EOPNOTSUPP;
 	}
 	virtio_cread(vdev, struct virtio_blk_config, zoned.zone_sectors,
