@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Functions of the kernel's, led through functions of ours.
+ * Kernel functions, redirected to functions of this module.
  *
- * ftrace calls pykit_hook_redirect() at the entry of each function that is hooked, as it
- * does for live patches, and pykit_hook_redirect() has the function of ours called instead.
- * That one calls the original, which is let through: what is called from within
- * this module is not redirected. So what happens before and after is told in plain
- * C, in the order in which it happens, and no call is ever missed: unlike
- * kprobes, nothing here depends on what else the CPU is in the middle of.
+ * ftrace calls pykit_hook_redirect() at the entry of each hooked function, as for
+ * live patches, which continues in the replacement. The replacement calls the
+ * original: calls from within this module are not redirected. Both sides of a call
+ * can so be traced in plain C, in the order in which they happen, and no call is
+ * missed: unlike kprobes, this works whatever else the CPU is in the middle of.
  */
 #include <linux/bsearch.h>
 #include <linux/delay.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A virtqueue's ring as it stands in memory, and the events that tell of it.
+ * Reads a virtqueue's ring from memory, and emits its events.
  *
- * What is traced is read from ring memory, not from what the core was asked to
- * do: so a ring that was written wrongly shows. In a packed ring the device may
- * overwrite a descriptor as soon as it is available; there, what memory may no
- * longer hold is taken from the scatterlists.
+ * Events hold what stands in ring memory, not what the core was asked to do, so that
+ * a wrongly written ring shows. In a packed ring the device may overwrite a
+ * descriptor as soon as it is available: what memory may no longer hold is taken
+ * from the scatterlists there.
  */
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
@@ -532,10 +532,10 @@ EXPORT_SYMBOL_GPL(pykit_ring_after_add);
  * @err: why not
  * @asked: whether the core was asked; if not, its driver saw that there is no room
  *
- * Where there is no room in a split ring for what the device reads, the core rings
- * the doorbell in the midst of the add, whatever the device asked for. That cannot
- * be seen from here, but the core has done so ever since: the self-test sees to it
- * that it does. It is told of as any other, if late.
+ * If a split ring has no room for buffers that the device reads, the core notifies
+ * the device inside the add, even if notifications are suppressed. That cannot be
+ * seen from here, but every kernel does it, and the self-test checks that. The
+ * notification is traced after the failed add.
  */
 void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int err,
 			   bool asked)

@@ -21,7 +21,7 @@ static u64 pykit_blk_status_address(struct pykit_blk_vq *q, unsigned int n, u8 *
 	return n ? descs[n - 1].addr : 0;
 }
 
-/* Asked to add to a full ring the core would ring the doorbell, wanted or not. */
+/* An add to a full ring would make the core notify, even if that is suppressed. */
 static bool pykit_blk_is_full(struct virtqueue *vq, const struct pykit_sgs *s)
 {
 	return unlikely(vq->num_free < s->slots) && !virtqueue_is_broken(vq);
