@@ -51,6 +51,12 @@ fuzz: setup ## Fuzz the trace decoder for FUZZ_SECONDS (default 600)
 setup: ## Install Debian packages and the virtual environment
 	@tools/setup.sh
 
+docs: setup ## Generate docs/reference/cli.md and docs/rules.md
+	$(PYTHON) -m tools.cli_reference > docs/reference/cli.md.new
+	mv docs/reference/cli.md.new docs/reference/cli.md
+	$(PYKIT) rules --markdown > docs/rules.md.new
+	mv docs/rules.md.new docs/rules.md
+
 doctor: setup ## Check required tools; show the command that installs each
 	$(PYKIT) doctor
 
@@ -83,5 +89,5 @@ lock: setup ## Pin the versions installed in .venv
 	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --all --exclude-editable --exclude pip | grep -v ' @ '; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-.PHONY: help validate test test-slow lint fuzz setup doctor modules modules_install compile_commands.json \
+.PHONY: help validate test test-slow lint fuzz setup docs doctor modules modules_install compile_commands.json \
 	dkms list version clean lock

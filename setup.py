@@ -20,7 +20,6 @@ SHARED = (
     "Kbuild",
     "cases",
     "configs",
-    "families",
     "guest",
     "kernel",
     "matrices",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Events and requests in the formats of other tools."""
+"""Export events and requests to the formats of other tools."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hours of use in bounded form, on a kernel that tells what is wrong: sanitizers, lockdep."""
+"""Stress test of bounded length, for kernels with sanitizers and lockdep."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pykit.paths import fresh_directory
 from pykit.run import run_scenario
 from pykit.scenario import Scenario, load_scenario
 
-#: What there is to soak, each a scenario soak-….
+#: Parts of the soak, each a scenario soak-….
 PARTS = ("requests", "rings", "load", "loop", "unplug", "faults", "lives")
 
 
 @dataclass(frozen=True)
 class SoakPart:
-    """What became of one part.
+    """The result of one part.
 
     Attributes:
         count: how often it was to do what it does.
@@ -53,7 +53,7 @@ class Soak:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing went wrong in any of them."""
+        """Whether all parts passed."""
         return all(part.outcome == "clean" for part in self.parts)
 
     def as_json(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pykit.errors import Exit
 
 app = typer.Typer(
     name="pykit",
-    help="Build and test kit for virtio on Linux: verdicts, clause by clause.",
+    help="Test virtio drivers and devices on Linux against the VIRTIO specification.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -31,10 +31,10 @@ app.command()(results.export)
 app.command()(rules.rules)
 app.command()(results.diff)
 app.command()(results.merge)
+app.command()(matrix.matrix)
 app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.add_typer(kernel.kernel_app, name="kernel")
-app.add_typer(matrix.matrix_app, name="matrix")
 app.add_typer(bench_app, name="bench")
 
 
@@ -47,7 +47,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     # Called for the options of `pykit` itself; the verbs do the rest.

@@ -31,7 +31,7 @@ def rules(
         if as_json:
             dump(explanation.as_json())
         else:
-            print(explanation.as_text(), end="")
+            write(explanation.as_text())
         return
     if markdown:
         write(spec.describe())
@@ -41,6 +41,6 @@ def rules(
         dump([rule.as_dict() for rule in listing])
         return
     print_table(
-        ("rule", "clauses", "side", "strength", "what"),
+        ("rule", "clauses", "side", "strength", "title"),
         ((r.id, " ".join(r.clauses), r.side, r.strength, r.title) for r in listing),
     )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is wanted of a kernel: profiles, and the fragments that they are made of.
+"""Read profiles and the configuration fragments that they consist of.
 
 A fragment is a piece of .config that the kernel's own merge_config.sh takes too. A line
 ``#@ or VALUE …`` above a symbol, or above several up to the next blank line, names values
 that satisfy the profile as well: what the line itself says is set when a configuration
-is made, and any of them will do in one that somebody else made.
+is made, and any of them will do in one made elsewhere.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Want:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a purpose needs of a kernel.
+    """The configuration that a purpose needs.
 
     Attributes:
         name: of its file.

@@ -114,7 +114,7 @@ def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
         if all(_met(kconf, want) for want in wants):
             break
     config = _render(kconf)
-    # What counts is what the file says, whatever the solver believes.
+    # The file decides, not the solver's state.
     mismatches = _compare(profile, _parse(config), kconf)
     if mismatches:
         raise UsageError(_did_not_stick(mismatches))
@@ -131,7 +131,7 @@ def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
 def check(
     profile: str | Profile, config: Path, tree: Path | None = None, cc: str = "gcc"
 ) -> list[Mismatch]:
-    """Which of a profile's symbols a kernel's .config does not have.
+    """Return the symbols of a profile that a kernel's .config lacks.
 
     With the kernel's source `tree`, every mismatch names the unmet dependency (3 s).
 
@@ -201,7 +201,7 @@ def _met(kconf: Any, want: Want) -> bool:
 
 
 def _compare(profile: Profile, values: dict[str, str], kconf: Any) -> list[Mismatch]:
-    """The verification: every want against a .config's own words."""
+    """Check each wanted symbol against a .config."""
     mismatches = []
     for want in profile.wants:
         value = values.get(want.symbol, "n")
@@ -267,7 +267,7 @@ def _write(path: Path, text: str, overwrite: bool) -> None:
                 file.flush()
                 temporary.chmod(0o644)
                 if not overwrite:
-                    # Claims the name, also against somebody who writes there right now.
+                    # Claims the name, also against a concurrent writer.
                     path.touch(exist_ok=False)
                 temporary.replace(path)
             except BaseException:

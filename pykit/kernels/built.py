@@ -27,7 +27,7 @@ from pykit.kernels.trees import KernelSource
 #: Objects that are built, how many there will be about, and what is being made now.
 Step = Callable[[int, int, str], None]
 
-#: What a kernel's make calls, and the headers of what it links its own tools with.
+#: Programs that a kernel's make calls, and headers of libraries for its tools.
 _TOOLS = ("make", "gcc", "ld", "flex", "bison", "bc", "perl")
 _HEADERS = {"libelf": "gelf.h", "openssl": "openssl/opensslv.h"}
 
@@ -144,7 +144,7 @@ def _run(
 
 
 def _expected(profile: str, config: str) -> int:
-    """Objects of this profile's last build, whatever its source; else a guess."""
+    """Return the objects of this profile's last build from any source, else an estimate."""
     for _, stamp in _stamps():
         if stamp["profile"] == profile:
             return int(stamp["objects"])

@@ -234,7 +234,7 @@ def _fix_up(root: Path, final: Path, release: str) -> None:
     text = makefile.read_text(encoding="utf-8")
     text = re.sub(r"(?<=[ =])/usr/src/", f"{final}/usr/src/", text)
     if (root / toolchain.LOADER).exists():
-        # Here and not in whoever calls make, so that any make with this KDIR works.
+        # Here and not at the call of make, so that any make with this KDIR works.
         text = f"export PATH := {final}/usr/bin:$(PATH)\n" + text
     makefile.write_text(text, encoding="utf-8")
     modules = root / "lib/modules" / release

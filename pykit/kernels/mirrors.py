@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where this machine gets Debian from: its own apt sources, in both of their formats.
+"""Read this machine's apt sources in both of their formats.
 
 The kit knows no mirror. Address, proxy and keyring are the machine's, so that it works
 behind the mirror that the machine's owner chose.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a user calls a kernel to the kernel."""
+"""Resolve the name of a kernel."""
 
 from __future__ import annotations
 

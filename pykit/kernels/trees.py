@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Source trees that kernels are built from, and how to tell that one has changed."""
+"""Source trees to build kernels from, and how changes are detected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def of_kernel(kernel: Kernel, progress: Progress) -> KernelSource:
 
 
 def of_directory(path: Path) -> KernelSource:
-    """Somebody's own tree.
+    """Return a user's own tree.
 
     Raises: UsageError where it is none, or has been built in.
     """
@@ -66,7 +66,7 @@ def _identity(tree: Path) -> str:
 
 
 def _git_state(tree: Path) -> list[bytes] | None:
-    """What git has, what differs from it, and what git does not have; None if it has nothing."""
+    """Hash git's commit, the changes since, and untracked files; None without git."""
 
     def git(*arguments: str) -> bytes:
         command = ["git", "-C", str(tree), *arguments]

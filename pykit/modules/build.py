@@ -4,7 +4,7 @@
 They are built in a copy, ``build/<release>/<plain|fault>/``, by the same Kbuild that
 `make KDIR=…` uses. A state file beside the copy says how far it is trusted: "good" with
 what was built from what, "failed" after a compiler error (the next build goes on from
-there), "building" while make runs. Whoever finds "building" knows that make was killed
+there), "building" while make runs. A state "building" shows that make was killed
 with files half written, and starts over.
 """
 
@@ -225,7 +225,7 @@ def _toolchain(kernel: Kernel) -> str:
     digest = hashlib.sha256(str(kernel.build_dir.resolve()).encode())
     try:
         digest.update(symvers.read_bytes() + kernel.config.read_bytes())
-        # Without symbol versions the CRCs are all zero, whatever changed.
+        # Without symbol versions the CRCs are always zero.
         digest.update(str(symvers.stat().st_mtime_ns).encode())
     except OSError as error:
         raise InfraError(
@@ -237,7 +237,7 @@ def _toolchain(kernel: Kernel) -> str:
 
 
 def _compiler(config: str) -> bytes:
-    """What the compiler that the kernel was built with says of itself here."""
+    """Return the version line of the compiler that the kernel was built with."""
     named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', config, re.MULTILINE)
     if "\nCONFIG_CC_IS_CLANG=y\n" in config:
         command = "clang"

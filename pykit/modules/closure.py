@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What has to be loaded, and in which order, for some of a kernel's own modules.
+"""Compute the load order of a kernel's own modules and their dependencies.
 
 Source: the files that depmod leaves in ``/lib/modules/<release>`` (depmod(8),
 modules.dep(5), modprobe.d(5) for softdep).
@@ -81,7 +81,7 @@ def _normal(name: str) -> str:
 # A matrix asks of the same few kernels for each of its cells, and a list is of thousands of files.
 @lru_cache(maxsize=8)
 def _index(kernel: Kernel, stamp: int) -> _Index:
-    """``stamp`` tells apart what was in the folder, then and now."""
+    """Read a kernel's index; ``stamp`` makes a changed folder a new cache entry."""
     del stamp
     return _Index(kernel)
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pykit.errors import InfraError
@@ -52,6 +54,31 @@ def find() -> tuple[str, tuple[int, ...]]:
     if match is None:
         raise InfraError(f"{path} --version says nothing of a version: is it QEMU?")
     return path, tuple(int(part) for part in match.group(1).split("."))
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Use another QEMU inside the block, named as in $PYKIT_QEMU; an empty name changes nothing."""
+    if not name:
+        yield
+        return
+    before = os.environ.get("PYKIT_QEMU")
+    os.environ["PYKIT_QEMU"] = name
+    _forget()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYKIT_QEMU"]
+        else:
+            os.environ["PYKIT_QEMU"] = before
+        _forget()
+
+
+def _forget() -> None:
+    """Drop the answers that depend on which QEMU is used."""
+    for cached in (choice, find, _machines, devices, properties):
+        cached.cache_clear()
 
 
 def version() -> str:

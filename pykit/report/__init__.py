@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts and events, laid out: for a terminal, for CI systems, and for people."""
+"""Report verdicts and events: on a terminal, for CI systems and as a page."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A slice of events as a table for people: names for numbers, one time base an observer."""
+"""Format a slice of events as a table: names for numbers, a time base for each observer."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
 }
 
 
-#: Columns that are said once, above the table, where all events of a slice agree.
+#: Columns that stand above the table if all events of a slice agree.
 _SHARED = ("source", "dev", "life", "vq", "cpu", "pid")
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows of text, one an event.
+    """Rows of text, one for each event.
 
     Attributes:
-        shared: what holds for every event that has it: "dev 0, vq 1".
+        shared: fields that are the same in all events: "dev 0, vq 1".
         numeric: for each column, whether it reads better flush right.
     """
 

@@ -20,21 +20,21 @@ from pykit.report.evidence import slice_of
 from pykit.report.text import printable, shown
 from pykit.report.view import ORDER, View, clauses_of
 
-#: run.json's entries that the page shows elsewhere, or that say nothing to a reader.
+#: Entries of run.json that the page shows elsewhere or that do not help a reader.
 _ELSEWHERE = frozenset({"schema", "outcome"})
 
-#: What the verdicts mean, for the page's legend.
+#: Meanings of the verdicts, for the page's legend.
 MEANINGS = {
-    "fail": "the events show that it was broken",
-    "waived": "broken, known, and accepted with a reason",
-    "pass": "looked at as often as the count says, and held each time",
-    "inconclusive": "the evidence does not suffice",
-    "not-applicable": "nothing in this run that it speaks about",
+    "fail": "the events show a violation",
+    "waived": "violated, known and accepted with a reason",
+    "pass": "checked as often as the count says, and satisfied each time",
+    "inconclusive": "the evidence is not sufficient to decide",
+    "not-applicable": "nothing in this run that the rule is about",
 }
 
 
 def render(view: View) -> str:
-    """The whole page."""
+    """Return the whole page."""
     return template("report.html.j2").render(
         view=view,
         order=ORDER,
@@ -80,12 +80,12 @@ def _hash(text: str) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """Escape text that is put into a page, but not what the template itself has made."""
+    """Escape a value that is put into a page, unless the template made it."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _facts(view: View) -> Iterator[str]:
-    """What was tested, for the line below the heading."""
+    """Yield what was tested, for the line below the heading."""
     capture = view.capture
     yield f"Linux {capture.kernel}"
     yield f"QEMU {capture.qemu}"
@@ -100,7 +100,7 @@ def _title(view: View) -> str:
 
 
 def _flat(run: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Entries of run.json as lines: nested names joined by blanks, commands as a shell's."""
+    """Yield entries of run.json as lines: nested names joined by blanks, commands quoted."""
     for name, value in run.items():
         label = f"{above} {name.replace('_', ' ')}".strip()
         if not above and name in _ELSEWHERE:

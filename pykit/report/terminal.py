@@ -26,7 +26,7 @@ _STYLES = {
 #: Lines of a usual report: a terminal of 24 lines less the shell's prompt.
 _SCREEN = 23
 #: Most lines for reasons of waived and inconclusive rules: beside failures, and without any.
-_REASONS, _REASONS_ALONE = 4, 10
+_REASONS, _REASONS_ALONE = 3, 10
 #: Most lines for lost and for unseen events.
 _LOSSES = 2
 #: Failures get this many lines however long the rest is.
@@ -58,8 +58,11 @@ def render(
         *page.paragraph(_events(view)),
         *map(Text, closing),
     ]
+    failures = view.having("fail")
+    if failures:
+        end.insert(len(end) - len(closing), Text(f"explain: pykit rules {failures[0].rule.id}"))
     if verbose:
-        for row in view.having("fail"):
+        for row in failures:
             page.print([*page.failure(row), *page.events(row, _EVENTS), Text()])
         if held := view.having("waived", "pass"):
             console.print(_table(held, whole=not page.cuts))
@@ -67,7 +70,6 @@ def render(
         every = _reasons(view, "waived", "inconclusive", "not-applicable")
         page.print(part for text in (*every, *_losses(view)) for part in page.paragraph(text))
     else:
-        failures = view.having("fail")
         most = _REASONS if failures else _REASONS_ALONE
         reasons = _at_most(most, list(_reasons(view, "waived", "inconclusive")), "reasons")
         losses = _at_most(_LOSSES, list(_losses(view)), "losses and blind spots")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -127,24 +128,13 @@ class SharedGuest:
         return {"OLD": ";".join(old), "NEW": loads(self._bundle.files, new)}
 
 
-def whole(out: Path) -> Path:
-    """Make what a Watch left in ``out`` outlast its guest; returns ``out``."""
-    described = out / "capture/tracing/events"
-    if described.is_symlink():
-        lasting = described.readlink()
-        described.unlink()
-        shutil.copytree(lasting, described)
-    return out
-
-
 class Watch:
     """One scenario's part of a guest's life, from a trace begun to a capture.
 
     Attributes:
         work: what is done in the guest.
         failed: why it cannot be begun; or None.
-        capture: the folder of what is recorded, filled by end(). A part of it is shared with
-            other captures of the guest, and gone with it: see whole().
+        capture: the folder of what is recorded, filled by end().
     """
 
     def __init__(
@@ -233,7 +223,9 @@ class Watch:
         described = self.capture / "tracing/events"
         if described.is_dir():
             described.replace(self._owner.lasting)
-        described.symlink_to(self._owner.lasting)
+        # Links to files, not to the folder: a capture refers to nothing outside of it.
+        if self._owner.lasting.is_dir():
+            shutil.copytree(self._owner.lasting, described, copy_function=os.link)
 
     def _judged(self, console: str) -> tuple[outcome.Kind, str]:
         if found := outcome.splats(console):

@@ -208,7 +208,7 @@ def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[s
     for number, row in enumerate(centres):
         share = few if number else spare - few * (len(centres) - 1)
         chosen += [other for other in _around(events, row, share) if other not in chosen]
-    return tuple(events.frames.told(chosen[:EVIDENCE]))
+    return tuple(events.frames.rows_as_dicts(chosen[:EVIDENCE]))
 
 
 def _around(events: Events, row: int, count: int) -> list[int]:

@@ -13,7 +13,7 @@ from pykit.errors import InfraError, PykitError, UsageError
 from pykit.guests import Kind, Outcome
 from pykit.guests.bundle import Bundle
 from pykit.guests.channel import GuestEndedError
-from pykit.run.shared import SharedGuest, Watch, whole
+from pykit.run.shared import SharedGuest, Watch
 from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
 from pykit.scenario.model import Device, Scenario, Step
 from pykit.toml import choice
@@ -85,7 +85,6 @@ class LiveGuest:
         """Unplug the disk, write the capture and return its folder; later calls only return it."""
         if self._outcome is None:
             self._outcome = self._watch.end(self._failed)
-            whole(self._watch.capture.parent)
         return self._watch.capture
 
     @property

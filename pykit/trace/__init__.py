@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Captures to events: ``load`` decodes a capture directory into one typed table, ``load_log``
-a log of QEMU's from elsewhere."""
+"""Decode captures: ``load`` reads a capture directory into one typed table, ``load_log``
+a QEMU log from elsewhere."""
 
 from pykit.trace.capture import (
     CapturedDevice,

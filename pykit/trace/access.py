@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The access tracer's records to rows: what the guest did to rings and registers.
+"""Decode the access tracer's records: the guest's accesses to rings and registers.
 
-``access.bin`` has records of 48 bytes (struct record, plugin/access.h), ``access.json`` what
-QEMU said of rings and registers each time a status was written, ``kallsyms`` the guest's symbols.
+``access.bin`` has records of 48 bytes (struct record, plugin/access.h), ``access.json`` QEMU's
+answers about rings and registers at each status write, ``kallsyms`` the guest's symbols.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _WRITE, _VALUE = 1, 2
 _RING, _REGISTER, _RINGS, _LOST, _REGION = range(5)
 _NAME_BYTES = 40
 _DRIVER = 2
-#: Areas of a virtqueue, and what is none.
+#: Areas of a virtqueue, and the registers.
 AREAS = ("desc", "avail", "used", "registers")
 #: Fields of descriptors, avail and used rings. ``other``: a packed ring's event structures,
-#: registers, and what is not accessed at a field's beginning; the offset tells.
+#: registers, and accesses that do not start at a field; see the offset.
 FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
 #: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
 _DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
 _NOTIFY = "virtio-pci-notify"
-#: MMIO's register that is told the queue to notify.
+#: MMIO's QueueNotify register.
 _MMIO, _MMIO_NOTIFY = "virtio-mmio", 0x50
 #: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
 _NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
@@ -51,17 +51,17 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Accesses:
-    """Rows in program order, with the host's times (wall clock, ns), and what was lost."""
+    """Rows in program order, with the host's times (wall clock, ns), and losses."""
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
 
 
 def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plug]) -> Accesses:
-    """Decode what the plugin and its controller left in ``capture``.
+    """Decode the access tracer's files in ``capture``.
 
-    ``numbers`` are the ``dev`` numbers by device id. Devices that are none of them are left
-    out, and so are accesses before any of ``plugs``.
+    ``numbers`` are the ``dev`` numbers by device id. Accesses to other devices are left out, and
+    so are accesses before the first of ``plugs``.
 
     Raises:
         CaptureError: a file cannot be read.
@@ -79,10 +79,12 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     records = np.frombuffer(data, dtype=_RECORD, count=len(data) // _RECORD.itemsize)
     missing = int(records["value"][records["kind"] == _LOST].sum())
     if missing:
-        losses.append(Loss(missing, f"{path}: {missing} accesses whose place was not to be had"))
-    told = int((records["kind"] == _RINGS).sum())
-    if told > len(answers):
-        losses.append(Loss(1, f"{path}: rings were told {told} times, access.json has fewer"))
+        losses.append(Loss(missing, f"{path}: {missing} accesses without a known place"))
+    expected = int((records["kind"] == _RINGS).sum())
+    if expected > len(answers):
+        losses.append(
+            Loss(1, f"{path}: access.json has {len(answers)} of {expected} answers about rings")
+        )
     symbols = Symbols.read(capture / "kallsyms", capture)
     located = _locate(records, answers, numbers)
     rows = records[np.isin(records["kind"], (_RING, _REGISTER))]
@@ -147,9 +149,9 @@ def _check_area(area: dict[str, Any], where: str) -> None:
 def _locate(
     records: npt.NDArray[Any], answers: list[dict[str, Any]], numbers: Mapping[str, int]
 ) -> dict[str, Ints]:
-    """For every access: dev, life, vq, area, offset, slot, field; -1 where there is none.
+    """Return dev, life, vq, area, offset, slot and field of each access; -1 for none.
 
-    An answer holds from its record on.
+    An answer is valid from its record on.
     """
     access = np.isin(records["kind"], (_RING, _REGISTER))
     rows = records[access]
@@ -167,20 +169,20 @@ def _locate(
                 at = _inside(part, _RING, ring) + here.start
                 if ring["device"] in numbers:
                     _ring(found, at, rows, ring, numbers, lives[number])
-        # The last access before an answer is the status write that is its reason, and belongs
-        # to what follows; so does what precedes the first answer that knows the device.
+        # The last access before an answer is the status write that caused the query: it belongs to
+        # the answer. So do accesses before the first answer that has the device.
         last = number + 1 == len(answers)
-        for told, here_too in ((number + 1, part), (number, part if last else part[:-1])):
-            if 0 <= told < len(answers):
-                for area in answers[told]["registers"]:
+        for which, here_too in ((number + 1, part), (number, part if last else part[:-1])):
+            if 0 <= which < len(answers):
+                for area in answers[which]["registers"]:
                     at = _inside(here_too, _REGISTER, area) + here.start
                     if area["device"] in numbers:
-                        _register(found, at, rows, area, numbers, lives[told], regions)
+                        _register(found, at, rows, area, numbers, lives[which], regions)
     return found
 
 
 def _inside(rows: npt.NDArray[Any], kind: int, area: dict[str, Any]) -> Ints:
-    """Where in ``rows`` the accesses of a kind to an area are."""
+    """Return the positions in ``rows`` of accesses of a kind to an area."""
     start, end = area["address"], area["address"] + area["bytes"]
     at = rows["address"]
     return np.flatnonzero((rows["kind"] == kind) & (at >= start) & (at < end))
@@ -239,14 +241,14 @@ def _register(
     for number, name in regions.items():
         mine = rows["region"][at] == number
         if name == _MMIO:
-            told = mine & (offset == _MMIO_NOTIFY) & (rows["flags"][at] & _VALUE > 0)
-            found["vq"][at[told]] = rows["value"][at[told]] & 0xFFFF
+            named = mine & (offset == _MMIO_NOTIFY) & (rows["flags"][at] & _VALUE > 0)
+            found["vq"][at[named]] = rows["value"][at[named]] & 0xFFFF
         elif name.startswith(_NOTIFY):
             found["vq"][at[mine]] = (offset[mine] - _NOTIFY_AT) // _NOTIFY_STEP
 
 
 def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
-    """Names of memory regions by their numbers."""
+    """Return the names of memory regions by number."""
     named = records[records["kind"] == _REGION]
     return {
         int(record["region"]): record.tobytes()[:_NAME_BYTES]
@@ -257,16 +259,16 @@ def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
 
 
 def _lives(answers: list[dict[str, Any]]) -> list[dict[str, int]]:
-    """By answer, which life each device is in: spans between resets with a DRIVER bit."""
+    """Return the life of each device at each answer: spans between resets with DRIVER set."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for number, answer in enumerate(answers):
         for device in answer["devices"]:
             spans.setdefault(device["device"], []).append((number, device["status"]))
     lives: list[dict[str, int]] = [{} for _ in answers]
-    for device, told in spans.items():
+    for device, statuses in spans.items():
         span: list[int] = []
         life, driven = -1, False
-        for number, status in [*told, (len(answers), 0)]:
+        for number, status in [*statuses, (len(answers), 0)]:
             if status == 0 and span:
                 life += driven
                 for where in span:

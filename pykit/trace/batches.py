@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ftrace data to typed columns: pages of all CPUs, merged by time, a batch at a time.
+"""Decode ftrace data to typed columns: pages of all CPUs, merged by time, in batches.
 
-However large the trace, there is one window of pages of each CPU and one batch in memory.
+Memory holds one window of pages of each CPU and one batch, however large the trace is.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Decoder:
         for found in self.walk.records(slots, self._batch):
             columns, bad = self._extractor.columns(windows.buffer, found.at, found.size, found.slot)
             for at, detail in bad:
-                self.walk.tell(BadReferenceError(*windows.find(at), detail))
+                self.walk.report(BadReferenceError(*windows.find(at), detail))
             yield RecordBatch(
                 found.ts.copy(),
                 self._cpus[found.owner],

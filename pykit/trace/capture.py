@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""capture.json and qmp.json as frozen dataclasses."""
+"""Read capture.json and qmp.json into frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA = 1
 STATUS_QUERY = "x-query-virtio-status"
 QUEUE_QUERY = "x-query-virtio-queue-status"
 
-#: How a guest ended whose trace came from elsewhere.
+#: The outcome of a trace that pykit did not capture.
 RECORDED = "recorded"
 
 
@@ -54,9 +54,9 @@ class CapturedDevice:
 class Plug:
     """A device_add: shortly after these times the device ``device`` appeared.
 
-    ``guest_ns`` is of the guest's clock and precedes all of its events, ``host_ns`` of the
-    host's wall clock. Guests number a device like one that has gone, and QEMU puts it in
-    the same memory: only the times tell them apart.
+    ``guest_ns`` is of the guest's clock and precedes all of the device's events, ``host_ns`` of
+    the host's wall clock. A guest reuses the number of an unplugged device, and QEMU its memory:
+    only the times distinguish them.
     """
 
     device: str
@@ -76,9 +76,9 @@ class CapturedStep:
 
 @dataclass(frozen=True)
 class QmpAnswer:
-    """One QMP query's answer; ``at`` says in which state of the run it was asked.
+    """One QMP query's answer; ``at`` is the state of the run at that time.
 
-    ``time_ns`` is the host's wall clock, as in QEMU's log; None where nobody noted it.
+    ``time_ns`` is the host's wall clock, as in QEMU's log; None if unknown.
     """
 
     at: str
@@ -91,7 +91,7 @@ class QmpAnswer:
 
 @dataclass(frozen=True)
 class Ended:
-    """The host's clock when the guest was told to end its trace, and the guest's when it had."""
+    """The host's clock when it requested the end of the trace, the guest's when it ended."""
 
     host_ns: int
     guest_ns: int
@@ -99,7 +99,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class CaptureInfo:
-    """What was run and how it ended, as the capture itself says."""
+    """The run that made a capture, and how it ended."""
 
     complete: bool
     clock: str
@@ -113,7 +113,7 @@ class CaptureInfo:
     plugs: tuple[Plug, ...] = ()
     #: When the guest's own trace ended, where that is known.
     ended: Ended | None = None
-    #: What the observers could not see, a line each.
+    #: Blind spots of the observers, a line each.
     unseen: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -128,14 +128,14 @@ class CaptureInfo:
 
 
 def recorded(path: Path, clock: str, cpus: int, kernel: str) -> CaptureInfo:
-    """What can be said of a trace that pykit did not capture."""
+    """Return the capture information of a trace that pykit did not capture."""
     return CaptureInfo(
         complete=True,
         clock=clock,
         cpus=cpus,
         kernel=kernel,
         qemu="",
-        outcome=CapturedOutcome(RECORDED, f"by somebody else, in {path}"),
+        outcome=CapturedOutcome(RECORDED, f"recorded elsewhere: {path}"),
         devices=(),
         steps=(),
         qmp=(),

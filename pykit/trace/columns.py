@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fields of records into columns, one array a field of a kind. Compiled by numba.
+"""Copy fields of records into columns, one array for each field of a kind. Compiled by numba.
 
-Values are moved as they are, in the pages' byte order; what they mean is said by numpy's types.
+Values keep the pages' byte order, which numpy's types express.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba import njit
 from pykit.trace.formats import EventField
 from pykit.trace.pages import Array, Endian
 
-#: Records that are sorted by kind at a time: their pages are still in the cache.
+#: Records sorted by kind at a time, while their pages are in the cache.
 _BLOCK = 8192
 #: Every column begins at a multiple of this.
 _ALIGN = 8
@@ -49,13 +49,13 @@ class Extractor:
     def columns(
         self, buffer: npt.NDArray[np.uint8], ats: Array, sizes: Array, slots: Array
     ) -> tuple[list[dict[str, Array | Varying]], list[tuple[int, str]]]:
-        """By slot, the columns by name; and where references lead out of their records.
+        """Return the columns by name for each slot, and references that leave their records.
 
-        Of each field that has such the first is told: offset in the buffer, what is wrong.
+        Only the first such reference of each field is reported: offset in the buffer, message.
 
         ``ats`` (u32) are the payloads' offsets in ``buffer``, ``sizes`` (u32) their bytes.
-        Arrays have a second dimension; where elements cannot be told from the declaration they
-        are bytes. What a bad reference refers to is empty.
+        Arrays have a second dimension; elements are bytes if the declaration has no length. A bad
+        reference gives an empty value.
         """
         counts = np.bincount(slots, minlength=len(self.wanted))
         lengths = np.repeat(counts, np.diff(self._firsts)) * self._widths
@@ -112,7 +112,7 @@ class Extractor:
 def _refer(
     buffer: Array, ats: Array, sizes: Array, words: Array, field: EventField
 ) -> tuple[Varying, Array]:
-    """What __data_loc and __rel_loc words (length << 16 | offset) refer to; the wrong rows."""
+    """Return the values of __data_loc and __rel_loc words (length << 16 | offset); the bad rows."""
     lengths = (words >> 16).astype(np.int64)
     # A relative offset counts from the end of the field.
     begin = field.offset + field.size if field.reference == "rel" else 0

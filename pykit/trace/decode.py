@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One capture directory to its events."""
+"""Decode a capture directory to its events."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _OUR_DRIVERS = "pykit_"
 def load(capture: Path) -> Events:
     """Decode a capture directory, or a trace.dat of trace-cmd's.
 
-    DamageError inside the data does not raise: what can be decoded is kept and the
-    rest stands in ``losses``, as does a capture that is not complete.
+    Damage inside the data does not raise: what can be decoded is kept, and ``losses`` has the
+    rest. An incomplete capture is a loss as well.
 
     Raises:
         NotACaptureError, MissingCaptureJsonError, MissingFormatsError, BadJsonError,
@@ -88,7 +88,7 @@ def load(capture: Path) -> Events:
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
     if outside is not None and info.ended is not None:
-        # A guest that is still busy goes on when its own trace has ended.
+        # A busy guest still uses its devices after its own trace has ended.
         late = (pl.col("ts") > info.ended.host_ns).fill_null(False)
         outside = outside.filter(~late)
     frames, fields = join(inside, outside, guest.extra if guest else {})
@@ -109,7 +109,7 @@ def load(capture: Path) -> Events:
 
 
 def load_log(path: Path) -> Events:
-    """Decode a QEMU trace log that is all there is.
+    """Decode a QEMU trace log without a capture.
 
     Raises:
         CaptureError: it cannot be read, EmptyTraceError: it has none of QEMU's virtio events.
@@ -134,10 +134,10 @@ def load_log(path: Path) -> Events:
 
 
 def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
-    """The devices that only QEMU's log tells of, with the ids that the capture has for them.
+    """Give the devices of a QEMU log the ids that the capture has for them.
 
-    A device is the one of its type in the capture, if both know but one. Any other is called
-    after its type and number: nothing says which of several it is.
+    A device gets the id of the only one of its type in the capture, if the log has only one as
+    well. Any other is named after its type and number, as it could be any of several.
     """
     waiting = list(info.devices)
     named = []
@@ -150,7 +150,7 @@ def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInf
         else:
             match = CapturedDevice(f"{kind}-{number}", kind + seen.transport, {}, "")
         named.append(replace(match, legacy=seen.legacy))
-    # What the log does not show at all is none of those in it, if they all say what they are.
+    # Devices that the log does not show, if all in the log have a known type.
     types = [seen.type for seen in found]
     silent = [d for d in waiting if not any(t is None or d.type.startswith(t) for t in types)]
     numbers = {device.id: number for number, device in enumerate((*named, *silent))}

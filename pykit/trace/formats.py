@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""tracefs' descriptions of its own data: header_page, header_event, events/*/*/format."""
+"""Parse tracefs' descriptions of its data: header_page, header_event, events/*/*/format."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class PageLayout:
 
 
 def parse_fields(text: str, where: str) -> tuple[EventField, ...]:
-    """All ``field:`` lines of a format text, in their order.
+    """Parse all ``field:`` lines of a format text, in order.
 
     Raises:
         BadFormatError: a field line cannot be understood, or there is none.
@@ -130,7 +130,7 @@ def _fields(text: str) -> tuple[EventField, ...]:
 
 
 def parse_format(text: str, system: str, where: str) -> Format:
-    """One event's format text.
+    """Parse one event's format text.
 
     Raises:
         BadFormatError: no name, no ID, cut, or ``common_type`` is not a u16 at 0.
@@ -154,7 +154,7 @@ def parse_format(text: str, system: str, where: str) -> Format:
 
 
 def parse_header(page: str, event: str, where: str) -> PageLayout:
-    """The sub-buffer's layout from the texts of header_page and header_event.
+    """Parse the sub-buffer's layout from header_page and header_event.
 
     The page size is where the data starts plus how much there is of it: a
     sub-buffer may be larger than a page.
@@ -192,7 +192,7 @@ def parse_header(page: str, event: str, where: str) -> PageLayout:
 
 
 def add_format(formats: dict[int, Format], form: Format, where: str) -> None:
-    """Enter an event by its id; raises BadFormatError where another one has it."""
+    """Add an event by its id; raises BadFormatError if another one has it."""
     if form.id in formats:
         raise BadFormatError(f"{where}: id {form.id} is {formats[form.id].name}'s as well")
     formats[form.id] = form

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sub-buffer pages: the raw data of all CPUs, a window of each at a time.
+"""Read sub-buffer pages: the raw data of all CPUs, a window of each at a time.
 
-A trace may be far larger than memory. Of each CPU only some pages are there at once; where
-they stand and how far they are read is one row of ``cursors``.
+A trace may be far larger than memory. Only some pages of each CPU are in memory; a row of
+``cursors`` has their position and progress.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ BUDGET = 32 << 20
 _LEAST = 2
 #: Bytes of all windows where each has only its least: 8192 CPUs with sub-buffers of 64 KiB.
 _WINDOWS_MAX = 1 << 30
-#: Bytes behind the last window, so that a look one word ahead stays inside the buffer.
+#: Bytes after the last window, so that reading one word ahead stays inside the buffer.
 GUARD = 16
-#: Pages of each CPU that are asked for the byte order.
+#: Pages of each CPU that the byte order is derived from.
 _ASKED = 256
 
 #: Where the walk is in one CPU's pages; offsets in bytes. ``start`` of its window in the buffer,
@@ -65,7 +65,7 @@ CURSOR = np.dtype(
 class CpuFile:
     """One CPU's raw pages: a file (``per_cpu/cpu<cpu>/trace_pipe_raw``), or parts of one.
 
-    ``stats`` is the kernel's own count of them, None where it was not saved.
+    ``stats`` is the kernel's own count, None if not saved.
     """
 
     cpu: int
@@ -167,7 +167,7 @@ class Windows:
             stream.close()
 
     def refill(self) -> bool:
-        """Read on wherever half a window or more is done with; False where there is no more."""
+        """Read on where half a window or more is finished; return False at the end of all."""
         moved = False
         for cpu, cursor in enumerate(self.cursors):
             if not cursor["last"] and cursor["page"] * 2 > cursor["pages"]:
@@ -176,11 +176,11 @@ class Windows:
         return moved
 
     def place(self, cpu: int, page: int) -> tuple[Path, int, int]:
-        """File, CPU and page, as errors name them."""
+        """Return file, CPU and page for an error."""
         return self.files[cpu].path, self.files[cpu].cpu, page
 
     def find(self, at: int) -> tuple[Path, int, int, int]:
-        """File, CPU, page and offset in the page of an offset in the buffer."""
+        """Return file, CPU, page and offset in the page of an offset in the buffer."""
         cpu = int(np.searchsorted(self.cursors["start"], at, side="right")) - 1
         page, offset = divmod(at - int(self.cursors["start"][cpu]), self.layout.page_size)
         return (*self.place(cpu, int(self.cursors["number"][cpu]) + page), offset)
@@ -214,7 +214,7 @@ class Windows:
             )
 
     def _find_endian(self) -> Endian:
-        """The byte order in which more pages have a commit that can be true."""
+        """Return the byte order in which more pages have a plausible commit field."""
         size, room = self.layout.page_size, self.layout.page_size - self.layout.data_offset
         at, width = self.layout.commit_offset, self.layout.long_size
         raw = b"".join(

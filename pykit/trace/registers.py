@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The driver's side of a negotiation, as QEMU's ``memory_region_ops_*`` lines tell it.
+"""The driver's side of a negotiation, by QEMU's ``memory_region_ops_*`` lines.
 
 They name the region and the address of every access that QEMU emulates: status, features and
-configuration of PCI (modern and legacy) and MMIO. Which device answers there says the line that
-follows a status write, in which QEMU's virtio core names the device.
+configuration of PCI (modern and legacy) and MMIO. A status write is followed by a line of QEMU's
+virtio core that names the device.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ def read_registers(
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), and the devices.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
-    Accesses of which no status write shows the device are left out, and so are doorbells and
-    interrupt status, which other events tell better.
+    Accesses whose device no status write shows are left out, and so are notifications and
+    interrupt status, which other events cover.
     """
     following: dict[int | None, list[tuple[int, int, int]]] = {}
     for line, pid, vdev, status in statuses.select("line", "pid", "vdev", "status").iter_rows():
@@ -206,7 +206,7 @@ def _next(
     cursors: dict[int | None, int],
     access: RegisterAccess,
 ) -> int | None:
-    """The device whose status the same thread reports next, if with the value that was written."""
+    """Return the device in the thread's next status line, if it has the value written here."""
     mine = following.get(access.pid, [])
     at = cursors.get(access.pid, 0)
     while at < len(mine) and mine[at][0] < access.line:
@@ -218,7 +218,7 @@ def _next(
 
 
 def _place(access: RegisterAccess) -> tuple[tuple[str, int], int]:
-    """Whose registers an access is to, and at which offset of theirs, a legacy one's yet unknown.
+    """Return the registers that an access is to, and its offset in them or in a legacy region.
 
     QEMU lays a modern device's structures out in one BAR, a page each; guests may move BARs.
     """
@@ -257,7 +257,7 @@ def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | N
 
 
 def _named(found: list[_Registers]) -> Iterator[Named]:
-    """One entry a device; it counts as modern if anybody ever used it so."""
+    """Yield one entry for each device, legacy if it was used by the legacy interface only."""
     for vdev in dict.fromkeys(device.vdev for device in found):
         mine = [device for device in found if device.vdev == vdev]
         kind = next((device.type for device in mine if device.type), None)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ring watcher's entries to rows: what stood in avail and used rings.
+"""Decode the ring watcher's entries of avail and used rings.
 
-``rings.npy`` has the entries, ``rings.json`` whose they are and what may have been missed
+``rings.npy`` has the entries, ``rings.json`` their queues and what may have been missed
 (pykit/observe/ringwatch.py).
 """
 
@@ -32,17 +32,17 @@ _ENTRY = {
 
 @dataclass(frozen=True)
 class Entries:
-    """Rows, each queue's avail and each queue's used entries in their order, and what was lost."""
+    """Rows with the avail and used entries of each queue in order, and losses."""
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
 
 
 def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) -> Entries:
-    """Decode what the ring watcher left in ``capture``.
+    """Decode the ring watcher's files in ``capture``.
 
     ``numbers`` are the ``dev`` numbers by device id; ``host`` are the rows of QEMU's log, whose
-    statuses say which life a watch was in.
+    statuses decide in which life a watch was.
 
     Raises:
         CaptureError: a file cannot be read, or the two do not belong together.
@@ -51,8 +51,8 @@ def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) ->
     entries = _read_entries(path, capture)
     account = capture / "rings.json"
     where = str(account)
-    told = as_object(load_json(account, capture), where)
-    watches = [_watch(watch, numbers, where) for watch in objects(told, "watches", where)]
+    data = as_object(load_json(account, capture), where)
+    watches = [_watch(watch, numbers, where) for watch in objects(data, "watches", where)]
     strangers = np.count_nonzero(entries["watch"] >= len(watches))
     if strangers:
         raise CaptureError(
@@ -60,7 +60,7 @@ def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) ->
             " the capture is damaged, run it again"
         )
     losses = []
-    for entry in objects(told, "lost", where):
+    for entry in objects(data, "lost", where):
         number = integer(entry, "watch", f"{account}: lost", -1, len(watches) - 1)
         count = integer(entry, "count", f"{account}: lost", 0)
         queue = f"queue {watches[number][1]} of {watches[number][4]}: " if number >= 0 else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ftrace data as somebody saved it: a copy of tracefs, or a file of trace-cmd's."""
+"""Read saved ftrace data: a copy of tracefs, or a trace.dat of trace-cmd."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from pykit.trace.pages import CpuFile
 
 @dataclass(frozen=True)
 class Tracing:
-    """What describes itself: the layout of pages, the events' formats, the raw data by CPU.
+    """A saved trace: the layout of pages, the events' formats, the raw data by CPU.
 
     Attributes:
         where: the directory or the file, for messages.
-        clock: name of the trace clock, or "" where nothing says it.
+        clock: name of the trace clock, or "" if unknown.
         release: of the kernel that was traced, or "".
     """
 

@@ -13,7 +13,7 @@ import pytest
 from pykit import steps
 from pykit.scenario.model import SCENARIOS
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 #: Rules that a vhost device's own events decide.
 RULES = {
@@ -28,7 +28,7 @@ KERNELS = [
 ]
 
 
-def said(result: steps.Result) -> dict[str, str]:
+def said(result: steps.RunResult) -> dict[str, str]:
     """The last lines of each step's output."""
     return {step.name: step.output for step in result.events.capture.steps}
 

@@ -46,10 +46,11 @@ def test_it_fits_and_says_all(view: View, width: int, tty: bool, verbose: bool) 
 def test_failures_stand_first_and_the_outcome_last(view: View) -> None:
     lines = printed(view, ("guest: clean", "report: a/report.html")).splitlines()
     assert lines[0].startswith("FAIL SD-DR-02")
-    assert lines[-5:] == [
+    assert lines[-6:] == [
         "passed by topic: notify 0/1, split 1/3",
         "1 fail, 1 waived, 1 pass, 1 inconclusive, 1 not-applicable, of 5 rules",
         "23,456 events, 0 lost",
+        "explain: pykit rules SD-DR-02",
         "guest: clean",
         "report: a/report.html",
     ]
