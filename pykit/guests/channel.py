@@ -57,7 +57,7 @@ class _Console:
         return self._path.read_text(errors="replace")
 
 
-class Guest:
+class GuestChannel:
     """A booting or running guest: its process, its console, and the agent in it.
 
     Every wait ends: with the agent's line, with a panic on the console, with the end of

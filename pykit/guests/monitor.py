@@ -101,12 +101,12 @@ class Monitor:
             # What was plugged is the transport's half; MMIO's half is part of the machine.
             path += "/virtio-backend"
         status = self.ask("x-query-virtio-status", path=path)
-        answers = [_answer(at, device, "x-query-virtio-status", None, status)]
+        answers = [answered(at, device.id, "x-query-virtio-status", None, status)]
         for queue in range(int(device.options.get("num-queues", 1))):
             answers.append(
-                _answer(
+                answered(
                     at,
-                    device,
+                    device.id,
                     "x-query-virtio-queue-status",
                     queue,
                     self.ask("x-query-virtio-queue-status", path=path, queue=queue),
@@ -139,10 +139,11 @@ class QemuRefusedError(UsageError):
         super().__init__(f"QEMU refused {command}: {words}: mend the scenario's device")
 
 
-def _answer(at: str, device: Device, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
+def answered(at: str, device: str, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
+    """Return an answer of QEMU's about a device, as qmp.json has it."""
     return {
         "at": at,
-        "device": device.id,
+        "device": device,
         "query": query,
         "queue": queue,
         "time_ns": time.time_ns(),

@@ -36,7 +36,7 @@ from pykit.modules.inspection import depends, inspect
 _SCHEMA = 1
 
 #: What an in-tree `make` leaves among the sources.
-_PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|probe|s)|pykit_compat\.h")
+_PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|check|s)|pykit_compat\.h")
 
 
 @dataclass(frozen=True)

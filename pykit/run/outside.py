@@ -20,7 +20,7 @@ from typing import Any
 from pykit.errors import UsageError
 from pykit.guests import firmware, outcome
 from pykit.guests.channel import GuestEndedError
-from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, answered
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
 from pykit.qemu import program
@@ -121,12 +121,12 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
         path = known["path"]
         name = device_id(path)
         status = monitor.ask("x-query-virtio-status", path=path)
-        answers.append(_answer(at, name, "x-query-virtio-status", None, status))
+        answers.append(answered(at, name, "x-query-virtio-status", None, status))
         # For the rings of a device that another process serves, QEMU would have to stop them.
         for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
             told = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
             if told["vring-desc"]:
-                answers.append(_answer(at, name, "x-query-virtio-queue-status", queue, told))
+                answers.append(answered(at, name, "x-query-virtio-queue-status", queue, told))
     return answers
 
 
@@ -144,17 +144,6 @@ def devices(monitor: Monitor) -> list[dict[str, Any]]:
 def device_id(path: str) -> str:
     """The name of a device in QEMU's object tree: its id, or its place among those without."""
     return path.removesuffix("/virtio-backend").rpartition("/")[2]
-
-
-def _answer(at: str, device: str, query: str, queue: int | None, told: Any) -> dict[str, Any]:
-    return {
-        "at": at,
-        "device": device,
-        "query": query,
-        "queue": queue,
-        "time_ns": time.time_ns(),
-        "return": told,
-    }
 
 
 class _Talk:
@@ -192,7 +181,7 @@ class _Talk:
         except GuestEndedError as ended:
             return ended.kind, ended.message
         except KeyboardInterrupt:
-            return "interrupted", "pykit was told to end"
+            return "interrupted", "pykit was interrupted"
         finally:
             self._keeper.stop()
         return "clean", f"{len(self.steps)} steps done"

@@ -13,9 +13,7 @@ from types import MappingProxyType
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners
-from pykit.guests.carried import CarryError, unpack
-from pykit.guests.channel import Guest, GuestEndedError
-from pykit.guests.hang import waits
+from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
@@ -23,7 +21,7 @@ from pykit.observe import access
 from pykit.observe.ringwatch import RingWatcher
 from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
-from pykit.run.work import Failed, Work, last_lines
+from pykit.run.work import Failed, ScenarioSteps
 from pykit.scenario.model import Scenario
 
 Progress = Callable[[str], None]
@@ -80,22 +78,17 @@ def run_scenario(
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
         factor = deadlines.factor(kernel.config)
-        session = _Session(scenario, keeper, capture, out / "console.log", runner, factor, progress)
+        session = _Session(scenario, keeper, out / "console.log", runner, factor, progress)
         with contextlib.ExitStack() as watching:
             for device in scenario.devices:
                 if device.backing == "vhost-user":
                     watching.enter_context(device_args.served(device, keeper.folder))
             for observer in observers:
                 watching.enter_context(observer)
-            kind, message = session.run(command, staged.nonce)
-        carried = session.unpack()
-        if carried is not None and kind in ("clean", "splat"):
-            kind, message = "workload-failed", f"the capture did not come out: {carried}"
-        if kind == "hang" and (waiting := waits(capture)):
-            message += f": {waiting}"
-    session.work.write_capture(
-        capture, kernel=kernel.release, ended=(kind, message), complete=carried is None
-    )
+            ended = session.run(command, staged.nonce)
+        kind, message = session.work.finish(
+            keeper.folder / "carry", capture, ended, kernel=kernel.release
+        )
     return Outcome(kind, message, tuple(command), program.version())
 
 
@@ -154,14 +147,12 @@ class _Session:
         self,
         scenario: Scenario,
         keeper: Keeper,
-        capture: Path,
         console: Path,
         runner: str,
         factor: int,
         progress: Progress,
     ) -> None:
         self._keeper = keeper
-        self._capture = capture
         self._console = console
         self._runner, self._factor = runner, factor
         self._deadline_s = scenario.deadline_s * factor
@@ -169,7 +160,7 @@ class _Session:
         self._logged = logged(scenario)
         # Who sees program counters gets names for them.
         self._symbols = "access" in scenario.observe
-        self.work = Work(scenario, keeper.folder, progress)
+        self.work = ScenarioSteps(scenario, keeper.folder, progress)
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
         """Boot, run all steps, and classify; never raises for what a guest does."""
@@ -177,7 +168,7 @@ class _Session:
         try:
             with self._console.open("wb") as output:
                 process = self._keeper.start(command, output)
-                guest = Guest(
+                guest = GuestChannel(
                     process,
                     self._keeper.folder,
                     self._console,
@@ -192,31 +183,19 @@ class _Session:
                     guest.deadline = started + self._deadline_s * slow
                     failed = self._work(guest)
         except GuestEndedError as ended:
-            return ended.kind, self.work.where() + ended.message
+            return self.work.ended(ended)
         except KeyboardInterrupt:
-            # What there is says how far it came; the caller ends all the same.
-            return "interrupted", self.work.where() + "pykit was told to end"
+            # The capture shows how far it came; the caller ends all the same.
+            return self.work.ended(GuestEndedError("interrupted", "pykit was interrupted"))
         finally:
             self._keeper.stop()
-        found = outcome.splats(self._console.read_text(errors="replace"))
-        if failed is not None:
-            return failed
-        if found:
-            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
-        return "clean", self.work.done()
+        return failed or self.work.judged(self._console.read_text(errors="replace"))
 
-    def unpack(self) -> str | None:
-        """Unpack what the guest brought out; returns why there is nothing, or None."""
-        try:
-            unpack(self._keeper.folder / "carry", self._capture)
-        except CarryError as error:
-            return str(error)
-        return None
-
-    def _work(self, guest: Guest) -> Failed:
+    def _work(self, guest: GuestChannel) -> Failed:
         code, said = guest.run(kitsteps.LOAD)
         if code != 0:
-            return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
+            words = kitsteps.last_lines(said) or f"the modules' step ended with {code}"
+            return "module-failed", words
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
             monitor.trace(self._logged)
             try:
@@ -224,7 +203,7 @@ class _Session:
             except GuestEndedError as ended:
                 if ended.kind != "hang":
                     raise
-                failed = ended.kind, self.work.where() + ended.message
+                failed = self.work.ended(ended)
             failed = self.work.carry(guest, failed, lasting=True, symbols=self._symbols)
         if failed is None or failed[0] != "hang":
             guest.off()

@@ -116,6 +116,8 @@ def load_scenario(name: str) -> Scenario:
             words = choice(name, (p.stem for p in SCENARIOS.glob("*.toml")), "scenario")
             raise UsageError(f"{words}; or name a .toml file")
     file = TomlFile(path)
+    if not re.fullmatch(r"\w[\w.-]*", path.stem, re.ASCII):
+        raise file.wrong((), f"the file's name is the scenario's: {_FILE}")
     return _firmware(file) if "firmware" in file.data else _linux(file)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -128,10 +129,16 @@ class Columns:
 
     def _by(self, *columns: str) -> Iterator[tuple[list[int], Columns]]:
         names = [self[name] for name in columns]
-        known = np.flatnonzero(np.min(names, axis=0, initial=0) >= 0)
-        order = known[np.lexsort([name[known] for name in names])]
-        begins = np.any([first_of(name[order]) for name in names], axis=0)
-        starts = np.flatnonzero(begins)
+        known = np.ones(len(self), dtype=np.bool_)
+        for name in names:
+            known &= name >= 0
+        order = np.flatnonzero(known)
+        group = numbered([name[order] for name in names])
+        # Rows of one group may stand together already.
+        if (group[1:] < group[:-1]).any():
+            by = np.argsort(group, kind="stable")
+            order, group = order[by], group[by]
+        starts = np.flatnonzero(first_of(group))
         stops = np.append(starts[1:], len(order))
         for n in np.argsort(order[starts]).tolist():
             mine = order[starts[n] : stops[n]]
@@ -141,6 +148,17 @@ class Columns:
         """The rows of one queue, which stand together where there is a column ``q``."""
         low, high = np.searchsorted(self["q"], [q, q + 1])
         return self.take(slice(int(low), int(high)))
+
+
+def numbered(name: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Number each combination; in 16 bits, which numpy sorts digit by digit, if they do."""
+    spans = [int(part.max(initial=0)) + 1 for part in name]
+    few = math.prod(spans) < 1 << 16
+    group: npt.NDArray[Any] = np.zeros(len(name[0]), dtype=np.uint16 if few else np.int64)
+    for part, span in zip(name, spans, strict=True):
+        group *= span
+        group += part.astype(group.dtype)
+    return group
 
 
 def numbers(column: pl.Series, absent: int = 0) -> npt.NDArray[Any]:

@@ -8,10 +8,9 @@ that keeps each queue's events together and in the exact order of their ``seq``.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +28,7 @@ from pykit.spec.arrays import (
     ints,
     key_of,
     last_before,
+    numbered,
     numbers,
     start_of,
     steps16,
@@ -59,7 +59,7 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
     mine = base.select((pl.col("source") == "driver") & known).to_series().to_numpy()
     row = np.flatnonzero(mine).astype(np.int32)
-    group = _numbered([numbers(base[name]) for name in _NAME])[row]
+    group = numbered([numbers(base[name]) for name in _NAME])[row]
     by = np.argsort(group, kind="stable").astype(np.int32)
     begun = np.zeros(base.height, dtype=np.bool_)
     begun[begins] = True
@@ -78,17 +78,6 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     if (~starts[1:] & (order[1:] < order[:-1])).any():
         by = by[np.lexsort((order, q))]
     return _Queues(row[by], q, queue)
-
-
-def _numbered(name: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """One number for each combination; in 16 bits, which numpy sorts digit by digit, if they do."""
-    spans = [int(part.max(initial=0)) + 1 for part in name]
-    few = math.prod(spans) < 1 << 16
-    group: npt.NDArray[Any] = np.zeros(len(name[0]), dtype=np.uint16 if few else np.int64)
-    for part, span in zip(name, spans, strict=True):
-        group *= span
-        group += part.astype(group.dtype)
-    return group
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy.typing as npt
 import polars as pl
 
-from pykit.spec.arrays import Columns
+from pykit.spec.arrays import Columns, numbers
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
@@ -24,6 +24,8 @@ from pykit.trace.kinds import INSIDE, OUTSIDE, SET_UP, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
+#: The device's number, its life and the virtqueue: columns that all events have.
+_PLACE = ("dev", "life", "vq")
 T = TypeVar("T")
 Array = npt.NDArray[Any]
 
@@ -86,9 +88,14 @@ class View:
 
         def make(view: View) -> Columns:
             found = Columns.read(view.events.frames.own, kinds)
-            for name in ("dev", "life", "vq"):
-                found.made[name] = view.base(name, absent=-1)[found["row"]]
-            return found
+
+            def column(name: str) -> Array:
+                if name not in _PLACE:
+                    return found.make(name)
+                place = view.events.base[name].gather(found["row"]).cast(pl.Int64)
+                return numbers(place, absent=-1)
+
+            return replace(found, make=column)
 
         return self.keep("columns of " + " ".join(kinds), make)
 

@@ -13,7 +13,7 @@ from pykit.errors import InfraError, PykitError, UsageError
 from pykit.guests import Kind, Outcome
 from pykit.guests.bundle import Bundle
 from pykit.guests.channel import GuestEndedError
-from pykit.run.shared import SharedGuest, Watch
+from pykit.run.shared import ScenarioRun, SharedGuest
 from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
 from pykit.scenario.model import Device, Scenario, Step
 from pykit.toml import choice
@@ -46,7 +46,7 @@ class LiveGuest:
 
     def __init__(self, shared: SharedGuest, scenario: Scenario, out: Path) -> None:
         self._shared, self._scenario, self._out = shared, scenario, out
-        self._watch: Watch = shared.begin(scenario, out)
+        self._watch: ScenarioRun = shared.begin(scenario, out)
         self._outcome: Outcome | None = None
         self._failed: tuple[Kind, str] | None = None
         if self._watch.failed is not None:

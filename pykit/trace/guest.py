@@ -22,6 +22,7 @@ from pykit.trace.kinds import (
     KINDS,
     OUTSIDE,
     PROBED,
+    RENAMED,
     SOURCE_TYPE,
     SOURCES,
     Dtype,
@@ -120,8 +121,9 @@ def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
 
 
 def kind_of(form: Format) -> str:
-    """Return an event's kind: its name without the system's prefix."""
-    return form.name.removeprefix(_PREFIX)
+    """Return an event's kind: its name without the prefix, or its name before a renaming."""
+    name = form.name.removeprefix(_PREFIX)
+    return RENAMED.get(name, name)
 
 
 def own_fields(form: Format) -> list[EventField]:

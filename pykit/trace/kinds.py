@@ -60,7 +60,7 @@ def _fields(text: str) -> dict[str, Dtype]:
 
 
 #: Fields of each kind beside the base columns. Kinds of the guest are the
-#: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's,
+#: tracepoints' names without "pykit_", but for ``RENAMED``; kinds that begin with dev_ are QEMU's,
 #: those that begin with acc_ the access tracer's, with ring_ the ring watcher's.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
@@ -110,6 +110,11 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "ring_used": "u64: before, u32: id len, u16: index",
     }.items()
 }
+
+
+#: Tracepoints whose names differ from their kinds. Captures that were made before a tracepoint
+#: was renamed have the kind's name.
+RENAMED = {"add_failed": "refused", "vhost_attach": "vhost_serves"}
 
 
 def source_of(kind: str) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.channel import GuestChannel, GuestEndedError
 
 NONCE = "c0ffee"
 PANIC = "[    9.1] Kernel panic - not syncing: Fatal exception\n"
 Agent = Callable[[socket.socket], None]
-Start = Callable[..., Guest]
+Start = Callable[..., GuestChannel]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """A guest that is a sleeping process with an agent of the test's own."""
     with contextlib.ExitStack() as stack:
 
-        def begin(agent: Agent, deadline: float = 10, console: str = "") -> Guest:
+        def begin(agent: Agent, deadline: float = 10, console: str = "") -> GuestChannel:
             server = stack.enter_context(socket.socket(socket.AF_UNIX))
             server.bind(str(tmp_path / "agent"))
             server.listen()
@@ -42,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
             thread = threading.Thread(target=serve, daemon=True)
             thread.start()
-            guest = Guest(
+            guest = GuestChannel(
                 process, tmp_path, tmp_path / "console", NONCE, time.monotonic() + deadline
             )
             stack.callback(guest.close)

@@ -6,8 +6,6 @@ All tell the same heads, lengths and indices, in the same order on each queue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -15,7 +13,6 @@ from polars.testing import assert_frame_equal
 from pykit import steps
 from pykit.scenario.model import SCENARIOS
 
-Run = Callable[..., steps.RunResult]
 QUEUE = ["dev", "life", "vq"]
 #: The driver's own accesses, and not those by which the kit looks at the ring.
 CORE = "^virtqueue_"
@@ -31,7 +28,7 @@ TRANSPORTS = [
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
 def seen(
-    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> steps.RunResult:
     """The default scenario with our driver and everybody who can look on."""
     text = (SCENARIOS / "blk.toml").read_text()
@@ -39,7 +36,17 @@ def seen(
     assert both != text
     path = tmp_path_factory.mktemp("five") / "five.toml"
     path.write_text(both)
-    return run(str(path), observe=("access", "rings"), transport=request.param)
+    return steps.run(
+        str(path),
+        kernel_name=None,
+        runner="direct",
+        fault=None,
+        # QEMU's options end at commas, and each observer has files of its own.
+        to=tmp_path_factory.mktemp("a,b:c d"),
+        say=lambda line: None,
+        observe=("access", "rings"),
+        transport=request.param,
+    )
 
 
 def told(result: steps.RunResult, kind: str, source: str = "", **fields: str) -> pl.DataFrame:

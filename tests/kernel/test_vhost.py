@@ -71,7 +71,7 @@ def test_ends_that_do_not_wait_for_a_slow_device(run: Run, tmp_path: Path) -> No
     """Requests that take 4 s each hold up no stop, no close and no kill."""
     slow = tmp_path / "slow.toml"
     text = (SCENARIOS / "vhost-checks.toml").read_text()
-    slow.write_text('parameters = { pykit_vhost = { delay_ms = "4000" } }\n' + text)
+    slow.write_text(text.replace("log_burst =", 'delay_ms = "4000", log_burst ='))
     result = run(str(slow), device_fault="delayed")
     assert result.outcome.kind == "clean", result.outcome.message
     assert " 0 wrong" in said(result)["checks"]

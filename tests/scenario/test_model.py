@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import device_args
+from pykit.paths import ROOT
 from pykit.scenario import load_scenario, on_transport
 from pykit.scenario.model import SCENARIOS, Device
+from pykit.scenario.reader import QMP_COMMANDS
 from pykit.scenario.transport import TRANSPORTS
 
 STEP = "[[step]]\nname = 'a'\nguest = 'x'\n"
@@ -171,3 +174,18 @@ def test_what_can_only_be_plugged_is_said_so(tmp_path: Path) -> None:
     serial = tuple(d for d in scenario.devices if d.id == "serial0")
     with pytest.raises(UsageError, match="serial0 can only be plugged"):
         device_args.cold_options(replace(scenario, devices=serial), tmp_path)
+
+
+def test_the_reference_lists_the_commands_of_qmp() -> None:
+    text = (ROOT / "docs/reference/scenario.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| `command`")]
+    assert set(re.findall(r"`([a-z_-]+)`", row)) - {"command", "arguments", "qmp"} == set(
+        QMP_COMMANDS
+    )
+
+
+def test_a_file_whose_name_is_none_for_a_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "a b.toml"
+    path.write_text(STEP)
+    with pytest.raises(UsageError, match="the file's name is the scenario's"):
+        load_scenario(str(path))
