@@ -15,7 +15,7 @@ from pykit.matrix.results.view import STATUSES, CellStatus
 
 System = Literal["github", "lava"]
 
-#: What setting up and fetching kernels takes at most, and a cell on a slow machine, in minutes.
+#: Minutes for set-up and kernels at most, and for a cell on a slow machine.
 _BEGIN_MIN = 45
 _CELL_MIN = 0.5
 #: GitHub ends a job after that, LAVA's administrators have their own limits.
@@ -29,7 +29,7 @@ _HEAD = """\
 
 @dataclass(frozen=True)
 class CiJobs:
-    """What the jobs are to run.
+    """The commands that CI jobs run.
 
     Attributes:
         arguments: of `pykit matrix`, without the shard: --only, --tag, --kernel.

@@ -17,7 +17,7 @@ from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.matrix.plan.names import is_cell_name, slug
 from pykit.report.text import shown
 
-#: What came of a cell as a whole.
+#: The result of a cell as a whole.
 #:
 #: * held: the guest ended well, exactly the expected rules failed, and something passed;
 #: * failed: a rule failed that should not, one that should did not, or the guest ended badly;
@@ -34,7 +34,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class RuleResult(NamedTuple):
-    """What one rule said in one cell."""
+    """The verdict of one rule in one cell."""
 
     #: The rule's id, of pykit.spec.rules().
     id: str
@@ -61,7 +61,7 @@ class CellRecord:
         either: of these one or more have to fail as well, where there are any.
         release: of the kernel; empty where none was booted.
         started: ISO 8601, UTC.
-        alone: repeated with a guest of its own, after it had failed in company.
+        alone: repeated in a guest of its own, after it had failed in a shared one.
         events: in the table.
         lost: events that are known not to be in it.
         metrics: numbers to compare between matrices, such as latency_us_p50.
@@ -112,7 +112,7 @@ class CellRecord:
 
     @property
     def implied(self) -> Status:
-        """What its guest and its rules come to. That a cell is impossible they do not know."""
+        """The status that the guest and the rules imply, which is never "impossible"."""
         code = Exit.INFRA if self.outcome == "not-run" else EXIT_CODES[self.outcome]
         if code == Exit.INFRA:
             return "error"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What changed between two matrices, or between two runs."""
+"""Compare two matrices or two runs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class CellChange:
-    """Something that is not as it was.
+    """A difference between the old and the new matrix.
 
     Attributes:
         cell: its name in the new matrix, in the old one where it is gone.
         rules: ids of the rules that it is about.
-        worse: whether it is one of the changes that nobody wants.
+        worse: whether it makes `pykit diff` fail.
         ratio: new by old, of a metric.
     """
 
@@ -108,7 +108,7 @@ def _cell(old: CellView, new: CellView) -> Iterator[CellChange]:
 
 
 def _badness(status: CellStatus) -> int:
-    """An order; that a kernel lacks what a cell needs is not bad."""
+    """Rank a status; a cell that is impossible on its kernel is not bad."""
     match status:
         case "held" | "impossible":
             return 0
@@ -165,7 +165,7 @@ def _rules(old: CellView, new: CellView) -> Iterator[CellChange]:
 
 
 def _turned(was: Sort, now: Sort) -> Kind | None:
-    """What the change is called; None for what is none. New violations are told apart."""
+    """Name the change, or return None; new violations are found elsewhere."""
     match now:
         case "good":
             return "fixed" if was in ("bad", "waived") else None
@@ -191,7 +191,7 @@ def _violation(cell: CellView, entry: Judgement) -> CellChange:
 
 def _metrics(pairs: CellPairs) -> Iterator[Ratio]:
     both = [(one.record, new.name, new.record) for one, new in pairs.both]
-    # What a deliberate bug makes of a driver's speed is anybody's guess.
+    # With a deliberate bug the speed of a driver means nothing.
     told = [
         (old.metrics, name, new.metrics)
         for old, name, new in both

@@ -20,7 +20,7 @@ from pykit.paths import write_atomically
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of it.
+    """A merged matrix.
 
     Attributes:
         twice: cells that more than one directory had, with the same verdicts.

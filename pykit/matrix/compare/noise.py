@@ -22,7 +22,7 @@ CELL_FLOOR = 3.0
 #: A cell differs from the others if it is as many (normal) standard deviations away.
 _SIGMAS = 5
 _MAD_TO_SIGMA = 1.4826
-#: What is more than that, something from nothing included, is this.
+#: Larger ratios, also from zero, count as this one.
 _LARGEST = 1000.0
 
 
@@ -48,7 +48,7 @@ class Ratio:
 
 
 def worse_if_more(metric: str) -> bool | None:
-    """Whether a higher value is worse; None for what is neither, such as a count of requests."""
+    """Whether a higher value is worse; None where it is neither, as for a count of requests."""
     if metric.startswith("latency") or metric.endswith("_per_request"):
         return True
     if metric.endswith("_per_second"):
@@ -66,7 +66,7 @@ def compare(metric: str, pairs: Mapping[str, tuple[float, float]]) -> Ratio:
     overall = None
     if not few and (low > 1 or high < 1):
         overall = _direction(metric, middle, ALL_FLOOR)
-    # A cell is compared with the others, for what all have in common is told once.
+    # A cell is compared with the others: a change common to all is reported once.
     common = 1.0 if few else middle
     away = [abs(math.log(ratio / common)) for ratio in ordered]
     spread = 0.0 if few else _SIGMAS * _MAD_TO_SIGMA * median(away)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which cell of one matrix is the same as which of another, whatever the matrices differ in."""
+"""Match the cells of two matrices, even where an axis differs in all of them."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ def _by_key(cells: Sequence[CellView], across: Mapping[str, str]) -> dict[str, C
 
 
 def _key(cell: CellView, across: Mapping[str, str]) -> str:
-    # Names leave out the values that a matrix has first, so that they do not tell it.
+    # Names leave out first values, so a name alone does not identify a cell.
     rest = {axis: value for axis, value in cell.planned.axes.items() if axis not in across}
     return f"{cell.planned.matrix} {sorted(rest.items())}" if across else cell.name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What changed, and what was merged, as lines for people."""
+"""Write differences, and the result of a merge, as lines of text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def changes(found: Diff) -> Iterator[str]:
 
 
 def merged(done: Merged) -> Iterator[str]:
-    """What was odd, and what the whole came to."""
+    """Lines on cells in several directories, on missing cells, and the counts."""
     if done.twice:
         yield f"in more than one directory, with the same verdicts: {_cells(done.twice)}"
     if done.missing:

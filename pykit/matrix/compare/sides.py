@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be compared: a matrix directory, or a run directory as a matrix of one cell."""
+"""Read one side of a comparison: a matrix, or a run as a matrix of one cell."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Dask:
         return sum(self._client.nthreads().values())
 
     def submit(self, batch: GuestBatch) -> Future[None]:
-        """Have it run somewhere. What becomes of its cells is in the spool before it is done."""
+        """Run it on a worker; its records are in the spool before the future is done."""
         key = batch.bundle.key if batch.bundle else None
         if key is not None and key not in self._sent:
             self._client.register_plugin(_BundlePlugin(key), name=f"pykit-bundle-{key}")
@@ -70,7 +70,7 @@ class Dask:
         return done
 
     def close(self) -> None:
-        """Take back what was not begun, and leave the scheduler."""
+        """Cancel batches that have not begun, and disconnect from the scheduler."""
         self._executor.shutdown(wait=False)
         self._client.close()
 
@@ -88,7 +88,7 @@ class Dask:
 
 
 def _into(spool: Spool, told: dict[str, Any]) -> None:
-    """A worker's word, as a worker of this machine would have left it."""
+    """Put a worker's message into the spool, as a local worker would have."""
     if "begun" in told:
         spool.begin(told["begun"])
         return
@@ -109,7 +109,7 @@ class _Events:
         self.told: list[dict[str, Any]] = []
 
     def done(self) -> set[str]:
-        """What workers that this batch was with before have told."""
+        """Names of cells that earlier workers of this batch have finished."""
         events = get_client().get_events(f"{self._topic}-done")
         return {str(cell) for _, cell in events}
 

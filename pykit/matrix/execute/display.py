@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix while it runs: how far it is, what runs, what did not hold, and the time left."""
+"""Show the progress of a matrix: counts, running cells, failures, and the time left."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix directory while a matrix runs: its plan, its journal, and who may write there."""
+"""Lock a matrix directory and write its plan and its journal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pykit.matrix.record import CellRecord, read_journal
 
 
 class Journal:
-    """Records of finished cells, one line each, on the disk before anybody is told.
+    """Records of finished cells, one line each, on the disk before they are reported.
 
     Entering the block takes the directory; UsageError where another runner has it, or where it is
     of another plan.
@@ -60,13 +60,13 @@ class Journal:
             _write(plan, self._plan.to_json())
         if journal.exists():
             self.records = {record.cell: record for record in read_journal(journal)}
-        # What a runner was writing when it was killed is no record: it goes.
+        # A last line that a killed runner did not finish is no record.
         self._file = journal.open("ab")
         end = sum(len(line) + 1 for line in journal.read_bytes().split(b"\n")[:-1])
         self._file.truncate(end)
 
     def add(self, record: CellRecord) -> None:
-        """Write down that a cell is finished, unless that is known."""
+        """Append the record of a finished cell, once."""
         if record.cell in self.records:
             return
         self._file.write(record.to_json().encode() + b"\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Workers that are processes of this machine. None of them outlives the runner."""
+"""Run batches in processes of this machine, none of which outlives the runner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pykit.matrix.execute.spool import Spool
 from pykit.qemu.program import MEMORY_MIB
 
 _PR_SET_PDEATHSIG = 1
-#: What a worker takes beside its guest's memory: Python, numba, polars; QEMU's own.
+#: Memory of a worker beside its guest's: Python, numba, polars, and QEMU itself.
 _BESIDE_MIB = 768
 
 
@@ -52,7 +52,7 @@ class Local:
         )
 
     def submit(self, batch: GuestBatch) -> Future[None]:
-        """Have it run; what became of its cells comes by the spool."""
+        """Run it; the records of its cells arrive in the spool."""
         try:
             return self._pool.submit(_run, batch, self._directory)
         except BrokenProcessPool:
@@ -61,7 +61,7 @@ class Local:
             return self._pool.submit(_run, batch, self._directory)
 
     def close(self) -> None:
-        """End the workers, and so their guests, whatever they do."""
+        """Kill the workers, and with them their guests."""
         for process in list((self._pool._processes or {}).values()):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -73,7 +73,7 @@ def _run(batch: GuestBatch, directory: Path) -> None:
 
 
 def _stay_with(runner: int) -> None:
-    """Ctrl-C is the runner's to hear; and when it is gone, however that went, so are we."""
+    """Leave Ctrl-C to the runner, and die with it, even when it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != runner:

@@ -91,7 +91,7 @@ def _unclean(cells: Sequence[RunnableCell], say: Say) -> Iterator[CellRecord]:
 
 
 def _alike(entry: RunnableCell) -> tuple[object, ...]:
-    """What guests have to agree in to be shared."""
+    """Return the properties in which cells of one guest agree."""
     scenario = entry.scenario
     served = any(device.backing == "vhost-user" for device in scenario.devices)
     return (

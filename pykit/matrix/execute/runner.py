@@ -39,11 +39,11 @@ class Executor(Protocol):
         ...
 
     def submit(self, batch: GuestBatch) -> Future[None]:
-        """Have it run; its cells' records come by the spool."""
+        """Run it; the records of its cells arrive in the spool."""
         ...
 
     def close(self) -> None:
-        """End what runs."""
+        """End all running batches."""
         ...
 
 
@@ -122,7 +122,7 @@ def _rest(
     journal: Journal,
     display: Display,
 ) -> list[GuestBatch]:
-    """What has to be done again of a batch that ended: each cell alone, once its worker died."""
+    """The unfinished cells of a batch that ended, each as a batch: its worker died."""
     left = [entry for entry in batch.cells if entry.cell.name not in journal.records]
     tries = {entry.cell: entry.times for entry in spool.running()}
     again = []

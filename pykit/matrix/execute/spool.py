@@ -90,7 +90,7 @@ class Spool:
         return sorted(found, key=lambda entry: -entry.seconds)
 
     def close(self) -> None:
-        """Remove it with what nobody finished."""
+        """Remove the folder, and with it the marks of unfinished cells."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _path(self, cell: str, suffix: str) -> Path:

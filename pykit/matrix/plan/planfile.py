@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""plan.json: what a matrix directory is a matrix of, and which shard of it."""
+"""plan.json: the cells of a matrix directory, and its shard."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def shard(cells: Iterable[C], i: int, n: int) -> tuple[C, ...]:
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Read I/N. Raises UsageError for what is none."""
+    """Read I/N; raise UsageError for any other text."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise UsageError(f"{text!r} is no shard: say 1/4 for the first of four")

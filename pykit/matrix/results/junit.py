@@ -17,7 +17,7 @@ from pykit.report.xml import document, legal, suite
 
 
 def cell_element(status: CellStatus) -> str | None:
-    """The element that the cell's own case gets."""
+    """Return the name of the element for the cell's own case."""
     match status:
         case "held":
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""index.html of a matrix: what did not hold first, then where it did not, then all of it."""
+"""index.html of a matrix: cells that did not hold, tables of axes, then all cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pykit.matrix.results.view import STATUSES, CellStatus, CellView, Judged, Ma
 from pykit.report.html import template
 from pykit.spec import rules
 
-#: What the statuses mean, for the page's legend.
+#: Meanings of the statuses, for the legend of the page.
 MEANINGS: dict[CellStatus, str] = {
     "failed": "a rule or the guest failed, or a fault was not found",
     "error": "not its fault: it could not be tried",
@@ -21,7 +21,7 @@ MEANINGS: dict[CellStatus, str] = {
     "impossible": "the kernel lacks what it needs",
     "held": "the guest ended well, and rules failed only where a fault is to make them",
 }
-#: Cells of these are told of in full, first.
+#: Cells with these statuses are described in full, first.
 _TROUBLED: tuple[CellStatus, ...] = ("failed", "error", "missing", "inconclusive")
 
 

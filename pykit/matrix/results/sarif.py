@@ -28,7 +28,7 @@ def accepted(judged: Judged, message: str) -> str | None:
 
 
 def is_noticed(status: CellStatus) -> bool:
-    """Whether that a cell ended so has to be told, whatever its rules say."""
+    """Whether a status is a result of its own, beside those of the rules."""
     match status:
         case "error" | "missing" | "inconclusive" | "failed":
             return True

@@ -18,7 +18,7 @@ from pykit.report.text import shown
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
 
-#: What became of a cell of the plan; missing: the journal has no line of it.
+#: The status of a cell of the plan; missing: the journal has no line of it.
 CellStatus = Status | Literal["missing"]
 #: In the order in which a reader wants them.
 STATUSES: tuple[CellStatus, ...] = (
@@ -45,7 +45,7 @@ class Judgement(NamedTuple):
 
 @dataclass(frozen=True)
 class CellView:
-    """A cell of the plan and what became of it; all text is safe to show.
+    """A cell of the plan and its result; all text is safe to show.
 
     Attributes:
         why: one line: what failed, what was lost, why it could not be run.
@@ -192,7 +192,7 @@ def _judged(rule: RuleResult, record: CellRecord, silent: set[str]) -> Judged:
         case "fail":
             return "expected" if rule.id in (*record.expected, *record.either) else "fail"
         case "inconclusive":
-            # It may have had to fail; that it did not, nobody can say.
+            # A fault may have to make it fail: undecided is not the same as silent.
             return "inconclusive"
         case "pass" | "waived" | "not-applicable":
             return "silent" if rule.id in silent else rule.verdict
@@ -216,7 +216,7 @@ def _why(record: CellRecord) -> str:
 
 
 def _safe(record: CellRecord) -> CellRecord:
-    """The record, what a guest may have had its say in escaped."""
+    """The record, with text that a guest can influence escaped."""
     return replace(
         record,
         message=shown(record.message),
