@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from pykit.matrix.plan.cell import Subject
 from pykit.matrix.record import CellRecord, RuleResult, RuleVerdict
 from pykit.matrix.results.view import CellView, MatrixView
+from pykit.report.text import shown
 from pykit.spec import rules
 from pykit.spec.model import Rule
 
@@ -105,13 +106,13 @@ def _summaries(subjects: list[JudgedSubject]) -> Iterator[str]:
         for one in _of(subjects, side):
             verdicts = [result.verdict for result in one.results.values()]
             counts = " | ".join(str(verdicts.count(name)) for name in get_args(RuleVerdict))
-            run = f"`{one.record.command}`" if one.record else "missing"
+            run = f"<code>{_text(one.record.command)}</code>" if one.record else "missing"
             if one.record and not one.results:
                 run += f": {_text(one.cell.why)}"
             yield f"| {_text(one.subject.name)} | {_text(one.subject.seen)} | {counts} | {run} |"
     records = [one.record for one in subjects if one.record]
-    versions = sorted({record.qemu for record in records} - {""})
-    kernels = sorted({record.release for record in records} - {""})
+    versions = sorted({_text(record.qemu) for record in records} - {""})
+    kernels = sorted({_text(record.release) for record in records} - {""})
     yield f"\nQEMU {', '.join(versions)}; kernels {', '.join(kernels)}."
 
 
@@ -154,7 +155,7 @@ def _of(subjects: list[JudgedSubject], side: str) -> Iterator[JudgedSubject]:
 
 def _text(text: str) -> str:
     """Foreign text that can open no HTML, link or column of a table."""
-    plain = html.escape(text, quote=False)
+    plain = html.escape(shown(text), quote=False)
     for character in r"\`*[]|":
         plain = plain.replace(character, f"&#{ord(character)};")
     return plain
