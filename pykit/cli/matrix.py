@@ -52,13 +52,14 @@ def matrix(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Maximum guests in parallel (default: from CPU count and memory)."
+            min=1, help="Run at most this many guests in parallel (default: by CPUs and memory)."
         ),
     ] = None,
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Output directory; an interrupted matrix found there is resumed."
+            metavar="DIR",
+            help="Write to this directory; an interrupted matrix found there is resumed.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -152,20 +153,26 @@ def run_cells(
 
 
 def export_jobs(
-    to: Annotated[System, typer.Option("--to", help="The CI system.")],
+    to: Annotated[System, typer.Option("--to", help="Choose the CI system.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Directory for the files.")
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Write the files to this directory."),
     ],
     names: MatricesArgument = None,
     only: OnlyCellsOption = None,
     tag: TagOption = None,
     every: AllOption = False,
     kernel: OnKernelsOption = None,
-    shards: Annotated[int, typer.Option(min=1, help="Number of jobs that share the cells.")] = 4,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Divide the cells among this many jobs (default: at most 4)."),
+    ] = None,
     repository: Annotated[
-        str, typer.Option(metavar="URL", help="Repository from which LAVA machines get pykit.")
+        str, typer.Option(metavar="URL", help="Fetch pykit from this repository on LAVA machines.")
     ] = "",
-    revision: Annotated[str, typer.Option(metavar="REV", help="Revision of that repository.")] = "",
+    revision: Annotated[
+        str, typer.Option(metavar="REV", help="Check out this revision of that repository.")
+    ] = "",
 ) -> None:
     """Write a CI system's job definitions for a plan, one job per shard.
 
@@ -183,7 +190,7 @@ def export_jobs(
         word for name, values in options.items() for v in values or [] for word in (name, v)
     ]
     arguments += ["--all"] if every else []
-    jobs = CiJobs(arguments, len(chosen), shards, repository, revision)
+    jobs = CiJobs(arguments, len(chosen), shards or min(4, len(chosen)), repository, revision)
     texts = export(jobs, to.value)
     output.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
