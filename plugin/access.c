@@ -82,9 +82,12 @@ static void forget(unsigned int vcpu, void *unused)
 
 static void ask_for_rings(uint64_t status_register)
 {
-	if (rings_ask(status_register))
+	bool answered = rings_ask(status_register);
+
+	if (answered)
 		record_put(&(struct record){ .kind = RECORD_RINGS });
-	else
+	/* Accesses to a ring that is not known are not seen. */
+	if (!answered || !rings_all_known())
 		record_put(&(struct record){ .kind = RECORD_LOST, .value = 1 });
 	record_flush();
 	__atomic_add_fetch(&epoch, 1, __ATOMIC_RELEASE);
@@ -332,14 +335,15 @@ static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 	(void)id;
 	if (counters.score)
-		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
-			tb, QEMU_PLUGIN_INLINE_ADD_U64, counters, n);
+		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64,
+								  counters, n);
 	else
 		qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64,
 							 &one_counter, n);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-		uint64_t pc = qemu_plugin_insn_vaddr(insn), low = pc & ((UINT64_C(1) << PC_BITS) - 1);
+		uint64_t pc = qemu_plugin_insn_vaddr(insn);
+		uint64_t low = pc & ((UINT64_C(1) << PC_BITS) - 1);
 		struct code code = code_of(insn);
 
 		if (reads_log && writes_port(code.byte))
@@ -388,7 +392,10 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_inf
 		return -1;
 	}
 	reads_log = log_follow(value_of(argc, argv, "log"));
-	sscanf(value_of(argc, argv, "mmio"), "%" SCNx64 "-%" SCNx64, &mmio_first, &mmio_end);
+	/* Without a range no address is one of MMIO. */
+	if (sscanf(value_of(argc, argv, "mmio"), "%" SCNx64 "-%" SCNx64, &mmio_first,
+		   &mmio_end) != 2)
+		mmio_end = 0;
 	if (qemu_plugin_scoreboard_new)
 		counters.score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_block);

@@ -54,6 +54,7 @@ bool log_tells_of_status(void);
 /* rings.c */
 bool rings_connect(const char *path);
 bool rings_ask(uint64_t status_register);
+bool rings_all_known(void);
 bool rings_on_page(uint64_t address);
 bool rings_hold(uint64_t address);
 

@@ -28,6 +28,6 @@ bool log_tells_of_status(void)
 		return false;
 	clearerr(told);
 	while (fgets(line, sizeof(line), told))
-		found |= strstr(line, "virtio_set_status ") != NULL;
+		found |= !!strstr(line, "virtio_set_status ");
 	return found;
 }

@@ -18,6 +18,8 @@ static struct range {
 	uint64_t end;
 } ranges[RANGES];
 static unsigned int count;
+/* Ranges of the last answer for which there was no room. */
+static unsigned int dropped;
 
 bool rings_connect(const char *path)
 {
@@ -51,6 +53,7 @@ bool rings_ask(uint64_t status_register)
 	uint64_t start, size;
 
 	count = 0;
+	dropped = 0;
 	if (!asked)
 		return false;
 	fprintf(asked, "%" PRIx64 "\n", status_register);
@@ -60,12 +63,20 @@ bool rings_ask(uint64_t status_register)
 			return true;
 		if (count < RANGES)
 			ranges[count++] = (struct range){ start, start + size };
+		else
+			dropped++;
 	}
 	/* What comes late must not be taken for the next answer. */
 	fclose(asked);
 	asked = NULL;
 	count = 0;
 	return false;
+}
+
+/* Whether there was room for all ranges of the last answer. */
+bool rings_all_known(void)
+{
+	return !dropped;
 }
 
 /* Whether there is ring memory on the page of an address. */

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pykit: build and test kit for virtio on Linux."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this machine has and lacks, with the command that mends each lack."""
+"""Check this machine for the tools that pykit needs; name the command that installs each."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ INSTALL: dict[Distribution, str] = {
     "arch": "pacman -S",
 }
 
-#: Below these a default run fails: a kernel, its build and a few runs; a guest beside the host.
+#: A default run fails below these: a kernel, its build and a few runs; one guest of 1 GiB.
 MIN_DISK_GIB = 3.0
 MIN_MEMORY_GIB = 2.0
 
-# Most tools answer --version; these do not.
+# Options that print the version where --version does not.
 _VERSION_ARGUMENT = {"ip": "-V", "mkfs.ext4": "-V", "busybox": "--help", "trace-cmd": "-v"}
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+[\w.+~-]*|iproute2-\S+")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the list."""
+    """The result of one check."""
 
-    #: What was looked for: a tool, an accelerator, a kernel, disk, memory.
+    #: The thing checked: a tool, the accelerator, the kernels, disk space, memory.
     name: str
     ok: bool
-    #: Version, path or amount as found; empty where nothing was.
+    #: Version, path or amount; empty where the check found nothing.
     found: str
-    #: What it is for.
+    #: The part of pykit that needs it.
     purpose: str
-    #: One command for each distribution that mends it; empty where all is well.
-    mend: dict[Distribution, str]
-    #: False where pykit works without it, only slower or with less.
+    #: One command for each distribution that makes the check pass; empty where it passed.
+    fix: dict[Distribution, str]
+    #: False where pykit works without it, more slowly or with fewer features.
     required: bool = True
 
 
@@ -59,7 +59,7 @@ class Requirement:
 
 
 def requirements() -> list[Requirement]:
-    """The table that ``tools/setup.sh`` installs from."""
+    """Return the rows of the table that ``tools/setup.sh`` installs from."""
     rows = []
     for line in (ROOT / "tools" / "packages.tsv").read_text().splitlines():
         if line.startswith("#"):
@@ -70,7 +70,7 @@ def requirements() -> list[Requirement]:
 
 
 def distribution(os_release: Path = Path("/etc/os-release")) -> Distribution | None:
-    """The family of this machine's distribution, or None where it is none that is known."""
+    """Return the family of this machine's distribution; None for one without a column."""
     try:
         text = os_release.read_text()
     except OSError:
@@ -87,7 +87,7 @@ def distribution(os_release: Path = Path("/etc/os-release")) -> Distribution | N
 
 
 def examine() -> list[Finding]:
-    """Look at everything. Boots two tiny guests unless the accelerators are known already."""
+    """Run all checks. Boots two small guests unless the accelerator is in the cache."""
     return [
         *(_tool(requirement) for requirement in requirements()),
         _accelerators(),
@@ -99,14 +99,14 @@ def examine() -> list[Finding]:
 
 def _tool(requirement: Requirement) -> Finding:
     path = _locate(requirement.check)
-    mend = {
+    fix = {
         family: f"{INSTALL[family]} {package}" for family, package in requirement.packages.items()
     }
     name = requirement.check
     if "/" in name:
         name = Path(name.split("|")[0]).name
     if path is None:
-        return Finding(name, False, "", requirement.purpose, mend)
+        return Finding(name, False, "", requirement.purpose, fix)
     return Finding(name, True, _version(path) or str(path), requirement.purpose, {})
 
 
@@ -143,7 +143,7 @@ def _accelerators() -> Finding:
         return Finding(
             "accelerator",
             False,
-            "not known before there is a kernel to boot",
+            "unknown until a kernel is downloaded",
             "guests",
             _everywhere("pykit kernel get default"),
             required=False,
@@ -151,7 +151,7 @@ def _accelerators() -> Finding:
     best = accel.probe(kernels.resolve(known[0].name).image)
     if best == "kvm":
         return Finding("accelerator", True, "kvm boots a guest", "guests", {})
-    why = "is there and boots nothing" if Path("/dev/kvm").exists() else "is not there"
+    why = "exists but boots no guest" if Path("/dev/kvm").exists() else "does not exist"
     return Finding("accelerator", True, f"tcg; /dev/kvm {why}", "guests", {})
 
 
@@ -165,7 +165,7 @@ def _kernels() -> Finding:
         "kernels",
         bool(known),
         ", ".join(known),
-        "guests (a run fetches the default by itself)",
+        "guests (a run downloads the default kernel)",
         {} if known else _everywhere("pykit kernel get default"),
         required=False,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Errors that a user sees as one line, and the exit codes that other programs rely on."""
+"""Define the errors that end a command with one line, and the exit codes of every verb."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Exit(IntEnum):
 class PykitError(Exception):
     """Base of all errors that end a command with one line and no traceback.
 
-    The message says what is wrong and what to do about it.
+    The message reads "what is wrong: what to do".
     """
 
     exit_code = Exit.INFRA
@@ -32,7 +32,7 @@ class UsageError(PykitError):
 
 
 class GuestError(PykitError):
-    """A guest ended badly and left nothing that could be judged."""
+    """A guest ended early and left no capture that the rules could judge."""
 
     def __init__(self, message: str, exit_code: Exit) -> None:
         super().__init__(message)
@@ -40,12 +40,12 @@ class GuestError(PykitError):
 
 
 class InfraError(PykitError):
-    """Something could not be built, booted, fetched or written."""
+    """A build, a boot, a download or a write failed."""
 
     exit_code = Exit.INFRA
 
 
-class LackError(InfraError):
-    """A kernel was configured without what is asked of it; nothing is out of order."""
+class MissingConfigError(InfraError):
+    """The kernel's configuration lacks an option or a module that the run needs; exit code 4."""
 
     exit_code = Exit.SKIP

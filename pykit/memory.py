@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How this process gets its memory from the kernel."""
+"""Tune how this process allocates memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ _NEVER, _HUGE = 2**31 - 1, 2**30
 
 
 def keep_freed() -> None:
-    """Have what was freed used again instead of going back to the kernel.
+    """Reuse freed memory instead of returning it to the kernel.
 
-    glibc maps and unmaps every array of more than some MiB by itself, and each page of each is
-    faulted in and zeroed anew: of 20 M events that are decoded and judged that is a quarter of
-    the time. The peak stays what it was. For a process that is pykit's own; where there is no
-    mallopt() nothing happens.
+    glibc maps and unmaps each array of more than some MiB separately, so each of its pages is
+    faulted in and zeroed again: a quarter of the time to decode and check 20 M events. Peak memory
+    does not change. Only for pykit's own process; without mallopt() nothing happens.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""TOML files that people write: their data, and on which line each of it stands."""
+"""Read TOML files that people write, and name the line of what is wrong in them."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import tree_sitter
 import tree_sitter_toml
+from pydantic import BaseModel, ValidationError
 
 from pykit.errors import UsageError
 
-#: Where something stands in the data: keys of tables, numbers of array elements.
+#: The place of a value: keys of tables and indices of array elements.
 Place = tuple[str | int, ...]
 
 
 class TomlFile:
-    """A file that was read.
+    """A TOML file with the line of each value.
 
     Attributes:
-        data: as tomllib gives it.
+        data: as tomllib returns it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises UsageError for a file that cannot be read or is no TOML, with the line."""
+        """Read a file; raise UsageError with the line if it cannot be read or is not TOML."""
         self.path = path
         try:
             text = path.read_text()
@@ -40,11 +42,15 @@ class TomlFile:
             number = re.match(r"line (\d+)", at)
             line = number.group(1) if number else str(text.count("\n") + 1)
             raise UsageError(f"{path}:{line}: {words}") from error
+        except RecursionError:
+            raise UsageError(f"{path}: nested too deeply") from None
         parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_toml.language()))
         self._lines = dict(_walk(parser.parse(text.encode()).root_node))
+        if place := next(_not_finite(self.data, ()), None):
+            raise self.wrong(place, "not a finite number")
 
     def wrong(self, place: Place, words: str) -> UsageError:
-        """The error to raise for what stands there, or for its lack: file, line, key, words."""
+        """Return the error for a wrong or missing value: file, line, key and words."""
         line = next(
             (self._lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in self._lines),
             1,
@@ -52,12 +58,12 @@ class TomlFile:
         return UsageError(f"{self.path}:{line}: {shown(place)}{': ' if place else ''}{words}")
 
 
-#: So many names are told of all.
+#: Most names that a message lists.
 _SHOWN = 40
 
 
 def shown(place: Place) -> str:
-    """A place as people write it: device[0].options."""
+    """Return a place in TOML's notation: device[0].options."""
     text = ""
     for key in place:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
@@ -65,12 +71,97 @@ def shown(place: Place) -> str:
 
 
 def choice(given: object, known: Iterable[str], what: str) -> str:
-    """Words for a name that is none of those known: what was meant, or what there is."""
+    """Return the message for an unknown name: a near one, and those to choose from."""
     names = sorted(known)
     near = difflib.get_close_matches(str(given), names, n=1)
     some = [*names[:_SHOWN], *(["…"] if len(names) > _SHOWN else [])]
-    hint = f"did you mean {near[0]}?" if near else f"choose of {', '.join(some) or 'none'}"
-    return f"no {what} {given}: {hint}"
+    if near:
+        hint = f"did you mean '{near[0]}'?"
+    else:
+        hint = f"choose from {', '.join(some)}" if some else "there are none"
+    return f"unknown {what} '{given}' ({hint})"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+#: So much of a wrong value is shown.
+_SHOWN_VALUE = 40
+
+
+def validated(file: TomlFile, model: type[Model]) -> Model:
+    """Return a file's data as a pydantic model.
+
+    Raises UsageError for what stands deepest of all that is wrong, with its line: of a union
+    pydantic complains about each of its members, and the deepest is about what was meant.
+    """
+    try:
+        return model.model_validate(file.data)
+    except ValidationError as error:
+        errors = [(_place(file.data, e["loc"]), e) for e in error.errors(include_url=False)]
+    place, first = max(errors, key=lambda found: len(found[0]))
+    last = first["loc"][-1]
+    match first["type"]:
+        case "extra_forbidden":
+            words = choice(last, _keys(model, place[:-1]), "key")
+        case "missing":
+            words = f"{last} is missing"
+        case "list_type" if _table(_annotation(model, place)) is not None:
+            words = f"write [[{last}]]"
+        case "value_error":
+            words = str(first["ctx"]["error"])
+        case _:
+            value = repr(first["input"])
+            some = value if len(value) <= _SHOWN_VALUE else f"{value[:_SHOWN_VALUE]}…"
+            words = f"{some}: {first['msg'].replace('Input should', 'has to', 1)}"
+    raise file.wrong(place, words)
+
+
+def _place(data: Any, location: Place) -> Place:
+    """Pydantic's place, without the names of unions' members and what is missing."""
+    place: list[str | int] = []
+    for key in location:
+        inside = isinstance(data, list) and isinstance(key, int) and key < len(data)
+        if inside or (isinstance(data, dict) and key in data):
+            place.append(key)
+            data = data[key]
+    return tuple(place)
+
+
+def _keys(model: type[BaseModel], place: Place) -> list[str]:
+    """The keys that a table may have."""
+    table = _table(_annotation(model, place)) if place else model
+    return [field.alias or name for name, field in table.model_fields.items()] if table else []
+
+
+def _annotation(model: type[BaseModel], place: Place) -> Any:
+    """The type of what stands there, by the models' fields."""
+    found: Any = model
+    for key in place:
+        table = _table(found)
+        if isinstance(key, str) and table is not None:
+            fields = {field.alias or name: field for name, field in table.model_fields.items()}
+            if key in fields:
+                found = fields[key].annotation
+    return found
+
+
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The first model in a type: itself, or what a list or a union is of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_table, get_args(annotation))), None)
+
+
+def _not_finite(value: object, place: Place) -> Iterator[Place]:
+    """Yield where TOML's inf and nan are; nothing that pykit counts or waits for is either."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place
+    entries: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = enumerate(value)
+    for key, inner in entries:
+        yield from _not_finite(inner, (*place, key))
 
 
 def _walk(root: tree_sitter.Node) -> Iterator[tuple[Place, int]]:
@@ -92,7 +183,7 @@ def _walk(root: tree_sitter.Node) -> Iterator[tuple[Place, int]]:
 
 
 def _within(keys: Place, counts: dict[Place, int]) -> Place:
-    """A table's place: keys that name arrays of tables mean the last element of each."""
+    """Return a table's place; a key of an array of tables means its last element."""
     place: Place = ()
     for number, key in enumerate(keys, 1):
         place = (*place, key)

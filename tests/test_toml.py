@@ -73,6 +73,7 @@ def test_no_text(tmp_path: Path) -> None:
 
 
 def test_what_was_meant() -> None:
-    assert choice("smok", ["smoke", "blk"], "tag") == "no tag smok: did you mean smoke?"
-    assert choice("x", ["b", "a"], "tag") == "no tag x: choose of a, b"
-    assert choice("x", [], "tag") == "no tag x: choose of none"
+    near = "unknown tag 'smok' (did you mean 'smoke'?)"
+    assert choice("smok", ["smoke", "blk"], "tag") == near
+    assert choice("x", ["b", "a"], "tag") == "unknown tag 'x' (choose from a, b)"
+    assert choice("x", [], "tag") == "unknown tag 'x' (there are none)"

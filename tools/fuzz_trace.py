@@ -43,6 +43,8 @@ format:
 \tfield:u16 list[2];\toffset:16;\tsize:4;\tsigned:0;
 \tfield:__data_loc char[] data;\toffset:20;\tsize:4;\tsigned:1;
 \tfield:__rel_loc char[] rel;\toffset:24;\tsize:4;\tsigned:1;
+
+print fmt: "%s", REC->byte
 """
 HEADER_PAGE = """\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;
 \tfield: local_t commit;\toffset:8;\tsize:{0};\tsigned:1;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Bring what pykit needs: missing Debian packages in one apt call, then the
-# virtual environment. Exit code 3 and a list where that cannot be done.
+# Install what pykit needs: missing Debian packages in one apt call, then the
+# virtual environment. Ends with 3 and the list of packages where that fails.
 # Plain sh, because a fresh machine may have no Python yet.
 set -eu
 
@@ -79,7 +79,7 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
 	pip="$venv/bin/python -m pip install -q --disable-pip-version-check"
 	# setuptools first: with it at hand pip needs no second environment to build in.
 	$pip -c "$root/requirements.lock" setuptools >&2 &&
-	$pip -c "$root/requirements.lock" --no-build-isolation -e "$root[dev]" >&2 ||
+	$pip -c "$root/requirements.lock" --no-build-isolation -e "${root}[dev]" >&2 ||
 		{ say "pip could not install pykit's packages: see above; is PyPI reachable?"; exit 3; }
 	printf '%s\n' "$want" >"$stamp"
 fi

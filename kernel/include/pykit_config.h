@@ -11,40 +11,6 @@
 #include <trace/events/pykit.h>
 
 /**
- * enum pykit_stage - what pykit_driver events call the stages of a driver's life
- * @PYKIT_STAGE_BEGIN: the driver was called for a device
- * @PYKIT_STAGE_PROBED: it drives the device
- * @PYKIT_STAGE_FAILED: it does not
- * @PYKIT_STAGE_REMOVE: it is asked to let go
- * @PYKIT_STAGE_REMOVED: it has
- * @PYKIT_STAGE_FREEZE: the machine is to be suspended
- * @PYKIT_STAGE_RESTORE: it was resumed
- * @PYKIT_STAGE_JOINED: it drove the device when its observer came
- */
-enum pykit_stage {
-	PYKIT_STAGE_BEGIN,
-	PYKIT_STAGE_PROBED,
-	PYKIT_STAGE_FAILED,
-	PYKIT_STAGE_REMOVE,
-	PYKIT_STAGE_REMOVED,
-	PYKIT_STAGE_FREEZE,
-	PYKIT_STAGE_RESTORE,
-	PYKIT_STAGE_JOINED,
-};
-
-/**
- * enum pykit_negotiation - what pykit_features events call their stages
- * @PYKIT_OFFERED: the core has intersected offer and driver
- * @PYKIT_FINALIZED: they were written again
- * @PYKIT_FROZEN: as the driver's probe() finds them
- */
-enum pykit_negotiation {
-	PYKIT_OFFERED,
-	PYKIT_FINALIZED,
-	PYKIT_FROZEN,
-};
-
-/**
  * struct pykit_watcher - who is told of what is done to a device
  * @by: whose events they are
  * @frozen: whether to tell of the features when FEATURES_OK was written

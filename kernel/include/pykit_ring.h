@@ -101,7 +101,27 @@ static inline u16 pykit_ring_advance(const struct pykit_ring *r, u16 pos,
 	return slot | wrap;
 }
 
+/**
+ * pykit_ring_took() - move past a used entry that the core has taken
+ * @r: the ring, locked
+ * @id: its id as it was read here; the core may have read another one since
+ * @num_free: how many descriptors were free before
+ */
+static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
+				   unsigned int num_free)
+{
+	if (!r->is_packed) {
+		r->last_used++;
+		return;
+	}
+	/* The core frees what it gave the chain, whatever the device wrote. */
+	r->last_used = pykit_ring_advance(r, r->last_used, r->vq->num_free - num_free);
+	if (id < r->size)
+		r->slots[id] = 0;
+}
+
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr);
+bool pykit_ring_read(struct virtio_device *vdev, u64 addr, void *to, size_t bytes);
 int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 		    enum pykit_by by, unsigned int num_queues);
 void pykit_ring_free(struct pykit_ring *r);
@@ -110,20 +130,20 @@ bool pykit_ring_join(struct pykit_ring *r, u16 last_used);
 void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op);
 void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s);
 void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s);
-void pykit_ring_refused(struct pykit_ring *r, const struct pykit_sgs *s, int err,
-			bool asked);
+void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int err,
+			   bool asked);
 unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s);
 void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick);
 void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
 			   bool needed);
-void pykit_ring_notifies(struct pykit_ring *r);
-void pykit_ring_interrupts(struct pykit_ring *r);
+void pykit_ring_trace_notify(struct pykit_ring *r);
+void pykit_ring_trace_interrupt(struct pykit_ring *r);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
-			  bool accepted);
+			  bool accepted, unsigned int num_free);
 void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending);
 void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free);
-void pykit_ring_breaks(struct pykit_ring *r, enum pykit_queue_op op);
+void pykit_ring_trace_broken(struct pykit_ring *r, enum pykit_queue_op op);
 
 #endif /* PYKIT_RING_H */

@@ -46,13 +46,13 @@ struct pykit_bounce {
 	struct bounce_page pages[];
 };
 
-static struct pykit_bounce *to_bounce(struct device *dev)
+static struct pykit_bounce *to_pykit_bounce(struct device *dev)
 {
 	return ((struct pykit_loopback *)dev_get_drvdata(dev))->bounce;
 }
 
 /* Returns the address of so many bytes, or DMA_MAPPING_ERROR. */
-static dma_addr_t take(struct pykit_bounce *b, void *here, size_t bytes)
+static dma_addr_t pykit_loopback_bounce_take(struct pykit_bounce *b, void *here, size_t bytes)
 {
 	unsigned int i, nr = PFN_UP(bytes);
 	unsigned long flags, first;
@@ -71,7 +71,7 @@ static dma_addr_t take(struct pykit_bounce *b, void *here, size_t bytes)
 	return PFN_PHYS(first);
 }
 
-static void give_back(struct pykit_bounce *b, dma_addr_t addr)
+static void pykit_loopback_bounce_release(struct pykit_bounce *b, dma_addr_t addr)
 {
 	unsigned int first = PHYS_PFN(addr);
 	unsigned long flags;
@@ -86,21 +86,21 @@ static void give_back(struct pykit_bounce *b, dma_addr_t addr)
  * page changes hands with its bit, and only between taking and giving back may
  * anybody name the address.
  */
-static void *original(struct pykit_bounce *b, dma_addr_t addr)
+static void *pykit_loopback_bounce_original(struct pykit_bounce *b, dma_addr_t addr)
 {
 	unsigned int first = b->pages[PHYS_PFN(addr)].first;
 
 	return b->pages[first].here + (addr - PFN_PHYS(first));
 }
 
-static dma_addr_t map_page(struct device *dev, struct page *page,
-			   unsigned long offset, size_t bytes,
-			   enum dma_data_direction dir, unsigned long attrs)
+static dma_addr_t pykit_loopback_bounce_map_page(struct device *dev, struct page *page,
+						 unsigned long offset, size_t bytes,
+						 enum dma_data_direction dir, unsigned long attrs)
 {
-	struct pykit_bounce *b = to_bounce(dev);
+	struct pykit_bounce *b = to_pykit_bounce(dev);
 	/* Which it has: no kernel of 64 bits has high memory. */
 	void *here = page_address(page) + offset;
-	dma_addr_t addr = take(b, here, bytes);
+	dma_addr_t addr = pykit_loopback_bounce_take(b, here, bytes);
 
 	/* What the device does not write has to come back as it was. */
 	if (addr != DMA_MAPPING_ERROR)
@@ -108,150 +108,150 @@ static dma_addr_t map_page(struct device *dev, struct page *page,
 	return addr;
 }
 
-static void sync_for_cpu(struct device *dev, dma_addr_t addr, size_t bytes,
-			 enum dma_data_direction dir)
+static void pykit_loopback_bounce_sync_for_cpu(struct device *dev, dma_addr_t addr, size_t bytes,
+					       enum dma_data_direction dir)
 {
-	struct pykit_bounce *b = to_bounce(dev);
+	struct pykit_bounce *b = to_pykit_bounce(dev);
 
 	if (dir != DMA_TO_DEVICE)
-		memcpy(original(b, addr), b->memory + addr, bytes);
+		memcpy(pykit_loopback_bounce_original(b, addr), b->memory + addr, bytes);
 }
 
-static void sync_for_device(struct device *dev, dma_addr_t addr, size_t bytes,
-			    enum dma_data_direction dir)
+static void pykit_loopback_bounce_sync_for_device(struct device *dev, dma_addr_t addr, size_t bytes,
+						  enum dma_data_direction dir)
 {
-	struct pykit_bounce *b = to_bounce(dev);
+	struct pykit_bounce *b = to_pykit_bounce(dev);
 
 	if (dir != DMA_FROM_DEVICE)
-		memcpy(b->memory + addr, original(b, addr), bytes);
+		memcpy(b->memory + addr, pykit_loopback_bounce_original(b, addr), bytes);
 }
 
-static void unmap_page(struct device *dev, dma_addr_t addr, size_t bytes,
-		       enum dma_data_direction dir, unsigned long attrs)
+static void pykit_loopback_bounce_unmap_page(struct device *dev, dma_addr_t addr, size_t bytes,
+					     enum dma_data_direction dir, unsigned long attrs)
 {
 	if (!(attrs & DMA_ATTR_SKIP_CPU_SYNC))
-		sync_for_cpu(dev, addr, bytes, dir);
-	give_back(to_bounce(dev), addr);
+		pykit_loopback_bounce_sync_for_cpu(dev, addr, bytes, dir);
+	pykit_loopback_bounce_release(to_pykit_bounce(dev), addr);
 }
 
-static void *alloc_coherent(struct device *dev, size_t bytes,
-			    dma_addr_t *addr, gfp_t gfp, unsigned long attrs)
+static void *pykit_loopback_bounce_alloc_coherent(struct device *dev, size_t bytes,
+						  dma_addr_t *addr, gfp_t gfp, unsigned long attrs)
 {
-	struct pykit_bounce *b = to_bounce(dev);
+	struct pykit_bounce *b = to_pykit_bounce(dev);
 
-	*addr = take(b, NULL, bytes);
+	*addr = pykit_loopback_bounce_take(b, NULL, bytes);
 	if (*addr == DMA_MAPPING_ERROR)
 		return NULL;
 	return memset(b->memory + *addr, 0, bytes);
 }
 
-static void free_coherent(struct device *dev, size_t bytes, void *memory,
-			  dma_addr_t addr, unsigned long attrs)
+static void pykit_loopback_bounce_free_coherent(struct device *dev, size_t bytes, void *memory,
+						dma_addr_t addr, unsigned long attrs)
 {
-	give_back(to_bounce(dev), addr);
+	pykit_loopback_bounce_release(to_pykit_bounce(dev), addr);
 }
 
-static size_t max_mapping_size(struct device *dev)
+static size_t pykit_loopback_bounce_max_mapping_size(struct device *dev)
 {
 	return MAX_BUFFER;
 }
 
 #ifdef PYKIT_HAVE_VIRTIO_MAP_OPS
-static dma_addr_t virtio_map_page(union virtio_map map, struct page *page,
-				  unsigned long offset, size_t bytes,
-				  enum dma_data_direction dir,
-				  unsigned long attrs)
+static dma_addr_t pykit_loopback_bounce_virtio_map_page(union virtio_map map, struct page *page,
+							unsigned long offset, size_t bytes,
+							enum dma_data_direction dir,
+							unsigned long attrs)
 {
-	return map_page(map.dma_dev, page, offset, bytes, dir, attrs);
+	return pykit_loopback_bounce_map_page(map.dma_dev, page, offset, bytes, dir, attrs);
 }
 
-static void virtio_unmap_page(union virtio_map map, dma_addr_t addr,
-			      size_t bytes, enum dma_data_direction dir,
-			      unsigned long attrs)
+static void pykit_loopback_bounce_virtio_unmap_page(union virtio_map map, dma_addr_t addr,
+						    size_t bytes, enum dma_data_direction dir,
+						    unsigned long attrs)
 {
-	unmap_page(map.dma_dev, addr, bytes, dir, attrs);
+	pykit_loopback_bounce_unmap_page(map.dma_dev, addr, bytes, dir, attrs);
 }
 
-static void virtio_sync_for_cpu(union virtio_map map, dma_addr_t addr,
-				size_t bytes, enum dma_data_direction dir)
+static void pykit_loopback_bounce_virtio_sync_for_cpu(union virtio_map map, dma_addr_t addr,
+						      size_t bytes, enum dma_data_direction dir)
 {
-	sync_for_cpu(map.dma_dev, addr, bytes, dir);
+	pykit_loopback_bounce_sync_for_cpu(map.dma_dev, addr, bytes, dir);
 }
 
-static void virtio_sync_for_device(union virtio_map map, dma_addr_t addr,
-				   size_t bytes, enum dma_data_direction dir)
+static void pykit_loopback_bounce_virtio_sync_for_device(union virtio_map map, dma_addr_t addr,
+							 size_t bytes, enum dma_data_direction dir)
 {
-	sync_for_device(map.dma_dev, addr, bytes, dir);
+	pykit_loopback_bounce_sync_for_device(map.dma_dev, addr, bytes, dir);
 }
 
-static void *virtio_alloc(union virtio_map map, size_t bytes, dma_addr_t *addr,
-			  gfp_t gfp)
+static void *pykit_loopback_bounce_virtio_alloc(union virtio_map map, size_t bytes,
+						dma_addr_t *addr, gfp_t gfp)
 {
-	return alloc_coherent(map.dma_dev, bytes, addr, gfp, 0);
+	return pykit_loopback_bounce_alloc_coherent(map.dma_dev, bytes, addr, gfp, 0);
 }
 
-static void virtio_free(union virtio_map map, size_t bytes, void *memory,
-			dma_addr_t addr, unsigned long attrs)
+static void pykit_loopback_bounce_virtio_free(union virtio_map map, size_t bytes, void *memory,
+					      dma_addr_t addr, unsigned long attrs)
 {
-	free_coherent(map.dma_dev, bytes, memory, addr, attrs);
+	pykit_loopback_bounce_free_coherent(map.dma_dev, bytes, memory, addr, attrs);
 }
 
-static bool virtio_need_sync(union virtio_map map, dma_addr_t addr)
+static bool pykit_loopback_bounce_virtio_need_sync(union virtio_map map, dma_addr_t addr)
 {
 	return true;
 }
 
-static int virtio_mapping_error(union virtio_map map, dma_addr_t addr)
+static int pykit_loopback_bounce_virtio_mapping_error(union virtio_map map, dma_addr_t addr)
 {
 	return addr == DMA_MAPPING_ERROR ? -ENOMEM : 0;
 }
 
-static size_t virtio_max_mapping_size(union virtio_map map)
+static size_t pykit_loopback_bounce_virtio_max_mapping_size(union virtio_map map)
 {
-	return max_mapping_size(map.dma_dev);
+	return pykit_loopback_bounce_max_mapping_size(map.dma_dev);
 }
 
 static const struct virtio_map_ops bounce_ops = {
-	.map_page		= virtio_map_page,
-	.unmap_page		= virtio_unmap_page,
-	.sync_single_for_cpu	= virtio_sync_for_cpu,
-	.sync_single_for_device	= virtio_sync_for_device,
-	.alloc			= virtio_alloc,
-	.free			= virtio_free,
-	.need_sync		= virtio_need_sync,
-	.mapping_error		= virtio_mapping_error,
-	.max_mapping_size	= virtio_max_mapping_size,
+	.map_page		= pykit_loopback_bounce_virtio_map_page,
+	.unmap_page		= pykit_loopback_bounce_virtio_unmap_page,
+	.sync_single_for_cpu	= pykit_loopback_bounce_virtio_sync_for_cpu,
+	.sync_single_for_device	= pykit_loopback_bounce_virtio_sync_for_device,
+	.alloc			= pykit_loopback_bounce_virtio_alloc,
+	.free			= pykit_loopback_bounce_virtio_free,
+	.need_sync		= pykit_loopback_bounce_virtio_need_sync,
+	.mapping_error		= pykit_loopback_bounce_virtio_mapping_error,
+	.max_mapping_size	= pykit_loopback_bounce_virtio_max_mapping_size,
 };
 
-static void use_bounce(struct pykit_loopback *l)
+static void pykit_loopback_bounce_use_bounce(struct pykit_loopback *l)
 {
 	l->vdev.map = &bounce_ops;
 }
 #else
 static const struct dma_map_ops bounce_ops = {
-	.map_page		= map_page,
-	.unmap_page		= unmap_page,
-	.sync_single_for_cpu	= sync_for_cpu,
-	.sync_single_for_device	= sync_for_device,
-	.alloc			= alloc_coherent,
-	.free			= free_coherent,
-	.max_mapping_size	= max_mapping_size,
+	.map_page		= pykit_loopback_bounce_map_page,
+	.unmap_page		= pykit_loopback_bounce_unmap_page,
+	.sync_single_for_cpu	= pykit_loopback_bounce_sync_for_cpu,
+	.sync_single_for_device	= pykit_loopback_bounce_sync_for_device,
+	.alloc			= pykit_loopback_bounce_alloc_coherent,
+	.free			= pykit_loopback_bounce_free_coherent,
+	.max_mapping_size	= pykit_loopback_bounce_max_mapping_size,
 };
 
-static void use_bounce(struct pykit_loopback *l)
+static void pykit_loopback_bounce_use_bounce(struct pykit_loopback *l)
 {
 	set_dma_ops(&l->parent->dev, &bounce_ops);
 }
 #endif
 
 /**
- * pykit_bounce_create() - give a device a pool, and have its buffers bounced
+ * pykit_loopback_bounce_create() - give a device a pool, and have its buffers bounced
  * @l: loopback whose parent device is there
  * @bytes: length of the pool
  *
  * Return: 0, or -ENOMEM.
  */
-int pykit_bounce_create(struct pykit_loopback *l, size_t bytes)
+int pykit_loopback_bounce_create(struct pykit_loopback *l, size_t bytes)
 {
 	unsigned int count = PHYS_PFN(bytes);
 	struct pykit_bounce *b = kvzalloc(struct_size(b, pages, count),
@@ -265,18 +265,18 @@ int pykit_bounce_create(struct pykit_loopback *l, size_t bytes)
 	b->memory = vmalloc_user(bytes);
 	l->bounce = b;
 	if (!b->used || !b->memory) {
-		pykit_bounce_free(l);
+		pykit_loopback_bounce_free(l);
 		return -ENOMEM;
 	}
-	use_bounce(l);
+	pykit_loopback_bounce_use_bounce(l);
 	return 0;
 }
 
 /**
- * pykit_bounce_free() - free the pool
+ * pykit_loopback_bounce_free() - free the pool
  * @l: loopback, with or without one, that nobody uses any more
  */
-void pykit_bounce_free(struct pykit_loopback *l)
+void pykit_loopback_bounce_free(struct pykit_loopback *l)
 {
 	if (!l->bounce)
 		return;
@@ -287,25 +287,25 @@ void pykit_bounce_free(struct pykit_loopback *l)
 }
 
 /**
- * pykit_bounce_mmap() - map the pool to userspace
+ * pykit_loopback_bounce_mmap() - map the pool to userspace
  * @l: loopback with a pool
  * @vma: where; its offset is one into the pool
  *
  * Return: 0, or -EINVAL.
  */
-int pykit_bounce_mmap(struct pykit_loopback *l, struct vm_area_struct *vma)
+int pykit_loopback_bounce_mmap(struct pykit_loopback *l, struct vm_area_struct *vma)
 {
 	return remap_vmalloc_range(vma, l->bounce->memory, vma->vm_pgoff);
 }
 
 /**
- * pykit_bounce_at() - memory of the pool
+ * pykit_loopback_bounce_at() - memory of the pool
  * @l: loopback with a pool
  * @addr: address as the device has it
  *
  * Return: where it is, NULL if it is not in the pool.
  */
-void *pykit_bounce_at(struct pykit_loopback *l, u64 addr)
+void *pykit_loopback_bounce_at(struct pykit_loopback *l, u64 addr)
 {
 	return addr < PFN_PHYS(l->bounce->count) ? l->bounce->memory + addr : NULL;
 }

@@ -7,15 +7,15 @@
 
 #include "pykit_loopback.h"
 
-static struct pykit_loopback *to_loopback(struct virtio_device *vdev)
+static struct pykit_loopback *to_pykit_loopback(struct virtio_device *vdev)
 {
 	return container_of(vdev, struct pykit_loopback, vdev);
 }
 
-static void config_get(struct virtio_device *vdev, unsigned int offset,
-		       void *buf, unsigned int len)
+static void pykit_loopback_config_get(struct virtio_device *vdev, unsigned int offset,
+				      void *buf, unsigned int len)
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 
 	memset(buf, 0xff, len);
 	if (offset >= l->about.config_len)
@@ -26,10 +26,10 @@ static void config_get(struct virtio_device *vdev, unsigned int offset,
 	mutex_unlock(&l->lock);
 }
 
-static void config_set(struct virtio_device *vdev, unsigned int offset,
-		       const void *buf, unsigned int len)
+static void pykit_loopback_config_set(struct virtio_device *vdev, unsigned int offset,
+				      const void *buf, unsigned int len)
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 
 	if (offset >= l->about.config_len || len > l->about.config_len - offset)
 		return;
@@ -38,19 +38,19 @@ static void config_set(struct virtio_device *vdev, unsigned int offset,
 	mutex_unlock(&l->lock);
 }
 
-static u32 generation(struct virtio_device *vdev)
+static u32 pykit_loopback_generation(struct virtio_device *vdev)
 {
-	return READ_ONCE(to_loopback(vdev)->generation);
+	return READ_ONCE(to_pykit_loopback(vdev)->generation);
 }
 
-static u8 get_status(struct virtio_device *vdev)
+static u8 pykit_loopback_get_status(struct virtio_device *vdev)
 {
-	return READ_ONCE(to_loopback(vdev)->status);
+	return READ_ONCE(to_pykit_loopback(vdev)->status);
 }
 
-static void set_status(struct virtio_device *vdev, u8 status)
+static void pykit_loopback_set_status(struct virtio_device *vdev, u8 status)
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 
 	mutex_lock(&l->lock);
 	WRITE_ONCE(l->status, status);
@@ -62,15 +62,15 @@ static void set_status(struct virtio_device *vdev, u8 status)
 	mutex_unlock(&l->lock);
 }
 
-static bool has_stopped(struct pykit_loopback *l)
+static bool pykit_loopback_has_stopped(struct pykit_loopback *l)
 {
 	return READ_ONCE(l->gone) || READ_ONCE(l->done) == READ_ONCE(l->serial);
 }
 
 /* When this returns the back-end is out of the driver's memory. */
-static void reset(struct virtio_device *vdev)
+static void pykit_loopback_reset(struct virtio_device *vdev)
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 	unsigned int i;
 
 	mutex_lock(&l->lock);
@@ -81,14 +81,14 @@ static void reset(struct virtio_device *vdev)
 		wake_up(&l->changed);
 	}
 	mutex_unlock(&l->lock);
-	wait_event(l->changed, has_stopped(l));
+	wait_event(l->changed, pykit_loopback_has_stopped(l));
 	for (i = 0; i < l->about.num_queues; i++)
-		pykit_queue_quiesce(&l->vqs[i]);
+		pykit_loopback_queue_quiesce(&l->vqs[i]);
 }
 
-static void synchronize_cbs(struct virtio_device *vdev)
+static void pykit_loopback_synchronize_cbs(struct virtio_device *vdev)
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 	unsigned int i;
 
 	for (i = 0; i < l->about.num_queues; i++) {
@@ -97,26 +97,26 @@ static void synchronize_cbs(struct virtio_device *vdev)
 	}
 }
 
-static void del_vqs(struct virtio_device *vdev)
+static void pykit_loopback_del_vqs(struct virtio_device *vdev)
 {
 	struct virtqueue *vq, *next;
 
 	list_for_each_entry_safe(vq, next, &vdev->vqs, list)
-		pykit_queue_delete(vq->priv);
+		pykit_loopback_queue_delete(vq->priv);
 }
 
 #ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-static int find_vqs(struct virtio_device *vdev, unsigned int nvqs,
-		    struct virtqueue *vqs[], struct virtqueue_info infos[],
-		    struct irq_affinity *affinity)
+static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+				   struct virtqueue *vqs[], struct virtqueue_info infos[],
+				   struct irq_affinity *affinity)
 #else
-static int find_vqs(struct virtio_device *vdev, unsigned int nvqs,
-		    struct virtqueue *vqs[], vq_callback_t *callbacks[],
-		    const char *const names[], const bool *ctx,
-		    struct irq_affinity *affinity)
+static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
+				   struct virtqueue *vqs[], vq_callback_t *callbacks[],
+				   const char *const names[], const bool *ctx,
+				   struct irq_affinity *affinity)
 #endif
 {
-	struct pykit_loopback *l = to_loopback(vdev);
+	struct pykit_loopback *l = to_pykit_loopback(vdev);
 	unsigned int i, index = 0;
 
 	if (nvqs > ARRAY_SIZE(l->vqs))
@@ -135,52 +135,52 @@ static int find_vqs(struct virtio_device *vdev, unsigned int nvqs,
 		vqs[i] = NULL;
 		if (!name)
 			continue;
-		vqs[i] = pykit_queue_set_up(&l->vqs[index++], callback, name,
-					    context);
+		vqs[i] = pykit_loopback_queue_set_up(&l->vqs[index++], callback, name,
+						     context);
 		if (IS_ERR(vqs[i])) {
 			int err = PTR_ERR(vqs[i]);
 
-			del_vqs(vdev);
+			pykit_loopback_del_vqs(vdev);
 			return err;
 		}
 	}
 	return 0;
 }
 
-static u64 get_features(struct virtio_device *vdev)
+static u64 pykit_loopback_get_features(struct virtio_device *vdev)
 {
-	return to_loopback(vdev)->about.features;
+	return to_pykit_loopback(vdev)->about.features;
 }
 
-static int finalize_features(struct virtio_device *vdev)
+static int pykit_loopback_finalize_features(struct virtio_device *vdev)
 {
 	vring_transport_features(vdev);
 	return vdev->features & BIT_ULL(VIRTIO_F_VERSION_1) ? 0 : -EINVAL;
 }
 
-static const char *bus_name(struct virtio_device *vdev)
+static const char *pykit_loopback_bus_name(struct virtio_device *vdev)
 {
 	return dev_name(vdev->dev.parent);
 }
 
 static const struct virtio_config_ops config_ops = {
-	.get			= config_get,
-	.set			= config_set,
-	.generation		= generation,
-	.get_status		= get_status,
-	.set_status		= set_status,
-	.reset			= reset,
-	.synchronize_cbs	= synchronize_cbs,
-	.find_vqs		= find_vqs,
-	.del_vqs		= del_vqs,
-	.get_features		= get_features,
-	.finalize_features	= finalize_features,
-	.bus_name		= bus_name,
+	.get			= pykit_loopback_config_get,
+	.set			= pykit_loopback_config_set,
+	.generation		= pykit_loopback_generation,
+	.get_status		= pykit_loopback_get_status,
+	.set_status		= pykit_loopback_set_status,
+	.reset			= pykit_loopback_reset,
+	.synchronize_cbs	= pykit_loopback_synchronize_cbs,
+	.find_vqs		= pykit_loopback_find_vqs,
+	.del_vqs		= pykit_loopback_del_vqs,
+	.get_features		= pykit_loopback_get_features,
+	.finalize_features	= pykit_loopback_finalize_features,
+	.bus_name		= pykit_loopback_bus_name,
 };
 
-static void release_device(struct device *dev)
+static void pykit_loopback_release_device(struct device *dev)
 {
-	pykit_loopback_put(to_loopback(dev_to_virtio(dev)));
+	pykit_loopback_put(to_pykit_loopback(dev_to_virtio(dev)));
 	module_put(THIS_MODULE);
 }
 
@@ -188,7 +188,7 @@ static void release_device(struct device *dev)
  * Not in the ioctl that asks for it: a disk's driver reads partitions before it
  * returns, and by then the caller has to serve.
  */
-static void begin(struct work_struct *work)
+static void pykit_loopback_begin(struct work_struct *work)
 {
 	struct pykit_loopback *l = container_of(work, struct pykit_loopback,
 						begin);
@@ -196,12 +196,12 @@ static void begin(struct work_struct *work)
 
 	if (!err)
 		return;
-	dev_notice(&l->parent->dev, "no virtio device: error %d\n", err);
+	dev_notice_ratelimited(&l->parent->dev, "no virtio device: error %d\n", err);
 	WRITE_ONCE(l->failed, true);
 	wake_up(&l->changed);
 }
 
-static void end(struct work_struct *work)
+static void pykit_loopback_end(struct work_struct *work)
 {
 	struct pykit_loopback *l = container_of(work, struct pykit_loopback, end);
 	struct platform_device *parent = l->parent;
@@ -235,7 +235,7 @@ int pykit_loopback_create(struct pykit_loopback *l)
 	}
 	platform_set_drvdata(l->parent, l);
 	if (l->about.bounce_mib) {
-		err = pykit_bounce_create(l, (size_t)l->about.bounce_mib << 20);
+		err = pykit_loopback_bounce_create(l, (size_t)l->about.bounce_mib << 20);
 		if (err)
 			goto no_bounce;
 	}
@@ -243,9 +243,9 @@ int pykit_loopback_create(struct pykit_loopback *l)
 	l->vdev.id.device = l->about.id;
 	l->vdev.config = &config_ops;
 	l->vdev.dev.parent = &l->parent->dev;
-	l->vdev.dev.release = release_device;
-	INIT_WORK(&l->begin, begin);
-	INIT_WORK(&l->end, end);
+	l->vdev.dev.release = pykit_loopback_release_device;
+	INIT_WORK(&l->begin, pykit_loopback_begin);
+	INIT_WORK(&l->end, pykit_loopback_end);
 	/* mmap() looks without the lock. */
 	smp_store_release(&l->created, true);
 	queue_work(pykit_loopback_wq, &l->begin);

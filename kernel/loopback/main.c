@@ -12,9 +12,11 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/security.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "../common/refusal.h"
 #include "pykit_loopback.h"
 
 /* Bits of the ring and the transport; all others are the device's. */
@@ -27,17 +29,20 @@
 	 BIT_ULL(VIRTIO_F_VERSION_1) |			\
 	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
 
-struct workqueue_struct *pykit_loopback_wq;
-static struct miscdevice loopback_misc;
+module_param_cb(log_burst, &param_ops_int, &pykit_refusals.burst, 0644);
+MODULE_PARM_DESC(log_burst, "Refused requests to log in 5 s (default 10)");
 
-static void free_loopback(struct kref *ref)
+struct workqueue_struct *pykit_loopback_wq;
+static struct miscdevice pykit_loopback_misc;
+
+static void pykit_loopback_free(struct kref *ref)
 {
 	struct pykit_loopback *l = container_of(ref, struct pykit_loopback, ref);
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(l->vqs); i++)
-		pykit_queue_release(&l->vqs[i]);
-	pykit_bounce_free(l);
+		pykit_loopback_queue_release(&l->vqs[i]);
+	pykit_loopback_bounce_free(l);
 	kfree(l);
 }
 
@@ -47,10 +52,10 @@ static void free_loopback(struct kref *ref)
  */
 void pykit_loopback_put(struct pykit_loopback *l)
 {
-	kref_put(&l->ref, free_loopback);
+	kref_put(&l->ref, pykit_loopback_free);
 }
 
-static int loopback_open(struct inode *inode, struct file *file)
+static int pykit_loopback_open(struct inode *inode, struct file *file)
 {
 	struct pykit_loopback *l;
 	unsigned int i;
@@ -65,12 +70,12 @@ static int loopback_open(struct inode *inode, struct file *file)
 	mutex_init(&l->lock);
 	init_waitqueue_head(&l->changed);
 	for (i = 0; i < ARRAY_SIZE(l->vqs); i++)
-		pykit_queue_init(&l->vqs[i], l);
+		pykit_loopback_queue_init(&l->vqs[i], l);
 	file->private_data = l;
 	return 0;
 }
 
-static int loopback_release(struct inode *inode, struct file *file)
+static int pykit_loopback_release(struct inode *inode, struct file *file)
 {
 	struct pykit_loopback *l = file->private_data;
 
@@ -84,42 +89,42 @@ static int loopback_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static const char *what_is_wrong(struct pykit_loopback *l,
-				 const struct pykit_loopback_device *about)
+static const char *pykit_loopback_check(struct pykit_loopback *l,
+					const struct pykit_loopback_device *about)
 {
 	u64 transport = GENMASK_ULL(LAST_TRANSPORT_BIT, FIRST_TRANSPORT_BIT);
 	unsigned int i;
 
 	if (!about->id)
-		return "no device id";
+		return "device refused: it has no device id";
 	if (!(about->features & BIT_ULL(VIRTIO_F_VERSION_1)))
-		return "not a device of version 1";
+		return "device refused: it does not offer VERSION_1";
 	if (about->features & transport & ~TRANSPORT_FEATURES)
-		return "features that it cannot keep";
+		return "device refused: it offers transport features that the loopback lacks";
 	if (!(about->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)) ==
 	    !!about->bounce_mib)
-		return "ACCESS_PLATFORM or memory to bounce in, without the other";
+		return "device refused: ACCESS_PLATFORM and bounce memory need each other";
 	if (about->bounce_mib > PYKIT_LOOPBACK_MAX_BOUNCE_MIB)
-		return "too much memory to bounce in";
+		return "device refused: too much bounce memory";
 	if (about->config_len > sizeof(about->config))
-		return "a configuration space that is too long";
+		return "device refused: its configuration space is too long";
 	if (about->delay_ms > PYKIT_LOOPBACK_MAX_DELAY_MS)
-		return "interrupts that are too late";
+		return "device refused: its interrupt delay is too long";
 	if (!about->num_queues || about->num_queues > ARRAY_SIZE(l->vqs))
-		return "no queues, or too many";
+		return "device refused: it has no queues, or too many";
 	for (i = 0; i < about->num_queues; i++) {
 		u32 size = about->queues[i].size;
 
 		if (!is_power_of_2(size) || size > 32768)
-			return "a queue of an impossible size";
+			return "device refused: a queue size is no power of two up to 32768";
 		if (!l->vqs[i].kick)
-			return "a queue without eventfds";
+			return "device refused: a queue has no eventfds";
 	}
 	return NULL;
 }
 
-static long create(struct pykit_loopback *l,
-		   const struct pykit_loopback_device __user *arg)
+static long pykit_loopback_ioctl_create(struct pykit_loopback *l,
+					const struct pykit_loopback_device __user *arg)
 {
 	struct pykit_loopback_device *about;
 	const char *wrong;
@@ -134,10 +139,9 @@ static long create(struct pykit_loopback *l,
 	if (l->created)
 		goto out;
 	err = -EINVAL;
-	wrong = what_is_wrong(l, about);
+	wrong = pykit_loopback_check(l, about);
 	if (wrong) {
-		dev_notice(loopback_misc.this_device,
-			   "refused: a device with %s\n", wrong);
+		pykit_log_refusal(pykit_loopback_misc.this_device, "%s\n", wrong);
 		goto out;
 	}
 	l->about = *about;
@@ -150,8 +154,8 @@ out:
 	return err;
 }
 
-static long set_events(struct pykit_loopback *l,
-		       const struct pykit_loopback_events __user *arg)
+static long pykit_loopback_set_events(struct pykit_loopback *l,
+				      const struct pykit_loopback_events __user *arg)
 {
 	struct pykit_loopback_events events;
 	long err = -EBUSY;
@@ -162,14 +166,14 @@ static long set_events(struct pykit_loopback *l,
 		return -EINVAL;
 	mutex_lock(&l->lock);
 	if (!l->created)
-		err = pykit_queue_events(&l->vqs[events.queue], events.kick,
-					 events.call);
+		err = pykit_loopback_queue_events(&l->vqs[events.queue], events.kick,
+						  events.call);
 	mutex_unlock(&l->lock);
 	return err;
 }
 
-static long get_state(struct pykit_loopback *l,
-		      struct pykit_loopback_state __user *arg)
+static long pykit_loopback_get_state(struct pykit_loopback *l,
+				     struct pykit_loopback_state __user *arg)
 {
 	struct pykit_loopback_state state = { };
 	unsigned int i;
@@ -188,7 +192,7 @@ static long get_state(struct pykit_loopback *l,
 	return copy_to_user(arg, &state, sizeof(state)) ? -EFAULT : 0;
 }
 
-static long set_done(struct pykit_loopback *l, const u32 __user *arg)
+static long pykit_loopback_set_done(struct pykit_loopback *l, const u32 __user *arg)
 {
 	long err = -EAGAIN;
 	u32 serial;
@@ -205,8 +209,8 @@ static long set_done(struct pykit_loopback *l, const u32 __user *arg)
 	return err;
 }
 
-static long set_config(struct pykit_loopback *l,
-		       const struct pykit_loopback_config __user *arg)
+static long pykit_loopback_set_config(struct pykit_loopback *l,
+				      const struct pykit_loopback_config __user *arg)
 {
 	struct pykit_loopback_config *config;
 	long err = -EINVAL;
@@ -231,7 +235,7 @@ static long set_config(struct pykit_loopback *l,
 	return err;
 }
 
-static long drain(struct pykit_loopback *l)
+static long pykit_loopback_drain(struct pykit_loopback *l)
 {
 	unsigned int i;
 
@@ -242,31 +246,31 @@ static long drain(struct pykit_loopback *l)
 	return 0;
 }
 
-static long loopback_ioctl(struct file *file, unsigned int cmd,
-			   unsigned long arg)
+static long pykit_loopback_ioctl(struct file *file, unsigned int cmd,
+				 unsigned long arg)
 {
 	struct pykit_loopback *l = file->private_data;
 	void __user *argp = (void __user *)arg;
 
 	switch (cmd) {
 	case PYKIT_LOOPBACK_SET_EVENTS:
-		return set_events(l, argp);
+		return pykit_loopback_set_events(l, argp);
 	case PYKIT_LOOPBACK_CREATE:
-		return create(l, argp);
+		return pykit_loopback_ioctl_create(l, argp);
 	case PYKIT_LOOPBACK_STATE:
-		return get_state(l, argp);
+		return pykit_loopback_get_state(l, argp);
 	case PYKIT_LOOPBACK_DONE:
-		return set_done(l, argp);
+		return pykit_loopback_set_done(l, argp);
 	case PYKIT_LOOPBACK_SET_CONFIG:
-		return set_config(l, argp);
+		return pykit_loopback_set_config(l, argp);
 	case PYKIT_LOOPBACK_DRAIN:
-		return drain(l);
+		return pykit_loopback_drain(l);
 	default:
 		return -ENOTTY;
 	}
 }
 
-static __poll_t loopback_poll(struct file *file, poll_table *table)
+static __poll_t pykit_loopback_poll(struct file *file, poll_table *table)
 {
 	struct pykit_loopback *l = file->private_data;
 	__poll_t mask = 0;
@@ -279,40 +283,45 @@ static __poll_t loopback_poll(struct file *file, poll_table *table)
 	return mask;
 }
 
-static int loopback_mmap(struct file *file, struct vm_area_struct *vma)
+static int pykit_loopback_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct pykit_loopback *l = file->private_data;
 	unsigned long bytes = vma->vm_end - vma->vm_start;
+	int err;
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
 	/* Under the lock of the mappings, which comes after ours elsewhere. */
 	if (smp_load_acquire(&l->created) && l->bounce)
-		return pykit_bounce_mmap(l, vma);
+		return pykit_loopback_bounce_mmap(l, vma);
 	if (region_intersects(PFN_PHYS(vma->vm_pgoff), bytes,
 			      IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
 	    REGION_INTERSECTS)
 		return -EINVAL;
+	/* As /dev/mem, which maps the same. */
+	err = security_locked_down(LOCKDOWN_DEV_MEM);
+	if (err)
+		return err;
 	/* At once: a back-end's worker may not wait for the map's lock. */
 	return remap_pfn_range(vma, vma->vm_start, vma->vm_pgoff, bytes,
 			       vma->vm_page_prot);
 }
 
-static const struct file_operations loopback_fops = {
+static const struct file_operations pykit_loopback_fops = {
 	.owner		= THIS_MODULE,
-	.open		= loopback_open,
-	.release	= loopback_release,
-	.unlocked_ioctl	= loopback_ioctl,
+	.open		= pykit_loopback_open,
+	.release	= pykit_loopback_release,
+	.unlocked_ioctl	= pykit_loopback_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
-	.poll		= loopback_poll,
-	.mmap		= loopback_mmap,
+	.poll		= pykit_loopback_poll,
+	.mmap		= pykit_loopback_mmap,
 	.llseek		= noop_llseek,
 };
 
-static struct miscdevice loopback_misc = {
+static struct miscdevice pykit_loopback_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "pykit-loopback",
-	.fops	= &loopback_fops,
+	.fops	= &pykit_loopback_fops,
 };
 
 static int __init pykit_loopback_init(void)
@@ -322,7 +331,7 @@ static int __init pykit_loopback_init(void)
 	pykit_loopback_wq = alloc_workqueue("pykit-loopback", WQ_UNBOUND, 0);
 	if (!pykit_loopback_wq)
 		return -ENOMEM;
-	err = misc_register(&loopback_misc);
+	err = misc_register(&pykit_loopback_misc);
 	if (err)
 		destroy_workqueue(pykit_loopback_wq);
 	return err;
@@ -331,7 +340,7 @@ module_init(pykit_loopback_init);
 
 static void __exit pykit_loopback_exit(void)
 {
-	misc_deregister(&loopback_misc);
+	misc_deregister(&pykit_loopback_misc);
 	/* The work that let go of the last device may not have returned yet. */
 	destroy_workqueue(pykit_loopback_wq);
 }

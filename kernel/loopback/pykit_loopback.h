@@ -126,25 +126,25 @@ int pykit_loopback_create(struct pykit_loopback *l);
 void pykit_loopback_destroy(struct pykit_loopback *l);
 
 /* queue.c */
-void pykit_queue_init(struct pykit_loopback_vq *q, struct pykit_loopback *l);
-int pykit_queue_events(struct pykit_loopback_vq *q, int kick, int call);
-void pykit_queue_release(struct pykit_loopback_vq *q);
-struct virtqueue *pykit_queue_set_up(struct pykit_loopback_vq *q,
-				     vq_callback_t *callback, const char *name,
-				     bool ctx);
-void pykit_queue_delete(struct pykit_loopback_vq *q);
-void pykit_queue_quiesce(struct pykit_loopback_vq *q);
+void pykit_loopback_queue_init(struct pykit_loopback_vq *q, struct pykit_loopback *l);
+int pykit_loopback_queue_events(struct pykit_loopback_vq *q, int kick, int call);
+void pykit_loopback_queue_release(struct pykit_loopback_vq *q);
+struct virtqueue *pykit_loopback_queue_set_up(struct pykit_loopback_vq *q,
+					      vq_callback_t *callback, const char *name,
+					      bool ctx);
+void pykit_loopback_queue_delete(struct pykit_loopback_vq *q);
+void pykit_loopback_queue_quiesce(struct pykit_loopback_vq *q);
 
 /* bounce.c */
-int pykit_bounce_create(struct pykit_loopback *l, size_t bytes);
-void pykit_bounce_free(struct pykit_loopback *l);
-int pykit_bounce_mmap(struct pykit_loopback *l, struct vm_area_struct *vma);
-void *pykit_bounce_at(struct pykit_loopback *l, u64 addr);
+int pykit_loopback_bounce_create(struct pykit_loopback *l, size_t bytes);
+void pykit_loopback_bounce_free(struct pykit_loopback *l);
+int pykit_loopback_bounce_mmap(struct pykit_loopback *l, struct vm_area_struct *vma);
+void *pykit_loopback_bounce_at(struct pykit_loopback *l, u64 addr);
 
 /* answer.c */
-int pykit_answer_start(struct pykit_loopback_vq *q);
-void pykit_answer_stop(struct pykit_loopback_vq *q);
-void pykit_answer_track(struct pykit_loopback_vq *q);
-void pykit_answer_pending(struct pykit_loopback_vq *q);
+int pykit_loopback_answer_start(struct pykit_loopback_vq *q);
+void pykit_loopback_answer_stop(struct pykit_loopback_vq *q);
+void pykit_loopback_answer_track(struct pykit_loopback_vq *q);
+void pykit_loopback_answer_pending(struct pykit_loopback_vq *q);
 
 #endif /* PYKIT_LOOPBACK_H */

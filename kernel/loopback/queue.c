@@ -11,7 +11,7 @@
 
 #include "pykit_loopback.h"
 
-static void signal_back_end(struct eventfd_ctx *kick)
+static void pykit_loopback_signal_back_end(struct eventfd_ctx *kick)
 {
 #ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
 	eventfd_signal(kick, 1);
@@ -20,24 +20,24 @@ static void signal_back_end(struct eventfd_ctx *kick)
 #endif
 }
 
-static bool notify(struct virtqueue *vq)
+static bool pykit_loopback_notify(struct virtqueue *vq)
 {
 	struct pykit_loopback_vq *q = vq->priv;
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
-	pykit_answer_track(q);
+	pykit_loopback_answer_track(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 	/* Pairs with pykit_loopback_destroy(): one of the two sees the other. */
 	smp_mb();
 	if (READ_ONCE(q->device->gone))
 		irq_work_queue(&q->deliver);
 	else
-		signal_back_end(q->kick);
+		pykit_loopback_signal_back_end(q->kick);
 	return true;
 }
 
-static void interrupt(struct pykit_loopback_vq *q)
+static void pykit_loopback_interrupt(struct pykit_loopback_vq *q)
 {
 	struct virtqueue *vq;
 	unsigned long flags;
@@ -47,52 +47,52 @@ static void interrupt(struct pykit_loopback_vq *q)
 	spin_lock_irqsave(&q->lock, flags);
 	vq = q->vq;
 	if (vq && READ_ONCE(q->device->gone))
-		pykit_answer_pending(q);
+		pykit_loopback_answer_pending(q);
 	else if (vq)
-		pykit_answer_track(q);
+		pykit_loopback_answer_track(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 	/* Whoever deletes it waits for us first. */
 	if (vq)
 		vring_interrupt(0, vq);
 }
 
-static void deliver(struct irq_work *work)
+static void pykit_loopback_deliver(struct irq_work *work)
 {
-	interrupt(container_of(work, struct pykit_loopback_vq, deliver));
+	pykit_loopback_interrupt(container_of(work, struct pykit_loopback_vq, deliver));
 }
 
-static void deliver_late(struct work_struct *work)
+static void pykit_loopback_deliver_late(struct work_struct *work)
 {
 	struct delayed_work *late = to_delayed_work(work);
 
 	irq_work_queue(&container_of(late, struct pykit_loopback_vq, late)->deliver);
 }
 
-static bool one_in(unsigned int every, unsigned int count)
+static bool pykit_loopback_one_in(unsigned int every, unsigned int count)
 {
 	return every && !(count % every);
 }
 
-static void handle_call(struct irq_work *work)
+static void pykit_loopback_handle_call(struct irq_work *work)
 {
 	struct pykit_loopback_vq *q = container_of(work, struct pykit_loopback_vq,
 						   called);
 	const struct pykit_loopback_device *about = &q->device->about;
 	unsigned int count = ++q->calls;
 
-	if (one_in(about->drop_every, count))
+	if (pykit_loopback_one_in(about->drop_every, count))
 		return;
-	if (one_in(about->delay_every, count)) {
+	if (pykit_loopback_one_in(about->delay_every, count)) {
 		queue_delayed_work(pykit_loopback_wq, &q->late,
 				   msecs_to_jiffies(about->delay_ms));
 		return;
 	}
-	interrupt(q);
-	if (one_in(about->fake_every, count))
-		interrupt(q);
+	pykit_loopback_interrupt(q);
+	if (pykit_loopback_one_in(about->fake_every, count))
+		pykit_loopback_interrupt(q);
 }
 
-static int wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
+static int pykit_loopback_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)
 {
 	struct pykit_loopback_vq *q = container_of(wait, struct pykit_loopback_vq,
 						   wait);
@@ -102,8 +102,8 @@ static int wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key
 	return 0;
 }
 
-static void enter_wait_queue(struct file *file, wait_queue_head_t *wqh,
-			     poll_table *table)
+static void pykit_loopback_enter_wait_queue(struct file *file, wait_queue_head_t *wqh,
+					    poll_table *table)
 {
 	struct pykit_loopback_vq *q = container_of(table,
 						   struct pykit_loopback_vq,
@@ -114,30 +114,30 @@ static void enter_wait_queue(struct file *file, wait_queue_head_t *wqh,
 }
 
 /**
- * pykit_queue_init() - make a queue known
+ * pykit_loopback_queue_init() - make a queue known
  * @q: queue, all zeroes
  * @l: its device
  */
-void pykit_queue_init(struct pykit_loopback_vq *q, struct pykit_loopback *l)
+void pykit_loopback_queue_init(struct pykit_loopback_vq *q, struct pykit_loopback *l)
 {
 	q->device = l;
 	spin_lock_init(&q->lock);
-	init_waitqueue_func_entry(&q->wait, wake);
-	init_poll_funcptr(&q->table, enter_wait_queue);
-	init_irq_work(&q->called, handle_call);
-	init_irq_work(&q->deliver, deliver);
-	INIT_DELAYED_WORK(&q->late, deliver_late);
+	init_waitqueue_func_entry(&q->wait, pykit_loopback_wake);
+	init_poll_funcptr(&q->table, pykit_loopback_enter_wait_queue);
+	init_irq_work(&q->called, pykit_loopback_handle_call);
+	init_irq_work(&q->deliver, pykit_loopback_deliver);
+	INIT_DELAYED_WORK(&q->late, pykit_loopback_deliver_late);
 }
 
 /**
- * pykit_queue_events() - give a queue its eventfds
+ * pykit_loopback_queue_events() - give a queue its eventfds
  * @q: queue
  * @kick: file descriptor of the eventfd to signal when the driver notifies
  * @call: file descriptor of the eventfd that interrupts the driver
  *
  * Return: 0, or an error: those of fget() and eventfd, or -EBUSY if it has some.
  */
-int pykit_queue_events(struct pykit_loopback_vq *q, int kick, int call)
+int pykit_loopback_queue_events(struct pykit_loopback_vq *q, int kick, int call)
 {
 	struct eventfd_ctx *ctx;
 	struct file *file;
@@ -159,21 +159,21 @@ int pykit_queue_events(struct pykit_loopback_vq *q, int kick, int call)
 }
 
 /**
- * pykit_queue_release() - let go of a queue's eventfds
+ * pykit_loopback_queue_release() - let go of a queue's eventfds
  * @q: queue that is not set up
  */
-void pykit_queue_release(struct pykit_loopback_vq *q)
+void pykit_loopback_queue_release(struct pykit_loopback_vq *q)
 {
 	if (!q->kick)
 		return;
 	remove_wait_queue(q->wqh, &q->wait);
-	pykit_queue_quiesce(q);
+	pykit_loopback_queue_quiesce(q);
 	fput(q->call);
 	eventfd_ctx_put(q->kick);
 }
 
 /**
- * pykit_queue_set_up() - make a virtqueue
+ * pykit_loopback_queue_set_up() - make a virtqueue
  * @q: queue
  * @callback: the driver's, for interrupts
  * @name: the driver's name for it
@@ -181,9 +181,9 @@ void pykit_queue_release(struct pykit_loopback_vq *q)
  *
  * Return: the virtqueue or an error.
  */
-struct virtqueue *pykit_queue_set_up(struct pykit_loopback_vq *q,
-				     vq_callback_t *callback, const char *name,
-				     bool ctx)
+struct virtqueue *pykit_loopback_queue_set_up(struct pykit_loopback_vq *q,
+					      vq_callback_t *callback, const char *name,
+					      bool ctx)
 {
 	struct pykit_loopback *l = q->device;
 	unsigned int index = q - l->vqs;
@@ -193,14 +193,14 @@ struct virtqueue *pykit_queue_set_up(struct pykit_loopback_vq *q,
 	if (index >= l->about.num_queues)
 		return ERR_PTR(-ENOENT);
 	vq = vring_create_virtqueue(index, q->about.size, SMP_CACHE_BYTES,
-				    &l->vdev, true, true, ctx, notify, callback,
+				    &l->vdev, true, true, ctx, pykit_loopback_notify, callback,
 				    name);
 	if (!vq)
 		return ERR_PTR(-ENOMEM);
 	vq->num_max = q->about.size;
 	vq->priv = q;
 	q->vring = virtqueue_get_vring(vq);
-	err = pykit_answer_start(q);
+	err = pykit_loopback_answer_start(q);
 	if (err) {
 		vring_del_virtqueue(vq);
 		return ERR_PTR(err);
@@ -216,10 +216,10 @@ struct virtqueue *pykit_queue_set_up(struct pykit_loopback_vq *q,
 }
 
 /**
- * pykit_queue_quiesce() - have no interrupt under way
+ * pykit_loopback_queue_quiesce() - have no interrupt under way
  * @q: queue whose back-end has stopped
  */
-void pykit_queue_quiesce(struct pykit_loopback_vq *q)
+void pykit_loopback_queue_quiesce(struct pykit_loopback_vq *q)
 {
 	irq_work_sync(&q->called);
 	cancel_delayed_work_sync(&q->late);
@@ -227,18 +227,18 @@ void pykit_queue_quiesce(struct pykit_loopback_vq *q)
 }
 
 /**
- * pykit_queue_delete() - delete a virtqueue
+ * pykit_loopback_queue_delete() - delete a virtqueue
  * @q: queue, which has one
  */
-void pykit_queue_delete(struct pykit_loopback_vq *q)
+void pykit_loopback_queue_delete(struct pykit_loopback_vq *q)
 {
 	struct virtqueue *vq = q->vq;
 
 	spin_lock_irq(&q->lock);
 	q->vq = NULL;
 	spin_unlock_irq(&q->lock);
-	pykit_queue_quiesce(q);
-	pykit_answer_stop(q);
+	pykit_loopback_queue_quiesce(q);
+	pykit_loopback_answer_stop(q);
 	memset(&q->ring, 0, sizeof(q->ring));
 	vring_del_virtqueue(vq);
 }

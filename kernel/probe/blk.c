@@ -13,11 +13,13 @@
 /**
  * struct pykit_probe_req - a block request under way
  * @end: what is told of its end
- * @status: where its status byte is, NULL if it was not seen to start
+ * @status_addr: where its status byte is, as the device addresses it
+ * @started: whether it was seen to start
  */
 struct pykit_probe_req {
 	struct pykit_blk_end end;
-	u8 *status;
+	u64 status_addr;
+	bool started;
 };
 
 /**
@@ -47,45 +49,41 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 }
 
 /**
- * struct pykit_reader - reads on in what a chain gives the device to read
+ * struct pykit_probe_reader - reads on in what a chain gives the device to read
  * @vdev: the device
  * @desc: the descriptor that is read from
  * @end: behind the last one
  * @offset: where in its buffer
  */
-struct pykit_reader {
+struct pykit_probe_reader {
 	struct virtio_device *vdev;
 	const struct pykit_desc *desc;
 	const struct pykit_desc *end;
 	u32 offset;
 };
 
-static bool is_table(const struct pykit_desc *desc)
+static bool pykit_probe_is_table(const struct pykit_desc *desc)
 {
 	return !desc->table && desc->flags & VRING_DESC_F_INDIRECT;
 }
 
-static bool read_on(struct pykit_reader *from, void *to, u32 bytes)
+static bool pykit_probe_read_on(struct pykit_probe_reader *from, void *to, u32 bytes)
 {
 	while (bytes) {
 		const struct pykit_desc *desc = from->desc;
-		void *memory;
 		u32 some;
 
 		if (desc == from->end)
 			return false;
-		if (is_table(desc) || desc->flags & VRING_DESC_F_WRITE ||
+		if (pykit_probe_is_table(desc) || desc->flags & VRING_DESC_F_WRITE ||
 		    from->offset == desc->len) {
 			from->desc++;
 			from->offset = 0;
 			continue;
 		}
-		some = min3(bytes, desc->len - from->offset,
-			    (u32)(PAGE_SIZE - offset_in_page(desc->addr + from->offset)));
-		memory = pykit_ring_memory(from->vdev, desc->addr + from->offset);
-		if (!memory)
+		some = min(bytes, desc->len - from->offset);
+		if (!pykit_ring_read(from->vdev, desc->addr + from->offset, to, some))
 			return false;
-		memcpy(to, memory, some);
 		to += some;
 		bytes -= some;
 		from->offset += some;
@@ -93,20 +91,20 @@ static bool read_on(struct pykit_reader *from, void *to, u32 bytes)
 	return true;
 }
 
-static bool has_ranges(u32 type)
+static bool pykit_probe_has_ranges(u32 type)
 {
 	return type == VIRTIO_BLK_T_DISCARD ||
 	       type == VIRTIO_BLK_T_WRITE_ZEROES ||
 	       type == VIRTIO_BLK_T_SECURE_ERASE;
 }
 
-static void trace_ranges(struct pykit_queue *q, struct pykit_reader *from,
-			 const struct pykit_blk *blk)
+static void pykit_probe_trace_ranges(struct pykit_probe_queue *q, struct pykit_probe_reader *from,
+				     const struct pykit_blk *blk)
 {
 	struct virtio_blk_discard_write_zeroes range;
 	u16 i;
 
-	for (i = 0; i < blk->segments && read_on(from, &range, sizeof(range)); i++)
+	for (i = 0; i < blk->segments && pykit_probe_read_on(from, &range, sizeof(range)); i++)
 		pykit_trace_vq(blk_range, &q->ring.at, blk->head, i,
 			       le64_to_cpu(range.sector),
 			       le32_to_cpu(range.num_sectors),
@@ -119,11 +117,11 @@ static void trace_ranges(struct pykit_queue *q, struct pykit_reader *from,
  * @head: head of its chain
  * @count: how many descriptors of it there are in the ring's descs
  */
-void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
+void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int count)
 {
 	struct virtio_device *vdev = q->ring.vq->vdev;
 	const struct pykit_desc *descs = q->ring.descs;
-	struct pykit_reader from = {
+	struct pykit_probe_reader from = {
 		.vdev = vdev,
 		.desc = descs,
 		.end = descs + count,
@@ -137,9 +135,9 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
 	if (head >= q->blk->size)
 		return;
 	req = &q->blk->reqs[head];
-	req->status = NULL;
+	req->started = false;
 	for (i = 0; i < count; i++) {
-		if (is_table(&descs[i]))
+		if (pykit_probe_is_table(&descs[i]))
 			continue;
 		if (!(descs[i].flags & VRING_DESC_F_WRITE)) {
 			readable += descs[i].len;
@@ -148,20 +146,33 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
 		writable += descs[i].len;
 		blk.status_addr = descs[i].addr + descs[i].len - 1;
 	}
-	if (!writable || !read_on(&from, &hdr, sizeof(hdr)))
+	if (!writable || !pykit_probe_read_on(&from, &hdr, sizeof(hdr)))
 		return;
 
 	blk.sector = virtio64_to_cpu(vdev, hdr.sector);
 	blk.type = virtio32_to_cpu(vdev, hdr.type);
 	blk.bytes = readable - sizeof(hdr) + writable - 1;
-	if (has_ranges(blk.type))
+	if (pykit_probe_has_ranges(blk.type))
 		blk.segments = blk.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
 	pykit_trace_vq(blk_start, &q->ring.at, &blk);
-	trace_ranges(q, &from, &blk);
-	req->status = pykit_ring_memory(vdev, blk.status_addr);
+	pykit_probe_trace_ranges(q, &from, &blk);
+	req->started = pykit_ring_memory(vdev, blk.status_addr);
+	req->status_addr = blk.status_addr;
 	req->end.sector = blk.sector;
 	req->end.type = blk.type;
 	req->end.head = head;
+}
+
+/* The request that a used entry is about. The device may have written any id. */
+static struct pykit_probe_req *pykit_probe_find_req(struct pykit_probe_queue *q,
+						    const struct pykit_used *used)
+{
+	struct pykit_probe_req *req;
+
+	if (used->id >= q->blk->size)
+		return NULL;
+	req = &q->blk->reqs[used->id];
+	return req->started ? req : NULL;
 }
 
 /**
@@ -172,12 +183,14 @@ void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count)
  * The device has written the status; once the core has taken the request, the
  * driver may use the memory for something else.
  */
-void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used)
+void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used)
 {
-	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+	struct pykit_probe_req *req = pykit_probe_find_req(q, used);
 
-	if (used->id < q->blk->size && req->status)
-		req->end.status = *req->status;
+	/* The address was read from a ring that the device may write to. */
+	if (req && !pykit_ring_read(q->ring.vq->vdev, req->status_addr,
+				    &req->end.status, sizeof(req->end.status)))
+		req->started = false;
 }
 
 /**
@@ -185,13 +198,13 @@ void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used)
  * @q: its queue
  * @used: the used entry, which the core has accepted
  */
-void pykit_probe_blk_done(struct pykit_queue *q, const struct pykit_used *used)
+void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used)
 {
-	struct pykit_probe_req *req = &q->blk->reqs[used->id];
+	struct pykit_probe_req *req = pykit_probe_find_req(q, used);
 
-	if (!req->status)
+	if (!req)
 		return;
 	req->end.len = used->len;
 	pykit_trace_vq(blk_done, &q->ring.at, &req->end);
-	req->status = NULL;
+	req->started = false;
 }

@@ -23,17 +23,17 @@ static struct virtio_driver knows_bus = {
 static const struct pykit_watcher watcher = {
 	.by		= PYKIT_BY_PROBE,
 	.frozen		= true,
-	.found		= pykit_queues_found,
-	.deletes	= pykit_queues_deleted,
-	.disables	= pykit_queue_disabled,
-	.enabled	= pykit_queue_enabled,
+	.found		= pykit_probe_queues_found,
+	.deletes	= pykit_probe_queues_deleted,
+	.disables	= pykit_probe_queue_disabled,
+	.enabled	= pykit_probe_queue_enabled,
 };
 
-static bool watch(struct virtio_device *vdev)
+static bool pykit_probe_watch_device(struct virtio_device *vdev)
 {
 	int err;
 
-	if (!pykit_chosen(vdev)) {
+	if (!pykit_probe_chosen(vdev)) {
 		pykit_config_unwatch(vdev, PYKIT_BY_PROBE);
 		return false;
 	}
@@ -43,99 +43,99 @@ static bool watch(struct virtio_device *vdev)
 	return !err;
 }
 
-static void trace_stage(struct virtio_device *vdev, enum pykit_stage stage,
-			int err)
+static void pykit_probe_trace_stage(struct virtio_device *vdev, enum pykit_stage stage,
+				    int err)
 {
 	trace_pykit_driver(vdev->index, PYKIT_BY_PROBE, vdev->id.device, err,
 			   stage);
 }
 
-static int register_device(struct virtio_device *vdev)
+static int pykit_probe_register_device(struct virtio_device *vdev)
 {
 	int err;
 
-	pykit_enter();
-	watch(vdev);
+	pykit_hook_enter();
+	pykit_probe_watch_device(vdev);
 	err = register_virtio_device(vdev);
 	if (err)
 		pykit_config_unwatch(vdev, PYKIT_BY_PROBE);
-	pykit_leave();
+	pykit_hook_leave();
 	return err;
 }
 
-static int bind(struct device *dev)
+static int pykit_probe_bind(struct device *dev)
 {
 	struct virtio_device *vdev = dev_to_virtio(dev);
 	bool told;
 	int err;
 
-	pykit_enter();
-	told = watch(vdev);
+	pykit_hook_enter();
+	told = pykit_probe_watch_device(vdev);
 	if (told) {
-		trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
 		pykit_config_begin(vdev, PYKIT_BY_PROBE);
 	}
 	err = knows_bus.driver.bus->probe(dev);
 	if (told)
-		trace_stage(vdev, err ? PYKIT_STAGE_FAILED : PYKIT_STAGE_PROBED,
-			    err);
-	pykit_leave();
+		pykit_probe_trace_stage(vdev, err ? PYKIT_STAGE_FAILED : PYKIT_STAGE_PROBED,
+					err);
+	pykit_hook_leave();
 	return err;
 }
 
-static void unbind(struct device *dev)
+static void pykit_probe_unbind(struct device *dev)
 {
 	struct virtio_device *vdev = dev_to_virtio(dev);
 	bool told;
 
-	pykit_enter();
-	told = pykit_chosen(vdev);
+	pykit_hook_enter();
+	told = pykit_probe_chosen(vdev);
 	if (told)
-		trace_stage(vdev, PYKIT_STAGE_REMOVE, 0);
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_REMOVE, 0);
 	knows_bus.driver.bus->remove(dev);
 	if (told)
-		trace_stage(vdev, PYKIT_STAGE_REMOVED, 0);
-	pykit_leave();
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_REMOVED, 0);
+	pykit_hook_leave();
 }
 
 #ifdef CONFIG_PM_SLEEP
-static int freeze(struct virtio_device *vdev)
+static int pykit_probe_freeze(struct virtio_device *vdev)
 {
 	int err;
 
-	pykit_enter();
-	if (vdev->dev.driver && pykit_chosen(vdev))
-		trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
+	pykit_hook_enter();
+	if (vdev->dev.driver && pykit_probe_chosen(vdev))
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
 	err = virtio_device_freeze(vdev);
-	pykit_leave();
+	pykit_hook_leave();
 	return err;
 }
 
-static int restore(struct virtio_device *vdev)
+static int pykit_probe_restore(struct virtio_device *vdev)
 {
 	int err;
 
-	pykit_enter();
+	pykit_hook_enter();
 	err = virtio_device_restore(vdev);
-	if (vdev->dev.driver && pykit_chosen(vdev))
-		trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
-	pykit_leave();
+	if (vdev->dev.driver && pykit_probe_chosen(vdev))
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
+	pykit_hook_leave();
 	return err;
 }
 #endif
 
 /* An interrupt handler may not read the status of every transport: it is not told. */
-static void config_changed(struct virtio_device *vdev)
+static void pykit_probe_config_changed(struct virtio_device *vdev)
 {
-	pykit_enter();
-	if (vdev->dev.driver && pykit_chosen(vdev))
+	pykit_hook_enter();
+	if (vdev->dev.driver && pykit_probe_chosen(vdev))
 		trace_pykit_config_change(vdev->index, PYKIT_BY_PROBE, 0);
 	virtio_config_changed(vdev);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static int bus_notify(struct notifier_block *nb, unsigned long action,
-		      void *data)
+static int pykit_probe_bus_notify(struct notifier_block *nb, unsigned long action,
+				  void *data)
 {
 	if (action == BUS_NOTIFY_REMOVED_DEVICE)
 		pykit_config_unwatch(dev_to_virtio((struct device *)data),
@@ -144,35 +144,35 @@ static int bus_notify(struct notifier_block *nb, unsigned long action,
 }
 
 static struct notifier_block bus_nb = {
-	.notifier_call = bus_notify,
+	.notifier_call = pykit_probe_bus_notify,
 };
 
-static int join(struct device *dev, void *data)
+static int pykit_probe_join_device(struct device *dev, void *data)
 {
 	struct virtio_device *vdev = dev_to_virtio(dev);
 
 	device_lock(dev);
-	if (watch(vdev) && dev->driver) {
-		trace_stage(vdev, PYKIT_STAGE_JOINED, 0);
+	if (pykit_probe_watch_device(vdev) && dev->driver) {
+		pykit_probe_trace_stage(vdev, PYKIT_STAGE_JOINED, 0);
 		pykit_config_features(vdev, PYKIT_BY_PROBE, PYKIT_FROZEN);
-		pykit_queues_join(vdev);
+		pykit_probe_queues_join(vdev);
 	}
 	device_unlock(dev);
 	return 0;
 }
 
-static int leave(struct device *dev, void *data)
+static int pykit_probe_leave_device(struct device *dev, void *data)
 {
 	pykit_config_unwatch(dev_to_virtio(dev), PYKIT_BY_PROBE);
 	return 0;
 }
 
 /**
- * pykit_device_init() - know the bus, and note what to hook
+ * pykit_probe_device_init() - know the bus, and note what to hook
  *
  * Return: 0 or an error.
  */
-int pykit_device_init(void)
+int pykit_probe_device_init(void)
 {
 	int err = register_virtio_driver(&knows_bus);
 
@@ -181,17 +181,17 @@ int pykit_device_init(void)
 	err = bus_register_notifier(knows_bus.driver.bus, &bus_nb);
 	if (!err) {
 		const struct pykit_hook hooks[] = {
-			PYKIT_HOOK(register_virtio_device, register_device),
-			PYKIT_HOOK(knows_bus.driver.bus->probe, bind),
-			PYKIT_HOOK(knows_bus.driver.bus->remove, unbind),
+			PYKIT_HOOK(register_virtio_device, pykit_probe_register_device),
+			PYKIT_HOOK(knows_bus.driver.bus->probe, pykit_probe_bind),
+			PYKIT_HOOK(knows_bus.driver.bus->remove, pykit_probe_unbind),
 #ifdef CONFIG_PM_SLEEP
-			PYKIT_HOOK(virtio_device_freeze, freeze),
-			PYKIT_HOOK(virtio_device_restore, restore),
+			PYKIT_HOOK(virtio_device_freeze, pykit_probe_freeze),
+			PYKIT_HOOK(virtio_device_restore, pykit_probe_restore),
 #endif
-			PYKIT_HOOK(virtio_config_changed, config_changed),
+			PYKIT_HOOK(virtio_config_changed, pykit_probe_config_changed),
 		};
 
-		err = pykit_hook(hooks, ARRAY_SIZE(hooks));
+		err = pykit_hook_add(hooks, ARRAY_SIZE(hooks));
 		if (err)
 			bus_unregister_notifier(knows_bus.driver.bus, &bus_nb);
 	}
@@ -201,25 +201,25 @@ int pykit_device_init(void)
 }
 
 /**
- * pykit_device_join() - watch the devices that are there already
+ * pykit_probe_device_join() - watch the devices that are there already
  */
-void pykit_device_join(void)
+void pykit_probe_device_join(void)
 {
-	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, join);
+	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, pykit_probe_join_device);
 }
 
 /**
- * pykit_device_leave() - watch no device any more
+ * pykit_probe_device_leave() - watch no device any more
  */
-void pykit_device_leave(void)
+void pykit_probe_device_leave(void)
 {
-	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, leave);
+	bus_for_each_dev(knows_bus.driver.bus, NULL, NULL, pykit_probe_leave_device);
 }
 
 /**
- * pykit_device_exit() - forget the bus
+ * pykit_probe_device_exit() - forget the bus
  */
-void pykit_device_exit(void)
+void pykit_probe_device_exit(void)
 {
 	bus_unregister_notifier(knows_bus.driver.bus, &bus_nb);
 	unregister_virtio_driver(&knows_bus);

@@ -18,7 +18,7 @@ static int choices;
 module_param_array(devices, charp, &choices, 0444);
 MODULE_PARM_DESC(devices, "What to watch: drivers, names (virtio3) or ids (2); else all");
 
-static bool is_choice(const char *text)
+static bool pykit_probe_is_choice(const char *text)
 {
 	const char *c;
 	u32 id;
@@ -31,12 +31,12 @@ static bool is_choice(const char *text)
 	return c > text;
 }
 
-static int check_choices(void)
+static int pykit_probe_check_choices(void)
 {
 	int i;
 
 	for (i = 0; i < choices; i++) {
-		if (!is_choice(devices[i])) {
+		if (!pykit_probe_is_choice(devices[i])) {
 			pr_err("%s: devices: \"%s\" is no driver, name (virtio3) or id (1 to %u)\n",
 			       KBUILD_MODNAME, devices[i], LAST_ID);
 			return -EINVAL;
@@ -45,7 +45,7 @@ static int check_choices(void)
 	return 0;
 }
 
-static bool chooses(const char *choice, const struct virtio_device *vdev)
+static bool pykit_probe_chooses(const char *choice, const struct virtio_device *vdev)
 {
 	const struct device_driver *driver = vdev->dev.driver;
 	const char *name = dev_name(&vdev->dev);
@@ -58,17 +58,17 @@ static bool chooses(const char *choice, const struct virtio_device *vdev)
 }
 
 /**
- * pykit_chosen() - whether to watch a device
+ * pykit_probe_chosen() - whether to watch a device
  * @vdev: the device, as far as it is known yet
  *
  * Return: whether a parameter says so, or there is none.
  */
-bool pykit_chosen(const struct virtio_device *vdev)
+bool pykit_probe_chosen(const struct virtio_device *vdev)
 {
 	int i;
 
 	for (i = 0; i < choices; i++)
-		if (chooses(devices[i], vdev))
+		if (pykit_probe_chooses(devices[i], vdev))
 			return true;
 	return !choices;
 }
@@ -77,32 +77,32 @@ static int __init pykit_probe_init(void)
 {
 	int err;
 
-	err = check_choices();
+	err = pykit_probe_check_choices();
 	if (err)
 		return err;
-	err = pykit_device_init();
+	err = pykit_probe_device_init();
 	if (err)
 		return err;
-	err = pykit_queue_init() ?: pykit_hook_start();
+	err = pykit_probe_queue_init() ?: pykit_hook_start();
 	if (err) {
 		pr_err("%s: the virtio core cannot be hooked: error %d\n",
 		       KBUILD_MODNAME, err);
-		pykit_device_exit();
+		pykit_probe_device_exit();
 		return err;
 	}
-	pykit_device_join();
+	pykit_probe_device_join();
 	return 0;
 }
 module_init(pykit_probe_init);
 
 static void __exit pykit_probe_exit(void)
 {
-	pykit_queues_leave();
+	pykit_probe_queues_leave();
 	/* First nobody comes in any more, then nothing points here. */
 	pykit_hook_stop();
-	pykit_device_leave();
-	pykit_queues_exit();
-	pykit_device_exit();
+	pykit_probe_device_leave();
+	pykit_probe_queues_exit();
+	pykit_probe_device_exit();
 }
 module_exit(pykit_probe_exit);
 

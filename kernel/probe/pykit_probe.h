@@ -4,7 +4,7 @@
  * files.
  *
  * main.c	the module, and which devices it watches
- * hook.c	functions of the core, led through functions of ours
+ * hook.c	functions of the core, redirected to this module
  * device.c	devices: drivers that come and go
  * queue.c	virtqueues: the core's operations
  * blk.c	block requests, read from their chains
@@ -12,29 +12,16 @@
 #ifndef PYKIT_PROBE_H
 #define PYKIT_PROBE_H
 
-#include <linux/percpu.h>
 #include <linux/virtio.h>
 #include <pykit_config.h>
 #include <pykit_ring.h>
 
-/**
- * struct pykit_hook - a function of the kernel's, and what is called instead
- * @addr: address of the function
- * @instead: address of a function of this module of the same type, which calls
- *	the other
- */
-struct pykit_hook {
-	unsigned long addr;
-	unsigned long instead;
-};
-
-#define PYKIT_HOOK(function, replacement)				\
-	{ (unsigned long)(function), (unsigned long)(replacement) }
+#include "../common/hook.h"
 
 struct pykit_probe_blk;
 
 /**
- * struct pykit_queue - a virtqueue that is watched
+ * struct pykit_probe_queue - a virtqueue that is watched
  * @node: in the table of all that are
  * @gone: in the list of those that are forgotten
  * @ring: the ring
@@ -45,7 +32,7 @@ struct pykit_probe_blk;
  * @kicking: who is in virtqueue_kick(), before the decision
  * @ringing: who is in virtqueue_kick(), after it
  */
-struct pykit_queue {
+struct pykit_probe_queue {
 	struct hlist_node node;
 	struct hlist_node gone;
 	struct pykit_ring ring;
@@ -57,49 +44,29 @@ struct pykit_queue {
 	unsigned long ringing;
 };
 
-/* How often functions of this module were entered less how often left. */
-DECLARE_PER_CPU(long, pykit_inside);
-
-/* All that is hooked begins with the one and ends with the other. */
-static inline void pykit_enter(void)
-{
-	this_cpu_inc(pykit_inside);
-}
-
-static inline void pykit_leave(void)
-{
-	this_cpu_dec(pykit_inside);
-}
-
 /* main.c */
-bool pykit_chosen(const struct virtio_device *vdev);
-
-/* hook.c */
-int pykit_hook(const struct pykit_hook *hooks, unsigned int count);
-int pykit_hook_start(void);
-bool pykit_calls(unsigned long caller, unsigned long callee);
-void pykit_hook_stop(void);
+bool pykit_probe_chosen(const struct virtio_device *vdev);
 
 /* device.c */
-int pykit_device_init(void);
-void pykit_device_join(void);
-void pykit_device_leave(void);
-void pykit_device_exit(void);
+int pykit_probe_device_init(void);
+void pykit_probe_device_join(void);
+void pykit_probe_device_leave(void);
+void pykit_probe_device_exit(void);
 
 /* queue.c */
-int pykit_queue_init(void);
-void pykit_queues_found(struct virtio_device *vdev, unsigned int count);
-void pykit_queues_join(struct virtio_device *vdev);
-void pykit_queues_deleted(struct virtio_device *vdev);
-void pykit_queue_disabled(struct virtqueue *vq);
-void pykit_queue_enabled(struct virtqueue *vq);
-void pykit_queues_leave(void);
-void pykit_queues_exit(void);
+int pykit_probe_queue_init(void);
+void pykit_probe_queues_found(struct virtio_device *vdev, unsigned int count);
+void pykit_probe_queues_join(struct virtio_device *vdev);
+void pykit_probe_queues_deleted(struct virtio_device *vdev);
+void pykit_probe_queue_disabled(struct virtqueue *vq);
+void pykit_probe_queue_enabled(struct virtqueue *vq);
+void pykit_probe_queues_leave(void);
+void pykit_probe_queues_exit(void);
 
 /* blk.c */
 struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r);
-void pykit_probe_blk_start(struct pykit_queue *q, u16 head, unsigned int count);
-void pykit_probe_blk_look(struct pykit_queue *q, const struct pykit_used *used);
-void pykit_probe_blk_done(struct pykit_queue *q, const struct pykit_used *used);
+void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int count);
+void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);
+void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used);
 
 #endif /* PYKIT_PROBE_H */

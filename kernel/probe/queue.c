@@ -37,9 +37,9 @@ static bool kick_decides;
  * A queue lives longer than any operation on it: it is forgotten when the core is
  * about to delete it, or when nobody is inside any function that was hooked.
  */
-static struct pykit_queue *find(struct virtqueue *vq)
+static struct pykit_probe_queue *pykit_probe_find_queue(struct virtqueue *vq)
 {
-	struct pykit_queue *q;
+	struct pykit_probe_queue *q;
 
 	rcu_read_lock();
 	hash_for_each_possible_rcu(queues, q, node, (unsigned long)vq)
@@ -49,39 +49,39 @@ static struct pykit_queue *find(struct virtqueue *vq)
 	return q;
 }
 
-/* As find(), for what has to wait until the ring's state is known. */
-static struct pykit_queue *enter(struct virtqueue *vq)
+/* As pykit_probe_find_queue(), for what has to wait until the ring's state is known. */
+static struct pykit_probe_queue *pykit_probe_enter_queue(struct virtqueue *vq)
 {
-	struct pykit_queue *q;
+	struct pykit_probe_queue *q;
 
-	pykit_enter();
+	pykit_hook_enter();
 	if (READ_ONCE(leaving))
 		return NULL;
-	q = find(vq);
-	/* Pairs with join(): what is kept of it is complete. */
+	q = pykit_probe_find_queue(vq);
+	/* Pairs with pykit_probe_join_queue(): what is kept of it is complete. */
 	return q && !smp_load_acquire(&q->joining) ? q : NULL;
 }
 
 /* Which thread of control this is: a task, or an interrupt on top of it. */
-static unsigned long self(void)
+static unsigned long pykit_probe_self(void)
 {
 	return (unsigned long)current | interrupt_context_level();
 }
 
 /* A ring that was in use before is known once the core says how far it has got. */
-static void join(struct virtqueue *vq, u16 last_used)
+static void pykit_probe_join_queue(struct virtqueue *vq, u16 last_used)
 {
-	struct pykit_queue *q = find(vq);
+	struct pykit_probe_queue *q = pykit_probe_find_queue(vq);
 
 	if (q && q->joining && pykit_ring_join(&q->ring, last_used))
-		/* Pairs with enter(): an interrupt may come at once. */
+		/* Pairs with pykit_probe_enter_queue(): an interrupt may come at once. */
 		smp_store_release(&q->joining, false);
 }
 
 /* What the device has used of a split ring that is to be joined; else -1. */
-static int used_before(struct virtqueue *vq)
+static int pykit_probe_used_before(struct virtqueue *vq)
 {
-	struct pykit_queue *q = find(vq);
+	struct pykit_probe_queue *q = pykit_probe_find_queue(vq);
 	struct pykit_used used;
 
 	if (!q || !q->joining || q->ring.is_packed || virtqueue_is_broken(vq))
@@ -90,16 +90,16 @@ static int used_before(struct virtqueue *vq)
 	return used.used_idx;
 }
 
-static struct pykit_queue *before_add(struct virtqueue *vq, struct pykit_sgs *s)
+static struct pykit_probe_queue *pykit_probe_before_add(struct virtqueue *vq, struct pykit_sgs *s)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 
 	if (q)
 		pykit_ring_before_add(&q->ring, s);
 	return q;
 }
 
-static int after_add(struct pykit_queue *q, struct pykit_sgs *s, int err)
+static int pykit_probe_after_add(struct pykit_probe_queue *q, struct pykit_sgs *s, int err)
 {
 	unsigned int count;
 
@@ -111,29 +111,31 @@ static int after_add(struct pykit_queue *q, struct pykit_sgs *s, int err)
 				pykit_probe_blk_start(q, s->chain.head, count);
 		}
 	} else if (q) {
-		pykit_ring_refused(&q->ring, s, err, true);
+		pykit_ring_add_failed(&q->ring, s, err, true);
 	}
-	pykit_leave();
+	pykit_hook_leave();
 	return err;
 }
 
-static int add_sgs(struct virtqueue *vq, struct scatterlist *sgs[],
-		   unsigned int out, unsigned int in, void *data, gfp_t gfp)
+static int pykit_probe_add_sgs(struct virtqueue *vq, struct scatterlist *sgs[],
+			       unsigned int out, unsigned int in, void *data, gfp_t gfp)
 {
 	struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
-	struct pykit_queue *q = before_add(vq, &s);
+	struct pykit_probe_queue *q = pykit_probe_before_add(vq, &s);
 
-	return after_add(q, &s, virtqueue_add_sgs(vq, sgs, out, in, data, gfp));
+	return pykit_probe_after_add(q, &s, virtqueue_add_sgs(vq, sgs, out, in, data, gfp));
 }
 
 /* The others add one scatterlist, which is all that they differ in. */
 #define ADD_ONE(name, outs, ins, args, ...)				\
-static int name args							\
+static int pykit_probe_##name args					\
 {									\
 	struct pykit_sgs s = { .sgs = &sg, .out = outs, .in = ins };	\
-	struct pykit_queue *q = before_add(vq, &s);			\
+	struct pykit_probe_queue *q = pykit_probe_before_add(vq, &s);	\
 									\
-	return after_add(q, &s, virtqueue_##name(vq, sg, num, __VA_ARGS__)); \
+	return pykit_probe_after_add(q, &s,				\
+				     virtqueue_##name(vq, sg, num,	\
+						      __VA_ARGS__));	\
 }
 
 ADD_ONE(add_outbuf, 1, 0,
@@ -165,9 +167,9 @@ ADD_ONE(add_inbuf_cache_clean, 0, 1,
 	data, gfp)
 #endif
 
-static bool kick_prepare(struct virtqueue *vq)
+static bool pykit_probe_kick_prepare(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	struct pykit_kick kick;
 	bool needed;
 
@@ -176,42 +178,42 @@ static bool kick_prepare(struct virtqueue *vq)
 	needed = virtqueue_kick_prepare(vq);
 	if (q) {
 		pykit_ring_after_kick(&q->ring, &kick, needed);
-		if (q->kicking == self()) {
+		if (q->kicking == pykit_probe_self()) {
 			/* Decided in virtqueue_kick(), which goes on to notify. */
 			q->kicking = 0;
-			WRITE_ONCE(q->ringing, self());
+			WRITE_ONCE(q->ringing, pykit_probe_self());
 			if (needed && !virtqueue_is_broken(vq))
-				pykit_ring_notifies(&q->ring);
+				pykit_ring_trace_notify(&q->ring);
 		}
 	}
-	pykit_leave();
+	pykit_hook_leave();
 	return needed;
 }
 
-static bool notify(struct virtqueue *vq)
+static bool pykit_probe_notify(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool alive;
 
-	if (q && READ_ONCE(q->ringing) != self() && !virtqueue_is_broken(vq))
-		pykit_ring_notifies(&q->ring);
+	if (q && READ_ONCE(q->ringing) != pykit_probe_self() && !virtqueue_is_broken(vq))
+		pykit_ring_trace_notify(&q->ring);
 	alive = virtqueue_notify(vq);
-	pykit_leave();
+	pykit_hook_leave();
 	return alive;
 }
 
-static bool kick(struct virtqueue *vq)
+static bool pykit_probe_kick(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool alive;
 
 	if (kick_decides) {
-		alive = !kick_prepare(vq) || notify(vq);
-		pykit_leave();
+		alive = !pykit_probe_kick_prepare(vq) || pykit_probe_notify(vq);
+		pykit_hook_leave();
 		return alive;
 	}
 	if (q)
-		q->kicking = self();
+		q->kicking = pykit_probe_self();
 	alive = virtqueue_kick(vq);
 	if (q) {
 		/* A decision that was not seen shows as a gap. */
@@ -220,97 +222,103 @@ static bool kick(struct virtqueue *vq)
 		q->kicking = 0;
 		WRITE_ONCE(q->ringing, 0);
 	}
-	pykit_leave();
+	pykit_hook_leave();
 	return alive;
 }
 
 /**
- * struct pykit_get - a used entry that is being taken
+ * struct pykit_probe_get - a used entry that is being taken
  * @q: its queue, NULL if nobody is to be told
  * @used: the entry
  * @there: whether there is one
- * @before: as used_before() had it
+ * @num_free: how many descriptors were free before
+ * @before: as pykit_probe_used_before() had it
  */
-struct pykit_get {
-	struct pykit_queue *q;
+struct pykit_probe_get {
+	struct pykit_probe_queue *q;
 	struct pykit_used used;
 	bool there;
+	unsigned int num_free;
 	int before;
 };
 
-static void look(struct pykit_get *get)
+static void pykit_probe_look_used(struct pykit_probe_get *get)
 {
 	get->there = pykit_ring_before_get(&get->q->ring, &get->used);
 	if (get->there && get->q->blk)
 		pykit_probe_blk_look(get->q, &get->used);
 }
 
-static struct pykit_get before_get(struct virtqueue *vq)
+static struct pykit_probe_get pykit_probe_before_get(struct virtqueue *vq)
 {
-	struct pykit_get get = { .q = enter(vq), .before = -1 };
+	struct pykit_probe_get get = {
+		.q = pykit_probe_enter_queue(vq),
+		.num_free = vq->num_free,
+		.before = -1,
+	};
 
 	if (!get.q)
-		get.before = used_before(vq);
+		get.before = pykit_probe_used_before(vq);
 	else if (get.q->taking)
 		get.q = NULL;
 	if (get.q) {
 		get.q->taking = true;
 		/* A broken queue the core does not look at. */
 		if (!virtqueue_is_broken(vq))
-			look(&get);
+			pykit_probe_look_used(&get);
 	}
 	return get;
 }
 
-static void *after_get(struct virtqueue *vq, struct pykit_get *get, void *buf)
+static void *pykit_probe_after_get(struct virtqueue *vq, struct pykit_probe_get *get, void *buf)
 {
-	struct pykit_queue *q = get->q;
+	struct pykit_probe_queue *q = get->q;
 
 	/* The core found nothing to take: it has got as far as the device. */
-	if (!buf && get->before >= 0 && get->before == used_before(vq))
-		join(vq, get->before);
+	if (!buf && get->before >= 0 && get->before == pykit_probe_used_before(vq))
+		pykit_probe_join_queue(vq, get->before);
 
 	if (q) {
 		/* What came after we looked stands there still. */
 		if (buf && !get->there)
-			look(get);
+			pykit_probe_look_used(get);
 		if (get->there)
-			pykit_ring_after_get(&q->ring, &get->used, buf);
+			pykit_ring_after_get(&q->ring, &get->used, buf, get->num_free);
 		if (get->there && buf && q->blk)
 			pykit_probe_blk_done(q, &get->used);
 		q->taking = false;
 	}
-	pykit_leave();
+	pykit_hook_leave();
 	return buf;
 }
 
-static void *get_buf_ctx(struct virtqueue *vq, unsigned int *len, void **ctx)
+static void *pykit_probe_get_buf_ctx(struct virtqueue *vq, unsigned int *len, void **ctx)
 {
-	struct pykit_get get = before_get(vq);
+	struct pykit_probe_get get = pykit_probe_before_get(vq);
 
-	return after_get(vq, &get, virtqueue_get_buf_ctx(vq, len, ctx));
+	return pykit_probe_after_get(vq, &get, virtqueue_get_buf_ctx(vq, len, ctx));
 }
 
-static void *get_buf(struct virtqueue *vq, unsigned int *len)
+static void *pykit_probe_get_buf(struct virtqueue *vq, unsigned int *len)
 {
-	struct pykit_get get = before_get(vq);
+	struct pykit_probe_get get = pykit_probe_before_get(vq);
 
-	return after_get(vq, &get, virtqueue_get_buf(vq, len));
+	return pykit_probe_after_get(vq, &get, virtqueue_get_buf(vq, len));
 }
 
-static void disable_cb(struct virtqueue *vq)
+static void pykit_probe_disable_cb(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 
 	virtqueue_disable_cb(vq);
 	if (q)
 		pykit_ring_callback(&q->ring, false, false);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static bool enable_cb(struct virtqueue *vq)
+static bool pykit_probe_enable_cb(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool enabled;
 
 	if (q)
@@ -320,115 +328,115 @@ static bool enable_cb(struct virtqueue *vq)
 		q->enabling = false;
 		pykit_ring_callback(&q->ring, true, !enabled);
 	}
-	pykit_leave();
+	pykit_hook_leave();
 	return enabled;
 }
 
-static unsigned int enable_cb_prepare(struct virtqueue *vq)
+static unsigned int pykit_probe_enable_cb_prepare(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	unsigned int last_used = virtqueue_enable_cb_prepare(vq);
 	struct pykit_used used;
 
 	if (!q)
-		join(vq, last_used);
+		pykit_probe_join_queue(vq, last_used);
 	else if (!q->enabling)
 		pykit_ring_callback(&q->ring, true,
 				    pykit_ring_before_get(&q->ring, &used));
-	pykit_leave();
+	pykit_hook_leave();
 	return last_used;
 }
 
-static bool poll(struct virtqueue *vq, unsigned int last_used)
+static bool pykit_probe_poll(struct virtqueue *vq, unsigned int last_used)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool more = virtqueue_poll(vq, last_used);
 
 	/* That there is nothing more was told when interrupts were asked for. */
 	if (q && !q->enabling && more)
 		pykit_ring_callback(&q->ring, true, true);
-	pykit_leave();
+	pykit_hook_leave();
 	return more;
 }
 
-static bool enable_cb_delayed(struct virtqueue *vq)
+static bool pykit_probe_enable_cb_delayed(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool enabled = virtqueue_enable_cb_delayed(vq);
 
 	if (q)
 		pykit_ring_callback(&q->ring, true, !enabled);
-	pykit_leave();
+	pykit_hook_leave();
 	return enabled;
 }
 
-static void *detach_unused_buf(struct virtqueue *vq)
+static void *pykit_probe_detach_unused_buf(struct virtqueue *vq)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	unsigned int num_free = vq->num_free;
 	void *buf = virtqueue_detach_unused_buf(vq);
 
 	if (q && buf)
 		pykit_ring_detached(&q->ring, num_free);
-	pykit_leave();
+	pykit_hook_leave();
 	return buf;
 }
 
-static void tell_broken(struct virtqueue *vq, enum pykit_queue_op op)
+static void pykit_probe_trace_broken(struct virtqueue *vq, enum pykit_queue_op op)
 {
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 
 	if (q)
-		pykit_ring_breaks(&q->ring, op);
+		pykit_ring_trace_broken(&q->ring, op);
 }
 
-static void break_queue(struct virtqueue *vq)
+static void pykit_probe_break_queue(struct virtqueue *vq)
 {
-	tell_broken(vq, PYKIT_QUEUE_BROKEN);
+	pykit_probe_trace_broken(vq, PYKIT_QUEUE_BROKEN);
 	__virtqueue_break(vq);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static void mend_queue(struct virtqueue *vq)
+static void pykit_probe_unbreak_queue(struct virtqueue *vq)
 {
-	tell_broken(vq, PYKIT_QUEUE_MENDED);
+	pykit_probe_trace_broken(vq, PYKIT_QUEUE_UNBROKEN);
 	__virtqueue_unbreak(vq);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
 /* Nothing keeps others from deleting its queues meanwhile. */
-static void tell_all_broken(struct virtio_device *vdev, enum pykit_queue_op op)
+static void pykit_probe_trace_all_broken(struct virtio_device *vdev, enum pykit_queue_op op)
 {
-	struct pykit_queue *q;
+	struct pykit_probe_queue *q;
 	int bucket;
 
-	pykit_enter();
+	pykit_hook_enter();
 	rcu_read_lock();
 	hash_for_each_rcu(queues, bucket, q, node)
-		/* The flag pairs with join(), as in enter(). */
+		/* The flag pairs with pykit_probe_join_queue(), as in pykit_probe_enter_queue(). */
 		if (q->ring.vq->vdev == vdev && !smp_load_acquire(&q->joining))
-			pykit_ring_breaks(&q->ring, op);
+			pykit_ring_trace_broken(&q->ring, op);
 	rcu_read_unlock();
 }
 
-static void break_device(struct virtio_device *vdev)
+static void pykit_probe_break_device(struct virtio_device *vdev)
 {
-	tell_all_broken(vdev, PYKIT_QUEUE_BROKEN);
+	pykit_probe_trace_all_broken(vdev, PYKIT_QUEUE_BROKEN);
 	virtio_break_device(vdev);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static void mend_device(struct virtio_device *vdev)
+static void pykit_probe_unbreak_device(struct virtio_device *vdev)
 {
-	tell_all_broken(vdev, PYKIT_QUEUE_MENDED);
+	pykit_probe_trace_all_broken(vdev, PYKIT_QUEUE_UNBROKEN);
 	__virtio_unbreak_device(vdev);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static irqreturn_t interrupt(int irq, void *_vq)
+static irqreturn_t pykit_probe_interrupt(int irq, void *_vq)
 {
 	struct virtqueue *vq = _vq;
-	struct pykit_queue *q = enter(vq);
+	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	struct pykit_used used;
 	irqreturn_t handled;
 	bool hears, told;
@@ -437,18 +445,18 @@ static irqreturn_t interrupt(int irq, void *_vq)
 	hears = q && vq->callback && !virtqueue_is_broken(vq);
 	told = hears && pykit_ring_before_get(&q->ring, &used);
 	if (told)
-		pykit_ring_interrupts(&q->ring);
+		pykit_ring_trace_interrupt(&q->ring);
 	handled = vring_interrupt(irq, _vq);
 	/* It came after we looked, before the core did. */
 	if (hears && !told && handled == IRQ_HANDLED)
-		pykit_ring_interrupts(&q->ring);
-	pykit_leave();
+		pykit_ring_trace_interrupt(&q->ring);
+	pykit_hook_leave();
 	return handled;
 }
 
-static struct pykit_queue *alloc_queue(struct virtqueue *vq, unsigned int count)
+static struct pykit_probe_queue *pykit_probe_alloc_queue(struct virtqueue *vq, unsigned int count)
 {
-	struct pykit_queue *q = kzalloc(sizeof(*q), GFP_KERNEL);
+	struct pykit_probe_queue *q = kzalloc(sizeof(*q), GFP_KERNEL);
 	int err = q ? pykit_ring_init(&q->ring, vq, PYKIT_BY_PROBE, count) : -ENOMEM;
 
 	if (!err && vq->vdev->id.device == VIRTIO_ID_BLOCK) {
@@ -466,9 +474,9 @@ static struct pykit_queue *alloc_queue(struct virtqueue *vq, unsigned int count)
 	return NULL;
 }
 
-static void watch(struct virtqueue *vq, unsigned int count, bool joining)
+static void pykit_probe_watch_queue(struct virtqueue *vq, unsigned int count, bool joining)
 {
-	struct pykit_queue *q = alloc_queue(vq, count);
+	struct pykit_probe_queue *q = pykit_probe_alloc_queue(vq, count);
 
 	if (!q)
 		return;
@@ -480,7 +488,7 @@ static void watch(struct virtqueue *vq, unsigned int count, bool joining)
 	mutex_unlock(&queues_lock);
 }
 
-static unsigned int count_queues(struct virtio_device *vdev)
+static unsigned int pykit_probe_count_queues(struct virtio_device *vdev)
 {
 	struct virtqueue *vq;
 	unsigned int count = 0;
@@ -491,46 +499,46 @@ static unsigned int count_queues(struct virtio_device *vdev)
 }
 
 /**
- * pykit_queues_found() - a device's queues were set up
+ * pykit_probe_queues_found() - a device's queues were set up
  * @vdev: the device
  * @count: how many its driver asked for
  */
-void pykit_queues_found(struct virtio_device *vdev, unsigned int count)
+void pykit_probe_queues_found(struct virtio_device *vdev, unsigned int count)
 {
 	struct virtqueue *vq;
 
 	virtio_device_for_each_vq(vdev, vq)
-		watch(vq, count, false);
+		pykit_probe_watch_queue(vq, count, false);
 }
 
 /**
- * pykit_queues_join() - a device's queues may be in use
+ * pykit_probe_queues_join() - a device's queues may be in use
  * @vdev: the device, locked
  */
-void pykit_queues_join(struct virtio_device *vdev)
+void pykit_probe_queues_join(struct virtio_device *vdev)
 {
-	unsigned int count = count_queues(vdev);
+	unsigned int count = pykit_probe_count_queues(vdev);
 	struct virtqueue *vq;
 
 	virtio_device_for_each_vq(vdev, vq)
-		watch(vq, count, true);
+		pykit_probe_watch_queue(vq, count, true);
 }
 
 /**
- * pykit_queue_enabled() - a queue was set up again
+ * pykit_probe_queue_enabled() - a queue was set up again
  * @vq: the queue
  */
-void pykit_queue_enabled(struct virtqueue *vq)
+void pykit_probe_queue_enabled(struct virtqueue *vq)
 {
-	watch(vq, count_queues(vq->vdev), false);
+	pykit_probe_watch_queue(vq, pykit_probe_count_queues(vq->vdev), false);
 }
 
 /* Forget the queues of a device, or one of them, or those of all devices. */
-static void forget(const struct virtio_device *vdev, const struct virtqueue *vq,
-		   enum pykit_queue_op op)
+static void pykit_probe_forget_queues(const struct virtio_device *vdev, const struct virtqueue *vq,
+				      enum pykit_queue_op op)
 {
 	struct hlist_node *next;
-	struct pykit_queue *q;
+	struct pykit_probe_queue *q;
 	HLIST_HEAD(gone);
 	int bucket;
 
@@ -556,80 +564,80 @@ static void forget(const struct virtio_device *vdev, const struct virtqueue *vq,
 }
 
 /**
- * pykit_queues_deleted() - a device's queues are about to be deleted
+ * pykit_probe_queues_deleted() - a device's queues are about to be deleted
  * @vdev: the device
  */
-void pykit_queues_deleted(struct virtio_device *vdev)
+void pykit_probe_queues_deleted(struct virtio_device *vdev)
 {
-	forget(vdev, NULL, PYKIT_QUEUE_DELETED);
+	pykit_probe_forget_queues(vdev, NULL, PYKIT_QUEUE_DELETED);
 }
 
 /**
- * pykit_queue_disabled() - a queue is about to be reset by itself
+ * pykit_probe_queue_disabled() - a queue is about to be reset by itself
  * @vq: the queue
  */
-void pykit_queue_disabled(struct virtqueue *vq)
+void pykit_probe_queue_disabled(struct virtqueue *vq)
 {
-	forget(vq->vdev, vq, PYKIT_QUEUE_DELETED);
+	pykit_probe_forget_queues(vq->vdev, vq, PYKIT_QUEUE_DELETED);
 }
 
 /**
- * pykit_queues_leave() - tell no more
+ * pykit_probe_queues_leave() - tell no more
  *
  * The functions that are hooked are let go one by one. What is told of a queue
  * ends before that, between two operations on it: none in the middle is missed.
  */
-void pykit_queues_leave(void)
+void pykit_probe_queues_leave(void)
 {
 	WRITE_ONCE(leaving, true);
 }
 
 /**
- * pykit_queues_exit() - the module goes; nobody is in any function above
+ * pykit_probe_queues_exit() - the module goes; nobody is in any function above
  */
-void pykit_queues_exit(void)
+void pykit_probe_queues_exit(void)
 {
-	forget(NULL, NULL, PYKIT_QUEUE_LEFT);
+	pykit_probe_forget_queues(NULL, NULL, PYKIT_QUEUE_LEFT);
 }
 
 static const struct pykit_hook hooks[] = {
-	PYKIT_HOOK(virtqueue_add_sgs, add_sgs),
-	PYKIT_HOOK(virtqueue_add_outbuf, add_outbuf),
-	PYKIT_HOOK(virtqueue_add_inbuf, add_inbuf),
-	PYKIT_HOOK(virtqueue_add_inbuf_ctx, add_inbuf_ctx),
+	PYKIT_HOOK(virtqueue_add_sgs, pykit_probe_add_sgs),
+	PYKIT_HOOK(virtqueue_add_outbuf, pykit_probe_add_outbuf),
+	PYKIT_HOOK(virtqueue_add_inbuf, pykit_probe_add_inbuf),
+	PYKIT_HOOK(virtqueue_add_inbuf_ctx, pykit_probe_add_inbuf_ctx),
 #ifdef PYKIT_HAVE_ADD_PREMAPPED
-	PYKIT_HOOK(virtqueue_add_outbuf_premapped, add_outbuf_premapped),
-	PYKIT_HOOK(virtqueue_add_inbuf_premapped, add_inbuf_premapped),
+	PYKIT_HOOK(virtqueue_add_outbuf_premapped, pykit_probe_add_outbuf_premapped),
+	PYKIT_HOOK(virtqueue_add_inbuf_premapped, pykit_probe_add_inbuf_premapped),
 #endif
 #ifdef PYKIT_HAVE_ADD_CACHE_CLEAN
-	PYKIT_HOOK(virtqueue_add_inbuf_cache_clean, add_inbuf_cache_clean),
+	PYKIT_HOOK(virtqueue_add_inbuf_cache_clean, pykit_probe_add_inbuf_cache_clean),
 #endif
-	PYKIT_HOOK(virtqueue_kick_prepare, kick_prepare),
-	PYKIT_HOOK(virtqueue_notify, notify),
-	PYKIT_HOOK(virtqueue_kick, kick),
-	PYKIT_HOOK(virtqueue_get_buf_ctx, get_buf_ctx),
-	PYKIT_HOOK(virtqueue_get_buf, get_buf),
-	PYKIT_HOOK(virtqueue_disable_cb, disable_cb),
-	PYKIT_HOOK(virtqueue_enable_cb, enable_cb),
-	PYKIT_HOOK(virtqueue_enable_cb_prepare, enable_cb_prepare),
-	PYKIT_HOOK(virtqueue_poll, poll),
-	PYKIT_HOOK(virtqueue_enable_cb_delayed, enable_cb_delayed),
-	PYKIT_HOOK(virtqueue_detach_unused_buf, detach_unused_buf),
-	PYKIT_HOOK(__virtqueue_break, break_queue),
-	PYKIT_HOOK(__virtqueue_unbreak, mend_queue),
-	PYKIT_HOOK(virtio_break_device, break_device),
-	PYKIT_HOOK(__virtio_unbreak_device, mend_device),
-	PYKIT_HOOK(vring_interrupt, interrupt),
+	PYKIT_HOOK(virtqueue_kick_prepare, pykit_probe_kick_prepare),
+	PYKIT_HOOK(virtqueue_notify, pykit_probe_notify),
+	PYKIT_HOOK(virtqueue_kick, pykit_probe_kick),
+	PYKIT_HOOK(virtqueue_get_buf_ctx, pykit_probe_get_buf_ctx),
+	PYKIT_HOOK(virtqueue_get_buf, pykit_probe_get_buf),
+	PYKIT_HOOK(virtqueue_disable_cb, pykit_probe_disable_cb),
+	PYKIT_HOOK(virtqueue_enable_cb, pykit_probe_enable_cb),
+	PYKIT_HOOK(virtqueue_enable_cb_prepare, pykit_probe_enable_cb_prepare),
+	PYKIT_HOOK(virtqueue_poll, pykit_probe_poll),
+	PYKIT_HOOK(virtqueue_enable_cb_delayed, pykit_probe_enable_cb_delayed),
+	PYKIT_HOOK(virtqueue_detach_unused_buf, pykit_probe_detach_unused_buf),
+	PYKIT_HOOK(__virtqueue_break, pykit_probe_break_queue),
+	PYKIT_HOOK(__virtqueue_unbreak, pykit_probe_unbreak_queue),
+	PYKIT_HOOK(virtio_break_device, pykit_probe_break_device),
+	PYKIT_HOOK(__virtio_unbreak_device, pykit_probe_unbreak_device),
+	PYKIT_HOOK(vring_interrupt, pykit_probe_interrupt),
 };
 
 /**
- * pykit_queue_init() - note what to hook
+ * pykit_probe_queue_init() - note what to hook
  *
- * Return: as pykit_hook().
+ * Return: as pykit_hook_add().
  */
-int pykit_queue_init(void)
+int pykit_probe_queue_init(void)
 {
-	kick_decides = !pykit_calls((unsigned long)virtqueue_kick,
-				    (unsigned long)virtqueue_kick_prepare);
-	return pykit_hook(hooks, ARRAY_SIZE(hooks));
+	kick_decides = !pykit_hook_calls((unsigned long)virtqueue_kick,
+					 (unsigned long)virtqueue_kick_prepare);
+	return pykit_hook_add(hooks, ARRAY_SIZE(hooks));
 }

@@ -14,8 +14,8 @@
 #define APPENDS		3
 
 /* A page at the write pointer; says where that was. */
-static int append_page(struct block_device *bdev, sector_t zone,
-		       struct page *page, sector_t *sector)
+static int selftest_append_page(struct block_device *bdev, sector_t zone,
+				struct page *page, sector_t *sector)
 {
 	struct bio_vec vec;
 	struct bio bio;
@@ -30,8 +30,8 @@ static int append_page(struct block_device *bdev, sector_t zone,
 	return err;
 }
 
-static int read_page(struct block_device *bdev, sector_t sector,
-		     struct page *page)
+static int selftest_read_page(struct block_device *bdev, sector_t sector,
+			      struct page *page)
 {
 	struct bio_vec vec;
 	struct bio bio;
@@ -45,8 +45,8 @@ static int read_page(struct block_device *bdev, sector_t sector,
 	return err;
 }
 
-static int append_and_read(struct block_device *bdev, sector_t zone,
-			   struct page *page)
+static int selftest_append_and_read(struct block_device *bdev, sector_t zone,
+				    struct page *page)
 {
 	unsigned int i;
 	sector_t sector;
@@ -54,7 +54,7 @@ static int append_and_read(struct block_device *bdev, sector_t zone,
 
 	for (i = 0; i < APPENDS; i++) {
 		memset(page_address(page), 'a' + i, PAGE_SIZE);
-		err = append_page(bdev, zone, page, &sector);
+		err = selftest_append_page(bdev, zone, page, &sector);
 		if (err)
 			return err;
 		if (sector != zone + i * (PAGE_SIZE >> SECTOR_SHIFT)) {
@@ -63,7 +63,7 @@ static int append_and_read(struct block_device *bdev, sector_t zone,
 			return -EIO;
 		}
 		memset(page_address(page), 0, PAGE_SIZE);
-		err = read_page(bdev, sector, page);
+		err = selftest_read_page(bdev, sector, page);
 		if (err)
 			return err;
 		if (memchr_inv(page_address(page), 'a' + i, PAGE_SIZE)) {
@@ -75,7 +75,7 @@ static int append_and_read(struct block_device *bdev, sector_t zone,
 	return 0;
 }
 
-static int set_append(const char *val, const struct kernel_param *kp)
+static int selftest_set_append(const char *val, const struct kernel_param *kp)
 {
 	unsigned long long zone;
 	struct page *page;
@@ -93,7 +93,7 @@ static int set_append(const char *val, const struct kernel_param *kp)
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
 	} else {
-		err = append_and_read(file_bdev(file), zone, page);
+		err = selftest_append_and_read(file_bdev(file), zone, page);
 		fput(file);
 	}
 	__free_page(page);
@@ -101,7 +101,7 @@ static int set_append(const char *val, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops append_ops = {
-	.set	= set_append,
+	.set	= selftest_set_append,
 };
 
 module_param_cb(append, &append_ops, NULL, 0200);

@@ -60,7 +60,7 @@ bool selftest_use(struct selftest *t, u32 len)
 }
 
 /* The chain that was taken is what was made available. */
-static void check_chain(struct selftest *t, unsigned int out, unsigned int in)
+static void selftest_check_chain(struct selftest *t, unsigned int out, unsigned int in)
 {
 	unsigned int i;
 
@@ -74,7 +74,7 @@ static void check_chain(struct selftest *t, unsigned int out, unsigned int in)
 	}
 }
 
-static void check_returned(struct selftest *t, void *token, u32 len)
+static void selftest_check_returned(struct selftest *t, void *token, u32 len)
 {
 	unsigned int got = ~0;
 
@@ -95,9 +95,9 @@ void selftest_add_outbuf(struct selftest *t)
 	CHECK(t, !virtqueue_add_outbuf(t->vq, sg, 2, t, GFP_KERNEL));
 	CHECK(t, t->vq->num_free == SELFTEST_RING - selftest_slots(t, 2));
 	if (CHECK(t, soft_pop(t->q, &t->chain)))
-		check_chain(t, 2, 0);
+		selftest_check_chain(t, 2, 0);
 	CHECK(t, !soft_pop(t->q, &t->chain));
-	check_returned(t, t, 0);
+	selftest_check_returned(t, t, 0);
 }
 
 void selftest_add_inbuf(struct selftest *t)
@@ -109,16 +109,16 @@ void selftest_add_inbuf(struct selftest *t)
 	CHECK(t, !virtqueue_add_inbuf(t->vq, sg, 1, t, GFP_KERNEL));
 	CHECK(t, t->vq->num_free == SELFTEST_RING - 1);
 	if (CHECK(t, soft_pop(t->q, &t->chain)))
-		check_chain(t, 0, 1);
-	check_returned(t, t, 64);
+		selftest_check_chain(t, 0, 1);
+	selftest_check_returned(t, t, 64);
 
 	sg_init_table(sg, 2);
 	sg_set_buf(&sg[0], selftest_buf(t, 0), 64);
 	sg_set_buf(&sg[1], selftest_buf(t, 1), 64);
 	CHECK(t, !virtqueue_add_inbuf(t->vq, sg, 2, t->buf, GFP_KERNEL));
 	if (CHECK(t, soft_pop(t->q, &t->chain)))
-		check_chain(t, 0, 2);
-	check_returned(t, t->buf, 128);
+		selftest_check_chain(t, 0, 2);
+	selftest_check_returned(t, t->buf, 128);
 }
 
 void selftest_add_sgs(struct selftest *t)
@@ -126,8 +126,8 @@ void selftest_add_sgs(struct selftest *t)
 	CHECK(t, !selftest_add(t, 2, 2, t));
 	CHECK(t, t->vq->num_free == SELFTEST_RING - selftest_slots(t, 4));
 	if (CHECK(t, soft_pop(t->q, &t->chain)))
-		check_chain(t, 2, 2);
-	check_returned(t, t, 100);
+		selftest_check_chain(t, 2, 2);
+	selftest_check_returned(t, t, 100);
 }
 
 void selftest_data(struct selftest *t)
@@ -141,7 +141,7 @@ void selftest_data(struct selftest *t)
 		return;
 	for (i = 0; i < 64; i++)
 		((u8 *)t->chain.bufs[1].addr)[i] = ((u8 *)t->chain.bufs[0].addr)[i] ^ i;
-	check_returned(t, t, 64);
+	selftest_check_returned(t, t, 64);
 	for (i = 0; i < 64; i++)
 		if (!CHECK(t, selftest_buf(t, 1)[i] == (0x5a ^ i)))
 			break;
@@ -223,7 +223,7 @@ void selftest_order(struct selftest *t)
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
 }
 
-static bool go_round(struct selftest *t, unsigned int bufs, u32 n)
+static bool selftest_go_round(struct selftest *t, unsigned int bufs, u32 n)
 {
 	u32 len;
 
@@ -239,7 +239,7 @@ void selftest_wrap(struct selftest *t)
 	unsigned int i;
 
 	for (i = 0; i < 5 * SELFTEST_RING; i++)
-		if (!go_round(t, 3, i))
+		if (!selftest_go_round(t, 3, i))
 			return;
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
 }
@@ -253,7 +253,7 @@ void selftest_index_overflow(struct selftest *t)
 	if (t->packed || t->indirect)
 		return;
 	for (i = 0; i < 65536 + 2 * SELFTEST_RING; i++)
-		if (!go_round(t, 2, i))
+		if (!selftest_go_round(t, 2, i))
 			return;
 	CHECK(t, virtio16_to_cpu(vdev, virtqueue_get_vring(t->vq)->avail->idx) ==
 		 2 * SELFTEST_RING);
@@ -314,7 +314,7 @@ void selftest_get_nothing(struct selftest *t)
 }
 
 /* Make a chain available, and have it used: not taken yet. */
-static void one_used(struct selftest *t, void *token)
+static void selftest_one_used(struct selftest *t, void *token)
 {
 	CHECK(t, !selftest_add(t, 1, 1, token));
 	CHECK(t, selftest_use(t, 0));
@@ -325,11 +325,11 @@ void selftest_disable_cb(struct selftest *t)
 	unsigned int len;
 
 	CHECK(t, virtqueue_enable_cb(t->vq));
-	one_used(t, t);
+	selftest_one_used(t, t);
 	CHECK(t, soft_wants_interrupt(t->q));
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
 	virtqueue_disable_cb(t->vq);
-	one_used(t, t);
+	selftest_one_used(t, t);
 	CHECK(t, !soft_wants_interrupt(t->q));
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
 }
@@ -341,7 +341,7 @@ void selftest_enable_cb(struct selftest *t)
 	virtqueue_disable_cb(t->vq);
 	/* Nothing is there: an interrupt will say when. */
 	CHECK(t, virtqueue_enable_cb(t->vq));
-	one_used(t, t);
+	selftest_one_used(t, t);
 	CHECK(t, soft_wants_interrupt(t->q));
 	virtqueue_disable_cb(t->vq);
 	/* Something is there already: no interrupt will say so. */
@@ -357,7 +357,7 @@ void selftest_enable_cb_prepare(struct selftest *t)
 	virtqueue_disable_cb(t->vq);
 	opaque = virtqueue_enable_cb_prepare(t->vq);
 	CHECK(t, !virtqueue_poll(t->vq, opaque));
-	one_used(t, t);
+	selftest_one_used(t, t);
 	CHECK(t, soft_wants_interrupt(t->q));
 	CHECK(t, virtqueue_poll(t->vq, opaque));
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
@@ -396,7 +396,7 @@ void selftest_interrupt(struct selftest *t)
 	/* Nothing was used: somebody else's interrupt. */
 	CHECK(t, vring_interrupt(0, t->vq) == IRQ_NONE);
 	CHECK(t, !t->callbacks);
-	one_used(t, t);
+	selftest_one_used(t, t);
 	CHECK(t, vring_interrupt(0, t->vq) == IRQ_HANDLED);
 	CHECK(t, t->callbacks == 1);
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);

@@ -39,7 +39,7 @@ MODULE_PARM_DESC(zoned, "Whether the disk is zoned");
 
 static unsigned int lose;
 module_param(lose, uint, 0644);
-MODULE_PARM_DESC(lose, "How many requests to lose, from now on");
+MODULE_PARM_DESC(lose, "Drop the next N requests");
 
 /**
  * struct soft_zone - a zone of the disk
@@ -74,8 +74,8 @@ struct soft_disk {
 static struct soft_disk *the_disk;
 
 /* Bytes to and from the buffers that a chain has for them, in order. */
-static u32 copy(struct soft_chain *chain, unsigned int first, unsigned int count,
-		size_t skip, void *data, size_t len, bool write)
+static u32 soft_disk_copy(struct soft_chain *chain, unsigned int first, unsigned int count,
+			  size_t skip, void *data, size_t len, bool write)
 {
 	unsigned int i;
 	u32 done = 0;
@@ -99,7 +99,7 @@ static u32 copy(struct soft_chain *chain, unsigned int first, unsigned int count
 	return done;
 }
 
-static u64 bytes(struct soft_chain *chain, unsigned int first, unsigned int count)
+static u64 soft_disk_bytes(struct soft_chain *chain, unsigned int first, unsigned int count)
 {
 	u64 sum = 0;
 	unsigned int i;
@@ -110,38 +110,38 @@ static u64 bytes(struct soft_chain *chain, unsigned int first, unsigned int coun
 }
 
 /* What the device writes for the driver to read; returns how much there is room for. */
-static u32 answer(struct soft_chain *chain, size_t at, const void *data,
-		  size_t len)
+static u32 soft_disk_answer(struct soft_chain *chain, size_t at, const void *data,
+			    size_t len)
 {
-	return copy(chain, chain->out, chain->in, at, (void *)data,
-		    len, true);
+	return soft_disk_copy(chain, chain->out, chain->in, at, (void *)data,
+			      len, true);
 }
 
 /* What the driver wrote behind the header. */
-static u32 payload(struct soft_chain *chain, void *data, size_t len)
+static u32 soft_disk_payload(struct soft_chain *chain, void *data, size_t len)
 {
-	return copy(chain, 0, chain->out, sizeof(struct virtio_blk_outhdr), data,
-		    len, false);
+	return soft_disk_copy(chain, 0, chain->out, sizeof(struct virtio_blk_outhdr), data,
+			      len, false);
 }
 
-static bool inside(u64 sector, u64 sectors)
+static bool soft_disk_inside(u64 sector, u64 sectors)
 {
 	return sector <= DISK_SECTORS && sectors <= DISK_SECTORS - sector;
 }
 
-static u8 erase(struct soft_disk *d, struct soft_chain *chain, u64 len)
+static u8 soft_disk_erase(struct soft_disk *d, struct soft_chain *chain, u64 len)
 {
 	struct virtio_blk_discard_write_zeroes ranges[16];
 	unsigned int i, count = len / sizeof(ranges[0]);
 
 	if (!count || count > ARRAY_SIZE(ranges) || len % sizeof(ranges[0]))
 		return VIRTIO_BLK_S_UNSUPP;
-	payload(chain, ranges, len);
+	soft_disk_payload(chain, ranges, len);
 	for (i = 0; i < count; i++) {
 		u64 sector = le64_to_cpu(ranges[i].sector);
 		u32 sectors = le32_to_cpu(ranges[i].num_sectors);
 
-		if (!inside(sector, sectors))
+		if (!soft_disk_inside(sector, sectors))
 			return VIRTIO_BLK_S_IOERR;
 		memset(d->data + (sector << SECTOR_SHIFT), 0,
 		       (u64)sectors << SECTOR_SHIFT);
@@ -150,32 +150,32 @@ static u8 erase(struct soft_disk *d, struct soft_chain *chain, u64 len)
 }
 
 #ifdef PYKIT_HAVE_ZONED
-static u64 zone_start(struct soft_disk *d, struct soft_zone *zone)
+static u64 soft_disk_zone_start(struct soft_disk *d, struct soft_zone *zone)
 {
 	return (zone - d->zones) * ZONE_SECTORS;
 }
 
-static bool is_open(struct soft_zone *zone)
+static bool soft_disk_is_open(struct soft_zone *zone)
 {
 	return zone->state == VIRTIO_BLK_ZS_IOPEN ||
 	       zone->state == VIRTIO_BLK_ZS_EOPEN;
 }
 
-static u8 open_zone(struct soft_disk *d, struct soft_zone *zone, u8 state)
+static u8 soft_disk_open_zone(struct soft_disk *d, struct soft_zone *zone, u8 state)
 {
 	unsigned int i, open = 0;
 
 	for (i = 0; i < ZONES; i++)
-		open += is_open(&d->zones[i]);
-	if (!is_open(zone) && open == MAX_OPEN_ZONES)
+		open += soft_disk_is_open(&d->zones[i]);
+	if (!soft_disk_is_open(zone) && open == MAX_OPEN_ZONES)
 		return VIRTIO_BLK_S_ZONE_OPEN_RESOURCE;
 	if (zone->state != VIRTIO_BLK_ZS_EOPEN)
 		zone->state = state;
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 write_zone(struct soft_disk *d, struct soft_zone *zone, u64 sector,
-		     u64 sectors)
+static u8 soft_disk_write_zone(struct soft_disk *d, struct soft_zone *zone, u64 sector,
+			       u64 sectors)
 {
 	u8 status;
 
@@ -183,49 +183,49 @@ static u8 write_zone(struct soft_disk *d, struct soft_zone *zone, u64 sector,
 		return VIRTIO_BLK_S_OK;
 	if (zone->state == VIRTIO_BLK_ZS_FULL || sector != zone->wp)
 		return VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
-	if (sector + sectors > zone_start(d, zone) + ZONE_SECTORS)
+	if (sector + sectors > soft_disk_zone_start(d, zone) + ZONE_SECTORS)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	status = open_zone(d, zone, VIRTIO_BLK_ZS_IOPEN);
+	status = soft_disk_open_zone(d, zone, VIRTIO_BLK_ZS_IOPEN);
 	if (status)
 		return status;
 	zone->wp += sectors;
-	if (zone->wp == zone_start(d, zone) + ZONE_SECTORS)
+	if (zone->wp == soft_disk_zone_start(d, zone) + ZONE_SECTORS)
 		zone->state = VIRTIO_BLK_ZS_FULL;
 	return VIRTIO_BLK_S_OK;
 }
 
-static void reset_zone(struct soft_disk *d, struct soft_zone *zone)
+static void soft_disk_reset_zone(struct soft_disk *d, struct soft_zone *zone)
 {
 	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
 		return;
 	zone->state = VIRTIO_BLK_ZS_EMPTY;
-	zone->wp = zone_start(d, zone);
+	zone->wp = soft_disk_zone_start(d, zone);
 }
 
-static u8 manage_zone(struct soft_disk *d, struct soft_zone *zone, u32 type)
+static u8 soft_disk_manage_zone(struct soft_disk *d, struct soft_zone *zone, u32 type)
 {
 	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
 		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
 	switch (type) {
 	case VIRTIO_BLK_T_ZONE_OPEN:
-		return open_zone(d, zone, VIRTIO_BLK_ZS_EOPEN);
+		return soft_disk_open_zone(d, zone, VIRTIO_BLK_ZS_EOPEN);
 	case VIRTIO_BLK_T_ZONE_CLOSE:
-		if (is_open(zone))
-			zone->state = zone->wp == zone_start(d, zone) ?
+		if (soft_disk_is_open(zone))
+			zone->state = zone->wp == soft_disk_zone_start(d, zone) ?
 				      VIRTIO_BLK_ZS_EMPTY : VIRTIO_BLK_ZS_CLOSED;
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_ZONE_FINISH:
 		zone->state = VIRTIO_BLK_ZS_FULL;
-		zone->wp = zone_start(d, zone) + ZONE_SECTORS;
+		zone->wp = soft_disk_zone_start(d, zone) + ZONE_SECTORS;
 		return VIRTIO_BLK_S_OK;
 	default:
-		reset_zone(d, zone);
+		soft_disk_reset_zone(d, zone);
 		return VIRTIO_BLK_S_OK;
 	}
 }
 
-static void report_zones(struct soft_disk *d, struct soft_chain *chain,
-			 u64 sector, u64 room)
+static void soft_disk_report_zones(struct soft_disk *d, struct soft_chain *chain,
+				   u64 sector, u64 room)
 {
 	struct virtio_blk_zone_report report = { };
 	unsigned int i = sector / ZONE_SECTORS, n = 0;
@@ -242,45 +242,45 @@ static void report_zones(struct soft_disk *d, struct soft_chain *chain,
 
 		if (at + sizeof(zone) > room)
 			break;
-		at += answer(chain, at, &zone, sizeof(zone));
+		at += soft_disk_answer(chain, at, &zone, sizeof(zone));
 	}
 	report.nr_zones = __cpu_to_virtio64(true, n);
-	answer(chain, 0, &report, sizeof(report));
+	soft_disk_answer(chain, 0, &report, sizeof(report));
 }
 
-static u8 zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
-		       u64 sector)
+static u8 soft_disk_zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
+				 u64 sector)
 {
-	u64 room = bytes(chain, chain->out, chain->in) - 1;
+	u64 room = soft_disk_bytes(chain, chain->out, chain->in) - 1;
 	struct soft_zone *zone = &d->zones[sector / ZONE_SECTORS];
-	u64 len = bytes(chain, 0, chain->out) - sizeof(struct virtio_blk_outhdr);
+	u64 len = soft_disk_bytes(chain, 0, chain->out) - sizeof(struct virtio_blk_outhdr);
 	__virtio64 appended;
 	unsigned int i;
 	u8 status;
 
 	switch (type) {
 	case VIRTIO_BLK_T_ZONE_REPORT:
-		report_zones(d, chain, sector, room);
+		soft_disk_report_zones(d, chain, sector, room);
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_ZONE_RESET_ALL:
 		for (i = 0; i < ZONES; i++)
-			reset_zone(d, &d->zones[i]);
+			soft_disk_reset_zone(d, &d->zones[i]);
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_ZONE_APPEND:
 		sector = zone->wp;
-		status = write_zone(d, zone, sector, len >> SECTOR_SHIFT);
+		status = soft_disk_write_zone(d, zone, sector, len >> SECTOR_SHIFT);
 		if (status)
 			return status;
-		payload(chain, d->data + (sector << SECTOR_SHIFT), len);
+		soft_disk_payload(chain, d->data + (sector << SECTOR_SHIFT), len);
 		appended = __cpu_to_virtio64(true, sector);
-		answer(chain, 0, &appended, sizeof(appended));
+		soft_disk_answer(chain, 0, &appended, sizeof(appended));
 		return VIRTIO_BLK_S_OK;
 	default:
-		return manage_zone(d, zone, type);
+		return soft_disk_manage_zone(d, zone, type);
 	}
 }
 
-static void init_zones(struct soft_disk *d)
+static void soft_disk_init_zones(struct soft_disk *d)
 {
 	unsigned int i;
 
@@ -296,34 +296,35 @@ static void init_zones(struct soft_disk *d)
 	d->config.zoned.model = VIRTIO_BLK_Z_HM;
 }
 
-static u8 may_write(struct soft_disk *d, u64 sector, u64 sectors)
+static u8 soft_disk_may_write(struct soft_disk *d, u64 sector, u64 sectors)
 {
-	return zoned ? write_zone(d, &d->zones[sector / ZONE_SECTORS], sector,
-				  sectors) : VIRTIO_BLK_S_OK;
+	return zoned ? soft_disk_write_zone(d, &d->zones[sector / ZONE_SECTORS], sector,
+					    sectors) : VIRTIO_BLK_S_OK;
 }
 #else
-static u8 zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
-		       u64 sector)
+static u8 soft_disk_zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
+				 u64 sector)
 {
 	return VIRTIO_BLK_S_UNSUPP;
 }
 
-static void init_zones(struct soft_disk *d)
+static void soft_disk_init_zones(struct soft_disk *d)
 {
 }
 
-static u8 may_write(struct soft_disk *d, u64 sector, u64 sectors)
+static u8 soft_disk_may_write(struct soft_disk *d, u64 sector, u64 sectors)
 {
 	return VIRTIO_BLK_S_OK;
 }
 #endif
 
-static u8 request(struct soft_disk *d, struct soft_chain *chain)
+static u8 soft_disk_serve_request(struct soft_disk *d, struct soft_chain *chain)
 {
 	static const char id[VIRTIO_BLK_ID_BYTES] = "pykit-soft";
 	/* State of the reserve, then wear of two types of memory. */
 	static const u8 lifetime[6] = { 1, 0, 3, 0, 5, 0 };
-	u64 out = bytes(chain, 0, chain->out), in = bytes(chain, chain->out, chain->in);
+	u64 out = soft_disk_bytes(chain, 0, chain->out);
+	u64 in = soft_disk_bytes(chain, chain->out, chain->in);
 	struct virtio_blk_outhdr hdr;
 	u64 sector, len;
 	u32 type;
@@ -331,7 +332,7 @@ static u8 request(struct soft_disk *d, struct soft_chain *chain)
 
 	if (out < sizeof(hdr) || !in)
 		return VIRTIO_BLK_S_IOERR;
-	copy(chain, 0, chain->out, 0, &hdr, sizeof(hdr), false);
+	soft_disk_copy(chain, 0, chain->out, 0, &hdr, sizeof(hdr), false);
 	type = __virtio32_to_cpu(true, hdr.type);
 	sector = __virtio64_to_cpu(true, hdr.sector);
 	len = type == VIRTIO_BLK_T_IN ? in - 1 : out - sizeof(hdr);
@@ -339,37 +340,37 @@ static u8 request(struct soft_disk *d, struct soft_chain *chain)
 	case VIRTIO_BLK_T_FLUSH:
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_GET_ID:
-		answer(chain, 0, id, sizeof(id));
+		soft_disk_answer(chain, 0, id, sizeof(id));
 		return VIRTIO_BLK_S_OK;
 	case T_GET_LIFETIME:
-		answer(chain, 0, lifetime, sizeof(lifetime));
+		soft_disk_answer(chain, 0, lifetime, sizeof(lifetime));
 		return VIRTIO_BLK_S_OK;
 	case VIRTIO_BLK_T_SECURE_ERASE:
-		return erase(d, chain, len);
+		return soft_disk_erase(d, chain, len);
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_OUT:
 		break;
 	default:
 		if (!zoned || sector >= DISK_SECTORS)
 			return VIRTIO_BLK_S_UNSUPP;
-		return zone_request(d, chain, type, sector);
+		return soft_disk_zone_request(d, chain, type, sector);
 	}
-	if (!inside(sector, len >> SECTOR_SHIFT) || len % SECTOR_SIZE || !len)
+	if (!soft_disk_inside(sector, len >> SECTOR_SHIFT) || len % SECTOR_SIZE || !len)
 		return VIRTIO_BLK_S_IOERR;
 	if (type == VIRTIO_BLK_T_IN) {
-		answer(chain, 0, d->data + (sector << SECTOR_SHIFT), len);
+		soft_disk_answer(chain, 0, d->data + (sector << SECTOR_SHIFT), len);
 		return VIRTIO_BLK_S_OK;
 	}
-	status = may_write(d, sector, len >> SECTOR_SHIFT);
+	status = soft_disk_may_write(d, sector, len >> SECTOR_SHIFT);
 	if (!status)
-		payload(chain, d->data + (sector << SECTOR_SHIFT), len);
+		soft_disk_payload(chain, d->data + (sector << SECTOR_SHIFT), len);
 	return status;
 }
 
-static void serve_one(struct soft_disk *d, struct soft_vq *q,
-		      struct soft_chain *chain)
+static void soft_disk_serve_one(struct soft_disk *d, struct soft_vq *q,
+				struct soft_chain *chain)
 {
-	u64 in = bytes(chain, chain->out, chain->in);
+	u64 in = soft_disk_bytes(chain, chain->out, chain->in);
 	unsigned int i;
 	u8 status;
 
@@ -380,31 +381,31 @@ static void serve_one(struct soft_disk *d, struct soft_vq *q,
 	/* What it has no answer for it answers with zeroes. */
 	for (i = chain->out; i < chain->out + chain->in; i++)
 		memset(chain->bufs[i].addr, 0, chain->bufs[i].len);
-	status = request(d, chain);
+	status = soft_disk_serve_request(d, chain);
 	/* The status is the last byte, wherever the data ends. */
-	answer(chain, in - 1, &status, 1);
+	soft_disk_answer(chain, in - 1, &status, 1);
 	soft_push(q, chain->id, status ? 1 : in, chain->slots);
 }
 
-static void serve(struct soft_disk *d, struct soft_vq *q)
+static void soft_disk_serve_queue(struct soft_disk *d, struct soft_vq *q)
 {
 	static struct soft_chain chain;
 	bool more;
 
 	do {
 		while (soft_pop(q, &chain))
-			serve_one(d, q, &chain);
+			soft_disk_serve_one(d, q, &chain);
 		/* What came before this was written is not told of. */
 		soft_wants_notify(q, true);
 		more = soft_pop(q, &chain);
 		if (more)
-			serve_one(d, q, &chain);
+			soft_disk_serve_one(d, q, &chain);
 	} while (more);
 	if (q->pushed && soft_wants_interrupt(q))
 		vring_interrupt(0, q->vq);
 }
 
-static void work(struct work_struct *work)
+static void soft_disk_work(struct work_struct *work)
 {
 	struct soft_disk *d = container_of(work, struct soft_disk, work);
 	unsigned int i;
@@ -412,11 +413,11 @@ static void work(struct work_struct *work)
 	mutex_lock(&d->lock);
 	for (i = 0; i < d->soft.num_vqs; i++)
 		if (d->soft.vqs[i].vq && d->soft.status & VIRTIO_CONFIG_S_DRIVER_OK)
-			serve(d, &d->soft.vqs[i]);
+			soft_disk_serve_queue(d, &d->soft.vqs[i]);
 	mutex_unlock(&d->lock);
 }
 
-static void notify(struct soft_vq *q)
+static void soft_disk_notify(struct soft_vq *q)
 {
 	struct soft_disk *d = container_of(q->dev, struct soft_disk, soft);
 
@@ -424,7 +425,7 @@ static void notify(struct soft_vq *q)
 }
 
 /* The status is 0 already: after this nothing more is served. */
-static void reset(struct soft_dev *dev)
+static void soft_disk_reset(struct soft_dev *dev)
 {
 	struct soft_disk *d = container_of(dev, struct soft_disk, soft);
 
@@ -432,7 +433,7 @@ static void reset(struct soft_dev *dev)
 	mutex_unlock(&d->lock);
 }
 
-static void free_disk(struct soft_dev *dev)
+static void soft_disk_free_disk(struct soft_dev *dev)
 {
 	struct soft_disk *d = container_of(dev, struct soft_disk, soft);
 
@@ -463,7 +464,7 @@ int selftest_disk_init(struct device *parent)
 		return -ENOMEM;
 	}
 	mutex_init(&d->lock);
-	INIT_WORK(&d->work, work);
+	INIT_WORK(&d->work, soft_disk_work);
 	d->soft.features = BIT_ULL(VIRTIO_F_VERSION_1) |
 			   BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
 			   BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
@@ -476,9 +477,9 @@ int selftest_disk_init(struct device *parent)
 	d->soft.num_vqs = 1;
 	d->soft.config = &d->config;
 	d->soft.config_len = sizeof(d->config);
-	d->soft.notify = notify;
-	d->soft.reset = reset;
-	d->soft.free = free_disk;
+	d->soft.notify = soft_disk_notify;
+	d->soft.reset = soft_disk_reset;
+	d->soft.free = soft_disk_free_disk;
 	d->config.capacity = __cpu_to_virtio64(true, DISK_SECTORS);
 	d->config.seg_max = __cpu_to_virtio32(true, DISK_RING - 2);
 	d->config.geometry.cylinders = __cpu_to_virtio16(true, 7);
@@ -489,7 +490,7 @@ int selftest_disk_init(struct device *parent)
 	d->config.max_secure_erase_seg = __cpu_to_virtio32(true, 1);
 	d->config.secure_erase_sector_alignment = __cpu_to_virtio32(true, 8);
 	if (zoned)
-		init_zones(d);
+		soft_disk_init_zones(d);
 	err = soft_register(&d->soft, parent, VIRTIO_ID_BLOCK);
 	if (!err)
 		the_disk = d;

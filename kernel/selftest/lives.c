@@ -2,11 +2,11 @@
 /*
  * Cases: what ends or interrupts a queue's life.
  *
- * What the core says of damage is what the case is about, and no bug of it.
+ * Error messages from the virtio core are expected here.
  */
 #include "selftest.h"
 
-static void check_works(struct selftest *t)
+static void selftest_check_works(struct selftest *t)
 {
 	unsigned int len;
 
@@ -16,7 +16,7 @@ static void check_works(struct selftest *t)
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
 }
 
-static void check_broken(struct selftest *t)
+static void selftest_check_broken(struct selftest *t)
 {
 	unsigned int len;
 
@@ -34,16 +34,16 @@ void selftest_broken(struct selftest *t)
 	CHECK(t, selftest_use(t, 0));
 	CHECK(t, !virtqueue_is_broken(t->vq));
 	virtio_break_device(&t->dev->vdev);
-	check_broken(t);
+	selftest_check_broken(t);
 	CHECK(t, !t->q->notified);
 	__virtio_unbreak_device(&t->dev->vdev);
 	CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
-	check_works(t);
+	selftest_check_works(t);
 	/* The same, of one queue. */
 	__virtqueue_break(t->vq);
-	check_broken(t);
+	selftest_check_broken(t);
 	__virtqueue_unbreak(t->vq);
-	check_works(t);
+	selftest_check_works(t);
 }
 
 void selftest_id_out_of_range(struct selftest *t)
@@ -54,7 +54,7 @@ void selftest_id_out_of_range(struct selftest *t)
 	CHECK(t, soft_pop(t->q, &t->chain));
 	soft_push(t->q, SELFTEST_RING, 0, t->chain.slots);
 	CHECK(t, !virtqueue_get_buf(t->vq, &len));
-	check_broken(t);
+	selftest_check_broken(t);
 	/* What is lost for the device is not lost for the driver. */
 	CHECK(t, virtqueue_detach_unused_buf(t->vq) == t);
 }
@@ -67,56 +67,56 @@ void selftest_id_not_outstanding(struct selftest *t)
 	CHECK(t, soft_pop(t->q, &t->chain));
 	soft_push(t->q, (t->chain.id + 5) % SELFTEST_RING, 0, t->chain.slots);
 	CHECK(t, !virtqueue_get_buf(t->vq, &len));
-	check_broken(t);
+	selftest_check_broken(t);
 	CHECK(t, virtqueue_detach_unused_buf(t->vq) == t);
 }
 
 static unsigned int recycled;
 
-static void recycle(struct virtqueue *vq, void *buf)
+static void selftest_recycle(struct virtqueue *vq, void *buf)
 {
 	recycled++;
 }
 
-static int resize(struct virtqueue *vq, u32 size)
+static int selftest_resize_vq(struct virtqueue *vq, u32 size)
 {
 #ifdef PYKIT_HAVE_RECYCLE_DONE
-	return virtqueue_resize(vq, size, recycle, NULL);
+	return virtqueue_resize(vq, size, selftest_recycle, NULL);
 #else
-	return virtqueue_resize(vq, size, recycle);
+	return virtqueue_resize(vq, size, selftest_recycle);
 #endif
 }
 
 void selftest_resize(struct selftest *t)
 {
 	recycled = 0;
-	CHECK(t, resize(t->vq, 2 * SELFTEST_RING) == -E2BIG);
-	CHECK(t, resize(t->vq, 0) == -EINVAL);
+	CHECK(t, selftest_resize_vq(t->vq, 2 * SELFTEST_RING) == -E2BIG);
+	CHECK(t, selftest_resize_vq(t->vq, 0) == -EINVAL);
 	/* The size that it has: nothing is done. */
 	CHECK(t, !selftest_add(t, 1, 1, t));
-	CHECK(t, !resize(t->vq, SELFTEST_RING));
+	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING));
 	CHECK(t, !recycled);
-	CHECK(t, !resize(t->vq, SELFTEST_RING / 2));
+	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING / 2));
 	CHECK(t, recycled == 1);
 	CHECK(t, virtqueue_get_vring_size(t->vq) == SELFTEST_RING / 2);
 	CHECK(t, t->vq->num_free == SELFTEST_RING / 2);
-	check_works(t);
-	CHECK(t, !resize(t->vq, SELFTEST_RING));
+	selftest_check_works(t);
+	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING));
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
-	check_works(t);
+	selftest_check_works(t);
 }
 
 #ifdef PYKIT_HAVE_VIRTQUEUE_RESET
 void selftest_reset(struct selftest *t)
 {
 	recycled = 0;
-	check_works(t);
+	selftest_check_works(t);
 	CHECK(t, !selftest_add(t, 1, 1, t));
 	CHECK(t, !selftest_add(t, 1, 0, t));
-	CHECK(t, !virtqueue_reset(t->vq, recycle, NULL));
+	CHECK(t, !virtqueue_reset(t->vq, selftest_recycle, NULL));
 	CHECK(t, recycled == 2);
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
-	check_works(t);
+	selftest_check_works(t);
 }
 #else
 void selftest_reset(struct selftest *t)
@@ -141,7 +141,7 @@ void selftest_probe_fails(struct selftest *t)
 	virtio_reset_device(&dev->vdev);
 	CHECK(t, device_attach(&dev->vdev.dev) == 1);
 	if (CHECK(t, t->vq))
-		check_works(t);
+		selftest_check_works(t);
 }
 
 #ifdef CONFIG_PM_SLEEP
@@ -153,14 +153,14 @@ void selftest_freeze(struct selftest *t)
 	};
 	struct soft_dev *dev = t->dev;
 
-	check_works(t);
+	selftest_check_works(t);
 	CHECK(t, !virtio_device_freeze(&dev->vdev));
 	CHECK(t, !dev->status);
 	CHECK(t, !t->vq);
 	CHECK(t, !virtio_device_restore(&dev->vdev));
 	if (!CHECK(t, t->vq))
 		return;
-	check_works(t);
+	selftest_check_works(t);
 	CHECK(t, dev->num_statuses == ARRAY_SIZE(wanted));
 	CHECK(t, !memcmp(dev->statuses, wanted, sizeof(wanted)));
 }

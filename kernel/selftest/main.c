@@ -28,7 +28,7 @@ MODULE_PARM_DESC(test, "Whether to test virtqueues");
 
 static struct device *parent;
 
-static void callback(struct virtqueue *vq)
+static void selftest_callback(struct virtqueue *vq)
 {
 	struct selftest *t = vq->vdev->priv;
 
@@ -43,7 +43,7 @@ static void callback(struct virtqueue *vq)
  */
 int selftest_find_vq(struct selftest *t)
 {
-	struct virtqueue *vq = virtio_find_single_vq(&t->dev->vdev, callback,
+	struct virtqueue *vq = virtio_find_single_vq(&t->dev->vdev, selftest_callback,
 						     "selftest");
 
 	if (IS_ERR(vq))
@@ -53,7 +53,7 @@ int selftest_find_vq(struct selftest *t)
 	return 0;
 }
 
-static void del_vq(struct selftest *t)
+static void selftest_del_vq(struct selftest *t)
 {
 	if (!t->vq)
 		return;
@@ -64,7 +64,7 @@ static void del_vq(struct selftest *t)
 	t->vq = NULL;
 }
 
-static int probe(struct virtio_device *vdev)
+static int selftest_probe(struct virtio_device *vdev)
 {
 	int err = selftest_find_vq(vdev->priv);
 
@@ -73,21 +73,21 @@ static int probe(struct virtio_device *vdev)
 	return err;
 }
 
-static void remove(struct virtio_device *vdev)
+static void selftest_remove(struct virtio_device *vdev)
 {
-	del_vq(vdev->priv);
+	selftest_del_vq(vdev->priv);
 }
 
 #ifdef CONFIG_PM_SLEEP
-static int freeze(struct virtio_device *vdev)
+static int selftest_pm_freeze(struct virtio_device *vdev)
 {
-	del_vq(vdev->priv);
+	selftest_del_vq(vdev->priv);
 	return 0;
 }
 
-static int restore(struct virtio_device *vdev)
+static int selftest_pm_restore(struct virtio_device *vdev)
 {
-	return probe(vdev);
+	return selftest_probe(vdev);
 }
 #endif
 
@@ -100,20 +100,20 @@ static struct virtio_driver selftest_driver = {
 	.driver.name	= KBUILD_MODNAME,
 	.driver.owner	= THIS_MODULE,
 	.id_table	= id_table,
-	.probe		= probe,
-	.remove		= remove,
+	.probe		= selftest_probe,
+	.remove		= selftest_remove,
 #ifdef CONFIG_PM_SLEEP
-	.freeze		= freeze,
-	.restore	= restore,
+	.freeze		= selftest_pm_freeze,
+	.restore	= selftest_pm_restore,
 #endif
 };
 
-static void free_dev(struct soft_dev *dev)
+static void selftest_free_dev(struct soft_dev *dev)
 {
 	kfree(dev);
 }
 
-static void run_with(struct selftest *t, void (*run)(struct selftest *t))
+static void selftest_run_with(struct selftest *t, void (*run)(struct selftest *t))
 {
 	t->dev = kzalloc(sizeof(*t->dev), GFP_KERNEL);
 	t->buf = kzalloc(SELFTEST_BUF_BYTES, GFP_KERNEL);
@@ -128,7 +128,7 @@ static void run_with(struct selftest *t, void (*run)(struct selftest *t))
 			   BIT_ULL(VIRTIO_F_RING_RESET);
 	t->dev->ring_size = SELFTEST_RING;
 	t->dev->num_vqs = 1;
-	t->dev->free = free_dev;
+	t->dev->free = selftest_free_dev;
 	t->dev->vdev.priv = t;
 	if (CHECK(t, !soft_register(t->dev, parent, SELFTEST_ID))) {
 		if (CHECK(t, t->vq))
@@ -169,11 +169,17 @@ static const struct selftest_case {
 	{ "reset", selftest_reset },
 	{ "probe_fails", selftest_probe_fails },
 	{ "freeze", selftest_freeze },
+	{ "hostile_id", selftest_hostile_id },
+	{ "hostile_id_of_another", selftest_hostile_id_of_another },
+	{ "hostile_used_id", selftest_hostile_used_id },
+	{ "hostile_table", selftest_hostile_table },
+	{ "hostile_loop", selftest_hostile_loop },
+	{ "hostile_head", selftest_hostile_head },
 	{ "vringh", selftest_vringh },
 };
 
 /* Cases are run one at a time. */
-static void run_case(void *report, const struct selftest_case *what)
+static void selftest_run_case(void *report, const struct selftest_case *what)
 {
 	static struct selftest t;
 	unsigned int kind;
@@ -184,12 +190,12 @@ static void run_case(void *report, const struct selftest_case *what)
 		t.indirect = kind & 2;
 		t.event_idx = kind & 1;
 		t.report = report;
-		run_with(&t, what->run);
+		selftest_run_with(&t, what->run);
 	}
 }
 
 /* Which kind of ring it was, for who reads the report. */
-static const char *ring_name(struct selftest *t)
+static const char *selftest_ring_name(struct selftest *t)
 {
 	static const char * const names[RINGS] = {
 		"split, direct, flags", "split, direct, event index",
@@ -207,7 +213,7 @@ void selftest_failed(struct selftest *t, const char *what, const char *file,
 {
 	struct kunit *kunit = t->report;
 
-	KUNIT_FAIL(kunit, "%s: %s (%s:%d)\n", ring_name(t), what,
+	KUNIT_FAIL(kunit, "%s: %s (%s:%d)\n", selftest_ring_name(t), what,
 		   kbasename(file), line);
 }
 
@@ -218,23 +224,23 @@ void selftest_skip(struct selftest *t, const char *why)
 	kunit_mark_skipped(kunit, "%s", why);
 }
 
-static void describe(const struct selftest_case *what, char *to)
+static void selftest_describe(const struct selftest_case *what, char *to)
 {
 	strscpy(to, what->name, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(cases, cases, describe);
+KUNIT_ARRAY_PARAM(cases, cases, selftest_describe);
 
-static void every_ring(struct kunit *kunit)
+static void selftest_every_ring(struct kunit *kunit)
 {
 	if (test)
-		run_case(kunit, kunit->param_value);
+		selftest_run_case(kunit, kunit->param_value);
 	else
 		kunit_mark_skipped(kunit, "not asked for");
 }
 
 static struct kunit_case kunit_cases[] = {
-	KUNIT_CASE_PARAM(every_ring, cases_gen_params),
+	KUNIT_CASE_PARAM(selftest_every_ring, cases_gen_params),
 	{ }
 };
 
@@ -246,7 +252,7 @@ static struct kunit_suite suite = {
 /* KUnit runs it as soon as the module is there. */
 kunit_test_suite(suite);
 
-static void run_all(void)
+static void selftest_run_all(void)
 {
 }
 #else
@@ -261,7 +267,7 @@ void selftest_failed(struct selftest *t, const char *what, const char *file,
 	struct selftest_report *report = t->report;
 
 	report->failed = true;
-	pr_info("    # %s: %s (%s:%d)\n", ring_name(t), what, kbasename(file),
+	pr_info("    # %s: %s (%s:%d)\n", selftest_ring_name(t), what, kbasename(file),
 		line);
 }
 
@@ -271,7 +277,7 @@ void selftest_skip(struct selftest *t, const char *why)
 }
 
 /* Says what KUnit would say. */
-static void run_all(void)
+static void selftest_run_all(void)
 {
 	unsigned int i, failed = 0, skipped = 0, total = ARRAY_SIZE(cases);
 
@@ -283,7 +289,7 @@ static void run_all(void)
 	for (i = 0; i < total; i++) {
 		struct selftest_report report = { };
 
-		run_case(&report, &cases[i]);
+		selftest_run_case(&report, &cases[i]);
 		failed += report.failed;
 		skipped += !!report.skipped;
 		if (report.skipped)
@@ -313,7 +319,7 @@ static int __init selftest_init(void)
 	if (err)
 		goto out_driver;
 	if (test)
-		run_all();
+		selftest_run_all();
 	return 0;
 
 out_driver:

@@ -9,37 +9,37 @@
 #define AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define USED	BIT(VRING_PACKED_DESC_F_USED)
 
-static bool is_packed(struct soft_vq *q)
+static bool soft_is_packed(struct soft_vq *q)
 {
 	return virtio_has_feature(q->vq->vdev, VIRTIO_F_RING_PACKED);
 }
 
-static bool event_idx(struct soft_vq *q)
+static bool soft_event_idx(struct soft_vq *q)
 {
 	return virtio_has_feature(q->vq->vdev, VIRTIO_RING_F_EVENT_IDX);
 }
 
-static unsigned int ring_size(struct soft_vq *q)
+static unsigned int soft_ring_size(struct soft_vq *q)
 {
 	return virtqueue_get_vring_size(q->vq);
 }
 
-static const struct vring *split(struct soft_vq *q)
+static const struct vring *soft_split(struct soft_vq *q)
 {
 	return virtqueue_get_vring(q->vq);
 }
 
-static struct vring_packed_desc *packed(struct soft_vq *q)
+static struct vring_packed_desc *soft_packed(struct soft_vq *q)
 {
 	return phys_to_virt(virtqueue_get_desc_addr(q->vq));
 }
 
-static struct vring_packed_desc_event *driver_event(struct soft_vq *q)
+static struct vring_packed_desc_event *soft_driver_event(struct soft_vq *q)
 {
 	return phys_to_virt(virtqueue_get_avail_addr(q->vq));
 }
 
-static struct vring_packed_desc_event *device_event(struct soft_vq *q)
+static struct vring_packed_desc_event *soft_device_event(struct soft_vq *q)
 {
 	return phys_to_virt(virtqueue_get_used_addr(q->vq));
 }
@@ -59,7 +59,7 @@ void soft_start(struct soft_vq *q)
 }
 
 /* What the device reads comes first: else the driver has it wrong. */
-static bool take(struct soft_chain *chain, u64 addr, u32 len, bool write)
+static bool soft_take(struct soft_chain *chain, u64 addr, u32 len, bool write)
 {
 	struct soft_buf *buf = &chain->bufs[chain->out + chain->in];
 
@@ -74,10 +74,10 @@ static bool take(struct soft_chain *chain, u64 addr, u32 len, bool write)
 	return true;
 }
 
-static bool pop_split(struct soft_vq *q, struct soft_chain *chain)
+static bool soft_pop_split(struct soft_vq *q, struct soft_chain *chain)
 {
 	struct virtio_device *vdev = q->vq->vdev;
-	const struct vring *ring = split(q);
+	const struct vring *ring = soft_split(q);
 	struct vring_desc *table = ring->desc;
 	unsigned int left = ring->num;
 	u16 slot, flags;
@@ -105,29 +105,29 @@ static bool pop_split(struct soft_vq *q, struct soft_chain *chain)
 			flags = VRING_DESC_F_NEXT;
 			continue;
 		}
-		if (!take(chain, addr, len, flags & VRING_DESC_F_WRITE))
+		if (!soft_take(chain, addr, len, flags & VRING_DESC_F_WRITE))
 			return false;
 		left--;
 	} while (flags & VRING_DESC_F_NEXT && left);
 	return !(flags & VRING_DESC_F_NEXT);
 }
 
-static bool take_table(struct soft_chain *chain, u64 addr, u32 len)
+static bool soft_take_table(struct soft_chain *chain, u64 addr, u32 len)
 {
 	struct vring_packed_desc *desc = phys_to_virt(addr);
 	struct vring_packed_desc *end = desc + len / sizeof(*desc);
 
 	chain->indirect = true;
 	for (; desc < end; desc++)
-		if (!take(chain, le64_to_cpu(desc->addr), le32_to_cpu(desc->len),
-			  le16_to_cpu(desc->flags) & VRING_DESC_F_WRITE))
+		if (!soft_take(chain, le64_to_cpu(desc->addr), le32_to_cpu(desc->len),
+			       le16_to_cpu(desc->flags) & VRING_DESC_F_WRITE))
 			return false;
 	return true;
 }
 
-static bool pop_packed(struct soft_vq *q, struct soft_chain *chain)
+static bool soft_pop_packed(struct soft_vq *q, struct soft_chain *chain)
 {
-	struct vring_packed_desc *ring = packed(q);
+	struct vring_packed_desc *ring = soft_packed(q);
 	u16 flags = le16_to_cpu(READ_ONCE(ring[q->next_avail].flags));
 
 	if (!!(flags & AVAIL) != q->avail_wrap || !!(flags & USED) == q->avail_wrap)
@@ -142,15 +142,15 @@ static bool pop_packed(struct soft_vq *q, struct soft_chain *chain)
 		flags = le16_to_cpu(desc->flags);
 		chain->id = le16_to_cpu(desc->id);
 		chain->slots++;
-		if (++q->next_avail == ring_size(q)) {
+		if (++q->next_avail == soft_ring_size(q)) {
 			q->next_avail = 0;
 			q->avail_wrap = !q->avail_wrap;
 		}
 		if (flags & VRING_DESC_F_INDIRECT ?
-		    !take_table(chain, addr, len) :
-		    !take(chain, addr, len, flags & VRING_DESC_F_WRITE))
+		    !soft_take_table(chain, addr, len) :
+		    !soft_take(chain, addr, len, flags & VRING_DESC_F_WRITE))
 			return false;
-	} while (flags & VRING_DESC_F_NEXT && chain->slots < ring_size(q));
+	} while (flags & VRING_DESC_F_NEXT && chain->slots < soft_ring_size(q));
 	return !(flags & VRING_DESC_F_NEXT);
 }
 
@@ -167,7 +167,7 @@ bool soft_pop(struct soft_vq *q, struct soft_chain *chain)
 	chain->indirect = false;
 	chain->out = 0;
 	chain->in = 0;
-	return is_packed(q) ? pop_packed(q, chain) : pop_split(q, chain);
+	return soft_is_packed(q) ? soft_pop_packed(q, chain) : soft_pop_split(q, chain);
 }
 
 /**
@@ -180,11 +180,11 @@ bool soft_pop(struct soft_vq *q, struct soft_chain *chain)
 void soft_push(struct soft_vq *q, u32 id, u32 len, u16 slots)
 {
 	struct virtio_device *vdev = q->vq->vdev;
-	const struct vring *ring = split(q);
+	const struct vring *ring = soft_split(q);
 	struct vring_packed_desc *desc;
 	vring_used_elem_t *elem;
 
-	if (!is_packed(q)) {
+	if (!soft_is_packed(q)) {
 		elem = &ring->used->ring[q->next_used++ % ring->num];
 		elem->id = cpu_to_virtio32(vdev, id);
 		elem->len = cpu_to_virtio32(vdev, len);
@@ -194,7 +194,7 @@ void soft_push(struct soft_vq *q, u32 id, u32 len, u16 slots)
 		q->pushed++;
 		return;
 	}
-	desc = &packed(q)[q->next_used];
+	desc = &soft_packed(q)[q->next_used];
 	desc->id = cpu_to_le16(id);
 	desc->len = cpu_to_le32(len);
 	/* The flags tell of the rest. */
@@ -202,15 +202,15 @@ void soft_push(struct soft_vq *q, u32 id, u32 len, u16 slots)
 	WRITE_ONCE(desc->flags, cpu_to_le16(q->used_wrap ? AVAIL | USED : 0));
 	q->pushed += slots;
 	q->next_used += slots;
-	if (q->next_used >= ring_size(q)) {
-		q->next_used -= ring_size(q);
+	if (q->next_used >= soft_ring_size(q)) {
+		q->next_used -= soft_ring_size(q);
 		q->used_wrap = !q->used_wrap;
 	}
 }
 
-static bool packed_wants_interrupt(struct soft_vq *q)
+static bool soft_packed_wants_interrupt(struct soft_vq *q)
 {
-	struct vring_packed_desc_event *event = driver_event(q);
+	struct vring_packed_desc_event *event = soft_driver_event(q);
 	u16 off = le16_to_cpu(event->off_wrap);
 	bool wrap = off >> VRING_PACKED_EVENT_F_WRAP_CTR;
 	u16 flags;
@@ -222,16 +222,16 @@ static bool packed_wants_interrupt(struct soft_vq *q)
 		return flags == VRING_PACKED_EVENT_FLAG_ENABLE;
 	off &= ~BIT(VRING_PACKED_EVENT_F_WRAP_CTR);
 	if (wrap != q->used_wrap)
-		off -= ring_size(q);
+		off -= soft_ring_size(q);
 	return vring_need_event(off, q->next_used, q->next_used - q->pushed);
 }
 
-static bool split_wants_interrupt(struct soft_vq *q)
+static bool soft_split_wants_interrupt(struct soft_vq *q)
 {
 	struct virtio_device *vdev = q->vq->vdev;
-	const struct vring *ring = split(q);
+	const struct vring *ring = soft_split(q);
 
-	if (event_idx(q))
+	if (soft_event_idx(q))
 		return vring_need_event(virtio16_to_cpu(vdev, vring_used_event(ring)),
 					q->next_used, q->next_used - q->pushed);
 	return !(virtio16_to_cpu(vdev, ring->avail->flags) &
@@ -250,8 +250,8 @@ bool soft_wants_interrupt(struct soft_vq *q)
 
 	/* What was pushed comes before the question. */
 	virt_mb();
-	wants = is_packed(q) ? packed_wants_interrupt(q) :
-			       split_wants_interrupt(q);
+	wants = soft_is_packed(q) ? soft_packed_wants_interrupt(q) :
+			       soft_split_wants_interrupt(q);
 	q->pushed = 0;
 	return wants;
 }
@@ -267,14 +267,14 @@ void soft_wants_notify(struct soft_vq *q, bool wants)
 	/* What was made available a moment ago is as far away as can be. */
 	u16 event = wants ? q->next_avail : q->next_avail - 1;
 
-	if (is_packed(q)) {
-		device_event(q)->flags =
+	if (soft_is_packed(q)) {
+		soft_device_event(q)->flags =
 			cpu_to_le16(wants ? VRING_PACKED_EVENT_FLAG_ENABLE :
 					    VRING_PACKED_EVENT_FLAG_DISABLE);
-	} else if (event_idx(q)) {
-		vring_avail_event(split(q)) = cpu_to_virtio16(vdev, event);
+	} else if (soft_event_idx(q)) {
+		vring_avail_event(soft_split(q)) = cpu_to_virtio16(vdev, event);
 	} else {
-		split(q)->used->flags =
+		soft_split(q)->used->flags =
 			cpu_to_virtio16(vdev, wants ? 0 : VRING_USED_F_NO_NOTIFY);
 	}
 	/* Who looks for chains next sees those that came before this was seen. */

@@ -5,6 +5,7 @@
  * main.c	the module: cases one after the other, reported as KTAP
  * cases.c	buffers, notifications, callbacks
  * lives.c	what ends or interrupts a queue's life: damage, reset, suspend
+ * hostile.c	what no device may write, and our observers must bear
  * vringh.c	vringh as the device's side, where the kernel has it
  * soft.c	a virtio transport in software
  * ring.c	the device's side of a virtqueue
@@ -100,6 +101,14 @@ void selftest_resize(struct selftest *t);
 void selftest_reset(struct selftest *t);
 void selftest_probe_fails(struct selftest *t);
 void selftest_freeze(struct selftest *t);
+
+/* hostile.c */
+void selftest_hostile_id(struct selftest *t);
+void selftest_hostile_id_of_another(struct selftest *t);
+void selftest_hostile_used_id(struct selftest *t);
+void selftest_hostile_table(struct selftest *t);
+void selftest_hostile_loop(struct selftest *t);
+void selftest_hostile_head(struct selftest *t);
 
 /* vringh.c */
 void selftest_vringh(struct selftest *t);

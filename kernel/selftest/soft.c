@@ -90,8 +90,8 @@ static void soft_del_vqs(struct virtio_device *vdev)
 	}
 }
 
-static int find_vq(struct soft_dev *dev, unsigned int i, vq_callback_t *callback,
-		   const char *name)
+static int soft_find_vq(struct soft_dev *dev, unsigned int i, vq_callback_t *callback,
+			const char *name)
 {
 	struct soft_vq *q = &dev->vqs[i];
 	struct virtqueue *vq;
@@ -128,9 +128,9 @@ static int soft_find_vqs(struct virtio_device *vdev, unsigned int count,
 		return -ENOENT;
 	for (i = 0; i < count && !err; i++) {
 #ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-		err = find_vq(dev, i, info[i].callback, info[i].name);
+		err = soft_find_vq(dev, i, info[i].callback, info[i].name);
 #else
-		err = find_vq(dev, i, callbacks[i], names[i]);
+		err = soft_find_vq(dev, i, callbacks[i], names[i]);
 #endif
 		vqs[i] = dev->vqs[i].vq;
 	}
@@ -166,7 +166,7 @@ static const struct virtio_config_ops soft_ops = {
 	.enable_vq_after_reset	= soft_enable_vq,
 };
 
-static void release(struct device *d)
+static void soft_release(struct device *d)
 {
 	struct soft_dev *dev = to_soft(dev_to_virtio(d));
 
@@ -189,7 +189,7 @@ int soft_register(struct soft_dev *dev, struct device *parent, u32 id)
 	dev->vdev.id.vendor = VIRTIO_DEV_ANY_ID;
 	dev->vdev.config = &soft_ops;
 	dev->vdev.dev.parent = parent;
-	dev->vdev.dev.release = release;
+	dev->vdev.dev.release = soft_release;
 	err = register_virtio_device(&dev->vdev);
 	if (err)
 		put_device(&dev->vdev.dev);

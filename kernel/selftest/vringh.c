@@ -9,7 +9,7 @@
 #include <linux/vringh.h>
 
 /* Addresses are physical, and any may be used: two entries, as none is that long. */
-static struct vhost_iotlb *all_memory(void)
+static struct vhost_iotlb *selftest_all_memory(void)
 {
 	struct vhost_iotlb *all = vhost_iotlb_alloc(2, 0);
 
@@ -20,7 +20,7 @@ static struct vhost_iotlb *all_memory(void)
 	return all;
 }
 
-static void serve(struct selftest *t, struct vringh *host)
+static void selftest_serve(struct selftest *t, struct vringh *host)
 {
 	struct vringh_kiov out, in;
 	char data[64];
@@ -37,7 +37,7 @@ static void serve(struct selftest *t, struct vringh *host)
 	vringh_kiov_cleanup(&in);
 }
 
-static void serve_many(struct selftest *t, struct vringh *host)
+static void selftest_serve_many(struct selftest *t, struct vringh *host)
 {
 	unsigned int i, len;
 
@@ -46,7 +46,7 @@ static void serve_many(struct selftest *t, struct vringh *host)
 		memset(selftest_buf(t, 1), ~i, 64);
 		CHECK(t, virtqueue_enable_cb(t->vq));
 		CHECK(t, !selftest_add(t, 1, 1, t));
-		serve(t, host);
+		selftest_serve(t, host);
 		CHECK(t, vringh_need_notify_iotlb(host) == 1);
 		CHECK(t, virtqueue_get_buf(t->vq, &len) == t);
 		CHECK(t, len == 64);
@@ -64,7 +64,7 @@ void selftest_vringh(struct selftest *t)
 	/* It knows split rings only. */
 	if (t->packed)
 		return;
-	all = all_memory();
+	all = selftest_all_memory();
 	if (!CHECK(t, all))
 		return;
 	vringh_set_iotlb(&host, all, &lock);
@@ -73,7 +73,7 @@ void selftest_vringh(struct selftest *t)
 					(void *)virtqueue_get_desc_addr(t->vq),
 					(void *)virtqueue_get_avail_addr(t->vq),
 					(void *)virtqueue_get_used_addr(t->vq))))
-		serve_many(t, &host);
+		selftest_serve_many(t, &host);
 	vhost_iotlb_free(all);
 }
 #else

@@ -34,11 +34,11 @@ static DEFINE_MUTEX(pykit_config_lock);
 /* Read by operations under way. */
 DEFINE_STATIC_SRCU(pykit_config_srcu);
 
-static u8 pykit_get_status(struct virtio_device *vdev);
+static u8 pykit_config_get_status(struct virtio_device *vdev);
 
-static struct pykit_config *interposed(const struct virtio_config_ops *ops)
+static struct pykit_config *pykit_config_interposed(const struct virtio_config_ops *ops)
 {
-	if (ops->get_status != pykit_get_status)
+	if (ops->get_status != pykit_config_get_status)
 		return NULL;
 	return container_of(ops, struct pykit_config, ops);
 }
@@ -55,26 +55,26 @@ struct pykit_op {
 	int idx;
 };
 
-static struct pykit_op begin(struct virtio_device *vdev)
+static struct pykit_op pykit_config_op_begin(struct virtio_device *vdev)
 	__acquires(&pykit_config_srcu)
 {
 	struct pykit_op op = { .idx = srcu_read_lock(&pykit_config_srcu) };
 
 	op.orig = READ_ONCE(vdev->config);
-	op.cfg = interposed(op.orig);
+	op.cfg = pykit_config_interposed(op.orig);
 	if (op.cfg)
 		op.orig = op.cfg->orig;
 	return op;
 }
 
-static void end(const struct pykit_op *op)
+static void pykit_config_op_end(const struct pykit_op *op)
 	__releases(&pykit_config_srcu)
 {
 	srcu_read_unlock(&pykit_config_srcu, op->idx);
 }
 
-static const struct pykit_watcher *watcher(const struct pykit_op *op,
-					   unsigned int by)
+static const struct pykit_watcher *pykit_config_watcher_from(const struct pykit_op *op,
+							     unsigned int by)
 {
 	for (; op->cfg && by < WATCHERS; by++) {
 		const struct pykit_watcher *w = READ_ONCE(op->cfg->watchers[by]);
@@ -85,15 +85,15 @@ static const struct pykit_watcher *watcher(const struct pykit_op *op,
 	return NULL;
 }
 
-static const struct pykit_watcher *first(const struct pykit_op *op)
+static const struct pykit_watcher *pykit_config_first_watcher(const struct pykit_op *op)
 {
-	return watcher(op, 0);
+	return pykit_config_watcher_from(op, 0);
 }
 
-static const struct pykit_watcher *next(const struct pykit_op *op,
-					const struct pykit_watcher *w)
+static const struct pykit_watcher *pykit_config_next_watcher(const struct pykit_op *op,
+							     const struct pykit_watcher *w)
 {
-	return watcher(op, w->by + 1);
+	return pykit_config_watcher_from(op, w->by + 1);
 }
 
 /**
@@ -115,7 +115,7 @@ u64 pykit_config_offered(struct virtio_device *vdev)
 }
 EXPORT_SYMBOL_GPL(pykit_config_offered);
 
-static u64 driver_features(struct virtio_device *vdev, u64 offered)
+static u64 pykit_config_driver_features(struct virtio_device *vdev, u64 offered)
 {
 	struct virtio_driver *drv = drv_to_virtio(vdev->dev.driver);
 	unsigned int i, size = drv->feature_table_size;
@@ -146,140 +146,140 @@ void pykit_config_features(struct virtio_device *vdev, enum pykit_by by,
 	u64 offered = pykit_config_offered(vdev);
 
 	trace_pykit_features(vdev->index, by, offered,
-			     driver_features(vdev, offered), vdev->features,
+			     pykit_config_driver_features(vdev, offered), vdev->features,
 			     stage);
 }
 EXPORT_SYMBOL_GPL(pykit_config_features);
 
-static void trace_access(struct virtio_device *vdev, const struct pykit_op *op,
-			 unsigned int offset, const void *buf, unsigned int len,
-			 u8 write)
+static void pykit_config_trace_access(struct virtio_device *vdev, const struct pykit_op *op,
+				      unsigned int offset, const void *buf, unsigned int len,
+				      u8 write)
 {
 	const struct pykit_watcher *w;
 	__le64 value = 0;
 
 	memcpy(&value, buf, min_t(size_t, len, sizeof(value)));
-	for (w = first(op); w; w = next(op, w))
+	for (w = pykit_config_first_watcher(op); w; w = pykit_config_next_watcher(op, w))
 		trace_pykit_config(vdev->index, w->by, le64_to_cpu(value), offset,
 				   len, write);
 }
 
-static void pykit_get(struct virtio_device *vdev, unsigned int offset,
-		      void *buf, unsigned int len)
+static void pykit_config_get(struct virtio_device *vdev, unsigned int offset,
+			     void *buf, unsigned int len)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 
 	op.orig->get(vdev, offset, buf, len);
-	trace_access(vdev, &op, offset, buf, len, 0);
-	end(&op);
+	pykit_config_trace_access(vdev, &op, offset, buf, len, 0);
+	pykit_config_op_end(&op);
 }
 
-static void pykit_set(struct virtio_device *vdev, unsigned int offset,
-		      const void *buf, unsigned int len)
+static void pykit_config_set(struct virtio_device *vdev, unsigned int offset,
+			     const void *buf, unsigned int len)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 
-	trace_access(vdev, &op, offset, buf, len, 1);
+	pykit_config_trace_access(vdev, &op, offset, buf, len, 1);
 	op.orig->set(vdev, offset, buf, len);
-	end(&op);
+	pykit_config_op_end(&op);
 }
 
-static u32 pykit_generation(struct virtio_device *vdev)
+static u32 pykit_config_generation(struct virtio_device *vdev)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 	u32 generation = op.orig->generation(vdev);
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		trace_pykit_generation(vdev->index, w->by, generation);
-	end(&op);
+	pykit_config_op_end(&op);
 	return generation;
 }
 
-static void trace_status(struct virtio_device *vdev, const struct pykit_op *op,
-			 u8 status, u8 what)
+static void pykit_config_trace_status(struct virtio_device *vdev, const struct pykit_op *op,
+				      u8 status, enum pykit_status_op done)
 {
 	const struct pykit_watcher *w;
 
-	for (w = first(op); w; w = next(op, w))
-		trace_pykit_status(vdev->index, w->by, status, what);
+	for (w = pykit_config_first_watcher(op); w; w = pykit_config_next_watcher(op, w))
+		trace_pykit_status(vdev->index, w->by, status, done);
 }
 
-static u8 pykit_get_status(struct virtio_device *vdev)
+static u8 pykit_config_get_status(struct virtio_device *vdev)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 	u8 status = op.orig->get_status(vdev);
 	const struct pykit_watcher *w;
 
-	trace_status(vdev, &op, status, 1);
-	for (w = first(&op); w; w = next(&op, w))
+	pykit_config_trace_status(vdev, &op, status, PYKIT_STATUS_READ);
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->status_read)
 			status = w->status_read(status);
-	end(&op);
+	pykit_config_op_end(&op);
 	return status;
 }
 
 /* FEATURES_OK is written once by itself, and once more with DRIVER_OK. */
-static bool agrees(u8 status)
+static bool pykit_config_is_features_ok(u8 status)
 {
 	return status & VIRTIO_CONFIG_S_FEATURES_OK &&
 	       !(status & VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-static void pykit_set_status(struct virtio_device *vdev, u8 status)
+static void pykit_config_set_status(struct virtio_device *vdev, u8 status)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 	u8 wanted = status;
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->status_write)
 			wanted = w->status_write(wanted);
 	if (wanted == status || op.orig->get_status(vdev) != wanted) {
-		trace_status(vdev, &op, wanted, 0);
+		pykit_config_trace_status(vdev, &op, wanted, PYKIT_STATUS_WRITE);
 		op.orig->set_status(vdev, wanted);
-		for (w = first(&op); w; w = next(&op, w))
-			if (w->frozen && agrees(wanted))
+		for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
+			if (w->frozen && pykit_config_is_features_ok(wanted))
 				pykit_config_features(vdev, w->by, PYKIT_FROZEN);
 	}
-	end(&op);
+	pykit_config_op_end(&op);
 }
 
-static void pykit_reset(struct virtio_device *vdev)
+static void pykit_config_reset(struct virtio_device *vdev)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 
-	trace_status(vdev, &op, 0, 2);
+	pykit_config_trace_status(vdev, &op, 0, PYKIT_STATUS_RESET);
 	op.orig->reset(vdev);
-	end(&op);
+	pykit_config_op_end(&op);
 }
 
-static int pykit_finalize_features(struct virtio_device *vdev)
+static int pykit_config_finalize_features(struct virtio_device *vdev)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 	int err = op.orig->finalize_features(vdev);
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w)) {
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w)) {
 		pykit_config_features(vdev, w->by, op.cfg->begun[w->by] ?
 				      PYKIT_OFFERED : PYKIT_FINALIZED);
 		op.cfg->begun[w->by] = false;
 	}
-	end(&op);
+	pykit_config_op_end(&op);
 	return err;
 }
 
-static int pykit_find_vqs(struct virtio_device *vdev, unsigned int count,
-			  struct virtqueue *vqs[],
+static int pykit_config_find_vqs(struct virtio_device *vdev, unsigned int count,
+				 struct virtqueue *vqs[],
 #ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-			  struct virtqueue_info info[],
+				 struct virtqueue_info info[],
 #else
-			  vq_callback_t *callbacks[],
-			  const char * const names[], const bool *ctx,
+				 vq_callback_t *callbacks[],
+				 const char * const names[], const bool *ctx,
 #endif
-			  struct irq_affinity *desc)
+				 struct irq_affinity *desc)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 #ifdef PYKIT_HAVE_VIRTQUEUE_INFO
 	int err = op.orig->find_vqs(vdev, count, vqs, info, desc);
 #else
@@ -287,54 +287,54 @@ static int pykit_find_vqs(struct virtio_device *vdev, unsigned int count,
 #endif
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (!err && w->found)
 			w->found(vdev, count);
-	end(&op);
+	pykit_config_op_end(&op);
 	return err;
 }
 
-static void pykit_del_vqs(struct virtio_device *vdev)
+static void pykit_config_del_vqs(struct virtio_device *vdev)
 {
-	struct pykit_op op = begin(vdev);
+	struct pykit_op op = pykit_config_op_begin(vdev);
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->deletes)
 			w->deletes(vdev);
 	op.orig->del_vqs(vdev);
-	end(&op);
+	pykit_config_op_end(&op);
 }
 
-static int pykit_disable_vq(struct virtqueue *vq)
+static int pykit_config_disable_vq(struct virtqueue *vq)
 {
-	struct pykit_op op = begin(vq->vdev);
+	struct pykit_op op = pykit_config_op_begin(vq->vdev);
 	const struct pykit_watcher *w;
 	int err;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->disables)
 			w->disables(vq);
 	err = op.orig->disable_vq_and_reset(vq);
-	end(&op);
+	pykit_config_op_end(&op);
 	return err;
 }
 
-static int pykit_enable_vq(struct virtqueue *vq)
+static int pykit_config_enable_vq(struct virtqueue *vq)
 {
-	struct pykit_op op = begin(vq->vdev);
+	struct pykit_op op = pykit_config_op_begin(vq->vdev);
 	int err = op.orig->enable_vq_after_reset(vq);
 	const struct pykit_watcher *w;
 
-	for (w = first(&op); w; w = next(&op, w))
+	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
 		if (w->enabled)
 			w->enabled(vq);
-	end(&op);
+	pykit_config_op_end(&op);
 	return err;
 }
 
 /* What is not interposed goes straight to the transport. */
-static struct pykit_config *interpose(struct virtio_device *vdev)
+static struct pykit_config *pykit_config_alloc(struct virtio_device *vdev)
 {
 	struct pykit_config *cfg = kzalloc(sizeof(*cfg), GFP_KERNEL);
 
@@ -343,21 +343,21 @@ static struct pykit_config *interpose(struct virtio_device *vdev)
 	cfg->ops = *vdev->config;
 	cfg->orig = vdev->config;
 	if (cfg->ops.get)
-		cfg->ops.get = pykit_get;
+		cfg->ops.get = pykit_config_get;
 	if (cfg->ops.set)
-		cfg->ops.set = pykit_set;
+		cfg->ops.set = pykit_config_set;
 	if (cfg->ops.generation)
-		cfg->ops.generation = pykit_generation;
-	cfg->ops.get_status = pykit_get_status;
-	cfg->ops.set_status = pykit_set_status;
-	cfg->ops.reset = pykit_reset;
-	cfg->ops.finalize_features = pykit_finalize_features;
-	cfg->ops.find_vqs = pykit_find_vqs;
-	cfg->ops.del_vqs = pykit_del_vqs;
+		cfg->ops.generation = pykit_config_generation;
+	cfg->ops.get_status = pykit_config_get_status;
+	cfg->ops.set_status = pykit_config_set_status;
+	cfg->ops.reset = pykit_config_reset;
+	cfg->ops.finalize_features = pykit_config_finalize_features;
+	cfg->ops.find_vqs = pykit_config_find_vqs;
+	cfg->ops.del_vqs = pykit_config_del_vqs;
 	if (cfg->ops.disable_vq_and_reset)
-		cfg->ops.disable_vq_and_reset = pykit_disable_vq;
+		cfg->ops.disable_vq_and_reset = pykit_config_disable_vq;
 	if (cfg->ops.enable_vq_after_reset)
-		cfg->ops.enable_vq_after_reset = pykit_enable_vq;
+		cfg->ops.enable_vq_after_reset = pykit_config_enable_vq;
 	return cfg;
 }
 
@@ -374,7 +374,7 @@ int pykit_config_watch(struct virtio_device *vdev,
 	struct pykit_config *cfg;
 
 	mutex_lock(&pykit_config_lock);
-	cfg = interposed(vdev->config) ?: interpose(vdev);
+	cfg = pykit_config_interposed(vdev->config) ?: pykit_config_alloc(vdev);
 	if (cfg) {
 		WRITE_ONCE(cfg->watchers[watcher->by], watcher);
 		/* The copy is complete before it is pointed at. */
@@ -396,7 +396,7 @@ void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
 	bool told, last;
 
 	mutex_lock(&pykit_config_lock);
-	cfg = interposed(vdev->config);
+	cfg = pykit_config_interposed(vdev->config);
 	told = cfg && cfg->watchers[by];
 	last = told && !cfg->watchers[!by];
 	if (told)
@@ -421,7 +421,7 @@ EXPORT_SYMBOL_GPL(pykit_config_unwatch);
  */
 void pykit_config_begin(struct virtio_device *vdev, enum pykit_by by)
 {
-	struct pykit_config *cfg = interposed(vdev->config);
+	struct pykit_config *cfg = pykit_config_interposed(vdev->config);
 
 	if (cfg)
 		cfg->begun[by] = true;

@@ -1,44 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A virtqueue's ring as it stands in memory, and the events that tell of it.
+ * Reads a virtqueue's ring from memory, and emits its events.
  *
- * What is traced is read from ring memory, not from what the core was asked to
- * do: so a ring that was written wrongly shows. In a packed ring the device may
- * overwrite a descriptor as soon as it is available; there, what memory may no
- * longer hold is taken from the scatterlists.
+ * Events hold what stands in ring memory, not what the core was asked to do, so that
+ * a wrongly written ring shows. In a packed ring the device may overwrite a
+ * descriptor as soon as it is available: what memory may no longer hold is taken
+ * from the scatterlists there.
  */
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include <pykit_ring.h>
 
 #define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
 
+/* A device that writes a used entry is done after a few reads of it. */
+#define PACKED_ID_TRIES	1000
+
+/* Whether the addresses that the device uses can be translated from here. */
+static bool pykit_ring_can_translate(struct virtio_device *vdev)
+{
+	struct device *parent = vdev->dev.parent;
+
+#ifdef PYKIT_HAVE_VDEV_MAP
+	if (vdev->map)
+		return false;
+#endif
+	return virtio_has_dma_quirk(vdev) || iommu_get_domain_for_dev(parent) ||
+	       !get_dma_ops(parent);
+}
+
 /**
- * pykit_ring_memory() - where memory is that the device knows by an address
+ * pykit_ring_memory() - find the memory behind an address of the device
  * @vdev: the device
  * @addr: address, as the device uses it
  *
- * Return: kernel address, NULL if there is none or nobody can say.
+ * The device may have written the address: the memory need not be mapped. Read it
+ * with pykit_ring_read(), unless the address came from the virtio core.
+ *
+ * Return: kernel address, NULL if no memory is there or the address cannot be
+ * translated.
  */
 void *pykit_ring_memory(struct virtio_device *vdev, u64 addr)
 {
 	struct device *parent = vdev->dev.parent;
 	phys_addr_t phys = addr;
 
-#ifdef PYKIT_HAVE_VDEV_MAP
-	if (vdev->map)
+	if (!pykit_ring_can_translate(vdev))
 		return NULL;
-#endif
 	if (!virtio_has_dma_quirk(vdev)) {
 		struct iommu_domain *domain = iommu_get_domain_for_dev(parent);
 
-		if (!domain && get_dma_ops(parent))
-			return NULL;
 		phys = domain ? iommu_iova_to_phys(domain, addr) :
 				dma_to_phys(parent, addr);
 	}
@@ -46,8 +63,36 @@ void *pykit_ring_memory(struct virtio_device *vdev, u64 addr)
 }
 EXPORT_SYMBOL_GPL(pykit_ring_memory);
 
+/**
+ * pykit_ring_read() - read memory at an address of the device
+ * @vdev: the device
+ * @addr: address, as the device uses it; any value is safe
+ * @to: buffer for the bytes
+ * @bytes: how many to read
+ *
+ * Each page is translated by itself: adjacent pages of the device may lie anywhere,
+ * or nowhere.
+ *
+ * Return: whether all bytes were read.
+ */
+bool pykit_ring_read(struct virtio_device *vdev, u64 addr, void *to, size_t bytes)
+{
+	while (bytes) {
+		size_t some = min_t(size_t, bytes, PAGE_SIZE - offset_in_page(addr));
+		const void *from = pykit_ring_memory(vdev, addr);
+
+		if (!from || copy_from_kernel_nofault(to, from, some))
+			return false;
+		to += some;
+		addr += some;
+		bytes -= some;
+	}
+	return true;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_read);
+
 /* A packed ring has no getter for its memory, only for addresses. */
-static void *ring_area(struct virtio_device *vdev, u64 addr, size_t bytes)
+static void *pykit_ring_area(struct virtio_device *vdev, u64 addr, size_t bytes)
 {
 	void *first = pykit_ring_memory(vdev, addr);
 	void *last = pykit_ring_memory(vdev, addr + bytes - 1);
@@ -55,7 +100,7 @@ static void *ring_area(struct virtio_device *vdev, u64 addr, size_t bytes)
 	return first && last == first + bytes - 1 ? first : NULL;
 }
 
-static void trace_queue(struct pykit_ring *r, u8 op)
+static void pykit_ring_trace_queue(struct pykit_ring *r, u8 op)
 {
 	struct virtio_device *vdev = r->vq->vdev;
 	struct pykit_queue_state state = {
@@ -83,16 +128,16 @@ static void trace_queue(struct pykit_ring *r, u8 op)
 }
 
 /* Where a ring is whose memory the core tells only addresses of. */
-static int find_packed(struct pykit_ring *r)
+static int pykit_ring_find_packed(struct pykit_ring *r)
 {
 	struct virtio_device *vdev = r->vq->vdev;
 
-	r->packed = ring_area(vdev, virtqueue_get_desc_addr(r->vq),
-			      r->size * sizeof(*r->packed));
-	r->driver = ring_area(vdev, virtqueue_get_avail_addr(r->vq),
-			      sizeof(*r->driver));
-	r->device = ring_area(vdev, virtqueue_get_used_addr(r->vq),
-			      sizeof(*r->device));
+	r->packed = pykit_ring_area(vdev, virtqueue_get_desc_addr(r->vq),
+				    r->size * sizeof(*r->packed));
+	r->driver = pykit_ring_area(vdev, virtqueue_get_avail_addr(r->vq),
+				    sizeof(*r->driver));
+	r->device = pykit_ring_area(vdev, virtqueue_get_used_addr(r->vq),
+				    sizeof(*r->device));
 	if (!r->packed || !r->driver || !r->device) {
 		dev_err(&vdev->dev, "memory of packed ring %u cannot be seen\n",
 			r->vq->index);
@@ -139,7 +184,7 @@ int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 		.event_idx = virtio_has_feature(vdev, VIRTIO_RING_F_EVENT_IDX),
 	};
 	if (r->is_packed) {
-		err = find_packed(r);
+		err = pykit_ring_find_packed(r);
 		if (err)
 			return err;
 	} else {
@@ -168,7 +213,7 @@ void pykit_ring_begin(struct pykit_ring *r)
 		r->last_used = PYKIT_WRAP;
 		r->kick_idx = PYKIT_WRAP;
 	}
-	trace_queue(r, PYKIT_QUEUE_SET_UP);
+	pykit_ring_trace_queue(r, PYKIT_QUEUE_SET_UP);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_begin);
 
@@ -189,7 +234,7 @@ bool pykit_ring_join(struct pykit_ring *r, u16 last_used)
 			virtio16_to_cpu(r->vq->vdev, r->split->avail->idx);
 	/* What was added since the last decision is not known; none, at best. */
 	r->kick_idx = r->next_avail;
-	trace_queue(r, PYKIT_QUEUE_JOINED);
+	pykit_ring_trace_queue(r, PYKIT_QUEUE_JOINED);
 	return true;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_join);
@@ -202,12 +247,12 @@ EXPORT_SYMBOL_GPL(pykit_ring_join);
 void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op)
 {
 	if (r->descs)
-		trace_queue(r, op);
+		pykit_ring_trace_queue(r, op);
 	pykit_ring_free(r);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_end);
 
-static bool packed_is_used(const struct pykit_ring *r, u16 pos)
+static bool pykit_ring_packed_is_used(const struct pykit_ring *r, u16 pos)
 {
 	u16 flags = le16_to_cpu(READ_ONCE(r->packed[pos & ~PYKIT_WRAP].flags));
 	bool wrap = pos & PYKIT_WRAP;
@@ -217,38 +262,59 @@ static bool packed_is_used(const struct pykit_ring *r, u16 pos)
 }
 
 /*
- * The buffer id of a chain that was just made available. If the device has
- * overwritten it already, it is the one among the used entries that nobody else
- * is waiting for.
+ * Look for the buffer id of a new chain among the used entries: it is the one that
+ * no older chain has. The device may write anything there, so at most one round of
+ * the ring is looked at.
  */
-static u16 packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
+static int pykit_ring_used_packed_id(const struct pykit_ring *r)
 {
-	unsigned int tries;
-	u16 id, last = pykit_ring_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+	u16 id, at = r->last_used;
+	unsigned int seen;
 
-	for (tries = 0; tries < 100000; tries++) {
-		u16 at = r->last_used;
-
-		id = le16_to_cpu(READ_ONCE(r->packed[last].id));
-		if (id < r->size && !r->slots[id])
+	for (seen = 0; seen < r->size && pykit_ring_packed_is_used(r, at); seen += r->slots[id]) {
+		/* Pairs with the device's, before it wrote the flags. */
+		rmb();
+		id = le16_to_cpu(READ_ONCE(r->packed[at & ~PYKIT_WRAP].id));
+		if (id >= r->size)
+			return -EINVAL;
+		if (!r->slots[id])
 			return id;
-		while (packed_is_used(r, at)) {
-			/* Pairs with the device's, before it wrote the flags. */
-			rmb();
-			id = le16_to_cpu(r->packed[at & ~PYKIT_WRAP].id);
-			if (id >= r->size)
-				break;
-			if (!r->slots[id])
-				return id;
-			at = pykit_ring_advance(r, at, r->slots[id]);
-		}
-		cpu_relax();
+		at = pykit_ring_advance(r, at, r->slots[id]);
 	}
-	return id;
+	return -EAGAIN;
 }
 
-static void read_split(struct virtio_device *vdev, const struct vring_desc *from,
-		       struct pykit_desc *to)
+/*
+ * Read the buffer id of a chain that was just made available.
+ *
+ * The device may have overwritten the descriptor with a used entry already. While it
+ * writes that, the id is another chain's: read again, but not for long, as the queue
+ * is locked and the device may never finish.
+ *
+ * Return: the id, which is below the ring's size, or an error if it is not known.
+ */
+static int pykit_ring_packed_id(const struct pykit_ring *r, u16 pos, u16 slots)
+{
+	u16 last = pykit_ring_advance(r, pos, slots - 1) & ~PYKIT_WRAP;
+	unsigned int tries;
+	int id;
+
+	for (tries = 0; tries < PACKED_ID_TRIES; tries++) {
+		id = le16_to_cpu(READ_ONCE(r->packed[last].id));
+		if (id >= r->size)
+			return -EINVAL;
+		if (!r->slots[id])
+			return id;
+		id = pykit_ring_used_packed_id(r);
+		if (id != -EAGAIN)
+			return id;
+		cpu_relax();
+	}
+	return -EAGAIN;
+}
+
+static void pykit_ring_read_split(struct virtio_device *vdev, const struct vring_desc *from,
+				  struct pykit_desc *to)
 {
 	to->addr = virtio64_to_cpu(vdev, from->addr);
 	to->len = virtio32_to_cpu(vdev, from->len);
@@ -256,8 +322,8 @@ static void read_split(struct virtio_device *vdev, const struct vring_desc *from
 	to->next = virtio16_to_cpu(vdev, from->next);
 }
 
-static void read_packed(const struct vring_packed_desc *from,
-			struct pykit_desc *to)
+static void pykit_ring_read_packed(const struct vring_packed_desc *from,
+				   struct pykit_desc *to)
 {
 	to->addr = le64_to_cpu(from->addr);
 	to->len = le32_to_cpu(from->len);
@@ -266,8 +332,8 @@ static void read_packed(const struct vring_packed_desc *from,
 }
 
 /* The scatterlists as descriptors, beginning with number @n. */
-static unsigned int walk_sgs(struct pykit_ring *r, const struct pykit_sgs *s,
-			     unsigned int n, u8 table)
+static unsigned int pykit_ring_walk_sgs(struct pykit_ring *r, const struct pykit_sgs *s,
+					unsigned int n, u8 table)
 {
 	struct scatterlist *sg;
 	unsigned int i, slot = 0;
@@ -291,30 +357,40 @@ static unsigned int walk_sgs(struct pykit_ring *r, const struct pykit_sgs *s,
 	return n;
 }
 
-/* The table that the descriptor before number @n points at. */
-static unsigned int walk_table(struct pykit_ring *r, const struct pykit_sgs *s,
-			       unsigned int n)
+/*
+ * Read the table that the descriptor before number @n points at. The device can write
+ * both that descriptor and the table: what cannot be read ends the walk.
+ */
+static unsigned int pykit_ring_walk_table(struct pykit_ring *r, const struct pykit_sgs *s,
+					  unsigned int n)
 {
 	struct virtio_device *vdev = r->vq->vdev;
 	unsigned int count = r->descs[n - 1].len / sizeof(struct vring_desc);
-	void *table = pykit_ring_memory(vdev, r->descs[n - 1].addr);
+	u64 table = r->descs[n - 1].addr;
 	unsigned int slot = 0;
+	union {
+		struct vring_desc split;
+		struct vring_packed_desc packed;
+	} desc;
 
-	if (!table)
-		return walk_sgs(r, s, n, 1);
+	if (!pykit_ring_can_translate(vdev))
+		return pykit_ring_walk_sgs(r, s, n, 1);
 
 	while (n < r->max_descs && slot < count) {
 		struct pykit_desc *d = &r->descs[n];
 
+		if (!pykit_ring_read(vdev, table + slot * sizeof(desc), &desc,
+				     sizeof(desc)))
+			break;
 		d->slot = slot;
 		d->pos = n++;
 		d->table = 1;
 		if (r->is_packed) {
-			read_packed((struct vring_packed_desc *)table + slot, d);
+			pykit_ring_read_packed(&desc.packed, d);
 			slot++;
 			continue;
 		}
-		read_split(vdev, (struct vring_desc *)table + slot, d);
+		pykit_ring_read_split(vdev, &desc.split, d);
 		if (!(d->flags & VRING_DESC_F_NEXT))
 			break;
 		slot = d->next;
@@ -322,7 +398,7 @@ static unsigned int walk_table(struct pykit_ring *r, const struct pykit_sgs *s,
 	return n;
 }
 
-static unsigned int walk_split(struct pykit_ring *r, const struct pykit_sgs *s)
+static unsigned int pykit_ring_walk_split(struct pykit_ring *r, const struct pykit_sgs *s)
 {
 	unsigned int n = 0, slot = s->chain.head;
 
@@ -332,9 +408,9 @@ static unsigned int walk_split(struct pykit_ring *r, const struct pykit_sgs *s)
 		d->slot = slot;
 		d->pos = n++;
 		d->table = 0;
-		read_split(r->vq->vdev, &r->split->desc[slot], d);
+		pykit_ring_read_split(r->vq->vdev, &r->split->desc[slot], d);
 		if (d->flags & VRING_DESC_F_INDIRECT)
-			return walk_table(r, s, n);
+			return pykit_ring_walk_table(r, s, n);
 		if (!(d->flags & VRING_DESC_F_NEXT))
 			break;
 		slot = d->next;
@@ -342,11 +418,11 @@ static unsigned int walk_split(struct pykit_ring *r, const struct pykit_sgs *s)
 	return n;
 }
 
-static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
+static unsigned int pykit_ring_walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
 {
 	unsigned int n, k;
 
-	n = walk_sgs(r, s, 0, 0);
+	n = pykit_ring_walk_sgs(r, s, 0, 0);
 	if (s->chain.indirect) {
 		r->descs[0].len = n * sizeof(struct vring_packed_desc);
 		r->descs[0].flags = VRING_DESC_F_INDIRECT;
@@ -357,7 +433,7 @@ static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
 		struct pykit_desc *d = &r->descs[k], now;
 
 		d->slot = pos & ~PYKIT_WRAP;
-		read_packed(&r->packed[d->slot], &now);
+		pykit_ring_read_packed(&r->packed[d->slot], &now);
 		/* The device writes neither address nor what it did not use. */
 		d->addr = now.addr;
 		d->next = s->chain.head;
@@ -366,10 +442,10 @@ static unsigned int walk_packed(struct pykit_ring *r, const struct pykit_sgs *s)
 		else
 			d->flags |= avail;
 	}
-	return s->chain.indirect ? walk_table(r, s, 1) : n;
+	return s->chain.indirect ? pykit_ring_walk_table(r, s, 1) : n;
 }
 
-static void read_event(struct pykit_ring *r, u16 *event, u16 *flags)
+static void pykit_ring_read_event(struct pykit_ring *r, u16 *event, u16 *flags)
 {
 	struct virtio_device *vdev = r->vq->vdev;
 
@@ -412,8 +488,8 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 	}
 	s->slots = virtio_has_feature(r->vq->vdev, VIRTIO_RING_F_INDIRECT_DESC) ?
 			   1 : s->total;
-	if (trace_pykit_refused_enabled())
-		read_event(r, &s->event, &s->flags);
+	if (trace_pykit_add_failed_enabled())
+		pykit_ring_read_event(r, &s->event, &s->flags);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_before_add);
 
@@ -431,8 +507,11 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 	chain->num_free = r->vq->num_free;
 	chain->indirect = chain->slots < s->total;
 	if (r->is_packed) {
-		chain->head = packed_id(r, s->first, chain->slots);
-		r->slots[chain->head] = chain->slots;
+		int id = pykit_ring_packed_id(r, s->first, chain->slots);
+
+		chain->head = id < 0 ? PYKIT_HEAD_UNKNOWN : id;
+		if (id >= 0)
+			r->slots[id] = chain->slots;
 		r->next_avail = pykit_ring_advance(r, s->first, chain->slots);
 		chain->avail_idx = r->next_avail;
 	} else {
@@ -447,21 +526,21 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 EXPORT_SYMBOL_GPL(pykit_ring_after_add);
 
 /**
- * pykit_ring_refused() - something could not be made available
+ * pykit_ring_add_failed() - something could not be made available
  * @r: the ring, locked
  * @s: what, after pykit_ring_before_add()
  * @err: why not
  * @asked: whether the core was asked; if not, its driver saw that there is no room
  *
- * Where there is no room in a split ring for what the device reads, the core rings
- * the doorbell in the midst of the add, whatever the device asked for. That cannot
- * be seen from here, but the core has done so ever since: the self-test sees to it
- * that it does. It is told of as any other, if late.
+ * If a split ring has no room for buffers that the device reads, the core notifies
+ * the device inside the add, even if notifications are suppressed. That cannot be
+ * seen from here, but every kernel does it, and the self-test checks that. The
+ * notification is traced after the failed add.
  */
-void pykit_ring_refused(struct pykit_ring *r, const struct pykit_sgs *s, int err,
-			bool asked)
+void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int err,
+			   bool asked)
 {
-	struct pykit_refusal refusal = {
+	struct pykit_add_failure failure = {
 		.err = err,
 		.chain = s->total,
 		.num_free = r->vq->num_free,
@@ -474,12 +553,12 @@ void pykit_ring_refused(struct pykit_ring *r, const struct pykit_sgs *s, int err
 		.rang = asked && err == -ENOSPC && s->out && !r->is_packed,
 	};
 
-	read_event(r, &refusal.event_after, &refusal.flags_after);
-	pykit_trace_vq(refused, &r->at, &refusal);
-	if (refusal.rang)
-		pykit_ring_notifies(r);
+	pykit_ring_read_event(r, &failure.event_after, &failure.flags_after);
+	pykit_trace_vq(add_failed, &r->at, &failure);
+	if (failure.rang)
+		pykit_ring_trace_notify(r);
 }
-EXPORT_SYMBOL_GPL(pykit_ring_refused);
+EXPORT_SYMBOL_GPL(pykit_ring_add_failed);
 
 /**
  * pykit_ring_walk() - tell of a chain that was made available
@@ -490,9 +569,12 @@ EXPORT_SYMBOL_GPL(pykit_ring_refused);
  */
 unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 {
-	unsigned int i, n = r->is_packed ? walk_packed(r, s) : walk_split(r, s);
+	unsigned int i, n;
 
-	s->chain.chain = n - s->chain.indirect;
+	n = r->is_packed ? pykit_ring_walk_packed(r, s) :
+			   pykit_ring_walk_split(r, s);
+	/* A walk that could not begin has no descriptor, not even the table's. */
+	s->chain.chain = n ? n - s->chain.indirect : 0;
 	pykit_trace_vq(add, &r->at, &s->chain);
 	for (i = 0; i < n; i++)
 		pykit_trace_vq(desc, &r->at, s->chain.head, &r->descs[i]);
@@ -517,7 +599,7 @@ void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick)
 	 * the core's own look at it.
 	 */
 	mb();
-	read_event(r, &kick->event, &kick->flags);
+	pykit_ring_read_event(r, &kick->event, &kick->flags);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_before_kick);
 
@@ -531,38 +613,38 @@ void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
 			   bool needed)
 {
 	kick->needed = needed;
-	read_event(r, &kick->event_after, &kick->flags_after);
+	pykit_ring_read_event(r, &kick->event_after, &kick->flags_after);
 	r->kick_idx = r->next_avail;
 	pykit_trace_vq(kick, &r->at, kick);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_kick);
 
 /**
- * pykit_ring_notifies() - the device is about to be notified
+ * pykit_ring_trace_notify() - the device is about to be notified
  * @r: the ring; need not be locked
  */
-void pykit_ring_notifies(struct pykit_ring *r)
+void pykit_ring_trace_notify(struct pykit_ring *r)
 {
 	pykit_trace_vq(notify, &r->at);
 }
-EXPORT_SYMBOL_GPL(pykit_ring_notifies);
+EXPORT_SYMBOL_GPL(pykit_ring_trace_notify);
 
-static u16 used_idx(struct pykit_ring *r)
+static u16 pykit_ring_used_idx(struct pykit_ring *r)
 {
 	if (r->is_packed)
-		return r->last_used + packed_is_used(r, r->last_used);
+		return r->last_used + pykit_ring_packed_is_used(r, r->last_used);
 	return virtio16_to_cpu(r->vq->vdev, READ_ONCE(r->split->used->idx));
 }
 
 /**
- * pykit_ring_interrupts() - the device has sent an interrupt
+ * pykit_ring_trace_interrupt() - the device has sent an interrupt
  * @r: the ring; need not be locked
  */
-void pykit_ring_interrupts(struct pykit_ring *r)
+void pykit_ring_trace_interrupt(struct pykit_ring *r)
 {
-	pykit_trace_vq(interrupt, &r->at, used_idx(r), r->last_used);
+	pykit_trace_vq(interrupt, &r->at, pykit_ring_used_idx(r), r->last_used);
 }
-EXPORT_SYMBOL_GPL(pykit_ring_interrupts);
+EXPORT_SYMBOL_GPL(pykit_ring_trace_interrupt);
 
 /**
  * pykit_ring_read_used() - read a used entry again
@@ -599,7 +681,7 @@ bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used)
 {
 	*used = (struct pykit_used) {
 		.index = r->last_used,
-		.used_idx = used_idx(r),
+		.used_idx = pykit_ring_used_idx(r),
 	};
 	if (used->used_idx == r->last_used)
 		return false;
@@ -617,21 +699,15 @@ EXPORT_SYMBOL_GPL(pykit_ring_before_get);
  * @r: the ring, locked
  * @used: the entry
  * @accepted: whether the core knew its id
+ * @num_free: how many descriptors were free before
  */
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
-			  bool accepted)
+			  bool accepted, unsigned int num_free)
 {
 	used->accepted = accepted;
 	pykit_trace_vq(used, &r->at, used);
-	if (!accepted)
-		return;
-	if (r->is_packed) {
-		r->last_used = pykit_ring_advance(r, r->last_used,
-						  r->slots[used->id]);
-		r->slots[used->id] = 0;
-	} else {
-		r->last_used++;
-	}
+	if (accepted)
+		pykit_ring_took(r, used->id, num_free);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_get);
 
@@ -646,7 +722,7 @@ void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 	struct virtio_device *vdev = r->vq->vdev;
 	struct pykit_callback cb = {
 		.last_used = r->last_used,
-		.used_idx = used_idx(r),
+		.used_idx = pykit_ring_used_idx(r),
 		.event_idx = r->event_idx,
 		.enable = enable,
 		.pending = pending,
@@ -676,12 +752,12 @@ void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free)
 EXPORT_SYMBOL_GPL(pykit_ring_detached);
 
 /**
- * pykit_ring_breaks() - the queue is about to be declared broken, or not to be
+ * pykit_ring_trace_broken() - the queue is about to be declared broken, or not to be
  * @r: the ring; need not be locked
  * @op: which of them
  */
-void pykit_ring_breaks(struct pykit_ring *r, enum pykit_queue_op op)
+void pykit_ring_trace_broken(struct pykit_ring *r, enum pykit_queue_op op)
 {
-	trace_queue(r, op);
+	pykit_ring_trace_queue(r, op);
 }
-EXPORT_SYMBOL_GPL(pykit_ring_breaks);
+EXPORT_SYMBOL_GPL(pykit_ring_trace_broken);

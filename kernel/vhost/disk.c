@@ -10,8 +10,8 @@
 
 #include "pykit_vhost.h"
 
-static int new_memory(const struct pykit_vhost_disk *want,
-		      struct pykit_disk *disk)
+static int pykit_vhost_disk_new_memory(const struct pykit_vhost_disk *want,
+				       struct pykit_disk *disk)
 {
 	if (!want->bytes || want->bytes > PYKIT_VHOST_MAX_BYTES)
 		return -EINVAL;
@@ -23,8 +23,8 @@ static int new_memory(const struct pykit_vhost_disk *want,
 }
 
 /* What may be done with the file was decided when the caller opened it. */
-static int check_file(const struct pykit_vhost_disk *want,
-		      const struct file *file, u64 *bytes)
+static int pykit_vhost_disk_check_file(const struct pykit_vhost_disk *want,
+				       const struct file *file, u64 *bytes)
 {
 	const struct inode *inode = file->f_mapping->host;
 	fmode_t mode = FMODE_READ | FMODE_CAN_READ;
@@ -42,8 +42,8 @@ static int check_file(const struct pykit_vhost_disk *want,
 	return 0;
 }
 
-static int open_file(const struct pykit_vhost_disk *want,
-		     struct pykit_disk *disk)
+static int pykit_vhost_disk_open_file(const struct pykit_vhost_disk *want,
+				      struct pykit_disk *disk)
 {
 	struct file *file = fget(want->fd);
 	u64 bytes;
@@ -51,7 +51,7 @@ static int open_file(const struct pykit_vhost_disk *want,
 
 	if (!file)
 		return -EBADF;
-	err = check_file(want, file, &bytes);
+	err = pykit_vhost_disk_check_file(want, file, &bytes);
 	if (!err && (!bytes || want->bytes > bytes))
 		err = -EINVAL;
 	if (err) {
@@ -64,7 +64,7 @@ static int open_file(const struct pykit_vhost_disk *want,
 }
 
 /**
- * pykit_disk_set() - make the disk what is wanted
+ * pykit_vhost_disk_set() - make the disk what is wanted
  * @disk: the disk; no queue is served
  * @want: what to keep the data in
  *
@@ -74,7 +74,7 @@ static int open_file(const struct pykit_vhost_disk *want,
  * Return: 0, -EINVAL for a length or a file that is no disk, -EBADF for a file
  * that may not be read or written, -ENOMEM.
  */
-int pykit_disk_set(struct pykit_disk *disk, const struct pykit_vhost_disk *want)
+int pykit_vhost_disk_set(struct pykit_disk *disk, const struct pykit_vhost_disk *want)
 {
 	struct pykit_disk new = {
 		.read_only = want->flags & PYKIT_VHOST_DISK_RO,
@@ -88,19 +88,20 @@ int pykit_disk_set(struct pykit_disk *disk, const struct pykit_vhost_disk *want)
 		disk->read_only = new.read_only;
 		return 0;
 	}
-	err = want->fd == -1 ? new_memory(want, &new) : open_file(want, &new);
+	err = want->fd == -1 ? pykit_vhost_disk_new_memory(want, &new) :
+			       pykit_vhost_disk_open_file(want, &new);
 	if (err)
 		return err;
-	pykit_disk_drop(disk);
+	pykit_vhost_disk_drop(disk);
 	*disk = new;
 	return 0;
 }
 
 /**
- * pykit_disk_drop() - let go of the disk
+ * pykit_vhost_disk_drop() - let go of the disk
  * @disk: the disk; no queue is served
  */
-void pykit_disk_drop(struct pykit_disk *disk)
+void pykit_vhost_disk_drop(struct pykit_disk *disk)
 {
 	vfree(disk->memory);
 	if (disk->file)
@@ -109,14 +110,14 @@ void pykit_disk_drop(struct pykit_disk *disk)
 }
 
 /**
- * pykit_disk_holds() - whether a range is on the disk
+ * pykit_vhost_disk_holds() - whether a range is on the disk
  * @disk: the disk
  * @sector: first sector
  * @bytes: length of the range
  *
  * Return: whether it consists of whole sectors of the disk.
  */
-bool pykit_disk_holds(const struct pykit_disk *disk, u64 sector, u64 bytes)
+bool pykit_vhost_disk_holds(const struct pykit_disk *disk, u64 sector, u64 bytes)
 {
 	u64 sectors = disk->bytes >> SECTOR_SHIFT;
 
@@ -124,8 +125,8 @@ bool pykit_disk_holds(const struct pykit_disk *disk, u64 sector, u64 bytes)
 	       !(bytes & (SECTOR_SIZE - 1));
 }
 
-static bool transfer(struct file *file, loff_t pos, struct iov_iter *iter,
-		     bool write)
+static bool pykit_vhost_disk_transfer(struct file *file, loff_t pos, struct iov_iter *iter,
+				      bool write)
 {
 	struct kiocb iocb;
 	ssize_t done;
@@ -154,54 +155,54 @@ static bool transfer(struct file *file, loff_t pos, struct iov_iter *iter,
 }
 
 /**
- * pykit_disk_read() - from the disk to the driver
+ * pykit_vhost_disk_read() - from the disk to the driver
  * @disk: the disk
  * @sector: first sector; it holds the whole range
  * @to: the driver's buffers, all to be filled
  *
  * Return: whether all was read; @to has moved on by what was.
  */
-bool pykit_disk_read(struct pykit_disk *disk, u64 sector, struct iov_iter *to)
+bool pykit_vhost_disk_read(struct pykit_disk *disk, u64 sector, struct iov_iter *to)
 {
 	size_t bytes = iov_iter_count(to);
 
 	if (disk->file)
-		return transfer(disk->file, sector << SECTOR_SHIFT, to, false);
+		return pykit_vhost_disk_transfer(disk->file, sector << SECTOR_SHIFT, to, false);
 	return copy_to_iter(disk->memory + (sector << SECTOR_SHIFT), bytes, to) ==
 	       bytes;
 }
 
 /**
- * pykit_disk_write() - from the driver to the disk
+ * pykit_vhost_disk_write() - from the driver to the disk
  * @disk: the disk, not read-only
  * @sector: first sector; it holds the whole range
  * @from: the driver's buffers
  *
  * Return: whether all was written.
  */
-bool pykit_disk_write(struct pykit_disk *disk, u64 sector, struct iov_iter *from)
+bool pykit_vhost_disk_write(struct pykit_disk *disk, u64 sector, struct iov_iter *from)
 {
 	size_t bytes = iov_iter_count(from);
 
 	if (disk->file)
-		return transfer(disk->file, sector << SECTOR_SHIFT, from, true);
+		return pykit_vhost_disk_transfer(disk->file, sector << SECTOR_SHIFT, from, true);
 	return copy_from_iter_full(disk->memory + (sector << SECTOR_SHIFT), bytes,
 				   from);
 }
 
 /**
- * pykit_disk_flush() - make what was written last
+ * pykit_vhost_disk_flush() - make what was written last
  * @disk: the disk
  *
  * Return: whether it does.
  */
-bool pykit_disk_flush(struct pykit_disk *disk)
+bool pykit_vhost_disk_flush(struct pykit_disk *disk)
 {
 	return !disk->file || !vfs_fsync(disk->file, 0);
 }
 
 /* For files that know no quicker way. */
-static bool write_zeroes(struct file *file, loff_t pos, u64 bytes)
+static bool pykit_vhost_disk_write_zeroes(struct file *file, loff_t pos, u64 bytes)
 {
 	struct iov_iter iter;
 	struct kvec page;
@@ -210,7 +211,7 @@ static bool write_zeroes(struct file *file, loff_t pos, u64 bytes)
 		page.iov_base = page_address(ZERO_PAGE(0));
 		page.iov_len = min_t(u64, bytes, PAGE_SIZE);
 		iov_iter_kvec(&iter, ITER_SOURCE, &page, 1, page.iov_len);
-		if (!transfer(file, pos, &iter, true))
+		if (!pykit_vhost_disk_transfer(file, pos, &iter, true))
 			return false;
 		pos += page.iov_len;
 		bytes -= page.iov_len;
@@ -219,7 +220,7 @@ static bool write_zeroes(struct file *file, loff_t pos, u64 bytes)
 }
 
 /**
- * pykit_disk_zero() - make a range zero
+ * pykit_vhost_disk_zero() - make a range zero
  * @disk: the disk, not read-only
  * @sector: first sector; it holds the whole range
  * @bytes: length of the range
@@ -227,7 +228,7 @@ static bool write_zeroes(struct file *file, loff_t pos, u64 bytes)
  *
  * Return: whether it is.
  */
-bool pykit_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free)
+bool pykit_vhost_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free)
 {
 	loff_t pos = sector << SECTOR_SHIFT;
 	int mode = free ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
@@ -241,24 +242,24 @@ bool pykit_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free)
 	}
 	err = vfs_fallocate(disk->file, mode | FALLOC_FL_KEEP_SIZE, pos, bytes);
 	if (err == -EOPNOTSUPP)
-		return write_zeroes(disk->file, pos, bytes);
+		return pykit_vhost_disk_write_zeroes(disk->file, pos, bytes);
 	return !err;
 }
 
 /**
- * pykit_disk_discard() - give the space of a range back
+ * pykit_vhost_disk_discard() - give the space of a range back
  * @disk: the disk, not read-only
  * @sector: first sector; it holds the whole range
  * @bytes: length of the range
  *
  * Return: whether nothing went wrong; that it cannot be given back does not.
  */
-bool pykit_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes)
+bool pykit_vhost_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes)
 {
 	int err;
 
 	if (!disk->file || !bytes)
-		return pykit_disk_zero(disk, sector, bytes, true);
+		return pykit_vhost_disk_zero(disk, sector, bytes, true);
 	err = vfs_fallocate(disk->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			    sector << SECTOR_SHIFT, bytes);
 	return !err || err == -EOPNOTSUPP;

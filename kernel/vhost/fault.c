@@ -19,7 +19,7 @@
 /* How much too long a length is. */
 #define FAULT_EXCESS	4096
 
-enum vhost_fault {
+enum pykit_vhost_fault {
 	FAULT_NONE,
 	WRONG_ID,
 	LENGTH_TOO_LONG,
@@ -51,25 +51,25 @@ static const char *const fault_names[] = {
 
 static char *fault = "";
 module_param(fault, charp, 0444);
-MODULE_PARM_DESC(fault, "Name of the bug to have, see fault.c");
+MODULE_PARM_DESC(fault, "Deliberate bug to enable (names in fault.c)");
 
 static unsigned int delay_ms = 20;
 module_param(delay_ms, uint, 0444);
-MODULE_PARM_DESC(delay_ms, "How late a delayed request is (default 20)");
+MODULE_PARM_DESC(delay_ms, "Delay of a delayed request in ms (default 20)");
 
-static enum vhost_fault vhost_fault;
+static enum pykit_vhost_fault pykit_vhost_fault;
 
 /**
- * pykit_fault_init() - find the fault that the parameter names
+ * pykit_vhost_fault_init() - find the fault that the parameter names
  *
  * Return: 0, -EINVAL if there is none of that name.
  */
-int pykit_fault_init(void)
+int pykit_vhost_fault_init(void)
 {
 	int i = match_string(fault_names, ARRAY_SIZE(fault_names), fault);
 
 	if (i >= 0) {
-		vhost_fault = i;
+		pykit_vhost_fault = i;
 		return 0;
 	}
 	pr_err("%s: no fault is called \"%s\", see fault.c\n", KBUILD_MODNAME,
@@ -78,16 +78,16 @@ int pykit_fault_init(void)
 }
 
 /**
- * pykit_fault_start() - begin anew
+ * pykit_vhost_fault_start() - begin anew
  * @q: the queue, locked, about to be served
  */
-void pykit_fault_start(struct pykit_vhost_vq *q)
+void pykit_vhost_fault_start(struct pykit_vhost_vq *q)
 {
 	q->fault.count = 0;
 	q->fault.holds = false;
 }
 
-static bool due(struct pykit_vhost_vq *q)
+static bool pykit_vhost_due(struct pykit_vhost_vq *q)
 {
 	q->fault.count++;
 	return q->fault.count % FAULT_EVERY == FAULT_FIRST &&
@@ -95,21 +95,21 @@ static bool due(struct pykit_vhost_vq *q)
 }
 
 /**
- * pykit_fault_status() - forget a status byte
+ * pykit_vhost_fault_status() - forget a status byte
  * @q: the queue, locked
  *
  * Return: whether not to write it.
  */
-bool pykit_fault_status(struct pykit_vhost_vq *q)
+bool pykit_vhost_fault_status(struct pykit_vhost_vq *q)
 {
-	return vhost_fault == STATUS_WITHHELD && due(q);
+	return pykit_vhost_fault == STATUS_WITHHELD && pykit_vhost_due(q);
 }
 
 /*
  * The used index moves over a slot that nothing was put into. What stands there
  * is no head, or a driver would take an old one again.
  */
-static int jump(struct pykit_vhost_vq *q)
+static int pykit_vhost_jump(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vring_used_elem none = { .id = cpu_to_vhost32(vq, vq->num) };
@@ -123,12 +123,12 @@ static int jump(struct pykit_vhost_vq *q)
 }
 
 /**
- * pykit_fault_settle() - return a chain that is held back
+ * pykit_vhost_fault_settle() - return a chain that is held back
  * @q: the queue, locked; there is no other chain to go first
  *
  * Return: 0 or an error.
  */
-int pykit_fault_settle(struct pykit_vhost_vq *q)
+int pykit_vhost_fault_settle(struct pykit_vhost_vq *q)
 {
 	if (!q->fault.holds)
 		return 0;
@@ -137,43 +137,43 @@ int pykit_fault_settle(struct pykit_vhost_vq *q)
 }
 
 /* Whether the fault is one of this request's, and it is its turn. */
-static bool strikes(struct pykit_vhost_vq *q, const struct pykit_answer *answer)
+static bool pykit_vhost_strikes(struct pykit_vhost_vq *q, const struct pykit_answer *answer)
 {
 	bool done = answer->status == VIRTIO_BLK_S_OK;
 
-	switch (vhost_fault) {
+	switch (pykit_vhost_fault) {
 	case LENGTH_TOO_LONG:
 		/* Of a read any wrong length would break a rule of its own. */
-		return done && answer->type == VIRTIO_BLK_T_OUT && due(q);
+		return done && answer->type == VIRTIO_BLK_T_OUT && pykit_vhost_due(q);
 	case LENGTH_TOO_SHORT:
-		return done && answer->type == VIRTIO_BLK_T_IN && due(q);
+		return done && answer->type == VIRTIO_BLK_T_IN && pykit_vhost_due(q);
 	case WRONG_ID:
 	case COMPLETED_TWICE:
 	case USED_IDX_JUMP:
 	case COMPLETION_DROPPED:
 	case REORDERED:
 	case DELAYED:
-		return due(q);
+		return pykit_vhost_due(q);
 	default:
 		return false;
 	}
 }
 
 /**
- * pykit_fault_answer() - go wrong in returning a chain
+ * pykit_vhost_fault_answer() - go wrong in returning a chain
  * @v: the device
  * @q: the queue, locked
  * @answer: what is to be said of it
  *
  * Return: 0 or an error.
  */
-int pykit_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
-		       struct pykit_answer *answer)
+int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
+			     struct pykit_answer *answer)
 {
-	bool strike = !q->fault.holds && strikes(q, answer);
+	bool strike = !q->fault.holds && pykit_vhost_strikes(q, answer);
 	int err = 0;
 
-	switch (strike ? vhost_fault : FAULT_NONE) {
+	switch (strike ? pykit_vhost_fault : FAULT_NONE) {
 	case WRONG_ID:
 		answer->id += q->vq.num;
 		break;
@@ -187,7 +187,7 @@ int pykit_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 		err = pykit_vhost_answer(q, answer);
 		break;
 	case USED_IDX_JUMP:
-		err = jump(q);
+		err = pykit_vhost_jump(q);
 		break;
 	case COMPLETION_DROPPED:
 		return 0;
@@ -204,21 +204,21 @@ int pykit_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 	}
 	if (!err)
 		err = pykit_vhost_answer(q, answer);
-	return err ? err : pykit_fault_settle(q);
+	return err ? err : pykit_vhost_fault_settle(q);
 }
 
 /**
- * pykit_fault_signal() - go wrong in signalling the driver
+ * pykit_vhost_fault_signal() - go wrong in signalling the driver
  * @q: the queue, locked
  * @needed: whether the driver wants to be signalled
  *
  * Return: whether it is.
  */
-bool pykit_fault_signal(struct pykit_vhost_vq *q, bool needed)
+bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed)
 {
-	if (vhost_fault == SIGNAL_MISSED && needed)
-		return !due(q);
-	if (vhost_fault == SIGNAL_SPURIOUS && !needed)
-		return due(q);
+	if (pykit_vhost_fault == SIGNAL_MISSED && needed)
+		return !pykit_vhost_due(q);
+	if (pykit_vhost_fault == SIGNAL_SPURIOUS && !needed)
+		return pykit_vhost_due(q);
 	return needed;
 }

@@ -11,21 +11,25 @@
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 
+#include "../common/refusal.h"
 #include "pykit_vhost.h"
 
 /* Requests and bytes served before other queues of the worker have their turn. */
-#define VHOST_WEIGHT		256
-#define VHOST_BYTE_WEIGHT	SZ_1M
+#define PYKIT_VHOST_WEIGHT		256
+#define PYKIT_VHOST_BYTE_WEIGHT	SZ_1M
 
 /* Data segments of a request: what a queue of 128 without indirect tables holds. */
-#define VHOST_SEG_MAX		126
+#define PYKIT_VHOST_SEG_MAX		126
 
-#define VHOST_BACKEND_FEATURES	BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2)
+#define PYKIT_VHOST_BACKEND_FEATURES	BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2)
+
+module_param_cb(log_burst, &param_ops_int, &pykit_refusals.burst, 0644);
+MODULE_PARM_DESC(log_burst, "Refused requests to log in 5 s (default 10)");
 
 static DEFINE_IDA(pykit_vhost_ida);
-static struct miscdevice vhost_misc;
+static struct miscdevice pykit_vhost_misc;
 
-static u64 offered_features(const struct pykit_vhost *v)
+static u64 pykit_vhost_offered_features(const struct pykit_vhost *v)
 {
 	u64 features = BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |
 		       BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
@@ -43,7 +47,7 @@ static u64 offered_features(const struct pykit_vhost *v)
 	       BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
-static int vhost_open(struct inode *inode, struct file *file)
+static int pykit_vhost_open(struct inode *inode, struct file *file)
 {
 	struct pykit_vhost *v = kvzalloc(sizeof(*v), GFP_KERNEL);
 	unsigned int i;
@@ -66,12 +70,12 @@ static int vhost_open(struct inode *inode, struct file *file)
 	v->serves = -1;
 	init_waitqueue_head(&v->stop);
 	vhost_dev_init(&v->dev, v->vq_ptrs, PYKIT_VHOST_MAX_QUEUES, UIO_MAXIOV,
-		       VHOST_WEIGHT, VHOST_BYTE_WEIGHT, true, NULL);
+		       PYKIT_VHOST_WEIGHT, PYKIT_VHOST_BYTE_WEIGHT, true, NULL);
 	file->private_data = v;
 	return 0;
 }
 
-static bool is_running(struct pykit_vhost *v)
+static bool pykit_vhost_is_running(struct pykit_vhost *v)
 {
 	bool running = false;
 	unsigned int i;
@@ -87,7 +91,7 @@ static bool is_running(struct pykit_vhost *v)
 }
 
 /* When this returns nothing is being served, and nothing will be. Whether anything was. */
-static bool stop(struct pykit_vhost *v)
+static bool pykit_vhost_stop_queues(struct pykit_vhost *v)
 {
 	bool served = false;
 	unsigned int i;
@@ -108,26 +112,27 @@ static bool stop(struct pykit_vhost *v)
 	return served;
 }
 
-static int vhost_release(struct inode *inode, struct file *file)
+static int pykit_vhost_release(struct inode *inode, struct file *file)
 {
 	struct pykit_vhost *v = file->private_data;
 
 	mutex_lock(&v->dev.mutex);
-	if (stop(v))
-		dev_notice(vhost_misc.this_device, "closed while it serves\n");
+	if (pykit_vhost_stop_queues(v))
+		pykit_log_refusal(pykit_vhost_misc.this_device,
+				  "closed while queues are active\n");
 	mutex_unlock(&v->dev.mutex);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_cleanup(&v->dev);
 	if (v->serves >= 0)
-		trace_pykit_vhost_serves(v->index, v->serves, 1);
-	pykit_disk_drop(&v->disk);
+		trace_pykit_vhost_attach(v->index, v->serves, 1);
+	pykit_vhost_disk_drop(&v->disk);
 	ida_free(&pykit_vhost_ida, v->index);
 	kvfree(v);
 	return 0;
 }
 
 /* Returns 1 if it is served now, 0 if it was not set up, or an error. */
-static int start_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static int pykit_vhost_start_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int err = 0;
@@ -146,7 +151,7 @@ static int start_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 		goto out;
 	}
 	err = 1;
-	pykit_fault_start(q);
+	pykit_vhost_fault_start(q);
 	atomic_set(&q->at.seq, 0);
 	pykit_trace_vq(vhost_queue, &q->at, vq->acked_features, vq->num,
 		       vq->last_avail_idx, vq->last_used_idx);
@@ -157,13 +162,13 @@ out:
 	return err;
 }
 
-static int start_queues(struct pykit_vhost *v)
+static int pykit_vhost_start_queues(struct pykit_vhost *v)
 {
 	unsigned int i, started = 0;
 	int err;
 
 	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
-		err = start_queue(v, &v->vqs[i]);
+		err = pykit_vhost_start_queue(v, &v->vqs[i]);
 		if (err < 0)
 			return err;
 		started += err;
@@ -171,7 +176,7 @@ static int start_queues(struct pykit_vhost *v)
 	return started ? 0 : -EFAULT;
 }
 
-static long vhost_start(struct pykit_vhost *v, const u64 __user *arg)
+static long pykit_vhost_ioctl_start(struct pykit_vhost *v, const u64 __user *arg)
 {
 	struct pykit_vhost_disk want = { .fd = -1 };
 	long err;
@@ -182,32 +187,32 @@ static long vhost_start(struct pykit_vhost *v, const u64 __user *arg)
 	err = vhost_dev_check_owner(&v->dev);
 	if (err)
 		goto out;
-	stop(v);
+	pykit_vhost_stop_queues(v);
 	if (want.bytes ? want.bytes != v->disk.bytes : !v->disk.bytes)
-		err = v->disk.file ? -EINVAL : pykit_disk_set(&v->disk, &want);
+		err = v->disk.file ? -EINVAL : pykit_vhost_disk_set(&v->disk, &want);
 	if (!err)
-		err = start_queues(v);
+		err = pykit_vhost_start_queues(v);
 	if (err)
-		stop(v);
+		pykit_vhost_stop_queues(v);
 out:
 	mutex_unlock(&v->dev.mutex);
 	return err;
 }
 
-static long vhost_stop(struct pykit_vhost *v)
+static long pykit_vhost_ioctl_stop(struct pykit_vhost *v)
 {
 	long err;
 
 	mutex_lock(&v->dev.mutex);
 	err = vhost_dev_check_owner(&v->dev);
 	if (!err)
-		stop(v);
+		pykit_vhost_stop_queues(v);
 	mutex_unlock(&v->dev.mutex);
 	return err;
 }
 
-static long set_disk(struct pykit_vhost *v,
-		     const struct pykit_vhost_disk __user *arg)
+static long pykit_vhost_set_disk(struct pykit_vhost *v,
+				 const struct pykit_vhost_disk __user *arg)
 {
 	struct pykit_vhost_disk want;
 	long err;
@@ -216,15 +221,15 @@ static long set_disk(struct pykit_vhost *v,
 		return -EFAULT;
 	mutex_lock(&v->dev.mutex);
 	err = vhost_dev_check_owner(&v->dev);
-	if (!err && is_running(v))
+	if (!err && pykit_vhost_is_running(v))
 		err = -EBUSY;
 	if (!err)
-		err = pykit_disk_set(&v->disk, &want);
+		err = pykit_vhost_disk_set(&v->disk, &want);
 	mutex_unlock(&v->dev.mutex);
 	return err;
 }
 
-static long reset_owner(struct pykit_vhost *v)
+static long pykit_vhost_reset_owner(struct pykit_vhost *v)
 {
 	struct vhost_iotlb *umem;
 	long err;
@@ -238,7 +243,7 @@ static long reset_owner(struct pykit_vhost *v)
 		err = -ENOMEM;
 		goto out;
 	}
-	stop(v);
+	pykit_vhost_stop_queues(v);
 	vhost_dev_stop(&v->dev);
 	vhost_dev_reset_owner(&v->dev, umem);
 out:
@@ -246,7 +251,7 @@ out:
 	return err;
 }
 
-static int init_iotlb(struct vhost_dev *dev)
+static int pykit_vhost_init_iotlb(struct vhost_dev *dev)
 {
 #ifdef PYKIT_HAVE_VHOST_IOTLB_ENABLED
 	return vhost_init_device_iotlb(dev, true);
@@ -256,10 +261,10 @@ static int init_iotlb(struct vhost_dev *dev)
 }
 
 /* Returns whether addresses are translated as the features say. */
-static bool set_translation(struct vhost_dev *dev, u64 features)
+static bool pykit_vhost_set_translation(struct vhost_dev *dev, u64 features)
 {
 	if (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
-		return !init_iotlb(dev);
+		return !pykit_vhost_init_iotlb(dev);
 #ifdef PYKIT_HAVE_VHOST_CLEAR_IOTLB
 	vhost_clear_device_iotlb(dev);
 	return true;
@@ -269,7 +274,7 @@ static bool set_translation(struct vhost_dev *dev, u64 features)
 #endif
 }
 
-static long set_features(struct pykit_vhost *v, const u64 __user *arg)
+static long pykit_vhost_set_features(struct pykit_vhost *v, const u64 __user *arg)
 {
 	long err = -EFAULT;
 	unsigned int i;
@@ -278,13 +283,13 @@ static long set_features(struct pykit_vhost *v, const u64 __user *arg)
 	if (copy_from_user(&features, arg, sizeof(features)))
 		return -EFAULT;
 	mutex_lock(&v->dev.mutex);
-	if (features & ~offered_features(v)) {
+	if (features & ~pykit_vhost_offered_features(v)) {
 		err = -EOPNOTSUPP;
 		goto out;
 	}
 	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !vhost_log_access_ok(&v->dev))
 		goto out;
-	if (!set_translation(&v->dev, features))
+	if (!pykit_vhost_set_translation(&v->dev, features))
 		goto out;
 	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
 		struct vhost_virtqueue *vq = &v->vqs[i].vq;
@@ -299,35 +304,35 @@ out:
 	return err;
 }
 
-static long get_features(struct pykit_vhost *v, u64 __user *arg)
+static long pykit_vhost_get_features(struct pykit_vhost *v, u64 __user *arg)
 {
 	u64 features;
 
 	mutex_lock(&v->dev.mutex);
-	features = offered_features(v);
+	features = pykit_vhost_offered_features(v);
 	mutex_unlock(&v->dev.mutex);
 	return put_user(features, arg);
 }
 
-static long set_backend_features(struct pykit_vhost *v, const u64 __user *arg)
+static long pykit_vhost_set_backend_features(struct pykit_vhost *v, const u64 __user *arg)
 {
 	u64 features;
 
 	if (copy_from_user(&features, arg, sizeof(features)))
 		return -EFAULT;
-	if (features & ~VHOST_BACKEND_FEATURES)
+	if (features & ~PYKIT_VHOST_BACKEND_FEATURES)
 		return -EOPNOTSUPP;
 	vhost_set_backend_features(&v->dev, features);
 	return 0;
 }
 
-static long get_config(struct pykit_vhost *v,
-		       struct vhost_vdpa_config __user *arg)
+static long pykit_vhost_get_config(struct pykit_vhost *v,
+				   struct vhost_vdpa_config __user *arg)
 {
 	const u32 range_sectors = PYKIT_VHOST_MAX_RANGE_BYTES >> SECTOR_SHIFT;
 	struct vhost_vdpa_config part;
 	struct virtio_blk_config config = {
-		.seg_max = __cpu_to_virtio32(true, VHOST_SEG_MAX),
+		.seg_max = __cpu_to_virtio32(true, PYKIT_VHOST_SEG_MAX),
 		.blk_size = __cpu_to_virtio32(true, SECTOR_SIZE),
 		.num_queues = __cpu_to_virtio16(true, PYKIT_VHOST_MAX_QUEUES),
 		.max_discard_sectors = __cpu_to_virtio32(true, range_sectors),
@@ -351,7 +356,7 @@ static long get_config(struct pykit_vhost *v,
 		-EFAULT : 0;
 }
 
-static long set_serves(struct pykit_vhost *v, const u32 __user *arg)
+static long pykit_vhost_set_serves(struct pykit_vhost *v, const u32 __user *arg)
 {
 	u32 serves;
 	long err;
@@ -360,18 +365,18 @@ static long set_serves(struct pykit_vhost *v, const u32 __user *arg)
 		return -EFAULT;
 	mutex_lock(&v->dev.mutex);
 	err = vhost_dev_check_owner(&v->dev);
-	if (!err && is_running(v))
+	if (!err && pykit_vhost_is_running(v))
 		err = -EBUSY;
 	if (!err) {
 		v->serves = serves;
-		trace_pykit_vhost_serves(v->index, serves, 0);
+		trace_pykit_vhost_attach(v->index, serves, 0);
 	}
 	mutex_unlock(&v->dev.mutex);
 	return err;
 }
 
-static long other_ioctl(struct pykit_vhost *v, unsigned int cmd,
-			void __user *argp)
+static long pykit_vhost_other_ioctl(struct pykit_vhost *v, unsigned int cmd,
+				    void __user *argp)
 {
 	long err;
 
@@ -385,8 +390,8 @@ static long other_ioctl(struct pykit_vhost *v, unsigned int cmd,
 }
 
 #ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
-static long worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
-			 void __user *argp)
+static long pykit_vhost_worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
+				     void __user *argp)
 {
 	long err;
 
@@ -397,29 +402,29 @@ static long worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
 }
 #endif
 
-static long any_ioctl(struct pykit_vhost *v, unsigned int cmd, void __user *argp)
+static long pykit_vhost_any_ioctl(struct pykit_vhost *v, unsigned int cmd, void __user *argp)
 {
 	switch (cmd) {
 	case PYKIT_VHOST_START:
-		return vhost_start(v, argp);
+		return pykit_vhost_ioctl_start(v, argp);
 	case PYKIT_VHOST_STOP:
-		return vhost_stop(v);
+		return pykit_vhost_ioctl_stop(v);
 	case PYKIT_VHOST_SET_DISK:
-		return set_disk(v, argp);
+		return pykit_vhost_set_disk(v, argp);
 	case PYKIT_VHOST_SERVES:
-		return set_serves(v, argp);
+		return pykit_vhost_set_serves(v, argp);
 	case VHOST_RESET_OWNER:
-		return reset_owner(v);
+		return pykit_vhost_reset_owner(v);
 	case VHOST_GET_FEATURES:
-		return get_features(v, argp);
+		return pykit_vhost_get_features(v, argp);
 	case VHOST_SET_FEATURES:
-		return set_features(v, argp);
+		return pykit_vhost_set_features(v, argp);
 	case VHOST_GET_BACKEND_FEATURES:
-		return put_user(VHOST_BACKEND_FEATURES, (u64 __user *)argp);
+		return put_user(PYKIT_VHOST_BACKEND_FEATURES, (u64 __user *)argp);
 	case VHOST_SET_BACKEND_FEATURES:
-		return set_backend_features(v, argp);
+		return pykit_vhost_set_backend_features(v, argp);
 	case VHOST_VDPA_GET_CONFIG:
-		return get_config(v, argp);
+		return pykit_vhost_get_config(v, argp);
 	case VHOST_VDPA_GET_VQS_COUNT:
 		return put_user(PYKIT_VHOST_MAX_QUEUES, (u32 __user *)argp);
 #ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
@@ -427,25 +432,25 @@ static long any_ioctl(struct pykit_vhost *v, unsigned int cmd, void __user *argp
 	case VHOST_FREE_WORKER:
 	case VHOST_ATTACH_VRING_WORKER:
 	case VHOST_GET_VRING_WORKER:
-		return worker_ioctl(v, cmd, argp);
+		return pykit_vhost_worker_ioctl(v, cmd, argp);
 #endif
 	default:
-		return other_ioctl(v, cmd, argp);
+		return pykit_vhost_other_ioctl(v, cmd, argp);
 	}
 }
 
-static long vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long pykit_vhost_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	long err = any_ioctl(file->private_data, cmd, (void __user *)arg);
+	long err = pykit_vhost_any_ioctl(file->private_data, cmd, (void __user *)arg);
 
 	/* The errno is that of the kernel's own vhost drivers, which say no more. */
 	if (err)
-		dev_notice(vhost_misc.this_device, "ioctl %#x refused: error %ld\n",
-			   cmd, err);
+		pykit_log_refusal(pykit_vhost_misc.this_device,
+				  "ioctl %#x refused: error %ld\n", cmd, err);
 	return err;
 }
 
-static ssize_t vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
+static ssize_t pykit_vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct pykit_vhost *v = iocb->ki_filp->private_data;
 
@@ -453,53 +458,53 @@ static ssize_t vhost_read_iter(struct kiocb *iocb, struct iov_iter *to)
 				   iocb->ki_filp->f_flags & O_NONBLOCK);
 }
 
-static ssize_t vhost_write_iter(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t pykit_vhost_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct pykit_vhost *v = iocb->ki_filp->private_data;
 	ssize_t done = vhost_chr_write_iter(&v->dev, from);
 
 	if (done < 0)
-		dev_notice(vhost_misc.this_device, "translation refused: error %zd\n",
-			   done);
+		pykit_log_refusal(pykit_vhost_misc.this_device,
+				  "translation refused: error %zd\n", done);
 	return done;
 }
 
-static __poll_t vhost_poll(struct file *file, poll_table *wait)
+static __poll_t pykit_vhost_poll(struct file *file, poll_table *wait)
 {
 	struct pykit_vhost *v = file->private_data;
 
 	return vhost_chr_poll(file, &v->dev, wait);
 }
 
-static const struct file_operations vhost_fops = {
+static const struct file_operations pykit_vhost_fops = {
 	.owner		= THIS_MODULE,
-	.open		= vhost_open,
-	.release	= vhost_release,
-	.unlocked_ioctl	= vhost_ioctl,
+	.open		= pykit_vhost_open,
+	.release	= pykit_vhost_release,
+	.unlocked_ioctl	= pykit_vhost_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
-	.read_iter	= vhost_read_iter,
-	.write_iter	= vhost_write_iter,
-	.poll		= vhost_poll,
+	.read_iter	= pykit_vhost_read_iter,
+	.write_iter	= pykit_vhost_write_iter,
+	.poll		= pykit_vhost_poll,
 	.llseek		= noop_llseek,
 };
 
-static struct miscdevice vhost_misc = {
+static struct miscdevice pykit_vhost_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "vhost-pykit",
-	.fops	= &vhost_fops,
+	.fops	= &pykit_vhost_fops,
 };
 
 static int __init pykit_vhost_init(void)
 {
-	int err = pykit_fault_init();
+	int err = pykit_vhost_fault_init();
 
-	return err ? err : misc_register(&vhost_misc);
+	return err ? err : misc_register(&pykit_vhost_misc);
 }
 module_init(pykit_vhost_init);
 
 static void __exit pykit_vhost_exit(void)
 {
-	misc_deregister(&vhost_misc);
+	misc_deregister(&pykit_vhost_misc);
 }
 module_exit(pykit_vhost_exit);
 

@@ -127,56 +127,56 @@ void __user *pykit_vhost_ring(struct vhost_virtqueue *vq, void __user *at,
 			      enum vhost_uaddr_type type);
 
 /* request.c */
-int pykit_request_parse(struct vhost_virtqueue *vq, unsigned int out,
-			unsigned int in, struct pykit_request *rq);
-void pykit_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
-			 struct pykit_request *rq, struct pykit_answer *answer);
+int pykit_vhost_request_parse(struct vhost_virtqueue *vq, unsigned int out,
+			      unsigned int in, struct pykit_request *rq);
+void pykit_vhost_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
+			       struct pykit_request *rq, struct pykit_answer *answer);
 
 /* disk.c */
-int pykit_disk_set(struct pykit_disk *disk, const struct pykit_vhost_disk *want);
-void pykit_disk_drop(struct pykit_disk *disk);
-bool pykit_disk_holds(const struct pykit_disk *disk, u64 sector, u64 bytes);
-bool pykit_disk_read(struct pykit_disk *disk, u64 sector, struct iov_iter *to);
-bool pykit_disk_write(struct pykit_disk *disk, u64 sector, struct iov_iter *from);
-bool pykit_disk_flush(struct pykit_disk *disk);
-bool pykit_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free);
-bool pykit_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes);
+int pykit_vhost_disk_set(struct pykit_disk *disk, const struct pykit_vhost_disk *want);
+void pykit_vhost_disk_drop(struct pykit_disk *disk);
+bool pykit_vhost_disk_holds(const struct pykit_disk *disk, u64 sector, u64 bytes);
+bool pykit_vhost_disk_read(struct pykit_disk *disk, u64 sector, struct iov_iter *to);
+bool pykit_vhost_disk_write(struct pykit_disk *disk, u64 sector, struct iov_iter *from);
+bool pykit_vhost_disk_flush(struct pykit_disk *disk);
+bool pykit_vhost_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free);
+bool pykit_vhost_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes);
 
 #ifdef PYKIT_FAULT
 /* fault.c */
-int pykit_fault_init(void);
-void pykit_fault_start(struct pykit_vhost_vq *q);
-bool pykit_fault_status(struct pykit_vhost_vq *q);
-int pykit_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
-		       struct pykit_answer *answer);
-int pykit_fault_settle(struct pykit_vhost_vq *q);
-bool pykit_fault_signal(struct pykit_vhost_vq *q, bool needed);
+int pykit_vhost_fault_init(void);
+void pykit_vhost_fault_start(struct pykit_vhost_vq *q);
+bool pykit_vhost_fault_status(struct pykit_vhost_vq *q);
+int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
+			     struct pykit_answer *answer);
+int pykit_vhost_fault_settle(struct pykit_vhost_vq *q);
+bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed);
 #else
-static inline int pykit_fault_init(void)
+static inline int pykit_vhost_fault_init(void)
 {
 	return 0;
 }
 
-static inline void pykit_fault_start(struct pykit_vhost_vq *q) { }
+static inline void pykit_vhost_fault_start(struct pykit_vhost_vq *q) { }
 
-static inline bool pykit_fault_status(struct pykit_vhost_vq *q)
+static inline bool pykit_vhost_fault_status(struct pykit_vhost_vq *q)
 {
 	return false;
 }
 
-static inline int pykit_fault_answer(struct pykit_vhost *v,
-				     struct pykit_vhost_vq *q,
-				     struct pykit_answer *answer)
+static inline int pykit_vhost_fault_answer(struct pykit_vhost *v,
+					   struct pykit_vhost_vq *q,
+					   struct pykit_answer *answer)
 {
 	return pykit_vhost_answer(q, answer);
 }
 
-static inline int pykit_fault_settle(struct pykit_vhost_vq *q)
+static inline int pykit_vhost_fault_settle(struct pykit_vhost_vq *q)
 {
 	return 0;
 }
 
-static inline bool pykit_fault_signal(struct pykit_vhost_vq *q, bool needed)
+static inline bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed)
 {
 	return needed;
 }

@@ -6,24 +6,24 @@
 
 #include "pykit_vhost.h"
 
-static u8 serve_in(struct pykit_disk *disk, struct pykit_request *rq)
+static u8 pykit_vhost_serve_in(struct pykit_disk *disk, struct pykit_request *rq)
 {
-	if (!pykit_disk_holds(disk, rq->sector, iov_iter_count(&rq->in)) ||
-	    !pykit_disk_read(disk, rq->sector, &rq->in))
+	if (!pykit_vhost_disk_holds(disk, rq->sector, iov_iter_count(&rq->in)) ||
+	    !pykit_vhost_disk_read(disk, rq->sector, &rq->in))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 serve_out(struct pykit_disk *disk, struct pykit_request *rq)
+static u8 pykit_vhost_serve_out(struct pykit_disk *disk, struct pykit_request *rq)
 {
 	if (disk->read_only ||
-	    !pykit_disk_holds(disk, rq->sector, iov_iter_count(&rq->out)) ||
-	    !pykit_disk_write(disk, rq->sector, &rq->out))
+	    !pykit_vhost_disk_holds(disk, rq->sector, iov_iter_count(&rq->out)) ||
+	    !pykit_vhost_disk_write(disk, rq->sector, &rq->out))
 		return VIRTIO_BLK_S_IOERR;
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 serve_range(struct pykit_disk *disk, struct pykit_request *rq)
+static u8 pykit_vhost_serve_range(struct pykit_disk *disk, struct pykit_request *rq)
 {
 	struct virtio_blk_discard_write_zeroes range;
 	u32 flags, allowed = 0;
@@ -40,16 +40,16 @@ static u8 serve_range(struct pykit_disk *disk, struct pykit_request *rq)
 	sector = le64_to_cpu(range.sector);
 	bytes = (u64)le32_to_cpu(range.num_sectors) << SECTOR_SHIFT;
 	if (disk->read_only || bytes > PYKIT_VHOST_MAX_RANGE_BYTES ||
-	    !pykit_disk_holds(disk, sector, bytes))
+	    !pykit_vhost_disk_holds(disk, sector, bytes))
 		return VIRTIO_BLK_S_IOERR;
 	if (rq->type == VIRTIO_BLK_T_DISCARD)
-		done = pykit_disk_discard(disk, sector, bytes);
+		done = pykit_vhost_disk_discard(disk, sector, bytes);
 	else
-		done = pykit_disk_zero(disk, sector, bytes, flags);
+		done = pykit_vhost_disk_zero(disk, sector, bytes, flags);
 	return done ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
-static u8 serve_ranges(struct pykit_disk *disk, struct pykit_request *rq)
+static u8 pykit_vhost_serve_ranges(struct pykit_disk *disk, struct pykit_request *rq)
 {
 	u8 status = VIRTIO_BLK_S_IOERR;
 	unsigned int count = 0;
@@ -57,14 +57,14 @@ static u8 serve_ranges(struct pykit_disk *disk, struct pykit_request *rq)
 	while (iov_iter_count(&rq->out)) {
 		if (++count > PYKIT_VHOST_MAX_RANGES)
 			return VIRTIO_BLK_S_IOERR;
-		status = serve_range(disk, rq);
+		status = pykit_vhost_serve_range(disk, rq);
 		if (status != VIRTIO_BLK_S_OK)
 			break;
 	}
 	return status;
 }
 
-static u8 serve_get_id(struct pykit_request *rq)
+static u8 pykit_vhost_serve_get_id(struct pykit_request *rq)
 {
 	char id[VIRTIO_BLK_ID_BYTES] = PYKIT_VHOST_ID;
 
@@ -74,28 +74,28 @@ static u8 serve_get_id(struct pykit_request *rq)
 	return VIRTIO_BLK_S_OK;
 }
 
-static u8 serve_request(struct pykit_vhost *v, struct pykit_request *rq)
+static u8 pykit_vhost_serve_request(struct pykit_vhost *v, struct pykit_request *rq)
 {
 	switch (rq->type) {
 	case VIRTIO_BLK_T_IN:
-		return serve_in(&v->disk, rq);
+		return pykit_vhost_serve_in(&v->disk, rq);
 	case VIRTIO_BLK_T_OUT:
-		return serve_out(&v->disk, rq);
+		return pykit_vhost_serve_out(&v->disk, rq);
 	case VIRTIO_BLK_T_FLUSH:
-		return pykit_disk_flush(&v->disk) ? VIRTIO_BLK_S_OK :
+		return pykit_vhost_disk_flush(&v->disk) ? VIRTIO_BLK_S_OK :
 						    VIRTIO_BLK_S_IOERR;
 	case VIRTIO_BLK_T_GET_ID:
-		return serve_get_id(rq);
+		return pykit_vhost_serve_get_id(rq);
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return serve_ranges(&v->disk, rq);
+		return pykit_vhost_serve_ranges(&v->disk, rq);
 	default:
 		return VIRTIO_BLK_S_UNSUPP;
 	}
 }
 
 /**
- * pykit_request_parse() - find a request's parts
+ * pykit_vhost_request_parse() - find a request's parts
  * @vq: the queue, locked; vhost has collected a chain in its iov
  * @out: how many parts of it are to be read
  * @in: how many parts behind them are to be written
@@ -106,8 +106,8 @@ static u8 serve_request(struct pykit_vhost *v, struct pykit_request *rq)
  *
  * Return: 0, -EINVAL for a chain that is no block request.
  */
-int pykit_request_parse(struct vhost_virtqueue *vq, unsigned int out,
-			unsigned int in, struct pykit_request *rq)
+int pykit_vhost_request_parse(struct vhost_virtqueue *vq, unsigned int out,
+			      unsigned int in, struct pykit_request *rq)
 {
 	struct virtio_blk_outhdr hdr;
 
@@ -128,8 +128,8 @@ int pykit_request_parse(struct vhost_virtqueue *vq, unsigned int out,
 }
 
 /* The end of a request, with the status byte that the driver will find. */
-static void trace_end(struct pykit_vhost_vq *q, const struct pykit_request *rq,
-		      const struct pykit_answer *answer)
+static void pykit_vhost_trace_end(struct pykit_vhost_vq *q, const struct pykit_request *rq,
+				  const struct pykit_answer *answer)
 {
 	struct pykit_blk_end end = {
 		.sector = rq->sector,
@@ -143,7 +143,7 @@ static void trace_end(struct pykit_vhost_vq *q, const struct pykit_request *rq,
 }
 
 /**
- * pykit_request_serve() - do what a request says
+ * pykit_vhost_request_serve() - do what a request says
  * @v: the device
  * @q: the queue, locked
  * @rq: the request
@@ -153,20 +153,20 @@ static void trace_end(struct pykit_vhost_vq *q, const struct pykit_request *rq,
  * has written nothing but its status byte, and that only counts if it comes
  * first.
  */
-void pykit_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
-			 struct pykit_request *rq, struct pykit_answer *answer)
+void pykit_vhost_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
+			       struct pykit_request *rq, struct pykit_answer *answer)
 {
-	u8 status = serve_request(v, rq);
+	u8 status = pykit_vhost_serve_request(v, rq);
 	size_t left = iov_iter_count(&rq->in);
 
 	answer->type = rq->type;
 	answer->status = status;
 	answer->writable = rq->writable;
 	answer->len = rq->writable - 1 - left;
-	if (pykit_fault_status(q) || !put_user(status, rq->status))
+	if (pykit_vhost_fault_status(q) || !put_user(status, rq->status))
 		answer->len += !left;
 	else
 		vq_err(&q->vq, "cannot write the status of the chain at %u\n",
 		       answer->id);
-	trace_end(q, rq, answer);
+	pykit_vhost_trace_end(q, rq, answer);
 }

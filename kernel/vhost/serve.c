@@ -27,7 +27,7 @@ void __user *pykit_vhost_ring(struct vhost_virtqueue *vq, void __user *at,
 }
 
 /* Tell of a used entry what stands in memory, whatever was meant to. */
-static void trace_used(struct pykit_vhost_vq *q)
+static void pykit_vhost_trace_used(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	u16 slot = (vq->last_used_idx - 1) & (vq->num - 1);
@@ -56,11 +56,11 @@ int pykit_vhost_answer(struct pykit_vhost_vq *q, const struct pykit_answer *a)
 {
 	if (vhost_add_used(&q->vq, a->id, a->len))
 		return -EFAULT;
-	trace_used(q);
+	pykit_vhost_trace_used(q);
 	return 0;
 }
 
-static void call_driver(struct vhost_virtqueue *vq)
+static void pykit_vhost_call_driver(struct vhost_virtqueue *vq)
 {
 	if (!vq->call_ctx.ctx)
 		return;
@@ -76,7 +76,7 @@ static void call_driver(struct vhost_virtqueue *vq)
  * decision was made of. Where the driver's wish is in pieces that only vhost
  * finds, it decides and nothing is told.
  */
-static void signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	vring_avail_t __user *avail = pykit_vhost_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
@@ -104,20 +104,20 @@ static void signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 		needed = !(signal.event & VRING_AVAIL_F_NO_INTERRUPT);
 	vq->signalled_used = signal.new;
 	vq->signalled_used_valid = true;
-	signal.sent = pykit_fault_signal(q, needed);
+	signal.sent = pykit_vhost_fault_signal(q, needed);
 	pykit_trace_vq(vhost_signal, &q->at, &signal);
 	if (signal.sent)
-		call_driver(vq);
+		pykit_vhost_call_driver(vq);
 }
 
-static void disable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static void pykit_vhost_disable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	vhost_disable_notify(&v->dev, &q->vq);
 	pykit_trace_vq(vhost_notify, &q->at, q->vq.last_avail_idx, 0, 0);
 }
 
 /* Returns whether there is more to do already. */
-static bool enable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static bool pykit_vhost_enable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	bool pending = vhost_enable_notify(&v->dev, &q->vq);
 
@@ -126,7 +126,7 @@ static bool enable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 }
 
 /* Put back what cannot be served: the queue stands there until the next kick. */
-static void put_back(struct vhost_virtqueue *vq)
+static void pykit_vhost_put_back(struct vhost_virtqueue *vq)
 {
 #ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
 	vhost_discard_vq_desc(vq, 1, 1);
@@ -140,7 +140,7 @@ static void put_back(struct vhost_virtqueue *vq)
  *
  * Returns the bytes of its buffers, 0 if there is none, or an error.
  */
-static ssize_t serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static ssize_t pykit_vhost_serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	struct vhost_log *log = vhost_has_feature(vq, VHOST_F_LOG_ALL) ? vq->log :
@@ -155,10 +155,10 @@ static ssize_t serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 				 &log_num);
 	if (head < 0 || head == vq->num)
 		return head < 0 ? head : 0;
-	err = pykit_request_parse(vq, out, in, &rq);
+	err = pykit_vhost_request_parse(vq, out, in, &rq);
 	if (err) {
 		vq_err(vq, "cannot serve the chain at %d\n", head);
-		put_back(vq);
+		pykit_vhost_put_back(vq);
 		return err;
 	}
 	pykit_trace_vq(vhost_get, &q->at, &(struct pykit_got){
@@ -166,42 +166,42 @@ static ssize_t serve_one(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 		.out = out, .in = in, .head = head, .avail_idx = avail_idx,
 	});
 	answer.id = head;
-	pykit_request_serve(v, q, &rq, &answer);
+	pykit_vhost_request_serve(v, q, &rq, &answer);
 	/* All that may have been written: the status is not always at the front. */
 	if (log)
 		vhost_log_write(vq, log, log_num, rq.writable, vq->iov + out, in);
-	err = pykit_fault_answer(v, q, &answer);
+	err = pykit_vhost_fault_answer(v, q, &answer);
 	return err ? err : rq.readable + rq.writable;
 }
 
-static void serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
+static void pykit_vhost_serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;
 	int served = 0, signalled = 0;
 	size_t bytes = 0;
 	ssize_t done;
 
-	disable_notify(v, q);
+	pykit_vhost_disable_notify(v, q);
 	do {
-		done = serve_one(v, q);
+		done = pykit_vhost_serve_one(v, q);
 		if (done > 0) {
 			bytes += done;
 			served++;
 			continue;
 		}
-		if (pykit_fault_settle(q))
+		if (pykit_vhost_fault_settle(q))
 			break;
 		if (served > signalled)
-			signal_driver(v, q);
+			pykit_vhost_signal_driver(v, q);
 		signalled = served;
-		if (done < 0 || !enable_notify(v, q))
+		if (done < 0 || !pykit_vhost_enable_notify(v, q))
 			return;
-		disable_notify(v, q);
+		pykit_vhost_disable_notify(v, q);
 	} while (!READ_ONCE(v->stopping) &&
 		 !vhost_exceeds_weight(vq, served, min_t(size_t, bytes, INT_MAX)));
-	pykit_fault_settle(q);
+	pykit_vhost_fault_settle(q);
 	if (served > signalled)
-		signal_driver(v, q);
+		pykit_vhost_signal_driver(v, q);
 }
 
 /**
@@ -219,6 +219,6 @@ void pykit_vhost_handle_kick(struct vhost_work *work)
 	v = vhost_vq_get_backend(vq);
 	/* Without the rings' translation vhost has asked for it, and calls again. */
 	if (v && vq_meta_prefetch(vq))
-		serve_queue(v, q);
+		pykit_vhost_serve_queue(v, q);
 	mutex_unlock(&vq->mutex);
 }

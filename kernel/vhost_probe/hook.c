@@ -1,5 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * As the probe of drivers has it, whose functions lead to another module.
- */
-#include "../probe/hook.c"
+/* Functions of the core, redirected to this module: each module needs its own copy. */
+#include "../common/hook.c"

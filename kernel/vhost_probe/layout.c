@@ -1,5 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * As the vhost driver has it: a module is held against the kernel by its own list.
- */
-#include "../vhost/layout.c"
+/* The layout of vhost's structures, as this module was built with it. */
+#include "../common/vhost_layout.c"

@@ -21,13 +21,13 @@
 #define FIRST_NUMBER	0x10000
 
 /**
- * struct served - one open file
+ * struct pykit_vprobe_served - one open file
  * @node: in the list of all
  * @mm: whose back-ends are watched, NULL before that was said
  * @number: as trace events name its back-end
  * @serves: index of the virtio device that is served
  */
-struct served {
+struct pykit_vprobe_served {
 	struct list_head node;
 	struct mm_struct *mm;
 	u32 number;
@@ -39,16 +39,16 @@ static DEFINE_MUTEX(served_lock);
 static u32 last_number = FIRST_NUMBER;
 
 /**
- * pykit_vhost_served() - whether a back-end is watched
+ * pykit_vprobe_served() - whether a back-end is watched
  * @mm: of the process that it belongs to
  * @number: gets its number for trace events
  *
  * Return: whether it is.
  */
-bool pykit_vhost_served(const struct mm_struct *mm, u32 *number)
+bool pykit_vprobe_served(const struct mm_struct *mm, u32 *number)
 {
 	bool found = false;
-	struct served *s;
+	struct pykit_vprobe_served *s;
 
 	mutex_lock(&served_lock);
 	list_for_each_entry(s, &all_served, node) {
@@ -61,9 +61,9 @@ bool pykit_vhost_served(const struct mm_struct *mm, u32 *number)
 	return found;
 }
 
-static int probe_open(struct inode *inode, struct file *file)
+static int pykit_vprobe_open(struct inode *inode, struct file *file)
 {
-	struct served *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	struct pykit_vprobe_served *s = kzalloc(sizeof(*s), GFP_KERNEL);
 
 	if (!s)
 		return -ENOMEM;
@@ -75,22 +75,22 @@ static int probe_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int probe_release(struct inode *inode, struct file *file)
+static int pykit_vprobe_release(struct inode *inode, struct file *file)
 {
-	struct served *s = file->private_data;
+	struct pykit_vprobe_served *s = file->private_data;
 
 	mutex_lock(&served_lock);
 	list_del(&s->node);
 	mutex_unlock(&served_lock);
 	if (s->mm) {
-		trace_pykit_vhost_serves(s->number, s->serves, 1);
+		trace_pykit_vhost_attach(s->number, s->serves, 1);
 		mmdrop(s->mm);
 	}
 	kfree(s);
 	return 0;
 }
 
-static long set_serves(struct served *s, const u32 __user *arg)
+static long pykit_vprobe_set_serves(struct pykit_vprobe_served *s, const u32 __user *arg)
 {
 	long err = 0;
 	u32 serves;
@@ -106,54 +106,54 @@ static long set_serves(struct served *s, const u32 __user *arg)
 			s->mm = current->mm;
 		}
 		s->serves = serves;
-		trace_pykit_vhost_serves(s->number, serves, 0);
+		trace_pykit_vhost_attach(s->number, serves, 0);
 	}
 	mutex_unlock(&served_lock);
 	return err;
 }
 
-static long probe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long pykit_vprobe_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	if (cmd != PYKIT_VHOST_SERVES)
 		return -ENOTTY;
-	return set_serves(file->private_data, (const u32 __user *)arg);
+	return pykit_vprobe_set_serves(file->private_data, (const u32 __user *)arg);
 }
 
-static const struct file_operations probe_fops = {
+static const struct file_operations pykit_vprobe_fops = {
 	.owner		= THIS_MODULE,
-	.open		= probe_open,
-	.release	= probe_release,
-	.unlocked_ioctl	= probe_ioctl,
+	.open		= pykit_vprobe_open,
+	.release	= pykit_vprobe_release,
+	.unlocked_ioctl	= pykit_vprobe_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.llseek		= noop_llseek,
 };
 
-static struct miscdevice probe_misc = {
+static struct miscdevice pykit_vprobe_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "pykit-vhost-probe",
-	.fops	= &probe_fops,
+	.fops	= &pykit_vprobe_fops,
 };
 
 static int __init pykit_vhost_probe_init(void)
 {
 	int err;
 
-	err = pykit_vhost_watch();
+	err = pykit_vprobe_watch();
 	if (err) {
 		pr_err("%s: vhost cannot be hooked: error %d\n", KBUILD_MODNAME, err);
 		return err;
 	}
-	err = misc_register(&probe_misc);
+	err = misc_register(&pykit_vprobe_misc);
 	if (err)
-		pykit_vhost_forget();
+		pykit_vprobe_forget();
 	return err;
 }
 module_init(pykit_vhost_probe_init);
 
 static void __exit pykit_vhost_probe_exit(void)
 {
-	misc_deregister(&probe_misc);
-	pykit_vhost_forget();
+	misc_deregister(&pykit_vprobe_misc);
+	pykit_vprobe_forget();
 }
 module_exit(pykit_vhost_probe_exit);
 

@@ -5,7 +5,7 @@
  *
  * main.c	the character device: which back-ends are watched
  * queue.c	virtqueues: vhost's operations
- * hook.c	functions of vhost, led through functions of ours
+ * hook.c	functions of vhost, redirected to this module
  * layout.c	how the compiler laid out vhost's structures
  */
 #ifndef PYKIT_VHOST_PROBE_H
@@ -18,10 +18,10 @@
 #include "vhost.h"
 
 /* main.c */
-bool pykit_vhost_served(const struct mm_struct *mm, u32 *number);
+bool pykit_vprobe_served(const struct mm_struct *mm, u32 *number);
 
 /* queue.c */
-int pykit_vhost_watch(void);
-void pykit_vhost_forget(void);
+int pykit_vprobe_watch(void);
+void pykit_vprobe_forget(void);
 
 #endif /* PYKIT_VHOST_PROBE_H */

@@ -19,11 +19,11 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "../probe/pykit_probe.h"
+#include "../common/hook.h"
 #include "pykit_vhost_probe.h"
 
 /**
- * struct watched - a queue, from when it was first served until the module goes
+ * struct pykit_vprobe_queue - a queue, from when it was first served until the module goes
  * @node: in the table of all
  * @vq: vhost's
  * @at: how trace events name it
@@ -35,7 +35,7 @@
  * @signals: who decides whether to signal the driver
  * @signal: that decision
  */
-struct watched {
+struct pykit_vprobe_queue {
 	struct hlist_node node;
 	struct vhost_virtqueue *vq;
 	struct pykit_at at;
@@ -52,9 +52,9 @@ struct watched {
 static DEFINE_HASHTABLE(queues, 6);
 static DEFINE_MUTEX(queues_lock);
 
-static struct watched *find(struct vhost_virtqueue *vq)
+static struct pykit_vprobe_queue *pykit_vprobe_find(struct vhost_virtqueue *vq)
 {
-	struct watched *w;
+	struct pykit_vprobe_queue *w;
 
 	rcu_read_lock();
 	hash_for_each_possible_rcu(queues, w, node, (unsigned long)vq)
@@ -64,18 +64,18 @@ static struct watched *find(struct vhost_virtqueue *vq)
 	return w;
 }
 
-static struct watched *enter(struct vhost_virtqueue *vq)
+static struct pykit_vprobe_queue *pykit_vprobe_enter(struct vhost_virtqueue *vq)
 {
-	struct watched *w;
+	struct pykit_vprobe_queue *w;
 
-	pykit_enter();
-	w = find(vq);
+	pykit_hook_enter();
+	w = pykit_vprobe_find(vq);
 	return w && w->told ? w : NULL;
 }
 
-static struct watched *watch(struct vhost_virtqueue *vq)
+static struct pykit_vprobe_queue *pykit_vprobe_watch_queue(struct vhost_virtqueue *vq)
 {
-	struct watched *w = find(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_find(vq);
 
 	if (w)
 		return w;
@@ -89,7 +89,7 @@ static struct watched *watch(struct vhost_virtqueue *vq)
 	return w;
 }
 
-static u16 index_of(struct vhost_virtqueue *vq)
+static u16 pykit_vprobe_index_of(struct vhost_virtqueue *vq)
 {
 	int i;
 
@@ -100,16 +100,16 @@ static u16 index_of(struct vhost_virtqueue *vq)
 }
 
 /* It is about to be served: by a back-end that is watched, or not. */
-static void start(struct vhost_virtqueue *vq)
+static void pykit_vprobe_start(struct vhost_virtqueue *vq)
 {
-	struct watched *w = watch(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_watch_queue(vq);
 	u32 number;
 
 	if (!w)
 		return;
 	w->told = false;
 	/* With an IOTLB the rings may lie in pieces. */
-	if (vq->iotlb || !pykit_vhost_served(vq->dev->mm, &number))
+	if (vq->iotlb || !pykit_vprobe_served(vq->dev->mm, &number))
 		return;
 	kvfree(w->taken);
 	w->taken = kvcalloc(vq->num, sizeof(*w->taken), GFP_KERNEL);
@@ -119,7 +119,7 @@ static void start(struct vhost_virtqueue *vq)
 	w->first = vq->last_avail_idx;
 	w->next = w->first;
 	w->at.dev = number;
-	w->at.vq = index_of(vq);
+	w->at.vq = pykit_vprobe_index_of(vq);
 	atomic_set(&w->at.seq, 0);
 	w->signal.valid = false;
 	w->told = true;
@@ -127,51 +127,51 @@ static void start(struct vhost_virtqueue *vq)
 		       vq->last_avail_idx, vq->last_used_idx);
 }
 
-static int init_access(struct vhost_virtqueue *vq)
+static int pykit_vprobe_init_access(struct vhost_virtqueue *vq)
 {
 	int err;
 
-	pykit_enter();
+	pykit_hook_enter();
 	err = vhost_vq_init_access(vq);
 	if (!err && vhost_vq_get_backend(vq))
-		start(vq);
-	pykit_leave();
+		pykit_vprobe_start(vq);
+	pykit_hook_leave();
 	return err;
 }
 
-static struct pykit_got *taken_at(struct watched *w, u16 position)
+static struct pykit_got *pykit_vprobe_taken_at(struct pykit_vprobe_queue *w, u16 position)
 {
 	return &w->taken[position & (w->size - 1)];
 }
 
-static void tell_first(struct watched *w)
+static void pykit_vprobe_trace_first(struct pykit_vprobe_queue *w)
 {
-	pykit_trace_vq(vhost_get, &w->at, taken_at(w, w->first));
+	pykit_trace_vq(vhost_get, &w->at, pykit_vprobe_taken_at(w, w->first));
 	w->first++;
 }
 
-static void tell_taken(struct watched *w)
+static void pykit_vprobe_trace_taken(struct pykit_vprobe_queue *w)
 {
 	while (w->first != w->next)
-		tell_first(w);
+		pykit_vprobe_trace_first(w);
 }
 
 /* Tell of a chain that is returned, and of those that were taken before it. */
-static void tell_until(struct watched *w, u16 head)
+static void pykit_vprobe_trace_until(struct pykit_vprobe_queue *w, u16 head)
 {
 	u16 position;
 
 	for (position = w->first; position != w->next; position++)
-		if (taken_at(w, position)->head == head)
+		if (pykit_vprobe_taken_at(w, position)->head == head)
 			break;
 	if (position == w->next)
 		return;
 	while (w->first != (u16)(position + 1))
-		tell_first(w);
+		pykit_vprobe_trace_first(w);
 }
 
-static void after_get(struct watched *w, u16 position, int head,
-		      const struct iovec *iov, unsigned int out, unsigned int in)
+static void pykit_vprobe_after_get(struct pykit_vprobe_queue *w, u16 position, int head,
+				   const struct iovec *iov, unsigned int out, unsigned int in)
 {
 	struct pykit_got *got;
 
@@ -179,8 +179,8 @@ static void after_get(struct watched *w, u16 position, int head,
 		return;
 	/* More cannot be put back than the ring has places. */
 	if ((u16)(w->next - w->first) == w->size)
-		tell_first(w);
-	got = taken_at(w, position);
+		pykit_vprobe_trace_first(w);
+	got = pykit_vprobe_taken_at(w, position);
 	got->readable = iov_length(iov, out);
 	got->writable = iov_length(iov + out, in);
 	got->out = out;
@@ -191,45 +191,45 @@ static void after_get(struct watched *w, u16 position, int head,
 }
 
 #ifdef PYKIT_HAVE_VHOST_IN_ORDER
-static int get_n(struct vhost_virtqueue *vq, struct iovec iov[],
-		 unsigned int iov_size, unsigned int *out, unsigned int *in,
-		 struct vhost_log *log, unsigned int *log_num,
-		 unsigned int *descs)
+static int pykit_vprobe_get_n(struct vhost_virtqueue *vq, struct iovec iov[],
+			      unsigned int iov_size, unsigned int *out, unsigned int *in,
+			      struct vhost_log *log, unsigned int *log_num,
+			      unsigned int *descs)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	u16 position = vq->last_avail_idx;
 	int head = vhost_get_vq_desc_n(vq, iov, iov_size, out, in, log, log_num,
 				       descs);
 
 	if (w)
-		after_get(w, position, head, iov, *out, *in);
-	pykit_leave();
+		pykit_vprobe_after_get(w, position, head, iov, *out, *in);
+	pykit_hook_leave();
 	return head;
 }
 
-static int get(struct vhost_virtqueue *vq, struct iovec iov[],
-	       unsigned int iov_size, unsigned int *out, unsigned int *in,
-	       struct vhost_log *log, unsigned int *log_num)
+static int pykit_vprobe_get(struct vhost_virtqueue *vq, struct iovec iov[],
+			    unsigned int iov_size, unsigned int *out, unsigned int *in,
+			    struct vhost_log *log, unsigned int *log_num)
 {
-	return get_n(vq, iov, iov_size, out, in, log, log_num, NULL);
+	return pykit_vprobe_get_n(vq, iov, iov_size, out, in, log, log_num, NULL);
 }
 #else
-static int get(struct vhost_virtqueue *vq, struct iovec iov[],
-	       unsigned int iov_size, unsigned int *out, unsigned int *in,
-	       struct vhost_log *log, unsigned int *log_num)
+static int pykit_vprobe_get(struct vhost_virtqueue *vq, struct iovec iov[],
+			    unsigned int iov_size, unsigned int *out, unsigned int *in,
+			    struct vhost_log *log, unsigned int *log_num)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	u16 position = vq->last_avail_idx;
 	int head = vhost_get_vq_desc(vq, iov, iov_size, out, in, log, log_num);
 
 	if (w)
-		after_get(w, position, head, iov, *out, *in);
-	pykit_leave();
+		pykit_vprobe_after_get(w, position, head, iov, *out, *in);
+	pykit_hook_leave();
 	return head;
 }
 #endif
 
-static void after_discard(struct watched *w)
+static void pykit_vprobe_after_discard(struct pykit_vprobe_queue *w)
 {
 	w->next = w->vq->last_avail_idx;
 	/* What was told of cannot be taken back: it is told of once more. */
@@ -238,42 +238,42 @@ static void after_discard(struct watched *w)
 }
 
 #ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
-static void discard(struct vhost_virtqueue *vq, int chains, unsigned int descs)
+static void pykit_vprobe_discard(struct vhost_virtqueue *vq, int chains, unsigned int descs)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 
 	vhost_discard_vq_desc(vq, chains, descs);
 	if (w)
-		after_discard(w);
-	pykit_leave();
+		pykit_vprobe_after_discard(w);
+	pykit_hook_leave();
 }
 #else
-static void discard(struct vhost_virtqueue *vq, int chains)
+static void pykit_vprobe_discard(struct vhost_virtqueue *vq, int chains)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 
 	vhost_discard_vq_desc(vq, chains);
 	if (w)
-		after_discard(w);
-	pykit_leave();
+		pykit_vprobe_after_discard(w);
+	pykit_hook_leave();
 }
 #endif
 
-static struct watched *before_used(struct vhost_virtqueue *vq,
-				   const struct vring_used_elem *heads,
-				   unsigned int count)
+static struct pykit_vprobe_queue *pykit_vprobe_before_used(struct vhost_virtqueue *vq,
+							   const struct vring_used_elem *heads,
+							   unsigned int count)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	unsigned int i;
 
 	if (w)
 		for (i = 0; i < count; i++)
-			tell_until(w, vhost32_to_cpu(vq, heads[i].id));
+			pykit_vprobe_trace_until(w, vhost32_to_cpu(vq, heads[i].id));
 	return w;
 }
 
 /* Tell of used entries what stands in memory, whatever was meant to. */
-static void after_used(struct watched *w, unsigned int count)
+static void pykit_vprobe_after_used(struct pykit_vprobe_queue *w, unsigned int count)
 {
 	struct vhost_virtqueue *vq = w->vq;
 	struct vring_used_elem entry;
@@ -294,10 +294,10 @@ static void after_used(struct watched *w, unsigned int count)
 	}
 }
 
-static int use(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
-	       u16 *chains, unsigned int count)
+static int pykit_vprobe_use(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+			    u16 *chains, unsigned int count)
 {
-	struct watched *w = before_used(vq, heads, count);
+	struct pykit_vprobe_queue *w = pykit_vprobe_before_used(vq, heads, count);
 	int err;
 
 #ifdef PYKIT_HAVE_VHOST_IN_ORDER
@@ -306,12 +306,12 @@ static int use(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
 	err = vhost_add_used_n(vq, heads, count);
 #endif
 	if (w && err >= 0)
-		after_used(w, count);
-	pykit_leave();
+		pykit_vprobe_after_used(w, count);
+	pykit_hook_leave();
 	return err;
 }
 
-static int add_used(struct vhost_virtqueue *vq, unsigned int head, int len)
+static int pykit_vprobe_add_used(struct vhost_virtqueue *vq, unsigned int head, int len)
 {
 	struct vring_used_elem heads = {
 		.id = cpu_to_vhost32(vq, head),
@@ -319,11 +319,11 @@ static int add_used(struct vhost_virtqueue *vq, unsigned int head, int len)
 	};
 	u16 chains = 1;
 
-	return use(vq, &heads, &chains, 1);
+	return pykit_vprobe_use(vq, &heads, &chains, 1);
 }
 
 /* What a decision is made of; false where memory cannot be read. */
-static bool read_event(struct vhost_virtqueue *vq, u16 *event)
+static bool pykit_vprobe_read_event(struct vhost_virtqueue *vq, u16 *event)
 {
 	__virtio16 value;
 
@@ -335,7 +335,7 @@ static bool read_event(struct vhost_virtqueue *vq, u16 *event)
 	return true;
 }
 
-static bool asks(const struct pykit_signal *s)
+static bool pykit_vprobe_is_requested(const struct pykit_signal *s)
 {
 	if (s->event_idx)
 		return !s->valid || vring_need_event(s->event, s->new, s->old);
@@ -343,15 +343,16 @@ static bool asks(const struct pykit_signal *s)
 }
 
 /* The driver may change its mind just then: either wish explains the decision. */
-static void tell_signal(struct watched *w, bool sent)
+static void pykit_vprobe_trace_signal(struct pykit_vprobe_queue *w, bool sent)
 {
 	struct pykit_signal *s = &w->signal;
 	u16 first = s->event;
 
 	s->sent = sent;
-	if (asks(s) != sent) {
+	if (pykit_vprobe_is_requested(s) != sent) {
 		pagefault_disable();
-		if (read_event(w->vq, &s->event) && asks(s) != sent)
+		if (pykit_vprobe_read_event(w->vq, &s->event) &&
+		    pykit_vprobe_is_requested(s) != sent)
 			s->event = first;
 		pagefault_enable();
 	}
@@ -363,11 +364,11 @@ static void tell_signal(struct watched *w, bool sent)
  * An eventfd is about to be signalled: a decision to signal a driver, if this task
  * is in the midst of one. That is told before the driver can hear of it.
  */
-static void notrace before_eventfd(unsigned long ip, unsigned long parent_ip,
-				   struct ftrace_ops *ops,
-				   struct ftrace_regs *fregs)
+static void notrace pykit_vprobe_before_eventfd(unsigned long ip, unsigned long parent_ip,
+						struct ftrace_ops *ops,
+						struct ftrace_regs *fregs)
 {
-	struct watched *w;
+	struct pykit_vprobe_queue *w;
 	int bucket;
 
 	if (!in_task())
@@ -375,7 +376,7 @@ static void notrace before_eventfd(unsigned long ip, unsigned long parent_ip,
 	rcu_read_lock();
 	hash_for_each_rcu(queues, bucket, w, node)
 		if (READ_ONCE(w->signals) == current)
-			tell_signal(w, true);
+			pykit_vprobe_trace_signal(w, true);
 	rcu_read_unlock();
 }
 
@@ -383,7 +384,7 @@ static void notrace before_eventfd(unsigned long ip, unsigned long parent_ip,
  * Looked at and not led elsewhere: vhost_signal() may leave by way of it, and then
  * it seems to be called from here.
  */
-static struct ftrace_ops eventfd_ops = { .func = before_eventfd };
+static struct ftrace_ops eventfd_ops = { .func = pykit_vprobe_before_eventfd };
 
 #ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
 #define SIGNALS_EVENTFD		((unsigned long)eventfd_signal)
@@ -391,9 +392,9 @@ static struct ftrace_ops eventfd_ops = { .func = before_eventfd };
 #define SIGNALS_EVENTFD		((unsigned long)eventfd_signal_mask)
 #endif
 
-static void signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+static void pykit_vprobe_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	bool told = w && vq->call_ctx.ctx;
 
 	if (told) {
@@ -406,108 +407,108 @@ static void signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 		s->new = vq->last_used_idx;
 		/* The driver writes what it wants before it looks at the used index. */
 		smp_mb();
-		told = read_event(vq, &s->event);
+		told = pykit_vprobe_read_event(vq, &s->event);
 	}
 	if (told)
 		WRITE_ONCE(w->signals, current);
 	vhost_signal(dev, vq);
 	if (told && w->signals)
-		tell_signal(w, false);
+		pykit_vprobe_trace_signal(w, false);
 	if (told)
 		w->signal.valid = true;
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static void add_used_and_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq,
-				unsigned int head, int len)
+static void pykit_vprobe_add_used_and_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq,
+					     unsigned int head, int len)
 {
-	add_used(vq, head, len);
-	signal(dev, vq);
+	pykit_vprobe_add_used(vq, head, len);
+	pykit_vprobe_signal(dev, vq);
 }
 
 #ifdef PYKIT_HAVE_VHOST_IN_ORDER
-static int add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
-		      u16 *chains, unsigned int count)
+static int pykit_vprobe_add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+				   u16 *chains, unsigned int count)
 {
-	return use(vq, heads, chains, count);
+	return pykit_vprobe_use(vq, heads, chains, count);
 }
 
-static void add_used_and_signal_n(struct vhost_dev *dev,
-				  struct vhost_virtqueue *vq,
-				  struct vring_used_elem *heads, u16 *chains,
-				  unsigned int count)
+static void pykit_vprobe_add_used_and_signal_n(struct vhost_dev *dev,
+					       struct vhost_virtqueue *vq,
+					       struct vring_used_elem *heads, u16 *chains,
+					       unsigned int count)
 {
-	use(vq, heads, chains, count);
-	signal(dev, vq);
+	pykit_vprobe_use(vq, heads, chains, count);
+	pykit_vprobe_signal(dev, vq);
 }
 #else
-static int add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
-		      unsigned int count)
+static int pykit_vprobe_add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
+				   unsigned int count)
 {
-	return use(vq, heads, NULL, count);
+	return pykit_vprobe_use(vq, heads, NULL, count);
 }
 
-static void add_used_and_signal_n(struct vhost_dev *dev,
-				  struct vhost_virtqueue *vq,
-				  struct vring_used_elem *heads,
-				  unsigned int count)
+static void pykit_vprobe_add_used_and_signal_n(struct vhost_dev *dev,
+					       struct vhost_virtqueue *vq,
+					       struct vring_used_elem *heads,
+					       unsigned int count)
 {
-	use(vq, heads, NULL, count);
-	signal(dev, vq);
+	pykit_vprobe_use(vq, heads, NULL, count);
+	pykit_vprobe_signal(dev, vq);
 }
 #endif
 
-static void disable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+static void pykit_vprobe_disable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 
 	vhost_disable_notify(dev, vq);
 	if (w)
 		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 0, 0);
-	pykit_leave();
+	pykit_hook_leave();
 }
 
-static bool enable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
+static bool pykit_vprobe_enable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
-	struct watched *w = enter(vq);
+	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	bool pending;
 
 	if (w)
-		tell_taken(w);
+		pykit_vprobe_trace_taken(w);
 	pending = vhost_enable_notify(dev, vq);
 	if (w)
 		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 1, pending);
-	pykit_leave();
+	pykit_hook_leave();
 	return pending;
 }
 
-static int note_hooks(void)
+static int pykit_vprobe_note_hooks(void)
 {
 	static const struct pykit_hook hooks[] = {
-		PYKIT_HOOK(vhost_vq_init_access, init_access),
+		PYKIT_HOOK(vhost_vq_init_access, pykit_vprobe_init_access),
 #ifdef PYKIT_HAVE_VHOST_IN_ORDER
-		PYKIT_HOOK(vhost_get_vq_desc_n, get_n),
+		PYKIT_HOOK(vhost_get_vq_desc_n, pykit_vprobe_get_n),
 #endif
-		PYKIT_HOOK(vhost_get_vq_desc, get),
-		PYKIT_HOOK(vhost_discard_vq_desc, discard),
-		PYKIT_HOOK(vhost_add_used_n, add_used_n),
-		PYKIT_HOOK(vhost_add_used, add_used),
-		PYKIT_HOOK(vhost_signal, signal),
-		PYKIT_HOOK(vhost_add_used_and_signal, add_used_and_signal),
-		PYKIT_HOOK(vhost_add_used_and_signal_n, add_used_and_signal_n),
-		PYKIT_HOOK(vhost_disable_notify, disable_notify),
-		PYKIT_HOOK(vhost_enable_notify, enable_notify),
+		PYKIT_HOOK(vhost_get_vq_desc, pykit_vprobe_get),
+		PYKIT_HOOK(vhost_discard_vq_desc, pykit_vprobe_discard),
+		PYKIT_HOOK(vhost_add_used_n, pykit_vprobe_add_used_n),
+		PYKIT_HOOK(vhost_add_used, pykit_vprobe_add_used),
+		PYKIT_HOOK(vhost_signal, pykit_vprobe_signal),
+		PYKIT_HOOK(vhost_add_used_and_signal, pykit_vprobe_add_used_and_signal),
+		PYKIT_HOOK(vhost_add_used_and_signal_n, pykit_vprobe_add_used_and_signal_n),
+		PYKIT_HOOK(vhost_disable_notify, pykit_vprobe_disable_notify),
+		PYKIT_HOOK(vhost_enable_notify, pykit_vprobe_enable_notify),
 	};
 
-	return pykit_hook(hooks, ARRAY_SIZE(hooks));
+	return pykit_hook_add(hooks, ARRAY_SIZE(hooks));
 }
 
 /**
- * pykit_vhost_watch() - have vhost's functions lead here
+ * pykit_vprobe_watch() - have vhost's functions lead here
  *
  * Return: 0, or that of ftrace.
  */
-int pykit_vhost_watch(void)
+int pykit_vprobe_watch(void)
 {
 	int err;
 
@@ -515,7 +516,7 @@ int pykit_vhost_watch(void)
 	      register_ftrace_function(&eventfd_ops);
 	if (err)
 		goto no_filter;
-	err = note_hooks() ?: pykit_hook_start();
+	err = pykit_vprobe_note_hooks() ?: pykit_hook_start();
 	if (!err)
 		return 0;
 	unregister_ftrace_function(&eventfd_ops);
@@ -525,12 +526,12 @@ no_filter:
 }
 
 /**
- * pykit_vhost_forget() - have nothing lead here any more, and forget all queues
+ * pykit_vprobe_forget() - have nothing lead here any more, and forget all queues
  */
-void pykit_vhost_forget(void)
+void pykit_vprobe_forget(void)
 {
 	struct hlist_node *next;
-	struct watched *w;
+	struct pykit_vprobe_queue *w;
 	int bucket;
 
 	pykit_hook_stop();

@@ -19,13 +19,13 @@ static DEFINE_MUTEX(pykit_bus_lock);
 static const struct pykit_watcher pykit_watcher = {
 	.by		= PYKIT_BY_DRIVER,
 #ifdef PYKIT_FAULT
-	.status_write	= pykit_fault_status_write,
-	.status_read	= pykit_fault_status_read,
+	.status_write	= pykit_blk_fault_status_write,
+	.status_read	= pykit_blk_fault_status_read,
 #endif
 };
 
-static int bus_notify(struct notifier_block *nb, unsigned long action,
-		      void *data)
+static int pykit_blk_bus_notify(struct notifier_block *nb, unsigned long action,
+				void *data)
 {
 	if (action == BUS_NOTIFY_UNBOUND_DRIVER ||
 	    action == BUS_NOTIFY_DRIVER_NOT_BOUND)
@@ -35,11 +35,11 @@ static int bus_notify(struct notifier_block *nb, unsigned long action,
 }
 
 static struct notifier_block bus_nb = {
-	.notifier_call = bus_notify,
+	.notifier_call = pykit_blk_bus_notify,
 };
 
 /* No device has been driven before the first is validated, nor the bus known. */
-static int watch_bus(struct virtio_device *vdev)
+static int pykit_blk_watch_bus(struct virtio_device *vdev)
 {
 	int err = 0;
 
@@ -54,16 +54,16 @@ static int watch_bus(struct virtio_device *vdev)
 }
 
 /**
- * pykit_config_interpose() - from now on, tell what is done to a device
+ * pykit_blk_config_interpose() - from now on, tell what is done to a device
  * @vdev: the device, as it comes to validate()
  *
  * Traces the features on offer and those that the core has acknowledged.
  *
  * Return: 0 or -ENOMEM.
  */
-int pykit_config_interpose(struct virtio_device *vdev)
+int pykit_blk_config_interpose(struct virtio_device *vdev)
 {
-	int err = watch_bus(vdev) ?: pykit_config_watch(vdev, &pykit_watcher);
+	int err = pykit_blk_watch_bus(vdev) ?: pykit_config_watch(vdev, &pykit_watcher);
 
 	if (!err)
 		pykit_config_features(vdev, PYKIT_BY_DRIVER, PYKIT_OFFERED);
@@ -71,18 +71,18 @@ int pykit_config_interpose(struct virtio_device *vdev)
 }
 
 /**
- * pykit_config_frozen() - trace the features that probe() finds
+ * pykit_blk_config_frozen() - trace the features that probe() finds
  * @vdev: the device
  */
-void pykit_config_frozen(struct virtio_device *vdev)
+void pykit_blk_config_frozen(struct virtio_device *vdev)
 {
 	pykit_config_features(vdev, PYKIT_BY_DRIVER, PYKIT_FROZEN);
 }
 
 /**
- * pykit_config_exit() - the driver was unregistered
+ * pykit_blk_config_exit() - the driver was unregistered
  */
-void pykit_config_exit(void)
+void pykit_blk_config_exit(void)
 {
 	if (pykit_bus)
 		bus_unregister_notifier(pykit_bus, &bus_nb);

@@ -14,7 +14,7 @@
 #define HEADS		64
 #define SECTORS		32
 
-static void free_disk(struct gendisk *disk)
+static void pykit_blk_free_disk(struct gendisk *disk)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
 
@@ -22,7 +22,7 @@ static void free_disk(struct gendisk *disk)
 	kfree(dev);
 }
 
-static int read_geometry(struct gendisk *disk, struct hd_geometry *geo)
+static int pykit_blk_read_geometry(struct gendisk *disk, struct hd_geometry *geo)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
 	struct virtio_device *vdev;
@@ -46,21 +46,21 @@ static int read_geometry(struct gendisk *disk, struct hd_geometry *geo)
 }
 
 #ifndef PYKIT_HAVE_GETGEO_DISK
-static int read_disk_geometry(struct block_device *bdev,
-			      struct hd_geometry *geo)
+static int pykit_blk_read_disk_geometry(struct block_device *bdev,
+					struct hd_geometry *geo)
 {
-	return read_geometry(bdev->bd_disk, geo);
+	return pykit_blk_read_geometry(bdev->bd_disk, geo);
 }
 #endif
 
 const struct block_device_operations pykit_blk_disk_ops = {
 	.owner		= THIS_MODULE,
 #ifdef PYKIT_HAVE_GETGEO_DISK
-	.getgeo		= read_geometry,
+	.getgeo		= pykit_blk_read_geometry,
 #else
-	.getgeo		= read_disk_geometry,
+	.getgeo		= pykit_blk_read_disk_geometry,
 #endif
-	.free_disk	= free_disk,
+	.free_disk	= pykit_blk_free_disk,
 #if defined(PYKIT_HAVE_ZONED) && IS_ENABLED(CONFIG_BLK_DEV_ZONED)
 	.report_zones	= pykit_blk_report_zones,
 #endif
@@ -74,8 +74,8 @@ static ssize_t serial_show(struct device *d, struct device_attribute *attr,
 
 	if (!id)
 		return -ENOMEM;
-	len = pykit_blk_ask(dev_to_disk(d), VIRTIO_BLK_T_GET_ID, 0, id,
-			    VIRTIO_BLK_ID_BYTES);
+	len = pykit_blk_submit_drv_in(dev_to_disk(d), VIRTIO_BLK_T_GET_ID, 0, id,
+				      VIRTIO_BLK_ID_BYTES);
 	if (!len)
 		len = sysfs_emit(buf, "%s\n", id);
 	else if (len == -EOPNOTSUPP)
@@ -94,8 +94,8 @@ static ssize_t lifetime_show(struct device *d, struct device_attribute *attr,
 
 	if (!life)
 		return -ENOMEM;
-	len = pykit_blk_ask(dev_to_disk(d), VIRTIO_BLK_T_GET_LIFETIME, 0, life,
-			    sizeof(*life));
+	len = pykit_blk_submit_drv_in(dev_to_disk(d), VIRTIO_BLK_T_GET_LIFETIME, 0, life,
+				      sizeof(*life));
 	if (!len)
 		len = sysfs_emit(buf, "%#04x %#04x %#04x\n",
 				 le16_to_cpu(life->pre_eol_info),
@@ -143,8 +143,8 @@ static struct attribute *disk_attrs[] = {
 	NULL,
 };
 
-static umode_t disk_attr_mode(struct kobject *kobj, struct attribute *attr,
-			      int n)
+static umode_t pykit_blk_disk_attr_mode(struct kobject *kobj, struct attribute *attr,
+					int n)
 {
 	struct gendisk *disk = dev_to_disk(kobj_to_dev(kobj));
 	struct pykit_blk_dev *dev = disk->private_data;
@@ -160,7 +160,7 @@ static umode_t disk_attr_mode(struct kobject *kobj, struct attribute *attr,
 
 static const struct attribute_group disk_group = {
 	.attrs		= disk_attrs,
-	.is_visible	= disk_attr_mode,
+	.is_visible	= pykit_blk_disk_attr_mode,
 };
 
 const struct attribute_group *pykit_blk_disk_groups[] = {

@@ -52,16 +52,16 @@ static const char *const fault_names[] = {
 
 static char *fault = "";
 module_param(fault, charp, 0444);
-MODULE_PARM_DESC(fault, "Name of the bug to have, see fault.c");
+MODULE_PARM_DESC(fault, "Deliberate bug to enable (names in fault.c)");
 
 static enum pykit_fault pykit_fault;
 
 /**
- * pykit_fault_init() - find the fault that the parameter names
+ * pykit_blk_fault_init() - find the fault that the parameter names
  *
  * Return: 0, -EINVAL if there is none of that name.
  */
-int pykit_fault_init(void)
+int pykit_blk_fault_init(void)
 {
 	int i = match_string(fault_names, ARRAY_SIZE(fault_names), fault);
 
@@ -77,7 +77,7 @@ int pykit_fault_init(void)
 }
 
 /* A feature of block devices that is defined and that this one lacks. */
-static u64 feature_not_offered(u64 offered)
+static u64 pykit_blk_feature_not_offered(u64 offered)
 {
 	static const unsigned int candidates[] = {
 		VIRTIO_BLK_F_SECURE_ERASE, VIRTIO_BLK_F_RO,
@@ -92,17 +92,17 @@ static u64 feature_not_offered(u64 offered)
 }
 
 /**
- * pykit_fault_validate() - go wrong in negotiation
+ * pykit_blk_fault_validate() - go wrong in negotiation
  * @vdev: the device, its operations interposed
  */
-void pykit_fault_validate(struct virtio_device *vdev)
+void pykit_blk_fault_validate(struct virtio_device *vdev)
 {
 	u64 feature;
 
 	switch (pykit_fault) {
 	case FEATURE_NOT_OFFERED:
 		/* Acknowledged, then thought better of: the run goes on. */
-		feature = feature_not_offered(pykit_config_offered(vdev));
+		feature = pykit_blk_feature_not_offered(pykit_config_offered(vdev));
 		vdev->features |= feature;
 		vdev->config->finalize_features(vdev);
 		vdev->features &= ~feature;
@@ -118,12 +118,12 @@ void pykit_fault_validate(struct virtio_device *vdev)
 }
 
 /**
- * pykit_fault_status_write() - go wrong in writing the status
+ * pykit_blk_fault_status_write() - go wrong in writing the status
  * @status: what should be written
  *
  * Return: what is written.
  */
-u8 pykit_fault_status_write(u8 status)
+u8 pykit_blk_fault_status_write(u8 status)
 {
 	if (pykit_fault == FEATURES_OK_SKIPPED)
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
@@ -131,12 +131,12 @@ u8 pykit_fault_status_write(u8 status)
 }
 
 /**
- * pykit_fault_status_read() - hide from the core what was not written
+ * pykit_blk_fault_status_read() - hide from the core what was not written
  * @status: what was read
  *
  * Return: what the core gets.
  */
-u8 pykit_fault_status_read(u8 status)
+u8 pykit_blk_fault_status_read(u8 status)
 {
 	if (pykit_fault == FEATURES_OK_SKIPPED &&
 	    status & VIRTIO_CONFIG_S_DRIVER)
@@ -144,48 +144,48 @@ u8 pykit_fault_status_read(u8 status)
 	return status;
 }
 
-static bool every_so_often(unsigned int *count)
+static bool pykit_blk_every_so_often(unsigned int *count)
 {
 	return ++*count % FAULT_EVERY == FAULT_FIRST;
 }
 
-static void late_kick(struct work_struct *work)
+static void pykit_blk_late_kick(struct work_struct *work)
 {
 	struct pykit_blk_vq *q = container_of(to_delayed_work(work),
 					      struct pykit_blk_vq,
 					      fault.late_kick);
 
-	pykit_ring_notify(q);
+	pykit_blk_ring_notify(q);
 }
 
 /**
- * pykit_fault_withhold() - forget to notify
+ * pykit_blk_fault_withhold() - forget to notify
  * @q: the queue, locked; the device needs to be notified
  *
  * Return: whether not to notify.
  */
-bool pykit_fault_withhold(struct pykit_blk_vq *q)
+bool pykit_blk_fault_withhold(struct pykit_blk_vq *q)
 {
-	if (pykit_fault != KICK_WITHHELD || !every_so_often(&q->fault.kicks))
+	if (pykit_fault != KICK_WITHHELD || !pykit_blk_every_so_often(&q->fault.kicks))
 		return false;
 	schedule_delayed_work(&q->fault.late_kick, msecs_to_jiffies(LATE_KICK_MS));
 	return true;
 }
 
 /**
- * pykit_fault_take_again() - forget that a used entry was taken
+ * pykit_blk_fault_take_again() - forget that a used entry was taken
  * @q: the queue, locked
  *
  * Return: whether to take it once more.
  */
-bool pykit_fault_take_again(struct pykit_blk_vq *q)
+bool pykit_blk_fault_take_again(struct pykit_blk_vq *q)
 {
-	return pykit_fault == USED_TWICE && every_so_often(&q->fault.used);
+	return pykit_fault == USED_TWICE && pykit_blk_every_so_often(&q->fault.used);
 }
 
 /* Slot @pos of the chain at @head, in the ring or in its indirect table. */
-static struct vring_desc *chain_desc(struct pykit_blk_vq *q, u16 head,
-				     unsigned int pos)
+static struct vring_desc *pykit_blk_chain_desc(struct pykit_blk_vq *q, u16 head,
+					       unsigned int pos)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct vring_desc *table = q->ring.split->desc;
@@ -204,12 +204,12 @@ static struct vring_desc *chain_desc(struct pykit_blk_vq *q, u16 head,
 }
 
 /* Exchange two descriptors, but for where they lead. */
-static void swap_descs(struct pykit_blk_vq *q, u16 head, unsigned int a,
-		       unsigned int b)
+static void pykit_blk_swap_descs(struct pykit_blk_vq *q, u16 head, unsigned int a,
+				 unsigned int b)
 {
 	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_desc *x = chain_desc(q, head, a);
-	struct vring_desc *y = chain_desc(q, head, b);
+	struct vring_desc *x = pykit_blk_chain_desc(q, head, a);
+	struct vring_desc *y = pykit_blk_chain_desc(q, head, b);
 	__virtio16 write = cpu_to_virtio16(vdev, VRING_DESC_F_WRITE);
 
 	if (!x || !y)
@@ -222,7 +222,7 @@ static void swap_descs(struct pykit_blk_vq *q, u16 head, unsigned int a,
 	}
 }
 
-static void change_avail_idx(struct pykit_blk_vq *q, s16 by)
+static void pykit_blk_change_avail_idx(struct pykit_blk_vq *q, s16 by)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct vring_avail *avail = q->ring.split->avail;
@@ -231,17 +231,17 @@ static void change_avail_idx(struct pykit_blk_vq *q, s16 by)
 }
 
 /* The last descriptor of a request's chain leads to itself. */
-static void link_last(struct pykit_blk_vq *q, u16 head)
+static void pykit_blk_link_last(struct pykit_blk_vq *q, u16 head)
 {
 	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_desc *last = chain_desc(q, head, 2);
+	struct vring_desc *last = pykit_blk_chain_desc(q, head, 2);
 
 	q->fault.next = last->next;
 	last->next = cpu_to_virtio16(vdev, last - q->ring.split->desc);
 	last->flags |= cpu_to_virtio16(vdev, VRING_DESC_F_NEXT);
 }
 
-static void unlink_last(struct pykit_blk_vq *q, u16 head)
+static void pykit_blk_unlink_last(struct pykit_blk_vq *q, u16 head)
 {
 	struct vring_desc *last = &q->ring.split->desc[head];
 	unsigned int pos = 2;
@@ -253,10 +253,10 @@ static void unlink_last(struct pykit_blk_vq *q, u16 head)
 }
 
 /**
- * pykit_fault_damage() - damage the chain that was made available last
+ * pykit_blk_fault_damage() - damage the chain that was made available last
  * @q: the queue, locked
  */
-void pykit_fault_damage(struct pykit_blk_vq *q)
+void pykit_blk_fault_damage(struct pykit_blk_vq *q)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	__virtio16 *entry;
@@ -267,16 +267,16 @@ void pykit_fault_damage(struct pykit_blk_vq *q)
 	q->fault.head = virtio16_to_cpu(vdev, *entry);
 	switch (pykit_fault) {
 	case DESCRIPTOR_LOOP:
-		link_last(q, q->fault.head);
+		pykit_blk_link_last(q, q->fault.head);
 		break;
 	case AVAIL_IDX_STEP:
-		change_avail_idx(q, 1);
+		pykit_blk_change_avail_idx(q, 1);
 		break;
 	case STATUS_NOT_LAST:
-		swap_descs(q, q->fault.head, 1, 2);
+		pykit_blk_swap_descs(q, q->fault.head, 1, 2);
 		break;
 	case WRITE_BEFORE_HEADER:
-		swap_descs(q, q->fault.head, 0, 1);
+		pykit_blk_swap_descs(q, q->fault.head, 0, 1);
 		break;
 	case HEAD_REUSE:
 		*entry = cpu_to_virtio16(vdev, q->fault.rqs[0]->head);
@@ -287,28 +287,28 @@ void pykit_fault_damage(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_fault_mend() - undo the damage, now that it was traced
+ * pykit_blk_fault_mend() - undo the damage, now that it was traced
  * @q: the queue, locked
  *
  * But for a head that is used again: what the device says of it is put right
- * when it says so, see pykit_fault_before_get().
+ * when it says so, see pykit_blk_fault_before_get().
  */
-void pykit_fault_mend(struct pykit_blk_vq *q)
+void pykit_blk_fault_mend(struct pykit_blk_vq *q)
 {
 	if (!q->fault.armed)
 		return;
 	switch (pykit_fault) {
 	case DESCRIPTOR_LOOP:
-		unlink_last(q, q->fault.head);
+		pykit_blk_unlink_last(q, q->fault.head);
 		break;
 	case AVAIL_IDX_STEP:
-		change_avail_idx(q, -1);
+		pykit_blk_change_avail_idx(q, -1);
 		break;
 	case STATUS_NOT_LAST:
-		swap_descs(q, q->fault.head, 1, 2);
+		pykit_blk_swap_descs(q, q->fault.head, 1, 2);
 		break;
 	case WRITE_BEFORE_HEADER:
-		swap_descs(q, q->fault.head, 0, 1);
+		pykit_blk_swap_descs(q, q->fault.head, 0, 1);
 		break;
 	default:
 		break;
@@ -316,15 +316,15 @@ void pykit_fault_mend(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_fault_before_get() - an entry is about to be taken by the core
+ * pykit_blk_fault_before_get() - an entry is about to be taken by the core
  * @q: the queue, locked
  * @used: the entry
  *
  * The device returns a head twice that was made available twice. The core knows
  * it once, and waits for another one.
  */
-void pykit_fault_before_get(struct pykit_blk_vq *q,
-			    const struct pykit_used *used)
+void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
+				const struct pykit_used *used)
 {
 	struct vring_used *ring;
 	u16 slot;
@@ -338,7 +338,7 @@ void pykit_fault_before_get(struct pykit_blk_vq *q,
 	q->fault.rqs[1]->status = q->fault.rqs[0]->status;
 }
 
-static struct pykit_blk_req *alloc_get_id(struct pykit_blk_vq *q)
+static struct pykit_blk_req *pykit_blk_alloc_get_id(struct pykit_blk_vq *q)
 {
 	struct pykit_blk_req *rq = kzalloc(struct_size(rq, sg, 1), GFP_KERNEL);
 
@@ -350,8 +350,8 @@ static struct pykit_blk_req *alloc_get_id(struct pykit_blk_vq *q)
 	return rq;
 }
 
-static int add_get_id(struct pykit_blk_vq *q, struct pykit_blk_req *token,
-		      bool armed)
+static int pykit_blk_add_get_id(struct pykit_blk_vq *q, struct pykit_blk_req *token,
+				bool armed)
 {
 	struct pykit_blk_req *rq = q->fault.rqs[0];
 	struct pykit_blk_data data = {
@@ -369,7 +369,7 @@ static int add_get_id(struct pykit_blk_vq *q, struct pykit_blk_req *token,
 	return err;
 }
 
-static int damage_request(struct pykit_blk_vq *q)
+static int pykit_blk_damage_request(struct pykit_blk_vq *q)
 {
 	int err;
 
@@ -378,37 +378,37 @@ static int damage_request(struct pykit_blk_vq *q)
 		return -EINVAL;
 	}
 	q->fault.id = kzalloc(VIRTIO_BLK_ID_BYTES, GFP_KERNEL);
-	q->fault.rqs[0] = alloc_get_id(q);
+	q->fault.rqs[0] = pykit_blk_alloc_get_id(q);
 	if (!q->fault.id || !q->fault.rqs[0])
 		return -ENOMEM;
-	err = add_get_id(q, q->fault.rqs[0], pykit_fault != HEAD_REUSE);
+	err = pykit_blk_add_get_id(q, q->fault.rqs[0], pykit_fault != HEAD_REUSE);
 	if (err || pykit_fault != HEAD_REUSE)
 		return err;
 
 	/* The same buffers once more, as the head says that it is used for. */
-	q->fault.rqs[1] = alloc_get_id(q);
+	q->fault.rqs[1] = pykit_blk_alloc_get_id(q);
 	if (!q->fault.rqs[1])
 		return -ENOMEM;
-	return add_get_id(q, q->fault.rqs[1], true);
+	return pykit_blk_add_get_id(q, q->fault.rqs[1], true);
 }
 
 /**
- * pykit_fault_init_queue() - prepare a queue for what is to go wrong
+ * pykit_blk_fault_init_queue() - prepare a queue for what is to go wrong
  * @q: the queue
  */
-void pykit_fault_init_queue(struct pykit_blk_vq *q)
+void pykit_blk_fault_init_queue(struct pykit_blk_vq *q)
 {
-	INIT_DELAYED_WORK(&q->fault.late_kick, late_kick);
+	INIT_DELAYED_WORK(&q->fault.late_kick, pykit_blk_late_kick);
 	init_completion(&q->fault.done);
 }
 
 /**
- * pykit_fault_before_ready() - go wrong before DRIVER_OK
+ * pykit_blk_fault_before_ready() - go wrong before DRIVER_OK
  * @dev: the device
  *
  * Return: 0 or an error.
  */
-int pykit_fault_before_ready(struct pykit_blk_dev *dev)
+int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev)
 {
 	switch (pykit_fault) {
 	case DESCRIPTOR_LOOP:
@@ -416,16 +416,16 @@ int pykit_fault_before_ready(struct pykit_blk_dev *dev)
 	case AVAIL_IDX_STEP:
 	case STATUS_NOT_LAST:
 	case WRITE_BEFORE_HEADER:
-		return damage_request(&dev->vqs[0]);
+		return pykit_blk_damage_request(&dev->vqs[0]);
 	case KICK_BEFORE_DRIVER_OK:
-		pykit_ring_notify(&dev->vqs[0]);
+		pykit_blk_ring_notify(&dev->vqs[0]);
 		return 0;
 	default:
 		return 0;
 	}
 }
 
-static void free_requests(struct pykit_blk_vq *q)
+static void pykit_blk_free_requests(struct pykit_blk_vq *q)
 {
 	kfree(q->fault.rqs[0]);
 	kfree(q->fault.rqs[1]);
@@ -436,12 +436,12 @@ static void free_requests(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_fault_after_ready() - let the device see a request that was mended
+ * pykit_blk_fault_after_ready() - let the device see a request that was mended
  * @dev: the device
  *
  * Return: 0, -ETIMEDOUT if it does not answer.
  */
-int pykit_fault_after_ready(struct pykit_blk_dev *dev)
+int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
 {
 	struct pykit_blk_vq *q = &dev->vqs[0];
 	unsigned int i;
@@ -450,27 +450,27 @@ int pykit_fault_after_ready(struct pykit_blk_dev *dev)
 	if (!q->fault.rqs[0])
 		return 0;
 	spin_lock_irq(&q->lock);
-	notify = pykit_ring_kick_prepare(q);
+	notify = pykit_blk_ring_kick_prepare(q);
 	spin_unlock_irq(&q->lock);
 	if (notify)
-		pykit_ring_notify(q);
+		pykit_blk_ring_notify(q);
 	for (i = 0; i < ARRAY_SIZE(q->fault.rqs) && q->fault.rqs[i]; i++)
 		if (!wait_for_completion_timeout(&q->fault.done, GET_ID_TIMEOUT))
 			return -ETIMEDOUT;
-	free_requests(q);
+	pykit_blk_free_requests(q);
 	return 0;
 }
 
 /**
- * pykit_fault_stop() - nothing goes wrong any more
+ * pykit_blk_fault_stop() - nothing goes wrong any more
  * @dev: the device; nothing is outstanding
  */
-void pykit_fault_stop(struct pykit_blk_dev *dev)
+void pykit_blk_fault_stop(struct pykit_blk_dev *dev)
 {
 	unsigned int i;
 
 	for (i = 0; i < dev->num_vqs; i++) {
 		cancel_delayed_work_sync(&dev->vqs[i].fault.late_kick);
-		free_requests(&dev->vqs[i]);
+		pykit_blk_free_requests(&dev->vqs[i]);
 	}
 }

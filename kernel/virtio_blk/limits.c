@@ -10,8 +10,8 @@
 /* No request carries more ranges than this. */
 #define MAX_RANGES	256u
 
-static int read_block_sizes(struct virtio_device *vdev,
-			    struct pykit_blk_limits *lim)
+static int pykit_blk_read_block_sizes(struct virtio_device *vdev,
+				      struct pykit_blk_limits *lim)
 {
 	u8 exponent = 0, alignment = 0;
 	u16 io_min = 0;
@@ -48,7 +48,7 @@ static int read_block_sizes(struct virtio_device *vdev,
  * The block layer has one number of ranges and one granularity for discard and
  * secure erase: both may ask for what either takes.
  */
-static int read_erase(struct virtio_device *vdev, struct pykit_blk_limits *lim)
+static int pykit_blk_read_erase(struct virtio_device *vdev, struct pykit_blk_limits *lim)
 {
 	u32 segments, alignment;
 
@@ -73,7 +73,7 @@ static int read_erase(struct virtio_device *vdev, struct pykit_blk_limits *lim)
 	return 0;
 }
 
-static void read_discard(struct virtio_device *vdev, struct pykit_blk_limits *lim)
+static void pykit_blk_read_discard(struct virtio_device *vdev, struct pykit_blk_limits *lim)
 {
 	u32 sectors, segments, granularity;
 
@@ -133,11 +133,11 @@ int pykit_blk_read_limits(struct pykit_blk_dev *dev,
 		lim->max_segment_size = min(lim->max_segment_size, value);
 	}
 
-	err = read_block_sizes(vdev, lim);
+	err = pykit_blk_read_block_sizes(vdev, lim);
 	if (err)
 		return err;
-	read_discard(vdev, lim);
-	err = read_erase(vdev, lim);
+	pykit_blk_read_discard(vdev, lim);
+	err = pykit_blk_read_erase(vdev, lim);
 	if (err)
 		return err;
 	lim->write_cache = pykit_blk_write_cache(vdev);
@@ -163,8 +163,8 @@ bool pykit_blk_write_cache(struct virtio_device *vdev)
 }
 
 #ifdef PYKIT_HAVE_LIMITS_FEATURES
-static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
-				  const struct pykit_blk_limits *lim)
+static struct gendisk *__pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
+					      const struct pykit_blk_limits *lim)
 {
 	struct queue_limits limits = {
 		.features		= BLK_FEAT_ROTATIONAL,
@@ -202,8 +202,8 @@ static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
 	return blk_mq_alloc_disk(&dev->tag_set, &limits, dev);
 }
 #else
-static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
-				  const struct pykit_blk_limits *lim)
+static struct gendisk *__pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
+					      const struct pykit_blk_limits *lim)
 {
 	struct request_queue *queue;
 	struct gendisk *disk;
@@ -249,7 +249,7 @@ static struct gendisk *alloc_disk(struct pykit_blk_dev *dev,
 struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
 				     const struct pykit_blk_limits *lim)
 {
-	return alloc_disk(dev, lim);
+	return __pykit_blk_alloc_disk(dev, lim);
 }
 
 /**

@@ -26,7 +26,7 @@ void pykit_blk_trace_stage(struct virtio_device *vdev,
 			   stage);
 }
 
-static void update_capacity(struct pykit_blk_dev *dev)
+static void pykit_blk_update_capacity(struct pykit_blk_dev *dev)
 {
 	u64 capacity;
 
@@ -34,7 +34,7 @@ static void update_capacity(struct pykit_blk_dev *dev)
 	set_capacity_and_notify(dev->disk, capacity);
 }
 
-static void config_work(struct work_struct *work)
+static void pykit_blk_config_work(struct work_struct *work)
 {
 	struct pykit_blk_dev *dev = container_of(work, struct pykit_blk_dev,
 						 config_work);
@@ -45,17 +45,17 @@ static void config_work(struct work_struct *work)
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		pykit_blk_broken(dev);
 	else
-		update_capacity(dev);
+		pykit_blk_update_capacity(dev);
 }
 
-static void config_changed(struct virtio_device *vdev)
+static void pykit_blk_config_changed(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
 	queue_work(pykit_blk_wq, &dev->config_work);
 }
 
-static int init_tags(struct pykit_blk_dev *dev)
+static int pykit_blk_init_tags(struct pykit_blk_dev *dev)
 {
 	struct blk_mq_tag_set *set = &dev->tag_set;
 
@@ -83,7 +83,7 @@ static int init_tags(struct pykit_blk_dev *dev)
  * A device whose driver failed has to be reset before it is driven again, and
  * the core leaves that out.
  */
-static int start_anew(struct virtio_device *vdev)
+static int pykit_blk_start_anew(struct virtio_device *vdev)
 {
 	const struct virtio_config_ops *ops = vdev->config;
 
@@ -96,23 +96,23 @@ static int start_anew(struct virtio_device *vdev)
 	return ops->finalize_features(vdev);
 }
 
-static int validate(struct virtio_device *vdev)
+static int pykit_blk_validate(struct virtio_device *vdev)
 {
-	int err = start_anew(vdev);
+	int err = pykit_blk_start_anew(vdev);
 
 	pykit_blk_trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
 	if (!err)
-		err = vdev->config->get ? pykit_config_interpose(vdev) : -EINVAL;
+		err = vdev->config->get ? pykit_blk_config_interpose(vdev) : -EINVAL;
 	if (!err)
 		err = pykit_blk_choose_features(vdev);
 	if (err)
 		pykit_blk_trace_stage(vdev, PYKIT_STAGE_FAILED, err);
 	else
-		pykit_fault_validate(vdev);
+		pykit_blk_fault_validate(vdev);
 	return err;
 }
 
-static struct gendisk *init_disk(struct pykit_blk_dev *dev)
+static struct gendisk *pykit_blk_init_disk(struct pykit_blk_dev *dev)
 {
 	struct pykit_blk_limits lim;
 	struct gendisk *disk;
@@ -133,17 +133,17 @@ static struct gendisk *init_disk(struct pykit_blk_dev *dev)
 	return disk;
 }
 
-static int start_disk(struct pykit_blk_dev *dev)
+static int pykit_blk_start_disk(struct pykit_blk_dev *dev)
 {
 	struct virtio_device *vdev = dev->vdev;
 	int err;
 
-	update_capacity(dev);
-	err = pykit_fault_before_ready(dev);
+	pykit_blk_update_capacity(dev);
+	err = pykit_blk_fault_before_ready(dev);
 	if (err)
 		return err;
 	virtio_device_ready(vdev);
-	err = pykit_fault_after_ready(dev);
+	err = pykit_blk_fault_after_ready(dev);
 	if (err)
 		return err;
 #ifdef PYKIT_HAVE_ZONED
@@ -156,12 +156,12 @@ static int start_disk(struct pykit_blk_dev *dev)
 	return device_add_disk(&vdev->dev, dev->disk, pykit_blk_disk_groups);
 }
 
-static int probe(struct virtio_device *vdev)
+static int pykit_blk_probe(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev;
 	int err;
 
-	pykit_config_frozen(vdev);
+	pykit_blk_config_frozen(vdev);
 	dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 	if (!dev) {
 		err = -ENOMEM;
@@ -169,7 +169,7 @@ static int probe(struct virtio_device *vdev)
 	}
 	dev->vdev = vdev;
 	vdev->priv = dev;
-	INIT_WORK(&dev->config_work, config_work);
+	INIT_WORK(&dev->config_work, pykit_blk_config_work);
 	mutex_init(&dev->vdev_lock);
 	pykit_blk_init_recovery(dev);
 	dev->ring_size = pykit_blk_params.ring_size;
@@ -184,15 +184,15 @@ static int probe(struct virtio_device *vdev)
 	err = pykit_blk_init_vqs(dev);
 	if (err)
 		goto out_free_vqs;
-	err = init_tags(dev);
+	err = pykit_blk_init_tags(dev);
 	if (err)
 		goto out_vqs;
-	dev->disk = init_disk(dev);
+	dev->disk = pykit_blk_init_disk(dev);
 	if (IS_ERR(dev->disk)) {
 		err = PTR_ERR(dev->disk);
 		goto out_tags;
 	}
-	err = start_disk(dev);
+	err = pykit_blk_start_disk(dev);
 	if (err)
 		goto out_disk;
 
@@ -202,7 +202,7 @@ static int probe(struct virtio_device *vdev)
 out_disk:
 	pykit_blk_stop_recovery(dev);
 	virtio_reset_device(vdev);
-	pykit_fault_stop(dev);
+	pykit_blk_fault_stop(dev);
 	/* Was never added, and so does not free the device with it. */
 	put_disk(dev->disk);
 out_tags:
@@ -220,7 +220,7 @@ out:
 	return err;
 }
 
-static void remove(struct virtio_device *vdev)
+static void pykit_blk_remove(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
@@ -231,7 +231,7 @@ static void remove(struct virtio_device *vdev)
 		pykit_blk_fail_outstanding(dev);
 	del_gendisk(dev->disk);
 	pykit_blk_stop_recovery(dev);
-	pykit_fault_stop(dev);
+	pykit_blk_fault_stop(dev);
 	virtio_reset_device(vdev);
 	blk_mq_free_tag_set(&dev->tag_set);
 	pykit_blk_del_vqs(dev);
@@ -245,7 +245,7 @@ static void remove(struct virtio_device *vdev)
 
 #ifdef CONFIG_PM_SLEEP
 /* Lets no request in any more, and waits for those that are inside. */
-static void drain(struct request_queue *queue)
+static void pykit_blk_drain(struct request_queue *queue)
 {
 #ifdef PYKIT_HAVE_FREEZE_MEMFLAGS
 	unsigned int memflags = blk_mq_freeze_queue(queue);
@@ -259,23 +259,23 @@ static void drain(struct request_queue *queue)
 #endif
 }
 
-static int freeze(struct virtio_device *vdev)
+static int pykit_blk_freeze(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
 	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
 	if (pykit_blk_any_broken(dev))
 		pykit_blk_fail_outstanding(dev);
-	drain(dev->disk->queue);
+	pykit_blk_drain(dev->disk->queue);
 	pykit_blk_stop_recovery(dev);
-	pykit_fault_stop(dev);
+	pykit_blk_fault_stop(dev);
 	virtio_reset_device(vdev);
 	flush_work(&dev->config_work);
 	pykit_blk_del_vqs(dev);
 	return 0;
 }
 
-static int restore(struct virtio_device *vdev)
+static int pykit_blk_restore(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 	int err;
@@ -322,13 +322,13 @@ static struct virtio_driver pykit_blk_driver = {
 	.id_table		= id_table,
 	.feature_table		= feature_table,
 	.feature_table_size	= ARRAY_SIZE(feature_table),
-	.validate		= validate,
-	.probe			= probe,
-	.remove			= remove,
-	.config_changed		= config_changed,
+	.validate		= pykit_blk_validate,
+	.probe			= pykit_blk_probe,
+	.remove			= pykit_blk_remove,
+	.config_changed		= pykit_blk_config_changed,
 #ifdef CONFIG_PM_SLEEP
-	.freeze			= freeze,
-	.restore		= restore,
+	.freeze			= pykit_blk_freeze,
+	.restore		= pykit_blk_restore,
 #endif
 };
 
@@ -336,7 +336,7 @@ static int __init pykit_blk_init(void)
 {
 	int err;
 
-	err = pykit_fault_init();
+	err = pykit_blk_fault_init();
 	if (err)
 		return err;
 	/* What waits for it may be memory that is to be freed. */
@@ -354,7 +354,7 @@ module_init(pykit_blk_init);
 static void __exit pykit_blk_exit(void)
 {
 	unregister_virtio_driver(&pykit_blk_driver);
-	pykit_config_exit();
+	pykit_blk_config_exit();
 	destroy_workqueue(pykit_blk_wq);
 	ida_destroy(&pykit_blk_ida);
 }

@@ -14,17 +14,17 @@
 
 struct pykit_blk_params pykit_blk_params;
 
-static int set_queues(const char *val, const struct kernel_param *kp)
+static int pykit_blk_set_queues(const char *val, const struct kernel_param *kp)
 {
 	return param_set_uint_minmax(val, kp, 0, U16_MAX);
 }
 
 static const struct kernel_param_ops queues_ops = {
-	.set	= set_queues,
+	.set	= pykit_blk_set_queues,
 	.get	= param_get_uint,
 };
 
-static int set_ring_size(const char *val, const struct kernel_param *kp)
+static int pykit_blk_set_ring_size(const char *val, const struct kernel_param *kp)
 {
 	unsigned int size;
 	int err = kstrtouint(val, 0, &size);
@@ -37,17 +37,17 @@ static int set_ring_size(const char *val, const struct kernel_param *kp)
 }
 
 static const struct kernel_param_ops ring_size_ops = {
-	.set	= set_ring_size,
+	.set	= pykit_blk_set_ring_size,
 	.get	= param_get_uint,
 };
 
-static int set_timeout(const char *val, const struct kernel_param *kp)
+static int pykit_blk_set_timeout(const char *val, const struct kernel_param *kp)
 {
 	return param_set_uint_minmax(val, kp, 0, MAX_TIMEOUT);
 }
 
 static const struct kernel_param_ops timeout_ops = {
-	.set	= set_timeout,
+	.set	= pykit_blk_set_timeout,
 	.get	= param_get_uint,
 };
 

@@ -296,80 +296,80 @@ extern const struct blk_mq_ops pykit_blk_mq_ops;
 void pykit_blk_vq_done(struct virtqueue *vq);
 bool pykit_blk_reap(struct pykit_blk_vq *q);
 void pykit_blk_undo_setup(struct request *req);
-int pykit_blk_ask(struct gendisk *disk, u32 type, u64 sector, void *buf,
-		  unsigned int bytes);
+int pykit_blk_submit_drv_in(struct gendisk *disk, u32 type, u64 sector, void *buf,
+			    unsigned int bytes);
 int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		  const struct pykit_blk_data *data,
 		  struct pykit_blk_req *token);
 
 /* config.c */
-int pykit_config_interpose(struct virtio_device *vdev);
-void pykit_config_frozen(struct virtio_device *vdev);
-void pykit_config_exit(void);
+int pykit_blk_config_interpose(struct virtio_device *vdev);
+void pykit_blk_config_frozen(struct virtio_device *vdev);
+void pykit_blk_config_exit(void);
 
 /* fault.c */
 #ifdef PYKIT_FAULT
-int pykit_fault_init(void);
-void pykit_fault_validate(struct virtio_device *vdev);
-void pykit_fault_init_queue(struct pykit_blk_vq *q);
-int pykit_fault_before_ready(struct pykit_blk_dev *dev);
-int pykit_fault_after_ready(struct pykit_blk_dev *dev);
-void pykit_fault_stop(struct pykit_blk_dev *dev);
-void pykit_fault_damage(struct pykit_blk_vq *q);
-void pykit_fault_mend(struct pykit_blk_vq *q);
-bool pykit_fault_withhold(struct pykit_blk_vq *q);
-void pykit_fault_before_get(struct pykit_blk_vq *q,
-			    const struct pykit_used *used);
-bool pykit_fault_take_again(struct pykit_blk_vq *q);
-u8 pykit_fault_status_write(u8 status);
-u8 pykit_fault_status_read(u8 status);
+int pykit_blk_fault_init(void);
+void pykit_blk_fault_validate(struct virtio_device *vdev);
+void pykit_blk_fault_init_queue(struct pykit_blk_vq *q);
+int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev);
+int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev);
+void pykit_blk_fault_stop(struct pykit_blk_dev *dev);
+void pykit_blk_fault_damage(struct pykit_blk_vq *q);
+void pykit_blk_fault_mend(struct pykit_blk_vq *q);
+bool pykit_blk_fault_withhold(struct pykit_blk_vq *q);
+void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
+				const struct pykit_used *used);
+bool pykit_blk_fault_take_again(struct pykit_blk_vq *q);
+u8 pykit_blk_fault_status_write(u8 status);
+u8 pykit_blk_fault_status_read(u8 status);
 #else
-static inline int pykit_fault_init(void)
+static inline int pykit_blk_fault_init(void)
 {
 	return 0;
 }
 
-static inline void pykit_fault_validate(struct virtio_device *vdev)
+static inline void pykit_blk_fault_validate(struct virtio_device *vdev)
 {
 }
 
-static inline void pykit_fault_init_queue(struct pykit_blk_vq *q)
+static inline void pykit_blk_fault_init_queue(struct pykit_blk_vq *q)
 {
 }
 
-static inline int pykit_fault_before_ready(struct pykit_blk_dev *dev)
-{
-	return 0;
-}
-
-static inline int pykit_fault_after_ready(struct pykit_blk_dev *dev)
+static inline int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev)
 {
 	return 0;
 }
 
-static inline void pykit_fault_stop(struct pykit_blk_dev *dev)
+static inline int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
+{
+	return 0;
+}
+
+static inline void pykit_blk_fault_stop(struct pykit_blk_dev *dev)
 {
 }
 
-static inline void pykit_fault_damage(struct pykit_blk_vq *q)
+static inline void pykit_blk_fault_damage(struct pykit_blk_vq *q)
 {
 }
 
-static inline void pykit_fault_mend(struct pykit_blk_vq *q)
+static inline void pykit_blk_fault_mend(struct pykit_blk_vq *q)
 {
 }
 
-static inline bool pykit_fault_withhold(struct pykit_blk_vq *q)
+static inline bool pykit_blk_fault_withhold(struct pykit_blk_vq *q)
 {
 	return false;
 }
 
-static inline void pykit_fault_before_get(struct pykit_blk_vq *q,
-					  const struct pykit_used *used)
+static inline void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
+					      const struct pykit_used *used)
 {
 }
 
-static inline bool pykit_fault_take_again(struct pykit_blk_vq *q)
+static inline bool pykit_blk_fault_take_again(struct pykit_blk_vq *q)
 {
 	return false;
 }

@@ -30,7 +30,7 @@ static blk_status_t pykit_blk_result(u8 status)
 }
 
 /* The ranges of a discard or write-zeroes request, as its payload. */
-static int setup_ranges(struct request *req, u32 flags)
+static int pykit_blk_setup_ranges(struct request *req, u32 flags)
 {
 	unsigned short count = blk_rq_nr_discard_segments(req), n = 0;
 	struct virtio_blk_discard_write_zeroes *ranges;
@@ -62,7 +62,7 @@ static int setup_ranges(struct request *req, u32 flags)
 }
 
 /* The type of a request, or -1 if there is none for it. */
-static int request_type(struct request *req)
+static int pykit_blk_request_type(struct request *req)
 {
 	switch (req_op(req)) {
 	case REQ_OP_READ:
@@ -96,7 +96,7 @@ static int request_type(struct request *req)
 	}
 }
 
-static blk_status_t setup_request(struct virtio_device *vdev, struct request *req)
+static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	u32 flags = 0;
@@ -106,11 +106,11 @@ static blk_status_t setup_request(struct virtio_device *vdev, struct request *re
 	rq->hdr.ioprio = cpu_to_virtio32(vdev, req_get_ioprio(req));
 	rq->in_len = sizeof(rq->status);
 	rq->done = NULL;
-	/* Type and sector of those are there already, see pykit_blk_ask(). */
+	/* Type and sector of those are there already, see pykit_blk_submit_drv_in(). */
 	if (req_op(req) == REQ_OP_DRV_IN)
 		return BLK_STS_OK;
 
-	type = request_type(req);
+	type = pykit_blk_request_type(req);
 	sector = blk_rq_pos(req);
 	switch (type) {
 	case -1:
@@ -129,7 +129,7 @@ static blk_status_t setup_request(struct virtio_device *vdev, struct request *re
 	case VIRTIO_BLK_T_SECURE_ERASE:
 		/* The ranges say where. */
 		sector = 0;
-		if (setup_ranges(req, flags))
+		if (pykit_blk_setup_ranges(req, flags))
 			return BLK_STS_RESOURCE;
 		break;
 #ifdef PYKIT_HAVE_ZONED
@@ -145,7 +145,7 @@ static blk_status_t setup_request(struct virtio_device *vdev, struct request *re
 	return BLK_STS_OK;
 }
 
-static int map_data(struct request *req)
+static int pykit_blk_map_data(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	unsigned int segments = blk_rq_nr_phys_segments(req), i;
@@ -171,7 +171,7 @@ static int map_data(struct request *req)
 #endif
 }
 
-static __always_inline void undo_setup(struct request *req)
+static __always_inline void __pykit_blk_undo_setup(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
@@ -189,12 +189,12 @@ static __always_inline void undo_setup(struct request *req)
  */
 void pykit_blk_undo_setup(struct request *req)
 {
-	undo_setup(req);
+	__pykit_blk_undo_setup(req);
 }
 
-static void trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
-			const struct pykit_blk_data *data, u16 head,
-			u64 status_addr)
+static void pykit_blk_trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
+				  const struct pykit_blk_data *data, u16 head,
+				  u64 status_addr)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct pykit_blk blk = {
@@ -216,8 +216,8 @@ static void trace_start(struct pykit_blk_vq *q, const struct pykit_blk_req *rq,
 }
 
 /* As sg_init_one(), without calls: the compiler clears so little better. */
-static __always_inline void init_list(struct scatterlist *sg, void *buf,
-				      unsigned int len)
+static __always_inline void pykit_blk_init_list(struct scatterlist *sg, void *buf,
+						unsigned int len)
 {
 	*sg = (struct scatterlist) { };
 	sg_set_buf(sg, buf, len);
@@ -240,11 +240,11 @@ struct lists {
 	unsigned int in;
 };
 
-static __always_inline void make_lists(struct lists *l, struct pykit_blk_req *rq,
-				       struct scatterlist *data, bool write)
+static __always_inline void pykit_blk_make_lists(struct lists *l, struct pykit_blk_req *rq,
+						 struct scatterlist *data, bool write)
 {
-	init_list(&l->hdr, &rq->hdr, sizeof(rq->hdr));
-	init_list(&l->status, &rq->status, rq->in_len);
+	pykit_blk_init_list(&l->hdr, &rq->hdr, sizeof(rq->hdr));
+	pykit_blk_init_list(&l->status, &rq->status, rq->in_len);
 	l->sgs[0] = &l->hdr;
 	l->sgs[1] = data ? data : &l->status;
 	l->sgs[2] = &l->status;
@@ -259,7 +259,7 @@ static __always_inline void make_lists(struct lists *l, struct pykit_blk_req *rq
  * @data: what it carries besides
  * @token: what completes when the device has used it; @rq but for a fault
  *
- * Return: as pykit_ring_add_watched().
+ * Return: as pykit_blk_ring_add_watched().
  */
 noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 			   const struct pykit_blk_data *data,
@@ -269,16 +269,16 @@ noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 	struct lists l;
 	int err;
 
-	make_lists(&l, rq, data->sgl, data->write);
-	err = pykit_ring_add_watched(q, l.sgs, l.out, l.in, token, &rq->status,
-				     &status_addr);
+	pykit_blk_make_lists(&l, rq, data->sgl, data->write);
+	err = pykit_blk_ring_add_watched(q, l.sgs, l.out, l.in, token, &rq->status,
+					 &status_addr);
 	if (!err && trace_pykit_blk_start_enabled())
-		trace_start(q, rq, data, token->head,
-			    status_addr + rq->in_len - 1);
+		pykit_blk_trace_start(q, rq, data, token->head,
+				      status_addr + rq->in_len - 1);
 	return err;
 }
 
-static struct pykit_blk_vq *hctx_queue(struct blk_mq_hw_ctx *hctx)
+static struct pykit_blk_vq *pykit_blk_hctx_queue(struct blk_mq_hw_ctx *hctx)
 {
 	struct pykit_blk_dev *dev = hctx->queue->queuedata;
 
@@ -286,7 +286,7 @@ static struct pykit_blk_vq *hctx_queue(struct blk_mq_hw_ctx *hctx)
 }
 
 /* Ready to be added, and started. */
-static blk_status_t prepare(struct pykit_blk_vq *q, struct request *req)
+static blk_status_t pykit_blk_prepare(struct pykit_blk_vq *q, struct request *req)
 {
 	struct pykit_blk_dev *dev = req->q->queuedata;
 	blk_status_t status;
@@ -294,10 +294,10 @@ static blk_status_t prepare(struct pykit_blk_vq *q, struct request *req)
 	/* A device that did not come back. */
 	if (unlikely(!q->vq))
 		return BLK_STS_IOERR;
-	status = setup_request(dev->vdev, req);
+	status = pykit_blk_setup_request(dev->vdev, req);
 	if (unlikely(status))
 		return status;
-	if (unlikely(map_data(req) < 0)) {
+	if (unlikely(pykit_blk_map_data(req) < 0)) {
 		pykit_blk_undo_setup(req);
 		return BLK_STS_RESOURCE;
 	}
@@ -305,7 +305,7 @@ static blk_status_t prepare(struct pykit_blk_vq *q, struct request *req)
 	return BLK_STS_OK;
 }
 
-static noinline int add_watched(struct pykit_blk_vq *q, struct request *req)
+static noinline int pykit_blk_add_rq_watched(struct pykit_blk_vq *q, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	struct pykit_blk_data data = { };
@@ -322,46 +322,46 @@ static noinline int add_watched(struct pykit_blk_vq *q, struct request *req)
 	return pykit_blk_add(q, rq, &data, rq);
 }
 
-static int add_plain(struct pykit_blk_vq *q, struct request *req)
+static int pykit_blk_add_rq_plain(struct pykit_blk_vq *q, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	struct lists l;
 
-	make_lists(&l, rq, rq->sgt.nents ? rq->sgt.sgl : NULL,
-		   op_is_write(req_op(req)));
-	return pykit_ring_add(q, l.sgs, l.out, l.in, rq);
+	pykit_blk_make_lists(&l, rq, rq->sgt.nents ? rq->sgt.sgl : NULL,
+			     op_is_write(req_op(req)));
+	return pykit_blk_ring_add(q, l.sgs, l.out, l.in, rq);
 }
 
-static int add(struct pykit_blk_vq *q, struct request *req)
+static int pykit_blk_add_rq(struct pykit_blk_vq *q, struct request *req)
 {
-	return pykit_ring_watches_adds(q) ? add_watched(q, req) :
-					    add_plain(q, req);
+	return pykit_blk_ring_watches_adds(q) ? pykit_blk_add_rq_watched(q, req) :
+					    pykit_blk_add_rq_plain(q, req);
 }
 
-static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
-			     const struct blk_mq_queue_data *bd)
+static blk_status_t pykit_blk_queue_rq(struct blk_mq_hw_ctx *hctx,
+				       const struct blk_mq_queue_data *bd)
 {
-	struct pykit_blk_vq *q = hctx_queue(hctx);
+	struct pykit_blk_vq *q = pykit_blk_hctx_queue(hctx);
 	struct request *req = bd->rq;
 	blk_status_t status;
 	unsigned long flags;
 	bool notify = false;
 	int err;
 
-	status = prepare(q, req);
+	status = pykit_blk_prepare(q, req);
 	if (unlikely(status))
 		return status;
 
 	spin_lock_irqsave(&q->lock, flags);
-	err = add(q, req);
+	err = pykit_blk_add_rq(q, req);
 	if (err != -EIO && (err || bd->last))
-		notify = pykit_ring_kick_prepare(q);
+		notify = pykit_blk_ring_kick_prepare(q);
 	/* Under the lock, so that it comes before the completion that wakes. */
 	if (err == -ENOSPC)
 		blk_mq_stop_hw_queue(hctx);
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (notify)
-		pykit_ring_notify(q);
+		pykit_blk_ring_notify(q);
 
 	if (!err)
 		return BLK_STS_OK;
@@ -377,30 +377,30 @@ static blk_status_t queue_rq(struct blk_mq_hw_ctx *hctx,
 	}
 }
 
-static void commit_rqs(struct blk_mq_hw_ctx *hctx)
+static void pykit_blk_commit_rqs(struct blk_mq_hw_ctx *hctx)
 {
-	struct pykit_blk_vq *q = hctx_queue(hctx);
+	struct pykit_blk_vq *q = pykit_blk_hctx_queue(hctx);
 	unsigned long flags;
 	bool notify;
 
 	spin_lock_irqsave(&q->lock, flags);
-	notify = pykit_ring_kick_prepare(q);
+	notify = pykit_blk_ring_kick_prepare(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (notify)
-		pykit_ring_notify(q);
+		pykit_blk_ring_notify(q);
 }
 
 /*
  * Lists of requests had no type of their own; and of a request that did not come
- * by queue_rq() the driver had to tell the table of tags.
+ * by pykit_blk_queue_rq() the driver had to tell the table of tags.
  */
 #ifdef PYKIT_HAVE_RQ_LIST
-static void take(struct rq_list *list, struct request *req)
+static void pykit_blk_list_add(struct rq_list *list, struct request *req)
 {
 	rq_list_add_tail(list, req);
 }
 
-static struct request *pop(struct rq_list *list)
+static struct request *pykit_blk_list_pop(struct rq_list *list)
 {
 	return rq_list_pop(list);
 }
@@ -410,7 +410,7 @@ struct rq_list {
 	struct request *tail;
 };
 
-static void take(struct rq_list *list, struct request *req)
+static void pykit_blk_list_add(struct rq_list *list, struct request *req)
 {
 	req->mq_hctx->tags->rqs[req->tag] = req;
 	req->rq_next = NULL;
@@ -421,14 +421,14 @@ static void take(struct rq_list *list, struct request *req)
 	list->tail = req;
 }
 
-static struct request *pop(struct rq_list *list)
+static struct request *pykit_blk_list_pop(struct rq_list *list)
 {
 	return rq_list_pop(&list->head);
 }
 #endif
 
 /* All at once: one lock, one decision to notify. */
-static void add_list(struct pykit_blk_vq *q, struct rq_list *list)
+static void pykit_blk_add_list(struct pykit_blk_vq *q, struct rq_list *list)
 {
 	struct request *req;
 	unsigned long flags;
@@ -438,58 +438,58 @@ static void add_list(struct pykit_blk_vq *q, struct rq_list *list)
 	if (unlikely(!q->vq))
 		return;
 	spin_lock_irqsave(&q->lock, flags);
-	while ((req = pop(list))) {
-		if (unlikely(add(q, req))) {
-			/* Comes again by queue_rq(), which knows what to do. */
+	while ((req = pykit_blk_list_pop(list))) {
+		if (unlikely(pykit_blk_add_rq(q, req))) {
+			/* Comes again by pykit_blk_queue_rq(), which knows what to do. */
 			pykit_blk_undo_setup(req);
 			blk_mq_requeue_request(req, true);
 		}
 	}
-	notify = pykit_ring_kick_prepare(q);
+	notify = pykit_blk_ring_kick_prepare(q);
 	spin_unlock_irqrestore(&q->lock, flags);
 	if (notify)
-		pykit_ring_notify(q);
+		pykit_blk_ring_notify(q);
 }
 
-static void queue_list(struct rq_list *list)
+static void pykit_blk_queue_list(struct rq_list *list)
 {
 	struct rq_list ready = { }, left = { };
 	struct pykit_blk_vq *q = NULL;
 	struct request *req;
 
-	while ((req = pop(list))) {
-		struct pykit_blk_vq *next = hctx_queue(req->mq_hctx);
+	while ((req = pykit_blk_list_pop(list))) {
+		struct pykit_blk_vq *next = pykit_blk_hctx_queue(req->mq_hctx);
 
 		if (q && q != next)
-			add_list(q, &ready);
+			pykit_blk_add_list(q, &ready);
 		q = next;
-		take(prepare(q, req) ? &left : &ready, req);
+		pykit_blk_list_add(pykit_blk_prepare(q, req) ? &left : &ready, req);
 	}
 	if (q)
-		add_list(q, &ready);
+		pykit_blk_add_list(q, &ready);
 	*list = left;
 }
 
 #ifdef PYKIT_HAVE_RQ_LIST
-static void queue_rqs(struct rq_list *list)
+static void pykit_blk_queue_rqs(struct rq_list *list)
 {
-	queue_list(list);
+	pykit_blk_queue_list(list);
 }
 #else
-static void queue_rqs(struct request **first)
+static void pykit_blk_queue_rqs(struct request **first)
 {
 	struct rq_list list = { .head = *first };
 
-	queue_list(&list);
+	pykit_blk_queue_list(&list);
 	*first = list.head;
 }
 #endif
 
-static void complete_rq(struct request *req)
+static void pykit_blk_complete_rq(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
-	undo_setup(req);
+	__pykit_blk_undo_setup(req);
 #ifdef PYKIT_HAVE_ZONED
 	if (req_op(req) == REQ_OP_ZONE_APPEND) {
 		struct pykit_blk_dev *dev = req->q->queuedata;
@@ -500,17 +500,17 @@ static void complete_rq(struct request *req)
 	blk_mq_end_request(req, pykit_blk_result(*pykit_blk_status(rq)));
 }
 
-static void complete_batch(struct io_comp_batch *batch)
+static void pykit_blk_complete_batch(struct io_comp_batch *batch)
 {
 	struct request *req;
 
 	rq_list_for_each(&batch->req_list, req)
-		undo_setup(req);
+		__pykit_blk_undo_setup(req);
 	blk_mq_end_request_batch(batch);
 }
 
-static noinline void trace_done(struct pykit_blk_vq *q,
-				struct pykit_blk_req *rq, u32 len)
+static noinline void pykit_blk_trace_done(struct pykit_blk_vq *q,
+					  struct pykit_blk_req *rq, u32 len)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct pykit_blk_end end = {
@@ -525,14 +525,14 @@ static noinline void trace_done(struct pykit_blk_vq *q,
 }
 
 /* The next request that the device is done with, which is to be completed. */
-static __always_inline struct request *next_done(struct pykit_blk_vq *q)
+static __always_inline struct request *pykit_blk_next_done(struct pykit_blk_vq *q)
 {
 	struct pykit_blk_req *rq;
 	u32 len;
 
-	while ((rq = pykit_ring_get(q, &len))) {
+	while ((rq = pykit_blk_ring_get(q, &len))) {
 		if (trace_pykit_blk_done_enabled())
-			trace_done(q, rq, len);
+			pykit_blk_trace_done(q, rq, len);
 		if (!rq->done)
 			return blk_mq_rq_from_pdu(rq);
 		/* A fault's own. */
@@ -541,14 +541,14 @@ static __always_inline struct request *next_done(struct pykit_blk_vq *q)
 	return NULL;
 }
 
-static __always_inline bool reap(struct pykit_blk_vq *q)
+static __always_inline bool __pykit_blk_reap(struct pykit_blk_vq *q)
 {
 	struct request *req;
 	bool any = false;
 
 	if (unlikely(!q->vq))
 		return false;
-	while ((req = next_done(q))) {
+	while ((req = pykit_blk_next_done(q))) {
 		if (likely(!blk_should_fake_timeout(req->q)))
 			blk_mq_complete_request(req);
 		any = true;
@@ -564,7 +564,7 @@ static __always_inline bool reap(struct pykit_blk_vq *q)
  */
 bool pykit_blk_reap(struct pykit_blk_vq *q)
 {
-	return reap(q);
+	return __pykit_blk_reap(q);
 }
 
 /**
@@ -578,12 +578,12 @@ void pykit_blk_vq_done(struct virtqueue *vq)
 	unsigned long flags;
 	bool done = false;
 
-	pykit_ring_interrupt(q);
+	pykit_blk_ring_interrupt(q);
 	spin_lock_irqsave(&q->lock, flags);
 	do {
-		pykit_ring_disable_cb(q);
-		done |= reap(q);
-	} while (!pykit_ring_enable_cb(q));
+		pykit_blk_ring_disable_cb(q);
+		done |= __pykit_blk_reap(q);
+	} while (!pykit_blk_ring_enable_cb(q));
 	if (done)
 		blk_mq_start_stopped_hw_queues(dev->disk->queue, true);
 	spin_unlock_irqrestore(&q->lock, flags);
@@ -592,22 +592,22 @@ void pykit_blk_vq_done(struct virtqueue *vq)
 		pykit_blk_broken(dev);
 }
 
-static int poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *batch)
+static int pykit_blk_poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *batch)
 {
-	struct pykit_blk_vq *q = hctx_queue(hctx);
+	struct pykit_blk_vq *q = pykit_blk_hctx_queue(hctx);
 	struct request *req;
 	unsigned long flags;
 	int found = 0;
 
 	spin_lock_irqsave(&q->lock, flags);
-	while (q->vq && (req = next_done(q))) {
+	while (q->vq && (req = pykit_blk_next_done(q))) {
 		u8 status = *pykit_blk_status(blk_mq_rq_to_pdu(req));
 
 		found++;
 		if (!blk_mq_complete_request_remote(req) &&
 		    !blk_mq_add_to_batch(req, batch, status != VIRTIO_BLK_S_OK,
-					 complete_batch))
-			complete_rq(req);
+					 pykit_blk_complete_batch))
+			pykit_blk_complete_rq(req);
 	}
 	if (found)
 		blk_mq_start_stopped_hw_queues(hctx->queue, true);
@@ -615,7 +615,7 @@ static int poll(struct blk_mq_hw_ctx *hctx, struct io_comp_batch *batch)
 	return found;
 }
 
-static void map_queues(struct blk_mq_tag_set *set)
+static void pykit_blk_map_queues(struct blk_mq_tag_set *set)
 {
 	struct pykit_blk_dev *dev = set->driver_data;
 	struct blk_mq_queue_map *map = &set->map[HCTX_TYPE_DEFAULT];
@@ -638,17 +638,17 @@ static void map_queues(struct blk_mq_tag_set *set)
 }
 
 const struct blk_mq_ops pykit_blk_mq_ops = {
-	.queue_rq	= queue_rq,
-	.queue_rqs	= queue_rqs,
-	.commit_rqs	= commit_rqs,
-	.complete	= complete_rq,
-	.map_queues	= map_queues,
-	.poll		= poll,
+	.queue_rq	= pykit_blk_queue_rq,
+	.queue_rqs	= pykit_blk_queue_rqs,
+	.commit_rqs	= pykit_blk_commit_rqs,
+	.complete	= pykit_blk_complete_rq,
+	.map_queues	= pykit_blk_map_queues,
+	.poll		= pykit_blk_poll,
 	.timeout	= pykit_blk_timeout,
 };
 
 /**
- * pykit_blk_ask() - have a device answer a request of the driver's own
+ * pykit_blk_submit_drv_in() - have a device answer a request of the driver's own
  * @disk: the disk
  * @type: type of the request
  * @sector: its sector
@@ -657,8 +657,8 @@ const struct blk_mq_ops pykit_blk_mq_ops = {
  *
  * Return: 0 or an error.
  */
-int pykit_blk_ask(struct gendisk *disk, u32 type, u64 sector, void *buf,
-		  unsigned int bytes)
+int pykit_blk_submit_drv_in(struct gendisk *disk, u32 type, u64 sector, void *buf,
+			    unsigned int bytes)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
 	struct request_queue *queue = disk->queue;

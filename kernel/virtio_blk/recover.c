@@ -28,21 +28,21 @@ bool pykit_blk_any_broken(struct pykit_blk_dev *dev)
  * Reads and writes may be done twice. To append twice is to append two blocks;
  * and what was lost twice is not worth a third reset.
  */
-static bool may_repeat(struct request *req)
+static bool pykit_blk_may_repeat(struct request *req)
 {
 	return !blk_rq_is_passthrough(req) && !(req->rq_flags & RQF_DONTPREP) &&
 	       req_op(req) != REQ_OP_ZONE_APPEND;
 }
 
 /* A request that the device was reset under: once more, or an error. */
-static bool give_back(struct request *req, void *data)
+static bool pykit_blk_requeue(struct request *req, void *data)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 	bool *again = data;
 
 	if (blk_mq_request_completed(req))
 		return true;
-	if (*again && may_repeat(req)) {
+	if (*again && pykit_blk_may_repeat(req)) {
 		/* The mark that it was given back once. */
 		req->rq_flags |= RQF_DONTPREP;
 		pykit_blk_undo_setup(req);
@@ -54,7 +54,7 @@ static bool give_back(struct request *req, void *data)
 	return true;
 }
 
-static void break_device(struct pykit_blk_dev *dev)
+static void pykit_blk_break_device(struct pykit_blk_dev *dev)
 {
 	unsigned int i;
 
@@ -63,7 +63,7 @@ static void break_device(struct pykit_blk_dev *dev)
 
 		spin_lock_irq(&q->lock);
 		if (q->vq)
-			pykit_ring_breaks(&q->ring, PYKIT_QUEUE_BROKEN);
+			pykit_ring_trace_broken(&q->ring, PYKIT_QUEUE_BROKEN);
 		spin_unlock_irq(&q->lock);
 	}
 	virtio_break_device(dev->vdev);
@@ -73,7 +73,7 @@ static void break_device(struct pykit_blk_dev *dev)
  * Stop the device and settle what it has under way. The block layer sends
  * nothing any more when this returns.
  */
-static void settle(struct pykit_blk_dev *dev, bool again)
+static void pykit_blk_settle(struct pykit_blk_dev *dev, bool again)
 {
 	unsigned int i;
 
@@ -87,10 +87,10 @@ static void settle(struct pykit_blk_dev *dev, bool again)
 		/* What it has done is done, even if it did not say so. */
 		pykit_blk_reap(q);
 		if (q->vq)
-			pykit_ring_empty(q, q->vq);
+			pykit_blk_ring_empty(q, q->vq);
 		spin_unlock_irq(&q->lock);
 	}
-	blk_mq_tagset_busy_iter(&dev->tag_set, give_back, &again);
+	blk_mq_tagset_busy_iter(&dev->tag_set, pykit_blk_requeue, &again);
 	blk_mq_tagset_wait_completed_request(&dev->tag_set);
 }
 
@@ -117,13 +117,13 @@ void pykit_blk_resume(struct pykit_blk_dev *dev)
 void pykit_blk_fail_outstanding(struct pykit_blk_dev *dev)
 {
 	mutex_lock(&dev->recover_lock);
-	break_device(dev);
-	settle(dev, false);
+	pykit_blk_break_device(dev);
+	pykit_blk_settle(dev, false);
 	pykit_blk_resume(dev);
 	mutex_unlock(&dev->recover_lock);
 }
 
-static void broken_work(struct work_struct *work)
+static void pykit_blk_broken_work(struct work_struct *work)
 {
 	struct pykit_blk_dev *dev = container_of(work, struct pykit_blk_dev,
 						 broken_work);
@@ -146,7 +146,7 @@ void pykit_blk_broken(struct pykit_blk_dev *dev)
 }
 
 #ifdef CONFIG_PM_SLEEP
-static void reset_device(struct pykit_blk_dev *dev)
+static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
 {
 	struct virtio_device *vdev = dev->vdev;
 	int err;
@@ -154,8 +154,8 @@ static void reset_device(struct pykit_blk_dev *dev)
 	dev_warn(&vdev->dev, "no answer for %u s: resetting the device\n",
 		 dev->tag_set.timeout / HZ);
 	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FREEZE, -ETIMEDOUT);
-	settle(dev, true);
-	pykit_fault_stop(dev);
+	pykit_blk_settle(dev, true);
+	pykit_blk_fault_stop(dev);
 	pykit_blk_del_vqs(dev);
 	/* Negotiates anew, and calls this driver's restore(). */
 	err = virtio_device_restore(vdev);
@@ -163,24 +163,24 @@ static void reset_device(struct pykit_blk_dev *dev)
 		dev_err(&vdev->dev, "device does not come back: %d\n", err);
 }
 #else
-static void reset_device(struct pykit_blk_dev *dev)
+static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
 {
 	dev_err(&dev->vdev->dev, "no answer for %u s: failing its requests\n",
 		dev->tag_set.timeout / HZ);
-	break_device(dev);
-	settle(dev, false);
+	pykit_blk_break_device(dev);
+	pykit_blk_settle(dev, false);
 	pykit_blk_resume(dev);
 }
 #endif
 
-static void reset_work(struct work_struct *work)
+static void pykit_blk_reset_work(struct work_struct *work)
 {
 	struct pykit_blk_dev *dev = container_of(work, struct pykit_blk_dev,
 						 reset_work);
 
 	mutex_lock(&dev->recover_lock);
 	if (dev->vqs[0].vq && !atomic_read(&dev->broken))
-		reset_device(dev);
+		pykit_blk_reset_device(dev);
 	mutex_unlock(&dev->recover_lock);
 }
 
@@ -205,8 +205,8 @@ enum blk_eh_timer_return pykit_blk_timeout(struct request *req)
  */
 void pykit_blk_init_recovery(struct pykit_blk_dev *dev)
 {
-	INIT_WORK(&dev->broken_work, broken_work);
-	INIT_WORK(&dev->reset_work, reset_work);
+	INIT_WORK(&dev->broken_work, pykit_blk_broken_work);
+	INIT_WORK(&dev->reset_work, pykit_blk_reset_work);
 	mutex_init(&dev->recover_lock);
 }
 

@@ -6,7 +6,7 @@
 #include "ring.h"
 
 /* Where the device was told to write the status byte that is at @status. */
-static u64 status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
+static u64 pykit_blk_status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 {
 	struct virtio_device *vdev = q->vq->vdev;
 	struct pykit_desc *descs = q->ring.descs;
@@ -18,17 +18,17 @@ static u64 status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 		if (pykit_ring_memory(vdev, descs[i].addr) == status)
 			return descs[i].addr;
 	/* Bounced: only the core knows, and it wrote it last. */
-	return descs[n - 1].addr;
+	return n ? descs[n - 1].addr : 0;
 }
 
-/* Asked to add to a full ring the core would ring the doorbell, wanted or not. */
-static bool is_full(struct virtqueue *vq, const struct pykit_sgs *s)
+/* An add to a full ring would make the core notify, even if that is suppressed. */
+static bool pykit_blk_is_full(struct virtqueue *vq, const struct pykit_sgs *s)
 {
 	return unlikely(vq->num_free < s->slots) && !virtqueue_is_broken(vq);
 }
 
 /**
- * pykit_ring_add_watched() - make a request available, and tell of it
+ * pykit_blk_ring_add_watched() - make a request available, and tell of it
  * @q: the queue, locked
  * @sgs: what the device reads, then what it writes
  * @out: how many scatterlists it reads
@@ -39,40 +39,40 @@ static bool is_full(struct virtqueue *vq, const struct pykit_sgs *s)
  *
  * Return: 0, -ENOSPC if the ring is full, -EIO if it is broken, -ENOMEM.
  */
-int pykit_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
-			   unsigned int out, unsigned int in,
-			   struct pykit_blk_req *token, u8 *status,
-			   u64 *status_addr)
+int pykit_blk_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
+			       unsigned int out, unsigned int in,
+			       struct pykit_blk_req *token, u8 *status,
+			       u64 *status_addr)
 {
 	struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
 	bool full;
 	int err;
 
 	pykit_ring_before_add(&q->ring, &s);
-	full = is_full(q->vq, &s);
+	full = pykit_blk_is_full(q->vq, &s);
 	err = full ? -ENOSPC :
 		     virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
 	if (err) {
-		pykit_ring_refused(&q->ring, &s, err, !full);
+		pykit_ring_add_failed(&q->ring, &s, err, !full);
 		return err;
 	}
-	pykit_fault_damage(q);
+	pykit_blk_fault_damage(q);
 	pykit_ring_after_add(&q->ring, &s);
 	token->head = s.chain.head;
-	if (pykit_ring_tells_adds())
-		*status_addr = status_address(q, pykit_ring_walk(&q->ring, &s),
-					      status);
-	pykit_fault_mend(q);
+	if (pykit_blk_ring_tells_adds())
+		*status_addr = pykit_blk_status_address(q, pykit_ring_walk(&q->ring, &s),
+							status);
+	pykit_blk_fault_mend(q);
 	return 0;
 }
 
 /**
- * pykit_ring_kick_watched() - decide whether to notify the device, and tell of it
+ * pykit_blk_ring_kick_watched() - decide whether to notify the device, and tell of it
  * @q: the queue, locked
  *
  * Return: whether it is needed.
  */
-bool pykit_ring_kick_watched(struct pykit_blk_vq *q)
+bool pykit_blk_ring_kick_watched(struct pykit_blk_vq *q)
 {
 	struct pykit_kick kick;
 	bool needed;
@@ -84,27 +84,28 @@ bool pykit_ring_kick_watched(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_ring_get_watched() - take the next used entry, and tell of it
+ * pykit_blk_ring_get_watched() - take the next used entry, and tell of it
  * @q: the queue, locked
  * @len: where to say how much the device wrote
  *
  * Return: the request; its head is set. NULL if there is none or the queue is
  * broken.
  */
-struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
+struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 {
+	unsigned int num_free = q->vq->num_free;
 	struct pykit_blk_req *token;
 	struct pykit_used used;
 
 	if (!pykit_ring_before_get(&q->ring, &used))
 		return NULL;
-	pykit_fault_before_get(q, &used);
+	pykit_blk_fault_before_get(q, &used);
 	token = virtqueue_get_buf(q->vq, len);
-	pykit_ring_after_get(&q->ring, &used, token);
+	pykit_ring_after_get(&q->ring, &used, token, num_free);
 	/* It may have been added before anybody listened. */
 	if (token && !__is_defined(PYKIT_FAULT))
 		token->head = used.id;
-	if (token && pykit_fault_take_again(q)) {
+	if (token && pykit_blk_fault_take_again(q)) {
 		pykit_ring_read_used(&q->ring, &used);
 		pykit_trace_vq(used, &q->ring.at, &used);
 	}
@@ -112,11 +113,11 @@ struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len)
 }
 
 /**
- * pykit_ring_empty() - take back what the device did not use
+ * pykit_blk_ring_empty() - take back what the device did not use
  * @q: the queue, locked or used by nobody else; its device was reset
  * @vq: its virtqueue, of which nothing may be tracked yet
  */
-void pykit_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq)
+void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq)
 {
 	unsigned int num_free = vq->num_free;
 

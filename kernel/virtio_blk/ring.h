@@ -11,43 +11,43 @@
 
 #include "pykit_blk.h"
 
-int pykit_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
-			   unsigned int out, unsigned int in,
-			   struct pykit_blk_req *token, u8 *status,
-			   u64 *status_addr);
-bool pykit_ring_kick_watched(struct pykit_blk_vq *q);
-struct pykit_blk_req *pykit_ring_get_watched(struct pykit_blk_vq *q, u32 *len);
-void pykit_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq);
+int pykit_blk_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[],
+			       unsigned int out, unsigned int in,
+			       struct pykit_blk_req *token, u8 *status,
+			       u64 *status_addr);
+bool pykit_blk_ring_kick_watched(struct pykit_blk_vq *q);
+struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *len);
+void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq);
 
 /**
- * pykit_ring_tells_adds() - whether events are wanted that a chain is read for
+ * pykit_blk_ring_tells_adds() - whether events are wanted that a chain is read for
  *
  * Return: whether one of them is enabled.
  */
-static inline bool pykit_ring_tells_adds(void)
+static inline bool pykit_blk_ring_tells_adds(void)
 {
 	return trace_pykit_add_enabled() || trace_pykit_desc_enabled() ||
 	       trace_pykit_blk_start_enabled();
 }
 
 /**
- * pykit_ring_watches_adds() - whether pykit_ring_add_watched() is to be called
+ * pykit_blk_ring_watches_adds() - whether pykit_blk_ring_add_watched() is to be called
  * @q: the queue, locked
  *
  * A packed ring's buffer ids cannot be told later; and asked to add to a full ring
  * the core rings the doorbell by itself, which is to be told.
  *
- * Return: false if pykit_ring_add() will do.
+ * Return: false if pykit_blk_ring_add() will do.
  */
-static inline bool pykit_ring_watches_adds(struct pykit_blk_vq *q)
+static inline bool pykit_blk_ring_watches_adds(struct pykit_blk_vq *q)
 {
-	return __is_defined(PYKIT_FAULT) || pykit_ring_tells_adds() ||
-	       trace_pykit_notify_enabled() || trace_pykit_refused_enabled() ||
+	return __is_defined(PYKIT_FAULT) || pykit_blk_ring_tells_adds() ||
+	       trace_pykit_notify_enabled() || trace_pykit_add_failed_enabled() ||
 	       q->ring.is_packed;
 }
 
 /**
- * pykit_ring_add() - make a request available where nobody watches
+ * pykit_blk_ring_add() - make a request available where nobody watches
  * @q: the queue, locked
  * @sgs: what the device reads, then what it writes
  * @out: how many scatterlists it reads
@@ -56,9 +56,9 @@ static inline bool pykit_ring_watches_adds(struct pykit_blk_vq *q)
  *
  * Return: 0, -ENOSPC if the ring is full, -EIO if it is broken, -ENOMEM.
  */
-static inline int pykit_ring_add(struct pykit_blk_vq *q,
-				 struct scatterlist *sgs[], unsigned int out,
-				 unsigned int in, struct pykit_blk_req *token)
+static inline int pykit_blk_ring_add(struct pykit_blk_vq *q,
+				     struct scatterlist *sgs[], unsigned int out,
+				     unsigned int in, struct pykit_blk_req *token)
 {
 	int err = virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
 
@@ -68,81 +68,74 @@ static inline int pykit_ring_add(struct pykit_blk_vq *q,
 }
 
 /**
- * pykit_ring_kick_prepare() - decide whether to notify the device
+ * pykit_blk_ring_kick_prepare() - decide whether to notify the device
  * @q: the queue, locked
  *
- * Return: whether to call pykit_ring_notify(), from the same task, after the
+ * Return: whether to call pykit_blk_ring_notify(), from the same task, after the
  * lock was released.
  */
-static inline bool pykit_ring_kick_prepare(struct pykit_blk_vq *q)
+static inline bool pykit_blk_ring_kick_prepare(struct pykit_blk_vq *q)
 {
 	bool needed;
 
 	if (trace_pykit_kick_enabled()) {
-		needed = pykit_ring_kick_watched(q);
+		needed = pykit_blk_ring_kick_watched(q);
 	} else {
 		needed = virtqueue_kick_prepare(q->vq);
 		q->ring.kick_idx = q->ring.next_avail;
 	}
-	return needed && !pykit_fault_withhold(q);
+	return needed && !pykit_blk_fault_withhold(q);
 }
 
 /**
- * pykit_ring_notify() - notify the device
+ * pykit_blk_ring_notify() - notify the device
  * @q: the queue; need not be locked
  */
-static inline void pykit_ring_notify(struct pykit_blk_vq *q)
+static inline void pykit_blk_ring_notify(struct pykit_blk_vq *q)
 {
 	if (trace_pykit_notify_enabled())
-		pykit_ring_notifies(&q->ring);
+		pykit_ring_trace_notify(&q->ring);
 	virtqueue_notify(q->vq);
 }
 
 /**
- * pykit_ring_get() - take the next used entry
+ * pykit_blk_ring_get() - take the next used entry
  * @q: the queue, locked
  * @len: where to say how much the device wrote
  *
  * Return: the request, NULL if there is none or the queue is broken. Its head is
  * set where blk_done is enabled.
  */
-static inline struct pykit_blk_req *pykit_ring_get(struct pykit_blk_vq *q,
-						   u32 *len)
+static inline struct pykit_blk_req *pykit_blk_ring_get(struct pykit_blk_vq *q,
+						       u32 *len)
 {
-	struct pykit_ring *r = &q->ring;
+	unsigned int num_free = q->vq->num_free;
 	struct pykit_blk_req *token;
 
 	if (__is_defined(PYKIT_FAULT) || trace_pykit_used_enabled() ||
 	    trace_pykit_blk_done_enabled())
-		return pykit_ring_get_watched(q, len);
+		return pykit_blk_ring_get_watched(q, len);
 	token = virtqueue_get_buf(q->vq, len);
-	if (!token)
-		return NULL;
-	if (r->is_packed) {
-		r->last_used = pykit_ring_advance(r, r->last_used,
-						  r->slots[token->head]);
-		r->slots[token->head] = 0;
-	} else {
-		r->last_used++;
-	}
+	if (token)
+		pykit_ring_took(&q->ring, token->head, num_free);
 	return token;
 }
 
 /**
- * pykit_ring_interrupt() - the device has sent an interrupt
+ * pykit_blk_ring_interrupt() - the device has sent an interrupt
  * @q: the queue; need not be locked
  */
-static inline void pykit_ring_interrupt(struct pykit_blk_vq *q)
+static inline void pykit_blk_ring_interrupt(struct pykit_blk_vq *q)
 {
 	if (trace_pykit_interrupt_enabled())
-		pykit_ring_interrupts(&q->ring);
+		pykit_ring_trace_interrupt(&q->ring);
 }
 
 /**
- * pykit_ring_disable_cb() - ask the device not to interrupt
+ * pykit_blk_ring_disable_cb() - ask the device not to interrupt
  * @q: the queue, locked
  */
-static inline void pykit_ring_disable_cb(struct pykit_blk_vq *q)
+static inline void pykit_blk_ring_disable_cb(struct pykit_blk_vq *q)
 {
 	virtqueue_disable_cb(q->vq);
 	if (trace_pykit_callback_enabled())
@@ -150,12 +143,12 @@ static inline void pykit_ring_disable_cb(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_ring_enable_cb() - ask the device to interrupt
+ * pykit_blk_ring_enable_cb() - ask the device to interrupt
  * @q: the queue, locked
  *
  * Return: false if there is more to take already.
  */
-static inline bool pykit_ring_enable_cb(struct pykit_blk_vq *q)
+static inline bool pykit_blk_ring_enable_cb(struct pykit_blk_vq *q)
 {
 	bool enabled = virtqueue_enable_cb(q->vq);
 

@@ -47,18 +47,18 @@ int pykit_blk_alloc_vqs(struct pykit_blk_dev *dev)
 		snprintf(q->name, sizeof(q->name), "req%s.%u",
 			 polled ? "_poll" : "", i);
 		spin_lock_init(&q->lock);
-		pykit_fault_init_queue(q);
+		pykit_blk_fault_init_queue(q);
 	}
 	return 0;
 }
 
 /* Nobody calls for what is polled. */
-static vq_callback_t *callback(struct pykit_blk_dev *dev, unsigned int i)
+static vq_callback_t *pykit_blk_callback(struct pykit_blk_dev *dev, unsigned int i)
 {
 	return i < dev->num_vqs - dev->num_poll ? pykit_blk_vq_done : NULL;
 }
 
-static int find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
+static int pykit_blk_find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
 {
 	struct irq_affinity affinity = { };
 	unsigned int i;
@@ -71,7 +71,7 @@ static int find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
 		return err;
 	for (i = 0; i < dev->num_vqs; i++) {
 		info[i].name = dev->vqs[i].name;
-		info[i].callback = callback(dev, i);
+		info[i].callback = pykit_blk_callback(dev, i);
 	}
 	err = virtio_find_vqs(dev->vdev, dev->num_vqs, vqs, info, &affinity);
 	kfree(info);
@@ -84,7 +84,7 @@ static int find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
 	if (callbacks && names) {
 		for (i = 0; i < dev->num_vqs; i++) {
 			names[i] = dev->vqs[i].name;
-			callbacks[i] = callback(dev, i);
+			callbacks[i] = pykit_blk_callback(dev, i);
 		}
 		err = virtio_find_vqs(dev->vdev, dev->num_vqs, vqs, callbacks,
 				      names, &affinity);
@@ -96,18 +96,18 @@ static int find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
 }
 
 /* There is nothing yet that a smaller ring would have no room for. */
-static void recycle(struct virtqueue *vq, void *buf)
+static void pykit_blk_recycle(struct virtqueue *vq, void *buf)
 {
 }
 
-static int resize(struct virtqueue *vq, unsigned int size)
+static int pykit_blk_resize(struct virtqueue *vq, unsigned int size)
 {
 	int err;
 
 #ifdef PYKIT_HAVE_RECYCLE_DONE
-	err = virtqueue_resize(vq, size, recycle, NULL);
+	err = virtqueue_resize(vq, size, pykit_blk_recycle, NULL);
 #else
-	err = virtqueue_resize(vq, size, recycle);
+	err = virtqueue_resize(vq, size, pykit_blk_recycle);
 #endif
 	if (err)
 		dev_err(&vq->vdev->dev, "ring %s of %u descriptors cannot have %u: %d\n",
@@ -130,14 +130,14 @@ int pykit_blk_init_vqs(struct pykit_blk_dev *dev)
 	vqs = kcalloc(dev->num_vqs, sizeof(*vqs), GFP_KERNEL);
 	if (!vqs)
 		return -ENOMEM;
-	err = find_vqs(dev, vqs);
+	err = pykit_blk_find_vqs(dev, vqs);
 	if (err)
 		goto out;
 	for (i = 0; i < dev->num_vqs; i++)
 		dev->vqs[i].vq = vqs[i];
 	for (i = 0; i < dev->num_vqs && !err; i++) {
 		if (dev->ring_size)
-			err = resize(vqs[i], dev->ring_size);
+			err = pykit_blk_resize(vqs[i], dev->ring_size);
 		if (!err)
 			err = pykit_ring_init(&dev->vqs[i].ring, vqs[i],
 					      PYKIT_BY_DRIVER, dev->num_vqs);
@@ -172,7 +172,7 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 		q->vq = NULL;
 		spin_unlock_irq(&q->lock);
 		/* Else what the core allocated for them is lost. */
-		pykit_ring_empty(q, vq);
+		pykit_blk_ring_empty(q, vq);
 		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
 	}
 	dev->vdev->config->del_vqs(dev->vdev);

@@ -38,7 +38,7 @@ int pykit_blk_read_zones(struct virtio_device *vdev,
 		return -EINVAL;
 	}
 	if (!IS_ENABLED(CONFIG_BLK_DEV_ZONED)) {
-		dev_err(&vdev->dev, "zoned, and this kernel knows no zones\n");
+		dev_err(&vdev->dev, "zoned device, but CONFIG_BLK_DEV_ZONED is not set\n");
 		return -EOPNOTSUPP;
 	}
 	virtio_cread(vdev, struct virtio_blk_config, zoned.zone_sectors,
@@ -88,9 +88,9 @@ static const u8 zone_conditions[] = {
 	[VIRTIO_BLK_ZS_OFFLINE]	= BLK_ZONE_COND_OFFLINE,
 };
 
-static int read_zone(struct pykit_blk_dev *dev,
-		     const struct virtio_blk_zone_descriptor *from,
-		     struct blk_zone *to)
+static int pykit_blk_read_zone(struct pykit_blk_dev *dev,
+			       const struct virtio_blk_zone_descriptor *from,
+			       struct blk_zone *to)
 {
 	struct virtio_device *vdev = dev->vdev;
 	u64 capacity = get_capacity(dev->disk);
@@ -105,8 +105,9 @@ static int read_zone(struct pykit_blk_dev *dev,
 	    from->z_state >= ARRAY_SIZE(zone_conditions) ||
 	    (!zone_conditions[from->z_state] &&
 	     from->z_state != VIRTIO_BLK_ZS_NOT_WP)) {
-		dev_err(&vdev->dev, "invalid zone at %llu: type %u, state %u\n",
-			to->start, from->z_type, from->z_state);
+		dev_err_ratelimited(&vdev->dev,
+				    "invalid zone at %llu: type %u, state %u\n",
+				    to->start, from->z_type, from->z_state);
 		return -EIO;
 	}
 	to->type = zone_types[from->z_type];
@@ -127,9 +128,9 @@ static int read_zone(struct pykit_blk_dev *dev,
 }
 
 /* Room for a report of so many zones, or of fewer. */
-static struct virtio_blk_zone_report *alloc_report(struct pykit_blk_dev *dev,
-						   unsigned int zones,
-						   unsigned int *bytes)
+static struct virtio_blk_zone_report *pykit_blk_alloc_report(struct pykit_blk_dev *dev,
+							     unsigned int zones,
+							     unsigned int *bytes)
 {
 	struct request_queue *queue = dev->disk->queue;
 	struct virtio_blk_zone_report *report;
@@ -151,8 +152,8 @@ static struct virtio_blk_zone_report *alloc_report(struct pykit_blk_dev *dev,
 }
 
 #ifdef PYKIT_HAVE_REPORT_ZONES_ARGS
-static int hand_on(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
-		   struct blk_report_zones_args *args)
+static int pykit_blk_report_zone(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
+				 struct blk_report_zones_args *args)
 {
 	return disk_report_zone(disk, zone, n, args);
 }
@@ -162,18 +163,18 @@ struct blk_report_zones_args {
 	void *data;
 };
 
-static int hand_on(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
-		   struct blk_report_zones_args *args)
+static int pykit_blk_report_zone(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
+				 struct blk_report_zones_args *args)
 {
 	return args->cb(zone, n, args->data);
 }
 #endif
 
 /* One request; returns how many zones are handed on after it, or an error. */
-static int report_some(struct pykit_blk_dev *dev, sector_t *sector,
-		       unsigned int first, unsigned int wanted,
-		       struct virtio_blk_zone_report *report, unsigned int bytes,
-		       struct blk_report_zones_args *args)
+static int pykit_blk_report_some(struct pykit_blk_dev *dev, sector_t *sector,
+				 unsigned int first, unsigned int wanted,
+				 struct virtio_blk_zone_report *report, unsigned int bytes,
+				 struct blk_report_zones_args *args)
 {
 	struct blk_zone zone;
 	unsigned int n;
@@ -181,8 +182,8 @@ static int report_some(struct pykit_blk_dev *dev, sector_t *sector,
 	int err;
 
 	memset(report, 0, bytes);
-	err = pykit_blk_ask(dev->disk, VIRTIO_BLK_T_ZONE_REPORT, *sector,
-			    report, bytes);
+	err = pykit_blk_submit_drv_in(dev->disk, VIRTIO_BLK_T_ZONE_REPORT, *sector,
+				      report, bytes);
 	if (err)
 		return err;
 	/* No more than there is room for, whatever it says. */
@@ -190,9 +191,9 @@ static int report_some(struct pykit_blk_dev *dev, sector_t *sector,
 		     (u64)(bytes - sizeof(*report)) / sizeof(report->zones[0]),
 		     (u64)wanted - first);
 	for (n = 0; n < count; n++) {
-		err = read_zone(dev, &report->zones[n], &zone);
+		err = pykit_blk_read_zone(dev, &report->zones[n], &zone);
 		if (!err)
-			err = hand_on(dev->disk, &zone, first + n, args);
+			err = pykit_blk_report_zone(dev->disk, &zone, first + n, args);
 		if (err)
 			return err;
 		*sector = zone.start + zone.len;
@@ -200,8 +201,8 @@ static int report_some(struct pykit_blk_dev *dev, sector_t *sector,
 	return first + n;
 }
 
-static int report_zones(struct gendisk *disk, sector_t sector,
-			unsigned int zones, struct blk_report_zones_args *args)
+static int __pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
+				    unsigned int zones, struct blk_report_zones_args *args)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
 	struct virtio_blk_zone_report *report;
@@ -210,14 +211,14 @@ static int report_zones(struct gendisk *disk, sector_t sector,
 
 	if (!dev->zone_sectors)
 		return -EOPNOTSUPP;
-	report = alloc_report(dev, zones, &bytes);
+	report = pykit_blk_alloc_report(dev, zones, &bytes);
 	if (!report)
 		return -ENOMEM;
 	mutex_lock(&dev->vdev_lock);
 	do {
 		before = done;
-		done = dev->vdev ? report_some(dev, &sector, done, zones, report,
-					       bytes, args) : -ENXIO;
+		done = dev->vdev ? pykit_blk_report_some(dev, &sector, done, zones, report,
+							 bytes, args) : -ENXIO;
 	} while (done > before && done < zones && sector < get_capacity(disk));
 	mutex_unlock(&dev->vdev_lock);
 	kvfree(report);
@@ -229,7 +230,7 @@ int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
 			   unsigned int zones,
 			   struct blk_report_zones_args *args)
 {
-	return report_zones(disk, sector, zones, args);
+	return __pykit_blk_report_zones(disk, sector, zones, args);
 }
 #else
 int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
@@ -237,7 +238,7 @@ int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
 {
 	struct blk_report_zones_args args = { .cb = cb, .data = data };
 
-	return report_zones(disk, sector, zones, &args);
+	return __pykit_blk_report_zones(disk, sector, zones, &args);
 }
 #endif
 #endif

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run was like: `show` for people, `write` for other tools."""
+"""Analyse a run: `show` prints it, `write` exports it to other tools."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Events and requests in the formats of other tools."""
+"""Export events and requests to the formats of other tools."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pykit.analysis.requests import requests
-from pykit.analysis.timeline import Slice, depths, lanes
+from pykit.analysis.timeline import TimelineSlice, depths, lanes
 from pykit.errors import InfraError, UsageError
+from pykit.toml import choice
 from pykit.trace import Events
 from pykit.trace.tracedat import write_dat
 
@@ -29,7 +30,7 @@ def export(events: Events, capture: Path, form: str, path: Path) -> None:
         InfraError: it cannot be written.
     """
     if form not in FORMS:
-        raise UsageError(f"no format {form}: choose of {', '.join(FORMS)}")
+        raise UsageError(choice(form, FORMS, "format"))
     if path.exists():
         raise UsageError(f"{path} exists: name another, or remove it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -113,7 +114,7 @@ def _perfetto(events: Events, capture: Path, path: Path) -> None:
         packet.track_event.track_uuid = uuid
         return packet.track_event
 
-    def draw(uuid: int, part: Slice) -> None:
+    def draw(uuid: int, part: TimelineSlice) -> None:
         event = mark(uuid, part.begin, proto.TrackEvent.TYPE_SLICE_BEGIN)
         event.name = part.name
         for name, value in part.args.items():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest while it runs: what each queue did since the last look, by QEMU's log as it grows.
+"""Follow a running guest: activity of each queue since the last look, by QEMU's growing log.
 
-What only the inside knows comes when the run has ended; from outside there is no driver's
-decision, so what was suppressed is not told of here.
+Events from inside the guest arrive when the run has ended. QEMU's log has no decisions of the
+driver, so suppressed notifications do not appear here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ the device took a chain to its used entry
 
 @dataclass(frozen=True)
 class Look:
-    """What was new in the log: ``seconds`` of its own time, null where it has none, and a row a
-    queue, named DEV.VQ as devices were first driven."""
+    """New activity in the log: ``seconds`` of its time (null if unknown), a row for each queue.
+
+    Queues are named DEV.VQ in the order in which devices were first used.
+    """
 
     seconds: float | None
     queues: pl.DataFrame
@@ -73,12 +75,12 @@ class Look:
 
     @staticmethod
     def legend(console: Console) -> None:
-        """What the columns are."""
+        """Return the columns' meanings."""
         console.print(_LEGEND, style="dim", soft_wrap=True)
 
 
 class Follower:
-    """Reads a log from its beginning on; every look takes up where the last one ended."""
+    """Read a log from its start; each look continues where the last one ended."""
 
     def __init__(self, log: BinaryIO) -> None:
         self._log = log
@@ -87,7 +89,7 @@ class Follower:
         #: Queues by their pointers in QEMU, devices in the order in which they were driven.
         self._named: dict[int, tuple[int, int]] = {}
         self._devices: dict[int, int] = {}
-        #: What the device has taken and not given back.
+        #: Chains that the device has taken and not returned.
         self._open = pl.DataFrame(schema=_OPEN)
 
     def look(self) -> tuple[Look, bool]:
@@ -111,8 +113,8 @@ class Follower:
 
     def _name(self, events: pl.DataFrame) -> pl.DataFrame:
         """The queues' events with ``vdev`` and ``vq``; a queue's notifications name it."""
-        told = events.filter(pl.col("kind").is_in(["dev_kick", "dev_status"]))
-        for kind, vdev, vq, queue, status in told.select(
+        marks = events.filter(pl.col("kind").is_in(["dev_kick", "dev_status"]))
+        for kind, vdev, vq, queue, status in marks.select(
             "kind", "vdev", "n", "queue", "status"
         ).iter_rows():
             if kind == "dev_kick":
@@ -130,7 +132,7 @@ class Follower:
 
     def _queues(self, events: pl.DataFrame) -> pl.DataFrame:
         reset = events.filter(pl.col("kind") == "dev_status", pl.col("status") == 0)["vdev"]
-        # A device that is reset gives nothing back.
+        # A reset device returns nothing.
         before = self._open.filter(~pl.col("vdev").is_in(reset.implode()))
         mine = events.filter(pl.col("vq").is_not_null())
         steps = pl.concat(
@@ -212,7 +214,7 @@ def looks(
     Raises UsageError for what is no run, or none with a log of QEMU's.
     """
     if queue is not None and not re.fullmatch(r"[0-9]{1,9}\.[0-9]{1,5}", queue):
-        raise UsageError(f"no queue {queue}: name it as DEV.VQ, as in 0.1")
+        raise UsageError(f"unknown queue '{queue}': write DEV.VQ, such as 0.1")
     log, over = capture / "qemu.log", capture / "capture.json"
     if not capture.is_dir():
         raise UsageError(f"{capture}: no such directory: name the one of a run that is going on")
@@ -223,7 +225,7 @@ def looks(
     with log.open("rb") as file:
         follower = Follower(file)
         while True:
-            # Asked first: what was written until then is in the log.
+            # Check this first: the log has everything written until then.
             last = over.is_file()
             seen, more = follower.look()
             if queue is not None:

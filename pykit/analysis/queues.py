@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each virtqueue was like: notifications, batches, depth, and where the time went."""
+"""Statistics of each virtqueue: notifications, batches, depth, and time by stage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def queues(events: Events, requests: pl.DataFrame) -> pl.DataFrame:
     def count(kind: str) -> pl.Expr:
         return (pl.col("kind") == kind).sum()
 
-    told = mine.group_by(QUEUE).agg(
+    counts = mine.group_by(QUEUE).agg(
         count("notify").alias("notifications"),
         count("interrupt").alias("interrupts"),
         count("kick").alias("kicks"),
@@ -36,7 +36,7 @@ def queues(events: Events, requests: pl.DataFrame) -> pl.DataFrame:
     carried = requests.group_by(QUEUE).agg(
         pl.len().alias("requests"), (pl.col("readable") + pl.col("writable")).sum().alias("bytes")
     )
-    rows = carried.join(told, on=QUEUE, how="left").join(_depth(mine), on=QUEUE, how="left")
+    rows = carried.join(counts, on=QUEUE, how="left").join(_depth(mine), on=QUEUE, how="left")
 
     def ratio(above: str, below: str, name: str) -> pl.Expr:
         return pl.when(pl.col(below) > 0).then(pl.col(above) / pl.col(below)).alias(name)

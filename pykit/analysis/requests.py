@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One request, one row: what became of a descriptor chain, on both sides, on one clock."""
+"""One row for each request: the moments of a descriptor chain on both sides, on one clock."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ STAGES = (
 
 
 def requests(events: Events) -> pl.DataFrame:
-    """All chains in the order in which they were made available, a row each.
+    """Return all chains in the order in which they were made available, a row each.
 
     Columns: ``request`` (number, from 0), ``dev``, ``life``, ``vq``, ``head``, ``chain``
     (descriptors), ``readable`` and ``writable`` (bytes), ``indirect``, ``type``, ``sector``,
     ``bytes`` and ``status`` (block requests), ``notified`` (whether its kick was), ``len`` (of
-    its used entry), MOMENTS, then what each of STAGES took (``ns_decide`` …). What was not seen
-    is null, as are ``exit`` and ``signal`` where the other side was at work already and took the
-    chain or the entry before it was told of it, and as are the device's moments where the observer
-    inside had come or gone before: QEMU's log names no heads, chains are counted. One kick and one
-    interrupt may serve several chains.
+    its used entry), MOMENTS, then what each of STAGES took (``ns_decide`` …). Moments that
+    were not seen are null. So are ``exit`` and ``signal`` where the other side was polling and took
+    the chain or entry before its notification, and the device's moments after an absence of the
+    observer inside: QEMU's log has no heads, so chains are counted. One kick and one interrupt may
+    serve several chains.
     """
     inside = _inside(events)
     adds = _numbered(_of(inside, "add", "head", "chain", "readable", "writable", "indirect"), "add")
@@ -69,17 +69,17 @@ def requests(events: Events) -> pl.DataFrame:
         ("blk_start", "start", ("type", "sector", "bytes")),
         ("blk_done", "done", ("status",)),
     ):
-        told = _of(inside, kind, "head", *fields).rename({"time": name})
-        told = told.select(*again, name, *fields).unique(again, keep="first")
-        rows = rows.join(told, on=again, how="left")
+        moments = _of(inside, kind, "head", *fields).rename({"time": name})
+        moments = moments.select(*again, name, *fields).unique(again, keep="first")
+        rows = rows.join(moments, on=again, how="left")
     rows = _before_and_after(rows, inside)
     rows = _device(rows, events.table.filter(pl.col("source") == "qemu"))
     rows = rows.with_columns(
-        # The driver tells of a chain when it is there: a device may have been as quick.
+        # The add event follows the publication of the chain: the device may be faster.
         pl.min_horizontal("add", "pop").alias("add"),
-        # A doorbell that came earlier was another chain's.
+        # An earlier notification was for another chain.
         pl.when(pl.col("notified") & (pl.col("kick") <= pl.col("exit"))).then("exit").alias("exit"),
-        # One that came later was not what had the guest interrupted.
+        # A later signal did not cause this interrupt.
         pl.when(pl.col("signal") <= pl.col("interrupt")).then("signal").alias("signal"),
     )
     rows = rows.sort("add", "row").with_row_index("request")
@@ -106,7 +106,7 @@ def _inside(events: Events) -> pl.DataFrame:
     parts = marks.is_in((JOINED, LEFT)).fill_null(False)
     added = pl.col("kind") == "add"
     head = pl.coalesce("head", pl.when(pl.col("kind") == "used").then("id"))
-    # The order of a queue's events, whatever CPU they were on.
+    # The order of a queue's events across CPUs.
     return (
         mine.with_columns(begins.cast(pl.UInt32).cum_sum().over(QUEUE).alias("span"), head=head)
         .sort(*SPAN, "seq", "row")
@@ -156,7 +156,7 @@ def _before_and_after(rows: pl.DataFrame, inside: pl.DataFrame) -> pl.DataFrame:
 def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     """The device's moments: the k-th chain is the k-th popped, the k-th used the k-th filled.
 
-    ``exit`` is the queue's last doorbell before the pop, whoever rang it.
+    ``exit`` is the queue's last notification before the pop.
     """
     pops = _numbered(_of(log.with_row_index("at"), "dev_pop", "elem"), "pop").rename(
         {"pop_place": "add_place"}
@@ -182,16 +182,16 @@ def _device(rows: pl.DataFrame, log: pl.DataFrame) -> pl.DataFrame:
     until = pl.col("pop_at").shift(-1).over("dev", "elem").alias("until")
     pops = pops.with_columns(until)
     for kind, name in (("dev_blk_start", "submit"), ("dev_blk_done", "complete")):
-        told = log.with_row_index("pop_at").filter(pl.col("kind") == kind)
-        told = told.select(
-            "dev", "elem", "pop_at", pl.col("time").alias(name), pl.col("pop_at").alias("told")
+        moments = log.with_row_index("pop_at").filter(pl.col("kind") == kind)
+        moments = moments.select(
+            "dev", "elem", "pop_at", pl.col("time").alias(name), pl.col("pop_at").alias("moments")
         )
         pops = pops.join_asof(
-            told.sort("pop_at"), on="pop_at", by=["dev", "elem"], strategy="forward",
+            moments.sort("pop_at"), on="pop_at", by=["dev", "elem"], strategy="forward",
             check_sortedness=False,
         )  # fmt: skip
-        late = pl.col("until").is_not_null() & (pl.col("told") > pl.col("until"))
-        pops = pops.with_columns(pl.when(~late).then(name).alias(name)).drop("told")
+        late = pl.col("until").is_not_null() & (pl.col("moments") > pl.col("until"))
+        pops = pops.with_columns(pl.when(~late).then(name).alias(name)).drop("moments")
     rows = rows.join(
         pops.select(*QUEUE, "add_place", "exit", "pop", "submit", "complete"),
         on=[*QUEUE, "add_place"], how="left",

@@ -15,6 +15,7 @@ from pykit.analysis.queues import QUANTILES, queues, stages
 from pykit.analysis.requests import MOMENTS, QUEUE, STAGES
 from pykit.analysis.timeline import name_of
 from pykit.errors import UsageError
+from pykit.toml import choice
 from pykit.trace import Events
 
 _LEGEND = """\
@@ -29,7 +30,7 @@ def one_queue(requests: pl.DataFrame, name: str) -> pl.DataFrame:
     names = requests.select("dev", "vq").unique().sort("dev", "vq")
     known = names.select(pl.format("{}.{}", "dev", "vq").alias("name"))["name"].to_list()
     if match is None or name not in known:
-        raise UsageError(f"no queue {name}: there are {', '.join(known) or 'none'}")
+        raise UsageError(choice(name, known, "queue"))
     return requests.filter(dev=int(match[1]), vq=int(match[2]))
 
 
@@ -37,7 +38,7 @@ def one_request(requests: pl.DataFrame, number: int) -> pl.DataFrame:
     """One request by its number; raises UsageError where there is none."""
     found = requests.filter(request=number)
     if found.is_empty():
-        raise UsageError(f"no request {number}: there are {requests.height}")
+        raise UsageError(f"unknown request {number}: choose from 0 to {requests.height - 1}")
     return found
 
 

@@ -29,7 +29,7 @@ TYPES = {
 
 
 @dataclass(frozen=True)
-class Slice:
+class TimelineSlice:
     """Something that takes time; ``begin`` and ``end`` in ns."""
 
     name: str
@@ -45,7 +45,7 @@ class Lane:
     dev: int
     vq: int
     number: int
-    slices: tuple[Slice, ...]
+    slices: tuple[TimelineSlice, ...]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def lanes(requests: pl.DataFrame) -> Iterator[Lane]:
     whole = requests.filter(pl.col("add").is_not_null() & pl.col("used").is_not_null())
     for (dev, vq), group in whole.sort("add").group_by("dev", "vq", maintain_order=True):
         free: list[tuple[int, int]] = []
-        filled: list[list[Slice]] = []
+        filled: list[list[TimelineSlice]] = []
         for row in group.iter_rows(named=True):
             drawn = _slices(row)
             if free and free[0][0] <= drawn[0].begin:
@@ -90,17 +90,17 @@ def depths(requests: pl.DataFrame) -> Iterator[Depth]:
         yield Depth(int(str(dev)), int(str(vq)), tuple(steps))
 
 
-def _slices(row: dict[str, Any]) -> list[Slice]:
+def _slices(row: dict[str, Any]) -> list[TimelineSlice]:
     """A request and its stages; what was not seen is not drawn."""
     shown = ("request", "head", "chain", "bytes", "sector", "status", "len", "notified")
     args = {name: row[name] for name in shown if row[name] is not None}
     begin, end = row["add"], row["done"] if row["done"] is not None else row["used"]
-    found = [Slice(name_of(row), begin, end, args)]
+    found = [TimelineSlice(name_of(row), begin, end, args)]
     for name, first, last in _STAGES:
         if row[first] is not None and row[last] is not None:
             # Within the error of the clocks; a slice outside of its parent is not drawn well.
             low, high = (min(max(row[moment], begin), end) for moment in (first, last))
-            found.append(Slice(name, low, max(low, high)))
+            found.append(TimelineSlice(name, low, max(low, high)))
     return found
 
 

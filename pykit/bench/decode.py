@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From raw pages to columns and to verdicts, beside `trace-cmd report` and libtraceevent's kbuffer.
+"""Measure decoding and checking against `trace-cmd report` and libtraceevent's kbuffer.
 
 All read the same trace.dat on the same core, one after the other, round by round. What counts
 is the processor time of the whole process, its start included: other work on the machine

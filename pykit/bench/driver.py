@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our virtio-blk driver beside the kernel's own, and what an enabled event costs.
+"""Compare our virtio-blk driver with the kernel's, and measure the cost of an enabled event.
 
 Two guests, each with one hot-plugged disk that QEMU answers from nothing (null-co), which the
 two drivers drive in turn. The first is an ordinary guest: fio's I/O rates are compared. In the
@@ -23,13 +23,13 @@ from rich.table import Table
 
 from pykit import kernels, modules
 from pykit.errors import InfraError
-from pykit.paths import GUEST
+from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
 from pykit.scenario.model import Device, Scenario, Step
 
 OURS, STOCK = "pykit_virtio_blk", "virtio_blk"
 WORKLOADS = ("randread", "randwrite")
-#: What ours may cost beside the stock driver.
+#: Greatest cost of ours against the stock driver.
 LIMIT = 1.0
 #: Counts of instructions that differ by no more than this from run to run decide.
 REPEATABLE = 0.02
@@ -57,9 +57,9 @@ class Driver:
 
     kernel: str
     rounds: int
-    #: Of the ordinary guest.
+    #: In the ordinary guest.
     timed: tuple[Sample, ...]
-    #: Of the guest whose clock counts instructions.
+    #: In the guest with an instruction-counting clock.
     counted: tuple[Sample, ...]
     #: Queue attributes in which the drivers differ: name, (stock's, ours).
     differing: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -88,11 +88,11 @@ class Driver:
         return statistics.median(ours.cost / stock.cost for ours, stock in pairs)
 
     def decides(self, workload: str) -> Literal["instructions", "time"]:
-        """Which ratio says whether ours is slower."""
+        """The name of the ratio that decides."""
         return "instructions" if self.spread(workload) <= REPEATABLE else "time"
 
     def ratio(self, workload: str) -> float:
-        """The ratio that counts."""
+        """The ratio that decides."""
         if self.decides(workload) == "instructions":
             return self.instruction_ratio(workload)
         return self.time_ratio(workload)
@@ -217,7 +217,7 @@ def _scenario(rounds: int, icount: bool) -> Scenario:
     def lines(name: str, mode: Mode) -> str:
         return f"drive {name}\n" + "".join(f"measure {mode} {what}\n" for what in WORKLOADS)
 
-    prelude = f"IOS={_IOS}\n" + (GUEST / "bench.sh").read_text()
+    prelude = f"IOS={_IOS}\n" + (PROGRAMS / "bench.sh").read_text()
     steps = [Step("plug", action="plug", device="vd0")]
     for number in range(1, rounds + 1):
         events = "echo 1 >$TRACING/events/pykit/enable\n" + lines(OURS, "events")
@@ -256,7 +256,7 @@ def _boot(
     icount: bool,
     say: Callable[[str], None],
 ) -> dict[str, list[str]]:
-    """Run it in a guest; returns the lines that each step left."""
+    """Run it in a guest; return the lines of each step."""
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         out = Path(folder) / "run"
         ended = run_scenario(
@@ -293,6 +293,6 @@ def _of(samples: tuple[Sample, ...], mode: str, workload: str) -> list[Sample]:
 
 
 def _per_event(samples: tuple[Sample, ...], workload: str) -> float:
-    """What ours takes longer with its events on, over their number: the rounds' median."""
+    """Return the extra cost of ours with events enabled per event: the rounds' median."""
     pairs = zip(_of(samples, "events", workload), _of(samples, "ours", workload), strict=True)
     return statistics.median((on.cost - off.cost) / on.events for on, off in pairs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A capture of any size: block requests on two CPUs, as our driver traces them on a sound device.
+"""Generate captures of any size: block requests on two CPUs of a conforming driver and device.
 
 Each CPU has a virtqueue, and one request at a time on it, read and written in turn. So the
 rules find of every event what they look for, and nothing wrong.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import itertools
 import os
 import subprocess
 import tempfile
@@ -17,11 +18,11 @@ from rich.table import Table
 
 from pykit import kernels
 from pykit.errors import InfraError
-from pykit.families.display import Display
-from pykit.families.family import Cell, Patch
-from pykit.families.local import workers
-from pykit.families.runner import run
 from pykit.guests import bare_vng
+from pykit.matrix.execute.display import Display
+from pykit.matrix.execute.local import workers
+from pykit.matrix.execute.runner import run
+from pykit.matrix.plan.cell import MatrixCell, Patch
 from pykit.qemu import accel
 
 PEER = "vng … -- true"
@@ -116,8 +117,10 @@ def _cells(kernel: str, count: int, say: Callable[[str], None]) -> tuple[Rate, i
     patch = (Patch(cpus=1),)
     drivers = ("pykit_virtio_blk", "virtio_blk")
     cells = [
-        Cell(f"bench/{n}", "bench", "io", {"kernel": kernel, "driver": drivers[n % 2]}, (), patch)
-        for n in range(count)
+        MatrixCell(
+            f"bench/{n}", "bench", "io", {"kernel": kernel, "driver": drivers[n % 2]}, (), patch
+        )
+        for n, driver in enumerate(itertools.islice(itertools.cycle(drivers), count))
     ]
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
         display = Display(Console(stderr=True, quiet=True))

@@ -1,4 +1,4 @@
-"""What looking on costs: each observer, beside the same guest that nobody looks at.
+"""Measure the cost of each observer against the same guest without one.
 
 Guests without and with each observer are booted in turn; in all of them the kernel's own driver
 reads a disk that QEMU answers from nothing. What is compared is the time an I/O takes.
@@ -17,22 +17,22 @@ from rich.table import Table
 
 from pykit import kernels, modules
 from pykit.errors import InfraError
-from pykit.paths import GUEST
+from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
 from pykit.scenario.axes import PROBE
 from pykit.scenario.model import Device, Observer, Scenario, Step
 from pykit.trace.access import read_accesses
 
-#: What the access tracer may cost.
+#: Greatest cost of the access tracer.
 LIMIT = 1.5
-NOBODY, ACCESS, _BY_PROBE = "nobody", "access tracer", "probe"
+NONE, ACCESS, _BY_PROBE = "none", "access tracer", "probe"
 _IOS, _SAMPLES, _DEADLINE_S = 10_000, 4, 300.0
 _DRIVER = "virtio_blk"
 
 
 @dataclass(frozen=True)
 class _Look:
-    """Who looks on in a guest."""
+    """The observers in a guest."""
 
     observe: tuple[Observer, ...] = ()
     log: bool = False
@@ -40,7 +40,7 @@ class _Look:
 
 
 _LOOKS = {
-    NOBODY: _Look(),
+    NONE: _Look(),
     "QEMU's log": _Look(log=True),
     "ring watcher": _Look(observe=("rings",)),
     ACCESS: _Look(observe=("access",)),
@@ -50,7 +50,7 @@ _LOOKS = {
 
 @dataclass(frozen=True)
 class Observers:
-    """Times of an I/O in ns by who looked on, in the order they were taken."""
+    """Times of an I/O in ns by observer, in the order of measurement."""
 
     kernel: str
     times: Mapping[str, tuple[float, ...]]
@@ -59,7 +59,7 @@ class Observers:
 
     def ratio(self, name: str) -> float:
         """Median with an observer over the median without any."""
-        return statistics.median(self.times[name]) / statistics.median(self.times[NOBODY])
+        return statistics.median(self.times[name]) / statistics.median(self.times[NONE])
 
     def as_json(self) -> dict[str, object]:
         """Times, the ratios, and the limit of the access tracer's."""
@@ -102,12 +102,12 @@ def observers(
     accesses = 0
     for _ in range(rounds):
         for name, look in _LOOKS.items():
-            say(f"who looks on: {name}")
+            say(f"observer: {name}")
             taken, seen = _boot(kernel, built.modules, look, say)
             times[name] += taken
             accesses = seen or accesses
-    told = {name: tuple(taken) for name, taken in times.items()}
-    return Observers(kernel.release, told, accesses / (_SAMPLES * _IOS))
+    medians = {name: tuple(taken) for name, taken in times.items()}
+    return Observers(kernel.release, medians, accesses / (_SAMPLES * _IOS))
 
 
 def _boot(
@@ -117,7 +117,7 @@ def _boot(
     say: Callable[[str], None],
 ) -> tuple[list[float], int]:
     """One guest: what an I/O took, sample by sample (ns), and how many accesses were seen."""
-    prelude = f"IOS={_IOS}\n" + (GUEST / "bench.sh").read_text()
+    prelude = f"IOS={_IOS}\n" + (PROGRAMS / "bench.sh").read_text()
     if look.probe:
         prelude += "echo 1 >$TRACING/events/pykit/enable\n"
     lines = f"drive {_DRIVER}\n" + "measure stock randread\n" * (_SAMPLES + 1)

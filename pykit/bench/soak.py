@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hours of use in bounded form, on a kernel that tells what is wrong: sanitizers, lockdep."""
+"""Stress test of bounded length, for kernels with sanitizers and lockdep."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pykit.paths import fresh_directory
 from pykit.run import run_scenario
 from pykit.scenario import Scenario, load_scenario
 
-#: What there is to soak, each a scenario soak-….
+#: Parts of the soak, each a scenario soak-….
 PARTS = ("requests", "rings", "load", "loop", "unplug", "faults", "lives")
 
 
 @dataclass(frozen=True)
-class Part:
-    """What became of one part.
+class SoakPart:
+    """The result of one part.
 
     Attributes:
         count: how often it was to do what it does.
@@ -49,11 +49,11 @@ class Soak:
     """All parts on one kernel."""
 
     kernel: str
-    parts: tuple[Part, ...]
+    parts: tuple[SoakPart, ...]
 
     @property
     def clean(self) -> bool:
-        """Whether nothing went wrong in any of them."""
+        """Whether all parts passed."""
         return all(part.outcome == "clean" for part in self.parts)
 
     def as_json(self) -> dict[str, object]:
@@ -110,7 +110,7 @@ def soak(
         )
         seconds = round(time.monotonic() - started, 1)
         done.append(
-            Part(
+            SoakPart(
                 name=name,
                 summary=scenario.summary,
                 count=scenario.count,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the command to the verdict, beside what virtme-ng takes to run nothing at all."""
+"""Measure the time from command to verdict against an empty run of virtme-ng."""
 
 from __future__ import annotations
 

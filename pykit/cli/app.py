@@ -10,12 +10,12 @@ import typer
 from pykit import __version__
 from pykit.cli import doctor, kernel, matrix, results, rules, run
 from pykit.cli.bench import bench_app
-from pykit.cli.terminal import out
+from pykit.cli.terminal import echo
 from pykit.errors import Exit
 
 app = typer.Typer(
     name="pykit",
-    help="Build and test kit for virtio on Linux: verdicts, clause by clause.",
+    help="Test virtio drivers and devices on Linux against the VIRTIO specification.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -31,23 +31,23 @@ app.command()(results.export)
 app.command()(rules.rules)
 app.command()(results.diff)
 app.command()(results.merge)
+app.command()(matrix.matrix)
 app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.add_typer(kernel.kernel_app, name="kernel")
-app.add_typer(matrix.matrix_app, name="matrix")
 app.add_typer(bench_app, name="bench")
 
 
 def _version(value: bool) -> None:
     if value:
-        out.print(f"pykit {__version__}")
+        echo(f"pykit {__version__}")
         raise typer.Exit(Exit.OK)
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     # Called for the options of `pykit` itself; the verbs do the rest.

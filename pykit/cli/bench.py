@@ -13,7 +13,9 @@ from pykit.cli.options import JsonOption, KernelOption
 from pykit.cli.terminal import dump, out, say
 from pykit.errors import Exit
 
-bench_app = typer.Typer(help="Measure, beside a named peer in the same run.", no_args_is_help=True)
+bench_app = typer.Typer(
+    help="Measure speed relative to a peer in the same run.", no_args_is_help=True
+)
 
 
 class _Measured(Protocol):
@@ -33,10 +35,10 @@ def _print(measured: _Measured, as_json: bool) -> None:
 @bench_app.command("startup")
 def bench_startup(
     kernel: KernelOption = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the median counts.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Repeat this often; the median counts.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """A warm run under virtme-ng and directly, beside a bare `vng -- true`.
+    """Measure a warm run under virtme-ng and booted directly, beside a bare `vng -- true`.
 
     Example: pykit bench startup
     """
@@ -49,10 +51,10 @@ def bench_startup(
 @bench_app.command("driver")
 def bench_driver(
     kernel: KernelOption = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Rounds; the median counts.")] = 7,
+    rounds: Annotated[int, typer.Option(min=2, help="Repeat this often; the median counts.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Our virtio-blk driver beside the kernel's own, and what an enabled event costs.
+    """Measure our virtio-blk driver beside the kernel's own, and the cost of an event.
 
     Example: pykit bench driver --kernel debian-6.12
     """
@@ -66,16 +68,16 @@ def bench_driver(
 def bench_decode(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run directory or its capture/, as well."),
+        typer.Argument(help="Decode this run directory or its capture/ too."),
     ] = None,
     events: Annotated[
         list[int] | None,
-        typer.Option("--events", min=1, help="Generate a trace of so many; may be given again."),
+        typer.Option("--events", min=1, help="Generate a trace of this many events (repeatable)."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the best counts.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Repeat this often; the best counts.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Raw pages to columns and to verdicts, beside `trace-cmd report` and libtraceevent.
+    """Measure decoding and checking, beside `trace-cmd report` and libtraceevent.
 
     Example: pykit bench decode runs/20260102-030405-blk --events 1000000 --events 20000000
     """
@@ -88,10 +90,10 @@ def bench_decode(
 @bench_app.command("observers")
 def bench_observers(
     kernel: KernelOption = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Guests of each sort.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Boot this many guests of each kind.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """What each observer costs an I/O, beside the same guest that nobody looks at.
+    """Measure the cost of each observer per I/O, beside a guest without observers.
 
     Example: pykit bench observers --kernel debian-6.12
     """
@@ -104,11 +106,11 @@ def bench_observers(
 @bench_app.command("matrix")
 def bench_matrix(
     kernel: KernelOption = None,
-    count: Annotated[int, typer.Option(min=1, help="So many scenarios.")] = 300,
-    boots: Annotated[int, typer.Option(min=1, help="So many boots of the peer.")] = 6,
+    count: Annotated[int, typer.Option(min=1, help="Run this many scenarios.")] = 300,
+    boots: Annotated[int, typer.Option(min=1, help="Boot the peer this often.")] = 6,
     as_json: JsonOption = False,
 ) -> None:
-    """Scenarios a minute, captured and judged, beside one virtme-ng boot a scenario.
+    """Measure scenarios per minute, beside one virtme-ng boot for each scenario.
 
     Example: pykit bench matrix
     """
@@ -122,14 +124,14 @@ def bench_matrix(
 def bench_soak(
     kernel: KernelOption = None,
     part: Annotated[
-        list[str] | None, typer.Option("--part", help="Only this one; may be given again.")
+        list[str] | None, typer.Option("--part", help="Run only this part (repeatable).")
     ] = None,
     scale: Annotated[
-        float, typer.Option(min=0, help="How long, of the counts in the scenarios.")
+        float, typer.Option(min=0, help="Multiply the counts in the scenarios by this.")
     ] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Hours of use in bounded form; for kernels with sanitizers.
+    """Run stress tests of bounded length, for kernels with sanitizers.
 
     Example: pykit bench soak --kernel debug-6.12 --part requests --scale 0.1
     """

@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, out
+from pykit.cli.terminal import dump, echo, print_table
 from pykit.errors import Exit
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """What this machine has and lacks, with the command that mends each lack.
+    """Check required tools and show the command that installs each missing one.
 
     Example: pykit doctor
     """
@@ -24,17 +23,15 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         dump([vars(finding) for finding in findings])
     else:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("", "what", "found", "for"):
-            table.add_column(column, overflow="fold")
+        marks = {True: Text("ok", "green"), False: Text("missing", "red")}
+        print_table(
+            ("", "check", "found", "needed for"),
+            ((marks[f.ok], f.name, f.found, f.purpose) for f in findings),
+        )
         for finding in findings:
-            mark = "[green]ok[/]" if finding.ok else "[red]lacks[/]"
-            table.add_row(mark, finding.name, escape(finding.found), escape(finding.purpose))
-        out.print(table)
-        for finding in findings:
-            if not finding.ok and finding.mend:
-                wanted = [mine] if mine else list(finding.mend)
-                commands = dict.fromkeys(finding.mend[family] for family in wanted)
-                out.print(f"{finding.name}: {escape(' | '.join(commands))}", soft_wrap=True)
+            if not finding.ok and finding.fix:
+                wanted = [mine] if mine else list(finding.fix)
+                commands = dict.fromkeys(finding.fix[family] for family in wanted)
+                echo(f"{finding.name}: {' | '.join(commands)}")
     if any(finding.required and not finding.ok for finding in findings):
         raise typer.Exit(Exit.INFRA)

@@ -7,26 +7,27 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from pykit.cli.options import JsonOption, KernelOption
-from pykit.cli.terminal import dump, err, out, say
+from pykit.cli.terminal import dump, echo, err, print_table, say
 from pykit.errors import Exit, UsageError
 
-kernel_app = typer.Typer(help="Get, list and describe kernels.", no_args_is_help=True)
+kernel_app = typer.Typer(help="Download, build, list and describe kernels.", no_args_is_help=True)
 
 
 def config(
-    profile: Annotated[str, typer.Argument(help="A profile of configs/profiles, such as minimal.")],
+    profile: Annotated[
+        str, typer.Argument(help="Name a profile of configs/profiles, such as minimal.")
+    ],
     kernel: KernelOption = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where to write the full .config.")
+        Path | None, typer.Option("-o", "--output", help="Write the full .config to this file.")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only check the kernel's own .config.")
+        bool, typer.Option("--check", help="Check the kernel's own .config, write nothing.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
 ) -> None:
     """Resolve a profile against a kernel's Kconfig tree, or check a kernel against it.
 
@@ -36,17 +37,17 @@ def config(
 
     if check:
         steps.check_config(profile, kernel, say)
-        out.print(f"the kernel's .config holds all that profile {profile} asks for")
+        echo(f"the kernel's .config satisfies profile {profile}")
         return
     if output is None:
-        raise UsageError("say where to write the .config: -o FILE (or --check, to write nothing)")
+        raise UsageError("no output file: add -o FILE, or --check to write nothing")
     for line in steps.write_config(profile, kernel, output, force=force, say=say):
-        out.print(line, soft_wrap=True)
+        echo(line)
 
 
 @kernel_app.command("list")
 def kernel_list(as_json: JsonOption = False) -> None:
-    """The kernels that can be named: cached, installed, and to be fetched.
+    """List the kernels that --kernel can name: cached, installed and downloadable.
 
     Example: pykit kernel list
     """
@@ -56,36 +57,36 @@ def kernel_list(as_json: JsonOption = False) -> None:
     if as_json:
         dump([vars(kernel) for kernel in known])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("name", "release", "state", "what"):
-        table.add_column(column, overflow="fold")
-    for kernel in known:
-        table.add_row(kernel.name, kernel.release or "", kernel.state, escape(kernel.summary))
-    out.print(table)
+    print_table(
+        ("name", "release", "state", "description"),
+        ((kernel.name, kernel.release or "", kernel.state, kernel.summary) for kernel in known),
+    )
 
 
 @kernel_app.command("get")
 def kernel_get(
-    name: Annotated[str, typer.Argument(help="debian-6.12, -6.1, -7.2 or an exact release.")],
+    name: Annotated[str, typer.Argument(help="Name debian-6.12, -6.1, -7.2 or an exact release.")],
 ) -> None:
-    """Fetch a kernel, or a newer build of it, into the cache.
+    """Download a kernel, or a newer build of it, into the cache.
 
     Example: pykit kernel get debian-6.1
     """
     from pykit import kernels
 
-    out.print(kernels.get(name, refresh=True, progress=say).release)
+    echo(kernels.get(name, refresh=True, progress=say).release)
 
 
 @kernel_app.command("build")
 def kernel_build(
-    profile: Annotated[str, typer.Argument(help="minimal, debug, kcsan, vdpa, …")],
+    profile: Annotated[str, typer.Argument(help="Name a profile: minimal, debug, kcsan, vdpa, …")],
     source: Annotated[
         str | None,
-        typer.Option(metavar="S", help="debian-6.12 (default), -6.1, -7.2, or a source tree."),
+        typer.Option(
+            metavar="S", help="Build debian-6.12 (default), -6.1, -7.2, or a source tree."
+        ),
     ] = None,
 ) -> None:
-    """Build a kernel from source with a profile of configs/profiles; prints its name.
+    """Build a kernel from source with a profile of configs/profiles and print its name.
 
     Example: pykit kernel build debug --source debian-6.1
     """
@@ -97,27 +98,26 @@ def kernel_build(
         progress.BarColumn(),
         progress.TextColumn("{task.completed:,} of about {task.total:,} objects"),
         progress.TimeElapsedColumn(),
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
     )
     with progress.Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=None, visible=False)
 
         def step(done: int, about: int, what: str) -> None:
-            what = escape(what)
             bar.update(task, completed=done, total=about, description=what, visible=True)
 
         kernel = kernels.build(profile, source, progress=say, step=step)
-    out.print(kernel.name)
+    echo(kernel.name)
 
 
 @kernel_app.command("show")
 def kernel_show(
-    name: Annotated[str, typer.Argument()] = "default",
+    name: Annotated[str, typer.Argument(help="Name a kernel as --kernel does.")] = "default",
     source: Annotated[
-        bool, typer.Option("--source", help="Fetch and name its source too.")
+        bool, typer.Option("--source", help="Download the source too and print its directory.")
     ] = False,
 ) -> None:
-    """Where a kernel's image, modules, build directory and (on demand) source are, as JSON.
+    """Print where a kernel's image, modules and build directory are, as JSON.
 
     Example: pykit kernel show default --source
     """
@@ -132,9 +132,11 @@ def kernel_show(
 
 def build(
     kernel: KernelOption = None,
-    fault: Annotated[bool, typer.Option("--fault", help="The build with deliberate bugs.")] = False,
+    fault: Annotated[
+        bool, typer.Option("--fault", help="Build the modules that have deliberate bugs.")
+    ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="With W=1 C=1 too; any complaint is a failure.")
+        bool, typer.Option("--strict", help="Build with W=1 C=1 and fail on any warning.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -151,9 +153,9 @@ def build(
         dump([inspection.as_dict() for inspection in inspections])
     else:
         for inspection in inspections:
-            out.print(inspection.summary(), soft_wrap=True)
+            echo(inspection.summary())
     complaints = modules.complaints(target, fault=fault, progress=say) if strict else []
     for line in complaints:
-        err.print(escape(line), soft_wrap=True)
+        err.print(Text(line), soft_wrap=True)
     if complaints:
         raise typer.Exit(Exit.FAILED)

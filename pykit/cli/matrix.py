@@ -1,29 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb `matrix`: cells of families, and the fixed tables of kernels, pairs and makes."""
+"""The verbs `matrix` and `export-jobs`: run cells of matrices, or write CI jobs that do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.options import (
     AllOption,
     JsonOption,
+    MatricesArgument,
     OnKernelsOption,
     OnlyCellsOption,
     TagOption,
 )
-from pykit.cli.terminal import dump, err, out, say
+from pykit.cli.terminal import dump, echo, err, say
 from pykit.errors import UsageError
 from pykit.paths import fresh_directory
-
-if TYPE_CHECKING:
-    from pykit.matrix import Plan
 
 
 class System(StrEnum):
@@ -33,24 +30,20 @@ class System(StrEnum):
     LAVA = "lava"
 
 
-matrix_app = typer.Typer(help="Many runs from one plan.", invoke_without_command=True)
-
-
-@matrix_app.callback()
-def matrix_cells(
-    context: typer.Context,
+def matrix(
+    names: MatricesArgument = None,
     only: OnlyCellsOption = None,
     tag: TagOption = None,
     every: AllOption = False,
     kernel: OnKernelsOption = None,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only the i-th of n parts of the plan.")
+        str | None, typer.Option(metavar="I/N", help="Run only the i-th of n parts of the plan.")
     ] = None,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="A guest of its own for every cell.")
+        bool, typer.Option("--isolate", help="Boot a guest of its own for every cell.")
     ] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep captures of cells that held, too.")
+        bool, typer.Option("--keep", help="Keep run directories of cells that held, too.")
     ] = False,
     scheduler: Annotated[
         str | None,
@@ -58,26 +51,29 @@ def matrix_cells(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="So many guests at a time (default: by cores, memory)."),
+        typer.Option(
+            min=1, help="Run at most this many guests in parallel (default: by CPUs and memory)."
+        ),
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Its directory; one that is there is gone on with."),
+        typer.Option(
+            metavar="DIR",
+            help="Write to this directory; an interrupted matrix found there is resumed.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run cells of families/, many in one guest; or one of the tables below.
+    """Run the cells of matrices, many in one guest where they can share it.
 
-    Example: pykit matrix --tag smoke --to runs/smoke
+    Example: pykit matrix kernels --kernel debian-6.12 --to runs/kernels
     """
-    if context.invoked_subcommand is not None:
-        return
-    if not (only or tag or every):
-        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
+    patterns, within = require_cells(names, only, tag, every)
     run_cells(
-        only or [],
+        patterns,
         tags=tag or [],
         kernels=kernel or [],
+        within=within,
         shard=shard,
         isolate=isolate,
         keep=keep,
@@ -88,11 +84,22 @@ def matrix_cells(
     )
 
 
+def require_cells(
+    names: Sequence[str] | None, only: Sequence[str] | None, tag: Sequence[str] | None, every: bool
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the patterns of select() and those within; raise UsageError where there are none."""
+    if not (names or only or tag or every):
+        raise UsageError("no cells chosen: name a matrix, or use --only, --tag or --all")
+    # With a matrix named, --only chooses among its cells.
+    return (names, only or []) if names else (only or [], [])
+
+
 def run_cells(
     patterns: Sequence[str],
     *,
     tags: Sequence[str] = (),
     kernels: Sequence[str] = (),
+    within: Sequence[str] = (),
     on: str | None = None,
     shard: str | None = None,
     isolate: bool = False,
@@ -102,25 +109,25 @@ def run_cells(
     to: Path | None,
     as_json: bool,
 ) -> NoReturn:
-    """Run the cells that are asked for, say how it went, and end with the exit code.
+    """Run the chosen cells, print the counts, and exit with the matrix's exit code.
 
-    ``kernels`` chooses among the cells, ``on`` has them all run on one kernel.
+    ``kernels`` chooses among the cells, ``on`` runs all of them on one kernel.
     """
-    from pykit.families.display import Display
-    from pykit.families.plan import on_kernel, plan
-    from pykit.families.results.summary import summary
-    from pykit.families.runner import run
-    from pykit.families.shard import parse_shard
+    from pykit.matrix.execute.display import Display
+    from pykit.matrix.execute.runner import run
+    from pykit.matrix.plan.select import on_kernel, select
+    from pykit.matrix.plan.shard import parse_shard
+    from pykit.matrix.results.summary import summary
 
     part = parse_shard(shard) if shard else None
-    chosen = plan(patterns, tags, kernels)
+    chosen = select(patterns, tags, kernels, within)
     if on is not None:
         chosen = on_kernel(chosen, on)
     directory = to or fresh_directory("matrix")
     display = Display(err)
     try:
         view = run(
-            chosen.cells,
+            chosen,
             directory,
             shard=part,
             isolate=isolate,
@@ -132,136 +139,60 @@ def run_cells(
         )
     except KeyboardInterrupt:
         display.end()
-        say(f"go on with the same command and --to {directory}")
+        say(f"interrupted: resume with the same command and --to {directory}")
         raise
     if as_json:
         dump(summary(view))
     else:
+        for build in view.builds:
+            echo(f"strict build for {build.kernel}: {build.message}")
         counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
-        out.print(f"{len(view.cells)} cells: {counts}", soft_wrap=True)
-        out.print(f"report: {directory / 'index.html'}", soft_wrap=True)
+        echo(f"{len(view.cells)} cells: {counts}")
+        echo(f"report: {directory / 'index.html'}")
     raise typer.Exit(view.exit_code)
 
 
-KernelsOption = Annotated[
-    list[str] | None,
-    typer.Option("--kernel", metavar="K", help="One kernel more (default: all of Debian's)."),
-]
-OnlyOption = Annotated[
-    str, typer.Option("--only", metavar="PATTERN", help="Only cells whose names this matches.")
-]
-MatrixToOption = Annotated[
-    Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
-]
-
-
-@matrix_app.command("kernels")
-def matrix_kernels(
-    kernel: KernelsOption = None,
-    only: OnlyOption = "*",
-    to: MatrixToOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Build all modules with W=1 C=1 for every kernel, and run each on every transport.
-
-    Example: pykit matrix kernels --only '*-virtio_blk-mmio'
-    """
-    from pykit import matrix
-
-    _run_matrix(matrix.plan_kernels(kernel or matrix.KERNELS).only(only), to, as_json)
-
-
-@matrix_app.command("loopback")
-def matrix_loopback(
-    kernel: KernelsOption = None,
-    only: OnlyOption = "*",
-    to: MatrixToOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Join every pair of a driver and a vhost back-end in one guest, on every kernel.
-
-    Example: pykit matrix loopback --only '*-loop-net'
-    """
-    from pykit import matrix
-
-    _run_matrix(matrix.plan_loopback(kernel or matrix.KERNELS).only(only), to, as_json)
-
-
-def _run_matrix(plan: Plan, to: Path | None, as_json: bool) -> NoReturn:
-    from pykit import matrix
-    from pykit.run import require_free
-
-    directory = to or fresh_directory(f"matrix-{plan.name}")
-    require_free(directory)
-    done = matrix.run_plan(plan, directory, say)
-    if as_json:
-        dump(done.as_json())
-    else:
-        for part in matrix.table(done):
-            out.print(part)
-        for line in matrix.reasons(done):
-            out.print(escape(line), soft_wrap=True)
-    raise typer.Exit(done.exit_code)
-
-
-@matrix_app.command("conformance")
-def matrix_conformance(
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The directory to make.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Drivers and devices of several makes, each judged by the rules for its side.
-
-    Prints Markdown. Example: pykit matrix conformance >docs/conformance.md
-    """
-    from pykit import matrix, spec
-    from pykit.run import require_free
-
-    directory = to or fresh_directory("matrix-conformance")
-    require_free(directory)
-    data = matrix.run_conformance(directory, say)
-    if as_json:
-        dump(data)
-    else:
-        print(matrix.as_markdown(data, spec.rules()), end="")
-    raise typer.Exit(matrix.exit_code(data))
-
-
 def export_jobs(
-    to: Annotated[System, typer.Option("--to", help="The CI system.")],
+    to: Annotated[System, typer.Option("--to", help="Choose the CI system.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Where to write the files.")
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Write the files to this directory."),
     ],
+    names: MatricesArgument = None,
     only: OnlyCellsOption = None,
     tag: TagOption = None,
     every: AllOption = False,
     kernel: OnKernelsOption = None,
-    shards: Annotated[int, typer.Option(min=1, help="How many jobs share the cells.")] = 4,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Divide the cells among this many jobs (default: at most 4)."),
+    ] = None,
     repository: Annotated[
-        str, typer.Option(metavar="URL", help="Where LAVA's machines get pykit.")
+        str, typer.Option(metavar="URL", help="Fetch pykit from this repository on LAVA machines.")
     ] = "",
-    revision: Annotated[str, typer.Option(metavar="REV", help="Of that repository.")] = "",
+    revision: Annotated[
+        str, typer.Option(metavar="REV", help="Check out this revision of that repository.")
+    ] = "",
 ) -> None:
-    """Write a CI system's job definitions for a plan, a job a shard.
+    """Write a CI system's job definitions for a plan, one job per shard.
 
     Example: pykit export-jobs --to github --tag smoke -o .github/workflows
     """
-    from pykit.families.jobs import Jobs, export
-    from pykit.families.plan import plan
+    from pykit.matrix.ci_jobs import CiJobs, export
+    from pykit.matrix.plan.select import select
     from pykit.paths import write_atomically
 
-    if not (only or tag or every):
-        raise UsageError("say which cells: --only PATTERN, --tag TAG, or --all")
-    chosen = plan(only or [], tag or [], kernel or [])
+    patterns, within = require_cells(names, only, tag, every)
+    chosen = select(patterns, tag or [], kernel or [], within)
     options = {"--only": only, "--tag": tag, "--kernel": kernel}
-    arguments = [
+    arguments = [*(names or [])]
+    arguments += [
         word for name, values in options.items() for v in values or [] for word in (name, v)
     ]
     arguments += ["--all"] if every else []
-    jobs = Jobs(arguments, len(chosen.cells), shards, repository, revision)
+    jobs = CiJobs(arguments, len(chosen), shards or min(4, len(chosen)), repository, revision)
     texts = export(jobs, to.value)
     output.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(output / name, text.encode())
-        out.print(str(output / name), soft_wrap=True)
+        echo(str(output / name))

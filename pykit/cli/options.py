@@ -15,19 +15,32 @@ KernelOption = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
-        help="debian-6.12 (default), another of `pykit kernel list`, a release, a build directory.",
+        help="Use this kernel: debian-6.12 (default), another of `pykit kernel list`, a release, "
+        "or a build directory.",
     ),
 ]
-#: Which cells.
+#: Choose cells.
+MatricesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[MATRIX]...", help="Run matrices of matrices/, or of these files."),
+]
 OnlyCellsOption = Annotated[
     list[str] | None,
-    typer.Option("--only", metavar="PATTERN", help="A family, its file, or cells: 'blk/packed*'."),
+    typer.Option(
+        "--only",
+        metavar="PATTERN",
+        help="Run only these cells: 'io/*packed*', or '*packed*' with a matrix named (repeatable).",
+    ),
 ]
 TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", help="Cells with this tag; may be given again.")
+    list[str] | None, typer.Option("--tag", help="Run only cells with this tag (repeatable).")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="All cells of all families.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Run all cells of all matrices.")]
 OnKernelsOption = Annotated[
-    list[str] | None, typer.Option("--kernel", metavar="K", help="Only on this kernel; or again.")
+    list[str] | None,
+    typer.Option("--kernel", metavar="K", help="Run only on this kernel (repeatable)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print every rule, also those that passed.")
+]

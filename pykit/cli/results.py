@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, out
+from pykit.cli.terminal import dump, echo, out, write
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -21,19 +20,22 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    run: Annotated[
+        Path, typer.Argument(help="Name a run directory, its capture/, or a trace.dat.")
+    ],
     queue: Annotated[
-        str | None, typer.Option("--queue", metavar="DEV.VQ", help="Only this queue.")
+        str | None, typer.Option("--queue", metavar="DEV.VQ", help="Show only this queue.")
     ] = None,
     request: Annotated[
-        int | None, typer.Option("--request", metavar="N", help="The life of one request.")
+        int | None, typer.Option("--request", metavar="N", help="Show the stages of this request.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Of a run that is going on: by the second.")
+        bool,
+        typer.Option("--follow", help="Follow a run in progress: print its queues every second."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What each virtqueue was like, and where its requests' time went.
+    """Print statistics of each virtqueue and the latency of its requests by stage.
 
     Example: pykit show runs/20260102-030405-blk --queue 0.1
     """
@@ -41,7 +43,7 @@ def show(
 
     if follow:
         if request is not None:
-            raise UsageError("requests are told of when the run has ended: leave --follow out")
+            raise UsageError("--request needs a finished run: drop --follow")
         _follow(analysis.follow(run, queue=queue), as_json)
         return
     shown = analysis.show(run, queue=queue, request=request)
@@ -52,11 +54,13 @@ def show(
 
 
 def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
-    """Print each look when it is there; Ctrl-C ends it."""
+    """Print each look as it comes, until Ctrl-C or until the reader has closed the pipe."""
     with contextlib.suppress(KeyboardInterrupt):
         for number, look in enumerate(looks):
+            if out.quiet:
+                return
             if as_json:
-                print(json.dumps(look.as_dict()), flush=True)
+                write(json.dumps(look.as_dict()) + "\n")
                 continue
             if not number:
                 look.legend(out)
@@ -64,14 +68,18 @@ def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run directory, its capture/, or a trace.dat.")],
+    run: Annotated[
+        Path, typer.Argument(help="Name a run directory, its capture/, or a trace.dat.")
+    ],
     to: Annotated[
         str,
         typer.Option(
-            "--to", metavar="FORMAT", help="parquet, csv, requests, chrome, perfetto, trace-cmd."
+            "--to",
+            metavar="FORMAT",
+            help="Write parquet, csv, requests, chrome, perfetto or trace-cmd.",
         ),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Write to this file.")],
 ) -> None:
     """Write a run's events or requests in another tool's format.
 
@@ -83,44 +91,46 @@ def export(
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(help="A run directory or a matrix directory.")],
-    new: Annotated[Path, typer.Argument(help="Another of the same sort.")],
+    old: Annotated[Path, typer.Argument(help="Name a run directory or a matrix directory.")],
+    new: Annotated[Path, typer.Argument(help="Name another one of the same kind.")],
     as_json: JsonOption = False,
 ) -> NoReturn:
-    """What changed: new violations, fixed ones, outcomes, what is slower beyond noise.
+    """Compare two runs or two matrices: violations, outcomes and timing beyond noise.
 
-    Ends with 1 if something got worse. Example: pykit diff runs/matrix-6.12 runs/matrix-7.2
+    Exits with 1 if something got worse.
+
+    Example: pykit diff runs/matrix-6.12 runs/matrix-7.2
     """
-    from pykit.families import shown
-    from pykit.families.diff import diff as compare
+    from pykit.matrix.compare import shown
+    from pykit.matrix.compare.diff import diff as compare
 
     found = compare(old, new)
     if as_json:
         dump(found.as_json())
     else:
         for line in shown.changes(found):
-            out.print(escape(line), soft_wrap=True)
+            echo(line)
     raise typer.Exit(Exit.FAILED if found.worse else Exit.OK)
 
 
 def merge(
-    directories: Annotated[list[Path], typer.Argument(help="Matrix directories of one plan.")],
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The directory to make.")],
+    directories: Annotated[list[Path], typer.Argument(help="Name matrix directories of one plan.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Write to this new directory.")],
     as_json: JsonOption = False,
 ) -> NoReturn:
-    """Put the shards of one plan together, and write all results of the whole.
+    """Merge the shards of one plan and write the results of the whole.
 
     Example: pykit merge shards/* --to matrix
     """
-    from pykit.families import shown
-    from pykit.families.merge import merge as put_together
-    from pykit.families.results.summary import summary
+    from pykit.matrix.compare import shown
+    from pykit.matrix.compare.merge import merge as put_together
+    from pykit.matrix.results.summary import summary
 
     done = put_together(directories, to)
     if as_json:
         dump(summary(done.view))
     else:
         for line in shown.merged(done):
-            out.print(escape(line), soft_wrap=True)
-        out.print(f"report: {to / 'index.html'}", soft_wrap=True)
+            echo(line)
+        echo(f"report: {to / 'index.html'}")
     raise typer.Exit(done.view.exit_code)

@@ -6,35 +6,41 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, out
+from pykit.cli.terminal import dump, print_table, write
 
 
 def rules(
+    name: Annotated[
+        str, typer.Argument(metavar="[ID]", help="Explain this rule, such as NA-DR-01.")
+    ] = "",
     as_json: JsonOption = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="The rule reference, docs/rules.md.")
+        bool, typer.Option("--markdown", help="Print the rule reference, docs/rules.md.")
     ] = False,
 ) -> None:
-    """The rules: what each checks, and which clauses have none, with the reason.
+    """List the rules, or explain one: clause, section, reasons, and the cases that break it.
 
     Example: pykit rules
     """
     from pykit import spec
 
+    if name:
+        explanation = spec.explain(name)
+        if as_json:
+            dump(explanation.as_json())
+        else:
+            write(explanation.as_text())
+        return
     if markdown:
-        print(spec.describe(), end="")
+        write(spec.describe())
         return
     listing = spec.rules()
     if as_json:
         dump([rule.as_dict() for rule in listing])
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("rule", "clauses", "side", "strength", "what"):
-        table.add_column(column, overflow="fold")
-    for rule in listing:
-        table.add_row(rule.id, " ".join(rule.clauses), rule.side, rule.strength, escape(rule.title))
-    out.print(table)
+    print_table(
+        ("rule", "clauses", "side", "strength", "title"),
+        ((r.id, " ".join(r.clauses), r.side, r.strength, r.title) for r in listing),
+    )

@@ -5,16 +5,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from pykit.cli.matrix import run_cells
-from pykit.cli.options import BISECT, JsonOption, KernelOption
-from pykit.cli.terminal import dump, out, say
+from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
+from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
-from pykit.families.names import is_pattern
+from pykit.matrix.plan.names import is_pattern
+
+if TYPE_CHECKING:
+    from pykit.steps import RunResult
 
 
 class Observer(StrEnum):
@@ -25,15 +27,15 @@ class Observer(StrEnum):
 
 
 class Boot(StrEnum):
-    """How the guest is booted."""
+    """Ways to boot a guest."""
 
     VNG = "vng"
     DIRECT = "direct"
 
 
-#: Options that cells of a family take, and those that one's own guest does.
+#: Options that cells of a matrix take, and those that one's own guest does.
 _CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
-_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "as_json", "for_git"}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "verbose", "as_json", "for_git"}
 
 
 def run(
@@ -41,29 +43,34 @@ def run(
     scenario: Annotated[
         str,
         typer.Argument(
-            help="A scenario of scenarios/, a file, or cells of families/: 'blk/packed*'."
+            help="Name a scenario of scenarios/, a file, or cells of matrices/: 'io/*packed*'."
         ),
     ] = "blk",
     kernel: KernelOption = None,
-    boot: Annotated[Boot, typer.Option(help="virtme-ng, or QEMU with an initramfs.")] = Boot.VNG,
+    boot: Annotated[
+        Boot, typer.Option(help="Boot by virtme-ng, or by QEMU with an initramfs.")
+    ] = Boot.VNG,
     transport: Annotated[
-        str, typer.Option(metavar="T", help="pci, pci-legacy, mmio or mmio-legacy.")
+        str,
+        typer.Option(metavar="T", help="Use this transport: pci, pci-legacy, mmio or mmio-legacy."),
     ] = "pci",
-    ring: Annotated[str, typer.Option(metavar="R", help="split or packed.")] = "split",
+    ring: Annotated[
+        str, typer.Option(metavar="R", help="Use this ring layout: split or packed.")
+    ] = "split",
     observe: Annotated[
         list[Observer] | None,
         typer.Option(
-            help="Who else looks on from outside: access, a TCG plugin that sees every "
-            "access of the guest to rings and registers; rings, which reads avail and used "
-            "rings in the guest's memory. May be given again."
+            help="Add an observer outside the guest (repeatable): access, a TCG plugin that "
+            "records each access to rings and registers, or rings, which reads the avail and "
+            "used rings in guest memory."
         ),
     ] = None,
     driver: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What drives the devices: pykit_virtio_blk, or one of the kernel's own such as "
-            "virtio_blk, which the probe then watches.",
+            help="Use this driver: pykit_virtio_blk, or one of the kernel's own such as "
+            "virtio_blk, which the probe then observes.",
         ),
     ] = None,
     driver_fault: Annotated[
@@ -75,28 +82,37 @@ def run(
     ] = None,
     guest: Annotated[
         Path | None,
-        typer.Option(metavar="IMAGE", help="Boot this disk image instead, seen from outside."),
+        typer.Option(metavar="IMAGE", help="Boot this disk image and observe it from outside."),
     ] = None,
     qemu_args: Annotated[
         str,
-        typer.Option("--qemu-args", metavar="'…'", help="Boot QEMU with these arguments instead."),
+        typer.Option(
+            "--qemu-args",
+            metavar="'…'",
+            help="Boot QEMU with these arguments and observe it from outside.",
+        ),
     ] = "",
     attach: Annotated[
         Path | None,
-        typer.Option(metavar="SOCKET", help="Watch a QEMU that runs, by its QMP socket."),
+        typer.Option(metavar="SOCKET", help="Observe a running QEMU by its QMP socket."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long to watch one's own guest.")
+        float,
+        typer.Option(
+            min=0.1, help="Observe a guest given by --guest, --qemu-args or --attach this long."
+        ),
     ] = 60,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="The run directory to make.")
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Write the run to this new directory."),
     ] = None,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
     for_git: Annotated[
-        bool, typer.Option(BISECT, help="End with the exit codes that git bisect run takes.")
+        bool, typer.Option(BISECT, help="Exit with the codes that git bisect run expects.")
     ] = False,
 ) -> None:
-    """Boot a guest, run a scenario, and say clause by clause what held.
+    """Boot a guest, run a scenario and check each clause of the specification.
 
     Example: pykit run blk --kernel debian-6.12 --boot direct
     """
@@ -104,80 +120,83 @@ def run(
 
     del for_git  # main() sees to it, for errors have exit codes as well.
     if guest or qemu_args or attach:
-        _require_only(context, _OWN, "one's own guest")
-        own = steps.run_own(
-            image=guest,
-            arguments=qemu_args,
-            attach=attach,
-            seconds=seconds,
+        _require_only(context, _OWN, "a guest given by --guest, --qemu-args or --attach")
+        with progress() as say:
+            own = steps.run_own(
+                image=guest, arguments=qemu_args, attach=attach, seconds=seconds, to=to, say=say
+            )
+        _present(own, verbose, as_json)
+    if is_pattern(scenario):
+        _require_only(context, _CELLS, "cells of a matrix")
+        run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
+    with progress() as say:
+        result = steps.run(
+            scenario,
+            kernel_name=kernel,
+            runner=boot.value,
+            transport=transport,
+            driver=driver,
+            ring=ring,
+            observe=[observer.value for observer in observe or []],
+            fault=driver_fault,
+            device_fault=device_fault,
             to=to,
             say=say,
         )
-        _present(own, as_json)
-    if is_pattern(scenario):
-        _require_only(context, _CELLS, "cells of a family")
-        run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
-    result = steps.run(
-        scenario,
-        kernel_name=kernel,
-        runner=boot.value,
-        transport=transport,
-        driver=driver,
-        ring=ring,
-        observe=[observer.value for observer in observe or []],
-        fault=driver_fault,
-        device_fault=device_fault,
-        to=to,
-        say=say,
-    )
-    _present(result, as_json)
+    _present(result, verbose, as_json)
 
 
 def _require_only(context: typer.Context, known: set[str], what: str) -> None:
-    """Raise UsageError for arguments on the command line that would change nothing."""
+    """Raise UsageError for arguments on the command line that would have no effect."""
     for name in context.params:
         source = context.get_parameter_source(name)
         if name not in known and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{name.replace('_', '-')} does nothing for {what}: leave it out")
+            raise UsageError(f"{name.replace('_', '-')} has no effect on {what}: leave it out")
 
 
 def check(
     directory: Annotated[
         Path | None,
-        typer.Argument(help="A run directory, its capture/, or a trace.dat of trace-cmd's."),
+        typer.Argument(help="Name a run directory, its capture/, or a trace.dat of trace-cmd."),
     ] = None,
     qemu_log: Annotated[
         Path | None,
         typer.Option(
             "--qemu-log",
             metavar="FILE",
-            help="A log of QEMU's instead (-msg timestamp=on -trace 'virtio_*' -trace "
+            help="Check a QEMU log instead (-msg timestamp=on -trace 'virtio_*' -trace "
             "'virtqueue_*', and 'memory_region_ops_*' for the driver's side).",
         ),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="DIR", help="Write the reports here.")
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Write the reports to this new directory."),
     ] = None,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a capture again. Writes nothing unless told where.
+    """Check a capture again; write nothing without --to.
 
     Example: pykit check runs/20260102-030405-blk
     """
     from pykit import steps
 
-    _present(steps.check(directory, qemu_log=qemu_log, to=to), as_json)
+    _present(steps.check(directory, qemu_log=qemu_log, to=to), verbose, as_json)
 
 
 def bisect(
     run: Annotated[
         list[str],
-        typer.Argument(help="Arguments of pykit run: a scenario or a cell, options after a --."),
+        typer.Argument(
+            help="Pass these arguments to pykit run: a scenario or a cell, options after a --."
+        ),
     ],
-    good: Annotated[str, typer.Option(metavar="REV", help="A revision where it held.")],
-    bad: Annotated[str, typer.Option(metavar="REV", help="A later one where it fails.")],
-    source: Annotated[Path, typer.Option(metavar="TREE", help="A git tree of the kernel's.")],
-    profile: Annotated[str, typer.Option(help="What the kernels are built with.")] = "minimal",
+    good: Annotated[str, typer.Option(metavar="REV", help="Name a revision where the run passes.")],
+    bad: Annotated[str, typer.Option(metavar="REV", help="Name a later revision where it fails.")],
+    source: Annotated[
+        Path, typer.Option(metavar="TREE", help="Bisect this git tree of the kernel.")
+    ],
+    profile: Annotated[str, typer.Option(help="Build the kernels with this profile.")] = "minimal",
     as_json: JsonOption = False,
 ) -> NoReturn:
     """Find the commit of a kernel tree that broke a scenario, by git bisect run.
@@ -191,21 +210,21 @@ def bisect(
         dump([vars(suspect) for suspect in found.suspects])
     elif found.exit_code == Exit.OK:
         (suspect,) = found.suspects
-        out.print(escape(f"first bad commit: {suspect.commit} {suspect.subject}"), soft_wrap=True)
+        echo(f"first bad commit: {suspect.commit} {suspect.subject}")
     else:
-        out.print("some could not be tested; the first bad commit is one of")
+        echo("some commits could not be tested: the first bad one is among")
         for suspect in found.suspects:
-            out.print(escape(f"  {suspect.commit} {suspect.subject}"), soft_wrap=True)
+            echo(f"  {suspect.commit} {suspect.subject}")
     raise typer.Exit(found.exit_code)
 
 
-def _present(result: Any, as_json: bool) -> NoReturn:
+def _present(result: RunResult, verbose: bool, as_json: bool) -> NoReturn:
     from pykit import report
 
     if as_json:
         dump(result.verdicts.as_json())
     else:
-        report.print_terminal(out, result.verdicts, result.events)
-        for line in result.closing():
-            out.print(escape(line), soft_wrap=True)
+        report.print_terminal(
+            out, result.verdicts, result.events, result.closing(), verbose=verbose
+        )
     raise typer.Exit(result.exit_code)

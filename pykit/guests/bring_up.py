@@ -9,26 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pykit.guests import device_args, kitsteps, runners
+from pykit.guests import deadlines, device_args, kitsteps, runners
 from pykit.guests import template as templates
 from pykit.guests.bundle import Bundle
-from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import Monitor
 from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
-from pykit.run.work import last_lines
 from pykit.scenario.model import Device, Scenario
 
-#: A guest's time to boot, before its kernel's own pace. How fast the machine is shows only then.
-_BOOT_S = 180.0
-#: What a guest takes to boot on the machine that scenarios' deadlines were made on, under TCG.
-_USUAL_S = 4.5
 #: Shared memory that the capture comes out through: two full trace buffers, and the formats.
 _CARRY_MIB = 64
 
 
 @dataclass(frozen=True)
-class Up:
+class BootedGuest:
     """A guest whose agent waits for a step, with our modules' tracepoints there.
 
     Attributes:
@@ -40,12 +35,12 @@ class Up:
     console: Path
     log: Path
     command: tuple[str, ...]
-    guest: Guest
+    guest: GuestChannel
     monitor: Monitor
     slow: float
 
 
-def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Device]) -> Up:
+def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Device]) -> BootedGuest:
     """A guest with ``devices`` there from power-on, where they cannot be plugged, until ``stack``
     is closed.
 
@@ -59,7 +54,7 @@ def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Devi
     return _copied(stack, bundle)
 
 
-def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Up:
+def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> BootedGuest:
     started = time.monotonic()
     keeper = stack.enter_context(Keeper())
     devices = [*device_args.cold_options(host, keeper.folder), *device_args.memory_options(host)]
@@ -67,10 +62,10 @@ def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Up:
     up = _start(stack, bundle, keeper, [*devices, *kit])
     up.guest.connect()
     _load(up.guest)
-    return replace(up, slow=_slow(time.monotonic() - started, bundle))
+    return replace(up, slow=deadlines.slowness(time.monotonic() - started, bundle.pace))
 
 
-def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> Up:
+def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> BootedGuest:
     port = templates.port(_CARRY_MIB)
 
     def boot(options: Sequence[str], keep: Callable[[Monitor], None]) -> float:
@@ -97,12 +92,12 @@ def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> Up:
     up.monitor.ask("object-add", **memory)
     plugged = {"driver": "ivshmem-plain", "memdev": "carry", "bus": templates.PORT_ID}
     up.monitor.ask("device_add", **plugged)
-    return replace(up, slow=_slow(template.boot_s, bundle))
+    return replace(up, slow=deadlines.slowness(template.boot_s, bundle.pace))
 
 
 def _start(
     stack: contextlib.ExitStack, bundle: Bundle, keeper: Keeper, options: Sequence[str]
-) -> Up:
+) -> BootedGuest:
     """Start its QEMU; the guest has said nothing yet."""
     folder = keeper.folder
     console, log = folder / "console.log", folder / "qemu.log"
@@ -113,19 +108,15 @@ def _start(
     )
     log.touch()
     process = keeper.start(command, stack.enter_context(console.open("wb")))
-    deadline = time.monotonic() + _BOOT_S * bundle.pace
-    guest = Guest(process, folder, console, bundle.nonce, deadline)
+    deadline = time.monotonic() + deadlines.BOOT_S * bundle.pace
+    guest = GuestChannel(process, folder, console, bundle.nonce, deadline)
     stack.callback(guest.close)
     guest.open()
     monitor = stack.enter_context(contextlib.closing(Monitor(folder / "qmp")))
-    return Up(folder, console, log, tuple(command), guest, monitor, 1.0)
+    return BootedGuest(folder, console, log, tuple(command), guest, monitor, 1.0)
 
 
-def _load(guest: Guest) -> None:
+def _load(guest: GuestChannel) -> None:
     code, said = guest.run(kitsteps.LOAD)
     if code != 0:
-        raise GuestEndedError("module-failed", last_lines(said))
-
-
-def _slow(boot_s: float, bundle: Bundle) -> float:
-    return max(1.0, boot_s / (_USUAL_S * bundle.pace))
+        raise GuestEndedError("module-failed", kitsteps.last_lines(said))

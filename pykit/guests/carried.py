@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import re
 import struct
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 MAGIC = 0x31796B6974797061
 _HEAD = 4096
+#: Names that the kit's own step gives (CARRY_LINES in kitsteps.py). A guest may write others into
+#: the shared memory; none of them may replace what an observer outside of it recorded.
+_NAME = re.compile(
+    r"kallsyms|tasks/(?:[0-9]{1,10}|self)/(?:status|stack)|tracing/(?:trace_clock|saved_cmdlines"
+    r"|events/(?:header_page|header_event|pykit/[a-z0-9_]{1,64}/format)"
+    r"|per_cpu/cpu[0-9]{1,5}/(?:trace_pipe_raw|stats))"
+)
+_MOST_FILES = 20_000
 
 
 class CarryError(Exception):
@@ -20,7 +29,7 @@ def unpack(memory: Path, target: Path) -> list[str]:
     """Write the files that came out of the guest below ``target``; returns their names.
 
     Raises CarryError for a missing head (the guest died before the end), a wrong
-    checksum, and names that lead out of ``target``.
+    checksum, and names that the kit's own step does not give.
     """
     if not memory.exists() or memory.stat().st_size < _HEAD:
         raise CarryError("there is no shared memory: QEMU never came to make it")
@@ -33,7 +42,7 @@ def unpack(memory: Path, target: Path) -> list[str]:
         raise CarryError("the head claims more than the memory holds")
     if int(data[_HEAD:end].sum(dtype=np.uint64)) != checksum:
         raise CarryError("the checksum is wrong: the guest was cut off while it wrote")
-    names = []
+    names: list[str] = []
     at = _HEAD
     while at < end:
         (name_length,) = struct.unpack("<I", _take(data, at, 4, end))
@@ -43,11 +52,12 @@ def unpack(memory: Path, target: Path) -> list[str]:
         at += 8
         content = _take(data, at, size, end)
         at += size
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise CarryError(f"the guest named a file outside of the capture: {name}")
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        (target / path).write_bytes(content)
+        if not _NAME.fullmatch(name):
+            raise CarryError(f"the guest named a file that is no part of a capture: {name[:80]!r}")
+        if len(names) == _MOST_FILES:
+            raise CarryError(f"the guest named over {_MOST_FILES} files")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(content)
         names.append(name)
     return names
 

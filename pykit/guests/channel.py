@@ -13,6 +13,8 @@ from types import MappingProxyType
 from pykit.guests import outcome
 
 _POLL_S = 0.05
+#: Of a console: so much at a time is looked at, and so much at all is taken.
+_CHUNK, _MOST_CONSOLE_BYTES = 1 << 20, 256 << 20
 #: For a step beside one that did not come to its end.
 _BESIDE_S = 60.0
 
@@ -26,7 +28,36 @@ class GuestEndedError(Exception):
         self.message = message
 
 
-class Guest:
+class _Console:
+    """What a guest's kernel prints, looked at for a panic as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._end = b""
+        self._found = False
+
+    def panicked(self) -> bool:
+        """Return whether the kernel has panicked by now; raises GuestEndedError for a flood."""
+        mark = outcome.PANIC.encode()
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            while data := file.read(_CHUNK):
+                self._read += len(data)
+                self._found = self._found or mark in self._end + data
+                self._end = (self._end + data)[1 - len(mark) :]
+                if self._read > _MOST_CONSOLE_BYTES:
+                    raise GuestEndedError(
+                        "workload-failed",
+                        f"the guest printed over {_MOST_CONSOLE_BYTES >> 20} MiB on its console",
+                    )
+        return self._found
+
+    def text(self) -> str:
+        return self._path.read_text(errors="replace")
+
+
+class GuestChannel:
     """A booting or running guest: its process, its console, and the agent in it.
 
     Every wait ends: with the agent's line, with a panic on the console, with the end of
@@ -43,7 +74,7 @@ class Guest:
     ) -> None:
         self._process = process
         self._folder = folder
-        self._console = console
+        self._console = _Console(console)
         self._nonce = nonce
         #: time.monotonic() at which the guest has to be done.
         self.deadline = deadline
@@ -160,16 +191,18 @@ class Guest:
             self._pending += data
 
     def _check(self) -> None:
-        self._panicked(self._console.read_text(errors="replace"))
+        self._panicked()
         if self._process.poll() is not None:
             self._gone()
         if time.monotonic() > self.deadline:
             if not self._booted:
-                raise GuestEndedError("never-booted", "no word of the agent before the deadline")
-            raise GuestEndedError("hang", "alive and not done when the scenario's deadline passed")
+                raise GuestEndedError("never-booted", "agent did not start before the deadline")
+            raise GuestEndedError(
+                "hang", "timed out: guest still running at the scenario's deadline"
+            )
 
-    def _panicked(self, console: str) -> None:
-        said = outcome.panic(console)
+    def _panicked(self) -> None:
+        said = outcome.panic(self._console.text()) if self._console.panicked() else None
         if said is None:
             return
         if not self._booted:
@@ -185,9 +218,9 @@ class Guest:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             raise GuestEndedError("qemu-died", "QEMU closed the agent's port") from None
-        console = self._console.read_text(errors="replace")
-        self._panicked(console)
-        last = next((line for line in reversed(console.splitlines()) if line.strip()), "")
+        self._panicked()
+        lines = self._console.text().splitlines()
+        last = next((line for line in reversed(lines) if line.strip()), "")
         words = f"QEMU ended with {self._process.returncode}"
         if last:
             words += f", the last line of the console: {last.strip()[:200]}"

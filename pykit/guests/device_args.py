@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pykit.errors import InfraError, UsageError
-from pykit.qemu.program import MEMORY_MIB
+from pykit.qemu import program
+from pykit.qemu.keeper import require_socket
 from pykit.scenario.model import BAD_SECTOR, Device, Scenario
 
 _SERVED_S = 20.0
@@ -79,7 +80,7 @@ def _behind(device: Device, folder: Path) -> list[Command]:
         case "pipe":
             # Between a parent's first child, which makes it, and the next one, which joins.
             parent, _, number = device.id.rpartition("-")
-            peer = _socket(folder / f"{parent}-pipe", server=number == "0")
+            peer = _socket(_pipe(parent, folder), server=number == "0")
             return [("chardev-add", {"id": _back(device), "backend": peer})]
     return []
 
@@ -149,8 +150,22 @@ def memory_options(scenario: Scenario) -> list[str]:
     """QEMU's options for memory that another process can serve a device in."""
     if all(device.backing != "vhost-user" for device in scenario.devices):
         return []
-    memory = f"memory-backend-memfd,id=pykit-shared,size={MEMORY_MIB}M,share=on"
+    memory = f"memory-backend-memfd,id=pykit-shared,size={program.MEMORY_MIB}M,share=on"
     return ["-object", memory, "-machine", "memory-backend=pykit-shared"]
+
+
+def require_sockets(scenario: Scenario, folder: Path) -> None:
+    """Raise InfraError where a device's id and TMPDIR together are too long for its socket."""
+    for device in scenario.devices:
+        if device.backing == "vhost-user":
+            require_socket(socket_of(device, folder))
+        if any(child.backing == "pipe" for child in device.children):
+            require_socket(_pipe(device.id, folder))
+
+
+def _pipe(parent: str, folder: Path) -> Path:
+    """Where the children of a device have a pipe between them."""
+    return folder / f"{parent}-pipe"
 
 
 def socket_of(device: Device, folder: Path) -> Path:
@@ -164,8 +179,8 @@ def served(device: Device, folder: Path) -> Iterator[None]:
 
     Raises InfraError where it is not.
     """
-    program = shutil.which("qemu-storage-daemon")
-    if program is None:
+    daemon = shutil.which("qemu-storage-daemon")
+    if daemon is None:
         raise InfraError("qemu-storage-daemon is not installed: make setup")
     path, log = socket_of(device, folder), folder / f"{device.id}.log"
     export = {
@@ -179,7 +194,7 @@ def served(device: Device, folder: Path) -> Iterator[None]:
             # Whatever becomes of pykit, the daemon does not outlive it.
             [
                 "setpriv", "--pdeathsig", "KILL",
-                program, "--blockdev", json.dumps(disk), "--export", json.dumps(export),
+                daemon, "--blockdev", json.dumps(disk), "--export", json.dumps(export),
             ],
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -210,7 +225,10 @@ def cold_options(scenario: Scenario, folder: Path) -> list[str]:
         if device.backing == "folder":
             shared = folder / f"{device.id}-folder"
             shared.mkdir()
-            options += ["-fsdev", f"local,id={_back(device)},path={shared},security_model=none"]
+            options += [
+                "-fsdev",
+                f"local,id={_back(device)},path={program.value(shared)},security_model=none",
+            ]
         if scenario.transport.hot_plug:
             continue
         for command, arguments in plug(device, scenario.transport.bus(number), folder):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pykit.errors import InfraError
+from pykit.qemu import program
 from pykit.scenario.model import Device
 
 #: What every folder of files holds beside the scenario's own, so that there is something to read.
@@ -45,9 +46,9 @@ def _ovmf(folder: Path) -> list[str]:
         "-M",
         "q35",
         "-drive",
-        f"{flash},readonly=on,file={code}",
+        f"{flash},readonly=on,file={program.value(code)}",
         "-drive",
-        f"{flash},file={mine}",
+        f"{flash},file={program.value(mine)}",
     ]
 
 
@@ -88,7 +89,10 @@ def device_options(device: Device, folder: Path) -> list[str]:
     behind = f"{device.id}-behind"
     front = {"driver": device.type, "id": device.id, **device.options}
     if device.type.startswith("virtio-net"):
-        boot = f",tftp={files},bootfile={next(iter(device.files))}" if files else ""
+        boot = ""
+        if files:
+            first = next(iter(device.files))
+            boot = f",tftp={program.value(files)},bootfile={program.value(first)}"
         peer = ["-netdev", f"user,id={behind}{boot}"]
         front |= {"netdev": behind, "bootindex": 1}
     else:

@@ -22,7 +22,7 @@ from pykit.errors import InfraError
 from pykit.guests.payload import PATH, Payload, copy_module, plain_name
 from pykit.kernels import Kernel
 from pykit.modules import closure
-from pykit.paths import GUEST, cache_dir, used
+from pykit.paths import AGENT, cache_dir, used
 
 _DISK_MODULES = ("nvme", "ext4")
 
@@ -44,7 +44,7 @@ class Initramfs:
         (root / "bin").mkdir(parents=True)
         busybox = _static_busybox()
         shutil.copy(busybox, root / "bin" / "busybox")
-        shutil.copy(GUEST / "init.sh", root / "init")
+        shutil.copy(AGENT / "init.sh", root / "init")
         (root / "init").chmod(0o755)
         for name in ("steps", "modules", "bin"):
             shutil.copytree(payload.folder / name, inside / name)

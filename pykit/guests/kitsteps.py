@@ -118,3 +118,8 @@ def load_ours(path: Path, buffer_kb: int, *parameters: Parameters) -> str:
 def module_of(file: str) -> str:
     """What the kernel calls a module by its file's name."""
     return Path(file).stem.replace("-", "_")
+
+
+def last_lines(text: str) -> str:
+    """Return the end of a step's output, on one line."""
+    return " | ".join(text.splitlines()[-2:])

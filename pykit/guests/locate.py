@@ -88,7 +88,8 @@ def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
     while pending:
         for function in pending.pop().get("devices", []):
             for bar in function["regions"]:
-                if function["qdev_id"] and bar["type"] == "memory":
+                # A BAR that is not mapped has no address.
+                if function["qdev_id"] and bar["type"] == "memory" and bar["address"] >= 0:
                     yield {
                         "device": function["qdev_id"],
                         "address": bar["address"],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,8 +44,9 @@ _LOOK_S = 1.0
 class Monitor:
     """A QMP connection. A guest that is gone raises GuestEndedError."""
 
-    def __init__(self, path: Path) -> None:
-        self._qmp = QEMUMonitorProtocol(str(path))
+    def __init__(self, at: Path | socket.socket) -> None:
+        """Connect to a socket by its path, or take one that is connected."""
+        self._qmp = QEMUMonitorProtocol(at if isinstance(at, socket.socket) else str(at))
         try:
             self._qmp.connect()
             self._qmp.settimeout(_ANSWER_S)
@@ -99,12 +101,12 @@ class Monitor:
             # What was plugged is the transport's half; MMIO's half is part of the machine.
             path += "/virtio-backend"
         status = self.ask("x-query-virtio-status", path=path)
-        answers = [_answer(at, device, "x-query-virtio-status", None, status)]
+        answers = [answered(at, device.id, "x-query-virtio-status", None, status)]
         for queue in range(int(device.options.get("num-queues", 1))):
             answers.append(
-                _answer(
+                answered(
                     at,
-                    device,
+                    device.id,
                     "x-query-virtio-queue-status",
                     queue,
                     self.ask("x-query-virtio-queue-status", path=path, queue=queue),
@@ -137,10 +139,11 @@ class QemuRefusedError(UsageError):
         super().__init__(f"QEMU refused {command}: {words}: mend the scenario's device")
 
 
-def _answer(at: str, device: Device, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
+def answered(at: str, device: str, query: str, queue: int | None, answer: Any) -> dict[str, Any]:
+    """Return an answer of QEMU's about a device, as qmp.json has it."""
     return {
         "at": at,
-        "device": device.id,
+        "device": device,
         "query": query,
         "queue": queue,
         "time_ns": time.time_ns(),

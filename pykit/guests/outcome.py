@@ -44,7 +44,9 @@ EXIT_CODES: dict[Kind, Exit] = {
 assert set(EXIT_CODES) == set(get_args(Kind))
 
 _STAMP = r"^(?:\[\s*\d+\.\d+\](?:\[[ TC]*\d+\])? ?)?"
-_PANIC = re.compile(_STAMP + r"Kernel panic - not syncing: (.*)")
+#: What the kernel prints as it panics, before its reason.
+PANIC = "Kernel panic - not syncing: "
+_PANIC = re.compile(_STAMP + PANIC + r"(.*)")
 _SPLATS = tuple(
     re.compile(_STAMP + pattern)
     for pattern in (
@@ -174,7 +176,7 @@ class Outcome:
 
 def panic(console: str) -> str | None:
     """What the kernel said as it panicked, and what it had complained of first; or None."""
-    before, found, _ = console.partition("Kernel panic - not syncing: ")
+    before, found, _ = console.partition(PANIC)
     words = next((m.group(1) for line in _lines(console) if (m := _PANIC.match(line))), None)
     if not found or words is None:
         return None

@@ -23,7 +23,7 @@ from pykit.kernels import Kernel
 from pykit.modules import closure
 from pykit.modules.elf import read_module
 from pykit.modules.inspection import depends
-from pykit.paths import GUEST, build_dir
+from pykit.paths import AGENT, GUEST, ROOT, build_dir
 from pykit.scenario.model import Scenario
 
 #: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
@@ -84,8 +84,8 @@ def put_files(
     """
     for name in ("steps", "modules", "bin"):
         (folder / name).mkdir(parents=True)
-    shutil.copy(GUEST / "agent.sh", folder)
-    (folder / "lib.sh").write_text((GUEST / "lib.sh").read_text() + _programs(scenario.programs))
+    shutil.copy(AGENT / "agent.sh", folder)
+    (folder / "lib.sh").write_text((AGENT / "lib.sh").read_text() + _programs(scenario.programs))
     wanted = {"pykit_trace", *scenario.modules}
     missing = wanted - {path.stem for path in modules}
     if missing:
@@ -180,20 +180,21 @@ def without_signature(module: bytes) -> bytes:
 
 
 def plain_name(name: str) -> str:
+    """Return a module's file name without the suffix of its compression."""
     for suffix in (".xz", ".zst", ".gz"):
         name = name.removesuffix(suffix)
     return name
 
 
 def compile_guest(name: str) -> Path:
-    """A static program of pykit/guest, compiled once for each content of its sources.
+    """Compile a static program of guest/, once for each content of its sources; its path.
 
     They are ``NAME.c`` and, where it has more than one, ``NAME_*.c``.
     """
-    sources = [GUEST / f"{name}.c", *sorted(GUEST.glob(f"{name}_*.c"))]
-    headers = Path(__file__).resolve().parent.parent.parent / "kernel" / "include" / "uapi"
+    sources = [*GUEST.glob(f"*/{name}.c"), *sorted(GUEST.glob(f"*/{name}_*.c"))]
+    headers = ROOT / "kernel" / "include" / "uapi"
     digest = hashlib.sha256()
-    for file in (*sources, *sorted(GUEST.glob("*.h")), *sorted(headers.rglob("*.h"))):
+    for file in (*sources, *sorted(GUEST.glob("*/*.h")), *sorted(headers.rglob("*.h"))):
         digest.update(file.read_bytes())
     folder = build_dir() / "guest"
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from pykit.kernels import Kernel
 from pykit.qemu import program, tsc
 from pykit.scenario.model import Scenario
 from pykit.scenario.transport import PCI, Transport
+from pykit.toml import choice
 
 # A panic or an oops ends the guest at once (QEMU runs with -no-reboot); warnings and worse
 # reach the console, which is what the outcome is read from. A module's KUnit cases are run
@@ -105,7 +106,8 @@ def direct(
     disk = []
     if made.programs is not None:
         disk = [
-            "-drive", f"if=none,id=programs,format=raw,readonly=on,file={made.programs}",
+            "-drive",
+            f"if=none,id=programs,format=raw,readonly=on,file={program.value(made.programs)}",
             "-device", "nvme,drive=programs,serial=programs",
         ]  # fmt: skip
     return [
@@ -127,7 +129,7 @@ def runner(name: str, transport: Transport) -> Runner:
     Raises UsageError for any other, or one without that transport, InfraError without a QEMU.
     """
     if name not in RUNNERS:
-        raise UsageError(f"no runner {name}: choose of {', '.join(RUNNERS)}")
+        raise UsageError(choice(name, RUNNERS, "runner"))
     if name == "vng" and transport.machine != PCI.machine:
         raise UsageError(f"{transport.name} needs --boot direct: virtme-ng chooses the machine")
     program.find()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shlex
 import shutil
 import tempfile
 import time
@@ -47,7 +48,7 @@ class Template:
     def restore(self, monitor: Monitor) -> None:
         """Have a copy go on where the template stopped."""
         monitor.ask("migrate-set-capabilities", capabilities=_IGNORE_SHARED)
-        monitor.ask("migrate-incoming", uri=f"exec:cat {self.folder / _STATE}")
+        monitor.ask("migrate-incoming", uri=f"exec:cat {shlex.quote(str(self.folder / _STATE))}")
         _moved(monitor)
         monitor.ask("cont")
 
@@ -96,7 +97,7 @@ def _make(folder: Path, boot: Callable[[Sequence[str], Callable[[Monitor], None]
 def _keep(monitor: Monitor, folder: Path) -> None:
     monitor.ask("migrate-set-capabilities", capabilities=_IGNORE_SHARED)
     monitor.ask("stop")
-    monitor.ask("migrate", uri=f"exec:cat >{folder / _STATE}")
+    monitor.ask("migrate", uri=f"exec:cat >{shlex.quote(str(folder / _STATE))}")
     _moved(monitor)
 
 
@@ -113,7 +114,9 @@ def _moved(monitor: Monitor) -> None:
 
 
 def _memory(path: Path, *, share: bool) -> list[str]:
-    backend = f"memory-backend-file,id=ram,size={program.MEMORY_MIB}M,mem-path={path}"
+    backend = (
+        f"memory-backend-file,id=ram,size={program.MEMORY_MIB}M,mem-path={program.value(path)}"
+    )
     return [
         "-object", f"{backend},share={'on' if share else 'off'}",
         "-machine", "memory-backend=ram",

@@ -2,10 +2,10 @@
 """Kernel configurations: made from a profile, verified, and compared with a kernel's own."""
 
 from pykit.kconfig.fragments import Profile, Want, load_profile, profiles
-from pykit.kconfig.resolve import Lack, Resolution, check, resolve
+from pykit.kconfig.resolve import Mismatch, Resolution, check, resolve
 
 __all__ = [
-    "Lack",
+    "Mismatch",
     "Profile",
     "Resolution",
     "Want",

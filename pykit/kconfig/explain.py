@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a symbol has the value it has: the chain of unmet dependencies, in one line."""
+"""Explain a symbol's value by its chain of unmet dependencies, in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_SELECTORS = 4
 
 
 def explain(kconf: Any, name: str, wanted: str) -> str:
-    """What keeps a symbol from `wanted`, with what keeps that, and so on.
+    """Return the unmet dependencies that keep a symbol from `wanted`, recursively.
 
     `kconf` holds the configuration in question. For example: "depends on BLK_DEV=n;
     BLK_DEV depends on BLOCK=n".

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is wanted of a kernel: profiles, and the fragments that they are made of.
+"""Read profiles and the configuration fragments that they consist of.
 
 A fragment is a piece of .config that the kernel's own merge_config.sh takes too. A line
 ``#@ or VALUE …`` above a symbol, or above several up to the next blank line, names values
 that satisfy the profile as well: what the line itself says is set when a configuration
-is made, and any of them will do in one that somebody else made.
+is made, and any of them will do in one made elsewhere.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Literal
 
 from pykit.errors import UsageError
 from pykit.paths import ROOT
+from pykit.toml import choice
 
 _SET = re.compile(r"CONFIG_([A-Za-z0-9_]+)=(.*)")
 _UNSET = re.compile(r"# CONFIG_([A-Za-z0-9_]+) is not set")
@@ -42,7 +43,7 @@ class Want:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a purpose needs of a kernel.
+    """The configuration that a purpose needs.
 
     Attributes:
         name: of its file.
@@ -71,8 +72,8 @@ def load_profile(name: str, configs: Path = ROOT / "configs") -> Profile:
     """
     path = configs / "profiles" / f"{name}.toml"
     if not re.fullmatch(r"[\w-]+", name) or not path.exists():
-        known = ", ".join(sorted(p.stem for p in (configs / "profiles").glob("*.toml")))
-        raise UsageError(f"unknown profile {name!r}: take one of {known}")
+        known = (path.stem for path in (configs / "profiles").glob("*.toml"))
+        raise UsageError(choice(name, known, "profile"))
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         base, fragments = data["base"], tuple(data["fragments"])

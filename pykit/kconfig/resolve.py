@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From a profile to a kernel configuration, and from a configuration to what it lacks."""
+"""Make a kernel configuration from a profile, and compare a configuration with a profile."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _PASSES = 3
 
 
 @dataclass(frozen=True)
-class Lack:
-    """A wanted symbol that a configuration does not have as it is wanted.
+class Mismatch:
+    """A symbol whose value in a configuration is not one that the profile accepts.
 
     Attributes:
-        want: what was asked for, and by which fragment.
-        value: what the configuration has.
-        reason: the unmet dependency with its chain, if a tree was there to tell.
+        want: the accepted values, and the fragment that asks for them.
+        value: the value in the configuration.
+        reason: the unmet dependency with its chain; None without a source tree.
     """
 
     want: Want
@@ -114,10 +114,10 @@ def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
         if all(_met(kconf, want) for want in wants):
             break
     config = _render(kconf)
-    # What counts is what the file says, whatever the solver believes.
-    lacks = _compare(profile, _parse(config), kconf)
-    if lacks:
-        raise UsageError(_did_not_stick(lacks))
+    # The file decides, not the solver's state.
+    mismatches = _compare(profile, _parse(config), kconf)
+    if mismatches:
+        raise UsageError(_did_not_stick(mismatches))
     pulled = {symbol.name: needer for symbol, needer in solver.pulled.items()}
     return Resolution(
         profile.name,
@@ -130,19 +130,19 @@ def resolve(profile: str | Profile, tree: Path, cc: str = "gcc") -> Resolution:
 
 def check(
     profile: str | Profile, config: Path, tree: Path | None = None, cc: str = "gcc"
-) -> list[Lack]:
-    """Which of a profile's symbols a kernel's .config does not have.
+) -> list[Mismatch]:
+    """Return the symbols of a profile that a kernel's .config lacks.
 
-    With the kernel's source `tree`, every lack says which dependency is unmet (3 s).
+    With the kernel's source `tree`, every mismatch names the unmet dependency (3 s).
 
     Raises: UsageError if `config` is no .config or `tree` no kernel tree.
     """
     if isinstance(profile, str):
         profile = load_profile(profile)
     values = read_config(config)
-    lacks = _compare(profile, values, None)
-    if not lacks or tree is None:
-        return lacks
+    mismatches = _compare(profile, values, None)
+    if not mismatches or tree is None:
+        return mismatches
     kconf = load_tree(tree, cc)
     kconf.warn = False
     kconf.load_config(str(config))
@@ -200,25 +200,26 @@ def _met(kconf: Any, want: Want) -> bool:
     return symbol is not None and (symbol.str_value or "n") in want.accepted
 
 
-def _compare(profile: Profile, values: dict[str, str], kconf: Any) -> list[Lack]:
-    """The verification: every want against a .config's own words."""
-    lacks = []
+def _compare(profile: Profile, values: dict[str, str], kconf: Any) -> list[Mismatch]:
+    """Check each wanted symbol against a .config."""
+    mismatches = []
     for want in profile.wants:
         value = values.get(want.symbol, "n")
         if value not in want.accepted:
             reason = explain(kconf, want.symbol, want.value) if kconf else None
-            lacks.append(Lack(want, value, reason))
-    return lacks
+            mismatches.append(Mismatch(want, value, reason))
+    return mismatches
 
 
-def _did_not_stick(lacks: list[Lack]) -> str:
-    first = lacks[0]
+def _did_not_stick(mismatches: list[Mismatch]) -> str:
+    first = mismatches[0]
     text = (
         f"CONFIG_{first.want.symbol}={first.want.value} wanted by {first.want.fragment} "
         f"did not stick: {first.reason}"
     )
-    if len(lacks) > 1:
-        text += f" (and {len(lacks) - 1} more: " + ", ".join(k.want.symbol for k in lacks[1:]) + ")"
+    if len(mismatches) > 1:
+        others = ", ".join(other.want.symbol for other in mismatches[1:])
+        text += f" (and {len(mismatches) - 1} more: {others})"
     return text
 
 
@@ -266,7 +267,7 @@ def _write(path: Path, text: str, overwrite: bool) -> None:
                 file.flush()
                 temporary.chmod(0o644)
                 if not overwrite:
-                    # Claims the name, also against somebody who writes there right now.
+                    # Claims the name, also against a concurrent writer.
                     path.touch(exist_ok=False)
                 temporary.replace(path)
             except BaseException:

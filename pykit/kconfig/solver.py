@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Turning symbols on together with what they depend on.
+"""Enable symbols together with their dependencies.
 
-Kconfig ignores a symbol whose dependencies are unmet, and says nothing. Here the
+Kconfig silently ignores a symbol whose dependencies are unmet. Here the
 dependencies are met: an expression is made true by the cheapest of the ways that leave
 every wanted symbol as it is wanted, and a way that turns out closed is undone.
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pykit.errors import InfraError
 from pykit.kernels import store
-from pykit.kernels.mirrors import NAME_ANOTHER, Source
+from pykit.kernels.mirrors import NAME_ANOTHER, AptSource
 from pykit.kernels.model import Progress
 
 # apt drops to its own user as root, who cannot reach a cache below /root. Hooks of the
@@ -76,7 +76,7 @@ class Package:
 class PrivateApt:
     """apt with one source, living in `root` (an empty folder)."""
 
-    def __init__(self, root: Path, source: Source) -> None:
+    def __init__(self, root: Path, source: AptSource) -> None:
         missing = [t for t in ("apt-get", "apt-cache", "dpkg-deb") if not shutil.which(t)]
         if missing:
             raise InfraError(f"no {missing[0]} on this machine: {NAME_ANOTHER}")
@@ -173,7 +173,7 @@ class PrivateApt:
             raise store.no_space(self._root.parent)
 
 
-def _stanza(source: Source) -> str:
+def _stanza(source: AptSource) -> str:
     """The deb822 stanza of our only source: one index, no translations, no file lists."""
     fields = {
         "Types": "deb",

@@ -22,12 +22,12 @@ from pykit import kconfig
 from pykit.errors import InfraError
 from pykit.kernels import kbuild, local, store
 from pykit.kernels.model import Kernel, Progress
-from pykit.kernels.trees import Source
+from pykit.kernels.trees import KernelSource
 
 #: Objects that are built, how many there will be about, and what is being made now.
 Step = Callable[[int, int, str], None]
 
-#: What a kernel's make calls, and the headers of what it links its own tools with.
+#: Programs that a kernel's make calls, and headers of libraries for its tools.
 _TOOLS = ("make", "gcc", "ld", "flex", "bison", "bc", "perl")
 _HEADERS = {"libelf": "gelf.h", "openssl": "openssl/opensslv.h"}
 
@@ -42,7 +42,7 @@ _MADE = re.compile(r"  [A-Z][A-Z0-9_-]* +(?:\[M\] +)?(\S+)$")
 _OBJECTS_PER_SYMBOL = 2.5
 
 
-def build(profile: kconfig.Profile, source: Source, progress: Progress, step: Step) -> Kernel:
+def build(profile: kconfig.Profile, source: KernelSource, progress: Progress, step: Step) -> Kernel:
     """The kernel of a profile, built unless the cache has it. 2 to 20 minutes.
 
     Raises: UsageError where the profile cannot be had from this source; InfraError in one
@@ -144,7 +144,7 @@ def _run(
 
 
 def _expected(profile: str, config: str) -> int:
-    """Objects of this profile's last build, whatever its source; else a guess."""
+    """Return the objects of this profile's last build from any source, else an estimate."""
     for _, stamp in _stamps():
         if stamp["profile"] == profile:
             return int(stamp["objects"])

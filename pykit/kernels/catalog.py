@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernels that can be asked for by name, and where Debian keeps them.
+"""The kernels that have names, and where Debian keeps them.
 
 Debian's ABI names roll with every update, so a name stands for a metapackage and
 never for a release. A candidate needs one suite only: each carries all the packages

@@ -29,7 +29,7 @@ _PARTS = re.compile(r"linux-(?:base|image|binary|modules|headers|kbuild)-[0-9]")
 
 
 @dataclass(frozen=True)
-class Plan:
+class PackagePlan:
     """The packages of one kernel, the image's first."""
 
     release: str
@@ -160,7 +160,7 @@ def run(command: list[str], place: Path) -> None:
     raise InfraError(f"{command[0]} failed on {command[-1]}: {lines[-1]}")
 
 
-def _plan(apt: PrivateApt, release: str, suite: str) -> Plan | None:
+def _plan(apt: PrivateApt, release: str, suite: str) -> PackagePlan | None:
     """Image, headers and what they need of the kernel's own packages and their toolchain."""
     image = apt.show(_IMAGE + release)
     if image is None:
@@ -181,10 +181,12 @@ def _plan(apt: PrivateApt, release: str, suite: str) -> Plan | None:
             return None
         found[name] = package
         queue += package.depends
-    return Plan(release, image.version, tuple(found.values()))
+    return PackagePlan(release, image.version, tuple(found.values()))
 
 
-def _install(apt: PrivateApt, plan: Plan, suite: str, name: str, progress: Progress) -> Kernel:
+def _install(
+    apt: PrivateApt, plan: PackagePlan, suite: str, name: str, progress: Progress
+) -> Kernel:
     """Download and unpack a plan as ``kernels/<release>``."""
     final = store.kernels_dir() / plan.release
     have = store.read_stamp(final)
@@ -232,7 +234,7 @@ def _fix_up(root: Path, final: Path, release: str) -> None:
     text = makefile.read_text(encoding="utf-8")
     text = re.sub(r"(?<=[ =])/usr/src/", f"{final}/usr/src/", text)
     if (root / toolchain.LOADER).exists():
-        # Here and not in whoever calls make, so that any make with this KDIR works.
+        # Here and not at the call of make, so that any make with this KDIR works.
         text = f"export PATH := {final}/usr/bin:$(PATH)\n" + text
     makefile.write_text(text, encoding="utf-8")
     modules = root / "lib/modules" / release

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Running the kernel's make: a clean environment, a log, and the line that says why not."""
+"""Run the kernel's make: a clean environment, a log, and the line with the error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pykit.errors import InfraError
 
-#: Lines of make's output that say why, the better ones first.
+#: Patterns of make's error lines, the most specific first.
 _ERRORS = (
     re.compile(r"^.*: (?:fatal )?error: .*$", re.MULTILINE),
     re.compile(r"^ERROR: modpost: .*$", re.MULTILINE),
@@ -21,7 +21,7 @@ _ERRORS = (
     re.compile(r"^.*\*\*\* .*$", re.MULTILINE),
 )
 
-#: What a `make` that called us has in the environment for itself.
+#: Environment variables of a `make` that called us.
 _FOREIGN = frozenset(
     {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "GNUMAKEFLAGS", "KDIR", "M", "O"}
     | {"FAULT", "VHOST_H", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTRA_SYMBOLS"}
@@ -67,7 +67,7 @@ def make(
 
 
 def first_error(log: Path) -> str:
-    """The line of a failed make's log that says best why."""
+    """Return the most telling line of a failed make's log."""
     text = log.read_text(encoding="utf-8", errors="replace")
     for pattern in _ERRORS:
         found = pattern.search(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernels that this machine already has: installed ones, and trees that somebody built."""
+"""Find the kernels of this machine: installed ones, and built trees."""
 
 from __future__ import annotations
 

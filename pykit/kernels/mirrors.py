@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where this machine gets Debian from: its own apt sources, in both of their formats.
+"""Read this machine's apt sources in both of their formats.
 
 The kit knows no mirror. Address, proxy and keyring are the machine's, so that it works
 behind the mirror that the machine's owner chose.
@@ -24,7 +24,7 @@ _SUITE = re.compile(
 
 
 @dataclass(frozen=True)
-class Source:
+class AptSource:
     """One archive of one apt source.
 
     Attributes:
@@ -46,13 +46,13 @@ class Source:
         return self.suite.endswith("-security") or self.suite.endswith("/updates")
 
 
-def machine_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
+def machine_sources(etc: Path = Path("/etc/apt")) -> list[AptSource]:
     """All enabled binary sources of an apt configuration directory, in apt's order."""
     files = [etc / "sources.list"]
     parts = etc / "sources.list.d"
     if parts.is_dir():
         files += sorted(p for p in parts.iterdir() if p.suffix in (".list", ".sources"))
-    found: list[Source] = []
+    found: list[AptSource] = []
     for file in files:
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
@@ -62,7 +62,7 @@ def machine_sources(etc: Path = Path("/etc/apt")) -> list[Source]:
     return found
 
 
-def debian_archive(suite: str, sources: list[Source]) -> Source | None:
+def debian_archive(suite: str, sources: list[AptSource]) -> AptSource | None:
     """The machine's Debian archive that carries `suite`, asked for that suite's main.
 
     The suite itself need not be among the machine's: a mirror of the archive has all of
@@ -74,14 +74,14 @@ def debian_archive(suite: str, sources: list[Source]) -> Source | None:
     debian = sorted(filter(_is_debian, sources), key=lambda s: not _has_debian_key(s))
     if not debian:
         raise InfraError(f"no Debian archive among this machine's apt sources: {NAME_ANOTHER}")
-    wanted = Source("", suite, ("main",))
+    wanted = AptSource("", suite, ("main",))
     for source in debian:
         if source.security == wanted.security:
             return replace(source, suite=suite, components=("main",))
     return None
 
 
-def _is_debian(source: Source) -> bool:
+def _is_debian(source: AptSource) -> bool:
     if "main" not in source.components or not _SUITE.fullmatch(source.suite):
         return False
     if any(key == "Signed-By" for key, _ in source.options):
@@ -89,11 +89,11 @@ def _is_debian(source: Source) -> bool:
     return "debian" in source.uri
 
 
-def _has_debian_key(source: Source) -> bool:
+def _has_debian_key(source: AptSource) -> bool:
     return any(k == "Signed-By" and "debian-archive" in v for k, v in source.options)
 
 
-def _one_line(text: str) -> Iterator[Source]:
+def _one_line(text: str) -> Iterator[AptSource]:
     """``deb [signed-by=…] URI suite component…``, a line each."""
     for line in text.splitlines():
         match = re.match(r"\s*deb\s+(?:\[([^\]]*)\]\s*)?(\S+)\s+(\S+)\s*([^#]*)", line)
@@ -101,7 +101,7 @@ def _one_line(text: str) -> Iterator[Source]:
             continue
         options, uri, suite, components = match.groups()
         pairs = [o.partition("=") for o in (options or "").split()]
-        yield Source(
+        yield AptSource(
             uri,
             suite,
             tuple(components.split()),
@@ -109,7 +109,7 @@ def _one_line(text: str) -> Iterator[Source]:
         )
 
 
-def _deb822(text: str) -> Iterator[Source]:
+def _deb822(text: str) -> Iterator[AptSource]:
     """Stanzas of ``Field: value``, with lines that begin with a space continuing it."""
     text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     for stanza in re.split(r"\n\s*\n", text):
@@ -123,7 +123,7 @@ def _deb822(text: str) -> Iterator[Source]:
             continue
         for uri in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():
-                yield Source(
+                yield AptSource(
                     uri,
                     suite,
                     tuple(fields.get("components", "").split()),

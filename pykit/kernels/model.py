@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel as every other part of the kit sees it."""
+"""The kernel type that all other packages use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Progress = Callable[[str], None]
 
 
 def silent(_line: str) -> None:
-    """The progress callback that tells nobody."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)

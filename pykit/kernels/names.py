@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a user calls a kernel to the kernel."""
+"""Resolve the name of a kernel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pykit.kernels import built, debian, local, trees
 from pykit.kernels.built import Step
 from pykit.kernels.catalog import DEBIAN_RELEASE, FLAVOURS, RELEASE, flavour
 from pykit.kernels.model import Kernel, Progress, silent
+from pykit.toml import choice
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,9 @@ def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = 
                 f"kernel {spec} is not built: pykit kernel build {profile.name} "
                 f"--source {source if flavour(source) else 'DIR'}"
             )
-    names = ", ".join(f.name for f in FLAVOURS)
     raise UsageError(
-        f"unknown kernel {spec!r}: take one of {names}, an installed release such as "
-        "6.1.0-56-amd64, or the path of a kernel build directory"
+        f"{choice(spec, (flavour.name for flavour in FLAVOURS), 'kernel')}, an installed release "
+        "such as 6.1.0-56-amd64, or the path of a kernel build directory"
     )
 
 

@@ -2,7 +2,7 @@
 """The cache on disk: one writer at a time, and nothing half-done that looks done.
 
 A folder is made under a temporary name beside its place, gets its stamp last, and is
-renamed. So whatever has a stamp is whole, and whatever a killed process left behind has
+renamed. So a folder with a stamp is complete, and leftovers of a killed process have
 a temporary name that the next holder of the lock sweeps up.
 """
 
@@ -65,10 +65,10 @@ def write_stamp(folder: Path, stamp: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def locked(place: Path, progress: Progress) -> Iterator[int]:
-    """Hold the only right to write below `place`; waits for whoever has it. Yields the lock's
+    """Hold the lock for writing below `place`; wait for another holder. Yields the lock's
     descriptor, for a child that is to hold it too.
 
-    Leftovers of killed processes are removed on entry: with the lock held, nobody else
+    Leftovers of killed processes are removed on entry: with the lock held, no other process
     can be working on them.
     """
     with disk_errors(place):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Source trees that kernels are built from, and how to tell that one has changed."""
+"""Source trees to build kernels from, and how changes are detected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PRODUCTS = (".config", "include/config", "arch/x86/include/generated")
 
 
 @dataclass(frozen=True)
-class Source:
+class KernelSource:
     """A tree to build from.
 
     Attributes:
@@ -34,14 +34,14 @@ class Source:
     identity: str
 
 
-def of_kernel(kernel: Kernel, progress: Progress) -> Source:
+def of_kernel(kernel: Kernel, progress: Progress) -> KernelSource:
     """The source that one of Debian's kernels was built from, fetched on demand."""
     tree, version = whole_tree(kernel, progress)
-    return Source(tree, kernel.name.removeprefix("debian-"), f"debian {version}")
+    return KernelSource(tree, kernel.name.removeprefix("debian-"), f"debian {version}")
 
 
-def of_directory(path: Path) -> Source:
-    """Somebody's own tree.
+def of_directory(path: Path) -> KernelSource:
+    """Return a user's own tree.
 
     Raises: UsageError where it is none, or has been built in.
     """
@@ -55,7 +55,7 @@ def of_directory(path: Path) -> Source:
             f"{tree} has been built in: run 'make mrproper' there, or take the kernel that was "
             f"built with --kernel {path}"
         )
-    return Source(tree, re.sub(r"[^\w.+-]", "-", tree.name), _identity(tree))
+    return KernelSource(tree, re.sub(r"[^\w.+-]", "-", tree.name), _identity(tree))
 
 
 def _identity(tree: Path) -> str:
@@ -66,7 +66,7 @@ def _identity(tree: Path) -> str:
 
 
 def _git_state(tree: Path) -> list[bytes] | None:
-    """What git has, what differs from it, and what git does not have; None if it has nothing."""
+    """Hash git's commit, the changes since, and untracked files; None without git."""
 
     def git(*arguments: str) -> bytes:
         command = ["git", "-C", str(tree), *arguments]

@@ -1,23 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Matrices: many runs from one plan, each of them a `pykit run` of its own."""
+"""Matrices: many runs from one plan, of which a single run is the smallest."""
 
-from pykit.matrix.conformance import as_markdown, exit_code, run_conformance
-from pykit.matrix.plan import KERNELS, Cell, Plan, plan_kernels, plan_loopback
-from pykit.matrix.results import Matrix, Result, reasons, table
-from pykit.matrix.run import run_plan
+from pykit.matrix.plan.planfile import PlanFile, PlannedCell, plan_hash
+from pykit.matrix.record import CellRecord, RuleResult, read_journal
 
-__all__ = [
-    "KERNELS",
-    "Cell",
-    "Matrix",
-    "Plan",
-    "Result",
-    "as_markdown",
-    "exit_code",
-    "plan_kernels",
-    "plan_loopback",
-    "reasons",
-    "run_conformance",
-    "run_plan",
-    "table",
-]
+__all__ = ["CellRecord", "PlanFile", "PlannedCell", "RuleResult", "plan_hash", "read_journal"]

@@ -4,13 +4,14 @@
 They are built in a copy, ``build/<release>/<plain|fault>/``, by the same Kbuild that
 `make KDIR=…` uses. A state file beside the copy says how far it is trusted: "good" with
 what was built from what, "failed" after a compiler error (the next build goes on from
-there), "building" while make runs. Whoever finds "building" knows that make was killed
+there), "building" while make runs. A state "building" shows that make was killed
 with files half written, and starts over.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -35,7 +36,7 @@ from pykit.modules.inspection import depends, inspect
 _SCHEMA = 1
 
 #: What an in-tree `make` leaves among the sources.
-_PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|probe|s)|pykit_compat\.h")
+_PRODUCTS = re.compile(r"\..*|.*\.(?:a|i|ko|log|lst|mod|mod\.c|o|order|check|s)|pykit_compat\.h")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ def build(kernel: Kernel, *, fault: bool = False, progress: Progress = silent) -
         if state and state.status == "good" and not _intact(folder, state):
             state = None
         if state is None or not _unchanged(state, wanted):
+            if not os.access(folder.parent, os.W_OK):
+                raise InfraError(
+                    f"{folder.parent}: read-only, and has no modules of these sources for"
+                    f" {kernel.release}: build them where the directory is writable"
+                )
             state = _rebuild(kernel, folder, state, wanted, lock, progress)
         return Build(folder, tuple(folder / name for name, _, _ in state.modules), state.needs)
 
@@ -219,7 +225,7 @@ def _toolchain(kernel: Kernel) -> str:
     digest = hashlib.sha256(str(kernel.build_dir.resolve()).encode())
     try:
         digest.update(symvers.read_bytes() + kernel.config.read_bytes())
-        # Without symbol versions the CRCs are all zero, whatever changed.
+        # Without symbol versions the CRCs are always zero.
         digest.update(str(symvers.stat().st_mtime_ns).encode())
     except OSError as error:
         raise InfraError(
@@ -231,7 +237,7 @@ def _toolchain(kernel: Kernel) -> str:
 
 
 def _compiler(config: str) -> bytes:
-    """What the compiler that the kernel was built with says of itself here."""
+    """Return the version line of the compiler that the kernel was built with."""
     named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', config, re.MULTILINE)
     if "\nCONFIG_CC_IS_CLANG=y\n" in config:
         command = "clang"
@@ -291,8 +297,17 @@ def _text(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(path: Path, progress: Progress) -> Iterator[int]:
-    """Hold a lock file; yields its descriptor."""
-    with path.open("w") as lock:
+    """Hold a lock file; yields its descriptor.
+
+    A file on a read-only file system can be locked as well, if an earlier build left it there.
+    """
+    try:
+        lock = path.open("a")
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES) or not path.is_file():
+            raise
+        lock = path.open("r")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

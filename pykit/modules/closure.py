@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What has to be loaded, and in which order, for some of a kernel's own modules.
+"""Compute the load order of a kernel's own modules and their dependencies.
 
 Source: the files that depmod leaves in ``/lib/modules/<release>`` (depmod(8),
 modules.dep(5), modprobe.d(5) for softdep).
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from pykit.errors import InfraError, LackError
+from pykit.errors import InfraError, MissingConfigError
 from pykit.kernels import Kernel
 
 #: Modules whose configuration symbol is not their name in capitals.
@@ -43,7 +43,7 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     nothing. Files may be compressed (.xz, .gz, .zst). Modules that came in by a softdep
     alone may refuse to load on some machines, without harm.
 
-    Raises: LackError for a module that the kernel does not have (named, with the
+    Raises: MissingConfigError for a module that the kernel does not have (named, with the
         configuration symbol that brings it where it is known); InfraError for a modules
         folder that depmod has not completed.
     """
@@ -57,7 +57,7 @@ def closure(kernel: Kernel, names: Iterable[str]) -> list[Path]:
     for name in names:
         found = index.resolve(name)
         if found is None:
-            raise LackError(_unknown(kernel, name))
+            raise MissingConfigError(_unknown(kernel, name))
         for module in found:
             index.load(module, order, loaded)
     for path in order:
@@ -81,7 +81,7 @@ def _normal(name: str) -> str:
 # A matrix asks of the same few kernels for each of its cells, and a list is of thousands of files.
 @lru_cache(maxsize=8)
 def _index(kernel: Kernel, stamp: int) -> _Index:
-    """``stamp`` tells apart what was in the folder, then and now."""
+    """Read a kernel's index; ``stamp`` makes a changed folder a new cache entry."""
     del stamp
     return _Index(kernel)
 
@@ -140,7 +140,7 @@ class _Index:
         for line in self._lines("modules.dep"):
             file, colon, needs = line.partition(":")
             if not colon:
-                raise InfraError(f"{self._directory}/modules.dep is damaged: {self._mend}")
+                raise InfraError(f"{self._directory}/modules.dep is damaged: {self._fix}")
             chain = [module_name(needed) for needed in needs.split()]
             files[module_name(file)] = (self._directory / file, chain)
         for file, (_, chain) in files.items():
@@ -148,11 +148,11 @@ class _Index:
                 if needed not in files:
                     raise InfraError(
                         f"{self._directory}/modules.dep: {file} needs {needed}, "
-                        f"which it does not list: {self._mend}"
+                        f"which it does not list: {self._fix}"
                     )
         # A kernel without any module has an empty list, but it has one.
         if not files and not (self._directory / "modules.dep").exists():
-            raise InfraError(f"{self._directory} has no modules.dep: {self._mend}")
+            raise InfraError(f"{self._directory} has no modules.dep: {self._fix}")
         return files
 
     @cached_property
@@ -184,7 +184,7 @@ class _Index:
         return softdeps
 
     @property
-    def _mend(self) -> str:
+    def _fix(self) -> str:
         return f"run depmod for {self._kernel.release}, or unpack or install the kernel again"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel module's file says about itself, as plain data.
+"""Read a kernel module's file into plain data.
 
 Sections: .modinfo (NUL-terminated ``key=value``), __versions (pairs of CRC and name, 64
 bytes each), __version_ext_crcs and __version_ext_names (since 6.14), .symtab,
@@ -24,7 +24,7 @@ from elftools.elf.elffile import ELFFile
 
 from pykit.errors import UsageError
 
-#: Larger files are no modules of anybody; the limit keeps a wrong path from eating memory.
+#: No module is larger; the limit keeps a wrong path from taking all memory.
 _MAX_BYTES = 1 << 30
 _VERSION_ENTRY = 64
 _LAYOUT_ENTRY = 64
@@ -68,7 +68,7 @@ class ModuleFile:
 def read_module(path: Path) -> ModuleFile:
     """Read a .ko, also a compressed one (.xz, .gz; .zst where the zstd program is there).
 
-    Raises: UsageError, one line, for whatever is no whole module file.
+    Raises: UsageError, one line, for anything but a complete module file.
     """
     try:
         status = path.stat()
@@ -97,7 +97,7 @@ def parse_module(data: bytes, path: Path) -> ModuleFile:
     except _DamagedError as error:
         raise UsageError(f"{path}: {error}: build it again") from None
     except Exception as error:
-        # pyelftools lets out whatever its parser trips over: KeyError, TypeError,
+        # pyelftools raises whatever its parser meets: KeyError, TypeError,
         # RecursionError and others; to the user they all mean the same.
         raise UsageError(f"{path}: damaged ELF file: build it again") from error
 

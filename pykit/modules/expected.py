@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel asks of a module before it loads it."""
+"""Read a kernel's requirements on modules."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _own_module(kernel: Kernel) -> ModuleFile | None:
     """A module that was built with the kernel: the best witness there is."""
     try:
         with (kernel.modules_dir / "modules.dep").open(encoding="utf-8") as lines:
-            # Only its own: what stands in updates/ or extra/ was built by somebody else.
+            # Only its own: what stands in updates/ or extra/ was built separately.
             own = (line.partition(":")[0] for line in lines if line.startswith("kernel/"))
             files = [kernel.modules_dir / file for file in islice(own, _CANDIDATES)]
         for file in sorted(files, key=lambda path: path.stat().st_size):

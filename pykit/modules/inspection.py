@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a kernel will load a module, found out before it is booted.
+"""Predict whether a kernel will load a module, before it is booted.
 
 The checks are those of the kernel's own loader (kernel/module/main.c and version.c),
 so that what would be a line in a guest's log becomes a line on the terminal.
@@ -116,7 +116,7 @@ class Inspection:
 
 
 def inspect(path: Path, kernel: Kernel) -> Inspection:
-    """Hold a module against the kernel that is to load it.
+    """Compare a module with the kernel that is to load it.
 
     Symbols of the other modules of its set are known from the Module.symvers that the
     build left beside it or in a folder above.
@@ -197,7 +197,7 @@ def _problems(
             continue
         export = exports.get(symbol.name)
         if export is None:
-            # A weak symbol that nobody defines is zero, and that is its purpose.
+            # An undefined weak symbol is zero by design.
             if not symbol.weak:
                 yield (
                     f"{file}: needs {symbol.name}, which neither kernel {kernel.release} nor "
@@ -243,7 +243,7 @@ def _crc_problems(
 
 
 def _may_import(path: Path, export: Export, namespaces: set[str]) -> bool:
-    # "module:kvm,kvm-*" is no name space to import but a list of who may use the symbol.
+    # "module:kvm,kvm-*" is no name space to import but a list of modules that may use the symbol.
     if export.namespace.startswith("module:"):
         allowed = export.namespace.removeprefix("module:").replace("-", "_").split(",")
         return any(fnmatchcase(module_name(path.name), pattern) for pattern in allowed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whether a module was compiled with the structures that the kernel has.
+"""Check that a module was compiled with the kernel's own structures.
 
 For structures of a header that is private to the kernel: nothing refuses a module that has
 another version of them, and where the kernel compares no symbol versions nothing even could.
@@ -22,13 +22,13 @@ from pykit.modules.btf import BtfError, layouts
 from pykit.modules.closure import closure, module_name
 from pykit.modules.elf import ModuleFile, read_module
 
-#: The module whose structures they are.
+#: The module that defines the structures.
 _OWNER = "vhost"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison came to.
+    """The result of a comparison.
 
     Attributes:
         wrong: one line for each structure or member that is not where the module has it.

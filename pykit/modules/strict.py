@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What compiler and sparse complain of when they are asked for all (`make W=1 C=1`)."""
+"""Collect all warnings of compiler and sparse (`make W=1 C=1`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPLAINT = re.compile(r"\b(?:warning|error):", re.IGNORECASE)
 
 
 def complaints(kernel: Kernel, *, fault: bool = False, progress: Progress = silent) -> list[str]:
-    """Lines of complaint about our modules, all of them compiled anew; empty where they are clean.
+    """Compile all our modules afresh and return the warnings; empty if clean.
 
     Raises: InfraError without sparse, make, or the kernel's source.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Module.symvers: what a kernel, or a set of modules, exports.
+"""Read Module.symvers: the exports of a kernel or of a set of modules.
 
 Source: Documentation/kbuild/modules.rst, "Module.symvers": CRC, symbol, module, kind of
 export and name space, with tabs between.

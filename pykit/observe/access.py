@@ -19,7 +19,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
 from pykit.guests.monitor import Monitor
 from pykit.observe.plugin import compile_plugin
-from pykit.qemu.program import MEMORY_MIB
+from pykit.qemu import program
 from pykit.scenario.model import Scenario
 from pykit.scenario.transport import Transport
 
@@ -59,11 +59,12 @@ def log_registers(scenario: Scenario, version: tuple[int, ...]) -> bool:
 def memory_options(folder: Path) -> list[str]:
     """QEMU's options that put the guest's memory into a file in ``folder``, which is made."""
     with (folder / MEMORY).open("wb") as file:
-        file.truncate(MEMORY_MIB << 20)
+        file.truncate(program.MEMORY_MIB << 20)
     return [
         "-machine", "memory-backend=memory",
         "-object",
-        f"memory-backend-file,id=memory,share=on,size={MEMORY_MIB}M,mem-path={folder / MEMORY}",
+        f"memory-backend-file,id=memory,share=on,size={program.MEMORY_MIB}M,"
+        f"mem-path={program.value(folder / MEMORY)}",
     ]  # fmt: skip
 
 
@@ -78,15 +79,18 @@ class AccessTracer:
     def options(self) -> list[str]:
         """QEMU's options for it."""
         folder = self._folder
-        plugin = f"{self._plugin},out={self._capture / _RECORDS},ram={folder / MEMORY}"
+        files = {
+            "file": self._plugin,
+            "out": self._capture / _RECORDS,
+            "ram": folder / MEMORY,
+            "rings": folder / "rings",
+        }
+        if self._transport.ports:
+            files["log"] = self._capture / "qemu.log"
+        words = [f"{name}={program.value(path)}" for name, path in files.items()]
         if self._transport.registers:
-            plugin += ",mmio={:x}-{:x}".format(*self._transport.registers)
-        elif self._transport.ports:
-            plugin += f",log={self._capture / 'qemu.log'}"
-        return [
-            "-qmp", f"unix:{folder}/qmp-access,server=on,wait=off",
-            "-plugin", f"{plugin},rings={folder}/rings",
-        ]  # fmt: skip
+            words.append("mmio={:x}-{:x}".format(*self._transport.registers))
+        return [*program.monitor_options(folder / "qmp-access"), "-plugin", ",".join(words)]
 
     def __enter__(self) -> Self:
         self._listener = socket.socket(socket.AF_UNIX)

@@ -23,6 +23,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
 from pykit.guests.monitor import Monitor
 from pykit.observe.access import MEMORY
+from pykit.qemu import program
 from pykit.qemu.accel import Accelerator
 
 _ENTRIES, _ACCOUNT = "rings.npy", "rings.json"
@@ -48,7 +49,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass
-class Lost:
+class MissedEntries:
     """Entries of a watch that may have been missed: how many at least, and why."""
 
     watch: int
@@ -56,7 +57,7 @@ class Lost:
     why: str
 
 
-class Watch:
+class RingWatch:
     """One split virtqueue from its set-up to its reset.
 
     ``ring`` has the addresses and the size, see ``where.look``; ``memory`` is the guest's. Set up
@@ -72,7 +73,7 @@ class Watch:
         self.size: int = avail["size"]
         #: Reset at this time, so that what a later look shows may be anybody's; 0: not yet.
         self.ended = 0
-        self.lost: list[Lost] = []
+        self.lost: list[MissedEntries] = []
         self.entries: list[npt.NDArray[Any]] = []
         self._before = now
         self._seen = [0, 0]
@@ -93,7 +94,7 @@ class Watch:
         if any(moved):
             if now - self._before > self._wrap_ns:
                 late = (now - self._before) // 1_000_000
-                self.lost.append(Lost(self._number, 1, f"not looked at for {late} ms"))
+                self.lost.append(MissedEntries(self._number, 1, f"not looked at for {late} ms"))
             used, avail = (self._seen[1], moved[0]), (self._seen[0], moved[1])
             seen = time.time_ns()
             self._take(1, *used, seen)
@@ -116,7 +117,9 @@ class Watch:
         missed = count - int(whole.sum())
         if missed:
             ring = "used" if side else "avail"
-            self.lost.append(Lost(self._number, missed, f"{ring} ring written over before a look"))
+            self.lost.append(
+                MissedEntries(self._number, missed, f"{ring} ring written over before a look")
+            )
         entries["before"], entries["ts"] = self._before, seen
         entries["watch"], entries["used"] = self._number, side
         entries["index"] = numbers % _COUNT
@@ -131,16 +134,16 @@ class RingWatcher:
         self._wrap_ns = _WRAP_NS[accelerator]
         self._folder, self._capture = folder, capture
         self._account: list[dict[str, Any]] = []
-        self._lost: list[Lost] = []
-        self._watches: list[Watch] = []
+        self._lost: list[MissedEntries] = []
+        self._watches: list[RingWatch] = []
         #: The watches of a device, by QEMU's pointer to it.
-        self._live: dict[bytes, list[Watch]] = {}
+        self._live: dict[bytes, list[RingWatch]] = {}
         self._ids: dict[bytes, str] = {}
         self._end = threading.Event()
 
     def options(self) -> list[str]:
         """QEMU's options for it."""
-        return ["-qmp", f"unix:{self._folder}/qmp-rings,server=on,wait=off"]
+        return program.monitor_options(self._folder / "qmp-rings")
 
     def __enter__(self) -> Self:
         self._memory = np.memmap(self._folder / MEMORY, np.uint8, "r")
@@ -186,7 +189,9 @@ class RingWatcher:
                             monitor = monitor or Monitor(self._folder / "qmp-rings")
                             self._begin(vdev, at, look_patiently(monitor))
                         except GuestEndedError:
-                            self._lost.append(Lost(-1, 1, "QEMU ended while a device was set up"))
+                            self._lost.append(
+                                MissedEntries(-1, 1, "QEMU ended while a device was set up")
+                            )
                 if over and not data:
                     break
                 if not data:
@@ -195,7 +200,7 @@ class RingWatcher:
             monitor.close()
 
     def _begin(self, vdev: bytes, at: int, told: dict[str, Any]) -> None:
-        """Watch the queues of the one device that is live and was not watched yet."""
+        """RingWatch the queues of the one device that is live and was not watched yet."""
         watched = {self._ids[pointer] for pointer in self._live}
         queues: dict[str, dict[int, dict[str, Any]]] = {}
         for area in told["rings"]:
@@ -204,7 +209,9 @@ class RingWatcher:
                 queue[area["area"]] = area
         if len(queues) != 1:
             names = ", ".join(queues) or "it was gone"
-            self._lost.append(Lost(-1, 1, f"a device was set up, and when QMP was asked: {names}"))
+            self._lost.append(
+                MissedEntries(-1, 1, f"a device was set up, and when QMP was asked: {names}")
+            )
             return
         [(device, rings)] = queues.items()
         self._ids[vdev], self._live[vdev] = device, []
@@ -212,9 +219,9 @@ class RingWatcher:
             end = max(area["address"] + area["bytes"] for area in ring.values())
             if ring["desc"]["packed"] or end > len(self._memory):
                 why = "packed" if ring["desc"]["packed"] else "above the memory that is shared"
-                self._lost.append(Lost(-1, 1, f"queue {number} of {device} is {why}"))
+                self._lost.append(MissedEntries(-1, 1, f"queue {number} of {device} is {why}"))
                 continue
-            watch = Watch(len(self._watches), ring, self._memory, at, self._wrap_ns)
+            watch = RingWatch(len(self._watches), ring, self._memory, at, self._wrap_ns)
             self._account.append(
                 {"device": device, "queue": number, "size": watch.size, "set_up_ns": at}
             )

@@ -11,6 +11,7 @@ from pykit.errors import InfraError, UsageError
 from pykit.kernels import debian, store
 from pykit.kernels.model import Progress
 from pykit.paths import cache_dir
+from pykit.toml import choice
 
 #: The suite that has it, built for Debian 12, by name.
 SUITES = {"debian-10": "bookworm-backports"}
@@ -25,7 +26,7 @@ def named(name: str, progress: Progress) -> Path:
     Raises: UsageError for another name; InfraError when it cannot be had.
     """
     if name not in SUITES:
-        raise UsageError(f"no QEMU {name}: choose of {', '.join(SUITES)}, or give a path")
+        raise UsageError(f"{choice(name, SUITES, 'QEMU')}, or give a path")
     place = cache_dir().absolute() / "qemu"
     final = place / name
     if store.read_stamp(final) is None:

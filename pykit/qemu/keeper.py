@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from pykit.errors import InfraError
+
 # Ctrl-C and a closing terminal reach only the foreground group, and this is none.
 _SCRIPT = """
 trap '' INT TERM HUP
@@ -33,14 +35,34 @@ rm -rf -- "$1"
 # us finds a moment between the two.
 _START = 'echo $$ >&0 && exec "$@" </dev/null'
 _TERM_S = 5.0
+#: The longest path of a socket, sun_path of struct sockaddr_un without its end.
+_SOCKET_BYTES = 107
+#: The longest name of a socket that every guest has.
+_LONGEST_SOCKET = "qmp-access"
+
+
+def require_socket(path: Path) -> None:
+    """Raise InfraError where no socket can be bound at a path in a keeper's folder."""
+    if len(os.fsencode(path)) > _SOCKET_BYTES:
+        raise InfraError(
+            f"TMPDIR: {path} has over {_SOCKET_BYTES} bytes, too many for a socket: "
+            "name a directory with a shorter path"
+        )
 
 
 class Keeper:
     """A private folder and at most one process group, gone when the block is left."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pykit-"))
+        # Not a relative one: a guest's command may be started elsewhere.
+        self.folder = Path(tempfile.mkdtemp(prefix="pykit-")).absolute()
         try:
+            require_socket(self.folder / _LONGEST_SOCKET)
+            if "%" in str(self.folder):
+                raise InfraError(
+                    f"TMPDIR: {self.folder.parent}: QEMU takes % in a log's name for a "
+                    "placeholder: name a directory without it"
+                )
             self._shell = subprocess.Popen(
                 ["/bin/sh", "-c", _SCRIPT, "pykit-keeper", str(self.folder)],
                 stdin=subprocess.PIPE,

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from pykit.errors import InfraError
@@ -52,6 +54,31 @@ def find() -> tuple[str, tuple[int, ...]]:
     if match is None:
         raise InfraError(f"{path} --version says nothing of a version: is it QEMU?")
     return path, tuple(int(part) for part in match.group(1).split("."))
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Use another QEMU inside the block, named as in $PYKIT_QEMU; an empty name changes nothing."""
+    if not name:
+        yield
+        return
+    before = os.environ.get("PYKIT_QEMU")
+    os.environ["PYKIT_QEMU"] = name
+    _forget()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYKIT_QEMU"]
+        else:
+            os.environ["PYKIT_QEMU"] = before
+        _forget()
+
+
+def _forget() -> None:
+    """Drop the answers that depend on which QEMU is used."""
+    for cached in (choice, find, _machines, devices, properties):
+        cached.cache_clear()
 
 
 def version() -> str:
@@ -101,6 +128,16 @@ def require_machine(option: str) -> None:
         raise InfraError(f"{find()[0]} has no machine {name}: install one that does, or use pci")
 
 
+def value(path: Path | str) -> str:
+    """Return a path as a value in an option of QEMU's: a comma would end it there."""
+    return str(path).replace(",", ",,")
+
+
+def monitor_options(path: Path) -> list[str]:
+    """Return the options for one more QMP monitor, on a socket."""
+    return ["-qmp", f"unix:{value(path)},server=on,wait=off"]
+
+
 def cpu_options(accelerator: str, *, icount: bool = False) -> list[str]:
     """Accelerator and CPU model; with ``icount`` a clock that counts instructions (TCG).
 
@@ -131,7 +168,8 @@ def kit_options(folder: Path, log: Path) -> list[str]:
 def carry_options(folder: Path, mib: int) -> list[str]:
     """The shared memory that the capture comes out through."""
     return [
-        "-object", f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={folder}/carry",
+        "-object",
+        f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={value(folder / 'carry')}",
         "-device", "ivshmem-plain,memdev=carry",
     ]  # fmt: skip
 
@@ -139,10 +177,10 @@ def carry_options(folder: Path, mib: int) -> list[str]:
 def talk_options(folder: Path, log: Path) -> list[str]:
     """The monitor, the agent's serial port (the second one), and the trace log."""
     return [
-        "-chardev", f"socket,id=agent,path={folder}/agent,server=on,wait=off",
+        "-chardev", f"socket,id=agent,path={value(folder / 'agent')},server=on,wait=off",
         # Not -serial: microvm has one port by itself, whatever is asked for.
         "-device", "isa-serial,chardev=agent,index=1",
-        "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+        *monitor_options(folder / "qmp"),
         "-msg", "timestamp=on",
         "-D", str(log),
     ]  # fmt: skip

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts and events, laid out: for a terminal, for CI systems, and for people."""
+"""Report verdicts and events: on a terminal, for CI systems and as a page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
 from pykit.report import html, junit, kcidb, ktap, sarif, terminal
 from pykit.report.text import tail
@@ -51,14 +52,21 @@ def write_all(
     write_atomically(run_dir / "report.html", html.render(view).encode())
 
 
-def print_terminal(console: Console, verdicts: Verdicts, events: Events) -> None:
-    """Print the verdict table, failures first with their events, and a line of counts."""
-    terminal.render(console, view_of(verdicts, events, {}, ""))
+def print_terminal(
+    console: Console,
+    verdicts: Verdicts,
+    events: Events,
+    closing: Sequence[str] = (),
+    *,
+    verbose: bool = False,
+) -> None:
+    """Print a screen of failures, reasons and counts, with ``verbose`` all rules."""
+    terminal.render(console, view_of(verdicts, events, {}, ""), closing, verbose=verbose)
 
 
 def _run_info(path: Path) -> Mapping[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_regular(path))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
@@ -66,7 +74,7 @@ def _run_info(path: Path) -> Mapping[str, Any]:
 
 def _console(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _CONSOLE_BYTES))
             return tail(file.read().decode(errors="replace"), _CONSOLE_LINES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A slice of events as a table for people: names for numbers, one time base an observer."""
+"""Format a slice of events as a table: names for numbers, a time base for each observer."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
 }
 
 
-#: Columns that are said once, above the table, where all events of a slice agree.
+#: Columns that stand above the table if all events of a slice agree.
 _SHARED = ("source", "dev", "life", "vq", "cpu", "pid")
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows of text, one an event.
+    """Rows of text, one for each event.
 
     Attributes:
-        shared: what holds for every event that has it: "dev 0, vq 1".
+        shared: fields that are the same in all events: "dev 0, vq 1".
         numeric: for each column, whether it reads better flush right.
     """
 
@@ -103,28 +103,32 @@ class Slice:
     rows: tuple[tuple[str, ...], ...]
 
     def lines(self) -> list[str]:
-        """All of it as plain text: columns aligned, two blanks between."""
+        """Return all of it as plain text."""
+        return [self.shared, *self.table()] if self.shared else self.table()
+
+    def table(self) -> list[str]:
+        """Return the headings and the rows as plain text, columns aligned by two blanks."""
         table = [self.headings, *self.rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        aligned = [
+        return [
             "  ".join(
                 cell.rjust(width) if right else cell.ljust(width)
                 for cell, width, right in zip(row, widths, self.numeric, strict=True)
             ).rstrip()
             for row in table
         ]
-        return [self.shared, *aligned] if self.shared else aligned
 
 
-def slice_of(events: Sequence[Mapping[str, Any]]) -> Slice:
-    """The events (non-null fields by name) as text; columns that none has are left out.
+def slice_of(events: Sequence[Mapping[str, Any]], *, omit: frozenset[str] = frozenset()) -> Slice:
+    """Return events (non-null fields by name) as text, without columns that none has.
 
-    Times are in µs from the first event shown of the same observer: guest and host clocks
-    are not compared.
+    Fields in ``omit`` are left out too. Times are in µs from the first event shown of the same
+    observer: guest and host clocks are not compared.
     """
-    values = {name: {event[name] for event in events if name in event} for name in _COLUMNS}
+    names = [name for name in _COLUMNS if name not in omit]
+    values = {name: {event[name] for event in events if name in event} for name in names}
     shared = [name for name in _SHARED if len(values[name]) == 1]
-    columns = [name for name in _COLUMNS if values[name] and name not in shared]
+    columns = [name for name in names if values[name] and name not in shared]
     started: dict[str, int] = {}
     rows = []
     for event in events:
@@ -133,7 +137,7 @@ def slice_of(events: Sequence[Mapping[str, Any]]) -> Slice:
             start = started.setdefault(_clock(event), event["ts"])
             since = f"{(event['ts'] - start) / 1000:.1f}"
         cells = [since if name == "ts" else shown(str(event.get(name, ""))) for name in columns]
-        rows.append((*cells, _details(event)))
+        rows.append((*cells, _details(event, omit)))
     return Slice(
         shared=", ".join(f"{_COLUMNS[name]} {shown(str(*values[name]))}" for name in shared),
         headings=(*(_COLUMNS[name] for name in columns), "what"),
@@ -146,12 +150,12 @@ def _clock(event: Mapping[str, Any]) -> str:
     return "host" if event.get("source") in OUTSIDE else "guest"
 
 
-def _details(event: Mapping[str, Any]) -> str:
+def _details(event: Mapping[str, Any], omit: frozenset[str]) -> str:
     kind = str(event.get("kind"))
     return " ".join(
         f"{shown(name)}={_value(kind, name, value)}"
         for name, value in event.items()
-        if name not in _COLUMNS and value is not None
+        if name not in _COLUMNS and name not in omit and value is not None
     )
 
 

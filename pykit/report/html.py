@@ -1,37 +1,40 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""report.html: one file that explains a run to somebody who was not there.
+"""Render report.html: one file that explains a run.
 
-It loads nothing, from anywhere; its Content-Security-Policy says so too. Everything that
-came from the guest is escaped by the template engine.
+It loads nothing; its Content-Security-Policy enforces that. The template engine escapes all
+text.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from pykit.report.evidence import slice_of
-from pykit.report.text import shown
+from pykit.report.text import printable, shown
 from pykit.report.view import ORDER, View, clauses_of
 
-#: run.json's entries that the page shows elsewhere, or that say nothing to a reader.
+#: Entries of run.json that the page shows elsewhere or that do not help a reader.
 _ELSEWHERE = frozenset({"schema", "outcome"})
 
-#: What the verdicts mean, for the page's legend.
+#: Meanings of the verdicts, for the page's legend.
 MEANINGS = {
-    "fail": "the events show that it was broken",
-    "waived": "broken, known, and accepted with a reason",
-    "pass": "looked at as often as the count says, and held each time",
-    "inconclusive": "the evidence does not suffice",
-    "not-applicable": "nothing in this run that it speaks about",
+    "fail": "the events show a violation",
+    "waived": "violated, known and accepted with a reason",
+    "pass": "checked as often as the count says, and satisfied each time",
+    "inconclusive": "the evidence is not sufficient to decide",
+    "not-applicable": "nothing in this run that the rule is about",
 }
 
 
 def render(view: View) -> str:
-    """The whole page."""
+    """Return the whole page."""
     return template("report.html.j2").render(
         view=view,
         order=ORDER,
@@ -45,19 +48,44 @@ def render(view: View) -> str:
 
 
 def template(name: str) -> Template:
-    """A page's template; all that is put into it is escaped."""
+    """Return a page's template, which escapes markup and what is not printable.
+
+    A page puts its one style sheet and its one script into variables, and starts its head with
+    ``policy(style, script)``: by their hashes the browser runs these and nothing else. Both must
+    be text of the template alone, without a value of the run.
+    """
     environment = Environment(
         loader=PackageLoader("pykit.report", "templates"),
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["policy"] = policy
     return environment.get_template(name)
 
 
+def policy(style: str, script: str) -> Markup:
+    """Return the Content-Security-Policy of a page that loads nothing."""
+    rules = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}"
+    # Elements carry numbers in their style attribute, such as the shade of a cell.
+    rules += "; style-src-attr 'unsafe-inline'"
+    return Markup('<meta http-equiv="Content-Security-Policy" content="{}">').format(rules)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _printable(value: Any) -> Any:
+    """Escape a value that is put into a page, unless the template made it."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _facts(view: View) -> Iterator[str]:
-    """What was tested, for the line below the heading."""
+    """Yield what was tested, for the line below the heading."""
     capture = view.capture
     yield f"Linux {capture.kernel}"
     yield f"QEMU {capture.qemu}"
@@ -72,7 +100,7 @@ def _title(view: View) -> str:
 
 
 def _flat(run: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Entries of run.json as lines: nested names joined by blanks, commands as a shell's."""
+    """Yield entries of run.json as lines: nested names joined by blanks, commands quoted."""
     for name, value in run.items():
         label = f"{above} {name.replace('_', ' ')}".strip()
         if not above and name in _ELSEWHERE:

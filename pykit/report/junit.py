@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""junit.xml, as CI systems read it: a suite a topic, a case a rule.
+"""Render junit.xml for CI systems: a suite for each topic, a case for each rule.
 
 A waived, inconclusive or not-applicable rule is a skipped case, its message says which.
 A guest that did not end well is an error of the suite "run".
@@ -15,7 +15,7 @@ from pykit.report.xml import case as new_case
 from pykit.report.xml import document, legal, suite
 from pykit.spec import Verdict
 
-#: Verdict: the element that a case gets, None where it just passed.
+#: Verdict: the element that a case gets, None if it passed.
 ELEMENT: dict[str, str | None] = {
     "pass": None,
     "fail": "failure",
@@ -26,7 +26,7 @@ ELEMENT: dict[str, str | None] = {
 
 
 def render(view: View) -> bytes:
-    """The whole file, UTF-8 with its XML declaration."""
+    """Return the file in UTF-8 with an XML declaration."""
     root = ET.Element("testsuites", name="pykit")
     _run(root, view)
     for topic, rows in view.topics():

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kcidb.json: what a kernel CI system submits to KCIDB, schema version 5.
+"""Render kcidb.json, which a kernel CI system submits to KCIDB: schema version 5.
 
-Statuses there are of the code that is tested. A waived violation is a failure like any other,
-joined by an incident to an issue that is known, which is how KCIDB tells known failures. What
-nobody could decide is skipped.
+A status is about the code under test. A waived violation is a failure that an incident links to
+an issue, as KCIDB marks known failures. Undecided rules are skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pykit.report.text import shown
 from pykit.report.view import View
 from pykit.spec import Verdict
 
-#: The name of the system that submits; whoever does replaces it by their own.
+#: Origin of the submission; a CI system replaces it by its own.
 ORIGIN = "pykit"
 _VERSION = {"major": 5, "minor": 3}
 #: Characters that a log excerpt may have.
@@ -65,7 +64,7 @@ class Test:
 
 
 def render(view: View) -> str:
-    """The whole file, of one run."""
+    """Return the file for one run."""
     return document(_tests(view), str(view.run.get("started", "")))
 
 
@@ -105,7 +104,7 @@ def _rule(row: Verdict, scenario: str, kernel: str, environment: str, started: s
 
 
 def guest_status(kind: str) -> TestStatus:
-    """The status of a guest's end; of one that nobody knows, a failure."""
+    """Return the status of a guest's outcome; an unknown one is a failure."""
     match EXIT_CODES.get(cast(Kind, kind), Exit.FAILED):
         case Exit.OK:
             return "PASS"
@@ -118,10 +117,10 @@ def guest_status(kind: str) -> TestStatus:
 
 
 def document(tests: Iterable[Test], unique: str) -> str:
-    """The whole file, of anything. ``unique`` tells these tests from those of other times."""
-    told = list(tests)
-    kernels = dict.fromkeys(test.kernel for test in told)
-    known = {test.path[-1]: test.known for test in told if test.known}
+    """Return the file for any tests; ``unique`` keeps their ids apart from other submissions."""
+    entries = list(tests)
+    kernels = dict.fromkeys(test.kernel for test in entries)
+    known = {test.path[-1]: test.known for test in entries if test.known}
     data = {
         "version": _VERSION,
         "checkouts": [
@@ -137,7 +136,7 @@ def document(tests: Iterable[Test], unique: str) -> str:
             }
             for kernel in kernels
         ],
-        "tests": [_test(test, unique) for test in told],
+        "tests": [_test(test, unique) for test in entries],
         "issues": [
             {
                 "id": _id("waived", rule),
@@ -148,13 +147,13 @@ def document(tests: Iterable[Test], unique: str) -> str:
             }
             for rule, reason in known.items()
         ],
-        "incidents": [_incident(test, unique) for test in told if test.known],
+        "incidents": [_incident(test, unique) for test in entries if test.known],
     }
     return json.dumps(data) + "\n"
 
 
 def _test(test: Test, unique: str) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "id": _test_id(test, unique),
         "build_id": _id(test.kernel, "x86_64"),
         "origin": ORIGIN,
@@ -164,14 +163,14 @@ def _test(test: Test, unique: str) -> dict[str, Any]:
         "environment": {"comment": test.environment},
     }
     if started := _time(test.started):
-        told["start_time"] = started
+        entry["start_time"] = started
     if test.seconds is not None:
-        told["duration"] = test.seconds
+        entry["duration"] = test.seconds
     if test.excerpt:
-        told["log_excerpt"] = test.excerpt[-_EXCERPT:]
+        entry["log_excerpt"] = test.excerpt[-_EXCERPT:]
     if test.misc:
-        told["misc"] = test.misc
-    return told
+        entry["misc"] = test.misc
+    return entry
 
 
 def _incident(test: Test, unique: str) -> dict[str, Any]:
@@ -195,12 +194,12 @@ def _id(*parts: str) -> str:
 
 
 def _word(part: str) -> str:
-    """A part of a path, in which dots separate parts."""
+    """Return a part of a path without the dots that separate parts."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", part) or "_"
 
 
 def _time(text: str) -> str | None:
-    """The time as RFC 3339 has it, or None for what is none."""
+    """Return a time in RFC 3339 form, or None if it is not a time."""
     try:
         time = datetime.datetime.fromisoformat(text)
         return time.astimezone(datetime.UTC).isoformat() if time.tzinfo else None

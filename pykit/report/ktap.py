@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""results.ktap: KTAP version 1, a subtest a topic (Documentation/dev-tools/ktap.rst).
+"""Render results.ktap: KTAP version 1, a subtest for each topic (Documentation/dev-tools/ktap.rst).
 
 What a verdict means there:
 
 * pass: ok.
 * fail: not ok.
 * waived: ok, with XFAIL: the failure is known, and the waiver's reason is given.
-* inconclusive, not-applicable: ok, with SKIP. An undecided rule is no failure of driver or
-  device, and pykit's exit code for it is kselftest's code for a skip; who must not take a
-  skip for a success counts the passes.
+* inconclusive, not-applicable: ok, with SKIP. An undecided rule is not a failure of driver or
+  device, and pykit exits with kselftest's code for a skip. Count the passes to tell a skip from
+  a success.
 
-The first subtest is the run itself: what became of the guest, each step of the workload,
-and whether events were lost. A guest that panicked is a failed test even if no rule is.
+The first subtest is the run: the guest's outcome, each step of the workload, and whether
+events were lost. A guest that panicked is a failed test even if no rule failed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STATUS: dict[str, tuple[bool, str]] = {
     "not-applicable": (True, "SKIP"),
 }
 
-#: Outcomes of a guest for which KTAP has a word of its own; the others are just not ok.
+#: Outcomes that KTAP has a directive for; the others are plain failures.
 OUTCOMES = {
     "hang": "TIMEOUT",
     "never-booted": "ERROR",
@@ -42,7 +42,7 @@ OUTCOMES = {
 
 
 def render(view: View) -> str:
-    """The whole file."""
+    """Return the whole file."""
     suites = [suite("run", [*_run(view)])]
     suites += [suite(topic, [_rule(row) for row in rows]) for topic, rows in view.topics()]
     return document(suites)

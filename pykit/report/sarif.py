@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SARIF 2.1.0: what code hosts and editors show violations from.
+"""Render sarif.json (SARIF 2.1.0), from which code hosts and editors show violations.
 
-One result a rule that was violated in one place. A violation that is waived, or that a
-deliberate fault explains, is there and suppressed, with the reason. What is no violation of a
-rule, such as a guest that panicked, is a notification of the tool's.
+A result is a rule violated in one place. A violation that is waived, or explained by a
+deliberate fault, is a suppressed result with the reason. Other failures, such as a guest that
+panicked, are notifications of the tool.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that was violated.
+    """A violated rule.
 
     Attributes:
         scenario: the scenario's name; its file is the location, where it is one of ours.
@@ -47,14 +47,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that went wrong and is no violation of a rule."""
+    """A failure other than a violated rule."""
 
     message: str
     place: str
 
 
 def render(view: View) -> str:
-    """The whole file, of one run."""
+    """Return the file for one run."""
     scenario = str(view.run.get("scenario", "capture"))
     findings = [_finding(row, scenario) for row in view.having("fail", "waived")]
     outcome = view.capture.outcome
@@ -81,7 +81,7 @@ def _finding(row: Verdict, scenario: str) -> Finding:
 
 
 def document(findings: Iterable[Finding], notices: Sequence[Notice]) -> str:
-    """The whole file, of anything."""
+    """Return the file for any results."""
     known = {rule.id: number for number, rule in enumerate(rules())}
     data = {
         "$schema": _SCHEMA,
@@ -111,7 +111,7 @@ def document(findings: Iterable[Finding], notices: Sequence[Notice]) -> str:
 
 def _descriptor(rule: Rule) -> dict[str, Any]:
     clauses = [f"{name}: {CLAUSES[name].text}" for name in rule.clauses]
-    told = {
+    entry = {
         "id": rule.id,
         "shortDescription": {"text": rule.title},
         "defaultConfiguration": {"level": _level(rule)},
@@ -121,7 +121,7 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
             "clauses": list(rule.clauses),
         },
     }
-    return {**told, "fullDescription": {"text": "\n".join(clauses)}} if clauses else told
+    return {**entry, "fullDescription": {"text": "\n".join(clauses)}} if clauses else entry
 
 
 def _level(rule: Rule) -> str:

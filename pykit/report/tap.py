@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from pykit.report.text import shown
+
 
 @dataclass(frozen=True)
 class Point:
-    """One test point: its result line's parts, what is nested in it, and its diagnostic lines.
-
-    Text is put on lines as it is: it has to be one line each, and safe to show.
-    """
+    """A test point: the parts of its result line, its diagnostic lines and nested points."""
 
     ok: bool
     name: str
@@ -23,7 +22,7 @@ class Point:
 
 
 def suite(name: str, points: Sequence[Point]) -> Point:
-    """A point that holds if all in it do, and was skipped if all in it were."""
+    """Return a point that is ok if all in it are, and skipped if all in it are skipped."""
     skipped = all(point.directive == "SKIP" for point in points)
     return Point(
         ok=all(point.ok for point in points),
@@ -35,8 +34,8 @@ def suite(name: str, points: Sequence[Point]) -> Point:
 
 
 def document(points: Sequence[Point]) -> str:
-    """The whole file."""
-    return "\n".join(_document(points, None)) + "\n"
+    """Return the whole file, with escapes for what is not printable."""
+    return "\n".join(map(shown, _document(points, None))) + "\n"
 
 
 def _document(points: Sequence[Point], name: str | None) -> Iterator[str]:
@@ -56,5 +55,5 @@ def _document(points: Sequence[Point], name: str | None) -> Iterator[str]:
 
 
 def _name(name: str) -> str:
-    # A # begins the directive, so a name must not have one.
+    # A # would begin the directive.
     return name.replace("#", " ")

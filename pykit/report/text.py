@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Text that came from a guest, made safe to show: it may hold anything."""
+"""Escape text from guests, captures and other files: it may hold anything."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)
 
 
 def shown(text: str) -> str:
-    """One line of foreign text; what is not printable stands there as an escape."""
+    """Return one line of foreign text with escapes for all that is not printable."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
+def printable(text: str) -> str:
+    """Return text of any number of lines with escapes for all that is not printable."""
+    return text if text.isprintable() else "\n".join(map(shown, text.split("\n")))
+
+
 def tail(text: str, lines: int) -> str:
-    """The last lines of a console: colours and cursor movements dropped, the rest escaped."""
+    """Return the last lines of a console without colours and cursor movements."""
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     kept = text.rstrip("\n").split("\n")[-lines:]
     return "\n".join(shown(line.replace("\t", "    ").replace("\r", "")) for line in kept)
@@ -25,4 +30,6 @@ def tail(text: str, lines: int) -> str:
 
 def _escape(character: str) -> str:
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

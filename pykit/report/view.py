@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all reports show, put together once: each of them only lays it out."""
+"""The content of all reports; each of them only lays it out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pykit.report.text import shown, tail
 from pykit.spec import CLAUSES, Clause, Verdict, Verdicts
 from pykit.trace import CaptureInfo, Events
 
-#: Verdicts in the order in which a reader wants them.
+#: Verdicts in the order of the reports.
 ORDER = ("fail", "waived", "pass", "inconclusive", "not-applicable")
 
 #: Lines of a step's output that are kept.
@@ -21,7 +21,7 @@ _STEP_LINES = 60
 
 @dataclass(frozen=True)
 class View:
-    """A run, as reports show it: all text in it is safe to show (see `text`).
+    """A run as reports show it, with its text escaped (see `text`).
 
     Attributes:
         rows: in the order of ORDER, then by topic and id.
@@ -32,6 +32,7 @@ class View:
         capture: what was booted, what became of it, the steps of the workload.
         run: the contents of run.json, empty where there is none.
         console: the last lines of the guest's console.
+        clocks: how well the clocks of guest and host are aligned.
     """
 
     rows: tuple[Verdict, ...]
@@ -42,19 +43,20 @@ class View:
     capture: CaptureInfo
     run: Mapping[str, Any]
     console: str
+    clocks: str = ""
 
     def having(self, *verdicts: str) -> list[Verdict]:
-        """Verdicts with one of these verdicts, in order."""
+        """Return the rows with one of these verdicts, in order."""
         return [row for row in self.rows if row.verdict in verdicts]
 
     def topics(self) -> Iterator[tuple[str, list[Verdict]]]:
-        """Topics in alphabetical order, each with its rows by id."""
+        """Yield topics in alphabetical order, each with its rows by id."""
         rows = sorted(self.rows, key=lambda row: (row.rule.topic, row.rule.id))
         for topic, members in groupby(rows, key=lambda row: row.rule.topic):
             yield topic, list(members)
 
     def reasons(self, verdict: str) -> Iterator[tuple[str, list[Verdict]]]:
-        """The messages of a verdict's rows, the most frequent first, with their rows."""
+        """Yield the messages of a verdict's rows, the most frequent first, with the rows."""
         groups: dict[str, list[Verdict]] = {}
         for row in self.having(verdict):
             groups.setdefault(row.message, []).append(row)
@@ -62,7 +64,7 @@ class View:
 
 
 def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console: str) -> View:
-    """Put a View together; ``console`` is safe to show already (`text.tail`)."""
+    """Return a View; ``console`` is escaped already (`text.tail`)."""
     rows = [replace(row, message=shown(row.message)) for row in verdicts.rules]
     rows.sort(key=lambda row: (ORDER.index(row.verdict), row.rule.topic, row.rule.id))
     return View(
@@ -74,16 +76,17 @@ def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console:
         capture=_safe(events.capture),
         run=run,
         console=console,
+        clocks=shown(events.clocks),
     )
 
 
 def clauses_of(row: Verdict) -> list[Clause]:
-    """The clauses that a verdict is about."""
+    """Return the clauses that a verdict is about."""
     return [CLAUSES[name] for name in row.rule.clauses]
 
 
 def _safe(capture: CaptureInfo) -> CaptureInfo:
-    """The capture's account of itself, in which the guest has had its say, escaped."""
+    """Return the capture's description with text of the guest escaped."""
     outcome = capture.outcome
     return replace(
         capture,

@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The elements of a JUnit file, and text that XML can hold."""
+"""Build the elements of a JUnit file."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
 
-# What XML 1.0 cannot hold, not even escaped.
+from pykit.report.text import printable
+
+# Characters that XML 1.0 cannot hold, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def legal(text: str) -> str:
-    """The text, with a replacement character for each that XML cannot hold."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Return text with escapes for what is not printable or not legal in XML."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", printable(text))
 
 
 def suite(root: ET.Element, name: str) -> ET.Element:
-    """A testsuite in the root."""
+    """Add a testsuite to the root."""
     return ET.SubElement(root, "testsuite", name=legal(name))
 
 
 def case(parent: ET.Element, name: str, seconds: float) -> ET.Element:
-    """A testcase in a testsuite."""
+    """Add a testcase to a testsuite."""
     return ET.SubElement(
         parent,
         "testcase",
@@ -32,7 +34,7 @@ def case(parent: ET.Element, name: str, seconds: float) -> ET.Element:
 
 
 def document(root: ET.Element) -> bytes:
-    """The whole file, UTF-8 with its XML declaration; every suite and the root get their counts."""
+    """Return the file in UTF-8 with an XML declaration; set the counts of suites and root."""
     for element in (root, *root.iter("testsuite")):
         element.set("tests", str(len(list(element.iter("testcase")))))
         for plural, name in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):

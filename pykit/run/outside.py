@@ -20,7 +20,7 @@ from typing import Any
 from pykit.errors import UsageError
 from pykit.guests import firmware, outcome
 from pykit.guests.channel import GuestEndedError
-from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, answered
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
 from pykit.qemu import program
@@ -32,6 +32,7 @@ from pykit.scenario.transport import PCI
 Progress = Callable[[str], None]
 
 _CONNECT_S = 20.0
+_LOOK_S = 0.1
 _MEMORY_MIB = 256
 
 
@@ -56,14 +57,15 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         command = [
             program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *booted.options(folder), "-accel", "tcg", "-m", str(_MEMORY_MIB), *devices,
-            "-chardev", f"socket,id=console,path={folder}/console,server=on,wait=off",
+            "-chardev",
+            f"socket,id=console,path={program.value(folder / 'console')},server=on,wait=off",
             "-serial", "chardev:console",
-            "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+            *program.monitor_options(folder / "qmp"),
             *log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)
-        talk = _Talk(scenario, keeper, out / "console.log", progress)
-        with TraceLog(folder / "log", capture / "qemu.log"):
+        with TraceLog(folder / "log", capture / "qemu.log") as log:
+            talk = _Talk(scenario, keeper, log, out / "console.log", progress)
             kind, message = talk.run(command)
     write_capture(
         capture,
@@ -119,13 +121,24 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
         path = known["path"]
         name = device_id(path)
         status = monitor.ask("x-query-virtio-status", path=path)
-        answers.append(_answer(at, name, "x-query-virtio-status", None, status))
+        answers.append(answered(at, name, "x-query-virtio-status", None, status))
         # For the rings of a device that another process serves, QEMU would have to stop them.
         for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
             told = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
             if told["vring-desc"]:
-                answers.append(_answer(at, name, "x-query-virtio-queue-status", queue, told))
+                answers.append(answered(at, name, "x-query-virtio-queue-status", queue, told))
     return answers
+
+
+def devices(monitor: Monitor) -> list[dict[str, Any]]:
+    """The virtio devices of a QEMU, as capture.json has them."""
+    found = []
+    for known in monitor.ask("x-query-virtio"):
+        path = known["path"].removesuffix("/virtio-backend")
+        kind = monitor.ask("qom-get", path=path, property="type")
+        name = device_id(known["path"])
+        found.append({"id": name, "type": kind, "options": {}, "driver": ""})
+    return found
 
 
 def device_id(path: str) -> str:
@@ -133,25 +146,20 @@ def device_id(path: str) -> str:
     return path.removesuffix("/virtio-backend").rpartition("/")[2]
 
 
-def _answer(at: str, device: str, query: str, queue: int | None, told: Any) -> dict[str, Any]:
-    return {
-        "at": at,
-        "device": device,
-        "query": query,
-        "queue": queue,
-        "time_ns": time.time_ns(),
-        "return": told,
-    }
-
-
 class _Talk:
     """The life of one guest, on its serial port."""
 
     def __init__(
-        self, scenario: Scenario, keeper: Keeper, console: Path, progress: Progress
+        self,
+        scenario: Scenario,
+        keeper: Keeper,
+        log: TraceLog,
+        console: Path,
+        progress: Progress,
     ) -> None:
         self._scenario = scenario
         self._keeper = keeper
+        self._log = log
         self._console = console
         self._progress = progress
         self._deadline = 0.0
@@ -173,7 +181,7 @@ class _Talk:
         except GuestEndedError as ended:
             return ended.kind, ended.message
         except KeyboardInterrupt:
-            return "interrupted", "pykit was told to end"
+            return "interrupted", "pykit was interrupted"
         finally:
             self._keeper.stop()
         return "clean", f"{len(self.steps)} steps done"
@@ -200,7 +208,8 @@ class _Talk:
                 raise GuestEndedError(
                     "hang", f"step {step.name}: {step.expect!r} did not come, last line: {last}"
                 )
-            ready, _, _ = select.select([line], [], [], left)
+            self._log.check()
+            ready, _, _ = select.select([line], [], [], min(left, _LOOK_S))
             data = line.recv(1 << 16) if ready else b""
             if ready and not data:
                 raise GuestEndedError("qemu-died", f"step {step.name}: QEMU ended")

@@ -13,9 +13,7 @@ from types import MappingProxyType
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners
-from pykit.guests.carried import CarryError, unpack
-from pykit.guests.channel import Guest, GuestEndedError
-from pykit.guests.hang import waits
+from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
@@ -23,7 +21,7 @@ from pykit.observe import access
 from pykit.observe.ringwatch import RingWatcher
 from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
-from pykit.run.work import Failed, Work, last_lines
+from pykit.run.work import Failed, ScenarioSteps
 from pykit.scenario.model import Scenario
 
 Progress = Callable[[str], None]
@@ -56,6 +54,7 @@ def run_scenario(
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
         require_space(keeper.folder, scenario)
+        device_args.require_sockets(scenario, keeper.folder)
         staged = payload.stage(
             keeper.folder,
             secrets.token_hex(8),
@@ -78,23 +77,18 @@ def run_scenario(
             ]
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
-        deadline_s = scenario.deadline_s * deadlines.factor(kernel.config)
-        session = _Session(scenario, keeper, capture, out / "console.log", deadline_s, progress)
+        factor = deadlines.factor(kernel.config)
+        session = _Session(scenario, keeper, out / "console.log", runner, factor, progress)
         with contextlib.ExitStack() as watching:
             for device in scenario.devices:
                 if device.backing == "vhost-user":
                     watching.enter_context(device_args.served(device, keeper.folder))
             for observer in observers:
                 watching.enter_context(observer)
-            kind, message = session.run(command, staged.nonce)
-        carried = session.unpack()
-        if carried is not None and kind in ("clean", "splat"):
-            kind, message = "workload-failed", f"the capture did not come out: {carried}"
-        if kind == "hang" and (waiting := waits(capture)):
-            message += f": {waiting}"
-    session.work.write_capture(
-        capture, kernel=kernel.release, ended=(kind, message), complete=carried is None
-    )
+            ended = session.run(command, staged.nonce)
+        kind, message = session.work.finish(
+            keeper.folder / "carry", capture, ended, kernel=kernel.release
+        )
     return Outcome(kind, message, tuple(command), program.version())
 
 
@@ -109,9 +103,16 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
 
 
 def require_free(out: Path) -> None:
-    """Raise UsageError where a run in ``out`` would write beside what is there already."""
+    """Raise UsageError where a run cannot write into ``out``: it is not empty, or has a name that
+    QEMU does not take as it is.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty directory: name another")
+    if "%" in str(out.absolute()):
+        raise UsageError(
+            f"{out.absolute()}: QEMU takes % in a log's name for a placeholder: name a directory "
+            "without it"
+        )
 
 
 def require_space(folder: Path, scenario: Scenario) -> None:
@@ -146,20 +147,20 @@ class _Session:
         self,
         scenario: Scenario,
         keeper: Keeper,
-        capture: Path,
         console: Path,
-        deadline_s: float,
+        runner: str,
+        factor: int,
         progress: Progress,
     ) -> None:
         self._keeper = keeper
-        self._capture = capture
         self._console = console
-        self._deadline_s = deadline_s
+        self._runner, self._factor = runner, factor
+        self._deadline_s = scenario.deadline_s * factor
         self._progress = progress
         self._logged = logged(scenario)
         # Who sees program counters gets names for them.
         self._symbols = "access" in scenario.observe
-        self.work = Work(scenario, keeper.folder, progress)
+        self.work = ScenarioSteps(scenario, keeper.folder, progress)
 
     def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
         """Boot, run all steps, and classify; never raises for what a guest does."""
@@ -167,43 +168,34 @@ class _Session:
         try:
             with self._console.open("wb") as output:
                 process = self._keeper.start(command, output)
-                guest = Guest(
+                guest = GuestChannel(
                     process,
                     self._keeper.folder,
                     self._console,
                     nonce,
-                    started + self._deadline_s,
+                    started + max(self._deadline_s, deadlines.BOOT_S * self._factor),
                 )
                 with contextlib.closing(guest):
                     guest.connect()
-                    self._progress(f"guest is up after {time.monotonic() - started:.1f} s")
+                    boot_s = time.monotonic() - started
+                    self._progress(f"guest is up after {boot_s:.1f} s")
+                    slow = deadlines.slowness(boot_s, self._factor, self._runner)
+                    guest.deadline = started + self._deadline_s * slow
                     failed = self._work(guest)
         except GuestEndedError as ended:
-            return ended.kind, self.work.where() + ended.message
+            return self.work.ended(ended)
         except KeyboardInterrupt:
-            # What there is says how far it came; the caller ends all the same.
-            return "interrupted", self.work.where() + "pykit was told to end"
+            # The capture shows how far it came; the caller ends all the same.
+            return self.work.ended(GuestEndedError("interrupted", "pykit was interrupted"))
         finally:
             self._keeper.stop()
-        found = outcome.splats(self._console.read_text(errors="replace"))
-        if failed is not None:
-            return failed
-        if found:
-            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
-        return "clean", self.work.done()
+        return failed or self.work.judged(self._console.read_text(errors="replace"))
 
-    def unpack(self) -> str | None:
-        """Unpack what the guest brought out; returns why there is nothing, or None."""
-        try:
-            unpack(self._keeper.folder / "carry", self._capture)
-        except CarryError as error:
-            return str(error)
-        return None
-
-    def _work(self, guest: Guest) -> Failed:
+    def _work(self, guest: GuestChannel) -> Failed:
         code, said = guest.run(kitsteps.LOAD)
         if code != 0:
-            return "module-failed", last_lines(said) or f"the modules' step ended with {code}"
+            words = kitsteps.last_lines(said) or f"the modules' step ended with {code}"
+            return "module-failed", words
         with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
             monitor.trace(self._logged)
             try:
@@ -211,7 +203,7 @@ class _Session:
             except GuestEndedError as ended:
                 if ended.kind != "hang":
                     raise
-                failed = ended.kind, self.work.where() + ended.message
+                failed = self.work.ended(ended)
             failed = self.work.carry(guest, failed, lasting=True, symbols=self._symbols)
         if failed is None or failed[0] != "hang":
             guest.off()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,16 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from pykit.guests import device_args, kitsteps, outcome
-from pykit.guests.bring_up import Up, bring_up
+from pykit.guests import device_args, kitsteps
+from pykit.guests.bring_up import BootedGuest, bring_up
 from pykit.guests.bundle import Bundle, drivers_of, loads
-from pykit.guests.carried import CarryError, unpack
-from pykit.guests.channel import Guest, GuestEndedError
-from pykit.guests.hang import waits
+from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.qemu import program
-from pykit.run.work import Failed, Work, last_lines
+from pykit.run.work import Failed, ScenarioSteps
 from pykit.scenario.model import Scenario
 
 #: What does not end a guest's use: the next scenario must not meet what this one left.
@@ -79,7 +78,7 @@ class SharedGuest:
 
     def begin(
         self, scenario: Scenario, out: Path, faults: Mapping[str, str] = MappingProxyType({})
-    ) -> Watch:
+    ) -> ScenarioRun:
         """Begin a scenario: its modules are there, and what happens is traced from here on.
 
         Its capture goes into ``out``, which is new.
@@ -90,7 +89,7 @@ class SharedGuest:
             scenario = self._scenarios[self._ran]
         self._ran += 1
         self.sound = False
-        return Watch(self, self._up, scenario, out, slot, self._switch(scenario, faults))
+        return ScenarioRun(self, self._up, scenario, out, slot, self._switch(scenario, faults))
 
     @property
     def lasting(self) -> Path:
@@ -98,7 +97,7 @@ class SharedGuest:
         return self._up.folder / "lasting"
 
     @property
-    def guest(self) -> Guest:
+    def guest(self) -> GuestChannel:
         """Its agent."""
         return self._up.guest
 
@@ -127,30 +126,19 @@ class SharedGuest:
         return {"OLD": ";".join(old), "NEW": loads(self._bundle.files, new)}
 
 
-def whole(out: Path) -> Path:
-    """Make what a Watch left in ``out`` outlast its guest; returns ``out``."""
-    described = out / "capture/tracing/events"
-    if described.is_symlink():
-        lasting = described.readlink()
-        described.unlink()
-        shutil.copytree(lasting, described)
-    return out
-
-
-class Watch:
+class ScenarioRun:
     """One scenario's part of a guest's life, from a trace begun to a capture.
 
     Attributes:
         work: what is done in the guest.
         failed: why it cannot be begun; or None.
-        capture: the folder of what is recorded, filled by end(). A part of it is shared with
-            other captures of the guest, and gone with it: see whole().
+        capture: the folder of what is recorded, filled by end().
     """
 
     def __init__(
         self,
         owner: SharedGuest,
-        up: Up,
+        up: BootedGuest,
         scenario: Scenario,
         out: Path,
         slot: int,
@@ -166,7 +154,7 @@ class Watch:
         self._begun = up.console.stat().st_size, up.log.stat().st_size
         time_s = scenario.deadline_s * owner.bundle.pace * up.slow
         up.guest.deadline = time.monotonic() + time_s
-        self.work = Work(scenario, up.folder, lambda _: None, slot=slot)
+        self.work = ScenarioSteps(scenario, up.folder, lambda _: None, slot=slot)
         self.failed = self._guarded(lambda: self._begin(scenario, switch))
 
     def _begin(self, scenario: Scenario, switch: Mapping[str, str]) -> Failed:
@@ -174,7 +162,7 @@ class Watch:
             if device.backing == "vhost-user":
                 self._stack.enter_context(device_args.served(device, self._up.folder))
         code, said = self._up.guest.run(kitsteps.BEGIN, switch)
-        return ("module-failed", last_lines(said)) if code != 0 else None
+        return ("module-failed", kitsteps.last_lines(said)) if code != 0 else None
 
     def run(self) -> Failed:
         """Do the scenario's steps; how it failed, or None."""
@@ -194,19 +182,12 @@ class Watch:
         console = _rest(self._up.console, self._begun[0])
         (self._out / "console.log").write_bytes(console)
         (self.capture / "qemu.log").write_bytes(_rest(self._up.log, self._begun[1]))
-        kind, message = failed or self._judged(console.decode(errors="replace"))
-        carried = True
-        try:
-            unpack(self._up.folder / "carry", self.capture)
-            self._share()
-        except CarryError as error:
-            carried = False
-            if kind in ("clean", "splat"):
-                kind, message = "workload-failed", f"the capture did not come out: {error}"
-        if kind == "hang" and (waiting := waits(self.capture)):
-            message += f": {waiting}"
-        self.work.write_capture(
-            self.capture, kernel=self._release, ended=(kind, message), complete=carried
+        kind, message = self.work.finish(
+            self._up.folder / "carry",
+            self.capture,
+            failed or self.work.judged(console.decode(errors="replace")),
+            kernel=self._release,
+            unpacked=self._share,
         )
         self._owner.sound = kind in _SOUND
         return Outcome(kind, message, self._up.command, program.version())
@@ -215,7 +196,7 @@ class Watch:
         try:
             return act() or before
         except GuestEndedError as ended:
-            return ended.kind, self.work.where() + ended.message
+            return self.work.ended(ended)
 
     def _unplug(self) -> Failed:
         self.work.unplug_rest(self._up.guest, self._up.monitor)
@@ -233,12 +214,9 @@ class Watch:
         described = self.capture / "tracing/events"
         if described.is_dir():
             described.replace(self._owner.lasting)
-        described.symlink_to(self._owner.lasting)
-
-    def _judged(self, console: str) -> tuple[outcome.Kind, str]:
-        if found := outcome.splats(console):
-            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
-        return "clean", self.work.done()
+        # Links to files, not to the folder: a capture refers to nothing outside of it.
+        if self._owner.lasting.is_dir():
+            shutil.copytree(self._owner.lasting, described, copy_function=os.link)
 
 
 def _placed(scenario: Scenario, number: int) -> Scenario:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pykit.guests import kitsteps, outcome
-from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.carried import CarryError, unpack
+from pykit.guests.channel import GuestChannel, GuestEndedError
+from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
 from pykit.observe.blind_spots import unseen
@@ -23,11 +25,12 @@ from pykit.scenario.model import Device, Scenario, Step
 Progress = Callable[[str], None]
 #: When the guest's own trace ended, s since it booted.
 _ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
-#: How a guest failed, and what is said of it; None where it did not.
-Failed = tuple[outcome.Kind, str] | None
+#: How a guest ended, with a message; None for one that has not failed.
+Ended = tuple[outcome.Kind, str]
+Failed = Ended | None
 
 
-class Work:
+class ScenarioSteps:
     """What is done in a guest for one scenario. ``folder`` is for the files behind its devices.
 
     Without hot-plug its devices are in the machine's slots from ``slot`` on.
@@ -53,7 +56,7 @@ class Work:
         self._ended: dict[str, int] | None = None
         self._plugged: dict[str, Device] = {}
 
-    def run(self, guest: Guest, monitor: Monitor) -> Failed:
+    def run(self, guest: GuestChannel, monitor: Monitor) -> Failed:
         """Do all steps; how the first that failed did, or None."""
         for step in self._scenario.steps:
             with self._timed(step) as record:
@@ -79,25 +82,25 @@ class Work:
                 return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
         return None
 
-    def shell(self, guest: Guest, script: str) -> tuple[int, str]:
+    def shell(self, guest: GuestChannel, script: str) -> tuple[int, str]:
         """Run lines in the guest as a step does; exit code, and the last lines of the output."""
         variables = {**self._variables, "SCRIPT": base64.b64encode(script.encode()).decode()}
         with self._timed(Step(f"shell-{len(self._steps)}")) as record:
             record["rc"], record["output"] = guest.run(kitsteps.SHELL, variables)
         return record["rc"], record["output"]
 
-    def act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+    def act(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
         """Do an action of the host's."""
         with self._timed(step):
             self._act(step, guest, monitor)
 
-    def unplug_rest(self, guest: Guest, monitor: Monitor) -> None:
+    def unplug_rest(self, guest: GuestChannel, monitor: Monitor) -> None:
         """Take out what the steps left plugged, for whoever comes next."""
         for device in list(self._plugged.values()):
             self._unplug(Step("rest", action="unplug", device=device.id), guest, monitor)
 
     def carry(
-        self, guest: Guest, failed: Failed, *, lasting: bool, symbols: bool = False
+        self, guest: GuestChannel, failed: Failed, *, lasting: bool, symbols: bool = False
     ) -> Failed:
         """Bring the capture out, with what is the same in all captures of the guest (``lasting``)
         and the kernel's symbols; how it failed, after what ``failed`` before.
@@ -121,19 +124,47 @@ class Work:
             self._ended = {"host_ns": host_ns, "guest_ns": int(float(ended[1]) * 1e9)}
         return failed
 
-    def where(self) -> str:
-        """The step that did not come to its end, for the message."""
+    def ended(self, error: GuestEndedError) -> Ended:
+        """Return how a guest ended, with the step that did not come to its end."""
         last = self._steps[-1] if self._steps else None
-        return f"step {last['name']}: " if last and last["rc"] < 0 else ""
+        where = f"step {last['name']}: " if last and last["rc"] < 0 else ""
+        return error.kind, where + error.message
 
-    def done(self) -> str:
-        """For the message of a guest that came to the end of them."""
-        return f"{len(self._steps)} steps done"
+    def judged(self, console: str) -> Ended:
+        """Return how a guest ended that came to the end of all steps."""
+        if found := outcome.splats(console):
+            return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
+        return "clean", f"{len(self._steps)} steps done"
 
-    def write_capture(
-        self, capture: Path, *, kernel: str, ended: tuple[outcome.Kind, str], complete: bool
-    ) -> None:
-        """Write capture.json and qmp.json, which say what ``capture`` is of."""
+    def finish(
+        self,
+        carry: Path,
+        capture: Path,
+        ended: Ended,
+        *,
+        kernel: str,
+        unpacked: Callable[[], None] = lambda: None,
+    ) -> Ended:
+        """Unpack what the guest carried out into ``capture`` and describe it there.
+
+        Returns how the guest ended: not clean where its capture is missing, and with the tasks
+        that a guest which hangs waits for.
+        """
+        kind, message = ended
+        complete = True
+        try:
+            unpack(carry, capture)
+            unpacked()
+        except CarryError as error:
+            complete = False
+            if kind in ("clean", "splat"):
+                kind, message = "workload-failed", f"the capture did not come out: {error}"
+        if kind == "hang" and (waiting := waits(capture)):
+            message += f": {waiting}"
+        self._write_capture(capture, kernel, (kind, message), complete)
+        return kind, message
+
+    def _write_capture(self, capture: Path, kernel: str, ended: Ended, complete: bool) -> None:
         kind, message = ended
         info = {
             "schema": 1,
@@ -175,7 +206,7 @@ class Work:
             self._steps.append(record)
             self._progress(f"{step.name}: {record['seconds']:.1f} s")
 
-    def _act(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+    def _act(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
         if step.action == "qmp":
             monitor.ask(step.command, **step.arguments)
             return
@@ -197,21 +228,16 @@ class Work:
         else:
             self._answers += monitor.query(device, step.name)
 
-    def _unplug(self, step: Step, guest: Guest, monitor: Monitor) -> None:
+    def _unplug(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
         device = self._plugged.pop(step.device, self._devices[step.device])
         if self._transport.hot_plug:
             monitor.unplug(device)
         else:
             self._bind("unbind", device, guest)
 
-    def _bind(self, act: str, device: Device, guest: Guest) -> None:
+    def _bind(self, act: str, device: Device, guest: GuestChannel) -> None:
         """Have the guest do what takes the place of hot-plug."""
         variables = {"ACT": act, "SLOT": str(self._slots[device.id])}
         code, said = guest.run(kitsteps.BIND, variables)
         if code != 0:
-            raise GuestEndedError("workload-failed", last_lines(said))
-
-
-def last_lines(text: str) -> str:
-    """What a step said last, on one line."""
-    return " | ".join(text.splitlines()[-2:])
+            raise GuestEndedError("workload-failed", kitsteps.last_lines(said))

@@ -2,6 +2,7 @@
 """Read and check scenarios: which device, modules and programs, and what is done with them."""
 
 from pykit.scenario.axes import on_transport, under_driver, with_ring
-from pykit.scenario.model import Observer, Scenario, load_scenario
+from pykit.scenario.model import Observer, Scenario
+from pykit.scenario.reader import load_scenario
 
 __all__ = ["Observer", "Scenario", "load_scenario", "on_transport", "under_driver", "with_ring"]

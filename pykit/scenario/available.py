@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable
 
 from pykit.errors import InfraError
-from pykit.paths import GUEST, ROOT
+from pykit.paths import PROGRAMS, ROOT
 from pykit.qemu import program
 from pykit.toml import Place, choice
 
@@ -25,7 +25,7 @@ def modules() -> frozenset[str]:
 @functools.cache
 def guest_programs() -> frozenset[str]:
     """Ours, each of NAME.c and perhaps NAME_*.c."""
-    names = {path.stem for path in GUEST.glob("*.c")}
+    names = {path.stem for path in PROGRAMS.glob("*.c")}
     return frozenset(n for n in names if not any(n.startswith(f"{other}_") for other in names))
 
 

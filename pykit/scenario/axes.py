@@ -12,6 +12,7 @@ from dataclasses import replace
 from pykit.errors import UsageError
 from pykit.scenario.model import Scenario
 from pykit.scenario.transport import PCI, transport
+from pykit.toml import choice
 
 #: What watches a driver that does not tell of itself.
 PROBE = "pykit_probe"
@@ -90,7 +91,7 @@ def with_ring(scenario: Scenario, layout: str) -> Scenario:
     Raises UsageError for a layout that is none, or that the transport does not know.
     """
     if layout not in RINGS:
-        raise UsageError(f"no ring layout {layout}: choose of {', '.join(RINGS)}")
+        raise UsageError(choice(layout, RINGS, "ring layout"))
     if layout == "split":
         return scenario
     if not scenario.devices:

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from pykit.errors import UsageError
 from pykit.paths import ROOT
 from pykit.qemu.program import CPUS
 from pykit.scenario.transport import PCI, Transport
-from pykit.toml import TomlFile, choice
 
 SCENARIOS = ROOT / "scenarios"
 
@@ -92,7 +89,7 @@ class Scenario:
     kernel_modules: tuple[str, ...]
     #: The host's programs that the steps call.
     programs: tuple[str, ...]
-    #: Our programs, of pykit/guest.
+    #: Our programs, of guest/programs.
     guest_programs: tuple[str, ...]
     devices: tuple[Device, ...]
     steps: tuple[Step, ...]
@@ -115,20 +112,3 @@ class Scenario:
     driver: str | None = None
     #: Observers beside QEMU's trace that look at the guest from outside.
     observe: tuple[Observer, ...] = ()
-
-
-def load_scenario(name: str) -> Scenario:
-    """A scenario by its name in scenarios/, or by a file's path.
-
-    Raises UsageError naming file, line and key for anything that is not as it should be.
-    """
-    path = Path(name)
-    if not (path.suffix == ".toml" or "/" in name):
-        path = SCENARIOS / f"{name}.toml"
-        if not path.is_file():
-            words = choice(name, (p.stem for p in SCENARIOS.glob("*.toml")), "scenario")
-            raise UsageError(f"{words}; or name a .toml file")
-    # It needs the classes of this module.
-    from pykit.scenario.reader import read
-
-    return read(TomlFile(path))

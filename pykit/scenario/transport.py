@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pykit.errors import UsageError
+from pykit.toml import choice
 
 
 @dataclass(frozen=True)
@@ -88,5 +89,5 @@ TRANSPORTS = {
 def transport(name: str) -> Transport:
     """A transport by its name; raises UsageError for any other."""
     if name not in TRANSPORTS:
-        raise UsageError(f"no transport {name}: choose of {', '.join(TRANSPORTS)}")
+        raise UsageError(choice(name, TRANSPORTS, "transport"))
     return TRANSPORTS[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Events to verdicts: the rules of the specification, clause by clause."""
+"""The rules of the specification, clause by clause: from events to verdicts."""
 
 from __future__ import annotations
 
@@ -8,27 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from pykit.spec import (  # noqa: F401  (importing a topic registers its rules)
-    block,
-    cleanup,
-    config,
-    cross,
-    features,
-    framing,
-    indirect,
-    init,
-    interrupts,
-    mmio,
-    notify,
-    packed,
-    reset,
-    served,
-    split,
-    status,
-)
+from pykit.errors import UsageError
 from pykit.spec import clauses as _clauses
+from pykit.spec import topics  # noqa: F401  (registers the rules)
 from pykit.spec.clauses import CLAUSES, Clause, Coverage
 from pykit.spec.engine import Verdict, Verdicts, judge
+from pykit.spec.explain import Explanation
 from pykit.spec.model import Result, Rule, Violation, registered
 from pykit.spec.reference import reference
 from pykit.spec.waivers import Waiver, read
@@ -38,6 +23,7 @@ __all__ = [
     "CLAUSES",
     "Clause",
     "Coverage",
+    "Explanation",
     "Fault",
     "Result",
     "Rule",
@@ -49,6 +35,7 @@ __all__ = [
     "check",
     "coverage",
     "describe",
+    "explain",
     "faults",
     "rules",
     "waivers",
@@ -65,9 +52,9 @@ class Fault:
     """A deliberate bug of the fault build.
 
     Attributes:
-        what: what the driver or the device does wrong.
+        what: the error, in words.
         rules: ids of the rules that fail for it.
-        either: ids of which one or more fail, depending on what was negotiated.
+        either: ids of which one or more fail, depending on the negotiated features.
     """
 
     name: str
@@ -86,26 +73,39 @@ class Fault:
 def check(events: Events) -> Verdicts:
     """Judge one capture by all rules.
 
-    Raises UsageError where the waiver data is wrong.
+    Raises:
+        UsageError: the waiver data is wrong.
     """
     return judge(events, rules(), waivers())
 
 
 def rules() -> tuple[Rule, ...]:
-    """All rules, by topic and id."""
+    """Return all rules, by topic and id."""
     return tuple(registered())
+
+
+def explain(name: str) -> Explanation:
+    """Collect all about the rule with this id.
+
+    Raises:
+        UsageError: no rule has this id.
+    """
+    found = next((rule for rule in rules() if rule.id == name), None)
+    if found is None:
+        raise UsageError(f"unknown rule {name!r}: `pykit rules` lists all of them")
+    return Explanation.of(found)
 
 
 @cache
 def waivers() -> tuple[Waiver, ...]:
-    """Known deviations (data/waivers.toml)."""
+    """Return the known deviations (data/waivers.toml)."""
     names = {rule.id for rule in rules()}
     return read(_clauses.data("waivers.toml"), names, "pykit/spec/data/waivers.toml")
 
 
 @cache
 def faults(side: Side = "driver") -> dict[str, Fault]:
-    """The deliberate bugs of one side's fault build, by name.
+    """Return the deliberate bugs of one side's fault build, by name.
 
     The block driver's are in data/faults.toml, the vhost driver's in data/device_faults.toml.
     """
@@ -118,7 +118,7 @@ def faults(side: Side = "driver") -> dict[str, Fault]:
 
 @cache
 def coverage() -> Coverage:
-    """Which clauses have a rule, and which have none, with the reason."""
+    """Return which clauses have a rule, and which have none, with the reason."""
     ruled = {name for rule in rules() for name in rule.clauses}
     reasons = {name: why for name, why in _clauses.reasons().items() if name not in ruled}
     targeted = [clause.id for clause in CLAUSES.values() if clause.targeted]
@@ -130,6 +130,6 @@ def coverage() -> Coverage:
 
 
 def describe() -> str:
-    """The rule reference, as Markdown (docs/rules.md)."""
+    """Return the rule reference as Markdown (docs/rules.md)."""
     bugs = [*faults().values(), *faults("device").values()]
     return reference(rules(), coverage(), waivers(), bugs)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns of numbers, and what rules compute on them. Groups are contiguous, in order."""
+"""Columns of numbers and operations on them. Groups are contiguous, in order."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,8 +19,6 @@ Bools = npt.NDArray[np.bool_]
 WRAP = 1 << 16
 #: Behind all rows, and all places of the order.
 NEVER = np.iinfo(np.int64).max
-#: A doorbell that was not asked for is only one decision's doing if it came at once, ns.
-AT_ONCE = 1_000_000
 
 
 #: Rows of a frame; a slice where it is all of them.
@@ -36,10 +35,10 @@ class _Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """Events of some kinds in one order, a column of numbers a field; what a kind lacks is 0.
+    """Events of some kinds in one order, a column of numbers for each field.
 
-    Each column is made when somebody asks for it, and once: polars takes longer for an
-    operation than numpy for all rows of most captures.
+    A field that a kind does not have is 0. Each column is made at its first use: polars takes
+    longer for one operation than numpy for all rows of most captures.
     """
 
     kinds: tuple[str, ...]
@@ -130,10 +129,16 @@ class Columns:
 
     def _by(self, *columns: str) -> Iterator[tuple[list[int], Columns]]:
         names = [self[name] for name in columns]
-        known = np.flatnonzero(np.min(names, axis=0, initial=0) >= 0)
-        order = known[np.lexsort([name[known] for name in names])]
-        begins = np.any([first_of(name[order]) for name in names], axis=0)
-        starts = np.flatnonzero(begins)
+        known = np.ones(len(self), dtype=np.bool_)
+        for name in names:
+            known &= name >= 0
+        order = np.flatnonzero(known)
+        group = numbered([name[order] for name in names])
+        # Rows of one group may stand together already.
+        if (group[1:] < group[:-1]).any():
+            by = np.argsort(group, kind="stable")
+            order, group = order[by], group[by]
+        starts = np.flatnonzero(first_of(group))
         stops = np.append(starts[1:], len(order))
         for n in np.argsort(order[starts]).tolist():
             mine = order[starts[n] : stops[n]]
@@ -143,6 +148,17 @@ class Columns:
         """The rows of one queue, which stand together where there is a column ``q``."""
         low, high = np.searchsorted(self["q"], [q, q + 1])
         return self.take(slice(int(low), int(high)))
+
+
+def numbered(name: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Number each combination; in 16 bits, which numpy sorts digit by digit, if they do."""
+    spans = [int(part.max(initial=0)) + 1 for part in name]
+    few = math.prod(spans) < 1 << 16
+    group: npt.NDArray[Any] = np.zeros(len(name[0]), dtype=np.uint16 if few else np.int64)
+    for part, span in zip(name, spans, strict=True):
+        group *= span
+        group += part.astype(group.dtype)
+    return group
 
 
 def numbers(column: pl.Series, absent: int = 0) -> npt.NDArray[Any]:
@@ -267,13 +283,19 @@ def count_before(group: Ints, at: Ints, groups: Ints, when: Ints) -> Ints:
 
 
 def need_event(event: Ints, new: Ints, old: Ints) -> Bools:
-    """Whether one of the entries from ``old`` up to ``new`` is the one asked for (2.7.7)."""
+    """Return where the event index requests a notification (2.7.7).
+
+    It does where the entry at ``event`` is one of those from ``old`` up to ``new``.
+    """
     return (new - event - 1) % WRAP < (new - old) % WRAP
 
 
 def contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
-    """Which apparent breaches stand, where a flag may change and change back in between.
+    """Return which apparent violations stand, where a flag was read before and after a decision.
 
-    One that the core's own word confirms does; others only where they are the most.
+    Both readings may agree though the flag changed and changed back in between. Therefore one
+    violation stands only if the core's own decision confirms it (``certain``). The others stand
+    if they are more than half of all that was judged: a flag that changes twice within a
+    decision is a rare race, a driver that ignores the flag does so at most decisions.
     """
     return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))

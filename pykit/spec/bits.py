@@ -118,6 +118,8 @@ T_SECURE_ERASE = 14
 ZONE_TYPES = (15, 16, 18, 20, 22, 24, 26)
 RANGE_TYPES = (T_DISCARD, T_WRITE_ZEROES, T_SECURE_ERASE)
 S_OK, S_IOERR, S_UNSUPP = range(3)
+#: The last of the codes that zoned devices add.
+S_ZONED_LAST = 6
 HEADER_BYTES = 16
 SECTOR = 512
 ID_BYTES = 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The clauses of the specification that rules can name, in own words."""
+"""The clauses of the specification that rules can name, in our words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 
-#: Topics whose clauses the kit means to decide by and by.
+#: Topics whose clauses the kit does not aim to decide.
 _OUTSIDE = frozenset({"legacy", "shm", "admin", "suspend"})
 
 
@@ -25,12 +25,12 @@ class Clause:
 
     @property
     def targeted(self) -> bool:
-        """Whether it belongs to the set that the kit means to decide."""
+        """Whether the kit aims to decide this clause."""
         return self.strength != "MAY" and self.topic not in _OUTSIDE
 
 
 def data(name: str) -> str:
-    """The text of a file of ``pykit/spec/data``."""
+    """Return the text of a file of ``pykit/spec/data``."""
     return files("pykit.spec").joinpath("data", name).read_text(encoding="utf-8")
 
 
@@ -58,12 +58,12 @@ CLAUSES: dict[str, Clause] = _load()
 
 @dataclass(frozen=True)
 class Coverage:
-    """How far the rules reach.
+    """The clauses that have rules, and those that have none.
 
     Attributes:
         ruled: ids of clauses that a rule decides.
         explained: ids of targeted clauses without a rule, with the reason.
-        open: ids of targeted clauses that nothing is said about yet.
+        open: ids of targeted clauses with neither rule nor reason.
     """
 
     ruled: tuple[str, ...]
@@ -72,9 +72,9 @@ class Coverage:
 
 
 def reasons() -> dict[str, str]:
-    """Why clauses have no rule (data/unruled.toml), by clause id."""
+    """Return why clauses have no rule (data/unruled.toml), by clause id."""
     table: dict[str, str] = tomllib.loads(data("unruled.toml"))
     for name in table:
         if name not in CLAUSES:
-            raise ValueError(f"data/unruled.toml: no clause is called {name}")
+            raise ValueError(f"data/unruled.toml: unknown clause {name}")
     return table

@@ -18,7 +18,7 @@ from pykit.trace.kinds import REGISTERS
 
 SCHEMA = 1
 VERDICTS = ("pass", "fail", "inconclusive", "not-applicable", "waived")
-#: Most events that a verdict shows, and violations of which it shows any.
+#: How many events a verdict shows at most, and of how many violations.
 EVIDENCE = 20
 SHOWN = 3
 OBSERVERS = {
@@ -35,13 +35,13 @@ OBSERVERS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one rule.
+    """The verdict on one rule.
 
     Attributes:
         verdict: one of VERDICTS.
-        checked: how many things were decided either way.
-        violations: how many of them were wrong.
-        message: why it is so: the first violation, the reason, or what was looked at.
+        checked: how many candidates were decided, for or against.
+        violations: how many of them break the rule.
+        message: the first violation, the reason of another verdict, or the count.
         evidence: events around the first violations, as their non-null fields.
     """
 
@@ -76,21 +76,21 @@ class Verdicts:
     lost: int
 
     def summary(self) -> dict[str, int]:
-        """How many rules have each verdict; all of VERDICTS are there."""
+        """Return how many rules have each of VERDICTS."""
         counts = dict.fromkeys(VERDICTS, 0)
         for entry in self.rules:
             counts[entry.verdict] += 1
         return counts
 
     def of(self, name: str) -> Verdict:
-        """The verdict of the rule called ``name``; KeyError if there is none."""
+        """Return the verdict of the rule with this id; KeyError if there is none."""
         for entry in self.rules:
             if entry.rule.id == name:
                 return entry
         raise KeyError(name)
 
     def having(self, verdict: str) -> tuple[str, ...]:
-        """Ids of the rules with this verdict."""
+        """Return the ids of the rules with this verdict."""
         return tuple(entry.rule.id for entry in self.rules if entry.verdict == verdict)
 
     def as_json(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Verdicts:
 
 
 def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> Verdicts:
-    """Put every rule to a capture's events."""
+    """Judge a capture's events by every rule."""
     view = View(events)
     known = tuple(waivers)
     verdicts = tuple(_verdict(view, rule, known) for rule in rules)
@@ -156,7 +156,7 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
 
 
 def _types(view: View, violation: Violation) -> set[str]:
-    """Types of the devices that a violation is of: of all of the capture's where it says none."""
+    """Return the types of a violation's devices; of all devices where its rows name none."""
     devices = view.events.capture.devices
     of = {view.events.devices.get(device.id): device.type for device in devices}
     numbers = view.events.base["dev"].gather(list(violation.rows)).drop_nulls().unique()
@@ -164,7 +164,7 @@ def _types(view: View, violation: Violation) -> set[str]:
 
 
 def _absent(view: View, rule: Rule) -> str:
-    """The observers of which a rule needs one that is not there."""
+    """Return the observers of which a rule needs one, and none was running; empty if all ran."""
     for need in rule.needs:
         choices = [choice.partition(":") for choice in need.split("|")]
         if not any(_seen(view, source, kind) for source, _, kind in choices):
@@ -173,9 +173,9 @@ def _absent(view: View, rule: Rule) -> str:
 
 
 def _seen(view: View, source: str, kind: str) -> bool:
-    """Whether such events, had there been any, would be in the trace."""
+    """Whether an observer was running that would have traced such events."""
     if source == "qemu" and view.events.capture.outcome.kind == RECORDED:
-        # Nobody knows which of its events somebody else had QEMU log.
+        # A QEMU that was not started by the kit logs an unknown choice of its events.
         return kind in view.kinds
     if source == "driver" and kind in REGISTERS and "registers" in view.sources:
         return True
@@ -193,7 +193,7 @@ def _missing_kinds(view: View, rule: Rule) -> str:
 
 
 def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[str, Any], ...]:
-    """Events around violations: their own rows, then neighbours of the same queue, both sides.
+    """Return events around violations: their own, then neighbours of the same queue.
 
     At most EVIDENCE rows, in table order.
     """
@@ -202,13 +202,13 @@ def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[s
         chosen += [row for row in violation.rows if row not in chosen]
     centres = chosen[:EVIDENCE]
     chosen = list(centres)
-    # The first is told in full, the others are like it.
+    # The first violation gets most of the room: the others are mostly like it.
     spare = EVIDENCE - len(centres)
     few = min(3, spare // max(len(centres), 1))
     for number, row in enumerate(centres):
         share = few if number else spare - few * (len(centres) - 1)
         chosen += [other for other in _around(events, row, share) if other not in chosen]
-    return tuple(events.frames.told(chosen[:EVIDENCE]))
+    return tuple(events.frames.rows_as_dicts(chosen[:EVIDENCE]))
 
 
 def _around(events: Events, row: int, count: int) -> list[int]:
@@ -222,7 +222,7 @@ def _around(events: Events, row: int, count: int) -> list[int]:
     near = events.base.lazy().filter(same).select("row")
     low = near.filter(pl.col("row") < row).tail(count).collect()["row"].to_list()
     high = near.filter(pl.col("row") > row).head(count).collect()["row"].to_list()
-    # What led to it says more than what followed.
+    # Earlier events explain a violation better than later ones.
     after = high[: max(count // 3, 1, count - len(low))]
     before = low[-(count - len(after)) :] if count > len(after) else []
     return [*reversed(before), *after][:count]

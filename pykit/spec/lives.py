@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Lives of devices: negotiation, status, configuration; everything that concerns no queue."""
+"""Lives of devices: negotiation, status, configuration; everything that concerns no queue.
+
+A life is one driver binding of a device, from one reset to the next.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from pykit.spec.view import View
 
 
-#: Device ids and transports by what QEMU's names of devices hold.
+#: Device ids and transports by parts of QEMU's device type names.
 _TYPES = {"-net": bits.NET_ID, "-blk": bits.BLK_ID}
 _TRANSPORTS = {"-pci": "pci", "-device": "mmio", "-ccw": "ccw"}
 
@@ -25,6 +28,10 @@ class Status(NamedTuple):
     ts: int | None
     value: int
     op: int
+
+    def sets(self, bit: int) -> bool:
+        """Return whether this is a write with a bit set."""
+        return self.op == bits.STATUS_WRITE and bool(self.value & bit)
 
 
 class Features(NamedTuple):
@@ -47,7 +54,7 @@ class Stage(NamedTuple):
 
 
 class Access(NamedTuple):
-    """A configuration access, or (``len`` 0) a look at the generation in ``value``."""
+    """A configuration access, or (``len`` 0) a read of the generation, which is ``value``."""
 
     row: int
     ts: int | None
@@ -59,7 +66,7 @@ class Access(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A configuration change that the driver was told of."""
+    """A configuration change notification that the driver received."""
 
     row: int
     ts: int | None
@@ -70,11 +77,11 @@ class Life:
     """What one driver did with one device between two resets, in time order.
 
     Attributes:
-        id: virtio device id, None where nothing says it.
-        status: as the driver's tracepoints saw it: from validate() on.
-        written: status writes that QEMU saw: all of them.
+        id: virtio device id, None if unknown.
+        status: accesses traced in the guest: only from the driver's validate() on.
+        written: status writes that QEMU logged: all of them.
         transport: "pci", "mmio", … or None.
-        legacy: the device has the legacy interface alone, as the capture says.
+        legacy: the capture says that the device has no other interface than the legacy one.
     """
 
     dev: int
@@ -82,7 +89,7 @@ class Life:
     id: int | None = None
     transport: str | None = None
     legacy: bool = False
-    #: Whether queues may share an interrupt vector: some device was given a number of them.
+    #: Whether queues may share an interrupt vector: QEMU's command line limits the vectors.
     shares_vectors: bool = False
     features: list[Features] = field(default_factory=list)
     status: list[Status] = field(default_factory=list)
@@ -93,22 +100,22 @@ class Life:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Return the name that messages use."""
         return f"device {self.dev}, life {self.number}"
 
     @property
     def negotiated(self) -> Features | None:
-        """Features as they were last seen."""
+        """Return the last traced state of the negotiation."""
         return self.features[-1] if self.features else None
 
     def has(self, bit: int) -> bool | None:
-        """Whether a feature was offered and accepted; None where nothing says it."""
+        """Return whether a feature was offered and acknowledged, None if unknown."""
         last = self.negotiated
         return None if last is None else bool(last.acked & last.offered & (1 << bit))
 
     @property
     def modern(self) -> bool | None:
-        """Whether the device is not used through the legacy interface."""
+        """Return whether the driver uses the modern interface, None if unknown."""
         known = self.has(bits.VERSION_1)
         if known is not None:
             return known
@@ -116,16 +123,15 @@ class Life:
         return True if any(s.value & bits.FEATURES_OK for s in self.written) else None
 
     def first_write(self, bit: int) -> Status | None:
-        """The driver's first status write with this bit, as its tracepoints saw it."""
-        writes = (s for s in self.status if s.op == bits.STATUS_WRITE and s.value & bit)
-        return next(writes, None)
+        """Return the first status write with a bit set that was traced in the guest."""
+        return next((s for s in self.status if s.sets(bit)), None)
 
     def stage(self, *stages: int) -> Stage | None:
-        """The first of these stages."""
+        """Return the first of these stages."""
         return next((s for s in self.stages if s.stage in stages), None)
 
     def reads(self, offset: int, width: int) -> Iterator[tuple[Access, int]]:
-        """Reads that cover a whole field of the configuration space, with its value."""
+        """Return reads that cover a whole field of the configuration space, with its value."""
         for access in self.config:
             start = offset - access.offset
             # Only the first 8 bytes of an access are recorded.
@@ -134,8 +140,26 @@ class Life:
                 yield access, access.value >> 8 * start & (1 << 8 * width) - 1
 
 
+def negotiated_lives(view: View) -> Iterator[tuple[Life, Status]]:
+    """Return lives whose write of FEATURES_OK was traced in the guest, with that write."""
+    for life in view.lives.values():
+        agreed = life.first_write(bits.FEATURES_OK)
+        if agreed:
+            yield life, agreed
+
+
+def block_lives(view: View) -> Iterator[Life]:
+    """Return the lives of block devices."""
+    return (life for life in view.lives.values() if life.id == bits.BLK_ID)
+
+
+def ends_within(ts: int | None, limit: int, end: int) -> bool:
+    """Return whether ``end`` comes less than ``limit`` ns after ``ts``, or the time is unknown."""
+    return ts is None or end - ts < limit
+
+
 def _new(view: View, dev: int, number: int) -> Life:
-    """An empty life, with what the capture says of its device."""
+    """Return an empty life, with what the capture says about its device."""
     life = Life(dev, number)
     names = {name for name, of in view.events.devices.items() if of == dev}
     for device in view.events.capture.devices:
@@ -150,7 +174,7 @@ def _new(view: View, dev: int, number: int) -> Life:
 
 
 def read_lives(view: View) -> dict[tuple[int, int], Life]:
-    """All lives that any event names."""
+    """Return all lives that any event names."""
     lives: dict[tuple[int, int], Life] = {}
     for event in _few(view):
         if event["life"] is None or event["dev"] is None:
@@ -169,13 +193,14 @@ def read_lives(view: View) -> dict[tuple[int, int], Life]:
 
 
 def _few(view: View) -> Iterator[dict[str, Any]]:
-    """The events that concern no queue: there are few."""
+    """Return the events that concern no queue; a capture has few of them."""
     return view.of(
         "driver", "features", "status", "config", "generation", "config_change", "dev_status"
     ).iter_rows(named=True)
 
 
 def _enter(life: Life, event: dict[str, Any]) -> None:
+    """Add an event to its life."""
     row, ts = event["row"], event["ts"]
     match event["kind"]:
         case "driver":

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a rule is and what it says; the register of all rules."""
+"""Rules, their results, and the register of all rules."""
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pykit.spec.arrays import Bools, Ints
 from pykit.spec.clauses import CLAUSES
-from pykit.spec.view import View
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
+
+#: Why most things stay undecided.
+TRACE_ENDS = "the trace ends there"
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One breach: the rows of the event table that show it, and what is wrong in words."""
+    """One violation: the rows of the event table that show it, and a message that describes it."""
 
     rows: tuple[int, ...]
     message: str
@@ -24,24 +28,24 @@ class Violation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a rule saw.
+    """The result of one rule on one capture.
 
     Attributes:
-        checked: how many things were decided either way.
-        violations: those of them that were wrong, in the order of the rule's own scan.
-        undecided: things that the evidence does not decide; they are in no other count.
-        why: why there was nothing to look at.
-        doubt: why things were undecided.
+        checked: how many candidates were decided, for or against.
+        violations: the decided ones that break the rule, in the order in which it scans.
+        undecided: candidates that the evidence does not decide; not part of ``checked``.
+        why: why nothing could be checked.
+        doubt: why candidates are undecided.
     """
 
     checked: int
     violations: tuple[Violation, ...] = ()
     undecided: int = 0
     why: str = ""
-    doubt: str = "the trace ends there"
+    doubt: str = TRACE_ENDS
 
     def __add__(self, other: Result) -> Result:
-        """What two observers showed, each on its own."""
+        """Add up the results of two observers."""
         return Result(
             self.checked + other.checked,
             self.violations + other.violations,
@@ -50,8 +54,12 @@ class Result:
             self.doubt if self.undecided else other.doubt,
         )
 
+    def reporting(self, violations: tuple[Violation, ...]) -> Result:
+        """The same counts with more violations, of candidates that were counted already."""
+        return replace(self, violations=self.violations + violations)
 
-Check = Callable[[View], Result]
+
+Check = Callable[["View"], Result]
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Rule:
 
     Attributes:
         id: the id of the main clause, or ``XC-…`` for comparisons of the observers.
-        title: what has to hold, in own words.
+        title: the clause in our words.
         clauses: ids of data/clauses.tsv and data/derived.tsv.
         side: whose duty it is: ``driver``, ``device`` or ``both``.
         strength: MUST, MUST NOT, SHOULD or SHOULD NOT.
@@ -78,8 +86,18 @@ class Rule:
     local: bool
     check: Check = field(repr=False, compare=False)
 
+    @property
+    def doc(self) -> str:
+        """Section, clause in our words, what is counted as checked, reasons of the tolerances."""
+        return inspect.getdoc(self.check) or ""
+
+    @property
+    def background(self) -> str:
+        """The docstring of the rule's module: terms and windows that rules of a topic share."""
+        return inspect.getdoc(inspect.getmodule(self.check)) or ""
+
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the code."""
+        """Return all of the rule but its code."""
         return {
             "id": self.id,
             "title": self.title,
@@ -96,21 +114,37 @@ _RULES: dict[str, Rule] = {}
 
 def rule(
     name: str,
-    *needs: str,
+    *,
+    needs: str | tuple[str, ...],
     also: tuple[str, ...] = (),
     title: str | None = None,
     local: bool = False,
 ) -> Callable[[Check], Check]:
     """Register a check under the id of its main clause.
 
-    Side, strength, topic and (unless given) title are the clause's. ``also`` names further
-    clauses that the same evidence decides.
+    Side, strength, topic and (unless given) title are the clause's.
+
+    Args:
+        name: id of the main clause, or ``XC-…``.
+        needs: event kinds without which the rule is inconclusive, see ``Rule.needs``.
+        also: ids of further clauses that the same evidence decides.
+        title: the clause in our words, for a rule without one.
+        local: single events prove a violation, so that lost events leave it standing.
+
+    Raises:
+        ValueError: the check has no docstring, the id is taken, or a clause does not exist.
     """
 
     def register(check: Check) -> Check:
         clause = CLAUSES.get(name)
         if name in _RULES:
-            raise ValueError(f"two rules are called {name}")
+            raise ValueError(f"{name}: two rules have this id")
+        # With python -OO there are no docstrings at all.
+        if not check.__doc__ and sys.flags.optimize < 2:
+            raise ValueError(f"{name}: {check.__name__}() has no docstring")
+        for other in also:
+            if other not in CLAUSES:
+                raise ValueError(f"{name}: unknown clause {other}")
         _RULES[name] = Rule(
             id=name,
             title=title or (clause.text if clause else name),
@@ -118,13 +152,10 @@ def rule(
             side=clause.side if clause else "both",
             strength=clause.strength if clause else "MUST",
             topic=clause.topic if clause else "cross-check",
-            needs=needs,
+            needs=(needs,) if isinstance(needs, str) else needs,
             local=local,
             check=check,
         )
-        for other in also:
-            if other not in CLAUSES:
-                raise ValueError(f"{name}: no clause is called {other}")
         return check
 
     return register
@@ -133,11 +164,3 @@ def rule(
 def registered() -> Iterable[Rule]:
     """All rules, by topic and id."""
     return sorted(_RULES.values(), key=lambda r: (r.topic, r.id))
-
-
-def breaches(wrong: Bools, message: Callable[[int], str], *rows: Ints) -> tuple[Violation, ...]:
-    """A violation for each True; ``rows`` are columns of row numbers that show it (-1: none)."""
-    return tuple(
-        Violation(tuple(int(column[i]) for column in rows if column[i] >= 0), message(i))
-        for i in np.flatnonzero(wrong).tolist()
-    )

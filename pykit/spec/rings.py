@@ -8,10 +8,9 @@ that keeps each queue's events together and in the exact order of their ``seq``.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +28,7 @@ from pykit.spec.arrays import (
     ints,
     key_of,
     last_before,
+    numbered,
     numbers,
     start_of,
     steps16,
@@ -59,7 +59,7 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in _NAME)
     mine = base.select((pl.col("source") == "driver") & known).to_series().to_numpy()
     row = np.flatnonzero(mine).astype(np.int32)
-    group = _numbered([numbers(base[name]) for name in _NAME])[row]
+    group = numbered([numbers(base[name]) for name in _NAME])[row]
     by = np.argsort(group, kind="stable").astype(np.int32)
     begun = np.zeros(base.height, dtype=np.bool_)
     begun[begins] = True
@@ -69,7 +69,7 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     queue = tuple(zip(*(base[name].gather(heads).to_list() for name in _NAME), strict=True))
     q = np.cumsum(starts, dtype=np.int32)
     q -= 1
-    # What has no seq of its own stands where it was told.
+    # Events without a seq of their own keep the place where they were traced.
     seq = base["seq"]
     if seq.null_count():
         seq = base.select(pl.coalesce("seq", "row")).to_series()
@@ -78,17 +78,6 @@ def _queues_of(view: View, begins: Ints) -> _Queues:
     if (~starts[1:] & (order[1:] < order[:-1])).any():
         by = by[np.lexsort((order, q))]
     return _Queues(row[by], q, queue)
-
-
-def _numbered(name: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """One number for each combination; in 16 bits, which numpy sorts digit by digit, if they do."""
-    spans = [int(part.max(initial=0)) + 1 for part in name]
-    few = math.prod(spans) < 1 << 16
-    group: npt.NDArray[Any] = np.zeros(len(name[0]), dtype=np.uint16 if few else np.int64)
-    for part, span in zip(name, spans, strict=True):
-        group *= span
-        group += part.astype(group.dtype)
-    return group
 
 
 @dataclass(frozen=True)
@@ -103,7 +92,7 @@ class Rings:
         whole: by q: whether the set-up was seen.
         avail, used: by q: indices found in the ring where it begins.
         alone: by q: whether the virtqueue was set up or joined only once in its life, and was
-            not left: what is seen of it from outside is this queue's.
+            not left: what outside observers traced of it belongs to this queue.
     """
 
     view: View
@@ -119,11 +108,11 @@ class Rings:
 
     @classmethod
     def read(cls, view: View) -> Rings:
-        told = Columns.read(view.events.frames.own, ("queue",))
-        joined = told.take(np.isin(told["op"], (SET_UP, JOINED)))
+        traced = Columns.read(view.events.frames.own, ("queue",))
+        joined = traced.take(np.isin(traced["op"], (SET_UP, JOINED)))
         mine = _queues_of(view, joined["row"])
         queue = mine.queue
-        # Whose queue it is may not be known, and some other observer may tell of it.
+        # The queue of an event may not be known, and other observers trace set-ups too.
         q_of = np.full(view.events.base.height, -1, dtype=np.int64)
         q_of[mine.row] = mine.q
         start = joined.take(q_of[joined["row"]] >= 0)
@@ -143,7 +132,7 @@ class Rings:
                 layout[q] = PACKED if packed else SPLIT
         times = {name: queue.count(name) for name in set(queue)}
         alone = np.array([times[name] == 1 for name in queue], dtype=np.bool_)
-        left = q_of[told["row"][told["op"] == LEFT]]
+        left = q_of[traced["row"][traced["op"] == LEFT]]
         alone[left[left >= 0]] = False
         return cls(view, mine.row, mine.q, queue, layout, size, whole, avail, used, alone)
 
@@ -156,7 +145,7 @@ class Rings:
         return self._cache[kinds]
 
     def base_of(self, frame: Columns, name: str, absent: int = 0) -> Ints:
-        """What every event has (``ts``, ``cpu``, ``pid``), for such rows."""
+        """Return a column that all events have (``ts``, ``cpu``, ``pid``), for such rows."""
         return self.view.base(name, absent)[frame["row"]].astype(np.int64, copy=False)
 
     @cached_property
@@ -180,10 +169,10 @@ class Rings:
         found = [self.view.life(dev, life).id for dev, life, _ in self.queue]
         return np.array([known or 0 for known in found], dtype=np.int64)
 
-    def event_idx(self, q: Ints, said: Ints) -> Bools:
-        """Whether EVENT_IDX holds: as negotiated, else as the events themselves said."""
+    def event_idx(self, q: Ints, traced: Ints) -> Bools:
+        """By row: does EVENT_IDX hold, as negotiated, or else as the events themselves have it."""
         known = self.feature(bits.EVENT_IDX)[q]
-        holds: Bools = np.where(known >= 0, known, said) == 1
+        holds: Bools = np.where(known >= 0, known, traced) == 1
         return holds
 
     def split(self, q: Ints | Indices) -> Bools:
@@ -286,7 +275,7 @@ class Pairs:
         add_of: by used entry: the chain that it returns, -1 if none, -2 if not looked at.
         used_of: by chain: the entry that returns it, -1 if none.
         reused: by chain: its head was outstanding when it was made available.
-        doubtful: by chain: what stood in the ring is not certain (a head that was reused).
+        doubtful: by chain: its descriptors are not certain, as its head was reused.
         again: by used entry: the same exposure was returned before.
         unseen: by used entry: the head was never seen before.
         excused: by used entry: it may return a chain whose head was traced as another's,
@@ -358,14 +347,14 @@ def _excused(
 
 @dataclass(frozen=True)
 class Chains:
-    """Descriptors of all chains, in walking order, and what they come to.
+    """Descriptors of all chains, in walking order, and their sums.
 
-    By descriptor: ``row at q chain addr len flags next slot table``; what has 31 bits at most
-    is kept in 32, for these are the longest columns. ``chain`` is an index into Adds;
-    ``repeated`` marks a slot that the walk had met before, and ``good`` what stands before
-    the first such. ``element`` is a piece of the buffer: not the ring slot that points at an
-    indirect table. ``room`` is how many entries its table has, 0 if unknown. By chain:
-    ``seen`` (walked at all), ``whole`` (up to its end), ``looped``, ``elements`` (count).
+    By descriptor: ``row at q chain addr len flags next slot table``, in 32 bits where 31 are
+    enough, since these are the longest columns. ``chain`` is an index into Adds; ``good`` marks
+    descriptors before the first one of their chain that the walk had met before. ``element`` is
+    a piece of the buffer: not the ring slot that points at an indirect table. ``room`` is how
+    many entries its table has, 0 if unknown. By chain: ``seen`` (walked at all), ``whole`` (up to
+    its end), ``looped``, ``elements`` (count).
     """
 
     row: Ints

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One capture's events as rules want to see them: by life of a device, and by queue.
+"""One capture's events by life of a device and by queue, as rules need them.
 
-Everything is worked out once and kept. Rules only read.
+Everything is computed once and kept. Rules only read.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ from typing import Any, TypeVar
 import numpy.typing as npt
 import polars as pl
 
-from pykit.spec.arrays import Columns
+from pykit.spec.arrays import Columns, numbers
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
+from pykit.spec.rows import Rows
 from pykit.trace import Events
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import INSIDE, OUTSIDE, SOURCE_TYPE
+from pykit.trace.kinds import INSIDE, OUTSIDE, SET_UP, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
+#: The device's number, its life and the virtqueue: columns that all events have.
+_PLACE = ("dev", "life", "vq")
 T = TypeVar("T")
 Array = npt.NDArray[Any]
 
 
 def judged(frames: Frames) -> Frames:
-    """The events with one account of each driver: its own, or the probe's, or its registers'.
+    """Choose one trace of each driver: its own, or the probe's, or its registers'.
 
-    Both say the same by the same kinds of events, so that rules know only ``driver``. An
-    account that is not judged stays where it is, for rows are counted, but is of no kind.
+    All of them use the same kinds of events, so that rules know only ``driver``. Events of a
+    trace that was not chosen keep their rows, since rows are counted, but have no kind.
     """
     table = frames.base
     sources = set(table["source"].unique())
@@ -50,8 +53,8 @@ def judged(frames: Frames) -> Frames:
     )
     if base["kind"].null_count() == table["kind"].null_count():
         return replace(frames, base=base)
-    told = base["kind"].is_not_null()
-    kept = {kind: rows.filter(told.gather(rows["row"])) for kind, rows in frames.own.items()}
+    chosen = base["kind"].is_not_null()
+    kept = {kind: rows.filter(chosen.gather(rows["row"])) for kind, rows in frames.own.items()}
     return replace(frames, base=base, own=kept)
 
 
@@ -68,7 +71,7 @@ class View:
         self._kept: dict[str, Any] = {}
 
     def keep(self, name: str, make: Callable[[View], T]) -> T:
-        """What ``make`` comes to, worked out once; for what only one topic's rules share."""
+        """Return ``make``'s result, computed once: for tables that one topic's rules share."""
         if name not in self._kept:
             self._kept[name] = make(self)
         kept: T = self._kept[name]
@@ -85,14 +88,19 @@ class View:
 
         def make(view: View) -> Columns:
             found = Columns.read(view.events.frames.own, kinds)
-            for name in ("dev", "life", "vq"):
-                found.made[name] = view.base(name, absent=-1)[found["row"]]
-            return found
+
+            def column(name: str) -> Array:
+                if name not in _PLACE:
+                    return found.make(name)
+                place = view.events.base[name].gather(found["row"]).cast(pl.Int64)
+                return numbers(place, absent=-1)
+
+            return replace(found, make=column)
 
         return self.keep("columns of " + " ".join(kinds), make)
 
     def base(self, name: str, absent: int = 0) -> Array:
-        """By row: what every event has."""
+        """By row: a column that every event has."""
 
         def make(view: View) -> Array:
             column = view.events.base[name]
@@ -104,7 +112,7 @@ class View:
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Observers that saw anything."""
+        """Observers that traced any event."""
         return frozenset(self.events.base["source"].unique().cast(pl.String).to_list())
 
     @cached_property
@@ -125,13 +133,22 @@ class View:
         return read_lives(self)
 
     def life(self, dev: int, number: int) -> Life:
-        """A life; one that nothing else is known of is empty."""
+        """Return a life, an empty one if no event names it."""
         return self.lives.get((dev, number)) or Life(dev, number)
 
     @cached_property
     def rings(self) -> Rings:
         """The driver's queue events, each queue's in its exact order."""
         return Rings.read(self)
+
+    def events_of(self, *kinds: str) -> Rows:
+        """The driver's queue events of these kinds as rows, queue by queue in exact order."""
+        return Rows.of(self.rings, self.rings.of(*kinds))
+
+    def queue_setups(self, layout: int) -> Rows:
+        """Set-ups of virtqueues of a layout (rings.SPLIT or PACKED)."""
+        queues = self.events_of("queue")
+        return queues.where((queues["op"] == SET_UP) & (self.rings.layout[queues["q"]] == layout))
 
     @cached_property
     def adds(self) -> Adds:
@@ -160,9 +177,10 @@ class View:
 
     @cached_property
     def end(self) -> tuple[int, int]:
-        """Until when the guest was seen inside (its clock) and outside (the host's), ns.
+        """When the trace ended inside the guest (its clock) and outside (the host's), ns.
 
-        Who looks on says nothing while nothing goes on; a capture may say how long that was.
+        That is the last event's time, unless the capture has a later one: observers that see
+        nothing trace nothing.
         """
         ended = self.events.capture.ended
         if ended is not None:

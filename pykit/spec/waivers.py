@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Known deviations of known implementations: shown, with their evidence, not silenced."""
+"""Known deviations of known implementations: reported with their evidence, not hidden."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WHERE = {"qemu", "kernel", "device", "message"}
 
 @dataclass(frozen=True)
 class Waiver:
-    """One deviation that is known.
+    """One known deviation.
 
     Attributes:
         rule: id of the rule that it breaks.
@@ -62,7 +62,9 @@ def read(text: str, known: Container[str], where: str) -> tuple[Waiver, ...]:
         if set(entry) != {"rule", "where", "reason", "evidence"}:
             raise UsageError(f"{place}: needs rule, where, reason and evidence, and nothing else")
         if entry["rule"] not in known:
-            raise UsageError(f"{place}: there is no rule {entry['rule']}; see pykit rules")
+            raise UsageError(
+                f"{place}: unknown rule {entry['rule']!r}: `pykit rules` lists all of them"
+            )
         if not entry["where"] or not set(entry["where"]) <= _WHERE:
             raise UsageError(f"{place}: where takes some of {', '.join(sorted(_WHERE))}")
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tests against live guests, by pytest: see plugin.py and docs/testing.md."""
+"""Test against live guests with pytest: see plugin.py and docs/testing.md."""
 
 from pykit.testing.live import Disk, LiveGuest
 

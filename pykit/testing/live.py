@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A live guest as a test sees it: shell lines, disks that are plugged, what was recorded."""
+"""Run shell lines in a live guest, plug disks, and read the trace: the tests' interface."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pykit.errors import InfraError, PykitError, UsageError
 from pykit.guests import Kind, Outcome
 from pykit.guests.bundle import Bundle
 from pykit.guests.channel import GuestEndedError
-from pykit.run.shared import SharedGuest, Watch, whole
+from pykit.run.shared import ScenarioRun, SharedGuest
 from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
 from pykit.scenario.model import Device, Scenario, Step
 from pykit.toml import choice
 
-#: Drivers that a test may ask for: ours, and the kernel's own under the probe.
+#: Drivers that a test can choose: ours, and the kernel's own, observed by the probe.
 DRIVERS = ("pykit_virtio_blk", "virtio_blk")
 
 
 class GuestStepError(PykitError):
-    """Lines in the guest ended with another code than 0."""
+    """Shell lines in the guest ended with an exit code other than 0."""
 
 
 @dataclass(frozen=True)
 class Disk:
-    """A disk that is plugged: QEMU's id, and its node in the guest."""
+    """A plugged disk: QEMU's id, and the device node in the guest."""
 
     id: str
     node: str
@@ -38,15 +38,15 @@ class Disk:
 
 
 class LiveGuest:
-    """One test's part of a guest that other tests have used before.
+    """The share of one test in a guest that several tests use in turn.
 
-    What happens is traced from the first moment to ``end()``, which leaves a capture. The guest
-    is not used by another test where anything went wrong with it.
+    Everything from construction to ``end()`` is traced; ``end()`` writes the capture. A guest
+    that panicked, hung or logged a warning is not given to another test.
     """
 
     def __init__(self, shared: SharedGuest, scenario: Scenario, out: Path) -> None:
         self._shared, self._scenario, self._out = shared, scenario, out
-        self._watch: Watch = shared.begin(scenario, out)
+        self._watch: ScenarioRun = shared.begin(scenario, out)
         self._outcome: Outcome | None = None
         self._failed: tuple[Kind, str] | None = None
         if self._watch.failed is not None:
@@ -54,14 +54,14 @@ class LiveGuest:
 
     @property
     def release(self) -> str:
-        """The kernel's."""
+        """Return the release of the guest's kernel."""
         return self._shared.bundle.release
 
     def run(self, script: str) -> str:
         """Run shell lines in the guest; returns the last lines of their output.
 
-        pykit/guest/lib.sh is read before them. Raises GuestStepError for another exit code than 0,
-        InfraError for a guest that panicked or hangs.
+        The lines can call the functions of guest/agent/lib.sh. Raises GuestStepError for an exit
+        code other than 0, InfraError for a guest that panicked or hangs.
         """
         code, said = self._guarded(lambda w: w.work.shell(self._shared.guest, script))
         if code != 0:
@@ -69,38 +69,37 @@ class LiveGuest:
         return str(said)
 
     def plug(self) -> Disk:
-        """Plug the test's disk, and wait until its driver has it."""
+        """Plug the test's disk; return it once its driver has bound to it."""
         self._act(Step("plug", action="plug", device=self._device.id))
         return Disk(self._device.id, self.run('disk || die "no disk appeared"').strip())
 
     def unplug(self) -> None:
-        """Pull it."""
+        """Unplug the test's disk."""
         self._act(Step("unplug", action="unplug", device=self._device.id))
 
     def query(self, at: str = "query") -> None:
-        """Ask QEMU what it believes of the disk's queues; rules compare it with the trace."""
+        """Record the state of the disk's queues in QEMU; rules compare it with the trace."""
         self._act(Step(at, action="query", device=self._device.id))
 
     def end(self) -> Path:
-        """Unplug what is plugged and bring the capture out; its folder. Only once is it done."""
+        """Unplug the disk, write the capture and return its folder; later calls only return it."""
         if self._outcome is None:
             self._outcome = self._watch.end(self._failed)
-            whole(self._watch.capture.parent)
         return self._watch.capture
 
     @property
     def outcome(self) -> Outcome:
-        """How the test's part of the guest ended."""
+        """End the trace, and return how the guest ended."""
         self.end()
         assert self._outcome is not None
         return self._outcome
 
     def events(self) -> trace.Events:
-        """All that was recorded, the test's part being over."""
+        """End the trace, and return its events."""
         return trace.load(self.end())
 
     def verdicts(self) -> spec.Verdicts:
-        """What the rules say of it."""
+        """End the trace, and return the verdict of every rule."""
         return spec.check(self.events())
 
     @property
@@ -113,7 +112,7 @@ class LiveGuest:
 
     def _guarded(self, act: Any) -> Any:
         if self._outcome is not None:
-            raise UsageError("the guest was ended already: capture, events and verdicts end it")
+            raise UsageError("the trace has ended already: call capture, events and verdicts last")
         try:
             return act(self._watch)
         except GuestEndedError as ended:
@@ -124,7 +123,7 @@ class LiveGuest:
 def scenario(
     driver: str, transport: str, ring: str, options: Mapping[str, Any], size_mib: int
 ) -> Scenario:
-    """What a test's guest needs: one disk, and the driver that takes it."""
+    """Return the scenario of a test's guest: one disk and its driver."""
     if driver not in DRIVERS:
         raise UsageError(choice(driver, DRIVERS, "driver"))
     base = load_scenario("live")
@@ -134,7 +133,7 @@ def scenario(
 
 
 def bundle_of(kernel: str, scenario: Scenario, say: Callable[[str], None]) -> Bundle:
-    """The bundle for guests like this scenario's, whichever of DRIVERS a test asks for."""
+    """Return the bundle for guests like this scenario's; it has the modules of all DRIVERS."""
     from pykit import kernels, modules
     from pykit.guests.bundle import bundle
 

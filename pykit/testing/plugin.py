@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fixtures of pytest: ``guest``, ``virtio_blk``, ``capture``, ``events``, ``verdicts``.
+"""Provide pytest fixtures for tests against a live guest: see docs/testing.md.
 
-Guests are shared between the tests of a session that ask for the same kernel, transport and
-number of CPUs, and each test has a trace of its own::
+Tests of a session that ask for the same kernel, transport and number of CPUs share a guest; each
+test gets its own trace. All names start with ``pykit_``: the fixtures exist in every project
+whose environment has pykit. ::
 
     @pytest.mark.virtio(kernel="debian-6.1", driver="virtio_blk")
-    def test_reads(guest, virtio_blk, verdicts):
-        guest.run(f"dd if={virtio_blk} of=/dev/null bs=4k count=100 iflag=direct")
-        assert not verdicts().having("fail")
+    def test_reads(pykit_guest, pykit_virtio_blk, pykit_verdicts):
+        pykit_guest.run(f"dd if={pykit_virtio_blk} of=/dev/null bs=4k count=100 iflag=direct")
+        assert not pykit_verdicts().having("fail")
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pykit.errors import LackError, UsageError
+from pykit.errors import MissingConfigError, UsageError
 
 if TYPE_CHECKING:
     from pykit import spec, trace
@@ -36,13 +37,13 @@ _MARK = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker ``virtio``."""
     config.addinivalue_line("markers", _MARK)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What a test's marker says."""
+    """The arguments of a test's marker, with their defaults."""
 
     kernel: str | list[str] = "default"
     driver: str = "pykit_virtio_blk"
@@ -64,28 +65,28 @@ def _wanted(node: pytest.Item) -> _Wanted:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test is run once on each kernel that its marker lists."""
-    if "_virtio_kernel" not in metafunc.fixturenames:
+    """Run a test once on each kernel that its marker lists."""
+    if "_pykit_kernel" not in metafunc.fixturenames:
         return
     kernel = _wanted(metafunc.definition).kernel
     names = [kernel] if isinstance(kernel, str) else list(kernel)
-    metafunc.parametrize("_virtio_kernel", names, indirect=True, scope="session")
+    metafunc.parametrize("_pykit_kernel", names, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def _virtio_kernel(request: pytest.FixtureRequest) -> str:
+def _pykit_kernel(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 class _Guests:
-    """The session's guests; one that is not sound any more is replaced."""
+    """The guests of a session; one that crashed or hangs is replaced."""
 
     def __init__(self) -> None:
         self._stacks: dict[tuple[str, str, int], contextlib.ExitStack] = {}
         self._guests: dict[tuple[str, str, int], SharedGuest] = {}
 
     def one(self, kernel: str, scenario: Scenario) -> SharedGuest:
-        """A guest that can run the scenario."""
+        """Return a guest that can run the scenario; boot one where there is none."""
         from pykit.run.shared import SharedGuest
         from pykit.testing import live
 
@@ -102,12 +103,12 @@ class _Guests:
         return guest
 
     def drop(self, key: tuple[str, str, int]) -> None:
-        """End a guest."""
+        """Power a guest off."""
         self._guests.pop(key, None)
         self._stacks.pop(key, contextlib.ExitStack()).close()
 
     def close(self) -> None:
-        """End all."""
+        """Power all guests off."""
         for key in list(self._stacks):
             self.drop(key)
 
@@ -117,20 +118,20 @@ def _say(line: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def _virtio_guests() -> Iterator[_Guests]:
+def _pykit_guests() -> Iterator[_Guests]:
     guests = _Guests()
     yield guests
     guests.close()
 
 
 @pytest.fixture
-def guest(
+def pykit_guest(
     request: pytest.FixtureRequest,
-    _virtio_guests: _Guests,
-    _virtio_kernel: str,
+    _pykit_guests: _Guests,
+    _pykit_kernel: str,
     tmp_path: Path,
 ) -> Iterator[LiveGuest]:
-    """A live guest with the kernel and the driver of the test's marker; traced for this test."""
+    """Boot or reuse a guest with the marker's kernel and driver, and trace it for this test."""
     from pykit.testing import live
 
     wanted = _wanted(request.node)
@@ -139,8 +140,8 @@ def guest(
     )
     made = replace(made, cpus=wanted.cpus)
     try:
-        shared = _virtio_guests.one(_virtio_kernel, made)
-    except LackError as error:
+        shared = _pykit_guests.one(_pykit_kernel, made)
+    except MissingConfigError as error:
         pytest.skip(str(error))
     test = live.LiveGuest(shared, made, tmp_path / "pykit")
     yield test
@@ -148,24 +149,24 @@ def guest(
 
 
 @pytest.fixture
-def virtio_blk(guest: LiveGuest) -> Disk:
-    """The disk of the test's marker, plugged; as text it is its node in the guest."""
-    return guest.plug()
+def pykit_virtio_blk(pykit_guest: LiveGuest) -> Disk:
+    """Plug the disk of the test's marker; ``str()`` gives its node in the guest."""
+    return pykit_guest.plug()
 
 
 @pytest.fixture
-def capture(guest: LiveGuest) -> Callable[[], Path]:
-    """Ends the test's trace; the folder of its capture."""
-    return guest.end
+def pykit_capture(pykit_guest: LiveGuest) -> Callable[[], Path]:
+    """Return a function that ends the trace and returns the capture's folder."""
+    return pykit_guest.end
 
 
 @pytest.fixture
-def events(guest: LiveGuest) -> Callable[[], trace.Events]:
-    """Ends the test's trace; its events."""
-    return guest.events
+def pykit_events(pykit_guest: LiveGuest) -> Callable[[], trace.Events]:
+    """Return a function that ends the trace and returns its events."""
+    return pykit_guest.events
 
 
 @pytest.fixture
-def verdicts(guest: LiveGuest) -> Callable[[], spec.Verdicts]:
-    """Ends the test's trace; what the rules say."""
-    return guest.verdicts
+def pykit_verdicts(pykit_guest: LiveGuest) -> Callable[[], spec.Verdicts]:
+    """Return a function that ends the trace and returns the verdict of every rule."""
+    return pykit_guest.verdicts

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The access tracer's records to rows: what the guest did to rings and registers.
+"""Decode the access tracer's records: the guest's accesses to rings and registers.
 
-``access.bin`` has records of 48 bytes (struct record, plugin/access.h), ``access.json`` what
-QEMU said of rings and registers each time a status was written, ``kallsyms`` the guest's symbols.
+``access.bin`` has records of 48 bytes (struct record, plugin/access.h), ``access.json`` QEMU's
+answers about rings and registers at each status write, ``kallsyms`` the guest's symbols.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pykit.files import read_regular, reason
 from pykit.trace.capture import Plug
-from pykit.trace.errors import CaptureError
+from pykit.trace.errors import BadJsonError, CaptureError
 from pykit.trace.losses import Loss
 from pykit.trace.symbols import Symbols
+from pykit.trace.values import as_list, as_object, get, integer, load_json, objects
 
 _RECORD = np.dtype(
     [
@@ -32,15 +33,15 @@ _WRITE, _VALUE = 1, 2
 _RING, _REGISTER, _RINGS, _LOST, _REGION = range(5)
 _NAME_BYTES = 40
 _DRIVER = 2
-#: Areas of a virtqueue, and what is none.
+#: Areas of a virtqueue, and the registers.
 AREAS = ("desc", "avail", "used", "registers")
 #: Fields of descriptors, avail and used rings. ``other``: a packed ring's event structures,
-#: registers, and what is not accessed at a field's beginning; the offset tells.
+#: registers, and accesses that do not start at a field; see the offset.
 FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
 #: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
 _DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
 _NOTIFY = "virtio-pci-notify"
-#: MMIO's register that is told the queue to notify.
+#: MMIO's QueueNotify register.
 _MMIO, _MMIO_NOTIFY = "virtio-mmio", 0x50
 #: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
 _NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
@@ -50,27 +51,27 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Accesses:
-    """Rows in program order, with the host's times (wall clock, ns), and what was lost."""
+    """Rows in program order, with the host's times (wall clock, ns), and losses."""
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
 
 
 def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plug]) -> Accesses:
-    """Decode what the plugin and its controller left in ``capture``.
+    """Decode the access tracer's files in ``capture``.
 
-    ``numbers`` are the ``dev`` numbers by device id. Devices that are none of them are left
-    out, and so are accesses before any of ``plugs``.
+    ``numbers`` are the ``dev`` numbers by device id. Accesses to other devices are left out, and
+    so are accesses before the first of ``plugs``.
 
     Raises:
         CaptureError: a file cannot be read.
     """
     path = capture / "access.bin"
     try:
-        data = path.read_bytes()
-        answers = json.loads((capture / "access.json").read_text())
-    except (OSError, ValueError) as error:
-        raise CaptureError(f"{path}, access.json: cannot be read: {error}") from error
+        data = read_regular(path, capture)
+    except OSError as error:
+        raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
+    answers = _read_answers(capture)
     losses = []
     torn = len(data) % _RECORD.itemsize
     if torn:
@@ -78,11 +79,13 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     records = np.frombuffer(data, dtype=_RECORD, count=len(data) // _RECORD.itemsize)
     missing = int(records["value"][records["kind"] == _LOST].sum())
     if missing:
-        losses.append(Loss(missing, f"{path}: {missing} accesses whose place was not to be had"))
-    told = int((records["kind"] == _RINGS).sum())
-    if told > len(answers):
-        losses.append(Loss(1, f"{path}: rings were told {told} times, access.json has fewer"))
-    symbols = Symbols.read(capture / "kallsyms")
+        losses.append(Loss(missing, f"{path}: {missing} accesses without a known place"))
+    expected = int((records["kind"] == _RINGS).sum())
+    if expected > len(answers):
+        losses.append(
+            Loss(1, f"{path}: access.json has {len(answers)} of {expected} answers about rings")
+        )
+    symbols = Symbols.read(capture / "kallsyms", capture)
     located = _locate(records, answers, numbers)
     rows = records[np.isin(records["kind"], (_RING, _REGISTER))]
     keep = located["dev"] >= 0
@@ -113,12 +116,43 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     return Accesses(frame.drop("known"), tuple(losses))
 
 
+def _read_answers(capture: Path) -> list[dict[str, Any]]:
+    """Read access.json: for each status write, the devices and where their areas were."""
+    path = capture / "access.json"
+    answers = []
+    for number, value in enumerate(as_list(load_json(path, capture), str(path))):
+        where = f"{path}: answer {number}"
+        answer = as_object(value, where)
+        for device in objects(answer, "devices", where):
+            get(device, "device", str, where)
+            integer(device, "status", where)
+        for ring in objects(answer, "rings", where):
+            _check_area(ring, where)
+            get(ring, "packed", bool, where)
+            integer(ring, "queue", where, 0, 0xFFFF)
+            integer(ring, "size", where, 0, 0xFFFF)
+            if ring.get("area") not in AREAS[:-1]:
+                raise BadJsonError(f"{where}: area is not one of {', '.join(AREAS[:-1])}")
+        for area in objects(answer, "registers", where):
+            # QEMU gives -1 for a BAR that is not mapped.
+            _check_area(area, where, lowest=-1)
+        answers.append(answer)
+    return answers
+
+
+def _check_area(area: dict[str, Any], where: str, lowest: int = 0) -> None:
+    get(area, "device", str, where)
+    # Offsets into an area are 32 bits wide; guest addresses have 52 bits.
+    integer(area, "address", where, lowest, (1 << 52) - 1)
+    integer(area, "bytes", where, 0, (1 << 32) - 1)
+
+
 def _locate(
     records: npt.NDArray[Any], answers: list[dict[str, Any]], numbers: Mapping[str, int]
 ) -> dict[str, Ints]:
-    """For every access: dev, life, vq, area, offset, slot, field; -1 where there is none.
+    """Return dev, life, vq, area, offset, slot and field of each access; -1 for none.
 
-    An answer holds from its record on.
+    An answer is valid from its record on.
     """
     access = np.isin(records["kind"], (_RING, _REGISTER))
     rows = records[access]
@@ -136,20 +170,20 @@ def _locate(
                 at = _inside(part, _RING, ring) + here.start
                 if ring["device"] in numbers:
                     _ring(found, at, rows, ring, numbers, lives[number])
-        # The last access before an answer is the status write that is its reason, and belongs
-        # to what follows; so does what precedes the first answer that knows the device.
+        # The last access before an answer is the status write that caused the query: it belongs to
+        # the answer. So do accesses before the first answer that has the device.
         last = number + 1 == len(answers)
-        for told, here_too in ((number + 1, part), (number, part if last else part[:-1])):
-            if 0 <= told < len(answers):
-                for area in answers[told]["registers"]:
+        for which, here_too in ((number + 1, part), (number, part if last else part[:-1])):
+            if 0 <= which < len(answers):
+                for area in answers[which]["registers"]:
                     at = _inside(here_too, _REGISTER, area) + here.start
                     if area["device"] in numbers:
-                        _register(found, at, rows, area, numbers, lives[told], regions)
+                        _register(found, at, rows, area, numbers, lives[which], regions)
     return found
 
 
 def _inside(rows: npt.NDArray[Any], kind: int, area: dict[str, Any]) -> Ints:
-    """Where in ``rows`` the accesses of a kind to an area are."""
+    """Return the positions in ``rows`` of accesses of a kind to an area."""
     start, end = area["address"], area["address"] + area["bytes"]
     at = rows["address"]
     return np.flatnonzero((rows["kind"] == kind) & (at >= start) & (at < end))
@@ -208,32 +242,34 @@ def _register(
     for number, name in regions.items():
         mine = rows["region"][at] == number
         if name == _MMIO:
-            told = mine & (offset == _MMIO_NOTIFY) & (rows["flags"][at] & _VALUE > 0)
-            found["vq"][at[told]] = rows["value"][at[told]] & 0xFFFF
+            named = mine & (offset == _MMIO_NOTIFY) & (rows["flags"][at] & _VALUE > 0)
+            found["vq"][at[named]] = rows["value"][at[named]] & 0xFFFF
         elif name.startswith(_NOTIFY):
             found["vq"][at[mine]] = (offset[mine] - _NOTIFY_AT) // _NOTIFY_STEP
 
 
 def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
-    """Names of memory regions by their numbers."""
+    """Return the names of memory regions by number."""
     named = records[records["kind"] == _REGION]
     return {
-        int(record["region"]): record.tobytes()[:_NAME_BYTES].split(b"\0")[0].decode()
+        int(record["region"]): record.tobytes()[:_NAME_BYTES]
+        .split(b"\0")[0]
+        .decode(errors="replace")
         for record in named
     }
 
 
 def _lives(answers: list[dict[str, Any]]) -> list[dict[str, int]]:
-    """By answer, which life each device is in: spans between resets with a DRIVER bit."""
+    """Return the life of each device at each answer: spans between resets with DRIVER set."""
     spans: dict[str, list[tuple[int, int]]] = {}
     for number, answer in enumerate(answers):
         for device in answer["devices"]:
             spans.setdefault(device["device"], []).append((number, device["status"]))
     lives: list[dict[str, int]] = [{} for _ in answers]
-    for device, told in spans.items():
+    for device, statuses in spans.items():
         span: list[int] = []
         life, driven = -1, False
-        for number, status in [*told, (len(answers), 0)]:
+        for number, status in [*statuses, (len(answers), 0)]:
             if status == 0 and span:
                 life += driven
                 for where in span:

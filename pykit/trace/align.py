@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's clock and the guest's, joined by what has to come before what.
+"""Align the host's clock and the guest's by causality.
 
 The device cannot take a chain before the driver has made it available, nor the driver a used
 entry before the device has written it. Each such pair, matched by its place in its ring,
-bounds the difference of the clocks at that moment from one side. What lies between all bounds
-is where the difference can be: the line with the most room on both sides is the alignment, and
-how far other lines go from it is its error. Nothing is taken from wall time.
+bounds the difference of the clocks at that moment from one side. The true difference lies
+between all bounds. The line with the most room on both sides is the alignment; its error is the
+distance to the farthest other line that fits. Wall time is not used.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Floats = npt.NDArray[np.float64]
 
 #: QEMU's log cuts its times to microseconds: the true time is up to this much later.
 LOG_STEP_NS = 1000
-#: Clocks that differ by more than this are not drifting, they were set.
+#: A larger drift means that a clock was set.
 MOST_DRIFT = 1e-3
-#: Turns of a search by halves or golden sections, and points at which the error is worked out.
+#: Steps of a bisection or golden-section search; points at which the error is computed.
 _TURNS, _GRID = 64, 65
 _GOLDEN = (5**0.5 - 1) / 2
 
 _QUEUE = ("dev", "life", "vq")
-#: What a driver does not serialise with its operations on a queue.
+#: Kinds that a driver does not serialise with its operations on a queue.
 _ANY_TIME = ("interrupt", "notify")
 
 
@@ -54,12 +54,12 @@ class Alignment:
     pairs: int
 
     def to_guest(self, host: pl.Series) -> pl.Series:
-        """Times of the host's clock (i64 ns) in the guest's."""
+        """Convert times of the host's clock (i64 ns) to the guest's."""
         since = (host - self.origin).cast(pl.Float64)
         return host - self.offset - (since * self.drift).round().cast(pl.Int64)
 
     def line(self) -> str:
-        """For people."""
+        """Return a one-line description."""
         return (
             f"clocks aligned by {self.pairs:,} pairs: ±{self.error_ns / 1000:.1f} µs at best,"
             f" ±{self.worst_ns / 1000:.1f} µs at worst, drift {self.drift * 1e6:+.1f} ppm"
@@ -67,9 +67,9 @@ class Alignment:
 
 
 def align(frames: Frames, lost: int) -> Alignment | str:
-    """Align the two sides of a capture, or say why they cannot be.
+    """Align the two sides of a capture, or return why that is impossible.
 
-    With events lost the k-th of one side need not be the k-th of the other.
+    After a loss the k-th event of one side need not be the k-th of the other.
     """
     if lost:
         return "events were lost: places in the rings cannot be matched"
@@ -101,11 +101,11 @@ def align(frames: Frames, lost: int) -> Alignment | str:
 def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Upper and lower bounds of host minus guest: (host time, difference), both i64 ns.
 
-    The driver's event follows what it tells of, by as long as the host's scheduler likes: a
-    chain was certain not to be available yet at the time that the event says, ``before``. Where
-    it does not, or by another clock, the event before it on its queue is early enough: of those
-    that the driver serialises, for an interrupt may come before a chain is told of, and after it
-    was taken.
+    The driver's event comes after the chain was made available, later by any time that the host's
+    scheduler takes. So the event has ``before``, a time at which the chain was certainly not
+    available yet. If that is absent or by another clock, the previous event of the queue is early
+    enough. Only events that the driver serialises count: an interrupt may come between the moment
+    when the device takes a chain and the chain's event.
     """
     table = frames.base
     outside = table.filter(
@@ -117,8 +117,8 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     inside = table.filter(pl.col("source") == "driver")
     if inside.is_empty():
         inside = table.filter(pl.col("source") == "probe")
-    # Places count from a queue's set-up, and lives from a device's first: not beyond where an
-    # observer left it, nor if it joined.
+    # Places count from a queue's set-up, and lives from a device's first. So skip everything from
+    # the first absence of an observer on.
     parts = pl.col("row").is_in(absences(frames)["row"].to_list()).cum_sum().over("dev")
     inside = inside.filter(parts == 0)
     inside = inside.filter(pl.col("vq").is_not_null() & pl.col("life").is_not_null())
@@ -188,7 +188,7 @@ def _between(
     slope = (least + most) / 2
     if room(slope) < 0:
         return None
-    # All slopes that leave any, and what they say of every moment.
+    # All slopes that leave room, and the range of lines at each moment.
     slopes = np.linspace(_edge(room, slope, -MOST_DRIFT), _edge(room, slope, MOST_DRIFT), _GRID)
     highest, lowest = heights(slopes)
     at = np.linspace(min(x_up[0], x_low[0]), max(x_up[-1], x_low[-1]), _GRID)
@@ -202,7 +202,7 @@ def _between(
 
 
 def _edge(room: Callable[[float], float], inside: float, outside: float) -> float:
-    """How far a slope can be turned from ``inside`` towards ``outside``."""
+    """Return the last slope from ``inside`` towards ``outside`` that leaves room."""
     if room(outside) >= 0:
         return outside
     for _ in range(_TURNS):

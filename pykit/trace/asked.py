@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What QMP tells of features: names to bits, and the negotiation of devices that were in use."""
+"""Features in QMP's answers: names to bits, and the negotiation of devices already in use."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from pykit.trace.capture import CaptureInfo
+from pykit.trace.capture import STATUS_QUERY, CaptureInfo
 
-STATUS_QUERY = "x-query-virtio-status"
 _VERSION_1 = 32
 _READY = "VIRTIO_CONFIG_S_DRIVER_OK"
 
-#: Names by which QEMU calls feature bits.
+#: QEMU's names of feature bits.
 NAMES = {
     "VIRTIO_F_NOTIFY_ON_EMPTY": 24,
     "VIRTIO_F_ANY_LAYOUT": 27,
@@ -78,7 +77,7 @@ NAMES = {
 
 
 def feature_bits(answer: dict[str, Any]) -> int | None:
-    """QEMU's list of features as bits; None if it has a name that is not known."""
+    """Return QEMU's list of features as bits, None if it has an unknown name."""
     value = int(answer.get("unknown-dev-features", 0))
     for text in [*answer.get("dev-features", []), *answer.get("transports", [])]:
         bit = NAMES.get(str(text).partition(":")[0])
@@ -91,9 +90,9 @@ def feature_bits(answer: dict[str, Any]) -> int | None:
 def asked_features(
     info: CaptureInfo, devices: Mapping[str, int], rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """An event ``features`` for each device that was in use before anybody looked.
+    """Return an event ``features`` for each device in use before observation started.
 
-    Of such a device ``rows`` have no life; the one that QMP told of is its life 0. Columns are
+    ``rows`` have no life of such a device; the one in QMP's answer becomes life 0. The columns are
     those of ``rows`` that the event has.
     """
     seen = set(rows.filter(pl.col("life").is_not_null())["dev"].to_list())

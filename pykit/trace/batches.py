@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ftrace data to typed columns: pages of all CPUs, merged by time, a batch at a time.
+"""Decode ftrace data to typed columns: pages of all CPUs, merged by time, in batches.
 
-However large the trace, there is one window of pages of each CPU and one batch in memory.
+Memory holds one window of pages of each CPU and one batch, however large the trace is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pykit.trace.columns import Extractor, Varying
 from pykit.trace.errors import BadReferenceError
-from pykit.trace.formats import Field
+from pykit.trace.formats import EventField
 from pykit.trace.pages import Array
 from pykit.trace.records import SKIPPED
 from pykit.trace.tracing import Tracing
@@ -25,7 +25,7 @@ BATCH = 1 << 18
 
 
 @dataclass(frozen=True)
-class Batch:
+class RecordBatch:
     """Records in the order of (time, CPU), a CPU's own in its order; arrays of one element each.
 
     Attributes:
@@ -54,7 +54,7 @@ class Decoder:
     def __init__(
         self,
         tracing: Tracing,
-        wanted: Mapping[int, Sequence[Field]] | None = None,
+        wanted: Mapping[int, Sequence[EventField]] | None = None,
         *,
         batch: int = BATCH,
     ) -> None:
@@ -77,7 +77,7 @@ class Decoder:
         """Records in each file so far, wanted or not."""
         return [int(count) for count in self.walk.windows.cursors["seen"]]
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[RecordBatch]:
         """Decode. Raises CaptureError where a file cannot be read."""
         slots = np.full(1 << 16, SKIPPED, dtype=np.int32)
         slots[self._ids] = np.arange(len(self._ids))
@@ -85,8 +85,8 @@ class Decoder:
         for found in self.walk.records(slots, self._batch):
             columns, bad = self._extractor.columns(windows.buffer, found.at, found.size, found.slot)
             for at, detail in bad:
-                self.walk.tell(BadReferenceError(*windows.find(at), detail))
-            yield Batch(
+                self.walk.report(BadReferenceError(*windows.find(at), detail))
+            yield RecordBatch(
                 found.ts.copy(),
                 self._cpus[found.owner],
                 self._ids[found.slot],

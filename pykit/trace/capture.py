@@ -1,30 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""capture.json and qmp.json as frozen dataclasses."""
+"""Read capture.json and qmp.json into frozen dataclasses."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from pykit.files import exists
 from pykit.trace.errors import (
     BadJsonError,
     MissingCaptureJsonError,
     NotACaptureError,
     UnknownSchemaError,
 )
+from pykit.trace.values import as_list, as_object, get, integer, load_json, number, objects, parse
 
 SCHEMA = 1
 
-#: How a guest ended whose trace came from elsewhere.
-RECORDED = "recorded"
+#: QMP's queries of a device and of one of its queues.
+STATUS_QUERY = "x-query-virtio-status"
+QUEUE_QUERY = "x-query-virtio-queue-status"
 
-T = TypeVar("T")
+#: The outcome of a trace that pykit did not capture.
+RECORDED = "recorded"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CapturedOutcome:
     """How the run ended: ``kind`` is ``clean`` or what went wrong."""
 
     kind: str
@@ -32,7 +36,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Device:
+class CapturedDevice:
     """One device, in the order of device_add.
 
     ``type`` is QEMU's device name, ``options`` its properties, ``driver`` the
@@ -50,9 +54,9 @@ class Device:
 class Plug:
     """A device_add: shortly after these times the device ``device`` appeared.
 
-    ``guest_ns`` is of the guest's clock and precedes all of its events, ``host_ns`` of the
-    host's wall clock. Guests number a device like one that has gone, and QEMU puts it in
-    the same memory: only the times tell them apart.
+    ``guest_ns`` is of the guest's clock and precedes all of the device's events, ``host_ns`` of
+    the host's wall clock. A guest reuses the number of an unplugged device, and QEMU its memory:
+    only the times distinguish them.
     """
 
     device: str
@@ -61,7 +65,7 @@ class Plug:
 
 
 @dataclass(frozen=True)
-class Step:
+class CapturedStep:
     """One step of the workload: exit code, duration, last lines of output."""
 
     name: str
@@ -72,9 +76,9 @@ class Step:
 
 @dataclass(frozen=True)
 class QmpAnswer:
-    """One QMP query's answer; ``at`` says in which state of the run it was asked.
+    """One QMP query's answer; ``at`` is the state of the run at that time.
 
-    ``time_ns`` is the host's wall clock, as in QEMU's log; None where nobody noted it.
+    ``time_ns`` is the host's wall clock, as in QEMU's log; None if unknown.
     """
 
     at: str
@@ -87,7 +91,7 @@ class QmpAnswer:
 
 @dataclass(frozen=True)
 class Ended:
-    """The host's clock when the guest was told to end its trace, and the guest's when it had."""
+    """The host's clock when it requested the end of the trace, the guest's when it ended."""
 
     host_ns: int
     guest_ns: int
@@ -95,21 +99,21 @@ class Ended:
 
 @dataclass(frozen=True)
 class CaptureInfo:
-    """What was run and how it ended, as the capture itself says."""
+    """The run that made a capture, and how it ended."""
 
     complete: bool
     clock: str
     cpus: int
     kernel: str
     qemu: str
-    outcome: Outcome
-    devices: tuple[Device, ...]
-    steps: tuple[Step, ...]
+    outcome: CapturedOutcome
+    devices: tuple[CapturedDevice, ...]
+    steps: tuple[CapturedStep, ...]
     qmp: tuple[QmpAnswer, ...]
     plugs: tuple[Plug, ...] = ()
     #: When the guest's own trace ended, where that is known.
     ended: Ended | None = None
-    #: What the observers could not see, a line each.
+    #: Blind spots of the observers, a line each.
     unseen: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -119,19 +123,19 @@ class CaptureInfo:
     @classmethod
     def from_json(cls, text: str, where: str) -> CaptureInfo:
         """Read back what ``to_json`` wrote; ``where`` names the file in errors."""
-        data = _object(_parse(text, where), where)
-        return _info(data, _list(data, "qmp", where), "answer", where)
+        data = as_object(parse(text, where), where)
+        return _info(data, get(data, "qmp", list, where), "answer", where)
 
 
 def recorded(path: Path, clock: str, cpus: int, kernel: str) -> CaptureInfo:
-    """What can be said of a trace that pykit did not capture."""
+    """Return the capture information of a trace that pykit did not capture."""
     return CaptureInfo(
         complete=True,
         clock=clock,
         cpus=cpus,
         kernel=kernel,
         qemu="",
-        outcome=Outcome(RECORDED, f"by somebody else, in {path}"),
+        outcome=CapturedOutcome(RECORDED, f"recorded elsewhere: {path}"),
         devices=(),
         steps=(),
         qmp=(),
@@ -147,17 +151,17 @@ def read_info(capture: Path) -> CaptureInfo:
     path = capture / "capture.json"
     if not capture.is_dir():
         raise NotACaptureError(f"{capture}: not a directory; name the capture/ of a run")
-    if not path.is_file():
+    if not exists(path):
         if (capture / "tracing").is_dir() or (capture / "qemu.log").is_file():
             raise MissingCaptureJsonError(
                 f"{capture}: capture.json is missing; the run did not finish writing, run it again"
             )
         raise NotACaptureError(f"{capture}: not a capture (no capture.json); name a run's capture/")
-    data = _object(_load(path), str(path))
+    data = as_object(load_json(path, capture), str(path))
     qmp_path = capture / "qmp.json"
-    answers = _load(qmp_path) if qmp_path.is_file() else []
-    if not isinstance(answers, list):
-        raise BadJsonError(f"{qmp_path}: not a list")
+    answers: list[Any] = []
+    if exists(qmp_path):
+        answers = as_list(load_json(qmp_path, capture), str(qmp_path))
     return _info(data, answers, "return", str(path), str(qmp_path))
 
 
@@ -169,46 +173,46 @@ def _info(
             f"{where}: schema {data.get('schema')!r} is not known (this pykit reads {SCHEMA});"
             " use the pykit that wrote it"
         )
-    outcome = _object(data.get("outcome"), f"{where}: outcome")
-    devices = tuple(_device(d, f"{where}: devices") for d in _list(data, "devices", where))
+    outcome = as_object(data.get("outcome"), f"{where}: outcome")
+    devices = tuple(_device(d, f"{where}: devices") for d in get(data, "devices", list, where))
     if len({device.id for device in devices}) < len(devices):
         raise BadJsonError(f"{where}: two devices have the same id")
     return CaptureInfo(
-        complete=_get(data, "complete", bool, where),
-        clock=_get(data, "clock", str, where),
-        cpus=_get(data, "cpus", int, where),
-        kernel=_get(data, "kernel", str, where),
-        qemu=_get(data, "qemu", str, where),
-        outcome=Outcome(_get(outcome, "kind", str, where), _get(outcome, "message", str, where)),
+        complete=get(data, "complete", bool, where),
+        clock=get(data, "clock", str, where),
+        cpus=integer(data, "cpus", where),
+        kernel=get(data, "kernel", str, where),
+        qemu=get(data, "qemu", str, where),
+        outcome=CapturedOutcome(
+            get(outcome, "kind", str, where), get(outcome, "message", str, where)
+        ),
         devices=devices,
-        steps=tuple(_step(s, f"{where}: steps") for s in _list(data, "steps", where)),
+        steps=tuple(_step(s, f"{where}: steps") for s in get(data, "steps", list, where)),
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
         plugs=_plugs(data, {device.id for device in devices}, where),
         ended=_ended(data, where),
-        unseen=tuple(map(str, _list(data, "unseen", where) if "unseen" in data else ())),
+        unseen=tuple(map(str, get(data, "unseen", list, where) if "unseen" in data else ())),
     )
 
 
 def _ended(data: dict[str, Any], where: str) -> Ended | None:
     if data.get("ended") is None:
         return None
-    entry, where = _object(data["ended"], f"{where}: ended"), f"{where}: ended"
-    return Ended(
-        host_ns=_get(entry, "host_ns", int, where), guest_ns=_get(entry, "guest_ns", int, where)
-    )
+    where = f"{where}: ended"
+    entry = as_object(data["ended"], where)
+    return Ended(integer(entry, "host_ns", where), integer(entry, "guest_ns", where))
 
 
 def _plugs(data: dict[str, Any], known: set[str], where: str) -> tuple[Plug, ...]:
     if "plugs" not in data:
         return ()
-    entries = [_object(entry, f"{where}: plugs") for entry in _list(data, "plugs", where)]
     plugs = tuple(
         Plug(
-            device=_get(entry, "device", str, f"{where}: plugs"),
-            guest_ns=_get(entry, "guest_ns", int, f"{where}: plugs"),
-            host_ns=_get(entry, "host_ns", int, f"{where}: plugs"),
+            device=get(entry, "device", str, f"{where}: plugs"),
+            guest_ns=integer(entry, "guest_ns", f"{where}: plugs"),
+            host_ns=integer(entry, "host_ns", f"{where}: plugs"),
         )
-        for entry in entries
+        for entry in objects(data, "plugs", where)
     )
     if stranger := next((plug.device for plug in plugs if plug.device not in known), None):
         raise BadJsonError(f"{where}: plugs: {stranger!r} is none of the devices")
@@ -217,75 +221,55 @@ def _plugs(data: dict[str, Any], known: set[str], where: str) -> tuple[Plug, ...
     return plugs
 
 
-def _device(value: Any, where: str) -> Device:
-    data = _object(value, where)
-    return Device(
-        id=_get(data, "id", str, where),
-        type=_get(data, "type", str, where),
-        options=_object(data.get("options", {}), f"{where}: options"),
-        driver=_get(data, "driver", str, where),
-        legacy=_get(data, "legacy", bool, where) if "legacy" in data else False,
+def _device(value: Any, where: str) -> CapturedDevice:
+    data = as_object(value, where)
+    return CapturedDevice(
+        id=get(data, "id", str, where),
+        type=get(data, "type", str, where),
+        options=as_object(data.get("options", {}), f"{where}: options"),
+        driver=get(data, "driver", str, where),
+        legacy=get(data, "legacy", bool, where) if "legacy" in data else False,
     )
 
 
-def _step(value: Any, where: str) -> Step:
-    data = _object(value, where)
-    seconds = data.get("seconds")
-    if not isinstance(seconds, int | float):
-        raise BadJsonError(f"{where}: seconds is {seconds!r}, not a number")
-    return Step(
-        name=_get(data, "name", str, where),
-        rc=_get(data, "rc", int, where),
-        seconds=float(seconds),
-        output=_get(data, "output", str, where),
+def _step(value: Any, where: str) -> CapturedStep:
+    data = as_object(value, where)
+    return CapturedStep(
+        name=get(data, "name", str, where),
+        rc=integer(data, "rc", where),
+        seconds=number(data, "seconds", where),
+        output=get(data, "output", str, where),
     )
 
 
 def _answer(value: Any, key: str, where: str) -> QmpAnswer:
-    data = _object(value, where)
-    queue = data.get("queue")
-    if queue is not None and not isinstance(queue, int):
-        raise BadJsonError(f"{where}: queue is {queue!r}, not a number or null")
+    data = as_object(value, where)
+    query = get(data, "query", str, where)
+    answer = as_object(data.get(key), f"{where}: {key}")
+    _check_answer(query, answer, f"{where}: {query}")
     return QmpAnswer(
-        at=_get(data, "at", str, where),
-        device=_get(data, "device", str, where),
-        query=_get(data, "query", str, where),
-        queue=queue,
-        answer=_object(data.get(key), f"{where}: {key}"),
-        time_ns=_get(data, "time_ns", int, where) if data.get("time_ns") is not None else None,
+        at=get(data, "at", str, where),
+        device=get(data, "device", str, where),
+        query=query,
+        queue=integer(data, "queue", where) if data.get("queue") is not None else None,
+        answer=answer,
+        time_ns=integer(data, "time_ns", where) if data.get("time_ns") is not None else None,
     )
 
 
-def _load(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadJsonError(f"{path}: cannot be read: {error}") from error
-    return _parse(text, str(path))
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadJsonError(
-            f"{where}: not JSON ({error}); the capture is damaged, run it again"
-        ) from (error)
-
-
-def _object(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadJsonError(f"{where}: not a JSON object")
-    return value
-
-
-def _list(data: dict[str, Any], key: str, where: str) -> list[Any]:
-    return _get(data, key, list, where)
-
-
-def _get(data: dict[str, Any], key: str, kind: type[T], where: str) -> T:
-    value = data.get(key)
-    # bool is an int to Python; a count that says "true" is still wrong.
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BadJsonError(f"{where}: {key} is {value!r}, not {kind.__name__}")
-    return value
+def _check_answer(query: str, answer: dict[str, Any], where: str) -> None:
+    """Check the parts of QEMU's answers that rules read (qapi/virtio.json)."""
+    if query == STATUS_QUERY:
+        get(as_object(answer.get("status"), f"{where}: status"), "statuses", list, where)
+        for side in ("host-features", "guest-features"):
+            if side in answer:
+                features = as_object(answer[side], f"{where}: {side}")
+                for key in {"dev-features", "transports"} & features.keys():
+                    get(features, key, list, f"{where}: {side}")
+                if "unknown-dev-features" in features:
+                    # All 64 bits of a device's features.
+                    integer(features, "unknown-dev-features", f"{where}: {side}", 0, (1 << 64) - 1)
+    elif query == QUEUE_QUERY:
+        integer(answer, "used-idx", where, 0, 0xFFFF)
+        for key in {"last-avail-idx", "inuse"} & answer.keys():
+            integer(answer, key, where, 0, 0xFFFF)

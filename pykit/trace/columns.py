@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fields of records into columns, one array a field of a kind. Compiled by numba.
+"""Copy fields of records into columns, one array for each field of a kind. Compiled by numba.
 
-Values are moved as they are, in the pages' byte order; what they mean is said by numpy's types.
+Values keep the pages' byte order, which numpy's types express.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pykit.trace.formats import Field
+from pykit.trace.formats import EventField
 from pykit.trace.pages import Array, Endian
 
-#: Records that are sorted by kind at a time: their pages are still in the cache.
+#: Records sorted by kind at a time, while their pages are in the cache.
 _BLOCK = 8192
 #: Every column begins at a multiple of this.
 _ALIGN = 8
@@ -38,7 +38,7 @@ class Varying:
 class Extractor:
     """Columns of the fields ``wanted``, by slot."""
 
-    def __init__(self, wanted: Sequence[Sequence[Field]], endian: Endian) -> None:
+    def __init__(self, wanted: Sequence[Sequence[EventField]], endian: Endian) -> None:
         self.wanted = [tuple(fields) for fields in wanted]
         self.endian = endian
         every = [field for fields in self.wanted for field in fields]
@@ -49,13 +49,13 @@ class Extractor:
     def columns(
         self, buffer: npt.NDArray[np.uint8], ats: Array, sizes: Array, slots: Array
     ) -> tuple[list[dict[str, Array | Varying]], list[tuple[int, str]]]:
-        """By slot, the columns by name; and where references lead out of their records.
+        """Return the columns by name for each slot, and references that leave their records.
 
-        Of each field that has such the first is told: offset in the buffer, what is wrong.
+        Only the first such reference of each field is reported: offset in the buffer, message.
 
         ``ats`` (u32) are the payloads' offsets in ``buffer``, ``sizes`` (u32) their bytes.
-        Arrays have a second dimension; where elements cannot be told from the declaration they
-        are bytes. What a bad reference refers to is empty.
+        Arrays have a second dimension; elements are bytes if the declaration has no length. A bad
+        reference gives an empty value.
         """
         counts = np.bincount(slots, minlength=len(self.wanted))
         lengths = np.repeat(counts, np.diff(self._firsts)) * self._widths
@@ -95,7 +95,7 @@ class Extractor:
             found.append(mine)
         return found, wrong
 
-    def _typed(self, raw: Array, field: Field, rows: int) -> Array:
+    def _typed(self, raw: Array, field: EventField, rows: int) -> Array:
         if field.reference:
             return raw.view(f"{self.endian}u4").astype(np.uint32)
         if field.scalar:
@@ -110,9 +110,9 @@ class Extractor:
 
 
 def _refer(
-    buffer: Array, ats: Array, sizes: Array, words: Array, field: Field
+    buffer: Array, ats: Array, sizes: Array, words: Array, field: EventField
 ) -> tuple[Varying, Array]:
-    """What __data_loc and __rel_loc words (length << 16 | offset) refer to; the wrong rows."""
+    """Return the values of __data_loc and __rel_loc words (length << 16 | offset); the bad rows."""
     lengths = (words >> 16).astype(np.int64)
     # A relative offset counts from the end of the field.
     begin = field.offset + field.size if field.reference == "rel" else 0

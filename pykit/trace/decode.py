@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One capture directory to its events."""
+"""Decode a capture directory to its events."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
+from pykit.files import exists
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
-from pykit.trace.capture import CaptureInfo, Device, read_info, recorded
+from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
 from pykit.trace.errors import EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
-from pykit.trace.guest import Guest, decode_guest
+from pykit.trace.guest import DecodedGuest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
@@ -33,8 +34,8 @@ _OUR_DRIVERS = "pykit_"
 def load(capture: Path) -> Events:
     """Decode a capture directory, or a trace.dat of trace-cmd's.
 
-    DamageError inside the data does not raise: what can be decoded is kept and the
-    rest stands in ``losses``, as does a capture that is not complete.
+    Damage inside the data does not raise: what can be decoded is kept, and ``losses`` has the
+    rest. An incomplete capture is a loss as well.
 
     Raises:
         NotACaptureError, MissingCaptureJsonError, MissingFormatsError, BadJsonError,
@@ -49,15 +50,15 @@ def load(capture: Path) -> Events:
     else:
         info = read_info(capture)
         if tracing.is_dir():
-            saved = read_tracing(tracing)
-        elif not log.is_file():
+            saved = read_tracing(tracing, capture)
+        elif not exists(log):
             raise MissingFormatsError(
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
             )
     losses: list[Loss] = []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    guest: Guest | None = None
+    guest: DecodedGuest | None = None
     inside: Frames | None = None
     outside: pl.DataFrame | None = None
     if saved is not None:
@@ -67,9 +68,9 @@ def load(capture: Path) -> Events:
         losses += [*guest.losses, *gap_losses(inside)]
         inside = join_vhost(inside, guest.frames.base["dev"])
     devices = number_devices(info, guest.frames.base if guest else None)
-    if log.is_file():
+    if exists(log):
         numbers = None if saved is None else list(devices.values())
-        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs])
+        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture)
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
@@ -77,17 +78,17 @@ def load(capture: Path) -> Events:
         if numbers is None:
             asked = asked_features(info, devices, outside)
             outside = pl.concat([asked, outside], how="diagonal")
-    if (capture / "access.bin").is_file():
+    if exists(capture / "access.bin"):
         accesses = read_accesses(capture, devices, info.plugs)
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
-    if (capture / "rings.npy").is_file() and outside is not None:
+    if exists(capture / "rings.npy") and outside is not None:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
     if outside is not None and info.ended is not None:
-        # A guest that is still busy goes on when its own trace has ended.
+        # A busy guest still uses its devices after its own trace has ended.
         late = (pl.col("ts") > info.ended.host_ns).fill_null(False)
         outside = outside.filter(~late)
     frames, fields = join(inside, outside, guest.extra if guest else {})
@@ -108,7 +109,7 @@ def load(capture: Path) -> Events:
 
 
 def load_log(path: Path) -> Events:
-    """Decode a QEMU trace log that is all there is.
+    """Decode a QEMU trace log without a capture.
 
     Raises:
         CaptureError: it cannot be read, EmptyTraceError: it has none of QEMU's virtio events.
@@ -133,10 +134,10 @@ def load_log(path: Path) -> Events:
 
 
 def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
-    """The devices that only QEMU's log tells of, with the ids that the capture has for them.
+    """Give the devices of a QEMU log the ids that the capture has for them.
 
-    A device is the one of its type in the capture, if both know but one. Any other is called
-    after its type and number: nothing says which of several it is.
+    A device gets the id of the only one of its type in the capture, if the log has only one as
+    well. Any other is named after its type and number, as it could be any of several.
     """
     waiting = list(info.devices)
     named = []
@@ -147,9 +148,9 @@ def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInf
             match = alike[0]
             waiting.remove(match)
         else:
-            match = Device(f"{kind}-{number}", kind + seen.transport, {}, "")
+            match = CapturedDevice(f"{kind}-{number}", kind + seen.transport, {}, "")
         named.append(replace(match, legacy=seen.legacy))
-    # What the log does not show at all is none of those in it, if they all say what they are.
+    # Devices that the log does not show, if all in the log have a known type.
     types = [seen.type for seen in found]
     silent = [d for d in waiting if not any(t is None or d.type.startswith(t) for t in types)]
     numbers = {device.id: number for number, device in enumerate((*named, *silent))}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be wrong with a capture: one class a malformation, each with its place."""
+"""Errors of captures: one class for each malformation, each with its place."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class BadTableError(CaptureError):
 class DamageError(CaptureError):
     """A malformation inside the data of one CPU.
 
-    Decoding goes on behind it, and it is counted as a loss; it is raised only
-    when nothing at all could be decoded.
+    Decoding continues after it, and it counts as a loss. It is raised only if
+    nothing at all could be decoded.
 
     Attributes:
         file: the raw file.
-        cpu: whose buffer it is.
+        cpu: the CPU of the buffer.
         page: number of the sub-buffer in the file, from 0.
         offset: bytes from the start of that sub-buffer.
     """
@@ -129,7 +129,7 @@ class BadReferenceError(DamageError):
 
 
 class BadChunkError(DamageError):
-    """A piece of a trace.dat cannot be read or unpacked; what is behind it is given up."""
+    """A piece of a trace.dat cannot be read or unpacked; the rest of the CPU is lost."""
 
     what = "pages cannot be unpacked"
 

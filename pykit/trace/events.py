@@ -180,16 +180,16 @@ def join(
         )
         base = base.vstack(mine.select(pl.col(name).cast(schema[name]) for name in _ALWAYS))
         for kind, rows in part.own.items():
-            # A driver tells of what its accesses to registers show as well.
-            told = [own[kind], rows] if kind in own else [rows]
-            own[kind] = pl.concat(told, how="diagonal_relaxed")
+            # Both a driver and its register accesses have these kinds.
+            pieces = [own[kind], rows] if kind in own else [rows]
+            own[kind] = pl.concat(pieces, how="diagonal_relaxed")
     return Frames(base, own, types), fields
 
 
 def one_clock(frames: Frames, lost: int) -> tuple[Frames, Alignment | str]:
-    """The events with ``time`` filled in, the guest's clock for both sides; and how.
+    """Return the events with ``time``, the guest's clock for both sides, and the alignment.
 
-    Lives of an observer's that was away are numbered by the other side, now that times compare.
+    After an absence of an observer its lives are numbered by the other side's, by time.
     """
     found, base = align(frames, lost), frames.base
     host = pl.lit(None, dtype=pl.Int64) if isinstance(found, str) else found.to_guest(base["ts"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""tracefs' descriptions of its own data: header_page, header_event, events/*/*/format."""
+"""Parse tracefs' descriptions of its data: header_page, header_event, events/*/*/format."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
+from pykit.files import read_regular, reason
 from pykit.trace.errors import BadFormatError, MissingFormatsError
 
 _FIELD = re.compile(
     r"^\s*field:(?P<decl>[^;]+);\s*offset:(?P<offset>[0-9]{1,9});\s*size:(?P<size>[0-9]{1,9});"
     r"(?:\s*signed:(?P<signed>[01]);)?"
 )
+_PRINT_FMT = re.compile(r"^print fmt: [^\n]*\n\s*\Z", re.MULTILINE)
 _DIGITS = re.compile(r"\[[0-9]{1,9}\]$")
 _DECL = re.compile(r"(?P<name>\w+)(?P<array>\[[^\]]*\])?$")
 
@@ -25,7 +27,7 @@ _MAX_FIELD_END = 1 << 16
 
 
 @dataclass(frozen=True)
-class Field:
+class EventField:
     """One field of an event.
 
     ``offset`` counts from the start of the record's payload. ``reference`` is
@@ -56,7 +58,7 @@ class Format:
     system: str
     name: str
     id: int
-    fields: tuple[Field, ...]
+    fields: tuple[EventField, ...]
 
     @cached_property
     def size(self) -> int:
@@ -78,8 +80,8 @@ class PageLayout:
     stamps: bool
 
 
-def parse_fields(text: str, where: str) -> tuple[Field, ...]:
-    """All ``field:`` lines of a format text, in their order.
+def parse_fields(text: str, where: str) -> tuple[EventField, ...]:
+    """Parse all ``field:`` lines of a format text, in order.
 
     Raises:
         BadFormatError: a field line cannot be understood, or there is none.
@@ -92,7 +94,7 @@ def parse_fields(text: str, where: str) -> tuple[Field, ...]:
 
 # Thousands of captures of one kernel have the same descriptions.
 @lru_cache(maxsize=512)
-def _fields(text: str) -> tuple[Field, ...]:
+def _fields(text: str) -> tuple[EventField, ...]:
     """Raises ValueError with what is wrong."""
     fields = []
     for line in text.splitlines():
@@ -109,7 +111,7 @@ def _fields(text: str) -> tuple[Field, ...]:
             raise ValueError(f"field {name['name']} ends at {offset + size}")
         first = decl.split(maxsplit=1)[0]
         fields.append(
-            Field(
+            EventField(
                 name=name["name"],
                 decl=decl,
                 offset=offset,
@@ -128,11 +130,16 @@ def _fields(text: str) -> tuple[Field, ...]:
 
 
 def parse_format(text: str, system: str, where: str) -> Format:
-    """One event's format text.
+    """Parse one event's format text.
 
     Raises:
-        BadFormatError: no name, no ID, or ``common_type`` is not a u16 at 0.
+        BadFormatError: no name, no ID, cut, or ``common_type`` is not a u16 at 0.
     """
+    # A file that was cut in the middle still has fields, and would only lack the others.
+    if not _PRINT_FMT.search(text):
+        raise BadFormatError(
+            f"{where}: cut, it does not end in a print fmt line: save the tracefs file as it is"
+        )
     name = re.search(r"^name:\s*(\S+)", text, re.MULTILINE)
     number = re.search(r"^ID:\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
     if name is None or number is None or int(number[1]) > 0xFFFF:
@@ -147,7 +154,7 @@ def parse_format(text: str, system: str, where: str) -> Format:
 
 
 def parse_header(page: str, event: str, where: str) -> PageLayout:
-    """The sub-buffer's layout from the texts of header_page and header_event.
+    """Parse the sub-buffer's layout from header_page and header_event.
 
     The page size is where the data starts plus how much there is of it: a
     sub-buffer may be larger than a page.
@@ -185,21 +192,21 @@ def parse_header(page: str, event: str, where: str) -> PageLayout:
 
 
 def add_format(formats: dict[int, Format], form: Format, where: str) -> None:
-    """Enter an event by its id; raises BadFormatError where another one has it."""
+    """Add an event by its id; raises BadFormatError if another one has it."""
     if form.id in formats:
         raise BadFormatError(f"{where}: id {form.id} is {formats[form.id].name}'s as well")
     formats[form.id] = form
 
 
-def read_text(path: Path) -> str:
-    """A file of tracefs that was saved.
+def read_text(path: Path, within: Path) -> str:
+    """Return a saved tracefs file, which must be below ``within``.
 
     Raises:
         MissingFormatsError, BadFormatError.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(path, within).decode(errors="replace")
     except FileNotFoundError as error:
-        raise MissingFormatsError(f"{path}: missing; save it beside the raw pages") from error
+        raise MissingFormatsError(f"{path}: missing: save it beside the raw pages") from error
     except OSError as error:
-        raise BadFormatError(f"{path}: cannot be read: {error}") from error
+        raise BadFormatError(f"{path}: cannot be read: {reason(error)}") from error

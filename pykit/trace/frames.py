@@ -74,8 +74,8 @@ class Frames:
             return self.base.hstack(own.drop("row"))
         return self.base.join(own, on="row", how="left", maintain_order="left")
 
-    def told(self, rows: Iterable[int]) -> list[dict[str, Any]]:
-        """These rows in order, each with what it has: no nulls."""
+    def rows_as_dicts(self, rows: Iterable[int]) -> list[dict[str, Any]]:
+        """Return these rows in order, each without its null columns."""
         chosen = pl.Series("row", sorted(rows), dtype=BASE["row"])
         found = []
         for event in self.base[chosen].iter_rows(named=True):

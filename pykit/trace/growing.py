@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Columns that grow at their end, in memory that is neither copied nor held twice for it."""
+"""Columns that grow in place, without copies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FIRST, _HUGE = 1 << 14, 4 << 20
 
 
 class Growing:
-    """A column whose values come part by part.
+    """A column that is filled part by part.
 
     The kernel moves its pages when it grows (mremap(2)); those behind the last value are never
-    touched, so they cost nothing. Parts that are kept and put together at the end would need the
-    memory twice, and of a large trace most of the time goes into getting memory.
+    touched and cost nothing. Joining parts at the end would need the memory twice, and for large
+    traces allocating memory takes most of the time.
     """
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
@@ -29,7 +29,7 @@ class Growing:
         self._memory = mmap.mmap(-1, _FIRST, flags=mmap.MAP_PRIVATE)
 
     def add(self, values: Array) -> None:
-        """Put values, of the column's type, behind those that are there."""
+        """Append values of the column's type."""
         end = self._used + values.nbytes
         room = len(self._memory)
         if end > room:
@@ -45,6 +45,6 @@ class Growing:
         self._used = end
 
     def series(self, name: str) -> pl.Series:
-        """All of them, in that memory: nothing can be added after it."""
+        """Return all values in place; nothing can be added afterwards."""
         count = self._used // self._dtype.itemsize
         return pl.Series(name, np.frombuffer(self._memory, self._dtype, count))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The guest's side of a capture: raw pages and formats to events of each kind."""
+"""Decode the guest's side of a capture: raw pages and formats to events of each kind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.trace.batches import Batch, Decoder
+from pykit.trace.batches import Decoder, RecordBatch
 from pykit.trace.errors import BadFormatError, DamageError
-from pykit.trace.formats import Field, Format
+from pykit.trace.formats import EventField, Format
 from pykit.trace.frames import Frames
 from pykit.trace.growing import Growing
 from pykit.trace.kinds import (
@@ -22,6 +22,7 @@ from pykit.trace.kinds import (
     KINDS,
     OUTSIDE,
     PROBED,
+    RENAMED,
     SOURCE_TYPE,
     SOURCES,
     Dtype,
@@ -35,15 +36,15 @@ from pykit.trace.pages import Array
 from pykit.trace.tracing import Tracing
 
 SYSTEM = "pykit"
-#: The field that says who saw an event: it becomes the source, and no column.
+#: The field with the observer of an event: it becomes the source, not a column.
 _BY = "by"
 _PID = "common_pid"
 _PREFIX = "pykit_"
 
-#: Columns that the decoder itself fills.
+#: Columns that the decoder fills.
 _RESERVED = {"row", "ts", "time", "source", "kind", "cpu", "pid", "life"}
 
-#: Fields without which lives cannot be told apart; others may be newer than a capture.
+#: Fields that lives are derived from; other fields may be newer than a capture.
 _NEEDED = {"driver": ("stage",), "status": ("status", "op"), "queue": ("op",)}
 
 _POLARS: dict[tuple[int, bool], Dtype] = {
@@ -68,8 +69,8 @@ _NUMPY: dict[Dtype, npt.DTypeLike] = {
 
 
 @dataclass(frozen=True)
-class Guest:
-    """Events in the order of (ts, cpu), what else the formats have, and what was lost.
+class DecodedGuest:
+    """Events in the order of (ts, cpu), further fields of the formats, and losses.
 
     ``extra`` holds the fields, by kind, of the capture's own formats. ``frames`` has no
     ``time`` and ``life``.
@@ -81,10 +82,8 @@ class Guest:
     damage: tuple[DamageError, ...]
 
 
-def decode_guest(tracing: Tracing) -> Guest:
-    """Decode what was traced.
-
-    Events of other systems than ours are stepped over.
+def decode_guest(tracing: Tracing) -> DecodedGuest:
+    """Decode the events of the system ``pykit``; skip all others.
 
     Raises:
         BadFormatError, CaptureError.
@@ -103,13 +102,13 @@ def decode_guest(tracing: Tracing) -> Guest:
     losses = [
         *stats_losses(tracing.files, decoder.seen),
         *page_losses(tracing.files, decoder.walk.lost),
-        *damage_losses(decoder.walk.damage, decoder.walk.untold),
+        *damage_losses(decoder.walk.damage, decoder.walk.unlisted),
     ]
-    return Guest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
+    return DecodedGuest(frames, extra, tuple(losses), tuple(decoder.walk.damage))
 
 
-def wanted(formats: dict[int, Format]) -> dict[int, list[Field]]:
-    """What is decoded: the scalar fields of our own events, and the task; by event id."""
+def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
+    """Return the fields to decode by event id: scalar fields of our events, and the task."""
     return {
         form.id: [
             field
@@ -122,12 +121,13 @@ def wanted(formats: dict[int, Format]) -> dict[int, list[Field]]:
 
 
 def kind_of(form: Format) -> str:
-    """An event's kind: its name without the system's prefix."""
-    return form.name.removeprefix(_PREFIX)
+    """Return an event's kind: its name without the prefix, or its name before a renaming."""
+    name = form.name.removeprefix(_PREFIX)
+    return RENAMED.get(name, name)
 
 
-def own_fields(form: Format) -> list[Field]:
-    """The scalar fields of an event that become columns: its own, not common to all."""
+def own_fields(form: Format) -> list[EventField]:
+    """Return the scalar fields of an event that become columns, without the common ones."""
     return [
         field
         for field in form.fields
@@ -136,7 +136,7 @@ def own_fields(form: Format) -> list[Field]:
 
 
 def check_own(formats: dict[int, Format], saved: Path) -> None:
-    """Whether our own events fit the table; fields may be more or fewer than this pykit knows.
+    """Check that our events fit the table; there may be more or fewer fields than known.
 
     Raises:
         BadFormatError: a field that decoding needs is absent, or a field's
@@ -169,11 +169,11 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
 
 
 def _frames(
-    batches: Iterable[Batch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
+    batches: Iterable[RecordBatch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
 ) -> Frames:
-    """Put batches together: what all events have in one frame, a kind's own fields in its own.
+    """Join batches: one frame with the columns of all events, one for the fields of each kind.
 
-    Batch by batch: what is put where it belongs is still in the processor's cache then.
+    Values are copied batch by batch, while they are in the processor's cache.
     """
     kind_column = kind_type(extra)
     names = kind_column.categories.to_list()
@@ -237,23 +237,23 @@ def _frames(
 
 
 class _Parts:
-    """Columns that come part by part."""
+    """Columns that grow part by part."""
 
     def __init__(self, types: dict[str, npt.DTypeLike]) -> None:
         self._columns = {name: Growing(dtype) for name, dtype in types.items()}
 
     @property
     def names(self) -> list[str]:
-        """Of all columns."""
+        """The names of all columns."""
         return list(self._columns)
 
     def add(self, columns: dict[str, Array]) -> None:
-        """Another part, of all columns."""
+        """Append one part of all columns."""
         for name, values in columns.items():
             if name not in self._columns:
                 self._columns[name] = Growing(values.dtype)
             self._columns[name].add(values)
 
     def series(self, name: str) -> pl.Series:
-        """A column as a whole."""
+        """Return a whole column."""
         return self._columns[name].series(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which device a guest's event is of, where the guest used a number twice."""
+"""Assign a guest's events to devices, where the guest reuses a device number."""
 
 from __future__ import annotations
 

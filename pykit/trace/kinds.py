@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which kinds of events there are, who sees them, and which columns they have."""
+"""Kinds of events, their observers and their columns."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Dtype = type[pl.DataType]
 SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp")
 SOURCE_TYPE = pl.Enum(SOURCES)
 
-#: Those that see what a driver does: itself, or the probe that looks on.
+#: Observers in the guest on the driver's side.
 INSIDE = ("driver", "probe")
 
-#: Those that look on from outside, by the host's wall clock.
+#: Observers on the host, by the host's wall clock.
 OUTSIDE = ("qemu", "access", "registers", "rings", "qmp")
 
-#: Kinds of a driver's that its accesses to registers show as well, with no code in the guest.
+#: A driver's kinds that its register accesses show as well, without code in the guest.
 REGISTERS = ("status", "features", "config", "generation")
 
-#: What the field ``by`` of a driver's event says (enum pykit_by, trace/events/pykit.h).
+#: Value of the field ``by`` of the probe's events (enum pykit_by, trace/events/pykit.h).
 PROBED = 1
 
-#: What the field ``op`` of an event ``queue`` says (enum pykit_queue_op).
+#: Values of the field ``op`` of the event ``queue`` (enum pykit_queue_op).
 SET_UP, DELETED, JOINED, LEFT, BROKEN, MENDED = range(6)
 
-#: Columns that every row may have, whatever its kind.
+#: Columns of all rows; null where they do not apply.
 BASE: dict[str, Dtype] = {
     "row": pl.UInt32,
     "ts": pl.Int64,
@@ -60,7 +60,7 @@ def _fields(text: str) -> dict[str, Dtype]:
 
 
 #: Fields of each kind beside the base columns. Kinds of the guest are the
-#: tracepoints' names without "pykit_"; kinds that begin with dev_ are QEMU's,
+#: tracepoints' names without "pykit_", but for ``RENAMED``; kinds that begin with dev_ are QEMU's,
 #: those that begin with acc_ the access tracer's, with ring_ the ring watcher's.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
@@ -112,8 +112,13 @@ KINDS: dict[str, dict[str, Dtype]] = {
 }
 
 
+#: Tracepoints whose names differ from their kinds. Captures that were made before a tracepoint
+#: was renamed have the kind's name.
+RENAMED = {"add_failed": "refused", "vhost_attach": "vhost_serves"}
+
+
 def source_of(kind: str) -> str:
-    """``driver`` (or ``probe``: the same kinds, see ``PROBED``), or who alone has the kind."""
+    """Return the observer of a kind; ``driver`` stands for ``probe`` as well (see ``PROBED``)."""
     if kind.startswith("dev_"):
         return "qemu"
     if kind.startswith("acc_"):

@@ -8,9 +8,9 @@ stage 0, or at the reset before a DRIVER bit that is written again (restore
 after freeze). What follows a life's last reset (queue deletion) still belongs
 to it, up to stage 4. So the k-th life is the same one on both sides.
 
-An observer that was away, the probe, may have missed the end of a life and others behind it.
-What it sees when it is back is taken for a new life, whether it joins a driver that is there
-(stage 7) or sees one begin; ``returned`` then finds which of the device's that is.
+The probe may be absent, and miss the end of a life and the lives after it. What it sees later
+counts as a new life, whether it joins a bound driver (stage 7) or sees one begin. ``returned``
+then finds out which of the device's lives that is.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def device_lives(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def guest_lives(frames: Frames) -> pl.Series:
-    """``life`` (u32) of the guest's events, in time order.
+    """Return ``life`` (u32) of the guest's events, in time order.
 
     A vhost back-end's life counts the starts of each queue, which is where
     its ``seq`` is 1 again.
     """
     rows = frames.base
     life: Array = np.full(rows.height, -1, dtype=np.int32)
-    told = frames.of("driver", "status")
+    events = frames.of("driver", "status")
     for source in INSIDE:
-        marks = told.filter(pl.col("source") == source)
+        marks = events.filter(pl.col("source") == source)
         for (device,), group in marks.group_by("dev", maintain_order=True):
             seen = (rows["source"] == source) & (rows["dev"] == device)
             mine = seen.fill_null(False).to_numpy()
@@ -74,7 +74,7 @@ def guest_lives(frames: Frames) -> pl.Series:
 
 
 def absences(frames: Frames) -> pl.DataFrame:
-    """``dev`` and ``row`` where an observer joined a device that was in use, or left one."""
+    """Return ``dev`` and ``row`` of each join or leave of an observer."""
     queues, drivers = frames.of("queue"), frames.of("driver")
     if queues.height:
         queues = queues.filter(pl.col("op").is_in((JOINED, LEFT)))
@@ -84,19 +84,19 @@ def absences(frames: Frames) -> pl.DataFrame:
 
 
 def returned(frames: Frames) -> pl.Series:
-    """``life`` of all events: that of an observer's that was away as the device numbers it.
+    """Return ``life`` of all events, with lives after an absence numbered as the device's.
 
-    ``frames`` have one ``time``. Which life of the device it is, the middle of the observer's
-    shows. Where there is no common time, it is none of those that the device tells of.
+    ``frames`` have one ``time``. The middle of the observer's life decides which life of the device
+    it is. Without a common time it gets a number that no life in QEMU's log has.
     """
     rows = frames.base
     life = rows["life"]
     since = absences(frames).group_by("dev").agg(pl.col("row").min().alias("since"))
-    told = frames.of("dev_status")
-    if since.is_empty() or told.is_empty():
+    statuses = frames.of("dev_status")
+    if since.is_empty() or statuses.is_empty():
         return life
     begun = (
-        told.filter(pl.col("status") & DRIVER_BIT != 0, pl.col("life").is_not_null())
+        statuses.filter(pl.col("status") & DRIVER_BIT != 0, pl.col("life").is_not_null())
         .group_by("dev", "life")
         .agg(pl.col("time").min())
     )
@@ -139,20 +139,20 @@ def returned(frames: Frames) -> pl.Series:
 
 
 def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
-    """Where one device's lives begin and end: (position, the life from there on or -1)."""
+    """Return one device's lives as (position, the life from there on or -1)."""
     bounds: list[tuple[int, int]] = []
     lives = 0
     reset: int | None = None
     bound = False
     columns = ("row", "kind", "stage", "op", "status")
-    # A trace may be without one of the two kinds.
+    # A trace may lack one of the two kinds.
     marks = marks.select(
         pl.col(name) if name in marks.columns else pl.lit(None).alias(name) for name in columns
     )
     for at, kind, stage, op, status in marks.iter_rows():
         start: int | None = None
         if kind == "driver":
-            # Our driver says that it begins in validate and in probe; the probe says it once.
+            # Our driver traces its beginning in validate and in probe, the probe traces it once.
             new = stage == _JOINED or (stage == _BEGIN and (source == "probe" or not bound))
             start = at if new else None
             bound = stage not in (_FAILED, _REMOVED)

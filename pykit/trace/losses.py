@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a capture lacks: counted, with one line each that says where."""
+"""Losses of a capture: a count and one line each."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import JOINED, SET_UP
 from pykit.trace.pages import Array, CpuFile
-from pykit.trace.walk import Lost
+from pykit.trace.walk import PageLoss
 
-#: Lines of one kind before the rest is only counted: a broken disk gives thousands.
+#: Losses of one kind that are listed: a broken disk gives thousands.
 _LINES = 8
-#: What has a ``seq`` of its own.
+#: Columns that identify a counter ``seq``.
 _QUEUE = ("source", "dev", "vq")
 #: Numbers of queues that are counted in an array.
 _MOST_QUEUES = 1 << 20
@@ -27,18 +27,19 @@ _MOST_QUEUES = 1 << 20
 
 @dataclass(frozen=True)
 class Loss:
-    """Some events that are not there: how many at least, and where."""
+    """Missing events: how many at least, and where."""
 
     count: int
     line: str
 
 
 def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
-    """Losses by the kernel's own count, ``per_cpu/cpu*/stats``.
+    """Return losses by the kernel's own count, ``per_cpu/cpu*/stats``.
 
     Overrun (overwritten) and dropped events, and events that the kernel has
     counted but the raw file does not hold: a file cut at a page's edge shows
-    only here. ``seen`` are the records that each file holds.
+    only here. More events than the kernel counted show that its count is damaged, so that
+    losses are unknown. ``seen`` are the records that each file holds.
     """
     losses = []
     for index, file in enumerate(files):
@@ -67,11 +68,15 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
             losses.append(
                 Loss(short, f"CPU {file.cpu}: {short} counted by the kernel, not in {file.path}")
             )
+        elif short < 0:
+            losses.append(
+                Loss(1, f"CPU {file.cpu}: {-short} more in {file.path} than the kernel counted")
+            )
     return losses
 
 
-def page_losses(files: Sequence[CpuFile], lost: Iterable[Lost]) -> list[Loss]:
-    """Losses that page headers tell: events lost before a page."""
+def page_losses(files: Sequence[CpuFile], lost: Iterable[PageLoss]) -> list[Loss]:
+    """Return losses from page headers: events lost before a page."""
     losses, more = [], 0
     for page in lost:
         file = files[page.cpu]
@@ -83,18 +88,18 @@ def page_losses(files: Sequence[CpuFile], lost: Iterable[Lost]) -> list[Loss]:
 
 
 def damage_losses(
-    damage: Iterable[DamageError], untold: Mapping[type[DamageError], int]
+    damage: Iterable[DamageError], unlisted: Mapping[type[DamageError], int]
 ) -> list[Loss]:
-    """One loss a malformation; how many events it cost cannot be known.
+    """Return one loss for each malformation; the number of events lost by it is unknown.
 
-    ``untold`` are how many more of each class there were.
+    ``unlisted`` are how many more of each class there were.
     """
     groups: dict[type[DamageError], list[Loss]] = {}
     for error in damage:
         groups.setdefault(type(error), []).append(Loss(1, str(error)))
     losses = []
     for kind, group in groups.items():
-        more = untold.get(kind, 0)
+        more = unlisted.get(kind, 0)
         if more:
             group[-1] = Loss(1 + more, group[-1].line)
         losses += shorten(group, more)
@@ -102,7 +107,7 @@ def damage_losses(
 
 
 def shorten(losses: list[Loss], more: int = 0) -> list[Loss]:
-    """The first lines; the rest as one, with ``more`` that only its count has."""
+    """Return the first losses, and the others as one; ``more`` is added to their number."""
     if len(losses) <= _LINES:
         return losses
     rest = losses[_LINES:]
@@ -113,7 +118,7 @@ def shorten(losses: list[Loss], more: int = 0) -> list[Loss]:
 
 
 def gap_losses(frames: Frames) -> list[Loss]:
-    """Gaps in ``seq`` of every virtqueue.
+    """Return gaps in ``seq`` of each virtqueue.
 
     The counter runs 1, 2, 3… over all events of a queue from its set-up, or from where its
     observer joined it, so what is missing below the highest number seen is lost. ``frames`` are the
@@ -147,7 +152,7 @@ def gap_losses(frames: Frames) -> list[Loss]:
 
 
 def _unbroken(rows: pl.DataFrame, begins: Array) -> bool:
-    """Whether every queue counts 1, 2, 3… in the very order of the rows, as nearly all do."""
+    """Return whether each queue counts 1, 2, 3… in the order of the rows, as nearly all do."""
     counted = (rows["seq"].is_not_null() & rows["vq"].is_not_null()).to_numpy()
     queue = np.zeros(rows.height, dtype=np.uint32)
     queues = 1
@@ -175,5 +180,5 @@ def _count_on(queue: Array, seq: Array, counted: Array, begins: Array, last: Arr
 
 
 def total(losses: Iterable[Loss]) -> int:
-    """All counts together: an upper bound, since two observers may count the same loss."""
+    """Return the sum of all counts: an upper bound, as two observers may count one loss."""
     return sum(loss.count for loss in losses)

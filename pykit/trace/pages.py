@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Sub-buffer pages: the raw data of all CPUs, a window of each at a time.
+"""Read sub-buffer pages: the raw data of all CPUs, a window of each at a time.
 
-A trace may be far larger than memory. Of each CPU only some pages are there at once; where
-they stand and how far they are read is one row of ``cursors``.
+A trace may be far larger than memory. Only some pages of each CPU are in memory; a row of
+``cursors`` has their position and progress.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
+from pykit.files import open_regular, reason
 from pykit.trace.errors import (
     BadChunkError,
     BadDatError,
@@ -23,7 +24,7 @@ from pykit.trace.errors import (
     TruncatedPageError,
 )
 from pykit.trace.formats import PageLayout
-from pykit.trace.tracedat import Part
+from pykit.trace.tracedat import DatPart
 
 Endian = Literal["<", ">"]
 Array = npt.NDArray[Any]
@@ -36,9 +37,11 @@ STORED = 1 << 30
 #: Bytes of all windows together, and pages that each has at least.
 BUDGET = 32 << 20
 _LEAST = 2
-#: Bytes behind the last window, so that a look one word ahead stays inside the buffer.
+#: Bytes of all windows where each has only its least: 8192 CPUs with sub-buffers of 64 KiB.
+_WINDOWS_MAX = 1 << 30
+#: Bytes after the last window, so that reading one word ahead stays inside the buffer.
 GUARD = 16
-#: Pages of each CPU that are asked for the byte order.
+#: Pages of each CPU that the byte order is derived from.
 _ASKED = 256
 
 #: Where the walk is in one CPU's pages; offsets in bytes. ``start`` of its window in the buffer,
@@ -62,13 +65,13 @@ CURSOR = np.dtype(
 class CpuFile:
     """One CPU's raw pages: a file (``per_cpu/cpu<cpu>/trace_pipe_raw``), or parts of one.
 
-    ``stats`` is the kernel's own count of them, None where it was not saved.
+    ``stats`` is the kernel's own count, None if not saved.
     """
 
     cpu: int
     path: Path
     stats: str | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[DatPart, ...] = ()
 
     @property
     def size(self) -> int:
@@ -76,7 +79,7 @@ class CpuFile:
         try:
             return sum(part.size for part in self.parts) or self.path.stat().st_size
         except OSError as error:
-            raise CaptureError(f"{self.path}: cannot be read: {error}") from error
+            raise CaptureError(f"{self.path}: cannot be read: {reason(error)}") from error
 
 
 class _Stream:
@@ -85,7 +88,7 @@ class _Stream:
     def __init__(self, source: CpuFile) -> None:
         self.source = source
         size = source.size
-        self.parts = list(source.parts) or [Part(0, size, size)]
+        self.parts = list(source.parts) or [DatPart(0, size, size)]
         self.file: BinaryIO | None = None
         #: Of the first part: what is unpacked, or how many bytes have been read.
         self.plain, self.done = memoryview(b""), 0
@@ -96,7 +99,7 @@ class _Stream:
         while filled < len(into) and self.parts:
             part = self.parts[0]
             try:
-                self.file = self.file or self.source.path.open("rb")
+                self.file = self.file or open_regular(self.source.path)
                 if part.codec == "none":
                     want = min(len(into) - filled, part.stored - self.done)
                     self.file.seek(part.offset + self.done)
@@ -111,7 +114,9 @@ class _Stream:
                     into[filled : filled + got] = self.plain[self.done : self.done + got]
                     size = len(self.plain)
             except OSError as error:
-                raise CaptureError(f"{self.source.path}: cannot be read: {error}") from error
+                raise CaptureError(
+                    f"{self.source.path}: cannot be read: {reason(error)}"
+                ) from error
             filled += got
             self.done += got
             if self.done >= size:
@@ -142,6 +147,11 @@ class Windows:
         # One page more than there is: so the end is seen at once.
         room = [min(file.size // size + 1, share) * size for file in files]
         starts = np.cumsum([0, *room])
+        if starts[-1] > _WINDOWS_MAX:
+            raise CaptureError(
+                f"{files[0].path}: {len(files)} CPUs with sub-buffers of {size} bytes:"
+                " no kernel has so many, the file is damaged"
+            )
         self._room = room
         self.buffer: npt.NDArray[np.uint8] = np.zeros(int(starts[-1]) + GUARD, dtype=np.uint8)
         self.cursors = np.zeros(len(files), dtype=CURSOR)
@@ -157,7 +167,7 @@ class Windows:
             stream.close()
 
     def refill(self) -> bool:
-        """Read on wherever half a window or more is done with; False where there is no more."""
+        """Read on where half a window or more is finished; return False at the end of all."""
         moved = False
         for cpu, cursor in enumerate(self.cursors):
             if not cursor["last"] and cursor["page"] * 2 > cursor["pages"]:
@@ -166,11 +176,11 @@ class Windows:
         return moved
 
     def place(self, cpu: int, page: int) -> tuple[Path, int, int]:
-        """File, CPU and page, as errors name them."""
+        """Return file, CPU and page for an error."""
         return self.files[cpu].path, self.files[cpu].cpu, page
 
     def find(self, at: int) -> tuple[Path, int, int, int]:
-        """File, CPU, page and offset in the page of an offset in the buffer."""
+        """Return file, CPU, page and offset in the page of an offset in the buffer."""
         cpu = int(np.searchsorted(self.cursors["start"], at, side="right")) - 1
         page, offset = divmod(at - int(self.cursors["start"][cpu]), self.layout.page_size)
         return (*self.place(cpu, int(self.cursors["number"][cpu]) + page), offset)
@@ -204,7 +214,7 @@ class Windows:
             )
 
     def _find_endian(self) -> Endian:
-        """The byte order in which more pages have a commit that can be true."""
+        """Return the byte order in which more pages have a plausible commit field."""
         size, room = self.layout.page_size, self.layout.page_size - self.layout.data_offset
         at, width = self.layout.commit_offset, self.layout.long_size
         raw = b"".join(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's trace log to rows: what the device side did.
+"""Decode QEMU's trace log: the events of the device side.
 
 A line is ``PID@SECONDS.MICROSECONDS:event arguments`` with ``-msg
 timestamp=on`` (PID is the thread) and ``event arguments`` without. Pointers
-name devices, queues and requests; they are turned into numbers here. What the guest did to
-registers (registers.py) stands between them.
+name devices, queues and requests; they are turned into numbers here. Register accesses
+of the guest (registers.py) are merged in log order.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from pykit.files import read_regular, reason
 from pykit.trace.errors import CaptureError
 from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
@@ -43,7 +44,7 @@ class _Event:
 
     @cached_property
     def matcher(self) -> re.Pattern[str]:
-        """Of the arguments as a whole; a group a column."""
+        """A pattern of all arguments, with a group for each column."""
         return re.compile(self.pattern.replace("P", _POINTER).replace("N", r"(-?[0-9]{1,20})"))
 
 
@@ -100,12 +101,17 @@ class QemuLog:
     devices: tuple[Named, ...] = ()
 
 
-def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = ()) -> QemuLog:
+def read_log(
+    path: Path,
+    numbers: Sequence[int] | None,
+    plugs: Sequence[int] = (),
+    within: Path | None = None,
+) -> QemuLog:
     """Decode a trace log.
 
     ``numbers`` are the ``dev`` numbers of the devices in the order in which
-    they were added; None: the log itself numbers every device that anybody
-    drove, from 0, in the order of that. ``plugs`` are the wall-clock times
+    they were added. None: number each device that a driver used, from 0, in the order of first
+    use. ``plugs`` are the wall-clock times
     (ns) of the adding: the first device to get a status from then on is the
     one that was plugged, as QEMU resets it at once. Without them the k-th new
     device with a status is the k-th.
@@ -120,9 +126,9 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
         CaptureError: the file cannot be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        text = read_regular(path, within).decode(errors="replace")
     except OSError as error:
-        raise CaptureError(f"{path}: cannot be read: {error}") from error
+        raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
     losses: list[Loss] = []
     lines = text.split("\n")
     if lines.pop():
@@ -145,7 +151,7 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
         losses.append(
             Loss(lost_pops, f"{path}: {lost_pops} pops of a queue that no notify line names")
         )
-    # Device -1 is somebody else's; null could not be named.
+    # Device -1 is not one of ours; null could not be named.
     ours = events.filter(pl.col("dev") >= 0).with_columns(pl.col("dev").cast(BASE["dev"]))
     rows = _count(device_lives(ours))
     wanted: dict[str, Dtype] = {"ts": pl.Int64, "source": pl.String, "kind": pl.String}
@@ -163,9 +169,9 @@ def read_log(path: Path, numbers: Sequence[int] | None, plugs: Sequence[int] = (
 
 
 def parse(lines: Sequence[str]) -> pl.DataFrame:
-    """One row a line of an event that is known, in log order, with ``line`` (its number, from 0).
+    """Return one row for each line of a known event, in log order, with ``line`` (from 0).
 
-    Pointers and numbers are integers; ``good`` says whether all of a line's could be read.
+    Pointers and numbers are integers; ``good`` is whether all of the line could be read.
     """
     # polars compiles its patterns for each of its calls, which takes longer than most logs do.
     parts = [
@@ -177,7 +183,7 @@ def parse(lines: Sequence[str]) -> pl.DataFrame:
 
 
 def _parsed(lines: Sequence[str], start: int) -> Iterator[pl.DataFrame]:
-    """Some lines' events, a frame for each event."""
+    """Yield the events of some lines, a frame for each event."""
     found: dict[str, list[tuple[str | int | None, ...]]] = {name: [] for name in _EVENTS}
     for number, text in enumerate(lines, start):
         line = _PREFIX.fullmatch(text.removesuffix("\r"))
@@ -217,7 +223,7 @@ def _typed(event: _Event, columns: list[tuple[Any, ...]]) -> pl.DataFrame:
 
 
 def _integers(texts: Sequence[str | None], name: str) -> list[int | None]:
-    """Digits as integers; what does not fit is None."""
+    """Convert digits to integers, None if out of range."""
     if name in _POINTERS:
         # A null pointer is printed as "(nil)".
         return [None if t is None else 0 if t == "(nil)" else int(t, 16) for t in texts]
@@ -234,14 +240,14 @@ def _type(name: str) -> Dtype:
 
 
 def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:
-    """QEMU's events and the registers', in log order."""
+    """Merge QEMU's events and those of registers in log order."""
     if registers.is_empty():
         return events
     return pl.concat([events, registers], how="diagonal_relaxed").sort("line", maintain_order=True)
 
 
 def _driven(events: pl.DataFrame, named: Sequence[Named]) -> tuple[Named, ...]:
-    """The devices that a driver wrote a status to or notified, in the order of that."""
+    """Return the devices that a driver used (status write or notify), in that order."""
     begun = (pl.col("kind") == "dev_kick") | (pl.col("status") != 0)
     mine = events.filter(begun & pl.col("kind").is_in(["dev_kick", "dev_status"])).sort("line")
     disks = events.filter(pl.col("kind") == "dev_blk_start")["vdev"].unique().to_list()
@@ -258,7 +264,7 @@ _KNOWN: dict[str, Dtype] = {"line": pl.UInt32, "vdev": pl.UInt64, "dev": pl.Int6
 
 
 def _numbered(driven: Sequence[Named]) -> pl.DataFrame:
-    """As _known_devices, of devices that the log itself numbers."""
+    """Return the same as _known_devices for devices numbered by the log."""
     rows = [(0, device.vdev, number) for number, device in enumerate(driven)]
     return pl.DataFrame(rows, schema=_KNOWN, orient="row")
 
@@ -266,7 +272,7 @@ def _numbered(driven: Sequence[Named]) -> pl.DataFrame:
 def _known_devices(
     events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
 ) -> pl.DataFrame:
-    """Which ``dev`` a ``vdev`` pointer means from which ``line`` on, sorted by line."""
+    """Return the ``dev`` of each ``vdev`` pointer and the ``line`` it is valid from, by line."""
     status = events.filter(pl.col("kind") == "dev_status").select("line", "ts", "vdev").sort("line")
     if plugs:
         firsts = [status.filter(pl.col("ts") >= time).head(1) for time in plugs]

@@ -280,7 +280,7 @@ def merge(
         if first < 0:
             return count, noted
         cursor = cursors[first]
-        # As long as this CPU is ahead of all others nobody else needs to be asked.
+        # While this CPU is earlier than all others, no other needs a look.
         limit = cursors[second]["top"] - (first > second) if second >= 0 else (1 << 63) - 1
         count, noted = _run(
             words, halves, cursor, first, header, slots, needs, wrong, notes, noted, limit, out,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The driver's side of a negotiation, as QEMU's ``memory_region_ops_*`` lines tell it.
+"""The driver's side of a negotiation, by QEMU's ``memory_region_ops_*`` lines.
 
 They name the region and the address of every access that QEMU emulates: status, features and
-configuration of PCI (modern and legacy) and MMIO. Which device answers there says the line that
-follows a status write, in which QEMU's virtio core names the device.
+configuration of PCI (modern and legacy) and MMIO. A status write is followed by a line of QEMU's
+virtio core that names the device.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WRITE, _READ, _RESET = range(3)
 _DRIVER_OK, _FEATURES_OK = 4, 8
 
 
-class Access(NamedTuple):
+class RegisterAccess(NamedTuple):
     """One line: a register access. ``part`` is "common", "device", or None for a whole region."""
 
     line: int
@@ -83,9 +83,9 @@ class _Registers:
     vectors: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     #: The last write to the accepted features.
-    last: Access | None = None
+    last: RegisterAccess | None = None
 
-    def take(self, access: Access, offset: int, known: dict[int, str], config: int) -> None:
+    def take(self, access: RegisterAccess, offset: int, known: dict[int, str], config: int) -> None:
         """Note an access at ``offset`` of the registers, of which ``known`` have a name."""
         name = known.get(offset)
         if name is None:
@@ -106,13 +106,13 @@ class _Registers:
             if self.status & _FEATURES_OK:
                 self.features(access)
 
-    def configure(self, access: Access, offset: int) -> None:
+    def configure(self, access: RegisterAccess, offset: int) -> None:
         """An access to the device's own configuration."""
         self.row(
             access, "config", offset=offset, len=access.size, value=access.value, write=access.write
         )
 
-    def set_status(self, access: Access) -> None:
+    def set_status(self, access: RegisterAccess) -> None:
         """A status access; what was accepted is settled with FEATURES_OK, or without it at last."""
         status = access.value & 0xFF
         if not access.write:
@@ -126,7 +126,7 @@ class _Registers:
         if not status:
             self.accepted, self.last, self.vectors = {}, None, False
 
-    def features(self, access: Access) -> None:
+    def features(self, access: RegisterAccess) -> None:
         """The negotiation's result, where the driver looked at all of the offer."""
         words = (0,) if self.legacy else (0, 1)
         if all(word in self.offered for word in words):
@@ -134,7 +134,7 @@ class _Registers:
             accepted = sum(self.accepted.get(word, 0) << 32 * word for word in words)
             self.row(access, "features", offered=offered, driver=accepted, acked=accepted, stage=0)
 
-    def row(self, access: Access, kind: str, **fields: int) -> None:
+    def row(self, access: RegisterAccess, kind: str, **fields: int) -> None:
         """One event at the place of an access."""
         self.rows.append(
             {"line": access.line, "pid": access.pid, "ts": access.ts, "kind": kind, **fields}
@@ -147,8 +147,8 @@ def read_registers(
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), and the devices.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
-    Accesses of which no status write shows the device are left out, and so are doorbells and
-    interrupt status, which other events tell better.
+    Accesses whose device no status write shows are left out, and so are notifications and
+    interrupt status, which other events cover.
     """
     following: dict[int | None, list[tuple[int, int, int]]] = {}
     for line, pid, vdev, status in statuses.select("line", "pid", "vdev", "status").iter_rows():
@@ -181,7 +181,7 @@ def read_registers(
     return frame.sort("line", maintain_order=True), list(_named(found))
 
 
-def _accesses(lines: Sequence[str]) -> Iterator[Access]:
+def _accesses(lines: Sequence[str]) -> Iterator[RegisterAccess]:
     for number, text in enumerate(lines):
         if "memory_region_ops_" not in text or "'virtio-" not in text:
             continue
@@ -189,7 +189,7 @@ def _accesses(lines: Sequence[str]) -> Iterator[Access]:
         if of is None:
             continue
         stamped = of["sec"] is not None
-        yield Access(
+        yield RegisterAccess(
             line=number,
             pid=int(of["pid"]) if stamped else None,
             ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
@@ -204,9 +204,9 @@ def _accesses(lines: Sequence[str]) -> Iterator[Access]:
 def _next(
     following: dict[int | None, list[tuple[int, int, int]]],
     cursors: dict[int | None, int],
-    access: Access,
+    access: RegisterAccess,
 ) -> int | None:
-    """The device whose status the same thread reports next, if with the value that was written."""
+    """Return the device in the thread's next status line, if it has the value written here."""
     mine = following.get(access.pid, [])
     at = cursors.get(access.pid, 0)
     while at < len(mine) and mine[at][0] < access.line:
@@ -217,8 +217,8 @@ def _next(
     return None
 
 
-def _place(access: Access) -> tuple[tuple[str, int], int]:
-    """Whose registers an access is to, and at which offset of theirs, a legacy one's yet unknown.
+def _place(access: RegisterAccess) -> tuple[tuple[str, int], int]:
+    """Return the registers that an access is to, and its offset in them or in a legacy region.
 
     QEMU lays a modern device's structures out in one BAR, a page each; guests may move BARs.
     """
@@ -229,7 +229,7 @@ def _place(access: Access) -> tuple[tuple[str, int], int]:
     return ("legacy", access.mr), access.addr
 
 
-def _take(known: _Registers, access: Access, offset: int, named: int | None) -> None:
+def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | None) -> None:
     if access.part == "device":
         known.configure(access, offset)
     elif access.part == "common":
@@ -257,7 +257,7 @@ def _take(known: _Registers, access: Access, offset: int, named: int | None) -> 
 
 
 def _named(found: list[_Registers]) -> Iterator[Named]:
-    """One entry a device; it counts as modern if anybody ever used it so."""
+    """Yield one entry for each device, legacy if it was used by the legacy interface only."""
     for vdev in dict.fromkeys(device.vdev for device in found):
         mine = [device for device in found if device.vdev == vdev]
         kind = next((device.type for device in mine if device.type), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which virtio device of the same guest a vhost back-end serves."""
+"""Join vhost back-ends with the virtio devices of the same guest that they serve."""
 
 from __future__ import annotations
 

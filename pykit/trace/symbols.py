@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names of program counters, by a guest's /proc/kallsyms or a System.map."""
+"""Resolve program counters to symbols by /proc/kallsyms or System.map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-#: A function of the kernel or of a module; what is further above is no part of it.
+from pykit.files import exists, read_regular, reason
+from pykit.trace.errors import CaptureError
+
+#: Bytes of the largest function; a higher address belongs to no known symbol.
 _FARTHEST = 1 << 20
 _LINE = r"^([0-9a-f]{16}) [tTwW] ([^\t ]+)"
 
@@ -20,19 +23,28 @@ class Symbols:
     table: pl.DataFrame
 
     @classmethod
-    def read(cls, path: Path) -> Symbols:
-        """From the file, or none where there is no such file."""
-        text = path.read_text(errors="replace") if path.is_file() else ""
+    def read(cls, path: Path, within: Path | None = None) -> Symbols:
+        """Read the symbols from a file below ``within``; none if the file does not exist.
+
+        Raises:
+            CaptureError: the file cannot be read.
+        """
+        text = ""
+        if exists(path):
+            try:
+                text = read_regular(path, within).decode(errors="replace")
+            except OSError as error:
+                raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
         lines = pl.Series("line", text.splitlines(), dtype=pl.String)
         groups = lines.str.extract_groups(_LINE).struct.rename_fields(["hex", "symbol"])
         table = groups.struct.unnest().drop_nulls()
         address = table["hex"].str.to_integer(base=16, dtype=pl.UInt64)
-        # Several names may have one address: the first one is as good as any.
+        # Several names may share an address: take the first.
         named = table.select("symbol").with_columns(address.alias("address"))
         return cls(named.unique("address", keep="first").sort("address"))
 
     def of(self, counters: pl.Series) -> pl.Series:
-        """``name+0xoffset`` of each program counter (u64); null where nothing is known."""
+        """Return ``name+offset`` of each program counter (u64); null if unknown."""
         asked = pl.DataFrame({"pc": counters.unique().sort()})
         found = asked.join_asof(self.table, left_on="pc", right_on="address")
         away = pl.col("pc") - pl.col("address")

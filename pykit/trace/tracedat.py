@@ -3,12 +3,13 @@
 
 A file is a header, descriptions of the events, options, and the raw pages of each CPU.
 Version 6 has them in this order; version 7 has sections that options point at, and may
-compress them. Pages stay where they are: ``Part`` says where, so that a large file is read
+compress them. Pages stay where they are: ``DatPart`` says where, so that a large file is read
 when it is decoded.
 """
 
 from __future__ import annotations
 
+import bisect
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -18,12 +19,22 @@ from typing import BinaryIO
 
 import zstandard
 
+from pykit.files import open_regular, reason
 from pykit.trace.errors import BadDatError
 
 MAGIC = b"\x17\x08\x44tracing"
 
-#: Descriptions: larger ones than any kernel's are a damaged length.
-_MOST = 1 << 28
+#: Bytes of one section of descriptions. A kernel with every event on has some 10 MB of them.
+_SECTION_MAX = 1 << 26
+#: Bytes of one chunk of pages. trace-cmd packs ten sub-buffers into a chunk, ftrace's largest
+#: sub-buffer has 1 MiB.
+_CHUNK_MAX = 1 << 24
+#: Bytes that a file may unpack to: so many times its own size, or so many at least. trace-cmd's
+#: pages shrink to a tenth, hardly filled ones to a hundredth.
+_RATIO_MAX = 256
+_UNPACKED_MIN = 1 << 26
+#: A zstd frame may ask for a window of this size. Level 19 takes half of it.
+_WINDOW_MAX = 1 << 24
 
 _DONE, _CPUSTAT, _BUFFER, _CLOCK, _UNAME = 0, 2, 3, 4, 5
 _HEADERS, _FTRACE, _EVENTS = 16, 17, 18
@@ -33,7 +44,7 @@ _PAGE = 4096
 
 
 @dataclass(frozen=True)
-class Part:
+class DatPart:
     """Raw pages in the file: ``stored`` bytes at ``offset``, ``size`` bytes when unpacked."""
 
     offset: int
@@ -59,7 +70,7 @@ class CpuData:
     """Where one CPU's pages are, in their order."""
 
     cpu: int
-    parts: tuple[Part, ...]
+    parts: tuple[DatPart, ...]
 
 
 @dataclass
@@ -78,7 +89,7 @@ class Dat:
 def is_dat(path: Path) -> bool:
     """Whether a file begins as trace-cmd's do."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
@@ -91,28 +102,40 @@ def read(path: Path) -> Dat:
         BadDatError: not such a file, of an unknown version, or damaged.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _Reader(path, file).read()
     except OSError as error:
-        raise BadDatError(f"{path}: cannot be read: {error}") from error
+        raise BadDatError(f"{path}: cannot be read: {reason(error)}") from error
 
 
 def unpack(data: bytes, size: int, codec: str, where: str) -> bytes:
-    """Decompress to exactly ``size`` bytes; raises BadDatError for anything else."""
+    """Decompress to exactly ``size`` bytes; raises BadDatError for anything else.
+
+    Never takes more memory than for ``size`` bytes, whatever the data claims.
+    """
     if codec == "none":
         plain = data
+    elif not size:
+        # To both libraries a limit of 0 means no limit.
+        plain = b""
     elif codec == "zstd":
         try:
-            plain = zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+            # A size in the frame wins over max_output_size, so compare it first.
+            promised = zstandard.frame_content_size(data)
+            if promised not in (-1, size):
+                raise BadDatError(f"{where}: a zstd frame of {promised} bytes, not {size}")
+            decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX)
+            plain = decompressor.decompress(data, max_output_size=size)
         except zstandard.ZstdError as error:
             raise BadDatError(f"{where}: not zstd: {error}") from error
     else:
         try:
-            plain = zlib.decompressobj().decompress(data, size)
+            # One byte more than expected shows that there is more.
+            plain = zlib.decompressobj().decompress(data, size + 1)
         except zlib.error as error:
             raise BadDatError(f"{where}: not zlib: {error}") from error
     if len(plain) != size:
-        raise BadDatError(f"{where}: {len(plain)} bytes, {size} were promised")
+        raise BadDatError(f"{where}: not the {size} bytes that its header promises")
     return plain
 
 
@@ -213,10 +236,13 @@ class _Reader:
         self.path, self.file, self.dat = path, file, Dat()
         self.length = path.stat().st_size
         self.endian, self.codec = "<", "none"
+        #: Starts and ends of the parts of the file that were read or will be, ascending.
+        self.claimed: list[tuple[int, int]] = []
+        self.unpacked = 0
 
     def read(self) -> Dat:
         # The head of version 6 holds all descriptions; that of 7 is a few bytes.
-        head = self.cursor(0, min(self.length, _MOST), str(self.path))
+        head = self.cursor(0, min(self.length, _SECTION_MAX), str(self.path))
         if head.data[: len(MAGIC)] != MAGIC:
             raise BadDatError(f"{self.path}: not a trace.dat; record with trace-cmd record")
         head.take(len(MAGIC))
@@ -238,6 +264,30 @@ class _Reader:
         # Beyond the end is cut; and no seek goes beyond 2^63.
         self.file.seek(min(offset, self.length))
         return _Cursor(self.file.read(min(size, self.length)), self.endian, where)
+
+    def claim(self, offset: int, size: int, where: str) -> None:
+        """Note that a part of the file is used; raises BadDatError if it already is.
+
+        Otherwise a small file could have one large part unpacked for each of 2^32 CPUs.
+        """
+        if not size:
+            return
+        at = bisect.bisect(self.claimed, (offset, 0))
+        before, after = self.claimed[at - 1 : at] if at else [], self.claimed[at : at + 1]
+        if (before and before[0][1] > offset) or (after and after[0][0] < offset + size):
+            raise BadDatError(
+                f"{where}: {size} bytes at {offset:#x} overlap another part: the file is damaged"
+            )
+        self.claimed.insert(at, (offset, offset + size))
+
+    def expand(self, size: int, most: int, where: str) -> None:
+        """Count ``size`` unpacked bytes; raises BadDatError where no file has so many."""
+        self.unpacked += size
+        if size > most or self.unpacked > max(self.length * _RATIO_MAX, _UNPACKED_MIN):
+            raise BadDatError(
+                f"{where}: {size} bytes, {self.unpacked} so far from a file of {self.length}:"
+                " the file is damaged"
+            )
 
     # Version 6: one after the other.
 
@@ -262,7 +312,9 @@ class _Reader:
         self.places(head, kind, cpus)
         for offset in instances:
             size = 10 + 16 * cpus
-            table = self.cursor(offset, size, f"{self.path}: instance at {offset:#x}")
+            where = f"{self.path}: instance at {offset:#x}"
+            self.claim(offset, size, where)
+            table = self.cursor(offset, size, where)
             self.places(table, table.text(10), cpus)
 
     def places(self, table: _Cursor, kind: str, cpus: int) -> None:
@@ -270,9 +322,10 @@ class _Reader:
             raise BadDatError(f"{self.path}: no raw pages but {kind.strip()!r}")
         for cpu in range(cpus):
             offset, size = table.number(8), table.number(8)
-            self.add(cpu, [Part(offset, size, size)])
+            self.claim(offset, size, f"{self.path}: CPU {cpu}")
+            self.add(cpu, [DatPart(offset, size, size)])
 
-    def add(self, cpu: int, parts: list[Part]) -> None:
+    def add(self, cpu: int, parts: list[DatPart]) -> None:
         for part in parts:
             if part.offset + part.stored > self.length:
                 raise BadDatError(
@@ -290,11 +343,7 @@ class _Reader:
         if self.codec not in ("none", "zstd", "zlib"):
             raise BadDatError(f"{self.path}: compressed by {self.codec!r}; use trace-cmd convert")
         offset = head.number(8)
-        seen = set()
         while offset:
-            if offset in seen:
-                raise BadDatError(f"{self.path}: the options at {offset:#x} lead to themselves")
-            seen.add(offset)
             options = self.section(offset)
             offset = 0
             while options.at < len(options.data):
@@ -324,14 +373,15 @@ class _Reader:
         flags = header.number(2)
         header.number(4)
         size = header.number(8)
-        if size > _MOST:
+        if size > _SECTION_MAX:
             raise BadDatError(f"{where}: {size} bytes: the file is damaged")
+        # Options that lead to themselves claim their section twice.
+        self.claim(offset, 16 + size, where)
         body = self.cursor(offset + 16, size, where)
         if not flags & _COMPRESSED:
             return body
         stored, plain = body.number(4), body.number(4)
-        if plain > _MOST:
-            raise BadDatError(f"{where}: {plain} bytes: the file is damaged")
+        self.expand(plain, _SECTION_MAX, where)
         return _Cursor(unpack(body.take(stored), plain, self.codec, where), self.endian, where)
 
     def buffer(self, option: _Cursor) -> None:
@@ -343,19 +393,25 @@ class _Reader:
         option.number(4)
         for _ in range(option.number(4)):
             cpu, offset, size = option.number(4), option.number(8), option.number(8)
-            parts = list(self.chunks(offset, size)) if compressed else [Part(offset, size, size)]
+            self.claim(offset, size, f"{option.where}: CPU {cpu}")
+            parts = list(self.chunks(offset, size)) if compressed else [DatPart(offset, size, size)]
             self.add(cpu, parts)
 
-    def chunks(self, offset: int, size: int) -> Iterator[Part]:
+    def chunks(self, offset: int, size: int) -> Iterator[DatPart]:
         if not size:
             return
         where = f"{self.path}: chunks at {offset:#x}"
+        # trace-cmd's size leaves the count of chunks out.
+        end = offset + 4 + size
         count = self.cursor(offset, 4, where).number(4)
         offset += 4
         for _ in range(count):
             head = self.cursor(offset, 8, where)
             stored, plain = head.number(4), head.number(4)
-            yield Part(offset + 8, stored, plain, self.codec)
+            if offset + 8 + stored > end:
+                raise BadDatError(f"{where}: a chunk of {stored} bytes ends beyond {end:#x}")
+            self.expand(plain, _CHUNK_MAX, where)
+            yield DatPart(offset + 8, stored, plain, self.codec)
             offset += 8 + stored
 
     # What both versions have.

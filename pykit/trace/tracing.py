@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ftrace data as somebody saved it: a copy of tracefs, or a file of trace-cmd's."""
+"""Read saved ftrace data: a copy of tracefs, or a trace.dat of trace-cmd."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.files import check_regular, exists, reason
 from pykit.trace import tracedat
-from pykit.trace.errors import MissingFormatsError
+from pykit.trace.errors import CaptureError, MissingFormatsError
 from pykit.trace.formats import (
     Format,
     PageLayout,
@@ -22,11 +23,11 @@ from pykit.trace.pages import CpuFile
 
 @dataclass(frozen=True)
 class Tracing:
-    """What describes itself: the layout of pages, the events' formats, the raw data by CPU.
+    """A saved trace: the layout of pages, the events' formats, the raw data by CPU.
 
     Attributes:
         where: the directory or the file, for messages.
-        clock: name of the trace clock, or "" where nothing says it.
+        clock: name of the trace clock, or "" if unknown.
         release: of the kernel that was traced, or "".
     """
 
@@ -38,24 +39,32 @@ class Tracing:
     release: str = ""
 
 
-def read_tracing(path: Path) -> Tracing:
+def read_tracing(path: Path, within: Path | None = None) -> Tracing:
     """Read a saved tracefs directory, or a trace.dat (version 6 or 7).
 
+    Files of the directory must be below ``within``, by default the directory itself.
+
     Raises:
+        CaptureError: a file is not a regular one.
         MissingFormatsError: descriptions or data are not there.
         BadFormatError: a description cannot be understood.
         BadDatError: not a file of trace-cmd's, or a damaged one.
     """
-    return _dat(path) if path.is_file() else _tracefs(path)
+    return _dat(path) if path.is_file() else _tracefs(path, within or path)
 
 
-def _tracefs(folder: Path) -> Tracing:
+def _tracefs(folder: Path, within: Path) -> Tracing:
     files = []
-    for path in folder.glob("per_cpu/cpu*/trace_pipe_raw"):
-        match = re.fullmatch(r"cpu([0-9]{1,4})", path.parent.name)
-        if match:
+    # A pattern for the files themselves would skip dangling links.
+    for cpu in folder.glob("per_cpu/cpu*"):
+        match, path = re.fullmatch(r"cpu([0-9]{1,4})", cpu.name), cpu / "trace_pipe_raw"
+        if match and exists(path):
             stats = path.with_name("stats")
-            text = read_text(stats) if stats.is_file() else None
+            text = read_text(stats, within) if exists(stats) else None
+            try:
+                check_regular(path, within)
+            except OSError as error:
+                raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
             files.append(CpuFile(int(match[1]), path, text))
     if not files:
         raise MissingFormatsError(
@@ -63,13 +72,15 @@ def _tracefs(folder: Path) -> Tracing:
         )
     events = folder / "events"
     layout = parse_header(
-        read_text(events / "header_page"),
-        read_text(events / "header_event"),
+        read_text(events / "header_page", within),
+        read_text(events / "header_event", within),
         str(events / "header_page"),
     )
     formats: dict[int, Format] = {}
-    for path in sorted(folder.glob("events/*/*/format")):
-        form = parse_format(read_text(path), path.parent.parent.name, str(path))
+    for path in sorted(event / "format" for event in folder.glob("events/*/*")):
+        if not exists(path):
+            continue
+        form = parse_format(read_text(path, within), path.parent.parent.name, str(path))
         add_format(formats, form, str(path))
     if not formats:
         raise MissingFormatsError(

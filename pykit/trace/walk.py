@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The walk through a whole trace, window after window, and what was wrong on the way."""
+"""Walk through a whole trace, window after window, and collect its damage."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from pykit.trace.pages import BUDGET, Array, CpuFile, Windows
 #: File, CPU, page and offset.
 Place = tuple[Path, int, int, int]
 
-#: Notes of one call of the walk: it stops and goes on where there are more.
+#: Notes of one call of the walk; it returns when they are full, and is called again.
 _NOTES = 4096
-#: Malformations of one class that are told one by one; the rest is counted.
-_TOLD = 100
+#: Malformations of each class that are listed; further ones are only counted.
+_LISTED = 100
 
 
-class Found(NamedTuple):
+class FoundRecords(NamedTuple):
     """Records in the order of (time, CPU), a CPU's own in its order; arrays of one element each.
 
-    They are good until the next ones are asked for.
+    They are valid until the next ones are requested.
     """
 
     #: u32, offset of the payload in the windows' buffer, and its bytes.
@@ -45,11 +45,11 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lost:
+class PageLoss:
     """Events lost before a page.
 
-    ``cpu`` is the index of the file, ``count`` how many (-1 where nobody knows), ``pages``
-    before how many pages that was.
+    ``cpu`` is the index of the file, ``count`` how many (-1 if unknown), ``pages``
+    how many pages this entry stands for.
     """
 
     cpu: int
@@ -62,11 +62,10 @@ class Walk:
     """Finds all records of all files.
 
     Attributes:
-        windows: what of the files is in memory.
-        damage: malformations; at the end of the walk by CPU, page and offset. The first ones
-            of each class.
-        untold: by class, how many more there were.
-        lost: what page headers say of losses; beyond some, one stands for all others.
+        windows: the parts of the files in memory.
+        damage: the first malformations of each class; after the walk by CPU, page and offset.
+        unlisted: by class, how many more there were.
+        lost: losses in page headers; beyond some number, one entry stands for all others.
     """
 
     def __init__(
@@ -83,16 +82,16 @@ class Walk:
         """
         self.windows = Windows(files, layout, budget)
         self.damage: list[DamageError] = []
-        self.untold: dict[type[DamageError], int] = {}
-        self.lost: list[Lost] = []
+        self.unlisted: dict[type[DamageError], int] = {}
+        self.lost: list[PageLoss] = []
         self._formats = formats
         self._needs = np.full(1 << 16, -1, dtype=np.int32)
         self._needs[list(formats)] = [*map(attrgetter("size"), formats.values())]
         self._wrong = np.zeros(1 << 16, dtype=np.int64)
-        self._told: dict[type[DamageError], int] = {}
+        self._counts: dict[type[DamageError], int] = {}
         self._counted: list[tuple[type[DamageError], Place, int, str]] = []
 
-    def records(self, slots: npt.NDArray[np.int32], batch: int) -> Iterator[Found]:
+    def records(self, slots: npt.NDArray[np.int32], batch: int) -> Iterator[FoundRecords]:
         """Records whose event ids have a slot, at most ``batch`` at a time.
 
         Raises:
@@ -126,18 +125,20 @@ class Walk:
                 self._read(notes[:noted])
                 if count:
                     at, size, ts, owner, slot = out
-                    yield Found(at[:count], size[:count], ts[:count], owner[:count], slot[:count])
+                    yield FoundRecords(
+                        at[:count], size[:count], ts[:count], owner[:count], slot[:count]
+                    )
                 if not windows.refill() and not count and not noted:
                     break
         finally:
             windows.close()
         self._finish()
 
-    def tell(self, error: DamageError) -> None:
+    def report(self, error: DamageError) -> None:
         """Count a malformation, and keep it if it is one of the first of its class."""
-        told = self._told[type(error)] = self._told.get(type(error), 0) + 1
-        if told > _TOLD:
-            self.untold[type(error)] = told - _TOLD
+        count = self._counts[type(error)] = self._counts.get(type(error), 0) + 1
+        if count > _LISTED:
+            self.unlisted[type(error)] = count - _LISTED
         else:
             self.damage.append(error)
 
@@ -148,21 +149,21 @@ class Walk:
         for code, owner, page, offset, a, b in notes.tolist():
             place = (*windows.place(owner, page), offset)
             if code == records.LOST:
-                self._lose(Lost(owner, page, a))
+                self._lose(PageLoss(owner, page, a))
             elif code == records.COMMIT:
                 detail = f"commit {a % (1 << 64):#x}, room for {room} bytes"
-                self.tell(errors.BadCommitError(*place, detail))
+                self.report(errors.BadCommitError(*place, detail))
             elif code == records.BEYOND:
-                self.tell(errors.RecordBeyondPageError(*place, f"{a} bytes, {b} are left"))
+                self.report(errors.RecordBeyondPageError(*place, f"{a} bytes, {b} are left"))
             elif code == records.LENGTH_WORD:
-                self.tell(errors.BadLengthError(*place, f"{a}, less than its own 4"))
+                self.report(errors.BadLengthError(*place, f"{a}, less than its own 4"))
             elif code == records.NO_ID:
-                self.tell(errors.BadLengthError(*place, "no room for an event id"))
+                self.report(errors.BadLengthError(*place, "no room for an event id"))
             elif code == records.EARLY:
-                self.tell(errors.EarlyPaddingError(*place, f"{a} bytes are left"))
+                self.report(errors.EarlyPaddingError(*place, f"{a} bytes are left"))
             elif code == records.STAMP:
                 detail = "31, header_event does not have it"
-                self.tell(errors.UnknownTypeError(*place, detail))
+                self.report(errors.UnknownTypeError(*place, detail))
             elif code == records.UNKNOWN:
                 self._counted.append((errors.UnknownEventError, place, a, str(a)))
             elif code == records.SHORT:
@@ -175,21 +176,21 @@ class Walk:
 
     def _finish(self) -> None:
         for error in self.windows.damage:
-            self.tell(error)
+            self.report(error)
         for kind, place, key, detail in self._counted:
             if kind is not errors.BadTimeError:
-                self.tell(kind(*place, f"{detail}, {self._wrong[key]} records"))
+                self.report(kind(*place, f"{detail}, {self._wrong[key]} records"))
                 continue
             late, owner = key < 0, key if key >= 0 else -1 - key
             out = self.windows.cursors["late" if late else "beyond"][owner]
-            self.tell(kind(*place, f"{detail}, {out} records left out"))
+            self.report(kind(*place, f"{detail}, {out} records left out"))
         self.lost.sort(key=lambda lost: (lost.cpu, lost.page))
         self.damage.sort(key=lambda error: (error.cpu, error.page, error.offset))
 
-    def _lose(self, lost: Lost) -> None:
-        # A buffer that overwrote itself all the time tells of it in every page.
-        if len(self.lost) > _TOLD:
+    def _lose(self, lost: PageLoss) -> None:
+        # A buffer that overwrote itself all the time has a loss in each page.
+        if len(self.lost) > _LISTED:
             before = self.lost.pop()
             count = max(before.count, 1) + max(lost.count, 1)
-            lost = Lost(lost.cpu, lost.page, count, before.pages + 1)
+            lost = PageLoss(lost.cpu, lost.page, count, before.pages + 1)
         self.lost.append(lost)

@@ -175,7 +175,7 @@ def test_export_takes_nothing_away(capture: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="exists"):
         analysis.write(capture, "csv", path)
     assert path.read_text() == "precious"
-    with pytest.raises(UsageError, match="no format pdf"):
+    with pytest.raises(UsageError, match="unknown format 'pdf'"):
         analysis.write(capture, "pdf", tmp_path / "other")
     with pytest.raises(InfraError, match="cannot be written"):
         analysis.write(capture, "csv", tmp_path / "none" / "there")
@@ -192,9 +192,9 @@ def test_show(capture: Path) -> None:
     assert "request 7:" in text
     assert "storage" in text
     assert json.loads(json.dumps(shown.as_dict()))["lost"] == 0
-    with pytest.raises(UsageError, match="no queue 9"):
+    with pytest.raises(UsageError, match="unknown queue '9"):
         analysis.show(capture, queue="9.9", request=None)
-    with pytest.raises(UsageError, match="no request 82: there are 82"):
+    with pytest.raises(UsageError, match="unknown request 82: choose from 0 to 81"):
         analysis.show(capture, queue=None, request=82)
 
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The list of what the machine lacks, and the set-up script on machines that are not fresh."""
+"""Check `pykit doctor` and the set-up script on machines without the required tools."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pykit import doctor
+from pykit import cli, doctor
+from pykit.errors import Exit
 from pykit.paths import ROOT
 
 
@@ -94,3 +96,20 @@ def test_setup_without_rights_lists_packages_and_exits_3(tmp_path: Path) -> None
     assert done.returncode == 3, done.stderr
     assert "needs root" in done.stderr
     assert "apt-get install deb-x" in done.stderr
+
+
+def test_json_names_the_command_that_installs_a_missing_tool(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = doctor.Requirement("no-such-tool", "x", {"debian": "d", "fedora": "f", "arch": "a"})
+    monkeypatch.setattr(doctor, "requirements", lambda: [row])
+    monkeypatch.setattr("sys.argv", ["pykit", "doctor", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == Exit.INFRA
+    first = json.loads(capsys.readouterr().out)[0]
+    assert first["name"] == "no-such-tool"
+    assert first["fix"] == {
+        "debian": "apt-get install d", "fedora": "dnf install f", "arch": "pacman -S a",
+    }  # fmt: skip
+    assert not first["ok"]

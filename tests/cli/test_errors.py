@@ -107,12 +107,12 @@ def test_wrong_option_is_usage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "--transport", "isa"), "no transport isa"),
+        (("run", "--transport", "isa"), "unknown transport 'isa'"),
         (("run", "--transport", "mmio"), "--boot direct"),
         (("run", "--boot", "direct", "unplug", "--transport", "mmio"), "no hot-plug"),
         (("run", "vhost", "--transport", "pci-legacy"), "no device"),
         (("run", "vhost", "--driver", "virtio_blk"), "no device"),
-        (("run", "--ring", "round"), "no ring layout round"),
+        (("run", "--ring", "round"), "unknown ring layout 'round'"),
         (("run", "--transport", "pci-legacy", "--ring", "packed"), "legacy interface"),
         (("run", "--driver", "virtio_blk", "--driver-fault", "x"), "x"),
         (("matrix", "kernels", "--only", "nothing"), "no cell is called nothing"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ..families.conftest import CELLS, records, rule, write_matrix
+from ..matrix.conftest import CELLS, records, rule, write_matrix
 from .test_errors import one_line, pykit
 
 HELD = {"blk/split": records()["blk/split"]}
@@ -73,7 +73,7 @@ def test_export_jobs(tmp_path: Path, system: str) -> None:
 
 def test_what_is_to_be_exported_is_said(tmp_path: Path) -> None:
     done = pykit("export-jobs", "--to", "github", "-o", "jobs", cwd=tmp_path)
-    assert "say which cells" in one_line(done, 2)
+    assert "no cells chosen" in one_line(done, 2)
     done = pykit("export-jobs", "--to", "lava", "--all", "-o", "jobs", cwd=tmp_path)
     assert "--repository" in one_line(done, 2)
     assert not (tmp_path / "jobs").exists()

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from pykit.guests.channel import Guest, GuestEndedError
+from pykit.guests.channel import GuestChannel, GuestEndedError
 
 NONCE = "c0ffee"
 PANIC = "[    9.1] Kernel panic - not syncing: Fatal exception\n"
 Agent = Callable[[socket.socket], None]
-Start = Callable[..., Guest]
+Start = Callable[..., GuestChannel]
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """A guest that is a sleeping process with an agent of the test's own."""
     with contextlib.ExitStack() as stack:
 
-        def begin(agent: Agent, deadline: float = 10, console: str = "") -> Guest:
+        def begin(agent: Agent, deadline: float = 10, console: str = "") -> GuestChannel:
             server = stack.enter_context(socket.socket(socket.AF_UNIX))
             server.bind(str(tmp_path / "agent"))
             server.listen()
@@ -42,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
             thread = threading.Thread(target=serve, daemon=True)
             thread.start()
-            guest = Guest(
+            guest = GuestChannel(
                 process, tmp_path, tmp_path / "console", NONCE, time.monotonic() + deadline
             )
             stack.callback(guest.close)
@@ -185,3 +185,28 @@ def test_qemu_that_is_killed(start: Start, booted: bool) -> None:
     assert error.kind == ("qemu-died" if booted else "never-booted")
     assert "-9" in error.message
     assert "the last words" in error.message
+
+
+def test_a_flooded_console_ends_the_wait(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pykit.guests.channel._MOST_CONSOLE_BYTES", 1000)
+    error = ended(start(until_closed, console="x" * 1001).connect)
+    assert (error.kind, error.message) == (
+        "workload-failed", "the guest printed over 0 MiB on its console",
+    )  # fmt: skip
+
+
+def test_a_panic_that_is_printed_in_pieces(start: Start, tmp_path: Path) -> None:
+    guest = start(until_closed)
+
+    def talk() -> None:
+        for at in range(0, len(PANIC), 7):
+            time.sleep(0.08)
+            with (tmp_path / "console").open("a") as console:
+                console.write(PANIC[at : at + 7])
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    error = ended(guest.connect)
+    thread.join()
+    assert error.kind == "never-booted"
+    assert "the kernel panicked" in error.message

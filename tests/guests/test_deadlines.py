@@ -22,3 +22,10 @@ from pykit.guests import deadlines
 def test_each_check_takes_its_time(tmp_path: Path, config: str, factor: int) -> None:
     (tmp_path / ".config").write_text(config)
     assert deadlines.factor(tmp_path / ".config") == factor
+
+
+def test_a_slow_machine_gets_more_time() -> None:
+    assert deadlines.slowness(1, 1) == 1
+    assert deadlines.slowness(9, 1) == 2
+    assert deadlines.slowness(9, 2) == 1
+    assert deadlines.slowness(9, 1, "vng") == 1

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from pykit import steps
 from pykit.errors import UsageError
 from pykit.guests import firmware
-from pykit.guests.tracelog import TraceLog
 from pykit.scenario import load_scenario
 from pykit.scenario.model import FIRMWARE, Device
 
@@ -24,11 +22,11 @@ def test_every_firmware_has_a_scenario() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "no firmware amibios"),
-        ("firmware = 'ovmf'\nmodules = ['x']", "modules: not known"),
-        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "step[0].guest: not known"),
+        ("firmware = 'amibios'\n[[step]]\nname = 'a'\nexpect = 'x'", "unknown firmware 'amibios'"),
+        ("firmware = 'ovmf'\nmodules = ['x']", "modules: unknown key 'modules'"),
+        ("firmware = 'ovmf'\n[[step]]\nname = 'a'\nguest = 'x'", "[0].guest: unknown key 'guest'"),
         ("firmware = 'ovmf'\n[[step]]\nname = 'a'", "step[0]: expect is missing"),
-        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: not known"),
+        ("[[step]]\nname = 'a'\nguest = 'x'\nexpect = 'y'", "step[0].expect: unknown key 'expect'"),
     ],
 )
 def test_wrong_files(tmp_path: Path, text: str, words: str) -> None:
@@ -52,22 +50,3 @@ def test_boot_sector(tmp_path: Path) -> None:
     data = (tmp_path / "vd0.img").read_bytes()
     assert (len(data), data[510:512]) == (1 << 20, b"\x55\xaa")
     assert '"drive": "vd0-behind"' in options[-1]
-
-
-def test_log_without_the_rest(tmp_path: Path) -> None:
-    """Kept and dropped lines, a line in two writes, and one without an end."""
-    with TraceLog(tmp_path / "fifo", tmp_path / "log"):
-        writer = os.open(tmp_path / "fifo", os.O_WRONLY)
-        os.write(writer, b"1@1.0:memory_region_ops_read name 'acpi-tmr'\n1@1.0:virtio_set_st")
-        os.write(writer, b"atus vdev 0x1 val 1\n1@1.0:memory_region_ops_read ")
-        os.write(writer, b"name 'virtio-pci-isr-virtio-blk'\n1@1.0:virtqueue_po")
-        os.close(writer)
-    assert (tmp_path / "log").read_bytes() == (
-        b"1@1.0:virtio_set_status vdev 0x1 val 1\n1@1.0:virtqueue_po"
-    )
-
-
-def test_log_that_nobody_writes(tmp_path: Path) -> None:
-    with TraceLog(tmp_path / "fifo", tmp_path / "log"):
-        pass
-    assert (tmp_path / "log").read_bytes() == b""

@@ -28,7 +28,7 @@ RING = {"vring-num": 4, "vring-desc": 4096, "vring-avail": 4160, "vring-used": 8
 class Answers:
     """A monitor that knows one disk."""
 
-    def __init__(self, *, vhost: bool) -> None:
+    def __init__(self, *, vhost: bool, bars: tuple[int, ...] = ()) -> None:
         self.asked: list[str] = []
         self._answers: dict[str, Any] = {
             "x-query-virtio": [{"path": "/machine/peripheral/vd0/virtio-backend"}],
@@ -40,7 +40,18 @@ class Answers:
             },
             "x-query-virtio-queue-status": RING,
             "human-monitor-command": TREE,
-            "query-pci": [],
+            "query-pci": [
+                {
+                    "devices": [
+                        {
+                            "qdev_id": "vd0",
+                            "regions": [
+                                {"type": "memory", "address": bar, "size": 4096} for bar in bars
+                            ],
+                        }
+                    ]
+                }
+            ],
         }
 
     def ask(self, command: str, **_: Any) -> Any:
@@ -63,3 +74,8 @@ def test_queues_of_vhost_are_not_asked_for() -> None:
     monitor = Answers(vhost=True)
     assert look(monitor)["rings"] == []  # type: ignore[arg-type]
     assert "x-query-virtio-queue-status" not in monitor.asked
+
+
+def test_a_bar_that_is_not_mapped_has_no_registers() -> None:
+    told = look(Answers(vhost=False, bars=(-1, 0xFE000000)))  # type: ignore[arg-type]
+    assert [area["address"] for area in told["registers"]] == [0xFEB00000, 0xFE000000]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pykit import kconfig
 from pykit.errors import InfraError, UsageError
-from pykit.kconfig import Lack, Profile, Want
+from pykit.kconfig import Mismatch, Profile, Want
 from pykit.kconfig.fragments import parse_line
 
 from .tiny_tree import MakeTree
@@ -275,20 +275,20 @@ def test_checking_a_config(make_tree: MakeTree, tmp_path: Path) -> None:
         want("CONFIG_BAD=m"),
         want("# CONFIG_BAD2 is not set"),
     )
-    lacks = kconfig.check(profile(*wants), config)
-    assert lacks == [Lack(wants[0], "n", None), Lack(wants[2], "y", None)]
-    assert [str(lack) for lack in lacks] == [
+    mismatches = kconfig.check(profile(*wants), config)
+    assert mismatches == [Mismatch(wants[0], "n", None), Mismatch(wants[2], "y", None)]
+    assert [str(found) for found in mismatches] == [
         "this kernel lacks CONFIG_DISK: needed (m or y) by configs/x.config",
         "this kernel has CONFIG_BAD=y: needed as m by configs/x.config",
     ]
     tree = make_tree(CHAIN + bool_("BAD"))
-    assert [str(lack) for lack in kconfig.check(profile(*wants), config, tree)] == [
+    assert [str(found) for found in kconfig.check(profile(*wants), config, tree)] == [
         "this kernel lacks CONFIG_DISK: needed (m or y) by configs/x.config: depends on BLK_DEV=n",
         "this kernel has CONFIG_BAD=y: needed as m by configs/x.config: it cannot be a module",
     ]
     config.write_text("CONFIG_MODULES=y\nCONFIG_BAD=y\n")
-    (lack,) = kconfig.check(profile(want("# CONFIG_BAD is not set")), config)
-    assert str(lack) == "this kernel has CONFIG_BAD=y: unwanted by configs/x.config"
+    (found,) = kconfig.check(profile(want("# CONFIG_BAD is not set")), config)
+    assert str(found) == "this kernel has CONFIG_BAD=y: unwanted by configs/x.config"
 
 
 def test_writing_never_replaces_what_is_there(make_tree: MakeTree, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from pykit import kernels, modules, spec, steps
 from pykit.errors import Exit
 from pykit.scenario import Observer
 
-Run = Callable[..., steps.Result]
-FailsFor = Callable[[steps.Result, spec.Fault], None]
+Run = Callable[..., steps.RunResult]
+FailsFor = Callable[[steps.RunResult, spec.Fault], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         transport: str = "pci",
         driver: str | None = None,
         observe: tuple[Observer, ...] = (),
-    ) -> steps.Result:
+    ) -> steps.RunResult:
         what = fault or device_fault or "clean"
         return steps.run(
             scenario,
@@ -75,13 +75,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="session")
-def direct(run: Run) -> steps.Result:
+def direct(run: Run) -> steps.RunResult:
     """The default scenario, booted directly: one boot for every test that only looks."""
     return run()
 
 
 @pytest.fixture(scope="session")
-def vng(run: Run) -> steps.Result:
+def vng(run: Run) -> steps.RunResult:
     """The default scenario under virtme-ng."""
     return run(runner="vng")
 
@@ -90,7 +90,7 @@ def vng(run: Run) -> steps.Result:
 def fails_for() -> FailsFor:
     """Assert that a run fails exactly the rules that name a deliberate bug, with evidence."""
 
-    def check(result: steps.Result, fault: spec.Fault) -> None:
+    def check(result: steps.RunResult, fault: spec.Fault) -> None:
         failed = set(result.verdicts.having("fail"))
         assert result.outcome.kind == "clean", result.outcome.message
         assert fault.explains(failed), f"{fault.name} made {sorted(failed)} fail"

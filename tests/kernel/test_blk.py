@@ -24,24 +24,24 @@ CONTRACT = (
 
 
 @pytest.fixture(params=["direct", "vng"])
-def result(request: pytest.FixtureRequest) -> steps.Result:
-    value: steps.Result = request.getfixturevalue(request.param)
+def result(request: pytest.FixtureRequest) -> steps.RunResult:
+    value: steps.RunResult = request.getfixturevalue(request.param)
     return value
 
 
-def test_everything_held(result: steps.Result) -> None:
+def test_everything_held(result: steps.RunResult) -> None:
     assert result.outcome.kind == "clean", result.outcome.message
     assert result.verdicts.having("fail") == ()
     assert result.exit_code == Exit.OK
 
 
-def test_enough_was_seen_and_nothing_lost(result: steps.Result) -> None:
+def test_enough_was_seen_and_nothing_lost(result: steps.RunResult) -> None:
     events = result.events
     assert events.table.filter(events.table["source"] == "driver").height > 20_000
     assert (events.lost, events.losses) == (0, ())
 
 
-def test_every_pass_counted_something_and_every_other_says_why(result: steps.Result) -> None:
+def test_every_pass_counted_something_and_every_other_says_why(result: steps.RunResult) -> None:
     for verdict in result.verdicts.rules:
         if verdict.verdict == "pass":
             assert verdict.checked > 0, verdict.rule.id
@@ -49,7 +49,7 @@ def test_every_pass_counted_something_and_every_other_says_why(result: steps.Res
             assert verdict.message, verdict.rule.id
 
 
-def test_the_formats_are_the_ones_we_know(direct: steps.Result) -> None:
+def test_the_formats_are_the_ones_we_know(direct: steps.RunResult) -> None:
     """Every tracepoint is a kind with exactly these fields and widths."""
     assert direct.directory is not None
     found = {}
@@ -63,13 +63,13 @@ def test_the_formats_are_the_ones_we_know(direct: steps.Result) -> None:
     assert found == TRACEPOINTS
 
 
-def test_the_observers_were_compared(result: steps.Result) -> None:
+def test_the_observers_were_compared(result: steps.RunResult) -> None:
     for name in ("XC-01", "XC-02", "XC-03"):
         assert result.verdicts.of(name).verdict == "pass"
         assert result.verdicts.of(name).checked >= 2
 
 
-def test_the_run_directory_keeps_the_contract(result: steps.Result) -> None:
+def test_the_run_directory_keeps_the_contract(result: steps.RunResult) -> None:
     directory = result.directory
     assert directory is not None
     assert {path.name for path in directory.iterdir()} == set(CONTRACT)
@@ -84,15 +84,15 @@ def test_the_run_directory_keeps_the_contract(result: steps.Result) -> None:
     assert ET.parse(directory / "junit.xml").getroot().tag == "testsuites"
 
 
-def test_the_capture_gives_the_same_verdicts_again(result: steps.Result) -> None:
+def test_the_capture_gives_the_same_verdicts_again(result: steps.RunResult) -> None:
     assert result.directory is not None
     again = steps.check(result.directory, to=None)
     assert again.verdicts.as_json() == result.verdicts.as_json()
     assert again.exit_code == result.exit_code
 
 
-def test_both_runners_give_the_same_verdicts(direct: steps.Result, vng: steps.Result) -> None:
-    def decided(result: steps.Result) -> dict[str, str]:
+def test_both_runners_give_the_same_verdicts(direct: steps.RunResult, vng: steps.RunResult) -> None:
+    def decided(result: steps.RunResult) -> dict[str, str]:
         # What depends on timing (was an interrupt suppressed?) may be there or not.
         return {
             verdict.rule.id: verdict.verdict

@@ -34,8 +34,8 @@ NOTICED = {
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_device_fault(
-    run: Callable[..., steps.Result],
-    fails_for: Callable[[steps.Result, spec.Fault], None],
+    run: Callable[..., steps.RunResult],
+    fails_for: Callable[[steps.RunResult, spec.Fault], None],
     fault: str,
 ) -> None:
     result = run("vhost", device_fault=fault)

@@ -14,8 +14,8 @@ FAULTS = spec.faults()
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_fault(
-    run: Callable[..., steps.Result],
-    fails_for: Callable[[steps.Result, spec.Fault], None],
+    run: Callable[..., steps.RunResult],
+    fails_for: Callable[[steps.RunResult, spec.Fault], None],
     fault: str,
 ) -> None:
     fails_for(run(fault=fault), FAULTS[fault])

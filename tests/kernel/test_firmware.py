@@ -10,7 +10,7 @@ import pytest
 from pykit import steps
 from pykit.errors import Exit
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from pykit import kernels, modules, spec, trace
 from pykit.guests.bundle import bundle
-from pykit.run.shared import SharedGuest, whole
+from pykit.run.shared import SharedGuest
 from pykit.scenario import load_scenario
 
 from .conftest import say
@@ -46,7 +46,6 @@ def test_what_led_to_a_hang(
     with SharedGuest(bundle(kernel, built.modules, [scenario])) as guest:
         outcome = guest.run(scenario, tmp_path / "run", {"pykit_vhost": fault})
         assert not guest.sound
-        whole(tmp_path / "run")
     assert outcome.kind == "hang"
     assert "step read: " in outcome.message
     assert "sh (state D) in " in outcome.message

@@ -12,17 +12,17 @@ import pytest
 from pykit import steps
 from pykit.errors import Exit
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 
-def held(result: steps.Result) -> None:
+def held(result: steps.RunResult) -> None:
     """The workload went through, and no rule failed."""
     assert result.outcome.kind == "clean", result.outcome.message
     assert result.verdicts.having("fail") == ()
     assert result.exit_code == Exit.OK
 
 
-def both_sides(result: steps.Result, checked: int, *, watcher: str = "driver") -> None:
+def both_sides(result: steps.RunResult, checked: int, *, watcher: str = "driver") -> None:
     """Every chain and every used entry was compared, of one device that both sides name."""
     assert result.verdicts.of("XC-04").verdict == "pass"
     assert result.verdicts.of("XC-04").checked > checked
@@ -31,12 +31,12 @@ def both_sides(result: steps.Result, checked: int, *, watcher: str = "driver") -
         assert table.filter(table["source"] == side)["dev"].unique().to_list() == [0]
 
 
-def said(result: steps.Result, step: str) -> str:
+def said(result: steps.RunResult, step: str) -> str:
     """The last lines of a step's output."""
     return next(done.output for done in result.events.capture.steps if done.name == step)
 
 
-def keeps_files(result: steps.Result) -> None:
+def keeps_files(result: steps.RunResult) -> None:
     """What was written came back when it was mounted anew."""
     counted = re.search(r"(\d+) files of (\d+) bytes, all", said(result, "filesystem"))
     assert counted

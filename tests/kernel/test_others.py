@@ -15,7 +15,7 @@ from pykit.trace.kinds import BROKEN, DELETED, SET_UP
 
 pytestmark = pytest.mark.slow
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 #: Device ids of the scenario: the type that the driver takes it for, and its queues.
 DEVICES = {
@@ -32,17 +32,17 @@ TAKE_BACK = {"net0", "serial0"}
 
 
 @pytest.fixture(scope="module", params=[None, "debian-6.1", "debian-7.2"])
-def others(request: pytest.FixtureRequest, run: Run) -> steps.Result:
+def others(request: pytest.FixtureRequest, run: Run) -> steps.RunResult:
     return run("others", kernel_name=request.param)
 
 
-def of(result: steps.Result, name: str, kind: str) -> pl.DataFrame:
+def of(result: steps.RunResult, name: str, kind: str) -> pl.DataFrame:
     """What the probe tells of a device."""
     mine = (pl.col("source") == "probe") & (pl.col("dev") == result.events.devices[name])
     return result.events.of(kind).filter(mine).sort("row")
 
 
-def test_only_what_is_known_is_found(others: steps.Result) -> None:
+def test_only_what_is_known_is_found(others: steps.RunResult) -> None:
     assert others.outcome.kind == "clean", others.outcome.message
     assert (others.events.lost, others.events.losses) == (0, ())
     assert others.verdicts.having("fail") == ()
@@ -54,7 +54,7 @@ def test_only_what_is_known_is_found(others: steps.Result) -> None:
 
 
 @pytest.mark.parametrize("name", DEVICES)
-def test_a_whole_life(others: steps.Result, name: str) -> None:
+def test_a_whole_life(others: steps.RunResult, name: str) -> None:
     number, queues = DEVICES[name]
     driver = of(others, name, "driver")
     assert set(driver["id"]) == {number}

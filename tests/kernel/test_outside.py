@@ -6,8 +6,6 @@ All tell the same heads, lengths and indices, in the same order on each queue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -15,7 +13,6 @@ from polars.testing import assert_frame_equal
 from pykit import steps
 from pykit.scenario.model import SCENARIOS
 
-Run = Callable[..., steps.Result]
 QUEUE = ["dev", "life", "vq"]
 #: The driver's own accesses, and not those by which the kit looks at the ring.
 CORE = "^virtqueue_"
@@ -31,25 +28,35 @@ TRANSPORTS = [
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
 def seen(
-    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
-) -> steps.Result:
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> steps.RunResult:
     """The default scenario with our driver and everybody who can look on."""
     text = (SCENARIOS / "blk.toml").read_text()
     both = text.replace('["pykit_virtio_blk"]', '["pykit_probe", "pykit_virtio_blk"]')
     assert both != text
     path = tmp_path_factory.mktemp("five") / "five.toml"
     path.write_text(both)
-    return run(str(path), observe=("access", "rings"), transport=request.param)
+    return steps.run(
+        str(path),
+        kernel_name=None,
+        runner="direct",
+        fault=None,
+        # QEMU's options end at commas, and each observer has files of its own.
+        to=tmp_path_factory.mktemp("a,b:c d"),
+        say=lambda line: None,
+        observe=("access", "rings"),
+        transport=request.param,
+    )
 
 
-def told(result: steps.Result, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
+def told(result: steps.RunResult, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
     """Fields of the events of a kind, queue by queue in their order: ``new="old"``."""
     rows = result.events.of(kind)
     rows = rows.filter(pl.col("source") == source) if source else rows
     return rows.sort(*QUEUE, "seq", "row").select(*QUEUE, **fields)
 
 
-def accessed(result: steps.Result, write: int, **fields: str) -> pl.DataFrame:
+def accessed(result: steps.RunResult, write: int, **fields: str) -> pl.DataFrame:
     """Values that the driver wrote to, or read from, fields: ``name="area.field"``."""
     rows = result.events.of("acc_ring").filter(
         pl.col("write") == write, pl.col("symbol").str.contains(CORE)
@@ -69,7 +76,7 @@ def same(one: pl.DataFrame, other: pl.DataFrame) -> None:
     assert_frame_equal(one, other, check_dtypes=False)
 
 
-def test_it_ran_clean(seen: steps.Result) -> None:
+def test_it_ran_clean(seen: steps.RunResult) -> None:
     assert seen.outcome.kind == "clean", seen.outcome.message
     assert seen.verdicts.having("fail") == ()
     assert (seen.events.lost, seen.events.losses) == (0, ())
@@ -79,7 +86,7 @@ def test_it_ran_clean(seen: steps.Result) -> None:
     assert sources - {"registers"} == {"driver", "probe", "qemu", "access", "rings"}
 
 
-def test_heads_and_avail_indices(seen: steps.Result) -> None:
+def test_heads_and_avail_indices(seen: steps.RunResult) -> None:
     """What driver and probe told, what the CPU stored, what stood in memory, what QEMU counted."""
     driver = told(seen, "add", "driver", head="head", idx="avail_idx")
     same(driver, told(seen, "add", "probe", head="head", idx="avail_idx"))
@@ -88,7 +95,7 @@ def test_heads_and_avail_indices(seen: steps.Result) -> None:
     same(driver.drop("head"), told(seen, "dev_pop", idx="avail_idx"))
 
 
-def test_lengths_and_used_places(seen: steps.Result) -> None:
+def test_lengths_and_used_places(seen: steps.RunResult) -> None:
     driver = told(seen, "used", "driver", id="id", len="len", index="index")
     same(driver, told(seen, "used", "probe", id="id", len="len", index="index"))
     same(driver.drop("index"), accessed(seen, 0, id="used.id", len="used.len"))
@@ -96,7 +103,7 @@ def test_lengths_and_used_places(seen: steps.Result) -> None:
     same(driver.drop("id"), told(seen, "dev_fill", len="len", index="index"))
 
 
-def test_an_entry_is_seen_between_two_looks(seen: steps.Result) -> None:
+def test_an_entry_is_seen_between_two_looks(seen: steps.RunResult) -> None:
     """By the host's clock: not before QEMU wrote it, and not long after."""
     looks = seen.events.of("ring_used").sort(*QUEUE, "row")
     fills = seen.events.of("dev_fill").sort(*QUEUE, "row")
@@ -104,7 +111,7 @@ def test_an_entry_is_seen_between_two_looks(seen: steps.Result) -> None:
     assert (looks["before"].cast(pl.Int64) < looks["ts"]).all()
 
 
-def test_program_order(seen: steps.Result) -> None:
+def test_program_order(seen: steps.RunResult) -> None:
     """On each CPU instructions are counted up; an entry is stored before its index."""
     rows = seen.events.table.filter(source="access")
     for (_,), mine in rows.group_by("cpu"):
@@ -118,7 +125,7 @@ def test_program_order(seen: steps.Result) -> None:
         assert set(fields[1::2]) == {"idx"}
 
 
-def test_notifications_are_register_writes(seen: steps.Result) -> None:
+def test_notifications_are_register_writes(seen: steps.RunResult) -> None:
     """ioeventfd hides them from QEMU's own trace of registers, and not from the CPU."""
     if any("which queue" in line or "ports" in line for line in seen.events.capture.unseen):
         pytest.skip("this QEMU does not show it on this transport")

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from pykit import steps
-from pykit.errors import Exit, GuestError, UsageError
+from pykit.errors import Exit, GuestError, InfraError, UsageError
 from pykit.guests import firmware
-from pykit.guests.monitor import TRACE_EVENTS, Monitor
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.qemu import program
 from pykit.scenario.model import Device
 
@@ -53,43 +56,207 @@ def test_what_cannot_be_booted(tmp_path: Path, wrong: dict[str, Path]) -> None:
         steps.run_own(**wrong, seconds=1, to=tmp_path / "run", say=say)  # type: ignore[arg-type]
 
 
-@contextlib.contextmanager
-def running(image: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A QEMU of somebody's, whose guest has read its disk and now stands still."""
-    with (folder / "said").open("wb") as said:
+#: A boot sector that reads the disk by the BIOS, again and again.
+LOOP = """
+.code16
+.globl _start
+_start: xorw %ax, %ax
+movw %ax, %ds
+movw %ax, %es
+movw $0x7c00, %sp
+movb %dl, disk
+again: movw $0x0201, %ax
+movw $0x0002, %cx
+movb $0, %dh
+movb disk, %dl
+movw $0x8000, %bx
+int $0x13
+jmp again
+disk: .byte 0
+.org 510
+.word 0xaa55
+"""
+
+
+class Theirs:
+    """A QEMU of a user's, whose guest does nothing but read its disk, and its second monitor."""
+
+    def __init__(self, folder: Path, monitor: Monitor, process: subprocess.Popen[bytes]) -> None:
+        self.qmp, self.monitor, self.process = folder / "one", monitor, process
+        self.said = folder / "said"
+
+    def traced(self) -> list[str]:
+        """Trace events that are on; QEMU answers, and its guest runs."""
+        started = time.monotonic()
+        assert self.monitor.ask("query-status")["running"] is True
+        states = [
+            state
+            for name in (*TRACE_EVENTS, *REGISTER_EVENTS)
+            for state in self.monitor.ask("trace-event-get-state", name=name)
+        ]
+        assert time.monotonic() - started < 2
+        return [state["name"] for state in states if state["state"] == "enabled"]
+
+    def logs(self) -> list[str]:
+        """The files of pykit's that it has open."""
+        files = Path(f"/proc/{self.process.pid}/fd").iterdir()
+        links = [str(file.readlink()) for file in files if file.is_symlink()]
+        return [link for link in links if "pykit-" in link and "socket" not in link]
+
+    def as_it_was(self) -> bool:
+        return (self.traced(), self.logs()) == ([], [])
+
+    def wait(self, as_it_was: bool) -> None:
+        end = time.monotonic() + 60
+        while self.as_it_was() is not as_it_was:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    def attach(self, to: Path, seconds: float = 300) -> subprocess.Popen[str]:
+        """`pykit run --attach`, which logs when this returns."""
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("pykit"), "run", "--attach", self.qmp,
+                "--seconds", str(seconds), "--to", to,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        self.wait(as_it_was=False)
+        return process
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[Theirs]:
+    source, disk = tmp_path / "loop.S", tmp_path / "loop.img"
+    source.write_text(LOOP)
+    flags = ["-Wl,--oformat=binary", "-Wl,-Ttext=0x7c00", "-Wl,--build-id=none"]
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", *flags, "-o", disk, source], check=True)
+    with disk.open("r+b") as file:
+        file.truncate(1 << 20)
+    with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(
             [
                 program.find()[0], "-nodefaults", "-display", "none", "-M", "q35", "-accel", "tcg",
-                "-drive", f"if=none,id=d,format=raw,snapshot=on,file={image}",
-                "-device", "virtio-blk-pci,drive=d,id=mine", "-serial", "stdio",
-                "-qmp", f"unix:{folder}/qmp,server=on,wait=off",
+                "-drive", f"if=none,id=d,format=raw,snapshot=on,file={disk}",
+                "-device", "virtio-blk-pci,drive=d,id=mine",
+                "-qmp", f"unix:{tmp_path}/one,server=on,wait=off",
+                "-qmp", f"unix:{tmp_path}/two,server=on,wait=off",
             ],
             stdin=subprocess.DEVNULL,
             stdout=said,
+            stderr=said,
         )  # fmt: skip
     try:
-        end = time.monotonic() + 60
-        while b"pykit: done" not in (folder / "said").read_bytes() and time.monotonic() < end:
-            time.sleep(0.1)
-        yield process
+        end = time.monotonic() + 20
+        while not (tmp_path / "two").is_socket() and time.monotonic() < end:
+            time.sleep(0.05)
+        with contextlib.closing(Monitor(tmp_path / "two")) as monitor:
+            yield Theirs(tmp_path, monitor, process)
     finally:
         process.kill()
         process.wait()
 
 
-def test_a_running_qemu_is_left_as_it_was(image: Path, tmp_path: Path) -> None:
-    with running(image, tmp_path) as process:
-        for name in ("first", "second"):
-            result = steps.run_own(
-                attach=tmp_path / "qmp", seconds=0.5, to=tmp_path / name, say=say
-            )
-            assert result.outcome.message.endswith("left running")
-        with contextlib.closing(Monitor(tmp_path / "qmp")) as monitor:
-            assert monitor.ask("query-status")["running"] is True
-            for event in TRACE_EVENTS:
-                (state,) = monitor.ask("trace-event-get-state", name=event)
-                assert state["state"] == "disabled"
-        assert process.poll() is None
+def test_a_running_qemu_is_left_as_it_was(theirs: Theirs, tmp_path: Path) -> None:
+    theirs.monitor.ask("trace-event-set-state", name="virtqueue_pop", enable=True)
+    for name in ("first", "second"):
+        result = steps.run_own(attach=theirs.qmp, seconds=0.5, to=tmp_path / name, say=say)
+        assert result.outcome.message.endswith("left running")
+        assert result.events.lost == 0
+        assert len(result.events.table)
+        assert theirs.logs() == []
+        # The one that was on goes on.
+        assert theirs.traced() == ["virtqueue_pop"]
+    said = theirs.said.stat().st_size
+    time.sleep(1)
+    assert theirs.said.stat().st_size > said
+    assert theirs.process.poll() is None
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 300 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=300k", "none"]
+    if subprocess.run(["mount", *options, folder], check=False, capture_output=True).returncode:
+        pytest.skip("only root can mount a file system that is full soon")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_attached_with_a_full_disk(theirs: Theirs, small: Path) -> None:
+    process = theirs.attach(small / "run")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == Exit.INFRA
+    *_, last = output.strip().splitlines()
+    assert "qemu.log: No space left on device" in last
+    assert "Traceback" not in output
+    assert theirs.as_it_was()
+
+
+def test_attached_and_stopped(theirs: Theirs, tmp_path: Path) -> None:
+    process = theirs.attach(tmp_path / "run", seconds=3)
+    process.send_signal(signal.SIGSTOP)
+    log = tmp_path / "run/capture/qemu.log"
+    size = log.stat().st_size
+    for _ in range(8):
+        assert theirs.traced()
+        time.sleep(0.5)
+    assert log.stat().st_size == size
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == Exit.OK, output
+    assert theirs.as_it_was()
+    assert log.stat().st_size > size
+
+
+def test_attached_and_killed(theirs: Theirs, tmp_path: Path) -> None:
+    process = theirs.attach(tmp_path / "run")
+    process.kill()
+    process.communicate()
+    theirs.wait(as_it_was=True)
+    steps.run_own(attach=theirs.qmp, seconds=0.5, to=tmp_path / "again", say=say)
+    assert theirs.as_it_was()
+
+
+def test_what_a_killed_restorer_left_is_not_taken_for_the_users(
+    theirs: Theirs, tmp_path: Path
+) -> None:
+    process = theirs.attach(tmp_path / "run")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (restorer,) = [
+        int(child) for child in children
+        if b"restorer.py" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]  # fmt: skip
+    process.send_signal(signal.SIGSTOP)
+    os.kill(restorer, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    assert theirs.traced()
+    said: list[str] = []
+    steps.run_own(attach=theirs.qmp, seconds=0.5, to=tmp_path / "again", say=said.append)
+    assert any("earlier pykit" in line for line in said)
+    assert theirs.as_it_was()
+
+
+def test_two_that_attach_to_one(theirs: Theirs, tmp_path: Path) -> None:
+    process = theirs.attach(tmp_path / "run")
+    theirs.monitor.close()
+    with pytest.raises(UsageError, match="another pykit"):
+        steps.run_own(attach=theirs.qmp.with_name("two"), seconds=1, to=tmp_path / "again", say=say)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == Exit.OK
+
+
+def test_an_own_guest_on_a_full_disk(theirs: Theirs, small: Path, tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(InfraError, match=r"qemu\.log: No space left on device"):
+        steps.run_own(image=tmp_path / "loop.img", seconds=300, to=small / "run", say=say)
+    assert time.monotonic() - started < 60
 
 
 def test_no_qmp_there(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pykit.scenario.model import SCENARIOS
 from pykit.spec import bits
 from pykit.trace.kinds import BROKEN, DELETED, MENDED, SET_UP
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 KERNELS = [
     None,
@@ -35,12 +35,12 @@ BUSY = {"NA-DR-07"}
 
 
 @pytest.fixture(scope="module", params=KERNELS)
-def stock(request: pytest.FixtureRequest, run: Run) -> steps.Result:
+def stock(request: pytest.FixtureRequest, run: Run) -> steps.RunResult:
     """The default scenario with the kernel's own driver."""
     return run(driver="virtio_blk", kernel_name=request.param)
 
 
-def test_the_stock_driver_keeps_the_rules(stock: steps.Result) -> None:
+def test_the_stock_driver_keeps_the_rules(stock: steps.RunResult) -> None:
     assert stock.outcome.kind == "clean", stock.outcome.message
     assert stock.verdicts.having("fail") == ()
     assert stock.exit_code == Exit.OK
@@ -48,7 +48,7 @@ def test_the_stock_driver_keeps_the_rules(stock: steps.Result) -> None:
     assert set(stock.events.table["source"].unique()) == {"probe", "qemu"}
 
 
-def test_as_much_is_seen_as_of_our_own(stock: steps.Result, direct: steps.Result) -> None:
+def test_as_much_is_seen_as_of_our_own(stock: steps.RunResult, direct: steps.RunResult) -> None:
     ours, theirs = (set(result.verdicts.having("pass")) for result in (direct, stock))
     assert ours - theirs <= NOT_STOCK
     for name in (ours & theirs) - NOT_STOCK - BUSY:
@@ -68,7 +68,7 @@ def variant(folder: Path, **changes: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.Result:
+def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.RunResult:
     """The default scenario with our driver, and the probe beside it."""
     folder = tmp_path_factory.mktemp("both")
     return run(variant(folder, modules='["pykit_probe", "pykit_virtio_blk"]'))
@@ -83,7 +83,7 @@ RACED = {"used": {"used_idx": "driver"}, "callback": {"used_idx": "probe"}, "que
 QUEUE = ["dev", "life", "vq"]
 
 
-def told(result: steps.Result, source: str, kind: str) -> pl.DataFrame:
+def told(result: steps.RunResult, source: str, kind: str) -> pl.DataFrame:
     """One observer's events of a kind, each queue's in their order."""
     table = result.events.of(kind).filter(pl.col("source") == source)
     return table.sort(*QUEUE, "seq", maintain_order=True)
@@ -94,13 +94,13 @@ def ahead(low: pl.Series, high: pl.Series) -> pl.Series:
     return (high.cast(pl.Int64) - low.cast(pl.Int64)) % (1 << 16)
 
 
-def test_both_ran_clean(both: steps.Result) -> None:
+def test_both_ran_clean(both: steps.RunResult) -> None:
     assert both.outcome.kind == "clean", both.outcome.message
     assert both.exit_code == Exit.OK
     assert (both.events.lost, both.events.losses) == (0, ())
 
 
-def test_the_order_is_the_same(both: steps.Result) -> None:
+def test_the_order_is_the_same(both: steps.RunResult) -> None:
     table = both.events.table.filter(pl.col("kind").is_in(SERIAL))
     orders = [
         table.filter(pl.col("source") == source)
@@ -113,7 +113,7 @@ def test_the_order_is_the_same(both: steps.Result) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SERIAL if kind != "kick"])
-def test_every_field_is_the_same(both: steps.Result, kind: str) -> None:
+def test_every_field_is_the_same(both: steps.RunResult, kind: str) -> None:
     driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
     raced = RACED.get(kind, {})
     fields = [name for name in driver.columns if name not in OWN | set(raced)]
@@ -124,7 +124,7 @@ def test_every_field_is_the_same(both: steps.Result, kind: str) -> None:
         assert (ahead(early[name], late[name]) < 1 << 15).all(), name
 
 
-def test_decisions_are_the_same(both: steps.Result) -> None:
+def test_decisions_are_the_same(both: steps.RunResult) -> None:
     """The probe looks at what the device asks for between the driver's two looks."""
     driver, probe = (told(both, source, "kick") for source in ("driver", "probe"))
     fields = [*QUEUE, "pid", "old", "new", "event_idx", "needed"]
@@ -140,7 +140,7 @@ def test_decisions_are_the_same(both: steps.Result) -> None:
         assert (driver["flags"] == probe[name]).filter(still).sum() > 0.99 * still.sum()
 
 
-def test_notifications_and_interrupts_are_the_same(both: steps.Result) -> None:
+def test_notifications_and_interrupts_are_the_same(both: steps.RunResult) -> None:
     """Neither is serialised with the rest: each is in an order of its own."""
     for kind in ("notify", "interrupt"):
         driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
@@ -152,7 +152,7 @@ def test_notifications_and_interrupts_are_the_same(both: steps.Result) -> None:
 @pytest.fixture(scope="module", params=[None, "debian-6.1"])
 def soft(
     request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
-) -> steps.Result:
+) -> steps.RunResult:
     """The self-test of virtqueues under the probe: what a driver and device hardly ever do."""
     head, first, *_ = (SCENARIOS / "selftest.toml").read_text().split("[[step]]")
     head = re.sub("^modules = .*$", 'modules = ["pykit_probe", "pykit_selftest"]', head, flags=re.M)
@@ -162,7 +162,7 @@ def soft(
 
 
 @pytest.mark.slow
-def test_what_hardly_ever_happens_is_told(soft: steps.Result) -> None:
+def test_what_hardly_ever_happens_is_told(soft: steps.RunResult) -> None:
     assert soft.outcome.kind == "clean", soft.outcome.message
     assert (soft.events.lost, soft.events.losses) == (0, ())
     # The device in software returns what is not outstanding, and lengths as it likes.

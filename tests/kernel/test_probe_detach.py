@@ -10,10 +10,10 @@ import pytest
 
 from pykit import steps
 from pykit.errors import Exit
-from pykit.scenario.model import load_scenario
+from pykit.scenario import load_scenario
 from pykit.trace.kinds import DELETED, JOINED, LEFT, SET_UP
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 
 @pytest.mark.parametrize(

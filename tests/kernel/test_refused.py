@@ -13,7 +13,7 @@ from pykit import steps
 from pykit.errors import Exit
 from pykit.scenario.model import SCENARIOS
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 KERNELS = [
     None,
@@ -42,7 +42,7 @@ def crowded(
     what: tuple[str | None, str],
     run: Run,
     tmp_path_factory: pytest.TempPathFactory,
-) -> steps.Result:
+) -> steps.RunResult:
     driver, event_idx = what
     text, count = re.subn(
         r"(?m)^options = .*$",
@@ -55,7 +55,7 @@ def crowded(
     return run(str(path), driver=driver, kernel_name=request.param)
 
 
-def test_adds_fail_and_say_why(crowded: steps.Result) -> None:
+def test_adds_fail_and_say_why(crowded: steps.RunResult) -> None:
     refused = crowded.events.of("refused")
     assert refused.height
     assert set(refused["err"]) == {ENOSPC}
@@ -63,21 +63,21 @@ def test_adds_fail_and_say_why(crowded: steps.Result) -> None:
 
 
 def test_the_core_rings_where_it_is_asked(
-    crowded: steps.Result, what: tuple[str | None, str]
+    crowded: steps.RunResult, what: tuple[str | None, str]
 ) -> None:
     """Our driver sees beforehand that there is no room."""
     rang = set(crowded.events.of("refused")["rang"])
     assert rang == ({1} if what[0] else {0})
 
 
-def test_every_doorbell_is_told(crowded: steps.Result) -> None:
+def test_every_doorbell_is_told(crowded: steps.RunResult) -> None:
     told = crowded.events.of("notify").filter(pl.col("life").is_not_null())
     handled = crowded.events.of("dev_kick").filter(pl.col("life").is_not_null())
     assert told.height == handled.height > crowded.events.of("refused").height
 
 
 def test_only_these_doorbells_are_found(
-    crowded: steps.Result, what: tuple[str | None, str]
+    crowded: steps.RunResult, what: tuple[str | None, str]
 ) -> None:
     driver, event_idx = what
     assert crowded.outcome.kind == "clean", crowded.outcome.message

@@ -11,7 +11,7 @@ import pytest
 from pykit import kernels, steps
 from pykit.errors import Exit
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 
 def test_removal_during_io(run: Run) -> None:

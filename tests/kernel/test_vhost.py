@@ -13,7 +13,7 @@ import pytest
 from pykit import steps
 from pykit.scenario.model import SCENARIOS
 
-Run = Callable[..., steps.Result]
+Run = Callable[..., steps.RunResult]
 
 #: Rules that a vhost device's own events decide.
 RULES = {
@@ -28,7 +28,7 @@ KERNELS = [
 ]
 
 
-def said(result: steps.Result) -> dict[str, str]:
+def said(result: steps.RunResult) -> dict[str, str]:
     """The last lines of each step's output."""
     return {step.name: step.output for step in result.events.capture.steps}
 
@@ -71,7 +71,7 @@ def test_ends_that_do_not_wait_for_a_slow_device(run: Run, tmp_path: Path) -> No
     """Requests that take 4 s each hold up no stop, no close and no kill."""
     slow = tmp_path / "slow.toml"
     text = (SCENARIOS / "vhost-checks.toml").read_text()
-    slow.write_text('parameters = { pykit_vhost = { delay_ms = "4000" } }\n' + text)
+    slow.write_text(text.replace("log_burst =", 'delay_ms = "4000", log_burst ='))
     result = run(str(slow), device_fault="delayed")
     assert result.outcome.kind == "clean", result.outcome.message
     assert " 0 wrong" in said(result)["checks"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pykit.kernels import debian
-from pykit.kernels.mirrors import Source
+from pykit.kernels.mirrors import AptSource
 
 from .fake_archive import FakeArchive
 
@@ -27,8 +27,8 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeArchive:
         debian,
         "machine_sources",
         lambda: [
-            Source(uri, "bookworm", ("main",), trusted),
-            Source(uri, "bookworm-security", ("main",), trusted),
+            AptSource(uri, "bookworm", ("main",), trusted),
+            AptSource(uri, "bookworm-security", ("main",), trusted),
         ],
     )
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

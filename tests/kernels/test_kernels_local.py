@@ -156,7 +156,7 @@ def test_a_headers_folder_is_pointed_to_its_kernel(tree: Path) -> None:
 
 @pytest.mark.parametrize("spec", ["foo", "linux-6.1", "6.1", "9.9.9", "-o", "6.1.0;rm-amd64"])
 def test_an_unknown_name_lists_the_valid_forms(spec: str) -> None:
-    with pytest.raises(UsageError, match=r"unknown kernel .*debian-6.1, debian-7.2, an"):
+    with pytest.raises(UsageError, match=r"unknown kernel .*, an installed release"):
         kernels.resolve(spec)
 
 

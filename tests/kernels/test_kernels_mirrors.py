@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pykit.errors import InfraError
-from pykit.kernels.mirrors import Source, debian_archive, machine_sources
+from pykit.kernels.mirrors import AptSource, debian_archive, machine_sources
 
 KEY = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -56,8 +56,8 @@ def test_deb822_stanzas(tmp_path: Path) -> None:
     found = machine_sources(etc(tmp_path, debian_sources=DEB822))
     signed = (("Signed-By", KEY),)
     assert found[:2] == [
-        Source("http://mirror.example/debian", "bookworm", ("main", "contrib"), signed),
-        Source("http://mirror.example/debian", "bookworm-updates", ("main", "contrib"), signed),
+        AptSource("http://mirror.example/debian", "bookworm", ("main", "contrib"), signed),
+        AptSource("http://mirror.example/debian", "bookworm-updates", ("main", "contrib"), signed),
     ]
     (inline,) = found[2:]
     assert inline.uri == "http://key.example/debian"
@@ -73,10 +73,10 @@ def test_one_line_sources(tmp_path: Path) -> None:
         "  deb http://s.example/debian-security bookworm-security main contrib # why\n"
     )
     assert machine_sources(folder) == [
-        Source(
+        AptSource(
             "http://m.example/debian", "bookworm", ("main",), (("Signed-By", f"{KEY} /other.gpg"),)
         ),
-        Source("http://s.example/debian-security", "bookworm-security", ("main", "contrib")),
+        AptSource("http://s.example/debian-security", "bookworm-security", ("main", "contrib")),
     ]
 
 
@@ -88,26 +88,26 @@ def test_files_that_apt_ignores_are_ignored(tmp_path: Path) -> None:
 
 def test_other_vendors_are_no_mirror() -> None:
     others = [
-        Source("https://a.example/debian", "bookworm", ("stable",)),
-        Source("https://b.example/debian", "bookworm", ("main",), (("Signed-By", "/b.gpg"),)),
-        Source("https://c.example/apt", "bookworm-pgdg", ("main",)),
-        Source("http://d.example/ubuntu", "noble", ("main",)),
-        Source("http://e.example/multimedia", "bookworm", ("main",)),
+        AptSource("https://a.example/debian", "bookworm", ("stable",)),
+        AptSource("https://b.example/debian", "bookworm", ("main",), (("Signed-By", "/b.gpg"),)),
+        AptSource("https://c.example/apt", "bookworm-pgdg", ("main",)),
+        AptSource("http://d.example/ubuntu", "noble", ("main",)),
+        AptSource("http://e.example/multimedia", "bookworm", ("main",)),
     ]
     with pytest.raises(InfraError, match=r"no Debian archive.*--kernel"):
         debian_archive("bookworm", others)
-    debian = Source("http://m.example/debian", "trixie", ("main", "contrib"))
-    assert debian_archive("bookworm", [*others, debian]) == Source(
+    debian = AptSource("http://m.example/debian", "trixie", ("main", "contrib"))
+    assert debian_archive("bookworm", [*others, debian]) == AptSource(
         "http://m.example/debian", "bookworm", ("main",)
     )
 
 
 def test_security_has_its_own_archive_and_the_keyring_is_kept() -> None:
     key = (("Signed-By", KEY),)
-    main = Source("http://m.example/debian", "bookworm", ("main",), key)
-    security = Source("http://s.example/debian-security", "bookworm-security", ("main",), key)
-    plain = Source("http://p.example/debian", "bookworm", ("main",))
+    main = AptSource("http://m.example/debian", "bookworm", ("main",), key)
+    security = AptSource("http://s.example/debian-security", "bookworm-security", ("main",), key)
+    plain = AptSource("http://p.example/debian", "bookworm", ("main",))
     found = debian_archive("bookworm-backports", [plain, security, main])
-    assert found == Source("http://m.example/debian", "bookworm-backports", ("main",), key)
+    assert found == AptSource("http://m.example/debian", "bookworm-backports", ("main",), key)
     assert debian_archive("bookworm-security", [plain, main]) is None
     assert debian_archive("bookworm-security", [main, security]) == security

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -234,3 +235,25 @@ def _sleeping(folder: Path) -> list[int]:
             if str(folder).encode() in command:
                 found.append(int(entry.name))
     return found
+
+
+def test_read_only(
+    kernel: Kernel, checkout: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules that are there can be used; others are refused in one line."""
+    first = build(kernel)
+    opened = Path.open
+
+    def read_only(path: Path, mode: str = "r", *rest: object, **more: object) -> object:
+        if mode != "r" and path.suffix == ".lock":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, mode, *rest, **more)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", read_only)
+    monkeypatch.setattr(build_module.os, "access", lambda *_: False)
+    # Where nothing can be written, products go to the cache: here, they are in the checkout.
+    monkeypatch.setattr(build_module.paths, "build_dir", lambda: folder.parents[1])
+    assert build(kernel) == first
+    (checkout / "kernel/lonely.c").write_text(source(depends=["virtio"]))
+    with pytest.raises(InfraError, match=f"{folder.parent}: read-only"):
+        build(kernel)

@@ -15,7 +15,7 @@ from pykit.paths import ROOT
 
 
 def c_files(root: Path) -> set[str]:
-    found = [*root.glob("kernel/*/*.c"), *root.glob("pykit/guest/*.c")]
+    found = [*root.glob("kernel/*/*.c"), *root.glob("guest/*/*.c")]
     return {str(path) for path in found if not path.name.endswith(".mod.c")}
 
 
@@ -24,7 +24,7 @@ def c_files(root: Path) -> set[str]:
 def test_every_command_compiles_its_file(tmp_path: Path, name: str) -> None:
     kernel = kernels.resolve(name)
     vhost = kernels.source_tree(kernel) / "drivers" / "vhost"
-    for folder in ("kernel", "tools", "pykit/guest"):
+    for folder in ("kernel", "tools", "guest"):
         ignored = shutil.ignore_patterns("*.o", "*.cmd", "*.ko", "*.mod*")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     for file in ("Makefile", "Kbuild", "pykit/__init__.py"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pykit.observe.ringwatch import Lost, Watch
+from pykit.observe.ringwatch import MissedEntries, RingWatch
 
 SIZE, AVAIL, USED = 4, 64, 128
 
@@ -20,7 +20,7 @@ class Guest:
         self.words = self.memory.view("<u2")
         area: dict[str, Any] = {"size": SIZE}
         ring = {"avail": {**area, "address": AVAIL}, "used": {**area, "address": USED}}
-        self.watch = Watch(0, ring, self.memory, time.time_ns(), 1_000_000_000)
+        self.watch = RingWatch(0, ring, self.memory, time.time_ns(), 1_000_000_000)
         self.added = self.returned = 0
 
     def add(self, head: int) -> None:
@@ -81,8 +81,8 @@ def test_more_than_a_ring_between_two_looks_is_lost(guest: Guest) -> None:
     guest.watch.look()
     # The newest entry of avail may stand where the next one is just being filled in.
     assert guest.watch.lost == [
-        Lost(0, 3, "used ring written over before a look"),
-        Lost(0, 4, "avail ring written over before a look"),
+        MissedEntries(0, 3, "used ring written over before a look"),
+        MissedEntries(0, 4, "avail ring written over before a look"),
     ]
     assert [index for index, _, _ in guest.seen(1)] == [3, 4, 5, 6]
     assert [index for index, _, _ in guest.seen(0)] == [4, 5, 6]

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
+from pykit.errors import InfraError
 from pykit.qemu.keeper import Keeper
 
 
@@ -93,3 +95,14 @@ def test_sigkill_leaves_nothing(tmp_path: Path, started: bool) -> None:
     pids = [int(word) for word in output.read_text().split()]
     assert len(pids) == (2 if started else 0)
     wait_until_gone(folder, *pids)
+
+
+@pytest.mark.parametrize(("name", "words"), [("x" * 100, "over 107 bytes"), ("a%d", "placeholder")])
+def test_a_folder_that_qemu_cannot_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / name))
+    with pytest.raises(InfraError, match=words):
+        Keeper()
+    assert not any((tmp_path / name).iterdir())

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pykit.errors import InfraError
@@ -30,3 +32,12 @@ def test_the_counters_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     assert tsc.khz() is None
     tsc.khz.cache_clear()
+
+
+def test_a_comma_in_a_path_ends_no_option() -> None:
+    folder = Path("/a,b:c d")
+    options = [*program.kit_options(folder, folder / "log"), *program.monitor_options(folder / "x")]
+    for option in options:
+        if "/a" in option and option != "/a,b:c d/log":
+            assert "/a,,b:c d/" in option
+            assert ",b" not in option.replace(",,", "")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from pykit.report.view import ORDER, View
 from pykit.spec import Result, Rule, Verdict
-from pykit.trace import CaptureInfo, Device, Outcome, Step
+from pykit.trace import CapturedDevice, CapturedOutcome, CapturedStep, CaptureInfo
 
 #: For tests of any text: making its alphabet takes seconds on a busy machine, once.
 PATIENT = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,9 +90,9 @@ def make_view(*rows: Verdict, **changes: Any) -> View:
         cpus=2,
         kernel="6.12.0",
         qemu="7.2.22",
-        outcome=Outcome("clean", "the guest powered off"),
-        devices=(Device("vd0", "virtio-blk-pci", {"num-queues": 2}, "pykit_virtio_blk"),),
-        steps=(Step("fio-verify", 0, 1.25, "all good"),),
+        outcome=CapturedOutcome("clean", "the guest powered off"),
+        devices=(CapturedDevice("vd0", "virtio-blk-pci", {"num-queues": 2}, "pykit_virtio_blk"),),
+        steps=(CapturedStep("fio-verify", 0, 1.25, "all good"),),
         qmp=(),
     )
     view = View(

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from pykit.report import html
 from pykit.report.view import ORDER, View
 from pykit.spec import CLAUSES
-from pykit.trace import Outcome, Step
+from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import HOSTILE, PATIENT, make_row, make_view
 
@@ -103,8 +105,10 @@ def with_text(text: str) -> View:
         console=text,
         run={"scenario": text, text: {text: [text]}},
     )
-    steps = (Step(text, 1, 0.0, text),)
-    return replace(view, capture=replace(view.capture, outcome=Outcome(text, text), steps=steps))
+    steps = (CapturedStep(text, 1, 0.0, text),)
+    return replace(
+        view, capture=replace(view.capture, outcome=CapturedOutcome(text, text), steps=steps)
+    )
 
 
 def test_hostile_text_stays_text() -> None:
@@ -130,4 +134,30 @@ def test_what_could_not_be_seen_is_said() -> None:
     assert (
         "Not seen by ring watcher: <indirect> tables"
         in Page(html.render(make_view(capture=capture))).said
+    )
+
+
+def test_it_says_how_well_the_clocks_agree(view: View) -> None:
+    text = "clocks aligned by 12 pairs: <0.1 µs"
+    assert (
+        "Clocks aligned by 12 pairs: <0.1 µs." in Page(html.render(replace(view, clocks=text))).said
+    )
+
+
+def test_the_policy_allows_this_script_and_this_style_alone(view: View) -> None:
+    text = html.render(view)
+    (policy,) = (
+        a["content"]
+        for t, a in Page(text).tags
+        if t == "meta" and "content" in a and "default-src" in str(a["content"])
+    )
+    for tag in ("style", "script"):
+        (body,) = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(body.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in str(policy)
+    assert "script-src 'unsafe-inline'" not in str(policy)
+    assert policy == next(
+        a["content"]
+        for t, a in Page(html.render(make_view(make_row("fail", message="other")))).tags
+        if t == "meta" and "default-src" in str(a.get("content"))
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pykit.report import junit
 from pykit.report.view import ORDER, View
 from pykit.spec import CLAUSES
-from pykit.trace import Outcome, Step
+from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import PATIENT, make_row, make_view
 
@@ -45,7 +45,9 @@ def test_what_the_verdicts_become(view: View) -> None:
 
 
 def test_the_counts_are_those_of_the_elements(view: View) -> None:
-    view = replace(view, lost=1, capture=replace(view.capture, outcome=Outcome("panic", "x")))
+    view = replace(
+        view, lost=1, capture=replace(view.capture, outcome=CapturedOutcome("panic", "x"))
+    )
     root = ET.fromstring(junit.render(view))
     for element in (root, *root.iter("testsuite")):
         assert element.get("tests") == str(len(list(element.iter("testcase"))))
@@ -59,10 +61,10 @@ def test_the_counts_are_those_of_the_elements(view: View) -> None:
 @given(st.text(), st.text())
 def test_any_text_gives_well_formed_xml(message: str, output: str) -> None:
     view = make_view(make_row("fail", message=message, title=output))
-    steps = (Step(message, 1, 0.0, output),)
+    steps = (CapturedStep(message, 1, 0.0, output),)
     view = replace(
         view,
-        capture=replace(view.capture, outcome=Outcome("panic", message), steps=steps),
+        capture=replace(view.capture, outcome=CapturedOutcome("panic", message), steps=steps),
         console=output,
     )
     assert len(cases(view)) == 4 - (f"step {message}" == "events")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pykit.guests.outcome import Kind
 from pykit.report import kcidb
 from pykit.report.view import ORDER, View
-from pykit.trace import Outcome
+from pykit.trace import CapturedOutcome
 
 from .conftest import PATIENT, make_row, make_view
 
@@ -57,7 +57,7 @@ def test_a_waived_failure_is_a_known_issue(view: View) -> None:
 
 @pytest.mark.parametrize("kind", [*get_args(Kind), "something-new"])
 def test_how_a_guest_ended(view: View, kind: str) -> None:
-    capture = replace(view.capture, outcome=Outcome(kind, "because"))
+    capture = replace(view.capture, outcome=CapturedOutcome(kind, "because"))
     status = paths_of(replace(view, capture=capture))["pykit.blk.guest"]["status"]
     assert (status == "PASS") == (kind in ("clean", "recorded"))
     assert (status == "MISS") == (kind in ("never-booted", "qemu-died", "module-failed"))

@@ -8,7 +8,7 @@ import pytest
 
 from pykit.report import ktap
 from pykit.report.view import ORDER, View
-from pykit.trace import Outcome, Step
+from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import make_row, make_view
 
@@ -82,7 +82,9 @@ def test_reasons_and_evidence_are_there(view: View) -> None:
 )
 def test_a_guest_that_did_not_end_well_fails(kind: str, directive: str | None) -> None:
     view = make_view(make_row())
-    view = replace(view, capture=replace(view.capture, outcome=Outcome(kind, "because # of")))
+    view = replace(
+        view, capture=replace(view.capture, outcome=CapturedOutcome(kind, "because # of"))
+    )
     found = parse(ktap.render(view))
     assert found["run"]["guest"] == (False, directive)
     assert found["run"][""] == (False, None)
@@ -90,7 +92,7 @@ def test_a_guest_that_did_not_end_well_fails(kind: str, directive: str | None) -
 
 def test_a_failed_step_and_lost_events() -> None:
     view = make_view(make_row(), lost=3)
-    steps = (Step("copy # me", 2, 0.1, "line one\nline two"),)
+    steps = (CapturedStep("copy # me", 2, 0.1, "line one\nline two"),)
     view = replace(view, capture=replace(view.capture, steps=steps))
     text = ktap.render(view)
     found = parse(text)["run"]

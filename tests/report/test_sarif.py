@@ -12,7 +12,7 @@ from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonS
 from pykit.report import sarif
 from pykit.report.view import View
 from pykit.spec import rules
-from pykit.trace import Outcome
+from pykit.trace import CapturedOutcome
 
 from .conftest import PATIENT, make_row, make_view
 
@@ -70,7 +70,7 @@ def test_the_same_violation_has_the_same_fingerprint() -> None:
 
 def test_a_guest_that_did_not_end_well_and_lost_events_are_told(view: View) -> None:
     assert run_of(view)["invocations"][0]["executionSuccessful"]
-    capture = replace(view.capture, outcome=Outcome("panic", "because"))
+    capture = replace(view.capture, outcome=CapturedOutcome("panic", "because"))
     (invocation,) = run_of(replace(view, capture=capture, lost=3))["invocations"]
     assert not invocation["executionSuccessful"]
     told = [entry["message"]["text"] for entry in invocation["toolExecutionNotifications"]]

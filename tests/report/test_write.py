@@ -17,7 +17,7 @@ from pykit.paths import write_atomically
 from pykit.report.view import ORDER, view_of
 from pykit.spec import Verdicts
 from pykit.spec.engine import VERDICTS
-from pykit.trace import Events, Outcome, Step
+from pykit.trace import CapturedOutcome, CapturedStep, Events
 from pykit.trace.frames import Frames
 
 from .conftest import EVIDENCE, HOSTILE, make_row, make_view
@@ -42,8 +42,8 @@ def verdicts() -> Verdicts:
 def events() -> Events:
     capture = replace(
         make_view().capture,
-        outcome=Outcome("panic", HOSTILE),
-        steps=(Step("fio", 1, 2.0, HOSTILE),),
+        outcome=CapturedOutcome("panic", HOSTILE),
+        steps=(CapturedStep("fio", 1, 2.0, HOSTILE),),
     )
     frames = Frames(pl.DataFrame({"row": [0]}), {}, {})
     return Events(frames, 3, (HOSTILE,), capture, devices={}, fields={})

@@ -38,3 +38,8 @@ def test_a_full_disk_is_said_before_the_boot(
         require_space(tmp_path / "pykit-x", load_scenario("blk"))
     assert str(tmp_path) in str(raised.value)
     assert "TMPDIR" in str(raised.value)
+
+
+def test_a_directory_whose_name_qemu_takes_for_a_template(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="placeholder"):
+        require_free(tmp_path / "a%d")

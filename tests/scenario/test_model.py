@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import device_args
+from pykit.paths import ROOT
 from pykit.scenario import load_scenario, on_transport
 from pykit.scenario.model import SCENARIOS, Device
+from pykit.scenario.reader import QMP_COMMANDS
 from pykit.scenario.transport import TRANSPORTS
 
 STEP = "[[step]]\nname = 'a'\nguest = 'x'\n"
@@ -37,19 +40,22 @@ def test_ours_load(path: Path) -> None:
         ("[[step]]\nname = 'a'\nguest = 'x'\ndo = 'plug'", "either guest"),
         (
             "[[step]]\nname = 'a'\ndo = 'plugg'",
-            "mine.toml:3: step[0].do: no action plugg: did you mean plug?",
+            "mine.toml:3: step[0].do: unknown action 'plugg' (did you mean 'plug'?)",
         ),
         (
             "[[step]]\nname = 'a'\ndo = 'plug'\ndevice = 'vd9'",
-            "mine.toml:4: step[0].device: no [[device]] with the id vd9",
+            "mine.toml:4: step[0].device: unknown [[device]] with the id 'vd9'",
         ),
         ("[[step]]\nname = 'a'\nguest = 'x'\n[[step]]\nname = 'a'\nguest = 'x'", "two steps"),
         (
             "[[step]]\nname = 'a'\nguest = 'x'\nretries = 3",
-            "mine.toml:4: step[0].retries: not known; no key retries",
+            "mine.toml:4: step[0].retries: unknown key 'retries'",
         ),
         ("deadline = 'soon'\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
-        ("modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'", "not a list of names"),
+        (
+            "modules = [1]\n[[step]]\nname = 'a'\nguest = 'x'",
+            "mine.toml:1: modules[0]: 1: has to be a valid string",
+        ),
         ("deadline = = 3", "mine.toml:1: "),
         ("deadline = true\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
         ("deadline = 0\n[[step]]\nname = 'a'\nguest = 'x'", "deadline"),
@@ -59,33 +65,36 @@ def test_ours_load(path: Path) -> None:
         (f"{DEVICE}size-mib = -1\n", "device[0].size-mib"),
         (f"{DEVICE}options = 3\n", "device[0].options"),
         (f"{STEP}[parameters]\npykit_x = {{}}", "modules does not name pykit_x"),
-        (f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = 1", "not a table"),
+        (
+            f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = 1",
+            "mine.toml:6: parameters.pykit_vhost: 1: has to be a valid dictionary",
+        ),
         (
             f"modules = ['pykit_vhost']\n{STEP}[parameters]\npykit_vhost = {{ y = [] }}",
             "parameters.pykit_vhost.y",
         ),
         (
             f"modules = ['pykit_virtio_blk']\n{STEP}[parameters.pykit_virtio_blk]\nring_sise = 4",
-            "mine.toml:6: parameters.pykit_virtio_blk.ring_sise: no parameter of pykit_virtio_blk "
-            "ring_sise: did you mean ring_size?",
+            "mine.toml:6: parameters.pykit_virtio_blk.ring_sise: unknown parameter of "
+            "pykit_virtio_blk 'ring_sise' (did you mean 'ring_size'?)",
         ),
         (
             f"modules = [\n'pykit_virtio_blok']\n{STEP}",
-            "mine.toml:2: modules[0]: no module of ours pykit_virtio_blok: did you mean pykit_vi",
+            "mine.toml:2: modules[0]: unknown module of ours 'pykit_virtio_blok' (did",
         ),
         (
             f"guest-programs = ['blkoi']\n{STEP}",
-            "mine.toml:1: guest-programs[0]: no guest program blkoi: did you mean blkio?",
+            "mine.toml:1: guest-programs[0]: unknown guest program 'blkoi' (did you mean 'blkio'?)",
         ),
-        (f"guest-programs = ['loopback_blk']\n{STEP}", "no guest program loopback_blk"),
+        (f"guest-programs = ['loopback_blk']\n{STEP}", "unknown guest program 'loopback_blk'"),
         (
             f"{DEVICE.replace('blk-pci', 'blc-pci')}{STEP}",
-            "mine.toml:3: device[0].type: no device of QEMU",
+            "mine.toml:3: device[0].type: unknown device of QEMU",
         ),
         (
             f"{DEVICE}[device.options]\nnum-queue = 2\n{STEP}",
-            "mine.toml:5: device[0].options.num-queue: no option of virtio-blk-pci num-queue: did "
-            "you mean num-queues?",
+            "mine.toml:5: device[0].options.num-queue: unknown option of "
+            "virtio-blk-pci 'num-queue' (did you mean 'num-queues'?)",
         ),
         (
             "[[step]]\nname = 'a'\nguest = '''\ntrue\nx=)\n'''",
@@ -93,6 +102,15 @@ def test_ours_load(path: Path) -> None:
         ),
         (f"{DEVICE}[[step]]\nname = 'a'\ndo = 'resize'\ndevice = 'vd0'", "step[0]: size-mib"),
         ("[[step]]\nname = 'a'\ndo = 'qmp'", "step[0]: command is missing"),
+        (
+            "[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'chardev-add'",
+            "mine.toml:4: step[0].command: unknown command of QMP for scenarios 'chardev-add'",
+        ),
+        ("[[step]]\nname = 'a'\ndo = 'qmp'\ncommand = 'netdev_add'", "'netdev_add' (choose from"),
+        ("firmware = 'ovmf'\n[[device]]\nid = 'd'\ntype = 'x'\nfiles = { '../a' = '' }", "'../a'"),
+        (f"[[device]]\nid = '{'x' * 33}'\ntype = 'virtio-blk-pci'\n{STEP}", "32 of them at most"),
+        (f"{DEVICE}iothread = 'yes'\n{STEP}", "device[0].iothread: 'yes': has to be a valid bool"),
+        ("deadline = 'soon, I hope, but who knows when that will be'\n", "…: has to be a valid"),
         (f"{DEVICE}[[device.child]]\nid = 'x'\n{STEP}", "device[0].child[0]"),
     ],
 )
@@ -156,3 +174,18 @@ def test_what_can_only_be_plugged_is_said_so(tmp_path: Path) -> None:
     serial = tuple(d for d in scenario.devices if d.id == "serial0")
     with pytest.raises(UsageError, match="serial0 can only be plugged"):
         device_args.cold_options(replace(scenario, devices=serial), tmp_path)
+
+
+def test_the_reference_lists_the_commands_of_qmp() -> None:
+    text = (ROOT / "docs/reference/scenario.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| `command`")]
+    assert set(re.findall(r"`([a-z_-]+)`", row)) - {"command", "arguments", "qmp"} == set(
+        QMP_COMMANDS
+    )
+
+
+def test_a_file_whose_name_is_none_for_a_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "a b.toml"
+    path.write_text(STEP)
+    with pytest.raises(UsageError, match="the file's name is the scenario's"):
+        load_scenario(str(path))

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from pykit.trace import CaptureInfo, Device, Events, Outcome, QmpAnswer
+from pykit.trace import CapturedDevice, CapturedOutcome, CaptureInfo, Events, QmpAnswer
 from pykit.trace.events import join
 from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, columns_of, source_of
 
 Event = dict[str, Any]
 
-#: What the tracepoints have beside the fields that every capture has.
+#: Fields that the tracepoints have beside those of every capture.
 EXTRA = {"kick": {"flags": pl.UInt16, "flags_after": pl.UInt16}}
 #: The host's clock is another one.
 HOST_TIME = 1_700_000_000_000_000_000
@@ -109,9 +109,10 @@ class Log:
             cpus=2,
             kernel=self.kernel,
             qemu=self.qemu,
-            outcome=Outcome(self.outcome, ""),
+            outcome=CapturedOutcome(self.outcome, ""),
             devices=tuple(
-                Device(name, self.device_type, {}, "pykit", self.legacy) for name in self.devices
+                CapturedDevice(name, self.device_type, {}, "pykit", self.legacy)
+                for name in self.devices
             ),
             steps=(),
             qmp=tuple(self.qmp),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's driver and a host's device that keep to the specification, at random.
+"""A guest's driver and a host's device that conform to the specification, at random.
 
 Both work on real rings: the driver cannot reuse what it did not get back, the device cannot
-use what it was not given, and neither rings without being asked to. Tasks and the device take
-turns in an order that the seed decides. What they do is written to a Log as tracepoints and
+use what it was not given, and neither notifies unless it is requested. Tasks and the device take
+turns in an order that the seed decides. Their actions are written to a Log as tracepoints and
 QEMU would have.
 """
 
@@ -50,7 +50,7 @@ TASKS = (100, 101, 102, 0)
 
 @dataclass
 class Setting:
-    """What a machine is like. ``start``: ring index to begin with; ``drop``/``add``: features."""
+    """Settings of a machine. ``start``: ring index to begin with; ``drop``/``add``: features."""
 
     seed: int = 1
     requests: int = 120
@@ -95,7 +95,7 @@ class Task:
 
 @dataclass
 class Queue:
-    """One virtqueue: ring memory, and what each side keeps in mind of it."""
+    """One virtqueue: ring memory, and the state that each side keeps of it."""
 
     vq: int
     free: list[int]
@@ -385,7 +385,7 @@ class Machine:
         return 1
 
     def refuse(self, task: Task, queue: Queue, slots: int, pieces: int) -> None:
-        """No room. If the device waits for something, its doorbell may be rung for that."""
+        """An add finds no room. It may notify the device if that requested a notification."""
         event, flags = self.wish(queue), queue.used_flags
         if self.random.random() < 0.2:
             self.step(queue)

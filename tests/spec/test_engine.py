@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verdicts: what is lost, what is missing, what is waived, and what is shown."""
+"""Verdicts: lost events, missing observers, waivers and evidence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_of_two_accounts_the_drivers_own_is_judged() -> None:
     log = run()
     own = log.build()
     second = Log(events=[event | {"source": "probe"} for event in log.of(*KINDS, source="driver")])
-    cases.steps_by_two(second)
+    cases.split.steps_by_two(second)
     log.events += second.events
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ()
@@ -70,7 +70,7 @@ def test_the_legacy_interface_is_not_judged_by_the_modern_clauses() -> None:
     assert "RF-DE-01" in spec.check(log.build()).having("fail")
     log.legacy = True
     # A read where the modern interface has the generation says nothing there.
-    cases.generation_stands_still(log)
+    cases.config.generation_stands_still(log)
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ()
     for name in ("RF-DE-01", "PM-DE-06", "CF-DR-03"):
@@ -81,14 +81,14 @@ def test_lost_events_decide_nothing() -> None:
     log = run()
     log.lost = 3
     assert {entry.verdict for entry in spec.check(log.build()).rules} == {"inconclusive"}
-    cases.steps_by_two(log)
+    cases.split.steps_by_two(log)
     assert spec.check(log.build()).of("SA-DR-01").verdict == "inconclusive"
 
 
 def test_a_single_event_proves_in_spite_of_loss() -> None:
     log = run()
     log.lost = 3
-    cases.half_a_sector(log)
+    cases.block.half_a_sector(log)
     verdicts = spec.check(log.build())
     assert verdicts.having("fail") == ("BO-DR-06",)
 
@@ -119,7 +119,7 @@ def test_not_applicable_says_why() -> None:
 
 def test_evidence_is_of_the_same_queue() -> None:
     log = run()
-    cases.steps_by_two(log)
+    cases.split.steps_by_two(log)
     wrong = log.one("add")
     (entry,) = (e for e in spec.check(log.build()).rules if e.verdict == "fail")
     assert len(entry.evidence) <= 20
@@ -141,7 +141,7 @@ def test_evidence_stays_small() -> None:
 
 def test_json_is_as_promised() -> None:
     log = run()
-    cases.returned_twice(log)
+    cases.split.returned_twice(log)
     events = log.build()
     data = json.loads(json.dumps(spec.check(events).as_json()))
     assert data["schema"] == 1
@@ -166,7 +166,7 @@ def test_strength_is_the_clauses() -> None:
 
 def test_a_device_that_does_not_answer_may_be_reset_with_requests() -> None:
     log = run()
-    cases.suspended_with_requests(log)
+    cases.cleanup.suspended_with_requests(log)
     assert spec.check(log.build()).of("DX-28").verdict == "fail"
     log.one("driver", stage=bits.FREEZE)["err"] = -110
     assert spec.check(log.build()).of("DX-28").verdict == "pass"
@@ -177,20 +177,20 @@ def test_a_device_that_does_not_answer_may_be_reset_with_requests() -> None:
 
 def failed_read() -> Log:
     log = run(errors=0.3)
-    cases.failed_read_claims_data(log)
+    cases.block.failed_read_claims_data(log)
     log.qemu = "7.2.22"
     return log
 
 
 def firmware() -> Log:
     log = run(lives=2)
-    cases.two_steps_in_one(log)
+    cases.init.two_steps_in_one(log)
     log.drop([e for e in log.events if e["source"] == "driver" and e.get("life") == 0])
     return log
 
 
 def u_boot() -> trace.Events:
-    """What U-Boot did in fact."""
+    """U-Boot's log."""
     events = trace.load_log(DATA / "qemu-7.2-uboot-legacy.log")
     return replace(events, capture=replace(events.capture, kernel="U-Boot"))
 
@@ -217,17 +217,17 @@ def data_counts() -> Log:
 
 
 def acknowledged_too_early() -> Log:
-    """What Linux does."""
-    log = cases.on_mmio()
-    cases.acknowledged_too_early(log)
+    """As Linux does it."""
+    log = cases.mmio.on_mmio()
+    cases.mmio.acknowledged_too_early(log)
     log.kernel = "6.12.0"
     return log
 
 
-def failed_adds_ring() -> Log:
-    """What Linux does."""
-    log = cases.crowded()()
-    cases.failed_adds_ring(log)
+def failed_adds_notify() -> Log:
+    """As Linux does it."""
+    log = cases.notify.crowded()()
+    cases.notify.failed_adds_notify(log)
     log.kernel = "6.12.0"
     return log
 
@@ -243,7 +243,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("RS-DE-03", lambda: statistics_come_early().build()),
     ("DX-06", lambda: data_counts().build()),
     ("MN-DR-03", lambda: acknowledged_too_early().build()),
-    ("NA-DR-07", lambda: failed_adds_ring().build()),
+    ("NA-DR-07", lambda: failed_adds_notify().build()),
 ]
 
 
@@ -267,30 +267,30 @@ def test_waiver_covers_no_other_version() -> None:
 
 def test_waiver_covers_no_other_violation() -> None:
     log = failed_read()
-    ident = next(s for s in log.of("blk_start", type=8) if cases.end_of(log, s)["status"])
-    cases.end_of(log, ident)["len"] = 21
+    ident = next(s for s in log.of("blk_start", type=8) if cases.block.end_of(log, s)["status"])
+    cases.block.end_of(log, ident)["len"] = 21
     entry = spec.check(log.build()).of("SU-DE-02")
     assert entry.verdict == "fail"
     assert "id request" in entry.message
 
 
-def test_waiver_covers_no_doorbell_of_the_driver() -> None:
-    """It rings for nothing, beside what the core rings."""
-    log = failed_adds_ring()
+def test_waiver_covers_no_notification_of_the_driver() -> None:
+    """The driver notifies though suppressed, beside the core's own notification."""
+    log = failed_adds_notify()
     for refused in log.of("refused", rang=1):
         log.insert(log.after(refused, lambda e: e["kind"] == "notify"), "notify")
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
     assert "without a decision" in entry.message
-    log = failed_adds_ring()
-    cases.ring_unasked(log)
+    log = failed_adds_notify()
+    cases.notify.notifies_though_suppressed(log)
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
-    assert "entries the device did not ask for" in entry.message
+    assert "for which the device suppressed it" in entry.message
 
 
 def test_a_failed_add_rings_for_what_was_added_before() -> None:
-    """The decision that follows is about the same entries: the device has been told of them."""
+    """The next decision is about the same entries, of which the device has been notified."""
     log = run()
     kick = next(k for k in log.of("kick", needed=1) if k["event"] == k["event_after"] and k["pid"])
     log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
@@ -329,18 +329,18 @@ evidence = "seen"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        (ENTRY.replace("DX-01", "DX-99"), "no rule DX-99"),
+        (ENTRY.replace("DX-01", "DX-99"), "unknown rule 'DX-99'"),
         (ENTRY.replace('evidence = "seen"', ""), "needs rule"),
         (ENTRY.replace("qemu", "weather"), "where takes"),
         (ENTRY.replace('"7"', '"("'), "regular expression"),
         ("[[waiver", "not TOML"),
     ],
 )
-def test_bad_waivers(text: str, says: str) -> None:
+def test_bad_waivers(text: str, message: str) -> None:
     assert len(read(ENTRY, {"DX-01"}, "file")) == 1
-    with pytest.raises(UsageError, match=says) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         read(text, {"DX-01"}, "file")
     assert str(caught.value).startswith("file")
     assert "\n" not in str(caught.value)

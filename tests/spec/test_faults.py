@@ -15,10 +15,10 @@ from tests.spec.machine import run
 
 
 def _withhold(log: Log) -> None:
-    """Every tenth needed doorbell is rung by a worker that has nothing else to do."""
+    """Every tenth required notification is sent by another task."""
     for kick in [k for k in log.of("kick", needed=1) if k["pid"]][::10]:
-        bell = log.after(kick, lambda e: e["kind"] == "notify")
-        bell["pid"] = 4_000
+        notification = log.after(kick, lambda e: e["kind"] == "notify")
+        notification["pid"] = 4_000
 
 
 def _acknowledge(log: Log) -> None:
@@ -39,14 +39,14 @@ def _take_again(log: Log) -> None:
 ACTS: dict[str, Callable[[Log], None]] = {
     "feature-not-offered": _acknowledge,
     "kick-withheld": _withhold,
-    "descriptor-loop": cases.loops,
-    "head-reuse": cases.reuse_head,
-    "avail-idx-step": cases.steps_by_two,
-    "status-not-last": cases.status_not_last,
+    "descriptor-loop": cases.split.loops,
+    "head-reuse": cases.split.reuse_head,
+    "avail-idx-step": cases.split.steps_by_two,
+    "status-not-last": cases.block.status_not_last,
     "used-twice": _take_again,
-    "features-ok-skipped": cases.features_ok_is_skipped,
-    "kick-before-driver-ok": cases.doorbell_before_driver_ok,
-    "write-before-header": cases.writable_first,
+    "features-ok-skipped": cases.status.features_ok_is_skipped,
+    "kick-before-driver-ok": cases.init.notifies_before_driver_ok,
+    "write-before-header": cases.framing.writable_first,
 }
 
 
@@ -88,15 +88,15 @@ def _in_both(act: Callable[[Log], None]) -> Callable[[Log], None]:
 
 
 DEVICE_ACTS: dict[str, Callable[[Log], None]] = {
-    "wrong-id": cases.vhost_returns_what_it_never_got,
-    "length-too-long": cases.vhost_used_len_is_too_long,
-    "length-too-short": cases.vhost_used_len_is_too_short,
+    "wrong-id": cases.vhost.vhost_returns_what_it_never_got,
+    "length-too-long": cases.vhost.vhost_used_len_is_too_long,
+    "length-too-short": cases.vhost.vhost_used_len_is_too_short,
     "completed-twice": _complete_twice,
-    "used-idx-jump": cases.vhost_used_idx_runs_ahead,
-    "signal-missed": _in_both(cases.vhost_misses_a_signal),
-    "signal-spurious": _in_both(cases.vhost_signals_for_nothing),
-    "completion-dropped": cases.vhost_drops_a_completion,
-    "status-withheld": cases.vhost_status_is_undefined,
+    "used-idx-jump": cases.vhost.vhost_used_idx_runs_ahead,
+    "signal-missed": _in_both(cases.vhost.vhost_misses_a_signal),
+    "signal-spurious": _in_both(cases.vhost.vhost_signals_for_nothing),
+    "completion-dropped": cases.vhost.vhost_drops_a_completion,
+    "status-withheld": cases.vhost.vhost_status_is_undefined,
     # Every clean log of a device has this.
     "reordered": lambda log: None,
     "delayed": _late,
@@ -105,8 +105,8 @@ DEVICE_ACTS: dict[str, Callable[[Log], None]] = {
 
 @pytest.mark.parametrize("name", sorted(spec.faults("device")))
 def test_exactly_its_rules_fail_for_a_device(name: str) -> None:
-    log = cases.vhost()
-    log.events += cases.vhost(dev=1, event_idx=0).events
+    log = cases.vhost.vhost()
+    log.events += cases.vhost.vhost(dev=1, event_idx=0).events
     DEVICE_ACTS[name](log)
     verdicts = spec.check(log.build())
     failed = set(verdicts.having("fail"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An observer that comes and goes: what it did not see is neither held against anybody nor for.
+"""An observer that comes and goes: events that it did not trace decide nothing.
 
 A machine that keeps to the specification runs from beginning to end; the observer's events
 are cut out of its log where it was not there.
@@ -19,13 +19,13 @@ from tests.spec import cases
 from tests.spec.log import Event, Log
 from tests.spec.machine import run
 
-#: Events before which no operation on any queue is half told.
+#: Events before which no operation on any queue is traced by half.
 BETWEEN = ("add", "kick", "used", "callback", "interrupt", "notify")
 SPAN = 40
 
 
 def watched(log: Log, *spans: tuple[int, int]) -> Log:
-    """Keep what the driver did in these spans, and say where they begin and end.
+    """Keep the driver's events in these spans, and mark where they begin and end.
 
     They are given in events of BETWEEN; None of the log's beginning or end is joined or left.
     """
@@ -65,8 +65,8 @@ def place(queue: Event, event: Event, **fields: Any) -> Event:
 
 
 def last_features(log: Log) -> Event:
-    told = log.of("features")[-1]
-    return {name: told[name] for name in ("kind", "offered", "driver", "acked")}
+    latest = log.of("features")[-1]
+    return {name: latest[name] for name in ("kind", "offered", "driver", "acked")}
 
 
 MACHINES: dict[str, dict[str, Any]] = {
@@ -91,14 +91,14 @@ def test_no_span_is_held_against_anybody(kind: str) -> None:
         spans = [(0, ends[0]), (ends[1], ends[2]), (ends[3], 0)][chance.randrange(2) :]
         verdicts = spec.check(watched(log, *spans).build())
         assert set(verdicts.having("fail")) <= set(whole.having("fail")), (seed, spans)
-        # Nothing was judged that was not there; but who joins is told the features again.
+        # No event was judged that was not there; but the features are traced again at a join.
         more = [e.rule for e in verdicts.rules if e.checked > whole.of(e.rule.id).checked]
         assert [rule.id for rule in more if "driver:features" not in rule.needs] == [], seed
 
 
 def test_a_span_is_judged() -> None:
     log = watched(run(), (60, 0))
-    cases.goes_back(log)
+    cases.split.goes_back(log)
     assert "SA-DR-01" in spec.check(log.build()).having("fail")
 
 
@@ -125,7 +125,7 @@ def broken(log: Log, *ops: int) -> None:
 
 
 def emptied(log: Log) -> int:
-    """The driver takes back, before each queue is deleted, what is outstanding in it."""
+    """The driver takes back all outstanding chains before each queue is deleted."""
     count = 0
     for queue in log.of("queue", op=1):
         vq = queue["vq"]

@@ -218,6 +218,15 @@ def decode(raw: bytes, size: int, long_size: int, endian: str) -> list[tuple[int
     return found
 
 
+def count(raw: bytes, size: int, long_size: int) -> int:
+    """Records in all pages whose length can be true."""
+    whole = [raw[at : at + size] for at in range(0, len(raw) - size + 1, size)]
+    room = size - 8 - long_size
+    lengths = [int.from_bytes(page[8 : 8 + long_size], "little") & (1 << 27) - 1 for page in whole]
+    sound = b"".join(page for page, length in zip(whole, lengths, strict=True) if length <= room)
+    return len(decode(sound, size, long_size, "<"))
+
+
 CAPTURE = {
     "schema": 1,
     "complete": True,
@@ -240,7 +249,10 @@ def write_tracing(
     page_size: int = 4096,
     long_size: int = 8,
 ) -> None:
-    """A saved tracefs directory; ``counts`` are the kernel's own counts of events read."""
+    """A saved tracefs directory; ``counts`` are the kernel's own counts of events read.
+
+    By default they are the records in the pages, as far as the pages are sound.
+    """
     (tracing / "events" / "pykit").mkdir(parents=True, exist_ok=True)
     (tracing / "events" / "header_page").write_text(header_page(page_size, long_size))
     (tracing / "events" / "header_event").write_text(HEADER_EVENT)
@@ -252,7 +264,7 @@ def write_tracing(
         folder = tracing / "per_cpu" / f"cpu{cpu}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "trace_pipe_raw").write_bytes(raw)
-        read = counts[cpu] if counts else 0
+        read = counts[cpu] if counts else count(raw, page_size, long_size)
         (folder / "stats").write_text(
             "entries: 0\noverrun: 0\ncommit overrun: 0\nbytes: 0\n"
             "oldest event ts:     0.000000\nnow ts:     1.000000\n"

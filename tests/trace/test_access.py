@@ -95,7 +95,9 @@ def test_which_queue_an_mmio_device_is_notified_of(
     records[2] = (5, 9, 0, 0xFEB00250, 1, _REGISTER, 0, 4, flags, 0)
     (tmp_path / "access.bin").write_bytes(records.tobytes())
     area = {"device": "vd0", "address": 0xFEB00200, "bytes": 512}
-    answer = {"devices": [{"device": "vd0", "status": 15}], "rings": [], "registers": [area]}
+    unmapped = {"device": "vd0", "address": -1, "bytes": 4096}
+    registers = [unmapped, area]
+    answer = {"devices": [{"device": "vd0", "status": 15}], "rings": [], "registers": registers}
     (tmp_path / "access.json").write_text(json.dumps([answer]))
     [row] = read_accesses(tmp_path, NUMBERS, ()).rows.iter_rows(named=True)
     assert (row["offset"], row["vq"], row["value"]) == (0x50, vq, 1 if vq else None)

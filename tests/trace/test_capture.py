@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from pykit.trace import Events, load
+from pykit.trace.formats import Format
 from pykit.trace.guest import kind_of, own_fields
 from pykit.trace.kinds import BASE, KINDS, source_of
 from pykit.trace.tracing import read_tracing
@@ -41,6 +42,20 @@ def test_older_formats_are_still_known(capture: Path) -> None:
         own = {name: dtype for name, dtype in fields.items() if name not in BASE}
         assert own.items() <= KINDS[kind].items(), kind
         assert all(fields[name] == BASE[name] for name in fields.keys() & BASE.keys())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("pykit_add_failed", "refused"),
+        ("pykit_refused", "refused"),
+        ("pykit_vhost_attach", "vhost_serves"),
+        ("pykit_vhost_serves", "vhost_serves"),
+        ("pykit_add", "add"),
+    ],
+)
+def test_a_renamed_tracepoint_keeps_its_kind(name: str, kind: str) -> None:
+    assert kind_of(Format("pykit", name, 1, ())) == kind
 
 
 def test_lives_agree(events: Events) -> None:

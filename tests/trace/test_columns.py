@@ -33,6 +33,8 @@ format:
 \tfield:__data_loc char[] data;\toffset:24;\tsize:4;\tsigned:1;
 \tfield:__rel_loc char[] rel;\toffset:28;\tsize:4;\tsigned:1;
 \tfield:u64 far;\toffset:32;\tsize:8;\tsigned:0;
+
+print fmt: ""
 """
 END = 40
 

@@ -316,6 +316,17 @@ def test_a_file_cut_at_a_page_edge(tmp_path: Path) -> None:
     assert load(capture).lost == 2
 
 
+def test_more_records_than_the_kernel_counted(tmp_path: Path) -> None:
+    """The count is damaged, so it cannot show that nothing was lost."""
+    capture = write_capture(tmp_path, [page_of(*queue_rows(0, 2))])
+    assert load(capture).lost == 0
+    write_tracing(capture / "tracing", [page_of(*queue_rows(0, 2))], counts=[1])
+    events = load(capture)
+    assert events.lost == 1
+    assert "1 more in" in events.losses[0]
+    assert "than the kernel counted" in events.losses[0]
+
+
 def test_truncation_is_a_loss(tmp_path: Path) -> None:
     raw = page_of(*queue_rows(0, 2)) * 2
     events = load(write_capture(tmp_path, [raw[:5000]]))

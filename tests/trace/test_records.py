@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pykit.trace import errors
-from pykit.trace.formats import Field, Format, PageLayout, parse_header
+from pykit.trace.formats import EventField, Format, PageLayout, parse_header
 from pykit.trace.pages import CpuFile
 from pykit.trace.walk import Walk
 from tests.trace.encode import HEADER_EVENT, Page, decode, header_page
@@ -25,7 +25,9 @@ FUZZ = settings(
 
 #: Every event id is known and needs no more than itself.
 FORMATS = {
-    number: Format("test", "any", number, (Field("common_type", "", 0, 2, False, False, None),))
+    number: Format(
+        "test", "any", number, (EventField("common_type", "", 0, 2, False, False, None),)
+    )
     for number in range(1 << 16)
 }
 SLOTS = np.zeros(1 << 16, dtype=np.int32)

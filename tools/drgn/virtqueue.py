@@ -6,7 +6,7 @@
     drgn -c vmcore -s vmlinux tools/drgn/virtqueue.py    a kernel without BTF
     drgn -k tools/drgn/virtqueue.py                  the kernel that it runs on
 
-Needs drgn 0.3 (python3 -m pip install drgn) and, of the guest, a kernel with BTF, as
+Needs drgn 0.3 (pip install 'virtio-pykit[drgn]') and, of the guest, a kernel with BTF, as
 distributions' are: they bring their own types. A guest that runs changes while it is read:
 stop it first.
 """
@@ -20,7 +20,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drgn import FaultError, Object, PlatformFlags, Program, container_of
+try:
+    from drgn import FaultError, Object, PlatformFlags, Program, container_of
+except ImportError:
+    print("virtqueue: drgn is not installed: pip install 'virtio-pykit[drgn]'", file=sys.stderr)
+    sys.exit(3)
 from drgn.helpers.linux.list import list_for_each_entry
 from rings import Chain, Ring, read_ring
 from target import TargetError, open_target

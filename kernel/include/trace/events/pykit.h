@@ -14,6 +14,8 @@
 
 #include <linux/atomic.h>
 #include <linux/tracepoint.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 
 #ifndef _PYKIT_TRACE_TYPES
 #define _PYKIT_TRACE_TYPES
@@ -26,6 +28,52 @@
 enum pykit_by {
 	PYKIT_BY_DRIVER,
 	PYKIT_BY_PROBE,
+};
+
+/**
+ * enum pykit_stage - stages of a driver's binding to a device
+ * @PYKIT_STAGE_BEGIN: the driver was called for a device
+ * @PYKIT_STAGE_PROBED: it drives the device
+ * @PYKIT_STAGE_FAILED: it does not
+ * @PYKIT_STAGE_REMOVE: it is asked to let go
+ * @PYKIT_STAGE_REMOVED: it has
+ * @PYKIT_STAGE_FREEZE: the machine is to be suspended
+ * @PYKIT_STAGE_RESTORE: it was resumed
+ * @PYKIT_STAGE_JOINED: it drove the device when its observer came
+ */
+enum pykit_stage {
+	PYKIT_STAGE_BEGIN,
+	PYKIT_STAGE_PROBED,
+	PYKIT_STAGE_FAILED,
+	PYKIT_STAGE_REMOVE,
+	PYKIT_STAGE_REMOVED,
+	PYKIT_STAGE_FREEZE,
+	PYKIT_STAGE_RESTORE,
+	PYKIT_STAGE_JOINED,
+};
+
+/**
+ * enum pykit_negotiation - stages of feature negotiation
+ * @PYKIT_OFFERED: the core has intersected offer and driver
+ * @PYKIT_FINALIZED: they were written again
+ * @PYKIT_FROZEN: as the driver's probe() finds them
+ */
+enum pykit_negotiation {
+	PYKIT_OFFERED,
+	PYKIT_FINALIZED,
+	PYKIT_FROZEN,
+};
+
+/**
+ * enum pykit_status_op - what was done to a device's status
+ * @PYKIT_STATUS_WRITE: it was written
+ * @PYKIT_STATUS_READ: it was read
+ * @PYKIT_STATUS_RESET: the device was reset
+ */
+enum pykit_status_op {
+	PYKIT_STATUS_WRITE,
+	PYKIT_STATUS_READ,
+	PYKIT_STATUS_RESET,
 };
 
 /**
@@ -49,7 +97,7 @@ struct pykit_at {
  * @PYKIT_QUEUE_JOINED: it was set up before, its observer came later
  * @PYKIT_QUEUE_LEFT: it lives on, its observer goes
  * @PYKIT_QUEUE_BROKEN: it is about to be declared broken: nothing works any more
- * @PYKIT_QUEUE_MENDED: that is about to be revoked
+ * @PYKIT_QUEUE_UNBROKEN: that is about to be revoked
  */
 enum pykit_queue_op {
 	PYKIT_QUEUE_SET_UP,
@@ -57,7 +105,7 @@ enum pykit_queue_op {
 	PYKIT_QUEUE_JOINED,
 	PYKIT_QUEUE_LEFT,
 	PYKIT_QUEUE_BROKEN,
-	PYKIT_QUEUE_MENDED,
+	PYKIT_QUEUE_UNBROKEN,
 };
 
 /**
@@ -88,6 +136,9 @@ struct pykit_queue_state {
 	u8 op;
 };
 
+/* Head of a chain whose buffer id is not known: no ring has so many. */
+#define PYKIT_HEAD_UNKNOWN	0xffff
+
 /**
  * struct pykit_chain - a descriptor chain that was made available
  * @before: when it was certain not to be available yet (ktime_get_mono_fast_ns();
@@ -96,7 +147,8 @@ struct pykit_queue_state {
  * @writable: bytes the device may write
  * @chain: descriptors, without the one that points at an indirect table
  * @num_free: free ring descriptors afterwards
- * @head: head of the chain, or buffer id in a packed ring
+ * @head: head of the chain, or buffer id in a packed ring; PYKIT_HEAD_UNKNOWN if
+ *	the device has overwritten the latter
  * @avail_idx: idx of the available ring afterwards, or next slot and wrap
  *	counter (bit 15) of a packed ring
  * @slots: ring descriptors it takes
@@ -135,7 +187,7 @@ struct pykit_desc {
 };
 
 /**
- * struct pykit_refusal - an add that failed
+ * struct pykit_add_failure - an add that failed
  * @err: its error
  * @chain: descriptors, without the one that points at an indirect table
  * @num_free: free ring descriptors
@@ -149,7 +201,7 @@ struct pykit_desc {
  * @event_idx: whether EVENT_IDX was negotiated
  * @rang: whether the core has rung the doorbell in it
  */
-struct pykit_refusal {
+struct pykit_add_failure {
 	s32 err;
 	u32 chain;
 	u32 num_free;
@@ -318,22 +370,181 @@ do {									\
 
 #endif /* _PYKIT_TRACE_TYPES */
 
+TRACE_DEFINE_ENUM(PYKIT_BY_DRIVER);
+TRACE_DEFINE_ENUM(PYKIT_BY_PROBE);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_BEGIN);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_PROBED);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_FAILED);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_REMOVE);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_REMOVED);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_FREEZE);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_RESTORE);
+TRACE_DEFINE_ENUM(PYKIT_STAGE_JOINED);
+TRACE_DEFINE_ENUM(PYKIT_OFFERED);
+TRACE_DEFINE_ENUM(PYKIT_FINALIZED);
+TRACE_DEFINE_ENUM(PYKIT_FROZEN);
+TRACE_DEFINE_ENUM(PYKIT_STATUS_WRITE);
+TRACE_DEFINE_ENUM(PYKIT_STATUS_READ);
+TRACE_DEFINE_ENUM(PYKIT_STATUS_RESET);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_SET_UP);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_DELETED);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_JOINED);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_LEFT);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_BROKEN);
+TRACE_DEFINE_ENUM(PYKIT_QUEUE_UNBROKEN);
+
+#define pykit_show_by(by)						\
+	__print_symbolic(by,						\
+		{ PYKIT_BY_DRIVER, "driver" },				\
+		{ PYKIT_BY_PROBE, "probe" })
+
+#define pykit_show_stage(stage)						\
+	__print_symbolic(stage,						\
+		{ PYKIT_STAGE_BEGIN, "begin" },				\
+		{ PYKIT_STAGE_PROBED, "probed" },			\
+		{ PYKIT_STAGE_FAILED, "failed" },			\
+		{ PYKIT_STAGE_REMOVE, "remove" },			\
+		{ PYKIT_STAGE_REMOVED, "removed" },			\
+		{ PYKIT_STAGE_FREEZE, "freeze" },			\
+		{ PYKIT_STAGE_RESTORE, "restore" },			\
+		{ PYKIT_STAGE_JOINED, "joined" })
+
+#define pykit_show_negotiation(stage)					\
+	__print_symbolic(stage,						\
+		{ PYKIT_OFFERED, "offered" },				\
+		{ PYKIT_FINALIZED, "finalized" },			\
+		{ PYKIT_FROZEN, "frozen" })
+
+#define pykit_show_status_op(op)					\
+	__print_symbolic(op,						\
+		{ PYKIT_STATUS_WRITE, "write" },			\
+		{ PYKIT_STATUS_READ, "read" },				\
+		{ PYKIT_STATUS_RESET, "reset" })
+
+#define pykit_show_queue_op(op)						\
+	__print_symbolic(op,						\
+		{ PYKIT_QUEUE_SET_UP, "set_up" },			\
+		{ PYKIT_QUEUE_DELETED, "deleted" },			\
+		{ PYKIT_QUEUE_JOINED, "joined" },			\
+		{ PYKIT_QUEUE_LEFT, "left" },				\
+		{ PYKIT_QUEUE_BROKEN, "broken" },			\
+		{ PYKIT_QUEUE_UNBROKEN, "unbroken" })
+
+#define pykit_show_layout(layout)					\
+	__print_symbolic(layout,					\
+		{ 0, "split" },						\
+		{ 1, "packed" })
+
+#define pykit_show_status(status)					\
+	__print_flags(status, "|",					\
+		{ VIRTIO_CONFIG_S_ACKNOWLEDGE, "ACKNOWLEDGE" },		\
+		{ VIRTIO_CONFIG_S_DRIVER, "DRIVER" },			\
+		{ VIRTIO_CONFIG_S_DRIVER_OK, "DRIVER_OK" },		\
+		{ VIRTIO_CONFIG_S_FEATURES_OK, "FEATURES_OK" },		\
+		{ VIRTIO_CONFIG_S_NEEDS_RESET, "NEEDS_RESET" },		\
+		{ VIRTIO_CONFIG_S_FAILED, "FAILED" })
+
+/* The last two are those of a packed ring. */
+#define pykit_show_desc(flags)						\
+	__print_flags(flags, "|",					\
+		{ VRING_DESC_F_NEXT, "NEXT" },				\
+		{ VRING_DESC_F_WRITE, "WRITE" },			\
+		{ VRING_DESC_F_INDIRECT, "INDIRECT" },			\
+		{ 0x80, "AVAIL" },					\
+		{ 0x8000, "USED" })
+
+/* Types and status bytes by number: not every kernel has a name for all of them. */
+#define pykit_show_blk_type(type)					\
+	__print_symbolic(type,						\
+		{ 0, "IN" },						\
+		{ 1, "OUT" },						\
+		{ 4, "FLUSH" },						\
+		{ 8, "GET_ID" },					\
+		{ 10, "GET_LIFETIME" },					\
+		{ 11, "DISCARD" },					\
+		{ 13, "WRITE_ZEROES" },					\
+		{ 14, "SECURE_ERASE" },					\
+		{ 15, "ZONE_APPEND" },					\
+		{ 16, "ZONE_REPORT" },					\
+		{ 18, "ZONE_OPEN" },					\
+		{ 20, "ZONE_CLOSE" },					\
+		{ 22, "ZONE_FINISH" },					\
+		{ 24, "ZONE_RESET" },					\
+		{ 26, "ZONE_RESET_ALL" })
+
+#define pykit_show_blk_status(status)					\
+	__print_symbolic(status,					\
+		{ 0, "OK" },						\
+		{ 1, "IOERR" },						\
+		{ 2, "UNSUPP" },					\
+		{ 3, "ZONE_INVALID_CMD" },				\
+		{ 4, "ZONE_UNALIGNED_WP" },				\
+		{ 5, "ZONE_OPEN_RESOURCE" },				\
+		{ 6, "ZONE_ACTIVE_RESOURCE" })
+
+/*
+ * What events have in common, around what they have besides: fields are sorted by
+ * their width, so that there is no padding. Of a device, of a virtqueue as its driver
+ * or the probe has it, and of a virtqueue as a vhost back-end has it. These cannot be
+ * nested: the fields expand to lists with commas.
+ */
+#define PYKIT_NONE
+
+#define PYKIT_DEV_FIELDS(wide, narrow)					\
+	__field(u32, dev) wide						\
+	narrow __field(u8, by)
+
+#define PYKIT_DEV_ASSIGN						\
+	do {								\
+		__entry->dev = dev;					\
+		__entry->by = by;					\
+	} while (0)
+
+#define PYKIT_DEV_FMT	"dev=%u by=%s "
+#define PYKIT_DEV_ARGS	__entry->dev, pykit_show_by(__entry->by)
+
+#define PYKIT_VHOST_FIELDS(wide, half, narrow)				\
+	__field(u32, dev) __field(u32, seq) wide			\
+	__field(u16, vq) half						\
+	narrow
+
+#define PYKIT_VHOST_ASSIGN						\
+	do {								\
+		__entry->dev = at->dev;					\
+		__entry->seq = seq;					\
+		__entry->vq = at->vq;					\
+	} while (0)
+
+#define PYKIT_VHOST_FMT		"dev=%u vq=%u seq=%u "
+#define PYKIT_VHOST_ARGS	__entry->dev, __entry->vq, __entry->seq
+
+#define PYKIT_VQ_FIELDS(wide, half, narrow)				\
+	__field(u32, dev) __field(u32, seq) wide			\
+	__field(u16, vq) half						\
+	narrow __field(u8, by)
+
+#define PYKIT_VQ_ASSIGN							\
+	do {								\
+		PYKIT_VHOST_ASSIGN;					\
+		__entry->by = at->by;					\
+	} while (0)
+
+#define PYKIT_VQ_FMT	"dev=%u by=%s vq=%u seq=%u "
+#define PYKIT_VQ_ARGS							\
+	__entry->dev, pykit_show_by(__entry->by), __entry->vq, __entry->seq
+
 TRACE_EVENT(pykit_driver,
 	    TP_PROTO(u32 dev, u8 by, u32 id, s32 err, u8 stage),
 	    TP_ARGS(dev, by, id, err, stage),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, id)
-			     __field(s32, err)
-			     __field(u8, stage)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = dev;
-			   __entry->by = by;
+	    TP_STRUCT__entry(PYKIT_DEV_FIELDS(__field(u32, id) __field(s32, err),
+					      __field(u8, stage))),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
 			   __entry->id = id;
 			   __entry->err = err;
 			   __entry->stage = stage;
 	    ),
-	    TP_printk("dev=%u by=%u id=%u stage=%u err=%d",
-		      __entry->dev, __entry->by, __entry->id, __entry->stage,
+	    TP_printk(PYKIT_DEV_FMT "id=%u stage=%s err=%d",
+		      PYKIT_DEV_ARGS, __entry->id, pykit_show_stage(__entry->stage),
 		      __entry->err)
 );
 
@@ -343,83 +554,68 @@ TRACE_EVENT(pykit_features,
 	    TP_STRUCT__entry(__field(u64, offered)
 			     __field(u64, driver)
 			     __field(u64, acked)
-			     __field(u32, dev)
-			     __field(u8, stage)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->offered = offered;
+			     PYKIT_DEV_FIELDS(PYKIT_NONE, __field(u8, stage))),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
+			   __entry->offered = offered;
 			   __entry->driver = driver;
 			   __entry->acked = acked;
-			   __entry->dev = dev;
-			   __entry->by = by;
 			   __entry->stage = stage;
 	    ),
-	    TP_printk("dev=%u by=%u stage=%u offered=%#llx driver=%#llx acked=%#llx",
-		      __entry->dev, __entry->by, __entry->stage, __entry->offered,
-		      __entry->driver, __entry->acked)
+	    TP_printk(PYKIT_DEV_FMT "stage=%s offered=%#llx driver=%#llx acked=%#llx",
+		      PYKIT_DEV_ARGS, pykit_show_negotiation(__entry->stage),
+		      __entry->offered, __entry->driver, __entry->acked)
 );
 
 TRACE_EVENT(pykit_status,
 	    TP_PROTO(u32 dev, u8 by, u8 status, u8 op),
 	    TP_ARGS(dev, by, status, op),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u8, status)
-			     __field(u8, op)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = dev;
-			   __entry->by = by;
+	    TP_STRUCT__entry(PYKIT_DEV_FIELDS(PYKIT_NONE, __field(u8, status) __field(u8, op))),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
 			   __entry->status = status;
 			   __entry->op = op;
 	    ),
-	    TP_printk("dev=%u by=%u op=%u status=%#x",
-		      __entry->dev, __entry->by, __entry->op, __entry->status)
+	    TP_printk(PYKIT_DEV_FMT "op=%s status=%s",
+		      PYKIT_DEV_ARGS, pykit_show_status_op(__entry->op),
+		      pykit_show_status(__entry->status))
 );
 
 TRACE_EVENT(pykit_config,
 	    TP_PROTO(u32 dev, u8 by, u64 value, u32 offset, u32 len, u8 write),
 	    TP_ARGS(dev, by, value, offset, len, write),
 	    TP_STRUCT__entry(__field(u64, value)
-			     __field(u32, dev)
-			     __field(u32, offset)
-			     __field(u32, len)
-			     __field(u8, write)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->value = value;
-			   __entry->dev = dev;
-			   __entry->by = by;
+			     PYKIT_DEV_FIELDS(__field(u32, offset) __field(u32, len),
+					      __field(u8, write))),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
+			   __entry->value = value;
 			   __entry->offset = offset;
 			   __entry->len = len;
 			   __entry->write = write;
 	    ),
-	    TP_printk("dev=%u by=%u %s offset=%u len=%u value=%#llx",
-		      __entry->dev, __entry->by, __entry->write ? "write" : "read",
-		      __entry->offset, __entry->len, __entry->value)
+	    TP_printk(PYKIT_DEV_FMT "%s offset=%u len=%u value=%#llx",
+		      PYKIT_DEV_ARGS, __entry->write ? "write" : "read", __entry->offset,
+		      __entry->len, __entry->value)
 );
 
 TRACE_EVENT(pykit_generation,
 	    TP_PROTO(u32 dev, u8 by, u32 generation),
 	    TP_ARGS(dev, by, generation),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, generation)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = dev;
-			   __entry->by = by;
+	    TP_STRUCT__entry(PYKIT_DEV_FIELDS(__field(u32, generation), PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
 			   __entry->generation = generation;
 	    ),
-	    TP_printk("dev=%u by=%u generation=%u",
-		      __entry->dev, __entry->by, __entry->generation)
+	    TP_printk(PYKIT_DEV_FMT "generation=%u",
+		      PYKIT_DEV_ARGS, __entry->generation)
 );
 
 TRACE_EVENT(pykit_config_change,
 	    TP_PROTO(u32 dev, u8 by, u8 status),
 	    TP_ARGS(dev, by, status),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u8, status)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = dev;
-			   __entry->by = by;
+	    TP_STRUCT__entry(PYKIT_DEV_FIELDS(PYKIT_NONE, __field(u8, status))),
+	    TP_fast_assign(PYKIT_DEV_ASSIGN;
 			   __entry->status = status;
 	    ),
-	    TP_printk("dev=%u by=%u status=%#x", __entry->dev, __entry->by, __entry->status)
+	    TP_printk(PYKIT_DEV_FMT "status=%s",
+		      PYKIT_DEV_ARGS, pykit_show_status(__entry->status))
 );
 
 TRACE_EVENT(pykit_queue,
@@ -429,26 +625,17 @@ TRACE_EVENT(pykit_queue,
 	    TP_STRUCT__entry(__field(u64, desc)
 			     __field(u64, avail)
 			     __field(u64, used)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, size)
-			     __field(u16, vq)
-			     __field(u16, num_queues)
-			     __field(u16, avail_flags)
-			     __field(u16, avail_idx)
-			     __field(u16, used_flags)
-			     __field(u16, used_idx)
-			     __field(u8, layout)
-			     __field(u8, op)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->desc = state->desc;
+			     PYKIT_VQ_FIELDS(__field(u32, size),
+					     __field(u16, num_queues)
+					     __field(u16, avail_flags)
+					     __field(u16, avail_idx)
+					     __field(u16, used_flags) __field(u16, used_idx),
+					     __field(u8, layout) __field(u8, op))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->desc = state->desc;
 			   __entry->avail = state->avail;
 			   __entry->used = state->used;
-			   __entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
 			   __entry->size = state->size;
-			   __entry->vq = at->vq;
 			   __entry->num_queues = state->num_queues;
 			   __entry->avail_flags = state->avail_flags;
 			   __entry->avail_idx = state->avail_idx;
@@ -457,12 +644,12 @@ TRACE_EVENT(pykit_queue,
 			   __entry->layout = state->layout;
 			   __entry->op = state->op;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u op=%u layout=%u size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->op,
-		      __entry->layout, __entry->size, __entry->num_queues,
-		      __entry->desc, __entry->avail, __entry->used,
-		      __entry->avail_flags, __entry->avail_idx,
-		      __entry->used_flags, __entry->used_idx)
+	    TP_printk(PYKIT_VQ_FMT "op=%s layout=%s size=%u num_queues=%u desc=%#llx avail=%#llx used=%#llx avail_flags=%#x avail_idx=%u used_flags=%#x used_idx=%u",
+		      PYKIT_VQ_ARGS, pykit_show_queue_op(__entry->op),
+		      pykit_show_layout(__entry->layout), __entry->size,
+		      __entry->num_queues, __entry->desc, __entry->avail, __entry->used,
+		      __entry->avail_flags, __entry->avail_idx, __entry->used_flags,
+		      __entry->used_idx)
 );
 
 TRACE_EVENT(pykit_add,
@@ -472,35 +659,25 @@ TRACE_EVENT(pykit_add,
 	    TP_STRUCT__entry(__field(u64, before)
 			     __field(u64, readable)
 			     __field(u64, writable)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, chain)
-			     __field(u32, num_free)
-			     __field(u16, vq)
-			     __field(u16, head)
-			     __field(u16, avail_idx)
-			     __field(u16, slots)
-			     __field(u8, indirect)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->before = chain->before;
+			     PYKIT_VQ_FIELDS(__field(u32, chain) __field(u32, num_free),
+					     __field(u16, head) __field(u16, avail_idx)
+					     __field(u16, slots),
+					     __field(u8, indirect))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->before = chain->before;
 			   __entry->readable = chain->readable;
 			   __entry->writable = chain->writable;
-			   __entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
 			   __entry->chain = chain->chain;
 			   __entry->num_free = chain->num_free;
-			   __entry->vq = at->vq;
 			   __entry->head = chain->head;
 			   __entry->avail_idx = chain->avail_idx;
 			   __entry->slots = chain->slots;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u before=%llu",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
-		      __entry->chain, __entry->slots, __entry->indirect,
-		      __entry->readable, __entry->writable, __entry->num_free,
-		      __entry->avail_idx, __entry->before)
+	    TP_printk(PYKIT_VQ_FMT "head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u before=%llu",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->chain, __entry->slots,
+		      __entry->indirect, __entry->readable, __entry->writable,
+		      __entry->num_free, __entry->avail_idx, __entry->before)
 );
 
 TRACE_EVENT(pykit_desc,
@@ -508,23 +685,14 @@ TRACE_EVENT(pykit_desc,
 		     const struct pykit_desc *desc),
 	    TP_ARGS(at, seq, chain, desc),
 	    TP_STRUCT__entry(__field(u64, addr)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, len)
-			     __field(u16, vq)
-			     __field(u16, head)
-			     __field(u16, slot)
-			     __field(u16, flags)
-			     __field(u16, next)
-			     __field(u16, pos)
-			     __field(u8, table)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->addr = desc->addr;
-			   __entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
+			     PYKIT_VQ_FIELDS(__field(u32, len),
+					     __field(u16, head) __field(u16, slot)
+					     __field(u16, flags) __field(u16, next)
+					     __field(u16, pos),
+					     __field(u8, table))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->addr = desc->addr;
 			   __entry->len = desc->len;
-			   __entry->vq = at->vq;
 			   __entry->head = chain;
 			   __entry->slot = desc->slot;
 			   __entry->flags = desc->flags;
@@ -532,53 +700,40 @@ TRACE_EVENT(pykit_desc,
 			   __entry->pos = desc->pos;
 			   __entry->table = desc->table;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%#x next=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
-		      __entry->pos, __entry->table, __entry->slot, __entry->addr,
-		      __entry->len, __entry->flags, __entry->next)
+	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u table=%u slot=%u addr=%#llx len=%u flags=%s next=%u",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->table,
+		      __entry->slot, __entry->addr, __entry->len,
+		      pykit_show_desc(__entry->flags), __entry->next)
 );
 
-TRACE_EVENT(pykit_refused,
+TRACE_EVENT(pykit_add_failed,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
-		     const struct pykit_refusal *refusal),
-	    TP_ARGS(at, seq, refusal),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(s32, err)
-			     __field(u32, chain)
-			     __field(u32, num_free)
-			     __field(u16, vq)
-			     __field(u16, slots)
-			     __field(u16, old)
-			     __field(u16, new)
-			     __field(u16, event)
-			     __field(u16, event_after)
-			     __field(u16, flags)
-			     __field(u16, flags_after)
-			     __field(u8, event_idx)
-			     __field(u8, rang)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
-			   __entry->err = refusal->err;
-			   __entry->chain = refusal->chain;
-			   __entry->num_free = refusal->num_free;
-			   __entry->vq = at->vq;
-			   __entry->slots = refusal->slots;
-			   __entry->old = refusal->old;
-			   __entry->new = refusal->new;
-			   __entry->event = refusal->event;
-			   __entry->event_after = refusal->event_after;
-			   __entry->flags = refusal->flags;
-			   __entry->flags_after = refusal->flags_after;
-			   __entry->event_idx = refusal->event_idx;
-			   __entry->rang = refusal->rang;
+		     const struct pykit_add_failure *failure),
+	    TP_ARGS(at, seq, failure),
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(s32, err) __field(u32, chain)
+					     __field(u32, num_free),
+					     __field(u16, slots) __field(u16, old)
+					     __field(u16, new) __field(u16, event)
+					     __field(u16, event_after) __field(u16, flags)
+					     __field(u16, flags_after),
+					     __field(u8, event_idx) __field(u8, rang))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->err = failure->err;
+			   __entry->chain = failure->chain;
+			   __entry->num_free = failure->num_free;
+			   __entry->slots = failure->slots;
+			   __entry->old = failure->old;
+			   __entry->new = failure->new;
+			   __entry->event = failure->event;
+			   __entry->event_after = failure->event_after;
+			   __entry->flags = failure->flags;
+			   __entry->flags_after = failure->flags_after;
+			   __entry->event_idx = failure->event_idx;
+			   __entry->rang = failure->rang;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u err=%d chain=%u slots=%u num_free=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x rang=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->err,
-		      __entry->chain, __entry->slots, __entry->num_free,
-		      __entry->old, __entry->new, __entry->event_idx,
+	    TP_printk(PYKIT_VQ_FMT "err=%d chain=%u slots=%u num_free=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x rang=%u",
+		      PYKIT_VQ_ARGS, __entry->err, __entry->chain, __entry->slots,
+		      __entry->num_free, __entry->old, __entry->new, __entry->event_idx,
 		      __entry->event, __entry->event_after, __entry->flags,
 		      __entry->flags_after, __entry->rang)
 );
@@ -587,22 +742,11 @@ TRACE_EVENT(pykit_kick,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_kick *kick),
 	    TP_ARGS(at, seq, kick),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u16, old)
-			     __field(u16, new)
-			     __field(u16, event)
-			     __field(u16, event_after)
-			     __field(u16, flags)
-			     __field(u16, flags_after)
-			     __field(u8, event_idx)
-			     __field(u8, needed)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, __field(u16, old) __field(u16, new)
+					     __field(u16, event) __field(u16, event_after)
+					     __field(u16, flags) __field(u16, flags_after),
+					     __field(u8, event_idx) __field(u8, needed))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->old = kick->old;
 			   __entry->new = kick->new;
 			   __entry->event = kick->event;
@@ -612,99 +756,65 @@ TRACE_EVENT(pykit_kick,
 			   __entry->event_idx = kick->event_idx;
 			   __entry->needed = kick->needed;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->old,
-		      __entry->new, __entry->event_idx, __entry->event,
-		      __entry->event_after, __entry->flags, __entry->flags_after,
-		      __entry->needed)
+	    TP_printk(PYKIT_VQ_FMT "old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x needed=%u",
+		      PYKIT_VQ_ARGS, __entry->old, __entry->new, __entry->event_idx,
+		      __entry->event, __entry->event_after, __entry->flags,
+		      __entry->flags_after, __entry->needed)
 );
 
 TRACE_EVENT(pykit_notify,
 	    TP_PROTO(const struct pykit_at *at, u32 seq),
 	    TP_ARGS(at, seq),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, PYKIT_NONE, PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq)
+	    TP_printk(PYKIT_VQ_FMT,
+		      PYKIT_VQ_ARGS)
 );
 
 TRACE_EVENT(pykit_interrupt,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx,
-		     u16 last_used),
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx, u16 last_used),
 	    TP_ARGS(at, seq, used_idx, last_used),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u16, used_idx)
-			     __field(u16, last_used)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE,
+					     __field(u16, used_idx) __field(u16, last_used),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->used_idx = used_idx;
 			   __entry->last_used = last_used;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u used_idx=%u last_used=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->used_idx,
-		      __entry->last_used)
+	    TP_printk(PYKIT_VQ_FMT "used_idx=%u last_used=%u",
+		      PYKIT_VQ_ARGS, __entry->used_idx, __entry->last_used)
 );
 
 TRACE_EVENT(pykit_used,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_used *used),
 	    TP_ARGS(at, seq, used),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, id)
-			     __field(u32, len)
-			     __field(u16, vq)
-			     __field(u16, index)
-			     __field(u16, used_idx)
-			     __field(u8, accepted)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
+					     __field(u16, index) __field(u16, used_idx),
+					     __field(u8, accepted))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->id = used->id;
 			   __entry->len = used->len;
-			   __entry->vq = at->vq;
 			   __entry->index = used->index;
 			   __entry->used_idx = used->used_idx;
 			   __entry->accepted = used->accepted;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u index=%u used_idx=%u id=%u len=%u accepted=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->index,
-		      __entry->used_idx, __entry->id, __entry->len,
-		      __entry->accepted)
+	    TP_printk(PYKIT_VQ_FMT "index=%u used_idx=%u id=%u len=%u accepted=%u",
+		      PYKIT_VQ_ARGS, __entry->index, __entry->used_idx, __entry->id,
+		      __entry->len, __entry->accepted)
 );
 
 TRACE_EVENT(pykit_callback,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_callback *cb),
 	    TP_ARGS(at, seq, cb),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u16, avail_flags)
-			     __field(u16, used_event)
-			     __field(u16, last_used)
-			     __field(u16, used_idx)
-			     __field(u8, event_idx)
-			     __field(u8, enable)
-			     __field(u8, pending)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, __field(u16, avail_flags)
+					     __field(u16, used_event)
+					     __field(u16, last_used) __field(u16, used_idx),
+					     __field(u8, event_idx) __field(u8, enable)
+					     __field(u8, pending))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->avail_flags = cb->avail_flags;
 			   __entry->used_event = cb->used_event;
 			   __entry->last_used = cb->last_used;
@@ -713,63 +823,46 @@ TRACE_EVENT(pykit_callback,
 			   __entry->enable = cb->enable;
 			   __entry->pending = cb->pending;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u %s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq,
-		      __entry->enable ? "enable" : "disable", __entry->event_idx,
-		      __entry->avail_flags, __entry->used_event,
+	    TP_printk(PYKIT_VQ_FMT "%s event_idx=%u avail_flags=%#x used_event=%u last_used=%u used_idx=%u pending=%u",
+		      PYKIT_VQ_ARGS, __entry->enable ? "enable" : "disable",
+		      __entry->event_idx, __entry->avail_flags, __entry->used_event,
 		      __entry->last_used, __entry->used_idx, __entry->pending)
 );
 
 TRACE_EVENT(pykit_detach,
 	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 num_free, u16 slots),
 	    TP_ARGS(at, seq, num_free, slots),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, num_free)
-			     __field(u16, vq)
-			     __field(u16, slots)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, num_free),
+					     __field(u16, slots), PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->num_free = num_free;
-			   __entry->vq = at->vq;
 			   __entry->slots = slots;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u slots=%u num_free=%u",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq,
-		      __entry->slots, __entry->num_free)
+	    TP_printk(PYKIT_VQ_FMT "slots=%u num_free=%u",
+		      PYKIT_VQ_ARGS, __entry->slots, __entry->num_free)
 );
 
 TRACE_EVENT(pykit_blk_start,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
-		     const struct pykit_blk *blk),
+	    TP_PROTO(const struct pykit_at *at, u32 seq, const struct pykit_blk *blk),
 	    TP_ARGS(at, seq, blk),
 	    TP_STRUCT__entry(__field(u64, sector)
 			     __field(u64, status_addr)
 			     __field(u64, bytes)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, type)
-			     __field(u16, vq)
-			     __field(u16, head)
-			     __field(u16, segments)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->sector = blk->sector;
+			     PYKIT_VQ_FIELDS(__field(u32, type),
+					     __field(u16, head) __field(u16, segments),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->sector = blk->sector;
 			   __entry->status_addr = blk->status_addr;
 			   __entry->bytes = blk->bytes;
-			   __entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
 			   __entry->type = blk->type;
-			   __entry->vq = at->vq;
 			   __entry->head = blk->head;
 			   __entry->segments = blk->segments;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u type=%u sector=%llu bytes=%llu segments=%u status_addr=%#llx",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
-		      __entry->type, __entry->sector, __entry->bytes,
-		      __entry->segments, __entry->status_addr)
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s sector=%llu bytes=%llu segments=%u status_addr=%#llx",
+		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
+		      __entry->sector, __entry->bytes, __entry->segments,
+		      __entry->status_addr)
 );
 
 TRACE_EVENT(pykit_blk_range,
@@ -777,28 +870,18 @@ TRACE_EVENT(pykit_blk_range,
 		     u64 sector, u32 sectors, u32 flags),
 	    TP_ARGS(at, seq, chain, pos, sector, sectors, flags),
 	    TP_STRUCT__entry(__field(u64, sector)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, sectors)
-			     __field(u32, flags)
-			     __field(u16, vq)
-			     __field(u16, head)
-			     __field(u16, pos)
-			     __field(u8, by)),
-	    TP_fast_assign(__entry->sector = sector;
-			   __entry->dev = at->dev;
-			   __entry->by = at->by;
-			   __entry->seq = seq;
+			     PYKIT_VQ_FIELDS(__field(u32, sectors) __field(u32, flags),
+					     __field(u16, head) __field(u16, pos), PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->sector = sector;
 			   __entry->sectors = sectors;
 			   __entry->flags = flags;
-			   __entry->vq = at->vq;
 			   __entry->head = chain;
 			   __entry->pos = pos;
 	    ),
-	    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u pos=%u sector=%llu sectors=%u flags=%#x",
-		      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
-		      __entry->pos, __entry->sector, __entry->sectors,
-		      __entry->flags)
+	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u sector=%llu sectors=%u flags=%#x",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->sector,
+		      __entry->sectors, __entry->flags)
 );
 
 DECLARE_EVENT_CLASS(pykit_blk_end,
@@ -806,28 +889,20 @@ DECLARE_EVENT_CLASS(pykit_blk_end,
 			     const struct pykit_blk_end *end),
 		    TP_ARGS(at, seq, end),
 		    TP_STRUCT__entry(__field(u64, sector)
-				     __field(u32, dev)
-				     __field(u32, seq)
-				     __field(u32, type)
-				     __field(u32, len)
-				     __field(u16, vq)
-				     __field(u16, head)
-				     __field(u8, status)
-				     __field(u8, by)),
-		    TP_fast_assign(__entry->sector = end->sector;
-				   __entry->dev = at->dev;
-				   __entry->by = at->by;
-				   __entry->seq = seq;
+				     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, len),
+						     __field(u16, head),
+						     __field(u8, status))),
+		    TP_fast_assign(PYKIT_VQ_ASSIGN;
+				   __entry->sector = end->sector;
 				   __entry->type = end->type;
 				   __entry->len = end->len;
-				   __entry->vq = at->vq;
 				   __entry->head = end->head;
 				   __entry->status = end->status;
 		    ),
-		    TP_printk("dev=%u by=%u vq=%u seq=%u head=%u type=%u sector=%llu len=%u status=%u",
-			      __entry->dev, __entry->by, __entry->vq, __entry->seq, __entry->head,
-			      __entry->type, __entry->sector, __entry->len,
-			      __entry->status)
+		    TP_printk(PYKIT_VQ_FMT "head=%u type=%s sector=%llu len=%u status=%s",
+			      PYKIT_VQ_ARGS, __entry->head,
+			      pykit_show_blk_type(__entry->type), __entry->sector,
+			      __entry->len, pykit_show_blk_status(__entry->status))
 );
 
 DEFINE_EVENT(pykit_blk_end, pykit_blk_done,
@@ -842,7 +917,7 @@ DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
 	     TP_ARGS(at, seq, end)
 );
 
-TRACE_EVENT(pykit_vhost_serves,
+TRACE_EVENT(pykit_vhost_attach,
 	    TP_PROTO(u32 dev, u32 serves, u8 ended),
 	    TP_ARGS(dev, serves, ended),
 	    TP_STRUCT__entry(__field(u32, dev)
@@ -861,95 +936,68 @@ TRACE_EVENT(pykit_vhost_queue,
 		     u16 avail_idx, u16 used_idx),
 	    TP_ARGS(at, seq, features, size, avail_idx, used_idx),
 	    TP_STRUCT__entry(__field(u64, features)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, size)
-			     __field(u16, vq)
-			     __field(u16, avail_idx)
-			     __field(u16, used_idx)),
-	    TP_fast_assign(__entry->features = features;
-			   __entry->dev = at->dev;
-			   __entry->seq = seq;
+			     PYKIT_VHOST_FIELDS(__field(u32, size),
+						__field(u16, avail_idx)
+						__field(u16, used_idx), PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
+			   __entry->features = features;
 			   __entry->size = size;
-			   __entry->vq = at->vq;
 			   __entry->avail_idx = avail_idx;
 			   __entry->used_idx = used_idx;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u features=%#llx size=%u avail_idx=%u used_idx=%u",
-		      __entry->dev, __entry->vq, __entry->seq,
-		      __entry->features, __entry->size, __entry->avail_idx,
-		      __entry->used_idx)
+	    TP_printk(PYKIT_VHOST_FMT "features=%#llx size=%u avail_idx=%u used_idx=%u",
+		      PYKIT_VHOST_ARGS, __entry->features, __entry->size,
+		      __entry->avail_idx, __entry->used_idx)
 );
 
 TRACE_EVENT(pykit_vhost_get,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
-		     const struct pykit_got *got),
+	    TP_PROTO(const struct pykit_at *at, u32 seq, const struct pykit_got *got),
 	    TP_ARGS(at, seq, got),
 	    TP_STRUCT__entry(__field(u64, readable)
 			     __field(u64, writable)
-			     __field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, out)
-			     __field(u32, in)
-			     __field(u16, vq)
-			     __field(u16, head)
-			     __field(u16, avail_idx)),
-	    TP_fast_assign(__entry->readable = got->readable;
+			     PYKIT_VHOST_FIELDS(__field(u32, out) __field(u32, in),
+						__field(u16, head) __field(u16, avail_idx),
+						PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
+			   __entry->readable = got->readable;
 			   __entry->writable = got->writable;
-			   __entry->dev = at->dev;
-			   __entry->seq = seq;
 			   __entry->out = got->out;
 			   __entry->in = got->in;
-			   __entry->vq = at->vq;
 			   __entry->head = got->head;
 			   __entry->avail_idx = got->avail_idx;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u head=%u out=%u (%llu) in=%u (%llu) avail_idx=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->head,
-		      __entry->out, __entry->readable, __entry->in,
-		      __entry->writable, __entry->avail_idx)
+	    TP_printk(PYKIT_VHOST_FMT "head=%u out=%u (%llu) in=%u (%llu) avail_idx=%u",
+		      PYKIT_VHOST_ARGS, __entry->head, __entry->out, __entry->readable,
+		      __entry->in, __entry->writable, __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_vhost_used,
 	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
 		     u16 used_idx, u16 avail_idx),
 	    TP_ARGS(at, seq, id, len, used_idx, avail_idx),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u32, id)
-			     __field(u32, len)
-			     __field(u16, vq)
-			     __field(u16, used_idx)
-			     __field(u16, avail_idx)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->seq = seq;
+	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(__field(u32, id) __field(u32, len),
+						__field(u16, used_idx)
+						__field(u16, avail_idx), PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
 			   __entry->id = id;
 			   __entry->len = len;
-			   __entry->vq = at->vq;
 			   __entry->used_idx = used_idx;
 			   __entry->avail_idx = avail_idx;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u id=%u len=%u used_idx=%u avail_idx=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->id,
-		      __entry->len, __entry->used_idx, __entry->avail_idx)
+	    TP_printk(PYKIT_VHOST_FMT "id=%u len=%u used_idx=%u avail_idx=%u",
+		      PYKIT_VHOST_ARGS, __entry->id, __entry->len, __entry->used_idx,
+		      __entry->avail_idx)
 );
 
 TRACE_EVENT(pykit_vhost_signal,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_signal *signal),
 	    TP_ARGS(at, seq, signal),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u16, old)
-			     __field(u16, new)
-			     __field(u16, event)
-			     __field(u8, event_idx)
-			     __field(u8, valid)
-			     __field(u8, sent)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(PYKIT_NONE, __field(u16, old) __field(u16, new)
+						__field(u16, event),
+						__field(u8, event_idx) __field(u8, valid)
+						__field(u8, sent))),
+	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
 			   __entry->old = signal->old;
 			   __entry->new = signal->new;
 			   __entry->event = signal->event;
@@ -957,33 +1005,25 @@ TRACE_EVENT(pykit_vhost_signal,
 			   __entry->valid = signal->valid;
 			   __entry->sent = signal->sent;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u old=%u valid=%u new=%u event_idx=%u event=%u sent=%u",
-		      __entry->dev, __entry->vq, __entry->seq, __entry->old,
-		      __entry->valid, __entry->new, __entry->event_idx,
-		      __entry->event, __entry->sent)
+	    TP_printk(PYKIT_VHOST_FMT "old=%u valid=%u new=%u event_idx=%u event=%u sent=%u",
+		      PYKIT_VHOST_ARGS, __entry->old, __entry->valid, __entry->new,
+		      __entry->event_idx, __entry->event, __entry->sent)
 );
 
 TRACE_EVENT(pykit_vhost_notify,
 	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 avail_idx, u8 enable,
 		     u8 pending),
 	    TP_ARGS(at, seq, avail_idx, enable, pending),
-	    TP_STRUCT__entry(__field(u32, dev)
-			     __field(u32, seq)
-			     __field(u16, vq)
-			     __field(u16, avail_idx)
-			     __field(u8, enable)
-			     __field(u8, pending)),
-	    TP_fast_assign(__entry->dev = at->dev;
-			   __entry->seq = seq;
-			   __entry->vq = at->vq;
+	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(PYKIT_NONE, __field(u16, avail_idx),
+						__field(u8, enable) __field(u8, pending))),
+	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
 			   __entry->avail_idx = avail_idx;
 			   __entry->enable = enable;
 			   __entry->pending = pending;
 	    ),
-	    TP_printk("dev=%u vq=%u seq=%u %s avail_idx=%u pending=%u",
-		      __entry->dev, __entry->vq, __entry->seq,
-		      __entry->enable ? "enable" : "disable", __entry->avail_idx,
-		      __entry->pending)
+	    TP_printk(PYKIT_VHOST_FMT "%s avail_idx=%u pending=%u",
+		      PYKIT_VHOST_ARGS, __entry->enable ? "enable" : "disable",
+		      __entry->avail_idx, __entry->pending)
 );
 
 #endif /* _TRACE_PYKIT_H */

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Apply the axes of a cell, or of a single run, to its scenario."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, replace
+from typing import cast
+
+from pykit import spec
+from pykit.errors import UsageError
+from pykit.guests import runner as require_runner
+from pykit.matrix.plan.cell import NONE, OWN_QEMU, MatrixCell, Patch
+from pykit.matrix.record import CellRecord, Status
+from pykit.scenario import Observer, Scenario, load_scenario, on_transport, under_driver, with_ring
+from pykit.toml import choice
+
+#: The modules that have deliberate bugs, by the axis that chooses one.
+_FAULTY: dict[str, tuple[spec.Side, str]] = {
+    "driver-fault": ("driver", "pykit_virtio_blk"),
+    "device-fault": ("device", "pykit_vhost"),
+}
+#: Axes that have no meaning for firmware, which brings its own driver.
+_LINUX_ONLY = ("kernel", "driver", "observe", *_FAULTY)
+
+
+@dataclass(frozen=True)
+class RunnableCell:
+    """A cell with all that its guest needs to be known.
+
+    Attributes:
+        kernel: the kernel's name; None for the default, and for firmware.
+        runner: "direct" or "vng".
+        qemu: another QEMU than the default, as PYKIT_QEMU names it; empty for the default.
+        faults: deliberate bugs by module.
+        expected: the descriptions of the bugs: which rules have to fail.
+    """
+
+    cell: MatrixCell
+    kernel: str | None
+    scenario: Scenario
+    runner: str
+    qemu: str
+    faults: dict[str, str]
+    expected: tuple[spec.Fault, ...]
+
+    @property
+    def shareable(self) -> bool:
+        """Whether other cells may run in the same guest."""
+        scenario = self.scenario
+        own = scenario.firmware or scenario.observe or scenario.icount
+        return not (own or self.cell.isolate or self.qemu) and self.runner == "direct"
+
+    @property
+    def strict(self) -> bool:
+        """Whether the modules have to compile without complaints first."""
+        return "strict-build" in self.cell.requires
+
+
+def runnable(cell: MatrixCell) -> RunnableCell:
+    """Raise UsageError, naming the cell, for values that do not go together."""
+    try:
+        return apply_axes(cell)
+    except UsageError as error:
+        raise UsageError(f"{cell.name}: {error}") from None
+
+
+def apply_axes(cell: MatrixCell) -> RunnableCell:
+    """Load the cell's scenario and change it as its axes say.
+
+    Raises UsageError for values that do not exist, or do not go together.
+    """
+    axes = {axis: value for axis, value in cell.axes.items() if value != NONE}
+    scenario = load_scenario(cell.scenario)
+    for patch in cell.patches:
+        scenario = _patched(scenario, patch)
+    if scenario.firmware is not None and any(axis in axes for axis in _LINUX_ONLY):
+        raise UsageError(
+            f"scenario {scenario.name} boots {scenario.firmware}, with a driver of its own: "
+            "it takes no --kernel, --driver, --observe and no faults"
+        )
+    if "driver" in axes:
+        scenario = under_driver(scenario, axes["driver"])
+    scenario = on_transport(scenario, axes.get("transport", "pci"))
+    scenario = with_ring(scenario, axes.get("ring", "split"))
+    observe = tuple(word for word in axes.get("observe", "").split("+") if word)
+    scenario = replace(scenario, observe=cast("tuple[Observer, ...]", observe))
+    runner = axes.get("runner", "direct")
+    if scenario.firmware is None:
+        require_runner(runner, scenario.transport)
+    faults, expected = _faults(scenario, axes)
+    for module in scenario.parameters:
+        if module not in scenario.modules:
+            raise UsageError(f"{module} has parameters and is not loaded: exclude the combination")
+    qemu = axes.get("qemu", OWN_QEMU)
+    return RunnableCell(
+        cell,
+        axes.get("kernel"),
+        scenario,
+        runner,
+        "" if qemu == OWN_QEMU else qemu,
+        faults,
+        expected,
+    )
+
+
+def _faults(
+    scenario: Scenario, axes: dict[str, str]
+) -> tuple[dict[str, str], tuple[spec.Fault, ...]]:
+    """Deliberate bugs by module, and their descriptions."""
+    faults, expected = {}, []
+    for axis, (side, module) in _FAULTY.items():
+        name = axes.get(axis)
+        if name is None:
+            continue
+        known = spec.faults(side)
+        if name not in known:
+            raise UsageError(choice(name, known, f"{side} fault"))
+        if module not in scenario.modules:
+            raise UsageError(
+                f"scenario {scenario.name} does not load {module}, which has the fault {name}"
+            )
+        faults[module] = name
+        expected.append(known[name])
+    return faults, tuple(expected)
+
+
+def _patched(scenario: Scenario, patch: Patch) -> Scenario:
+    devices = tuple(
+        replace(
+            device,
+            type=patch.type or device.type,
+            options={**device.options, **patch.options},
+            backing=patch.backing or device.backing,
+            iothread=device.iothread if patch.iothread is None else patch.iothread,
+        )
+        for device in scenario.devices
+    )
+    parameters = {module: {**given} for module, given in scenario.parameters.items()}
+    for module, given in patch.parameters.items():
+        parameters.setdefault(module, {}).update(
+            {name: str(value) for name, value in given.items()}
+        )
+    return replace(
+        scenario,
+        devices=devices,
+        cpus=patch.cpus or scenario.cpus,
+        count=patch.count or scenario.count,
+        parameters=parameters,
+    )
+
+
+def not_run(entry: RunnableCell, status: Status, message: str, *, build: str = "") -> CellRecord:
+    """Return the record of a cell that had no guest; ``build`` as in the record."""
+    cell = entry.cell
+    return CellRecord(
+        cell=cell.name,
+        matrix=cell.matrix,
+        scenario=cell.scenario,
+        axes=dict(cell.axes),
+        tags=cell.tags,
+        command=cell.command,
+        outcome="not-run",
+        message=message,
+        status=status,
+        release="",
+        qemu="",
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        seconds=0.0,
+        worker="",
+        build=build,
+    )

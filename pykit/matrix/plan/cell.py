@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cells: one scenario with a value on each axis, and what those values change."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pykit import spec
+from pykit.scenario.axes import RINGS
+from pykit.scenario.model import Backing
+from pykit.scenario.transport import TRANSPORTS
+
+#: Values of an axis of faults or observers: all there are, and none.
+ALL, NONE = "all", "none"
+#: The value of the axis `qemu` for the QEMU that every other run uses.
+OWN_QEMU = "default"
+
+#: What a cell needs beside its guest: modules that compile without a complaint of W=1 C=1.
+Requirement = Literal["strict-build"]
+Parameter = str | int
+STRICT_MODEL = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+#: Axes with a meaning of their own, as options of `pykit run`; and the values they may have,
+#: or None for any.
+KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
+    "kernel": None,
+    "driver": None,
+    "transport": tuple(TRANSPORTS),
+    "ring": RINGS,
+    "driver-fault": (NONE, *spec.faults("driver")),
+    "device-fault": (NONE, *spec.faults("device")),
+    "observe": (NONE, "access", "rings", "access+rings"),
+    "qemu": None,
+    "runner": ("direct", "vng"),
+}
+
+
+class Patch(BaseModel):
+    """Changes of one axis value to the scenario: to all its devices, or to the guest."""
+
+    model_config = STRICT_MODEL
+
+    type: str | None = None
+    options: dict[str, str | int | bool] = {}
+    backing: Backing | None = None
+    iothread: bool | None = None
+    cpus: Annotated[int, Field(ge=1, le=8)] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+    #: Parameters of our modules, by module.
+    parameters: dict[str, dict[str, Parameter]] = {}
+
+
+class Subject(BaseModel):
+    """A driver or a device that a cell is run for, as the conformance report names it."""
+
+    model_config = STRICT_MODEL
+
+    name: Annotated[str, Field(min_length=1)]
+    side: Literal["driver", "device"]
+    #: The peer on the other side, and the observers.
+    seen: str
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """One cell of a matrix, or a single run.
+
+    Attributes:
+        name: matrix/cell; the second part lists the values that are not their axis's first.
+            A single run is called as its scenario.
+        axes: the value on each axis, in the order of the file.
+        patches: changes by the values of axes that are tables.
+        kernel: another kernel than the matrix file has, given by --kernel.
+        original: the name in the matrix file where `name` differs.
+        isolate: run it in a guest that is booted for it alone.
+    """
+
+    name: str
+    matrix: str
+    scenario: str
+    axes: dict[str, str]
+    tags: tuple[str, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    kernel: str | None = None
+    original: str = ""
+    isolate: bool = False
+    requires: tuple[Requirement, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command that repeats it."""
+        words = ["pykit", "run", self.original or self.name]
+        return shlex.join([*words, "--kernel", self.kernel] if self.kernel else words)

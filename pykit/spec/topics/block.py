@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Block device requests (section 5.2.6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import Ints, grouped_cumsum, ints, key_of, last_before
+from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
+from pykit.spec.model import Result, rule
+from pykit.spec.rings import ID_SPAN
+from pykit.spec.rows import Row, Rows
+from pykit.spec.topics import vhost
+from pykit.spec.view import View
+
+#: Stands for a limit that is not known.
+NO_LIMIT = np.iinfo(np.int64).max
+NAMES = {
+    bits.T_IN: "read",
+    bits.T_OUT: "write",
+    bits.T_FLUSH: "flush",
+    bits.T_GET_ID: "id",
+    bits.T_GET_LIFETIME: "lifetime",
+    bits.T_DISCARD: "discard",
+    bits.T_WRITE_ZEROES: "write-zeroes",
+    bits.T_SECURE_ERASE: "secure-erase",
+}
+#: Request types, and the feature that each of them takes.
+NEEDS = {
+    bits.T_FLUSH: bits.BLK_FLUSH,
+    bits.T_DISCARD: bits.BLK_DISCARD,
+    bits.T_WRITE_ZEROES: bits.BLK_WRITE_ZEROES,
+    bits.T_GET_LIFETIME: bits.BLK_LIFETIME,
+    bits.T_SECURE_ERASE: bits.BLK_SECURE_ERASE,
+    **dict.fromkeys(bits.ZONE_TYPES, bits.BLK_ZONED),
+}
+
+
+def _kind(row: Row) -> str:
+    return NAMES.get(row["type"], f"type {row['type']}")
+
+
+def _requests(view: View, *types: int) -> Rows:
+    """Requests that the driver made, of these types or of all; ``{kind}`` names the type."""
+    requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
+    return requests.where(np.isin(requests["type"], types)) if types else requests
+
+
+# Single requests.
+
+
+@rule("BO-DR-04", needs="driver:blk_start", local=True)
+def flush_has_sector_zero(view: View) -> Result:
+    """Section 5.2.6.1: the sector of a flush request is 0.
+
+    Checked: each flush request.
+    """
+    flushes = _requests(view, bits.T_FLUSH)
+    return flushes.check(
+        flushes["sector"] == 0,
+        "{queue}: {kind} request with a sector",
+        none="no flush request was made",
+    )
+
+
+@rule("BO-DR-05", needs="driver:blk_start", local=True)
+def flush_has_no_data(view: View) -> Result:
+    """Section 5.2.6.1: a flush request has no data.
+
+    Checked: each flush request.
+    """
+    flushes = _requests(view, bits.T_FLUSH)
+    return flushes.check(
+        flushes["bytes"] == 0, "{queue}: {kind} request with data", none="no flush request was made"
+    )
+
+
+@rule("BO-DR-06", needs="driver:blk_start", local=True)
+def data_is_whole_sectors(view: View) -> Result:
+    """Section 5.2.6.1: the data of reads and writes is a multiple of 512 bytes.
+
+    Checked: each read and each write request.
+    """
+    transfers = _requests(view, bits.T_IN, bits.T_OUT)
+    return transfers.check(
+        transfers["bytes"] % bits.SECTOR == 0,
+        "{queue}: {kind} request whose data is not a multiple of 512 bytes",
+        none="no read or write request was made",
+    )
+
+
+@rule("BO-DR-07", needs="driver:blk_start", local=True)
+def data_is_whole_segments(view: View) -> Result:
+    """Section 5.2.6.1: discard, secure-erase and write-zeroes requests have whole segments.
+
+    Checked: each such request: its data is one or more segments of 16 bytes.
+    """
+    requests = _requests(view, *bits.RANGE_TYPES)
+    size = requests["bytes"]
+    return requests.check(
+        (size > 0) & (size % bits.RANGE_BYTES == 0),
+        "{queue}: {kind} request whose data is not whole segments of 16 bytes",
+        none="no discard or write-zeroes or secure-erase request was made",
+    )
+
+
+@rule("BO-DR-08", needs="driver:blk_start", local=True)
+def id_has_twenty_bytes(view: View) -> Result:
+    """Section 5.2.6.1: the data of a GET_ID request is 20 bytes.
+
+    Checked: each GET_ID request.
+    """
+    requests = _requests(view, bits.T_GET_ID)
+    return requests.check(
+        requests["bytes"] == bits.ID_BYTES,
+        "{queue}: {kind} request whose data is not 20 bytes",
+        none="no id request was made",
+    )
+
+
+# Limits of the configuration space.
+
+
+def _limits(view: View, q: Ints, field: Field) -> Ints:
+    """By row: a limit from the configuration of the queue's life, NO_LIMIT where not known.
+
+    Of several values that were read the largest counts: a driver may not have heard yet that the
+    device lowered it. Devices without a limit say 0.
+    """
+    rings = view.rings
+    known = np.full(len(rings.queue), NO_LIMIT)
+    for n, (dev, number, _) in enumerate(rings.queue):
+        reads = view.life(dev, number).reads(field.offset, field.width)
+        known[n] = max((value for _, value in reads), default=0) or NO_LIMIT
+    return known[q]
+
+
+@rule("BO-DR-02", needs=("driver:blk_start", "driver:config"))
+def inside_capacity(view: View) -> Result:
+    """Section 5.2.6.1: no request reaches beyond the device's capacity.
+
+    Checked: each read and write request of a device whose capacity the driver read, against the
+    largest capacity that it read: a driver may not have heard yet that the device shrank.
+    """
+    transfers = _requests(view, bits.T_IN, bits.T_OUT)
+    transfers = transfers.plus(capacity=_limits(view, transfers["q"], CAPACITY))
+    transfers = transfers.where(transfers["capacity"] != NO_LIMIT)
+    sector, end = transfers["sector"], transfers["sector"] + transfers["bytes"] // bits.SECTOR
+    # Sectors of 2^63 and above come out negative: they are beyond any capacity.
+    return transfers.check(
+        (sector >= 0) & (end <= transfers["capacity"]),
+        "{queue}: {kind} request at {sector} ends beyond {capacity} sectors",
+        none="no capacity and request were seen together",
+    )
+
+
+@rule("BO-DR-09", needs=("driver:blk_start", "driver:config"))
+def discard_segments(view: View) -> Result:
+    """Section 5.2.6.1: a discard request has at most max_discard_seg segments.
+
+    Checked: each discard request of a device whose limit the driver read; the others are
+    undecided. Of several limits that it read the largest counts.
+    """
+    return _segments(view, bits.T_DISCARD)
+
+
+@rule("BO-DR-10", needs=("driver:blk_start", "driver:config"))
+def secure_erase_segments(view: View) -> Result:
+    """Section 5.2.6.1: a secure-erase request has at most max_secure_erase_seg segments.
+
+    Checked: each secure-erase request of a device whose limit the driver read; the others are
+    undecided. Of several limits that it read the largest counts.
+    """
+    return _segments(view, bits.T_SECURE_ERASE)
+
+
+@rule("BO-DR-11", needs=("driver:blk_start", "driver:config"))
+def write_zeroes_segments(view: View) -> Result:
+    """Section 5.2.6.1: a write-zeroes request has at most max_write_zeroes_seg segments.
+
+    Checked: each write-zeroes request of a device whose limit the driver read; the others are
+    undecided. Of several limits that it read the largest counts.
+    """
+    return _segments(view, bits.T_WRITE_ZEROES)
+
+
+def _segments(view: View, kind: int) -> Result:
+    """Check the number of segments: as the block layer counts it, and as the data's size has it."""
+    requests = _requests(view, kind)
+    requests = requests.plus(
+        limit=_limits(view, requests["q"], LIMITS[kind][1]),
+        count=np.maximum(requests["segments"], requests["bytes"] // bits.RANGE_BYTES),
+    )
+    limited = requests.where(requests["limit"] != NO_LIMIT)
+    return limited.check(
+        limited["count"] <= limited["limit"],
+        "{queue}: {kind} request with {count} segments, the device takes {limit}",
+        none=f"no {NAMES[kind]} request was made",
+        undecided=len(requests) - len(limited),
+        doubt="the driver did not read the limit",
+    )
+
+
+# Segments of discard, write-zeroes and secure-erase requests.
+
+
+def _ranges(view: View) -> Rows:
+    """All segments whose request was seen, with its ``type`` and number (``request``)."""
+    return view.keep("ranges", _read_ranges)
+
+
+def _read_ranges(view: View) -> Rows:
+    frame, starts, requests = view.rings.of("blk_range"), view.rings.of("blk_start"), view.requests
+    request = last_before(
+        key_of(requests.q, ints(starts, "head"), ID_SPAN),
+        requests.at,
+        key_of(ints(frame, "q"), ints(frame, "head"), ID_SPAN),
+        ints(frame, "at"),
+    )
+    known = request >= 0
+    request = request[known]
+    ranges = Rows.of(view.rings, frame.take(known)).labelled(kind=_kind)
+    return ranges.plus(request=request, type=requests.type[request])
+
+
+@rule("BO-DR-14", needs=("driver:blk_start", "driver:blk_range"))
+def discard_does_not_unmap(view: View) -> Result:
+    """Section 5.2.6.1: segments of discard requests do not have the unmap flag.
+
+    Checked: each segment of a discard request.
+    """
+    ranges = _ranges(view)
+    ranges = ranges.where(ranges["type"] == bits.T_DISCARD)
+    return ranges.check(
+        ranges["flags"] & bits.UNMAP == 0,
+        "{queue}: {kind} request with the unmap flag",
+        none="no discard request was made",
+    )
+
+
+@rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
+def ranges_within_limits(view: View) -> Result:
+    """Section 5.2.6: a segment has at most max_*_sectors sectors and ends within the capacity.
+
+    Checked: each segment of a discard, write-zeroes or secure-erase request of a device whose
+    capacity or limit the driver read. Of several values that it read the largest counts.
+    """
+    ranges = _ranges(view)
+    ranges = ranges.where(np.isin(ranges["type"], bits.RANGE_TYPES))
+    q = ranges["q"]
+    limit = np.full(len(ranges), NO_LIMIT)
+    for kind, (sectors, _) in LIMITS.items():
+        limit = np.where(ranges["type"] == kind, _limits(view, q, sectors), limit)
+    ranges = ranges.plus(limit=limit, capacity=_limits(view, q, CAPACITY))
+    ranges = ranges.where((ranges["limit"] != NO_LIMIT) | (ranges["capacity"] != NO_LIMIT))
+    # Sectors of 2^63 and above come out negative: they are beyond any capacity.
+    inside = ranges["sector"] >= 0
+    inside &= (ranges["capacity"] == NO_LIMIT) | (
+        ranges["sector"] + ranges["sectors"] <= ranges["capacity"]
+    )
+    return ranges.check(
+        inside & (ranges["sectors"] <= ranges["limit"]),
+        "{queue}: {kind} request: {sectors} sectors at {sector}, beyond the device's capacity or"
+        " its limit for one segment",
+        none="no request with segments was made",
+    )
+
+
+@rule("DX-22", needs=("driver:blk_start", "driver:features"))
+def types_were_negotiated(view: View) -> Result:
+    """Section 5.2.3: a request type that takes a feature is used only where it was negotiated.
+
+    Checked: each request but reads, writes and GET_ID, which all devices take, where it is known
+    what was negotiated. Types that the specification does not have are never negotiated.
+    """
+    requests = _requests(view)
+    types = requests["type"]
+    takes_feature = np.isin(types, tuple(NEEDS))
+    known, allowed = ~takes_feature, np.zeros(len(requests), dtype=np.bool_)
+    for kind, feature in NEEDS.items():
+        negotiated = view.rings.feature(feature)[requests["q"]]
+        known |= (types == kind) & (negotiated >= 0)
+        allowed |= (types == kind) & (negotiated == 1)
+    optional = ~np.isin(types, (bits.T_IN, bits.T_OUT, bits.T_GET_ID))
+    requests = requests.plus(allowed=allowed).where(optional & known)
+    return requests.check(
+        requests["allowed"],
+        "{queue}: {kind} request without its feature",
+        none="only requests that every device takes",
+    )
+
+
+# Requests as their chains lie in memory.
+
+
+def _in_memory(view: View) -> Rows:
+    """Requests whose whole chain was seen, with what its descriptors hold.
+
+    Further columns: ``readable`` and ``writable`` (bytes), ``last`` (address of the last writable
+    byte, -1 if none), ``data`` (elements with more than header and status), ``longest`` (most
+    bytes of data in one of those).
+    """
+    return view.keep("requests in memory", _read_memory)
+
+
+def _read_memory(view: View) -> Rows:
+    adds, chains = view.adds, view.chains
+    count = len(adds.q)
+    element = np.flatnonzero(chains.element)
+    chain, size = chains.chain[element], chains.len[element]
+    writes = chains.flags[element] & bits.WRITE != 0
+    readable, writable = (np.zeros(count, dtype=np.int64) for _ in range(2))
+    np.add.at(readable, chain[~writes], size[~writes])
+    np.add.at(writable, chain[writes], size[writes])
+    # Elements are in walking order: the last one stored is the last one in the chain.
+    tail = np.full(count, -1, dtype=np.int64)
+    tail[chain[writes]] = element[writes]
+    # An element's data is what is left without the first 16 readable bytes and the last writable
+    # one, however header and status are cut into descriptors.
+    read_to = grouped_cumsum(np.where(writes, 0, size), chain)
+    wrote_to = grouped_cumsum(np.where(writes, size, 0), chain)
+    payload = np.where(
+        writes,
+        np.minimum(wrote_to, writable[chain] - 1) - (wrote_to - size),
+        read_to - np.maximum(read_to - size, bits.HEADER_BYTES),
+    )
+    data = np.bincount(chain[payload > 0], minlength=count).astype(np.int64)
+    longest = np.zeros(count, dtype=np.int64)
+    np.maximum.at(longest, chain, payload)
+    last = np.full(count, -1, dtype=np.int64)
+    ends = tail >= 0
+    last[ends] = chains.addr[tail[ends]] + chains.len[tail[ends]] - 1
+
+    requests = _requests(view)
+    requests = requests.where(requests["chain"] >= 0)
+    requests = requests.where(chains.whole[requests["chain"]])
+    of = requests["chain"]
+    return requests.plus(
+        readable=readable[of],
+        writable=writable[of],
+        last=last[of],
+        data=data[of],
+        longest=longest[of],
+    )
+
+
+@rule("DX-19", needs=("driver:blk_start", "driver:desc"))
+def header_first_status_last(view: View) -> Result:
+    """Section 5.2.6: a request begins with a readable header of 16 bytes and ends with its status.
+
+    Checked: each request whose whole chain was seen: 16 readable bytes or more, one writable byte
+    or more, and the status in the last of them. Where the driver's events do not have the
+    status's address (0), its place is not checked.
+    """
+    requests = _in_memory(view)
+    header = requests["readable"] >= bits.HEADER_BYTES
+    room = requests["writable"] >= 1
+    address = requests["status_addr"]
+    last = (address == 0) | (address == requests["last"])
+
+    def message(i: int) -> str:
+        if not header[i]:
+            return "{queue}: {kind} request: the device can read {readable} bytes, not a header"
+        if not room[i]:
+            return "{queue}: {kind} request: no byte for the status"
+        return "{queue}: {kind} request: the status is not in the last byte that the device writes"
+
+    return requests.check(header & room & last, message, none="no request's descriptors were seen")
+
+
+@rule("DX-20", needs=("driver:blk_start", "driver:desc", "driver:config"))
+def segments_within_limits(view: View) -> Result:
+    """Section 5.2.3: data has at most seg_max elements, none longer than size_max bytes.
+
+    Checked: each read and write request whose whole chain was seen, against those of the two
+    limits whose feature was negotiated and which the driver read (the largest value it read).
+    """
+    requests = _in_memory(view)
+    requests = requests.where(np.isin(requests["type"], (bits.T_IN, bits.T_OUT)))
+
+    def limit(field: Field, feature: int) -> Ints:
+        negotiated = view.rings.feature(feature)[requests["q"]] == 1
+        return np.where(negotiated, _limits(view, requests["q"], field), NO_LIMIT)
+
+    most = limit(SEG_MAX, bits.BLK_SEG_MAX)
+    longest = limit(SIZE_MAX, bits.BLK_SIZE_MAX)
+    requests = requests.plus(most_segments=most, most_bytes=longest)
+    requests = requests.where((most != NO_LIMIT) | (longest != NO_LIMIT))
+    return requests.check(
+        (requests["data"] <= requests["most_segments"])
+        & (requests["longest"] <= requests["most_bytes"]),
+        "{queue}: {kind} request: {data} segments, the longest {longest} bytes",
+        none="no limit was negotiated and read",
+    )
+
+
+# Ends of requests.
+
+
+@rule("DX-23", needs="driver:blk_done|vhost:vhost_blk", local=True)
+def status_is_defined(view: View) -> Result:
+    """Section 5.2.6: a request's status is one of the codes that the specification has.
+
+    Checked: each end of a request that the driver saw or a vhost back-end traced.
+
+    Zoned devices have codes up to 6. They are also accepted where it is not known whether ZONED
+    was negotiated.
+    """
+    ends = Rows.of(view.rings, view.requests.ends)
+    zoned = view.rings.feature(bits.BLK_ZONED)[ends["q"]]
+    own = ends.check(
+        ends["status"] <= np.where(zoned == 0, bits.S_UNSUPP, bits.S_ZONED_LAST),
+        "{queue}: status {status} is not defined",
+        none="no request ended",
+    )
+    return own + vhost.statuses(view)
+
+
+@rule("DX-25", needs=("driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used"))
+def read_length_is_reported(view: View) -> Result:
+    """Sections 2.7.8.2 and 5.2.6: the used len of a read that succeeded is its data and its status.
+
+    Checked: each read request that ended with OK, as the driver saw it or a vhost back-end traced
+    it: its used len is its data plus one byte.
+    """
+    reads = _requests(view, bits.T_IN)
+    reads = reads.where(reads["status"] == bits.S_OK)
+    own = reads.check(
+        reads["len"] == reads["bytes"] + 1,
+        "{queue}: {kind} request of {bytes} bytes: used len {len}",
+        none="no read request succeeded",
+        shown=("row", "done"),
+    )
+    return own + vhost.lengths(view, reads=True)
+
+
+@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done"))
+def failed_request_claims_no_data(view: View) -> Result:
+    """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
+
+    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error.
+    A device that failed to get the data has not written all of it, so that a used len of more
+    than the data's size (data and status) is a false claim. A smaller len may be true.
+    """
+    requests = _requests(view, bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
+    failed = requests.where(requests["status"] > bits.S_OK)
+    return failed.check(
+        (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"]),
+        "{queue}: {kind} request failed ({status}), used len {len} claims that all of its data was"
+        " written",
+        none="no request that returns data failed",
+        shown=("row", "done"),
+    )
+
+
+def _end_with(requests: Rows, status: int, what: str) -> Result:
+    """Check that requests, as far as their ends were seen, end with a status."""
+    ended = requests.where(requests["status"] >= 0)
+    return ended.check(
+        ended["status"] == status,
+        "{queue}: {kind} request " + what + " ended with status {status}",
+        none=f"no request {what} ended",
+        shown=("row", "done"),
+    )
+
+
+@rule("BO-DE-03", needs=("driver:blk_start", "driver:blk_done", "driver:features"))
+def writes_to_read_only_fail(view: View) -> Result:
+    """Section 5.2.6.2: writes to a device that offers RO end with IOERR.
+
+    Checked: each write request whose end was seen, to a device that offered RO, be it accepted or
+    not.
+    """
+    read_only = np.zeros(len(view.rings.queue), dtype=np.bool_)
+    for n, (dev, number, _) in enumerate(view.rings.queue):
+        last = view.life(dev, number).negotiated
+        read_only[n] = last is not None and bool(last.offered >> bits.BLK_RO & 1)
+    writes = _requests(view, bits.T_OUT)
+    return _end_with(writes.where(read_only[writes["q"]]), bits.S_IOERR, "to a read-only device")
+
+
+def _with_flags(view: View, types: tuple[int, ...], flags: int) -> Rows:
+    """Requests of these types with one of these flags in a segment."""
+    ranges = _ranges(view)
+    flagged = np.zeros(len(view.requests.q), dtype=np.bool_)
+    flagged[ranges["request"][ranges["flags"] & flags != 0]] = True
+    requests = _requests(view)
+    return requests.where(flagged & np.isin(requests["type"], types))
+
+
+@rule("BO-DE-05", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
+def unknown_flags_are_unsupported(view: View) -> Result:
+    """Section 5.2.6.2: a request with an unknown flag in a segment ends with UNSUPP.
+
+    Checked: each discard, write-zeroes and secure-erase request whose end was seen and which has
+    another flag than unmap in a segment.
+    """
+    requests = _with_flags(view, bits.RANGE_TYPES, ~bits.UNMAP)
+    return _end_with(requests, bits.S_UNSUPP, "with an unknown flag")
+
+
+@rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
+def discard_with_unmap_is_unsupported(view: View) -> Result:
+    """Section 5.2.6.2: a discard request with the unmap flag ends with UNSUPP.
+
+    Checked: each discard request whose end was seen and which has the flag in a segment.
+    """
+    requests = _with_flags(view, (bits.T_DISCARD,), bits.UNMAP)
+    return _end_with(requests, bits.S_UNSUPP, "with the unmap flag")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device cleanup (section 3.3): no queue is taken away while the device may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.lives import Life
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Tally
+from pykit.spec.view import View
+from pykit.trace.kinds import DELETED
+
+NONE = "no live queue was deleted"
+
+
+class _Deletion(NamedTuple):
+    """A queue that is deleted after DRIVER_OK.
+
+    Attributes:
+        q: number of the queue in view.rings.
+        outstanding: chains that were made available and not returned.
+        reset: whether the driver reset the device between DRIVER_OK and the deletion.
+    """
+
+    life: Life
+    name: str
+    row: int
+    q: int
+    outstanding: int
+    reset: bool
+
+
+def _deletions(view: View) -> list[_Deletion]:
+    """Return deletions of queues that were live until then, or until a reset.
+
+    Left out are queues that were joined late, of which some chains were not seen, and queues with
+    RING_RESET without a device reset: such a queue may have been reset alone, which is not traced.
+    """
+    return view.keep("deletions", lambda view: list(_find_deletions(view)))
+
+
+def _find_deletions(view: View) -> Iterator[_Deletion]:
+    rings, adds, used = view.rings, view.adds, view.used
+    taken = (used.accepted == 1) & used.fresh
+    taken_q, taken_at = used.q[taken], used.at[taken]
+    for event in rings.of("queue").dicts("row", "q", "at", "op"):
+        row, q, at = event["row"], event["q"], event["at"]
+        dev, number, vq = rings.queue[q]
+        life = view.life(dev, number)
+        ready = life.first_write(bits.DRIVER_OK)
+        if event["op"] != DELETED or ready is None or ready.row > row or not rings.whole[q]:
+            continue
+        # Both are in the order of q, then of at, which is one order over all queues.
+        exposed = np.searchsorted(adds.at, at) - np.searchsorted(adds.q, q)
+        returned = np.searchsorted(taken_at, at) - np.searchsorted(taken_q, q)
+        reset = any(s.op == bits.STATUS_RESET and ready.row < s.row < row for s in life.status)
+        if reset or not life.has(bits.RING_RESET):
+            name = f"{life.name}, queue {vq}"
+            yield _Deletion(life, name, row, q, int(exposed - returned), reset)
+
+
+@rule("CL-DR-02", needs=("driver:queue", "driver:status"))
+def reset_before_withdrawal(view: View) -> Result:
+    """Section 3.3.1: the driver resets the device before it removes buffers from a live queue.
+
+    Checked: each deletion of a queue after DRIVER_OK, if the queue was seen from its set-up on:
+    without a reset before, no chain may be outstanding.
+
+    With RING_RESET a queue may also be reset alone, which the trace does not show: deletions
+    without a reset of the device are left out then.
+    """
+    tally = Tally(none=NONE)
+    for deletion in _deletions(view):
+        holds = deletion.reset or deletion.outstanding <= 0
+        text = f"{deletion.name}: deleted live, {deletion.outstanding} outstanding"
+        tally.check(holds, deletion.row, text)
+    return tally.result()
+
+
+@rule("DX-28", needs=("driver:queue", "driver:status"))
+def reset_before_ring_memory_goes(view: View) -> Result:
+    """Section 3.3: the driver resets the device before it frees its rings, and leaves no request
+    outstanding when it is suspended.
+
+    Checked: the same deletions as for CL-DR-02: a reset comes before each; if the driver was
+    suspended, no chain is outstanding either.
+
+    Outstanding chains are tolerated where the device did not answer as it should, so that the
+    driver had to give them up:
+
+    - The suspension ended with an error: it was none, the device was reset as it did not answer.
+    - The driver rejected a used entry of the queue: a chain may have come back under an id that
+      the driver did not accept.
+    - The device was reset more than once: the first reset was for a broken device, and its
+      requests failed without an answer.
+    """
+    tally = Tally(none=NONE)
+    rejecting = set(view.used.q[view.used.accepted == 0].tolist())
+    for life, name, row, q, outstanding, reset in _deletions(view):
+        if not reset:
+            tally.check(False, row, f"{name}: deleted, and no reset before")
+            continue
+        frozen = next((s for s in life.stages if s.stage == bits.FREEZE and not s.err), None)
+        resets = sum(s.op == bits.STATUS_RESET for s in life.status if s.row < row)
+        given_up = frozen is None or q in rejecting or resets > 1
+        text = f"{name}: {outstanding} requests outstanding when the driver was suspended"
+        tally.check(given_up or outstanding <= 0, (frozen.row, row) if frozen else row, text)
+    return tally.result()

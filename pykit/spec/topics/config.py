@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device configuration space (section 2.5), and the block device's (5.2.4, 5.2.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from pykit.spec import bits
+from pykit.spec.blkconfig import CAPACITY, FIELDS, NUM_QUEUES, UNUSED0, UNUSED1, WRITEBACK
+from pykit.spec.lives import (
+    Access,
+    Life,
+    block_lives,
+    ends_within,
+    negotiated_lives,
+)
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
+from pykit.spec.timing import OTHER_SIDE
+from pykit.spec.view import View
+
+
+@rule("CF-DR-03", needs=("driver:config", "driver:features"))
+def wide_reads_are_bracketed(view: View) -> Result:
+    """Section 2.5.1: reads that are not atomic stand between two reads of the generation, and are
+    repeated where it changed.
+
+    Checked: each read of more than 32 bits in a life with VERSION_1, among the accesses of the
+    same task: the generation is read before and after it, and where the two differ the field is
+    read again.
+
+    - The legacy interface has no generation.
+    - Several reads may stand between the same two reads of the generation.
+    - A read whose end of the bracket or whose repetition may come after the end of the trace is
+      not counted.
+    """
+    tally = Tally(none="no field wider than 32 bits was read")
+    for life in view.lives.values():
+        if not life.has(bits.VERSION_1):
+            continue
+        tasks: dict[int | None, list[Access]] = {}
+        for access in life.config:
+            tasks.setdefault(access.pid, []).append(access)
+        for own in tasks.values():
+            for i, access in enumerate(own):
+                if access.len <= 4 or access.write:
+                    continue
+                wrong = _wrong_bracket(own, i)
+                if wrong is not None:
+                    text = f"{life.name}: {access.len} bytes at {access.offset} read {wrong}"
+                    tally.check(not wrong, access.row, text)
+    return tally.result()
+
+
+def _wrong_bracket(own: list[Access], i: int) -> str | None:
+    """Describe what is wrong with a wide read's bracket: "" if nothing, None if undecided."""
+    before = next((a for a in reversed(own[:i]) if not a.len), None)
+    after = next((n for n in range(i + 1, len(own)) if not own[n].len), None)
+    if after is None and i + 1 == len(own):
+        return None
+    if before is None:
+        return "without reading the generation before"
+    if after is None:
+        return "without reading the generation after"
+    again = any(a.offset == own[i].offset and a.len for a in own[after + 1 :])
+    if own[after].value != before.value and not again:
+        return "once, though the generation changed" if after + 1 < len(own) else None
+    return ""
+
+
+@rule("CF-DR-04", needs=("driver:config", "driver:features"))
+def optional_fields_need_their_feature(view: View) -> Result:
+    """Section 2.5.1: the driver accesses optional fields only where their feature is offered.
+
+    Checked: each access to a block device's configuration that touches fields which depend on a
+    feature (5.2.4), against the last traced offer. Offered is enough: the driver may look before
+    it decides.
+    """
+    tally = Tally(none="no field that a feature brings was touched")
+    for life in block_lives(view):
+        offered = life.negotiated.offered if life.negotiated else None
+        for access in life.config:
+            if offered is None or not access.len:
+                continue
+            end = access.offset + access.len
+            touched = [
+                (f.name, f.feature)
+                for f in FIELDS
+                if f.feature is not None and access.offset < f.offset + f.width and f.offset < end
+            ]
+            tally.check_together(
+                1 if touched else 0,
+                (
+                    Violation(
+                        (access.row,),
+                        f"{life.name}: {name} is accessed, but feature bit {bit} is not offered",
+                    )
+                    for name, bit in touched
+                    if not offered >> bit & 1
+                ),
+            )
+    return tally.result()
+
+
+@rule("CF-DE-01", needs=("driver:config", "driver:status"))
+def readable_before_features_ok(view: View) -> Result:
+    """Section 2.5.2: each field of the configuration can be read before FEATURES_OK is set.
+
+    Checked: each field of a block device that was read both before and after the driver wrote
+    FEATURES_OK: the last read before has the value of the first one after, as no read shows by
+    itself that the device let it through.
+
+    Left out are capacity and writeback, which may change by themselves, and lives with a
+    configuration change notification.
+    """
+    tally = Tally(none="no field was read before and after FEATURES_OK")
+    for life, agreed in negotiated_lives(view):
+        if life.id != bits.BLK_ID or life.changes:
+            continue
+        for field in FIELDS:
+            if field in (CAPACITY, WRITEBACK):
+                continue
+            values = list(life.reads(field.offset, field.width))
+            early = [(a.row, v) for a, v in values if a.row < agreed.row]
+            late = [v for a, v in values if a.row > agreed.row]
+            if early and late:
+                row, value = early[-1]
+                text = (
+                    f"{life.name}: {field.name} reads {value} before FEATURES_OK, {late[0]} after"
+                )
+                tally.check(value == late[0], row, text)
+    return tally.result()
+
+
+class _Reading(NamedTuple):
+    """A read of a field, and the generation that holds before and after it."""
+
+    offset: int
+    value: int
+    generation: int
+    row: int
+
+
+def _read_twice(life: Life) -> Iterator[tuple[_Reading, _Reading]]:
+    """Return successive reads of the same bytes between which the driver wrote nothing.
+
+    A read is left out if the generation was not read before and after it, or changed over it.
+    """
+    last: dict[tuple[int, int], _Reading] = {}
+    generation: int | None = None
+    for i, access in enumerate(life.config):
+        if not access.len:
+            generation = access.value
+        elif access.write:
+            last.clear()
+        elif generation is not None:
+            place = (access.offset, access.len)
+            after = next((a.value for a in life.config[i + 1 :] if not a.len), None)
+            if after != generation:
+                last.pop(place, None)
+                continue
+            now = _Reading(access.offset, access.value, generation, access.row)
+            if place in last:
+                yield last[place], now
+            last[place] = now
+
+
+@rule("PM-DE-06", needs=("driver:config", "driver:generation"), also=("MR-DE-07",))
+def generation_follows_changes(view: View) -> Result:
+    """Sections 4.1.4.3.1 and 4.2.2.1: the generation changes with each change of a field that the
+    driver has read.
+
+    Checked: each pair of successive reads of the same bytes with different values, each read
+    between two reads of one and the same generation: the two generations differ.
+
+    - Where the driver itself wrote to the configuration between, the device need not count it.
+    - The legacy interface has no generation: what a driver reads there is something else.
+    """
+    tally = Tally(none="no field changed between two reads")
+    for life in view.lives.values():
+        if life.legacy:
+            continue
+        for before, now in _read_twice(life):
+            if before.value != now.value:
+                text = f"{life.name}: offset {now.offset} changed, but the generation did not"
+                tally.check(before.generation != now.generation, (before.row, now.row), text)
+    return tally.result()
+
+
+@rule("BI-DR-04", needs=("driver:config", "driver:status"))
+def writeback_after_features_ok(view: View) -> Result:
+    """Section 5.2.5.1: the driver does not read writeback before it has set FEATURES_OK.
+
+    Checked: each read of a block device's writeback in a life whose write of FEATURES_OK was
+    traced. Where FEATURES_OK is missing, IN-DR-01 reports that.
+    """
+    tally = Tally(none="writeback was not read")
+    for life, agreed in negotiated_lives(view):
+        if life.id == bits.BLK_ID:
+            for access, _ in life.reads(WRITEBACK.offset, WRITEBACK.width):
+                text = f"{life.name}: writeback is read before FEATURES_OK is written"
+                tally.check(access.row > agreed.row, access.row, text)
+    return tally.result()
+
+
+@rule("BI-DE-01", needs="driver:features")
+def flush_is_offered(view: View) -> Result:
+    """Section 5.2.5.2: a block device offers FLUSH.
+
+    Checked: the last traced offer of each life of a block device.
+    """
+    tally = Tally(none="no block device's features were seen")
+    for life in block_lives(view):
+        last = life.negotiated
+        if last:
+            offered = bool(last.offered >> bits.BLK_FLUSH & 1)
+            tally.check(offered, last.row, f"{life.name}: FLUSH is not offered")
+    return tally.result()
+
+
+@rule("BI-DE-02", needs="driver:features", local=True)
+def cache_control_needs_flush(view: View) -> Result:
+    """Section 5.2.5.2: a block device that offers CONFIG_WCE offers FLUSH too.
+
+    Checked: the last traced offer of each life of a block device that has CONFIG_WCE.
+    """
+    tally = Tally(none="CONFIG_WCE was not offered")
+    for life in block_lives(view):
+        last = life.negotiated
+        if last and last.offered >> bits.BLK_CONFIG_WCE & 1:
+            offered = bool(last.offered >> bits.BLK_FLUSH & 1)
+            tally.check(offered, last.row, f"{life.name}: CONFIG_WCE is offered without FLUSH")
+    return tally.result()
+
+
+@rule("BI-DE-03", needs=("driver:config", "driver:features"))
+def writeback_starts_at_zero(view: View) -> Result:
+    """Section 5.2.5.2: with CONFIG_WCE and without FLUSH, writeback is 0 to begin with.
+
+    Checked: the first read of writeback in each life of a block device with CONFIG_WCE and
+    without FLUSH, unless the driver wrote to the field before.
+    """
+    tally = Tally(none="CONFIG_WCE without FLUSH was not negotiated")
+    for life in block_lives(view):
+        if not life.has(bits.BLK_CONFIG_WCE) or life.has(bits.BLK_FLUSH):
+            continue
+        first = next(life.reads(WRITEBACK.offset, WRITEBACK.width), None)
+        written = [a.row for a in life.config if a.write and a.offset == WRITEBACK.offset]
+        if first is None or (written and min(written) < first[0].row):
+            continue
+        access, value = first
+        tally.check(
+            not value, access.row, f"{life.name}: writeback starts at {value}, without FLUSH"
+        )
+    return tally.result()
+
+
+@rule("BI-DE-04", needs="driver:config", local=True)
+def padding_is_zero(view: View) -> Result:
+    """Section 5.2.5.2: the block device's padding, unused0 and unused1, reads 0.
+
+    Checked: each byte of padding that a read covers.
+    """
+    tally = Tally(none="the padding was not read")
+    padding = [f.offset + n for f in (UNUSED0, UNUSED1) for n in range(f.width)]
+    for life in block_lives(view):
+        for offset in padding:
+            for access, value in life.reads(offset, 1):
+                text = f"{life.name}: padding at {offset} reads {value:#x}"
+                tally.check(not value, access.row, text)
+    return tally.result()
+
+
+@rule("DX-24", needs="driver:config")
+def at_least_one_queue(view: View) -> Result:
+    """Section 5.2.4: a block device with MQ has at least one request queue.
+
+    Checked: each read of num_queues in lives of block devices with MQ. The clause's other half,
+    the limits on segments, is DX-20's.
+    """
+    tally = Tally(none="num_queues was not read")
+    for life in block_lives(view):
+        if life.has(bits.BLK_MQ):
+            for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
+                tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
+    return tally.result()
+
+
+@rule("BO-DR-01", needs=("driver:config_change", "driver:config"))
+def capacity_is_read_again(view: View) -> Result:
+    """Section 5.2.6.1: after a configuration change notification a block driver reads capacity.
+
+    Checked: each configuration change notification: capacity is read at any time after it.
+
+    Undecided: the driver was removed or suspended, or the trace ends, less than 5 s after the
+    notification: a work item of the guest reads capacity, and may not have run yet.
+    """
+    tally = Tally(none="no configuration change was announced")
+    for life in block_lives(view):
+        reads = [access.row for access, _ in life.reads(CAPACITY.offset, CAPACITY.width)]
+        gone = life.stage(bits.REMOVE, bits.FREEZE)
+        end = gone.ts if gone and gone.ts is not None else view.end[0]
+        for change in life.changes:
+            read_again = any(row > change.row for row in reads)
+            if not read_again and ends_within(change.ts, OTHER_SIDE, end):
+                tally.undecided()
+                continue
+            text = f"{life.name}: capacity was not read after a configuration change"
+            tally.check(read_again, change.row, text)
+    return tally.result()
+
+
+@rule("BO-DE-02", needs="driver:config")
+def capacity_change_is_announced(view: View) -> Result:
+    """Section 5.2.6.2: a block device that changes its capacity announces that.
+
+    Checked: each pair of successive reads of capacity with different values: a configuration
+    change notification comes after the first of them. It may come after the second: the driver
+    can read the new value before the interrupt arrives.
+
+    Undecided: none came and the trace ends less than 5 s after the second read: it may have
+    been on its way.
+    """
+    tally = Tally(none="the capacity did not change")
+    for life in block_lives(view):
+        reads = list(life.reads(CAPACITY.offset, CAPACITY.width))
+        for (first, before), (second, now) in pairwise(reads):
+            if before == now:
+                continue
+            announced = any(change.row > first.row for change in life.changes)
+            if not announced and ends_within(second.ts, OTHER_SIDE, view.end[0]):
+                tally.undecided()
+                continue
+            text = f"{life.name}: capacity {before} became {now} unannounced"
+            tally.check(announced, (first.row, second.row), text)
+    return tally.result()

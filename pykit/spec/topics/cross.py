@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cross-checks of two observers: where they disagree, one of them is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, are, ints
+from pykit.spec.lives import Life
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.rows import Tally
+from pykit.spec.view import View
+from pykit.trace import QmpAnswer
+from pykit.trace.asked import feature_bits
+from pykit.trace.capture import QUEUE_QUERY, STATUS_QUERY
+from pykit.trace.kinds import SET_UP
+
+#: How many chains may follow an answer without a time: QMP is queried while the device is idle,
+#: so that only the few requests before an unbind can follow.
+TAIL = 64
+NO_ANSWER = "QMP was not queried while a driver was bound"
+BUSY = "the queue was in use, set up more than once, or the answer's life is not certain"
+ONE_OBSERVER = "seen from one side only"
+#: Names of QMP's answer for fields of the event ``queue``.
+_RING = {"vring-num": "size", "vring-desc": "desc", "vring-avail": "avail", "vring-used": "used"}
+
+
+def _answers(view: View, query: str) -> Iterator[tuple[QmpAnswer, Life | None]]:
+    """Return QMP's answers, each with the device's life at that time, None if not certain."""
+    for answer in view.events.capture.qmp:
+        if answer.query == query:
+            dev = view.events.devices.get(answer.device)
+            if dev is None:
+                yield answer, None
+                continue
+            when = answer.time_ns
+            if when is None:
+                lives = [life for life in view.lives.values() if life.dev == dev and life.stages]
+            else:
+                now = _current(view, when)
+                every = [life for life in view.lives.values() if now.get(life.dev) == life.number]
+                # The guest gives the number of a device that is gone to the next one.
+                lives = [life for life in every if life.dev == dev]
+            yield answer, lives[0] if len(lives) == 1 else None
+
+
+def _current(view: View, when: int) -> dict[int, int]:
+    """Return each device's life at a time, by QEMU's log, which has the clock of QMP's answers."""
+    before = view.of("dev_status").filter(pl.col("dev").is_not_null() & (pl.col("ts") <= when))
+    last = before.unique("dev", keep="last").drop_nulls("life")
+    return dict(last.select("dev", "life").iter_rows())
+
+
+@rule("XC-01", needs="driver:features", title="Features in the driver's trace are those of QMP.")
+def features_agree(view: View) -> Result:
+    """No clause: both observers report the same negotiated features.
+
+    Checked: each answer of QMP about a device's features, against the last traced state of the
+    negotiation. Of what the driver acknowledged, only what was offered counts: QEMU drops the
+    rest.
+
+    Undecided: an answer whose life is not certain, one without features, and one whose life has
+    its features from QMP, so that nothing else was seen.
+    """
+    tally = Tally(none=NO_ANSWER, doubt=BUSY)
+    from_qmp = set(view.of("features").filter(source="qmp")["row"].to_list())
+    for answer, life in _answers(view, STATUS_QUERY):
+        last = life.negotiated if life else None
+        reported = feature_bits(answer.answer.get("guest-features", {}))
+        if last is None or life is None or reported is None or last.row in from_qmp:
+            tally.undecided()
+            continue
+        differing = (last.acked & last.offered) ^ reported
+        text = f"{life.name}: QMP and the trace disagree on bits {bits.names_of(differing)}"
+        tally.check(not differing, last.row, text)
+    return tally.result()
+
+
+@rule(
+    "XC-02",
+    needs="driver:queue",
+    title="Rings and their indices in the driver's trace are those of QMP.",
+)
+def indices_agree(view: View) -> Result:
+    """No clause: both observers report the same ring addresses, sizes and indices.
+
+    Checked: each answer of QMP about a split queue that was seen from its set-up on. At some
+    point of the trace both indices have the values that QMP reported; which points qualify
+    depends on the answer:
+
+    - With a time, and QEMU's log: those at which the driver had made available what QEMU had
+      popped by then, and had taken what QEMU had filled by then; entries that the driver never
+      took, up to the trace's end, count as taken.
+    - Otherwise: those without outstanding chains, not further than 64 chains from the end, as QMP
+      is queried while the device is idle.
+    - A queue that QMP shows unused, with its indices as they were at set-up, fits a trace in
+      which it was not used, or in which QEMU had popped nothing by then.
+
+    Undecided: a queue in use by QEMU at that moment, one that was set up more than once or is
+    not known for certain, and an answer that finds chains under way (indices that differ, or no
+    time) on a queue whose trace ends with outstanding chains.
+    """
+    rings = view.rings
+    tally = Tally(none=NO_ANSWER, doubt=BUSY)
+    for answer, life in _answers(view, QUEUE_QUERY):
+        name = (life.dev, life.number, answer.queue) if life else None
+        reported = answer.answer
+        q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
+        if q < 0 or rings.layout[q] != SPLIT or not rings.whole[q] or reported.get("inuse"):
+            tally.undecided()
+            continue
+        if "last-avail-idx" not in reported:
+            # A vhost back-end may not report it.
+            tally.undecided()
+            continue
+        uneven = reported["last-avail-idx"] != reported["used-idx"] or answer.time_ns is None
+        if uneven and _outstanding(view, q):
+            tally.undecided()
+            continue
+        row, wrong = _disagreement(view, q, reported, answer.time_ns)
+        tally.check(wrong is None, row, f"{rings.name(q)}: {wrong}")
+    return tally.result()
+
+
+def _outstanding(view: View, q: int) -> bool:
+    """Return whether the trace of a queue ends with chains that were not returned."""
+    taken = np.count_nonzero((view.used.q == q) & view.used.fresh & (view.used.accepted == 1))
+    return bool(np.count_nonzero(view.adds.q == q) != taken)
+
+
+def _disagreement(
+    view: View, q: int, reported: dict[str, Any], when: int | None
+) -> tuple[int, str | None]:
+    """Return the row that shows the trace's account, and how QMP's differs, None if it does not."""
+    rings = view.rings
+    setups = rings.of("queue").of_queue(q)
+    setup = next(setups.take(setups["op"] == SET_UP).dicts("row", *_RING.values()))
+    for theirs, ours in _RING.items():
+        if theirs in reported and reported[theirs] != setup[ours]:
+            return setup["row"], f"QMP: {theirs} {reported[theirs]}, traced: {setup[ours]}"
+    own = rings.of("add", "used").of_queue(q)
+    fresh = np.isin(ints(own, "row"), view.used.row[view.used.fresh & (view.used.accepted == 1)])
+    added = np.cumsum(are(own, "add")) + int(rings.avail[q])
+    taken = np.cumsum(are(own, "used") & fresh) + int(rings.used[q])
+    avail, used = int(reported["last-avail-idx"]), int(reported["used-idx"])
+    popped, filled = _by_then(view, q, when)
+    if popped is None:
+        # Idle: everything made available was used, and not much can have come after.
+        fits = (added >= (int(added[-1]) if len(added) else 0) - TAIL) & (added == taken)
+    else:
+        # Entries that the driver never came to take are in no trace of it.
+        filled += int(rings.used[q])
+        taken = np.where(_outstanding(view, q) & (taken <= filled), filled, taken)
+        fits = (added == popped + rings.avail[q]) & (taken == filled)
+    match = fits & (added % WRAP == avail) & (taken % WRAP == used)
+    unused = (avail, used) == (rings.avail[q], rings.used[q]) and not popped
+    if match.any() or (unused and (popped == 0 or not len(added))):
+        return setup["row"], None
+    end = int(own["row"][-1]) if len(own) else setup["row"]
+    last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"
+    return end, f"QMP: avail idx {avail}, used idx {used}; traced: {last}"
+
+
+def _by_then(view: View, q: int, when: int | None) -> tuple[int | None, int]:
+    """Count chains of a queue popped and filled at a time, by QEMU's log; None if unknown."""
+    dev, life, vq = view.rings.queue[q]
+    if when is None or "qemu" not in view.sources:
+        return None, 0
+    own = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
+    kinds = view.of("dev_pop", "dev_fill").filter(own & (pl.col("ts") <= when))["kind"]
+    kinds = kinds.cast(pl.String)
+    return int((kinds == "dev_pop").sum()), int((kinds == "dev_fill").sum())
+
+
+class _Counts(NamedTuple):
+    """Chains of one queue: ``added`` and ``taken`` by the driver, the others by QEMU."""
+
+    added: int
+    popped: int
+    filled: int
+    taken: int
+
+    def plausible(self, *, closed: bool, clean: bool) -> bool:
+        """Return whether the counts can belong together.
+
+        Args:
+            closed: the driver was removed or suspended before the trace ended.
+            clean: the run ended as planned.
+        """
+        added, popped, filled, taken = self
+        if closed and added == taken:
+            return popped == filled == added
+        if closed:
+            return taken <= filled <= popped <= added
+        # The guest's trace may have been stopped before QEMU's log, and QEMU's cut off by its end.
+        return not clean or taken <= filled <= popped
+
+
+@rule(
+    "XC-03",
+    needs=("driver:add", "qemu:dev_pop"),
+    title="What the driver made available and took is what the device popped and filled.",
+)
+def traffic_agrees(view: View) -> Result:
+    """No clause: both observers report the same traffic on each virtqueue.
+
+    Checked: each split queue that was used, seen from its set-up on and set up once: counts of
+    chains added and popped, filled and taken, and entry by entry the used len that QEMU filled in
+    and the driver read.
+
+    - A queue whose driver was removed or suspended: all counts are equal if every chain came
+      back; else none of taken, filled, popped, added exceeds the next.
+    - Otherwise the trace ends at some moment: none of taken, filled, popped exceeds the next.
+      The guest's trace may end before QEMU's log, so that added may lag behind. If the run did
+      not end as planned, either log may be cut off, and only lengths are compared.
+
+    Undecided: queues of a life whose device side was not seen, or which another process or the
+    kernel serves.
+    """
+    rings, used = view.rings, view.used
+    tally = Tally(none="no queue was used", doubt=ONE_OBSERVER)
+    device = view.columns("dev_pop", "dev_fill")
+    nothing, queues = device.take(slice(0)), device.by_queue()
+    clean = view.events.capture.outcome.kind == "clean"
+    for q, name in enumerate(rings.queue):
+        if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
+            continue
+        life = view.life(name[0], name[1])
+        if not life.written or name[0] in view.elsewhere:
+            tally.undecided()
+            continue
+        rows = queues.get(name, nothing)
+        fills = rows.take(are(rows, "dev_fill"))
+        added = view.adds.row[view.adds.q == q]
+        taken = np.flatnonzero((used.q == q) & used.fresh & (used.accepted == 1))
+        if not len(added) and not len(rows):
+            continue
+        counts = _Counts(len(added), int(are(rows, "dev_pop").sum()), len(fills), len(taken))
+        closed = life.stage(bits.REMOVED, bits.FREEZE) is not None
+        end = int(added[-1]) if len(added) else int(rows["row"][-1])
+        tally.check(
+            counts.plausible(closed=closed, clean=clean),
+            end,
+            f"{rings.name(q)}: {counts.added} chains added, {counts.popped} popped;"
+            f" {counts.filled} filled, {counts.taken} taken",
+        )
+        both = min(len(fills), len(taken))
+        differing = ints(fills, "len")[:both] != used.len[taken][:both]
+        tally.check_together(
+            0,
+            [
+                Violation(
+                    (int(used.row[taken[i]]), int(fills["row"][i])),
+                    f"{rings.name(q)}: entry {used.index[taken[i]]}: filled with len"
+                    f" {fills['len'][i]}, read as {used.len[taken[i]]}",
+                )
+                for i in np.flatnonzero(differing).tolist()
+            ],
+        )
+    return tally.result()

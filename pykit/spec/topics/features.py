@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Feature negotiation and the reserved feature bits (sections 2.2 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pykit.spec import bits
+from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Tally
+from pykit.spec.view import View
+
+NOT_SEEN = "no negotiation was seen"
+#: Bits that version 1.4 defines or reserves. 42 was in use before it was reserved.
+_DEFINED = bits.mask(bits.COMMON_BITS | bits.RESERVED_BITS | bits.DEVICE_BITS | {42})
+#: Bits of the range of the queue and negotiation mechanisms that version 1.4 does not describe.
+_GAPS = frozenset({25, 26, 31})
+
+
+def _states(view: View) -> Iterator[tuple[Life, Features]]:
+    """Return each traced state of each life's negotiation."""
+    return ((life, seen) for life in view.lives.values() for seen in life.features)
+
+
+def _outcomes(view: View) -> Iterator[tuple[Life, Features]]:
+    """Return the last traced state of each life's negotiation."""
+    return ((life, life.features[-1]) for life in view.lives.values() if life.features)
+
+
+@rule("FB-DR-01", needs="driver:features", local=True)
+def only_offered_features(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that the device does not offer.
+
+    Checked: each traced state of the negotiation.
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
+        extra = seen.acked & ~seen.offered
+        text = f"{life.name}: acknowledged though not offered: bits {bits.names_of(extra)}"
+        tally.check(not extra, seen.row, text)
+    return tally.result()
+
+
+def _missing(life: Life, value: int) -> Iterator[tuple[int, tuple[int, ...] | None]]:
+    """Return each set bit that has prerequisites, with those of which none is set, or None."""
+    for bit, groups in bits.REQUIRES.get(life.id or 0, {}).items():
+        if value >> bit & 1:
+            lacking = (g for g in groups if not any(value >> other & 1 for other in g))
+            yield bit, next(lacking, None)
+
+
+def _closed(view: View, *, device: bool) -> Result:
+    """Check that prerequisites of features are set too: in the device's offer, or by the driver."""
+    tally = Tally(none="no feature that has a prerequisite was there")
+    for life, seen in _states(view):
+        for bit, lacking in _missing(life, seen.offered if device else seen.acked):
+            text = f"{life.name}: bit {bit} without {' or '.join(map(str, lacking or ()))}"
+            tally.check(lacking is None, seen.row, text)
+    return tally.result()
+
+
+@rule("FB-DR-02", needs="driver:features", local=True)
+def acknowledged_with_prerequisites(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature without the features that it requires.
+
+    Checked: each feature with prerequisites (5.1.3.1: only network devices have such) that is
+    acknowledged, in each traced state of the negotiation.
+    """
+    return _closed(view, device=False)
+
+
+@rule("FB-DE-01", needs="driver:features", local=True)
+def offered_with_prerequisites(view: View) -> Result:
+    """Section 2.2.2: the device offers no feature without the features that it requires.
+
+    Checked: each feature with prerequisites (5.1.3.1: only network devices have such) that is
+    offered, in each traced state of the negotiation.
+    """
+    return _closed(view, device=True)
+
+
+@rule("FB-DR-05", needs="driver:features", local=True)
+def only_defined_bits(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature bit that the specification lacks.
+
+    Checked: each traced state of the negotiation. Bits of the ranges for device types count as
+    defined here (FB-DR-08 looks at the type), and so do reserved ones (FB-DR-06 looks at them).
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
+        extra = bits.names_of(seen.acked & ~_DEFINED)
+        text = f"{life.name}: acknowledged bits that the specification does not define: {extra}"
+        tally.check(not seen.acked & ~_DEFINED, seen.row, text)
+    return tally.result()
+
+
+@rule("FB-DR-06", needs="driver:features", local=True)
+def no_reserved_bits(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no bit reserved for future extensions (44 to 49).
+
+    Checked: each traced state of the negotiation.
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, seen in _states(view):
+        extra = seen.acked & bits.mask(bits.RESERVED_BITS)
+        text = f"{life.name}: acknowledged reserved bits: {bits.names_of(extra)}"
+        tally.check(not extra, seen.row, text)
+    return tally.result()
+
+
+@rule("FB-DR-07", needs="driver:features", local=True)
+def only_features_of_the_transport(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that its transport does not support.
+
+    Checked: the last traced state of each life's negotiation, on a transport that the capture
+    names. SR_IOV and ADMIN_VQ are the only features of one transport, which is PCI.
+    """
+    tally = Tally(none="the transport is not known")
+    for life, last in _outcomes(view):
+        if life.transport is None:
+            continue
+        extra = 0 if life.transport == "pci" else last.acked & bits.mask(bits.PCI_BITS)
+        text = f"{life.name}: acknowledged features of PCI only: bits {bits.names_of(extra)}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
+
+
+def _of_other_types(life: Life, value: int) -> int | None:
+    """Return bits of the device types' ranges that the type lacks; None if it is unknown."""
+    described = bits.TYPE_BITS.get(life.id or 0)
+    return None if described is None else value & bits.mask(bits.DEVICE_BITS - described)
+
+
+@rule("FB-DR-08", needs="driver:features", local=True)
+def only_features_of_the_type(view: View) -> Result:
+    """Section 2.2.1: the driver acknowledges no feature that its device type does not define.
+
+    Checked: the last traced state of each life's negotiation with a block or network device, the
+    types whose features the kit knows.
+    """
+    tally = Tally(none="features of this device type are not known to the kit")
+    for life, last in _outcomes(view):
+        extra = _of_other_types(life, last.acked)
+        if extra is None:
+            continue
+        text = f"{life.name}: acknowledged bits that its type lacks: {bits.names_of(extra)}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
+
+
+@rule("FB-DE-04", needs="driver:features", local=True)
+def no_impossible_offer(view: View) -> Result:
+    """Section 2.2.2: the device offers no feature that it could not support.
+
+    Checked: the last traced state of each life's negotiation: the offer has no bit that is
+    reserved or that version 1.4 leaves undefined, none that the device's type lacks (block and
+    network devices, the types whose features the kit knows), and none of another transport
+    (where the capture names the transport).
+    """
+    tally = Tally(none=NOT_SEEN)
+    for life, last in _outcomes(view):
+        extra = last.offered & bits.mask(bits.RESERVED_BITS | _GAPS)
+        extra |= _of_other_types(life, last.offered) or 0
+        if life.transport not in (None, "pci"):
+            extra |= last.offered & bits.mask(bits.PCI_BITS)
+        names = bits.names_of(extra)
+        text = f"{life.name}: offered, but not defined for it by version 1.4: bits {names}"
+        tally.check(not extra, last.row, text)
+    return tally.result()
+
+
+def _answers(view: View) -> Iterator[tuple[Life, Features, Status]]:
+    """Return lives with the features of the negotiation and the status read after FEATURES_OK.
+
+    Without a read directly after the write there is no answer: the bit may be gone for another
+    reason.
+    """
+    for life, agreed in negotiated_lives(view):
+        following = next((s for s in life.status if s.row > agreed.row), None)
+        if life.features and following and following.op == bits.STATUS_READ:
+            yield life, life.features[-1], following
+
+
+@rule("FB-DE-02", needs=("driver:features", "driver:status"))
+def valid_subset_is_accepted(view: View) -> Result:
+    """Section 2.2.2: the device accepts any valid subset of the features that it offers.
+
+    Checked: each life whose driver read the status right after it wrote FEATURES_OK and had
+    acknowledged a valid subset: the read has FEATURES_OK.
+
+    Valid is a subset of the offer with VERSION_1 and all prerequisites. Subsets without
+    ACCESS_PLATFORM, ORDER_PLATFORM or, on a block device, ZONED are left out where these are
+    offered: a device may not work without them (6.2, 5.2.5.2).
+    """
+    tally = Tally(none="no FEATURES_OK was read back")
+    for life, last, answer in _answers(view):
+        if _valid(life, last):
+            accepted = bool(answer.value & bits.FEATURES_OK)
+            tally.check(
+                accepted, answer.row, f"{life.name}: a valid subset of the offer was refused"
+            )
+    return tally.result()
+
+
+def _valid(life: Life, last: Features) -> bool:
+    """Return whether the device has no reason to refuse what the driver acknowledged."""
+    required = 1 << bits.ACCESS_PLATFORM | 1 << bits.ORDER_PLATFORM
+    if life.id == bits.BLK_ID:
+        required |= 1 << bits.BLK_ZONED
+    subset = not last.acked & ~last.offered and bool(last.acked & 1 << bits.VERSION_1)
+    complete = all(lacking is None for _, lacking in _missing(life, last.acked))
+    return subset and complete and not last.offered & ~last.acked & required
+
+
+@rule("FB-DE-05", needs=("driver:features", "driver:status"))
+def accepted_features_stay_acceptable(view: View) -> Result:
+    """Section 2.2.2: features that the device accepted once it accepts after a reset again.
+
+    Checked: each life whose driver read the status right after it wrote FEATURES_OK and had
+    acknowledged the same features, of the same offer, as in an earlier life in which the device
+    accepted them: the read has FEATURES_OK.
+
+    Another offer is another negotiation: what is behind the device may have changed.
+    """
+    tally = Tally(none="no set of features was negotiated twice")
+    good: dict[int, set[tuple[int, int]]] = {}
+    for life, last, answer in _answers(view):
+        known, features = good.setdefault(life.dev, set()), (last.offered, last.acked)
+        accepted = bool(answer.value & bits.FEATURES_OK)
+        if features in known:
+            text = f"{life.name}: features that were accepted before are refused"
+            tally.check(accepted, answer.row, text)
+        if accepted:
+            known.add(features)
+    return tally.result()
+
+
+def _acknowledged_if_offered(view: View, bit: int, name: str) -> Result:
+    """Check that negotiations in which a feature is offered end with it acknowledged."""
+    tally = Tally(none=f"{name} was not offered")
+    for life, last in _outcomes(view):
+        if last.offered >> bit & 1:
+            text = f"{life.name}: {name} is offered, but was not acknowledged"
+            tally.check(bool(last.acked >> bit & 1), last.row, text)
+    return tally.result()
+
+
+@rule("RF-DR-01", needs="driver:features")
+def version_1_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges VERSION_1 where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.VERSION_1, "VERSION_1")
+
+
+@rule("RF-DR-03", needs="driver:features")
+def access_platform_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges ACCESS_PLATFORM where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.ACCESS_PLATFORM, "ACCESS_PLATFORM")
+
+
+@rule("RF-DR-06", needs="driver:features")
+def ring_packed_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges RING_PACKED where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.RING_PACKED, "RING_PACKED")
+
+
+@rule("RF-DR-07", needs="driver:features")
+def order_platform_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges ORDER_PLATFORM where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.ORDER_PLATFORM, "ORDER_PLATFORM")
+
+
+@rule("RF-DR-13", needs="driver:features")
+def notif_config_data_is_acknowledged(view: View) -> Result:
+    """Section 6.1: the driver acknowledges NOTIF_CONFIG_DATA where it is offered.
+
+    Checked: the last traced state of each life's negotiation in which it is offered.
+    """
+    return _acknowledged_if_offered(view, bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA")
+
+
+@rule("BO-DR-03", needs="driver:features")
+def read_only_is_acknowledged(view: View) -> Result:
+    """Section 5.2.6.1: a block driver acknowledges RO where it is offered.
+
+    Checked: the last traced state of each life's negotiation with a block device that offers RO.
+    """
+    tally = Tally(none="RO was not offered")
+    for life in block_lives(view):
+        last = life.negotiated
+        if last and last.offered >> bits.BLK_RO & 1:
+            text = f"{life.name}: RO is offered, but was not acknowledged"
+            tally.check(bool(last.acked >> bits.BLK_RO & 1), last.row, text)
+    return tally.result()
+
+
+@rule("RF-DE-01", needs="driver:features", local=True)
+def version_1_is_offered(view: View) -> Result:
+    """Section 6.2: the device offers VERSION_1.
+
+    Checked: the last traced state of each life's negotiation, except with devices that have the
+    legacy interface only, as the capture says: the clause is not about those.
+    """
+    tally = Tally(none="no negotiation was seen that is not the legacy interface's")
+    for life, last in _outcomes(view):
+        if not life.legacy:
+            offered = bool(last.offered >> bits.VERSION_1 & 1)
+            tally.check(offered, last.row, f"{life.name}: VERSION_1 is not offered")
+    return tally.result()
+
+
+def _no_sr_iov(view: View, *, device: bool) -> Result:
+    """Check that SR_IOV is not set outside of PCI: in the device's offer, or by the driver."""
+    tally = Tally(none="only PCI devices, whose SR-IOV capability the events do not show")
+    for life, last in _outcomes(view):
+        if life.transport not in (None, "pci"):
+            value = last.offered if device else last.acked
+            text = f"{life.name}: SR_IOV on a device that is not PCI"
+            tally.check(not value >> bits.SR_IOV & 1, last.row, text)
+    return tally.result()
+
+
+@rule("RF-DE-10", needs="driver:features", local=True)
+def sr_iov_is_offered_on_pci_only(view: View) -> Result:
+    """Section 6.2: a device that is no PCI device with an SR-IOV capability does not offer SR_IOV.
+
+    Checked: the last traced state of each life's negotiation on a transport that the capture
+    names and that is not PCI. PCI devices are left out: their capabilities are not traced.
+    """
+    return _no_sr_iov(view, device=True)
+
+
+@rule("RF-DR-10", needs="driver:features", local=True)
+def sr_iov_is_acknowledged_on_pci_only(view: View) -> Result:
+    """Section 6.1: the driver does not acknowledge SR_IOV on devices that cannot have it.
+
+    Checked: as for RF-DE-10, what the driver acknowledged.
+    """
+    return _no_sr_iov(view, device=False)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device initialization (section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pykit.spec import bits
+from pykit.spec.lives import Life, Status, ends_within, negotiated_lives
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
+from pykit.spec.timing import ONE_SIDE
+from pykit.spec.topics.status import check_after_driver_ok, steps_of, writes
+from pykit.spec.view import View
+from pykit.trace.kinds import SET_UP
+
+
+@rule("IN-DR-01", needs="qemu:dev_status|driver:status")
+def steps_in_order(view: View) -> Result:
+    """Section 3.1.1: the driver initializes a device step by step in the order that is given there.
+
+    Checked: each life of which QEMU logged status writes, and each of which the guest's trace has
+    a write of FEATURES_OK or DRIVER_OK.
+
+    - In QEMU's log: after a reset each write adds one of ACKNOWLEDGE, DRIVER, FEATURES_OK and
+      DRIVER_OK, none before those that precede it, and DRIVER does not vanish without a reset.
+      Legacy drivers have no FEATURES_OK; a life where it is unknown which interface the driver
+      uses is left out.
+    - Bits that come together are wrong only if the life's reset was logged: otherwise the writes
+      between may have come before the log began.
+    - In the guest's trace, which only begins with the negotiation: a modern driver sets
+      FEATURES_OK before DRIVER_OK, and sets no queue up before FEATURES_OK.
+    """
+    tally = Tally(none="no driver's initialization was seen")
+    for life in view.lives.values():
+        if life.written and life.modern is not None:
+            tally.check_together(1, _wrong_outside(life))
+        if life.first_write(bits.DRIVER_OK) or life.first_write(bits.FEATURES_OK):
+            tally.check_together(1, _wrong_inside(view, life))
+    return tally.result()
+
+
+def _wrong_outside(life: Life) -> Iterator[Violation]:
+    """Report breaks of the whole sequence, as QEMU logged it."""
+    steps = steps_of(life)
+    from_reset = life.written[0].op == bits.STATUS_RESET
+    before = life.written[0].value
+    for now in life.written[1:] if from_reset else life.written:
+        new = [number for number, (bit, _) in enumerate(steps) if now.value & bit & ~before]
+        names = " and ".join(steps[number][1] for number in new)
+        if from_reset and len(new) > 1:
+            # Firmware, in most cases.
+            driver = "" if life.stages else ", by a driver that was not traced"
+            yield Violation((now.row,), f"{life.name}: {names} in one write{driver}")
+        skipped = [name for bit, name in steps[: new[-1]] if not now.value & bit] if new else []
+        if skipped:
+            text = f"{life.name}: {names} without {' and '.join(skipped)}"
+            yield Violation((now.row,), text)
+        if now.value and before & bits.DRIVER and not now.value & bits.DRIVER:
+            text = f"{life.name}: initialization begins again ({now.value:#x}) without a reset"
+            yield Violation((now.row,), text)
+        before = now.value
+
+
+def _wrong_inside(view: View, life: Life) -> Iterator[Violation]:
+    """Report breaks of the part of the sequence that the guest's trace has."""
+    agreed = life.first_write(bits.FEATURES_OK)
+    ready = life.first_write(bits.DRIVER_OK)
+    if ready and life.has(bits.VERSION_1) and (agreed is None or agreed.row > ready.row):
+        yield Violation((ready.row,), f"{life.name}: DRIVER_OK without FEATURES_OK")
+    setups = view.keep("setups", _setups).get((life.dev, life.number), [])
+    for row, vq in setups:
+        if agreed and row < agreed.row:
+            yield Violation((row,), f"{life.name}: queue {vq} is set up before FEATURES_OK")
+
+
+def _setups(view: View) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Return the row and queue of each set-up, by life."""
+    setups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    found = view.of("queue").filter(op=SET_UP)
+    for dev, life, row, vq in found.select("dev", "life", "row", "vq").iter_rows():
+        setups.setdefault((dev, life), []).append((row, vq))
+    return setups
+
+
+@rule("IN-DR-03", needs="driver:status")
+def no_config_write_in_negotiation(view: View) -> Result:
+    """Section 3.1.1: the driver may read the configuration while it negotiates, not write it.
+
+    Checked: each life whose write of FEATURES_OK was traced: no configuration write comes before
+    it. Where FEATURES_OK is missing, IN-DR-01 reports that.
+    """
+    tally = Tally(none="no negotiation was seen")
+    for life, agreed in negotiated_lives(view):
+        early = (a for a in life.config if a.write and a.row < agreed.row)
+        tally.check_together(
+            1,
+            (
+                Violation(
+                    (a.row,), f"{life.name}: {a.len} bytes at {a.offset} of the config written"
+                )
+                for a in early
+            ),
+        )
+    return tally.result()
+
+
+@rule("IN-DR-04", needs=("driver:features", "driver:status"))
+def features_are_frozen(view: View) -> Result:
+    """Section 3.1.1: the driver acknowledges no further features after it set FEATURES_OK.
+
+    Checked: each traced state of the negotiation after the write of FEATURES_OK, against the last
+    one before it. Features that go away again are none that were acknowledged late.
+    """
+    tally = Tally(none="features were not seen before and after FEATURES_OK")
+    for life, agreed in negotiated_lives(view):
+        before = [f for f in life.features if f.row < agreed.row]
+        if not before:
+            continue
+        for now in (f for f in life.features if f.row > agreed.row):
+            new = now.acked & ~before[-1].acked
+            text = f"{life.name}: acknowledged after FEATURES_OK: bits {bits.names_of(new)}"
+            tally.check(not new, now.row, text)
+    return tally.result()
+
+
+@rule("IN-DR-05", needs="driver:status")
+def features_ok_is_read_back(view: View) -> Result:
+    """Section 3.1.1: the driver reads FEATURES_OK back, and gives up where the device cleared it.
+
+    Checked: each life whose write of FEATURES_OK was traced, by the first read of the status and
+    the first write of DRIVER_OK after it: the read comes first, and has FEATURES_OK. A driver
+    that goes no further than the read is right in either case.
+
+    A life whose trace has neither after FEATURES_OK is not checked.
+    """
+    tally = Tally(none="FEATURES_OK was not written")
+    for life, agreed in negotiated_lives(view):
+        later = [s for s in life.status if s.row > agreed.row]
+        read = next((s for s in later if s.op == bits.STATUS_READ), None)
+        ready = next((s for s in later if s.sets(bits.DRIVER_OK)), None)
+        if ready and (read is None or read.row > ready.row):
+            text = f"{life.name}: DRIVER_OK is written, the status was not read before"
+            tally.check(False, ready.row, text)
+        elif read:
+            kept = bool(read.value & bits.FEATURES_OK)
+            rows = (read.row, ready.row) if ready else (read.row,)
+            text = f"{life.name}: the device cleared FEATURES_OK, but DRIVER_OK is written"
+            tally.check(kept or ready is None, rows, text)
+    return tally.result()
+
+
+@rule("IN-DR-06", needs=("driver:driver", "driver:status|qemu:dev_status"))
+def failure_is_shown(view: View) -> Result:
+    """Section 3.1.1: a driver that cannot initialize a device sets FAILED.
+
+    Checked: each life whose probe() failed: FAILED is written, in the guest's trace or in QEMU's
+    log, at any time.
+
+    Undecided: nothing was written and the trace ends less than 1 s after probe() failed. The
+    core writes FAILED in the function that called probe(), so that 1 s is ample.
+    """
+    tally = Tally(none="no driver failed to initialize a device")
+    for life in view.lives.values():
+        failed = life.stage(bits.PROBE_FAILED)
+        if failed is None:
+            continue
+        shown = any(s.value & bits.FAILED for s in writes(life.status) + life.written)
+        if not shown and ends_within(failed.ts, ONE_SIDE, view.end[0]):
+            tally.undecided()
+            continue
+        text = f"{life.name}: probe failed ({failed.err}), but FAILED was not written"
+        tally.check(shown, failed.row, text)
+    return tally.result()
+
+
+@rule("IN-DR-07", needs=("driver:driver", "driver:status"))
+def failure_is_the_end(view: View) -> Result:
+    """Section 3.1.1: a driver does not go on with an initialization of which a step failed.
+
+    Checked: each life whose probe() failed: no write after that has DRIVER_OK. A new attempt
+    begins with a reset, and thus with a new life.
+    """
+    tally = Tally(none="no driver failed to initialize a device")
+    for life in view.lives.values():
+        failed = life.stage(bits.PROBE_FAILED)
+        if failed is None:
+            continue
+        went_on = (s for s in life.status if s.row > failed.row and s.sets(bits.DRIVER_OK))
+        text = f"{life.name}: DRIVER_OK after probe failed"
+        tally.check_together(1, (Violation((failed.row, s.row), text) for s in went_on))
+    return tally.result()
+
+
+@rule("IN-DR-08", needs=("driver:notify|qemu:dev_kick", "driver:status|qemu:dev_status"))
+def no_notification_before_driver_ok(view: View) -> Result:
+    """Section 3.1.1: the driver sends no available buffer notification before it sets DRIVER_OK.
+
+    Checked: each notification of a modern device in the guest's trace, or in QEMU's log if the
+    guest was not traced, in a life of which the same observer saw a status write.
+
+    Devices of the legacy interface are left out: their drivers may use queues before DRIVER_OK.
+    """
+    tally = Tally(none="no notification of a modern device was seen")
+    inside = "driver" in view.sources
+
+    def seen(life: Life) -> list[Status] | None:
+        status = life.status if inside else life.written
+        return status if any(s.op == bits.STATUS_WRITE for s in status) else None
+
+    kind = "notify" if inside else "dev_kick"
+    check_after_driver_ok(view, tally, (kind,), seen, "notified before DRIVER_OK")
+    return tally.result()

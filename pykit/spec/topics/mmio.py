@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interrupts of the MMIO transport (4.2.3.4): read the reason, handle it, acknowledge it.
+
+The access tracer sees a CPU's accesses in program order, to registers and to rings alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from pykit.spec.arrays import first_of, grouped_cumsum, ints
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Rows
+from pykit.spec.view import View
+
+#: Registers of the transport (4.2.2).
+INTERRUPT_STATUS, INTERRUPT_ACK = 0x60, 0x64
+USED_BUFFER = 1
+NOTHING = "no interrupt of an MMIO device was acknowledged"
+MIXED = "the interrupt may have been about the configuration, or nothing was handled"
+
+
+def _acknowledgements(view: View) -> Rows:
+    """Return the writes to InterruptACK of MMIO devices: ``row dev life``, and
+
+    - ``reason_read``: InterruptStatus was read before,
+    - ``handled``: a used index was read between that read and this write,
+    - ``later``: a used index was read between this write and the next read of InterruptStatus,
+    - ``other``: the interrupt may have been about something else than used buffers.
+
+    Each CPU is looked at by itself, as an interrupt is handled on the CPU where it arrives.
+    """
+    return view.keep("mmio acknowledgements", _read)
+
+
+def _read(view: View) -> Rows:
+    types = {view.events.devices.get(d.id): d.type for d in view.events.capture.devices}
+    mmio = [dev for dev, kind in types.items() if dev is not None and kind.endswith("-device")]
+    register = pl.col("offset").is_in((INTERRUPT_STATUS, INTERRUPT_ACK))
+    register &= (pl.col("kind") == "acc_register") & (
+        (pl.col("write") == 1) == (pl.col("offset") == INTERRUPT_ACK)
+    )
+    index = (pl.col("area") == "used") & (pl.col("field") == "idx") & (pl.col("write") == 0)
+    seen = (
+        view.of("acc_register", "acc_ring")
+        .filter(pl.col("dev").is_in(mmio) & pl.col("life").is_not_null() & (register | index))
+        .sort("dev", "life", "cpu", "row")
+    )
+    of_register = (seen["kind"] == "acc_register").to_numpy()
+    asks = of_register & (ints(seen, "offset") == INTERRUPT_STATUS)
+    cpu = seen.select(pl.struct("dev", "life", "cpu").rle_id()).to_series().to_numpy()
+    # A turn goes from one read of InterruptStatus to the next, on one CPU.
+    turn = np.cumsum(asks | first_of(cpu))
+    looks = grouped_cumsum((~of_register).astype(np.int64), turn)
+    at = np.flatnonzero(of_register & ~asks)
+    first = np.searchsorted(turn, turn[at])
+    last = np.searchsorted(turn, turn[at], side="right") - 1
+    value = seen["value"].to_numpy() if seen.height else np.zeros(0)
+    unknown = seen["value"].is_null().to_numpy()
+    dev, life = ints(seen, "dev")[at], ints(seen, "life")[at]
+    announced = view.of("config_change", "dev_config_signal").select("dev", "life").unique()
+    changed = set(announced.iter_rows())
+    lives = zip(dev.tolist(), life.tolist(), strict=True)
+    in_doubt = np.array([name in changed for name in lives], dtype=np.bool_)
+    buffers = np.where(unknown, 0, value).astype(np.int64)[at] & USED_BUFFER == USED_BUFFER
+    columns = {
+        "row": ints(seen, "row")[at],
+        "dev": dev,
+        "life": life,
+        "reason_read": asks[first],
+        "handled": looks[at] > 0,
+        "later": looks[last] > looks[at],
+        # Without the written value, only a life without configuration changes is certain.
+        "other": np.where(unknown[at], in_doubt, ~buffers),
+    }
+    return Rows(columns.__getitem__, len(at), {})
+
+
+@rule("MN-DR-01", needs="access:acc_register")
+def reason_is_read_first(view: View) -> Result:
+    """Section 4.2.3.4.1: the driver reads InterruptStatus before it handles an interrupt.
+
+    Checked: each write to InterruptACK of an MMIO device: the same CPU has read InterruptStatus
+    before, in the same life of the device. Several writes may follow one read: a driver may
+    acknowledge bit by bit.
+    """
+    acks = _acknowledgements(view)
+    return acks.check(
+        acks["reason_read"],
+        "device {dev}, life {life}: interrupt acknowledged without reading InterruptStatus",
+        none=NOTHING,
+    )
+
+
+@rule("MN-DR-03", needs=("access:acc_register", "access:acc_ring"), also=("MR-DR-21",))
+def acknowledged_last(view: View) -> Result:
+    """Section 4.2.3.4.1: the driver acknowledges an interrupt after it has handled it.
+
+    Checked: each write to InterruptACK with the used buffer bit, around which the same CPU read
+    a used index: it did so between the read of InterruptStatus and the write, not only after.
+
+    Undecided: an acknowledgement without the used buffer bit; one whose value the tracer did not
+    record, in a life with a configuration change notification; and one without any read of a
+    used index, as another driver than the traced one may share the line.
+    """
+    acks = _acknowledgements(view)
+    about_buffers = acks.where(~acks["other"] & (acks["handled"] | acks["later"]))
+    return about_buffers.check(
+        about_buffers["handled"],
+        "device {dev}, life {life}: acknowledged before its used buffers were looked at",
+        none=NOTHING,
+        undecided=len(acks) - len(about_buffers),
+        doubt=MIXED,
+    )

@@ -1,0 +1,514 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Available buffer notifications, and the driver's side of used ones (sections 2.7.7, 2.7.10).
+
+A decision to notify is repeated from the indices in memory, and its outcome compared with what
+the task did next. What the core reported that it would do does not count. The events of one task
+on one split queue::
+
+        add   add   add          kick                        notify
+     ----+-----+-----+------------+----------------------------+-----> time
+         '--- new entries ---'    |                            |
+             old .. new           |                            notified
+                                  '- event | event_after  <--->
+                                     requested? stable?   at once (1 ms)?
+
+- ``requested``: at the first reading the device requested a notification of one of the new
+  entries (event index), or of any (flag 0).
+- ``stable``: both readings are the same. Where they differ, the core may have met either one:
+  the decision is undecided.
+- ``notified``: the task's next event on the queue is a notification.
+- ``open``: a missing notification proves nothing, as the task may have been stopped by the end
+  of the trace, a removal of the device, or a queue that broke.
+
+Notifications that came of adds which failed belong to no decision; see ``failed_adds.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import (
+    NEVER,
+    WRAP,
+    Bools,
+    Columns,
+    Ints,
+    are,
+    contradicts,
+    first_of,
+    ints,
+    need_event,
+)
+from pykit.spec.model import Result, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.rows import Rows
+from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
+from pykit.spec.topics.failed_adds import (
+    by_task,
+    failed_adds,
+    notified_before,
+    superfluous,
+    tasks_of,
+)
+from pykit.spec.view import View
+from pykit.trace.kinds import LEFT, SET_UP
+
+#: More than there are rows.
+ROWS = 1 << 33
+#: How far back the decision is looked for that an interrupt came between: interrupt handlers do
+#: a handful of queue operations.
+NESTED_EVENTS = 64
+NO_DECISION = "no such decision was made"
+UNSTABLE = "the device's suppression changed meanwhile, or the trace ends there"
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions on split rings about new entries; the module's docstring has the words.
+
+    Attributes:
+        row, q: of the kick.
+        event_idx: whether EVENT_IDX holds.
+        stable, requested, notified, open: see there.
+        answered: a failed add had notified of these very entries before.
+        at_once: the task's next event came at once.
+        core_notifies: the core's own decision.
+        flagged: the used ring's flag was set at both readings.
+    """
+
+    row: Ints
+    q: Ints
+    event_idx: Bools
+    stable: Bools
+    requested: Bools
+    notified: Bools
+    open: Bools
+    answered: Bools
+    at_once: Bools
+    core_notifies: Bools
+    flagged: Bools
+
+
+def decisions(view: View) -> Decisions:
+    """Return all decisions on split rings that had new entries."""
+    return view.keep("decisions", _read_decisions)
+
+
+def _read_decisions(view: View) -> Decisions:
+    rings = view.rings
+    frame = rings.of("add", "kick", "notify")
+    if len(others := failed_adds(view).notifications):
+        frame = frame.take(~np.isin(frame["row"], others))
+    frame, task = by_task(view, frame)
+    q, at = ints(frame, "q"), ints(frame, "at")
+    old, new = ints(frame, "old"), ints(frame, "new")
+    event, event_after = ints(frame, "event"), ints(frame, "event_after")
+    is_kick, is_notify = are(frame, "kick"), are(frame, "notify")
+    event_idx = rings.event_idx(q, ints(frame, "event_idx"))
+    requested = np.where(event_idx, need_event(event, new, old), event & 1 == 0)
+    core_notifies = ints(frame, "needed") == 1
+
+    # After a late join it is unknown which entries are new, at the queue's first decision.
+    first_kick = _first(q, at, is_kick, len(rings.queue))
+    known = rings.whole[q] | (at > first_kick[q])
+    decided = is_kick & (rings.layout[q] == SPLIT) & ((new - old) % WRAP != 0) & known
+
+    followed, at_once = _next_event(view, frame, task)
+    notified = np.zeros(len(q), dtype=np.bool_)
+    notified[:-1] = followed[:-1] & is_notify[1:]
+    silent = decided & ~notified
+    notified |= _notified_after_interrupt(q, task, is_kick, is_notify, silent & core_notifies)
+    open_ = _proves_nothing(view, frame, task, np.flatnonzero(silent & requested & ~notified))
+    # An observer that left between a decision and its notification did not trace that.
+    queues = rings.of("queue")
+    open_ |= ~followed & np.isin(q, queues["q"][queues["op"] == LEFT])
+    pick = np.flatnonzero(decided)
+    return Decisions(
+        row=ints(frame, "row")[pick],
+        q=q[pick],
+        event_idx=event_idx[pick],
+        stable=(event == event_after)[pick],
+        requested=requested[pick],
+        notified=notified[pick],
+        open=open_[pick],
+        answered=notified_before(view, q[pick], at[pick], old[pick], new[pick]),
+        at_once=at_once[pick],
+        core_notifies=core_notifies[pick],
+        flagged=_used_flag(view, frame)[pick],
+    )
+
+
+def _next_event(view: View, frame: Columns, task: Ints) -> tuple[Bools, Bools]:
+    """By row: does an event of the same task and queue follow; does the next row come at once."""
+    q, ts = ints(frame, "q"), view.rings.base_of(frame, "ts")
+    followed, at_once = (np.zeros(len(q), dtype=np.bool_) for _ in range(2))
+    followed[:-1] = (q[1:] == q[:-1]) & (task[1:] == task[:-1])
+    at_once[:-1] = ts[1:] - ts[:-1] <= AT_ONCE
+    return followed, at_once
+
+
+def _used_flag(view: View, frame: Columns) -> Bools:
+    """By row: was the used ring's flag set at both readings; not all tracepoints read it."""
+    if not {"flags", "flags_after"} <= {*view.events.fields["kick"]}:
+        return np.zeros(len(frame), dtype=np.bool_)
+    set_: Bools = ints(frame, "flags") & ints(frame, "flags_after") & 1 == 1
+    return set_
+
+
+def _notified_after_interrupt(
+    q: Ints, task: Ints, is_kick: Bools, is_notify: Bools, silent: Bools
+) -> Bools:
+    """By row: did an interrupt come between this decision and its notification.
+
+    The interrupt's events carry the number of the task that it interrupted::
+
+        kick  [kick notify]  notify        the last one is the first decision's
+
+    So two notifications in a row are looked for, and from there back the decision that leaves
+    one more notification than decisions behind it.
+    """
+    found = np.zeros(len(q), dtype=np.bool_)
+    if not silent.any():
+        return found
+    second = np.zeros(len(q), dtype=np.bool_)
+    second[1:] = is_notify[1:] & is_notify[:-1] & (q[1:] == q[:-1]) & (task[1:] == task[:-1])
+    for i in np.flatnonzero(second).tolist():
+        unmatched, k = 2, i - 2
+        while k >= 0 and q[k] == q[i] and task[k] == task[i] and i - k < NESTED_EVENTS:
+            decides = is_kick[k] and (silent[k] or is_notify[k + 1])
+            unmatched += int(is_notify[k]) - int(decides)
+            if unmatched == 0:
+                found[k] = bool(silent[k])
+                break
+            k -= 1
+    return found
+
+
+def _proves_nothing(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
+    """By row: which of the ``silent`` decisions prove nothing by their missing notification.
+
+    - The queue was broken before: the core refused a used entry.
+    - The task did nothing after the decision, on any queue, and the trace ends soon after, or
+      the device is removed, frozen or reset afterwards.
+    - The task went on, but the queue shows no sign of life between that and the device's removal:
+      a device that is pulled out is broken before its driver learns of it.
+    """
+    found = np.zeros(len(frame), dtype=np.bool_)
+    if not len(silent):
+        return found
+    rings = view.rings
+    queue = rings.of("notify", "used")
+    q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
+    accepted = ints(queue, "accepted") == 1
+    broken_at = _first(q, at, are(queue, "used") & ~accepted, len(rings.queue))
+    # The core neither notifies nor accepts on a broken queue. By queue and row.
+    alive = are(queue, "notify") | accepted
+    signs_of_life = np.sort(q[alive] * ROWS + row[alive])
+    # All that tasks did, on any queue. By task and row.
+    failed = rings.of("refused")
+    acts = np.concatenate([task, tasks_of(view, failed)]) * ROWS
+    acts = np.sort(acts + np.concatenate([ints(frame, "row"), ints(failed, "row")]))
+    times = view.events.base["ts"]
+    places = (frame[name][silent].tolist() for name in ("q", "at", "row"))
+    for i, own, place, mine in zip(silent.tolist(), *places, strict=True):
+        dev, life, _ = rings.queue[own]
+        when = times[mine]
+        end = _next_end(view, dev, life, mine)
+        went_on = _next(acts, int(task[i]), mine)
+        if broken_at[own] < place:
+            found[i] = True
+        elif went_on is None:
+            found[i] = bool(end) or when is None or view.end[0] - when < PREEMPTED_TASK
+        elif end is not None:
+            sign = _next(signs_of_life, own, went_on)
+            found[i] = sign is None or sign > end
+    return found
+
+
+def _next(marks: Ints, group: int, row: int) -> int | None:
+    """The first row behind ``row`` among those of a group."""
+    place = int(np.searchsorted(marks, group * ROWS + row, side="right"))
+    if place < len(marks) and marks[place] // ROWS == group:
+        return int(marks[place] % ROWS)
+    return None
+
+
+def _first(q: Ints, at: Ints, chosen: Bools, count: int) -> Ints:
+    """By queue: the first place at which ``chosen`` holds."""
+    first = np.full(count, NEVER)
+    np.minimum.at(first, q[chosen], at[chosen])
+    return first
+
+
+def _next_end(view: View, dev: int, number: int, row: int) -> int | None:
+    """The next row after which a life's queues may be dead: removal, freeze or reset."""
+    life = view.life(dev, number)
+    ends = [s.row for s in life.stages if s.stage in (bits.REMOVE, bits.FREEZE)]
+    ends += [s.row for s in life.status if s.op == bits.STATUS_RESET]
+    return min((end for end in ends if end > row), default=None)
+
+
+def _must_notify(view: View, chosen: Bools) -> Result:
+    """Check that these decisions, as far as the device requested it, ended in a notification."""
+    d = decisions(view)
+    judged = chosen & d.requested & d.stable & ~d.open
+    missing = judged & ~d.notified & ~d.answered
+    flags = ~d.event_idx
+    missing &= d.event_idx | contradicts(judged & flags, missing & flags, d.core_notifies)
+    table = Rows.of(view.rings, d).plus(missing=missing).where(judged)
+    undecided = chosen & d.requested & (~d.stable | d.open)
+    return table.check(
+        ~table["missing"],
+        "{queue}: no notification of new entries that the device requested",
+        none=NO_DECISION,
+        undecided=int(undecided.sum()),
+        doubt=UNSTABLE,
+    )
+
+
+def _should_not_notify(view: View, *, event_idx: bool) -> Result:
+    """Check that decisions and failed adds did not notify where the device suppressed it.
+
+    A notification that did not come at once may be the doing of code that is not traced.
+    """
+    d = decisions(view)
+    suppressed = (d.event_idx == event_idx) & ~d.requested
+    clear = d.stable & (~d.notified | d.at_once)
+    judged = suppressed & clear
+    extra = judged & d.notified
+    flags = ~d.event_idx
+    extra &= d.event_idx | contradicts(judged & flags, extra & flags, ~d.core_notifies)
+    table = Rows.of(view.rings, d).plus(extra=extra).where(judged)
+    own = table.check(
+        ~table["extra"],
+        "{queue}: notification of entries for which the device suppressed it",
+        none=NO_DECISION,
+        undecided=int((suppressed & ~clear).sum()),
+        doubt=UNSTABLE,
+    )
+    return own + superfluous(view, event_idx=event_idx)
+
+
+@rule("NA-DR-06", needs="driver:kick")
+def notifies_of_event_index(view: View) -> Result:
+    """Section 2.7.10: with EVENT_IDX the driver notifies when it fills the entry at avail_event.
+
+    Checked: each decision on a split queue with EVENT_IDX whose new entries include the one that
+    the device requested a notification of.
+
+    - Undecided (the topic's terms): avail_event changed between its two readings,
+      or the missing notification proves nothing. A task without later events counts as stopped
+      until it was silent for 10 s, since it may be preempted between decision and notification.
+    - A failed add that notified of the very same entries before is enough.
+    - After a late join the first decision is left out: it is unknown which entries are new.
+    """
+    return _must_notify(view, decisions(view).event_idx)
+
+
+@rule("NA-DR-07", needs="driver:kick")
+def silent_off_event_index(view: View) -> Result:
+    """Section 2.7.10: with EVENT_IDX the driver does not notify of entries but avail_event's.
+
+    Checked: each decision on a split queue with EVENT_IDX whose new entries do not include the
+    one that the device requested, and each add that failed while the device requested none.
+
+    Undecided: avail_event changed between its two readings, or the notification came later than
+    1 ms: code that is not traced may have sent it.
+    """
+    return _should_not_notify(view, event_idx=True)
+
+
+@rule("NA-DR-04", needs="driver:kick")
+def notifies_without_flag(view: View) -> Result:
+    """Section 2.7.10: without EVENT_IDX the driver notifies when the used ring's flag is 0.
+
+    Checked: each decision on a split queue without EVENT_IDX at which the flag was 0.
+
+    - Undecided and left out: as for NA-DR-06.
+    - The flag may change twice between its two readings. A missing notification counts where the
+      core decided to notify, or where most decisions lack theirs.
+    """
+    return _must_notify(view, ~decisions(view).event_idx)
+
+
+@rule("NA-DR-03", needs="driver:kick")
+def silent_with_flag(view: View) -> Result:
+    """Section 2.7.10: without EVENT_IDX the driver does not notify when the used ring's flag is 1.
+
+    Checked: each decision on a split queue without EVENT_IDX at which the flag was 1, and each
+    add that failed while it was.
+
+    - Undecided: as for NA-DR-07.
+    - The flag may change twice between its two readings. A notification counts where the core
+      decided against it, or where most decisions have one.
+    """
+    return _should_not_notify(view, event_idx=False)
+
+
+@rule("NA-DR-05", needs="driver:kick")
+def flag_is_ignored_with_event_idx(view: View) -> Result:
+    """Section 2.7.10: with EVENT_IDX the used ring's flag does not keep the driver from notifying.
+
+    Checked: each decision on a split queue with EVENT_IDX that had to end in a notification, and
+    at which the device had set the flag at both readings. What NA-DR-06 leaves undecided is left
+    out.
+    """
+    d = decisions(view)
+    table = Rows.of(view.rings, d)
+    table = table.where(d.event_idx & d.flagged & d.requested & d.stable & ~d.open)
+    return table.check(
+        table["notified"] | table["answered"],
+        "{queue}: the used ring's flag kept the driver from notifying",
+        none="no device set the used flag with EVENT_IDX",
+    )
+
+
+@rule("DX-16", needs="driver:kick")
+def whole_batch_decides(view: View) -> Result:
+    """Section 2.7.10: all entries that are new since the last decision count, not the last alone.
+
+    Checked: each decision on a split queue of which the device requested a notification, as for
+    NA-DR-04 and NA-DR-06: a driver that looks at its last entry alone misses some of them.
+    """
+    return _must_notify(view, np.ones(len(decisions(view).q), dtype=np.bool_))
+
+
+@rule("NA-DE-01", needs="driver:kick")
+def used_flags_without_event_idx(view: View) -> Result:
+    """Section 2.7.10: without EVENT_IDX the device sets the used ring's flags to 0 or 1.
+
+    Checked: each decision to notify on such a split queue, by the larger of two readings.
+    """
+    return _used_flags(view, ("event", "event_after"), event_idx=False)
+
+
+@rule("NA-DE-03", needs="driver:kick")
+def used_flags_with_event_idx(view: View) -> Result:
+    """Section 2.7.10: with EVENT_IDX the device sets the used ring's flags to 0.
+
+    Checked: each decision to notify on such a split queue, by the larger of two readings. Not all
+    tracepoints read the flags there.
+    """
+    names = ("flags", "flags_after")
+    if not {*names} <= {*view.events.fields["kick"]}:
+        return Result(0, why="the driver's tracepoints do not read the used flags")
+    return _used_flags(view, names, event_idx=True)
+
+
+def _used_flags(view: View, names: tuple[str, str], *, event_idx: bool) -> Result:
+    """Check the larger of two readings of the used ring's flags at each decision."""
+    kicks = view.events_of("kick")
+    mode = view.rings.event_idx(kicks["q"], kicks["event_idx"])
+    kicks = kicks.where(view.rings.split(kicks["q"]) & (mode == event_idx))
+    kicks = kicks.plus(largest=np.maximum(kicks[names[0]], kicks[names[1]]))
+    return kicks.check(
+        kicks["largest"] <= (0 if event_idx else 1),
+        "{queue}: used flags are {largest}",
+        none=NO_DECISION,
+    )
+
+
+@rule("NU-DR-01", needs="driver:callback|driver:queue")
+def avail_flags_without_event_idx(view: View) -> Result:
+    """Section 2.7.7: without EVENT_IDX the driver sets the available ring's flags to 0 or 1.
+
+    Checked: each set-up of such a split queue, and each time that its callbacks are switched.
+    """
+    return _avail_flags(view, event_idx=False)
+
+
+@rule("NU-DR-03", needs="driver:callback|driver:queue")
+def avail_flags_with_event_idx(view: View) -> Result:
+    """Section 2.7.7: with EVENT_IDX the driver sets the available ring's flags to 0.
+
+    Checked: each set-up of such a split queue, and each time that its callbacks are switched.
+    """
+    return _avail_flags(view, event_idx=True)
+
+
+def _avail_flags(view: View, *, event_idx: bool) -> Result:
+    """Check the available ring's flags on queues with, or without, EVENT_IDX.
+
+    A set-up does not carry the mode: it counts only where the negotiation was seen.
+    """
+    rings = view.rings
+    frame = rings.of("callback", "queue")
+    q, setup = ints(frame, "q"), are(frame, "queue")
+    mode = rings.event_idx(q, np.where(setup, -1, ints(frame, "event_idx")))
+    known = np.where(setup, rings.feature(bits.EVENT_IDX)[q] >= 0, True)
+    known &= ~setup | (ints(frame, "op") == SET_UP)
+    events = Rows.of(rings, frame).where(rings.split(q) & known & (mode == event_idx))
+    return events.check(
+        events["avail_flags"] <= (0 if event_idx else 1),
+        "{queue}: avail flags are {avail_flags}",
+        none="no ring in that mode was seen",
+    )
+
+
+@rule("NU-DR-05", needs="driver:interrupt")
+def spurious_interrupts(view: View) -> Result:
+    """Section 2.7.7: the driver copes with an interrupt that brings no new used entry.
+
+    Checked: each interrupt of a split queue at which the used index was where the driver had read
+    it before. It is violated if the driver's next reading takes the entry at that index.
+    """
+    rings = view.rings
+    frame = rings.of("interrupt", "used")
+    q, used_idx = ints(frame, "q"), ints(frame, "used_idx")
+    interrupt = are(frame, "interrupt")
+    idle = interrupt & (used_idx == ints(frame, "last_used")) & rings.split(q)
+    after_idle = np.zeros(len(q), dtype=np.bool_)
+    after_idle[1:] = idle[:-1] & ~interrupt[1:] & ~first_of(q)[1:]
+    taken = after_idle & (ints(frame, "index") == used_idx) & (ints(frame, "accepted") == 1)
+    found = Rows.of(rings, frame).violations(
+        ~taken, "{queue}: entry {index} taken after an interrupt without one"
+    )
+    return Result(int(idle.sum()), found, why="no interrupt came without a new used entry")
+
+
+@rule("DX-17", needs="driver:callback")
+def no_lost_wakeup(view: View) -> Result:
+    """Section 2.7.14: after it has enabled interrupts the driver reads the used index once more.
+
+    Checked: each time that interrupts are enabled on a split queue. If entries were already
+    pending then, the driver goes on taking them and does not wait for an interrupt; if none were,
+    the event index lies ahead of the entries taken, by the queue size at most.
+
+    - With pending entries only block drivers are decided: they take entries within the interrupt
+      handler. Others poll from a task, where the next interrupt may come first.
+    - A block driver that did nothing on the queue any more waits for an interrupt for sure if the
+      trace goes on for 10 s; before that it may be preempted.
+    """
+    rings = view.rings
+    frame = rings.of("callback", "used", "interrupt", "queue")
+    q, ts = ints(frame, "q"), rings.base_of(frame, "ts")
+    enabled = are(frame, "callback") & (ints(frame, "enable") == 1) & rings.split(q)
+    pending = enabled & (ints(frame, "pending") == 1)
+    event_idx = rings.event_idx(q, ints(frame, "event_idx"))
+    ahead = (ints(frame, "used_event") - ints(frame, "last_used")) % WRAP
+    size = np.where(rings.size[q] > 0, rings.size[q], WRAP // 2)
+    past = enabled & ~pending & event_idx & (ahead > size)
+
+    inline = pending & (rings.device()[q] == bits.BLK_ID)
+    last = np.ones(len(q), dtype=np.bool_)
+    last[:-1] = q[1:] != q[:-1]
+    waited = inline & ~last & np.roll(are(frame, "interrupt"), -1)
+    stayed = inline & ~last & np.roll(are(frame, "used", "callback"), -1)
+    waited |= inline & last & (view.end[0] - ts >= PREEMPTED_TASK)
+    decided = (enabled & ~pending) | waited | stayed
+    table = Rows.of(rings, frame).plus(past=past, waited=waited).where(decided)
+
+    def message(i: int) -> str:
+        if table["past"][i]:
+            return "{queue}: an interrupt is requested for an entry that is past"
+        return "{queue}: entries were pending, and the driver waited for an interrupt"
+
+    return table.check(
+        ~table["past"] & ~table["waited"],
+        message,
+        none="interrupts were never enabled",
+        undecided=int((enabled & ~decided).sum()),
+    )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Device reset (section 2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import NEVER
+from pykit.spec.lives import Status
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
+from pykit.spec.timing import ONE_SIDE
+from pykit.spec.view import View
+
+UNREAD = "the status was not read after a reset"
+
+
+class _Reset(NamedTuple):
+    """A reset by a driver: its device, the reads that follow, and the write after those."""
+
+    device: str
+    reset: Status
+    reads: list[Status]
+    after: Status | None
+
+
+def _resets(view: View) -> Iterator[_Reset]:
+    """Return each traced reset.
+
+    Lives do not matter: the core reads the status once more after the driver's life has ended.
+    """
+    for (dev,), rows in view.of("status").group_by("dev", maintain_order=True):
+        seen = [Status(*row) for row in rows.select("row", "ts", "status", "op").iter_rows()]
+        for i, reset in enumerate(seen):
+            if reset.op == bits.STATUS_RESET:
+                later = seen[i + 1 :]
+                after = next((s for s in later if s.op != bits.STATUS_READ), None)
+                reads = later if after is None else later[: later.index(after)]
+                yield _Reset(f"device {dev}", reset, reads, after)
+
+
+@rule("RS-DE-01", needs="driver:status")
+def reset_clears_status(view: View) -> Result:
+    """Section 2.4.1: the device sets its status to 0 when it is reset.
+
+    Checked: each reset in the guest's trace after which the driver read the status: the last read
+    before the next write is 0.
+
+    - A status that was 0 and is not any more is wrong whenever it is read.
+    - A status that has not been 0 yet is wrong if the driver still reads that 1 s after the
+      reset: a device may take its time, but resets of virtual devices take milliseconds.
+    - Undecided: the status had not been 0 yet, and the driver stopped reading before.
+    """
+    tally = Tally(none=UNREAD, doubt="the driver did not wait")
+    for device, reset, reads, _ in _resets(view):
+        if not reads:
+            continue
+        last = reads[-1]
+        cleared = any(not read.value for read in reads)
+        waited = reset.ts is not None and last.ts is not None and last.ts - reset.ts > ONE_SIDE
+        if last.value and not cleared and not waited:
+            tally.undecided()
+            continue
+        text = f"{device}: status {last.value:#x} after a reset"
+        tally.check(not last.value, (reset.row, last.row), text)
+    return tally.result()
+
+
+@rule("RS-DR-01", needs="driver:status")
+def reset_is_waited_for(view: View) -> Result:
+    """Section 2.4.2: the driver waits after a reset until the status reads 0.
+
+    Checked: each reset in the guest's trace after which the driver read the status and then
+    wrote to it: the last read before that write is 0.
+
+    - A reset without a traced read is left out: the transport may have read the status itself,
+      where the trace does not reach.
+    - A reset that is followed by another one is left out: the driver does not go on.
+    """
+    tally = Tally(none=UNREAD)
+    for device, reset, reads, after in _resets(view):
+        if not reads or after is None or after.op == bits.STATUS_RESET:
+            continue
+        last = reads[-1]
+        text = f"{device}: the driver goes on although the status is {last.value:#x}"
+        tally.check(not last.value, (reset.row, last.row, after.row), text)
+    return tally.result()
+
+
+def _silent_after_reset(view: View, kinds: tuple[str, ...], text: str) -> Result:
+    """Check that QEMU's log has no such event between a reset's end and DRIVER_OK.
+
+    QEMU logs a reset where it begins, and completes what is under way before it returns: only
+    the next status write shows that the reset has ended.
+    """
+    tally = Tally(none="no status was written after a reset")
+    events, statuses = view.columns(*kinds), view.columns("dev_status")
+    for dev in dict.fromkeys(statuses["dev"].tolist()):
+        if dev in view.elsewhere:
+            continue
+        own, written = events.take(events["dev"] == dev), statuses.take(statuses["dev"] == dev)
+        rows, queues = own["row"], own["vq"]
+        pairs = list(zip(written["row"].tolist(), written["status"].tolist(), strict=True))
+        for start, stop in _windows(pairs):
+            low, high = np.searchsorted(rows, [start, NEVER if stop is None else stop])
+            tally.check_together(
+                1,
+                (
+                    Violation((int(rows[i]),), f"device {dev}, queue {queues[i]}: {text}")
+                    for i in range(int(low), int(high))
+                ),
+            )
+    return tally.result()
+
+
+def _windows(statuses: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]]:
+    """Return rows from the first write after a reset to the next reset or DRIVER_OK."""
+    reset, start = False, None
+    for row, status in statuses:
+        if status == 0 or status & bits.DRIVER_OK:
+            if start is not None:
+                yield start, row
+            reset, start = status == 0, None
+        elif reset and start is None:
+            start = row
+    if start is not None:
+        yield start, None
+
+
+@rule("RS-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"))
+def no_notification_after_reset(view: View) -> Result:
+    """Section 2.4.1: after a reset the device sends no notification until it is initialized again.
+
+    Checked: each time in QEMU's log from the first status write after a reset to the write of
+    DRIVER_OK, the next reset or the log's end. Each used buffer notification in it is wrong.
+
+    Devices that another process or the kernel serves (vhost) are left out: QEMU logs their
+    notifications when it learns about them.
+    """
+    return _silent_after_reset(view, ("dev_signal",), "an interrupt was sent after a reset")
+
+
+@rule("RS-DE-03", needs=("qemu:dev_status", "qemu:dev_pop"))
+def no_queue_access_after_reset(view: View) -> Result:
+    """Section 2.4.1: after a reset the device uses no queue until it is initialized again.
+
+    Checked: each time in QEMU's log from the first status write after a reset to the write of
+    DRIVER_OK, the next reset or the log's end. Each buffer that is popped, filled or flushed in it
+    is wrong.
+
+    Devices that another process or the kernel serves (vhost) are left out: QEMU does not read
+    their rings.
+    """
+    return _silent_after_reset(
+        view, ("dev_pop", "dev_fill", "dev_flush"), "a queue was used after a reset"
+    )

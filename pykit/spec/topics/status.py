@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The device status field (section 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pykit.spec import bits
+from pykit.spec.lives import Life, Status, ends_within
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
+from pykit.spec.timing import OTHER_SIDE
+from pykit.spec.view import View
+
+STEPS = (
+    (bits.ACKNOWLEDGE, "ACKNOWLEDGE"),
+    (bits.DRIVER, "DRIVER"),
+    (bits.FEATURES_OK, "FEATURES_OK"),
+    (bits.DRIVER_OK, "DRIVER_OK"),
+)
+_ALL_STEPS = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK | bits.DRIVER_OK
+
+
+def steps_of(life: Life) -> list[tuple[int, str]]:
+    """Return the status bits of an initialization in order; FEATURES_OK is not a legacy one's."""
+    return [step for step in STEPS if life.modern or step[0] != bits.FEATURES_OK]
+
+
+def writes(seen: list[Status]) -> list[Status]:
+    """Return writes and resets, without reads."""
+    return [s for s in seen if s.op != bits.STATUS_READ]
+
+
+def _changes(seen: list[Status]) -> Iterator[tuple[int, Status]]:
+    """Return each write that is no reset with the value before it, from the second write on."""
+    before: int | None = None
+    for status in writes(seen):
+        reset = status.op == bits.STATUS_RESET or not status.value
+        if before is not None and not reset:
+            yield before, status
+        before = 0 if reset else status.value
+
+
+@rule("ST-DR-01", needs="qemu:dev_status")
+def each_step_sets_its_bit(view: View) -> Result:
+    """Section 2.1.1: the driver sets a status bit for each initialization step it has done.
+
+    Checked: each life with a status write that has DRIVER_OK, by all status writes of the life;
+    QEMU logs every one.
+
+    - A life is left out where it is unknown whether the driver uses the legacy interface, which
+      has no FEATURES_OK.
+    - The order of the writes is not looked at: IN-DR-01 does that.
+    """
+    tally = Tally(none="no driver finished its initialization")
+    for life in view.lives.values():
+        ready = next((s for s in life.written if s.value & bits.DRIVER_OK), None)
+        if ready is None or life.modern is None:
+            continue
+        ever = 0
+        for status in life.written:
+            ever |= status.value
+        lacks = [name for bit, name in steps_of(life) if not ever & bit]
+        tally.check(not lacks, ready.row, f"{life.name}: never written: {', '.join(lacks)}")
+    return tally.result()
+
+
+@rule("ST-DR-02", needs="qemu:dev_status|driver:status")
+def bits_are_only_added(view: View) -> Result:
+    """Section 2.1.1: the driver clears no status bit, except all of them by a reset.
+
+    Checked: each status write that is no reset, from the second one of a life on, against the
+    value written before; in the guest's trace and in QEMU's log, each on its own.
+
+    - DEVICE_NEEDS_RESET may vanish: the device sets it, and a driver need not write it back.
+    - Undecided: DRIVER_OK alone vanishes in QEMU's log, and the guest's trace has no write of
+      that value. QEMU clears the bit by itself, with the same log line, when the guest switches
+      the PCI function's bus mastering off.
+    """
+    tally = Tally(
+        none="no status was written",
+        doubt="DRIVER_OK alone vanished, which switching bus mastering off looks like",
+    )
+    for life in view.lives.values():
+        by_driver = {s.value for s in life.status if s.op == bits.STATUS_WRITE}
+        for seen, outside in ((life.status, False), (life.written, True)):
+            for before, now in _changes(seen):
+                cleared = before & ~now.value & ~bits.NEEDS_RESET
+                if outside and cleared == bits.DRIVER_OK and now.value not in by_driver:
+                    tally.undecided()
+                    continue
+                text = f"{life.name}: status {before:#x} becomes {now.value:#x}"
+                tally.check(not cleared, now.row, text)
+    return tally.result()
+
+
+@rule("ST-DR-03", needs="qemu:dev_status|driver:status")
+def reset_after_failure(view: View) -> Result:
+    """Section 2.1.1: after it set FAILED, the driver resets the device before a new attempt.
+
+    Checked: each time that FAILED gets set, in the guest's trace and in QEMU's log, each on its
+    own. A new attempt is a write that adds one of the four bits of initialization steps to those
+    that were set with FAILED, without a reset between.
+    """
+    tally = Tally(none="no driver wrote FAILED")
+    for life in view.lives.values():
+        for seen in (life.status, life.written):
+            failed: int | None = None
+            for now in writes(seen):
+                if now.op == bits.STATUS_RESET:
+                    failed = None
+                elif failed is not None and now.value & _ALL_STEPS & ~failed:
+                    text = f"{life.name}: {now.value:#x} is written after FAILED, without a reset"
+                    tally.check_together(0, (Violation((now.row,), text),))
+                elif now.value & bits.FAILED:
+                    tally.check_together(1 if failed is None else 0, ())
+                    failed = now.value
+    return tally.result()
+
+
+def check_after_driver_ok(
+    view: View,
+    tally: Tally,
+    kinds: tuple[str, ...],
+    seen: Callable[[Life], list[Status] | None],
+    text: str,
+) -> None:
+    """Check that events of modern devices come after the first DRIVER_OK in the status ``seen``.
+
+    Events and status have to be from the same observer, as rows only have the order of its log.
+    Lives whose status was not seen (None) are left out.
+    """
+    for (dev, number), events in view.columns(*kinds).by_life().items():
+        life = view.life(dev, number)
+        status = seen(life)
+        if not life.modern or status is None:
+            continue
+        ready = next((s.row for s in status if s.sets(bits.DRIVER_OK)), None)
+        early = events if ready is None else events.take(events["row"] < ready)
+        tally.check_together(
+            len(events),
+            (
+                Violation((event["row"],), f"{life.name}, queue {event['vq']}: {text}")
+                for event in early.dicts("row", "vq")
+            ),
+        )
+
+
+def _by_device(view: View, kinds: tuple[str, ...], text: str) -> Result:
+    """Check that a modern device does this after DRIVER_OK only, by QEMU's log."""
+    tally = Tally(none="QEMU's log has no such event of a modern device")
+    check_after_driver_ok(view, tally, kinds, lambda life: life.written, text)
+    return tally.result()
+
+
+@rule("ST-DE-01", needs=("qemu:dev_status", "qemu:dev_pop"))
+def no_buffer_before_driver_ok(view: View) -> Result:
+    """Section 2.1.2: the device consumes no buffer before the driver sets DRIVER_OK.
+
+    Checked: each buffer that a device popped from or filled into a ring, by QEMU's log, which has
+    status writes in the same order. In a life without DRIVER_OK all of them are wrong.
+
+    Devices of the legacy interface are left out: the clause is not written for them, and their
+    drivers do use queues early.
+    """
+    return _by_device(view, ("dev_pop", "dev_fill"), "a buffer was used before DRIVER_OK")
+
+
+@rule("ST-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"))
+def no_interrupt_before_driver_ok(view: View) -> Result:
+    """Section 2.1.2: the device sends no used buffer notification before DRIVER_OK.
+
+    Checked: each used buffer notification in QEMU's log, which has status writes in the same
+    order. In a life without DRIVER_OK all of them are wrong.
+
+    Devices of the legacy interface are left out, as for ST-DE-01.
+    """
+    return _by_device(view, ("dev_signal",), "an interrupt was sent before DRIVER_OK")
+
+
+@rule("ST-DE-04", needs="driver:status")
+def needs_reset_is_announced(view: View) -> Result:
+    """Section 2.1.2: a live device that sets DEVICE_NEEDS_RESET sends a configuration change
+    notification.
+
+    Checked: each life in which the driver read a status with both DEVICE_NEEDS_RESET and
+    DRIVER_OK.
+
+    - Any configuration change notification of the life, or of the device in QEMU's log, counts:
+      the trace does not show when the device set the bit, only when the driver read it.
+    - Undecided: the trace ends less than 5 s after the driver read the status: the interrupt may
+      still have been on its way through the guest.
+    """
+    tally = Tally(none="no device set DEVICE_NEEDS_RESET")
+    signals = view.of("dev_config_signal")["dev"].to_list()
+    broken = bits.NEEDS_RESET | bits.DRIVER_OK
+    for life in view.lives.values():
+        read = next(
+            (s for s in life.status if s.op == bits.STATUS_READ and s.value & broken == broken),
+            None,
+        )
+        if read is None:
+            continue
+        announced = bool(life.changes) or life.dev in signals
+        if not announced and ends_within(read.ts, OTHER_SIDE, view.end[0]):
+            tally.undecided()
+            continue
+        text = f"{life.name}: NEEDS_RESET is set, but no configuration change was announced"
+        tally.check(announced, read.row, text)
+    return tally.result()

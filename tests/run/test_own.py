@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Images that may be booted as they are, and those that lead to other files."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from pykit.errors import UsageError
+from pykit.run import own
+
+
+def header(version: int, backing: int, features: int) -> bytes:
+    return struct.pack(">4sIQ56xQ", b"QFI\xfb", version, backing, features).ljust(512, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"", "raw"),
+        (b"\xeb\x00".ljust(512, b"\0"), "raw"),
+        (header(3, 0, 0), "qcow2"),
+        # In version 2 there are no features: what stands there is not the header's.
+        (header(2, 0, 4), "qcow2"),
+    ],
+)
+def test_an_image_alone(tmp_path: Path, head: bytes, kind: str) -> None:
+    image = tmp_path / "a,b.img"
+    image.write_bytes(head)
+    options = own.image_options(image)
+    assert f"if=none,id=image,snapshot=on,format={kind},file={tmp_path}/a,,b.img" in options
+    assert "user,id=network,restrict=on" in options
+
+
+@pytest.mark.parametrize("head", [header(2, 112, 0), header(3, 112, 0), header(3, 0, 4)])
+def test_an_image_that_names_another_file(tmp_path: Path, head: bytes) -> None:
+    image = tmp_path / "image"
+    image.write_bytes(head)
+    with pytest.raises(UsageError, match="names another file"):
+        own.image_options(image)

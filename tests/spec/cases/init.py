@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs that break the rules of pykit/spec/topics/init.py."""
+
+from __future__ import annotations
+
+from pykit.spec import bits
+from pykit.trace.kinds import SET_UP
+from tests.spec.cases.base import case
+from tests.spec.cases.status import GAVE_UP, READY, REFUSED, with_failure
+from tests.spec.log import Log
+
+
+@case("IN-DR-06", clean=with_failure)
+def failed_is_not_written(log: Log) -> None:
+    """probe() fails and the driver does not set FAILED."""
+    log.drop([*log.of("status", status=GAVE_UP), *log.of("dev_status", status=GAVE_UP)])
+
+
+@case("IN-DR-07", clean=with_failure)
+def goes_on_after_failure(log: Log) -> None:
+    """probe() fails and the driver sets DRIVER_OK all the same."""
+    failed = log.one("driver", stage=bits.PROBE_FAILED)
+    log.insert(failed, "status", status=READY, op=bits.STATUS_WRITE)
+
+
+@case("IN-DR-01")
+def two_steps_in_one(log: Log) -> None:
+    """The driver sets ACKNOWLEDGE and DRIVER in one write."""
+    log.drop(log.of("dev_status", status=bits.ACKNOWLEDGE)[:1])
+
+
+@case("IN-DR-01")
+def begins_again_without_reset(log: Log) -> None:
+    """After DRIVER_OK the driver writes ACKNOWLEDGE alone, without a reset."""
+    log.insert(log.one("dev_status", status=READY), "dev_status", status=bits.ACKNOWLEDGE)
+
+
+@case("IN-DR-01")
+def queues_before_features(log: Log) -> None:
+    """The driver sets a queue up before FEATURES_OK."""
+    queue = log.one("queue", op=SET_UP)
+    log.events.remove(queue)
+    log.events.insert(log.events.index(log.one("status", op=bits.STATUS_WRITE)), queue)
+
+
+@case("IN-DR-03")
+def config_is_written_too_early(log: Log) -> None:
+    """The driver writes to the configuration before FEATURES_OK."""
+    agreed = log.one("status", op=bits.STATUS_WRITE)
+    log.insert(agreed, "config", after=False, offset=32, len=1, value=1, write=1)
+
+
+@case("IN-DR-04")
+def features_grow(log: Log) -> None:
+    """The driver acknowledges another feature after FEATURES_OK."""
+    log.one("features", stage=2)["acked"] |= 1 << bits.BLK_GEOMETRY
+
+
+@case("IN-DR-05")
+def status_is_not_read_back(log: Log) -> None:
+    """The driver sets DRIVER_OK without reading the status after FEATURES_OK."""
+    log.drop(log.of("status", op=bits.STATUS_READ, life=0))
+
+
+@case("IN-DR-05", "FB-DE-02")
+def refusal_is_overlooked(log: Log) -> None:
+    """The device refuses a valid set of features, and the driver sets DRIVER_OK all the same."""
+    agreed = log.one("status", op=bits.STATUS_WRITE)
+    log.after(agreed, lambda event: event["kind"] == "status")["status"] = REFUSED
+
+
+@case("IN-DR-08")
+def notifies_before_driver_ok(log: Log) -> None:
+    """The driver notifies a queue before DRIVER_OK."""
+    log.insert(log.one("status", status=READY, op=bits.STATUS_WRITE), "notify", after=False, vq=0)
+
+
+@case("IN-DR-08")
+def driver_ok_is_never_written(log: Log) -> None:
+    """The driver notifies its queues and never sets DRIVER_OK."""
+    log.drop([*log.of("status", status=READY), *log.of("dev_status", status=READY)])

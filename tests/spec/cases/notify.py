@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs that break the rules of pykit/spec/topics/notify.py."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from pykit.spec import bits
+from tests.spec.cases.base import Make, case, like
+from tests.spec.log import Event, Log
+from tests.spec.machine import run
+
+
+def withholds_notification(log: Log) -> None:
+    """A required notification is late, and by another task."""
+    for kick in log.of("kick", needed=1):
+        if kick["pid"] == 100 and kick["event"] == kick["event_after"]:
+            notification = log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == 100)
+            notification |= {"pid": 55, "cpu": 1}
+            return
+    raise AssertionError("no required notification")
+
+
+case("NA-DR-06", "DX-16")(withholds_notification)
+
+case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(withholds_notification)
+
+
+@case("NA-DR-06", "DX-16")
+def only_the_last_entry_decides(log: Log) -> None:
+    """A notification requested by the first of several entries is missing."""
+    kick = next(
+        k
+        for k in log.of("kick", needed=1)
+        if k["event"] == k["event_after"] != (k["new"] - 1) % 65536 and k["pid"] in (100, 101, 102)
+    )
+    kick["needed"] = 0
+    log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
+
+
+def with_used_flag() -> Log:
+    """Return a log in which the used ring's flag is set at each decision with EVENT_IDX."""
+    log = run()
+    for kick in log.of("kick"):
+        kick |= {"flags": 1, "flags_after": 1}
+    return log
+
+
+case("NA-DR-05", clean=with_used_flag)(withholds_notification)
+
+
+def notifies_though_suppressed(log: Log) -> None:
+    """A notification is sent that the device suppressed."""
+    kick = next(k for k in log.of("kick", needed=0) if k["event"] == k["event_after"])
+    log.insert(kick, "notify")
+
+
+case("NA-DR-07")(notifies_though_suppressed)
+
+case("NA-DR-03", clean=like(declined=1 << bits.EVENT_IDX))(notifies_though_suppressed)
+
+
+@case("NA-DR-03", clean=like(declined=1 << bits.EVENT_IDX))
+def flag_is_ignored(log: Log) -> None:
+    """Notifications are sent though the used ring's flag is set."""
+    for kick in log.of("kick", needed=0):
+        kick["needed"] = 1
+        log.insert(kick, "notify")
+
+
+def crowded(*, event_idx: bool = True) -> Make:
+    """Return a maker of logs whose rings are full now and then."""
+    return like(size=8, declined=0 if event_idx else 1 << bits.EVENT_IDX)
+
+
+def suppressed_failed_adds(log: Log) -> list[Event]:
+    """Return failed adds whose notification was suppressed and not sent."""
+    found = []
+    for event in log.of("refused", rang=0):
+        if event["event"] != event["event_after"]:
+            continue
+        in_range = (event["new"] - event["event"] - 1) % 65536 < (
+            event["new"] - event["old"]
+        ) % 65536
+        if not (in_range if event["event_idx"] else not event["event"] & 1):
+            found.append(event)
+    return found
+
+
+def failed_adds_notify(log: Log) -> None:
+    """Adds that fail notify though the device suppressed it, on another kernel than Linux."""
+    log.kernel = "another"
+    for event in suppressed_failed_adds(log):
+        event["rang"] = 1
+        log.insert(event, "notify")
+
+
+def driver_notifies_behind_failed_adds(log: Log) -> None:
+    """The driver notifies behind a failed add without a decision."""
+    for n, event in enumerate(suppressed_failed_adds(log)):
+        event["rang"] = n % 2
+        log.insert(event, "notify")
+        if n % 2:
+            log.insert(event, "notify")
+
+
+for broken in (failed_adds_notify, driver_notifies_behind_failed_adds):
+    case("NA-DR-07", clean=crowded())(broken)
+    case("NA-DR-03", clean=crowded(event_idx=False))(broken)
+
+
+def only_a_failed_add_notifies(log: Log) -> None:
+    """A required notification is missing; the same task's next, failed add notifies."""
+    for kick in log.of("kick", needed=1):
+        if kick["pid"] == 100 and kick["event"] == kick["event_after"]:
+            notification = log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == 100)
+            refused = {n: kick[n] for n in ("event", "event_after", "event_idx")}
+            refused |= {"flags": 0, "flags_after": 0, "err": -28, "chain": 9, "slots": 9}
+            refused |= {"num_free": 0, "old": kick["new"], "new": kick["new"], "rang": 1}
+            log.insert(notification, "refused", after=False, **refused)
+            return
+    raise AssertionError("no required notification")
+
+
+case("NA-DR-06", "DX-16")(only_a_failed_add_notifies)
+
+case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(only_a_failed_add_notifies)
+
+
+@case("NA-DE-01", clean=like(declined=1 << bits.EVENT_IDX))
+def odd_used_flags(log: Log) -> None:
+    """The device sets the used ring's flags to 2."""
+    log.one("kick")["event"] = 2
+
+
+@case("NA-DE-03")
+def used_flags_with_event_idx(log: Log) -> None:
+    """With EVENT_IDX the device sets the used ring's flag."""
+    log.one("kick")["flags_after"] = 1
+
+
+@case("NU-DR-01", clean=like(declined=1 << bits.EVENT_IDX))
+def odd_avail_flags(log: Log) -> None:
+    """The driver sets the available ring's flags to 3."""
+    log.one("callback")["avail_flags"] = 3
+
+
+@case("NU-DR-03")
+def avail_flags_with_event_idx(log: Log) -> None:
+    """With EVENT_IDX the driver sets the available ring's flag."""
+    log.one("callback")["avail_flags"] = 1
+
+
+@case("DX-17")
+def sleeps_on_pending_work(log: Log) -> None:
+    """Entries are pending when interrupts are enabled, and an interrupt comes next."""
+    seen = log.of("callback", "interrupt", "used", vq=0)
+    next(a for a, b in pairwise(seen) if b["kind"] == "interrupt")["pending"] = 1
+
+
+@case("DX-17")
+def requests_a_past_entry(log: Log) -> None:
+    """The driver sets used_event to an entry that is long past."""
+    for event in log.of("callback", enable=1):
+        event["used_event"] = 0

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs that break the rules of pykit/spec/topics/reset.py."""
+
+from __future__ import annotations
+
+from pykit.spec import bits
+from tests.spec.cases.base import case
+from tests.spec.cases.status import READY
+from tests.spec.log import Log
+
+
+@case("RS-DE-01")
+def status_comes_back(log: Log) -> None:
+    """After a reset the status reads 0, and then DRIVER_OK again."""
+    read = log.one("status", op=bits.STATUS_READ, status=0)
+    log.insert(read, "status", status=READY, op=bits.STATUS_READ)
+
+
+@case("RS-DR-01")
+def reset_is_not_waited_for(log: Log) -> None:
+    """The driver resets the device, reads DRIVER_OK, and goes on."""
+    log.one("status", op=bits.STATUS_READ, status=0)["status"] = READY
+
+
+@case("RS-DE-02")
+def interrupt_after_reset(log: Log) -> None:
+    """The device sends an interrupt after a reset, before it is initialized again."""
+    log.add("dev_signal", dev=1, life=None, pid=1, vq=0)
+
+
+@case("RS-DE-03")
+def pop_after_reset(log: Log) -> None:
+    """The device takes a buffer after a reset, before it is initialized again."""
+    log.add("dev_pop", dev=1, life=None, pid=1, vq=0, elem=1, in_num=1, out_num=1, avail_idx=1)
