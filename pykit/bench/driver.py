@@ -189,7 +189,7 @@ def driver(
 ) -> Driver:
     """Measure on one kernel, ``rounds`` times each in turn.
 
-    Raises InfraError when a guest does not come to its end, or does not tell its figures.
+    Raises InfraError when a guest does not come to its end, or does not report its figures.
     """
     kernel = kernels.resolve(kernel_name, progress=say)
     built = modules.build(kernel, progress=say)

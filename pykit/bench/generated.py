@@ -227,13 +227,13 @@ def _pages(cpu: int, events: int, layouts: dict[str, _Layout]) -> Iterator[tuple
         pages["commit"] = fit * request.itemsize
         now = int(ends[-1])
         number = np.arange(first * fit, (first + count) * fit).reshape(count, fit)
-        for n, values in enumerate(_told(number, cpu)):
+        for n, values in enumerate(_fields_of(number, cpu)):
             kind = _EVENTS[n][0]
             _fill(pages["requests"][str(n)], layouts[kind], cpu, values, steps[:, :, n])
         yield pages.tobytes(), steps.size
 
 
-def _told(i: np.ndarray, cpu: int) -> Iterator[dict[str, Any]]:
+def _fields_of(i: np.ndarray, cpu: int) -> Iterator[dict[str, Any]]:
     """The fields of each event of request ``i`` of a queue, which has one at a time."""
     write = i % 2
     dma = (1 << 28) + cpu * (1 << 26) + i % 4096 * 8192

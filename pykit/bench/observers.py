@@ -94,7 +94,7 @@ def observers(
 ) -> Observers:
     """Boot ``rounds`` guests of each sort in turn.
 
-    Raises InfraError when a guest does not come to its end, or does not tell its figures.
+    Raises InfraError when a guest does not come to its end, or does not report its figures.
     """
     kernel = kernels.resolve(kernel_name, progress=say)
     built = modules.build(kernel, progress=say)

@@ -195,7 +195,7 @@ def _link(source: Path, target: Path) -> None:
 def loads(files: dict[str, tuple[str, ...]], wanted: dict[str, tuple[str, ...]]) -> str:
     """$NEW of the step pykit-begin: modules with their parameters.
 
-    Raises UsageError for a parameter that cannot be told there.
+    Raises UsageError for a parameter that cannot be passed there.
     """
     items = []
     for module, parameters in wanted.items():

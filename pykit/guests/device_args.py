@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What QEMU is told of a device under test, over QMP or on its command line."""
+"""Describe a device under test to QEMU, over QMP or on its command line."""
 
 from __future__ import annotations
 

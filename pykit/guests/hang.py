@@ -23,7 +23,7 @@ class _Task:
     name: str
     #: A letter, see proc_pid_status(5): D cannot be interrupted.
     state: str
-    #: Functions, the innermost first; empty where the kernel does not tell.
+    #: Functions, the innermost first; empty where the kernel does not report them.
     stack: tuple[str, ...]
 
     def __str__(self) -> str:

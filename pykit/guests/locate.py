@@ -43,13 +43,13 @@ def look(monitor: Monitor) -> dict[str, Any]:
         if not path.startswith(_PLUGGED):
             continue
         name = path.removeprefix(_PLUGGED).partition("/")[0]
-        told = monitor.ask("x-query-virtio-status", path=path)
-        status = _status(told["status"])
+        answer = monitor.ask("x-query-virtio-status", path=path)
+        status = _status(answer["status"])
         devices.append({"device": name, "status": status})
-        # To tell of the queues of a device that somebody else serves, QEMU would stop them.
-        if status & _BITS["DRIVER_OK"] and not told["vhost-started"]:
-            packed = "VIRTIO_F_RING_PACKED" in str(told["guest-features"])
-            for queue in range(told["num-vqs"]):
+        # For the rings of a device that another process serves, QEMU would have to stop them.
+        if status & _BITS["DRIVER_OK"] and not answer["vhost-started"]:
+            packed = "VIRTIO_F_RING_PACKED" in str(answer["guest-features"])
+            for queue in range(answer["num-vqs"]):
                 ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
                 rings += [
                     {"device": name, "queue": queue, "packed": packed, **area}
@@ -58,11 +58,11 @@ def look(monitor: Monitor) -> dict[str, Any]:
     return {"devices": devices, "rings": rings, "registers": list(_registers(monitor))}
 
 
-def _status(told: dict[str, Any]) -> int:
+def _status(answer: dict[str, Any]) -> int:
     """The status byte of QEMU's words for it, ``VIRTIO_CONFIG_S_NAME: what it means``."""
-    names = [word.partition(":")[0].removeprefix("VIRTIO_CONFIG_S_") for word in told["statuses"]]
+    names = [word.partition(":")[0].removeprefix("VIRTIO_CONFIG_S_") for word in answer["statuses"]]
     return sum(bit for name, bit in _BITS.items() if name in names) | int(
-        told.get("unknown-statuses", 0)
+        answer.get("unknown-statuses", 0)
     )
 
 

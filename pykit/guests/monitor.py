@@ -124,7 +124,7 @@ class Monitor:
         try:
             event = self._qmp.pull_event(wait=_LOOK_S)
         except TimeoutError:
-            # Who waits for events is not told that the connection has ended.
+            # pull_event() does not report the end of the connection; a command does.
             self.ask("query-status")
             return {}
         except (QMPError, StateError, OSError, EOFError) as error:

@@ -86,7 +86,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(
         re.compile(r"KCSAN: data-race in ktime_get_\w+_fast_ns / timekeeping_update"),
         "the trace clock's data are a latch: of two copies one is at rest, and a reader that "
-        "met the other reads again; KCSAN is told so where kernel/time/timekeeping.c calls "
+        "met the other reads again; KCSAN accepts this where kernel/time/timekeeping.c calls "
         'read_seqcount_latch() (93190bc35d6d, "seqlock, treewide: Switch to non-raw '
         'seqcount_latch interface"), which 6.12.117 does not; seen there at every trace event',
     ),

@@ -35,7 +35,7 @@ class Template:
     """A stopped guest in a folder of the cache.
 
     Attributes:
-        boot_s: how long it took to boot, which tells how fast this machine is.
+        boot_s: how long it took to boot, a measure of this machine's speed.
     """
 
     folder: Path

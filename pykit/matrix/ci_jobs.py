@@ -56,7 +56,7 @@ class CiJobs:
 def export(jobs: CiJobs, system: System) -> dict[str, str]:
     """The files' texts by name.
 
-    Raises UsageError for more shards than cells, or where the system needs to be told more.
+    Raises UsageError for more shards than cells, or where the system needs further settings.
     """
     if not 1 <= jobs.shards <= jobs.cells:
         raise UsageError(f"{jobs.cells} cells make 1 to {jobs.cells} shards, not {jobs.shards}")
@@ -163,7 +163,7 @@ def lava(jobs: CiJobs, i: int) -> dict[str, Any]:
     name = f"pykit-{i}-of-{jobs.shards}"
     minutes = {"minutes": jobs.minutes()}
     words = {status: lava_result(status) for status in STATUSES}
-    tell = (
+    list_results = (
         f"import json; words = {words}; "
         "[print(cell['name'].replace('/', '.'), words[cell['status']]) "
         "for cell in json.load(open('shard/matrix.json'))['cells']]"
@@ -177,7 +177,7 @@ def lava(jobs: CiJobs, i: int) -> dict[str, Any]:
         shlex.join(["git", "checkout", jobs.revision]),
         "make setup",
         f'{jobs.command(f"{i}/{jobs.shards}", "shard")} || echo "pykit ended with $?"',
-        f".venv/bin/python -c {shlex.quote(tell)} >cells",
+        f".venv/bin/python -c {shlex.quote(list_results)} >cells",
         'while read -r name result; do lava-test-case "$name" --result "$result"; done <cells',
     ]
     definition = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host's half of the access tracer (plugin/): tells it where the rings are.
+"""Answer the access tracer (plugin/) with the addresses of the rings.
 
 The plugin holds the vCPU right behind every store to a device's status register and asks; QEMU
 is asked over a monitor of its own, and the answers are kept for whoever reads the records.

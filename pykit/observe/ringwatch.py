@@ -159,9 +159,9 @@ class RingWatcher:
         for account, watch in zip(self._account, self._watches, strict=True):
             account["ended_ns"] = watch.ended
         lost = [*self._lost, *(lost for watch in self._watches for lost in watch.lost)]
-        told = {"watches": self._account, "lost": [asdict(one) for one in lost]}
+        summary = {"watches": self._account, "lost": [asdict(one) for one in lost]}
         np.save(self._capture / _ENTRIES, np.concatenate([none, *entries]))
-        (self._capture / _ACCOUNT).write_text(json.dumps(told, indent=1) + "\n")
+        (self._capture / _ACCOUNT).write_text(json.dumps(summary, indent=1) + "\n")
 
     def _watch(self) -> None:
         log = self._capture / "qemu.log"
@@ -199,11 +199,11 @@ class RingWatcher:
         if monitor is not None:
             monitor.close()
 
-    def _begin(self, vdev: bytes, at: int, told: dict[str, Any]) -> None:
+    def _begin(self, vdev: bytes, at: int, located: dict[str, Any]) -> None:
         """RingWatch the queues of the one device that is live and was not watched yet."""
         watched = {self._ids[pointer] for pointer in self._live}
         queues: dict[str, dict[int, dict[str, Any]]] = {}
-        for area in told["rings"]:
+        for area in located["rings"]:
             if area["device"] not in watched:
                 queue = queues.setdefault(area["device"], {}).setdefault(area["queue"], {})
                 queue[area["area"]] = area

@@ -31,8 +31,8 @@ read -r group
 rm -rf -- "$1"
 """
 
-# What is started tells the keeper of itself before it becomes the guest: nobody who kills
-# us finds a moment between the two.
+# The shell passes its process id to the keeper before it becomes the guest, so that killing
+# pykit at any moment leaves no guest behind.
 _START = 'echo $$ >&0 && exec "$@" </dev/null'
 _TERM_S = 5.0
 #: The longest path of a socket, sun_path of struct sockaddr_un without its end.

@@ -93,7 +93,7 @@ def _machines() -> frozenset[str]:
 
 @functools.cache
 def devices() -> frozenset[str]:
-    """Names of the devices that -device takes; none where QEMU cannot tell.
+    """Names of the devices that -device takes; none where QEMU cannot list them.
 
     Debian's QEMU 10 beside a 7.2 looks for modules in that one's folder too, and ends.
     """
@@ -104,14 +104,14 @@ def devices() -> frozenset[str]:
 def properties(device: str) -> frozenset[str] | None:
     """Names of the properties that -device takes of one; None where there is no such device.
 
-    Raises InfraError for a QEMU that does not tell.
+    Raises InfraError for a QEMU that does not list them.
     """
     done = _help("-device", f"{device},help")
     if "not found" in done.stderr:
         return None
     names = frozenset(re.findall(r"^ +([^ =]+)=", done.stdout, re.MULTILINE))
     if not names:
-        raise InfraError(f"{find()[0]} does not tell what {device} takes")
+        raise InfraError(f"{find()[0]} does not list the properties of {device}")
     return names
 
 

@@ -2,7 +2,8 @@
 """The rate of the host's time stamp counter, which is what a guest under TCG reads.
 
 A guest measures it against a timer. On a busy host it fails now and then, and on microvm,
-which has but one timer, it is then left without a clock and stands still. So it is told.
+which has but one timer, it is then left without a clock and stands still. So the rate is
+passed to the guest.
 """
 
 from __future__ import annotations

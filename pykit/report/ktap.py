@@ -7,8 +7,8 @@ What a verdict means there:
 * fail: not ok.
 * waived: ok, with XFAIL: the failure is known, and the waiver's reason is given.
 * inconclusive, not-applicable: ok, with SKIP. An undecided rule is not a failure of driver or
-  device, and pykit exits with kselftest's code for a skip. Count the passes to tell a skip from
-  a success.
+  device, and pykit exits with kselftest's code for a skip. Count the passes to distinguish a
+  skip from a success.
 
 The first subtest is the run: the guest's outcome, each step of the workload, and whether
 events were lost. A guest that panicked is a failed test even if no rule failed.

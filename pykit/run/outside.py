@@ -124,9 +124,9 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
         answers.append(answered(at, name, "x-query-virtio-status", None, status))
         # For the rings of a device that another process serves, QEMU would have to stop them.
         for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
-            told = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
-            if told["vring-desc"]:
-                answers.append(answered(at, name, "x-query-virtio-queue-status", queue, told))
+            ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
+            if ring["vring-desc"]:
+                answers.append(answered(at, name, "x-query-virtio-queue-status", queue, ring))
     return answers
 
 

@@ -14,10 +14,10 @@ from pykit.scenario.model import Scenario
 from pykit.scenario.transport import PCI, transport
 from pykit.toml import choice
 
-#: What watches a driver that does not tell of itself.
+#: The module that traces a driver which has no tracepoints of pykit.
 PROBE = "pykit_probe"
 
-#: Layouts of a virtqueue; the first is what a device has unless it is told otherwise.
+#: Layouts of a virtqueue; the first is the default of a device.
 RINGS = ("split", "packed")
 
 
@@ -63,8 +63,8 @@ def on_transport(scenario: Scenario, name: str) -> Scenario:
 def under_driver(scenario: Scenario, driver: str) -> Scenario:
     """The scenario with all its devices, plugged or made by it, driven by ``driver``.
 
-    One of ours (``pykit_*``) tells of itself; any other is the kernel's, and the probe is
-    loaded to watch it.
+    A driver of pykit (``pykit_*``) traces its own events; any other is the kernel's, and the
+    probe is loaded to trace it.
     """
     before = {device.driver for device in scenario.devices} | {scenario.driver} - {None}
     if not before:

@@ -169,12 +169,12 @@ def test_an_axis_in_which_all_differ_is_no_difference(tmp_path: Path) -> None:
     ]
 
 
-def test_cells_that_cannot_be_told_apart(tmp_path: Path) -> None:
+def test_cells_that_cannot_be_distinguished(tmp_path: Path) -> None:
     old = {name: record(planned(name, kernel="a")) for name in ("blk/x", "blk/y")}
     new = {name: record(planned(name, kernel="b")) for name in ("blk/x", "blk/y")}
     write_matrix(tmp_path / "old", old, plan_of(old))
     write_matrix(tmp_path / "new", new, plan_of(new))
-    with pytest.raises(UsageError, match="blk/x and blk/y cannot be told apart without kernel"):
+    with pytest.raises(UsageError, match="blk/x and blk/y cannot be distinguished without kernel"):
         diff(tmp_path / "old", tmp_path / "new")
 
 

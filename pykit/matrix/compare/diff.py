@@ -79,7 +79,7 @@ class Diff:
 def diff(old: Path, new: Path) -> Diff:
     """Compare two matrix directories or two run directories.
 
-    Raises UsageError where one is neither, or cells cannot be told apart.
+    Raises UsageError where one is neither, or cells cannot be distinguished.
     """
     pairs = pair(load_side(old).cells, load_side(new).cells)
     metrics = tuple(_metrics(pairs))
@@ -192,17 +192,19 @@ def _violation(cell: CellView, entry: Judgement) -> CellChange:
 def _metrics(pairs: CellPairs) -> Iterator[Ratio]:
     both = [(one.record, new.name, new.record) for one, new in pairs.both]
     # With a deliberate bug the speed of a driver means nothing.
-    told = [
+    measured = [
         (old.metrics, name, new.metrics)
         for old, name, new in both
         if old and new and not (new.expected or new.either)
     ]
-    for metric in sorted({metric for old, _, new in told for metric in old.keys() & new.keys()}):
+    for metric in sorted(
+        {metric for old, _, new in measured for metric in old.keys() & new.keys()}
+    ):
         if worse_if_more(metric) is None:
             continue
         values = {
             name: (old[metric], new[metric])
-            for old, name, new in told
+            for old, name, new in measured
             if metric in old and metric in new
         }
         yield compare(metric, values)

@@ -93,7 +93,7 @@ def _one_plan(directories: Sequence[Path]) -> PlanFile:
 
 def _require_same(one: CellRecord, where: Path, other: CellRecord, there: Path) -> None:
     if (one.status, one.outcome) != (other.status, other.outcome):
-        told = f"{one.status}, {one.outcome} and {other.status}, {other.outcome}"
+        difference = f"{one.status}, {one.outcome} and {other.status}, {other.outcome}"
     else:
         first = {rule.id: rule.verdict for rule in one.rules}
         second = {rule.id: rule.verdict for rule in other.rules}
@@ -101,9 +101,9 @@ def _require_same(one: CellRecord, where: Path, other: CellRecord, there: Path) 
         if not differs:
             return
         name = differs[0]
-        told = f"{name} {first.get(name, 'absent')} and {second.get(name, 'absent')}"
+        difference = f"{name} {first.get(name, 'absent')} and {second.get(name, 'absent')}"
     raise UsageError(
-        f"cell {one.cell} is in {where} and {there} with different verdicts ({told}): "
+        f"cell {one.cell} is in {where} and {there} with different verdicts ({difference}): "
         "run it again alone, and merge without the directory that is wrong"
     )
 

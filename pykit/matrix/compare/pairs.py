@@ -28,7 +28,7 @@ def pair(old: Sequence[CellView], new: Sequence[CellView]) -> CellPairs:
     """Match cells by name, or where an axis has one value in all of the one matrix and another
     in all of the other, by name and axes without that axis. One run is always the other's pair.
 
-    Raises UsageError where two cells of one matrix cannot be told from one another then.
+    Raises UsageError where two cells of one matrix cannot be distinguished then.
     """
     across = dict(_across(old, new))
     if len(old) == len(new) == 1:
@@ -59,7 +59,7 @@ def _by_key(cells: Sequence[CellView], across: Mapping[str, str]) -> dict[str, C
         key = _key(cell, across)
         if key in found:
             raise UsageError(
-                f"cells {found[key].name} and {cell.name} cannot be told apart without "
+                f"cells {found[key].name} and {cell.name} cannot be distinguished without "
                 f"{', '.join(across)}"
             )
         found[key] = cell

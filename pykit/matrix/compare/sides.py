@@ -54,8 +54,8 @@ def _record(directory: Path, run: dict[str, Any], judged: dict[str, Any]) -> Cel
     ]  # fmt: skip
     kernel = run.get("kernel") or {}
     scenario = str(run.get("scenario") or run.get("guest") or run.get("attached") or "guest")
-    told = {**run, **named}
-    axes = {name: str(told[name]) for name in _AXES if told.get(name)}
+    values = {**run, **named}
+    axes = {name: str(values[name]) for name in _AXES if values.get(name)}
     axes |= {"kernel": str(kernel["name"])} if kernel else {}
     axes |= {"driver": " ".join(run["drivers"])} if run.get("drivers") else {}
     record = CellRecord(

@@ -2,7 +2,7 @@
 """Workers of a Dask scheduler, on this machine or others: each needs pykit and QEMU.
 
 A bundle is a plugin of the scheduler's, which every worker gets once, those that join later
-too. Cells are told of by events as they end, so that a worker that dies takes no result with it;
+too. Workers report cells by events as they end, so that the death of a worker loses no result;
 the scheduler gives its batch to another, who asks what was done already.
 """
 
@@ -49,7 +49,7 @@ class Dask:
                 raise UsageError(f"worker {worker} has pykit {version}, and this is {__version__}")
         self._spool = Spool(directory)
         self._topic = f"pykit-{secrets.token_hex(8)}"
-        self._client.subscribe_topic(self._topic, self._told)
+        self._client.subscribe_topic(self._topic, self._received)
         self._executor = self._client.get_executor(pure=False)
         self._sent: set[str] = set()
 
@@ -79,25 +79,25 @@ class Dask:
         if error is not None:
             done.set_exception(error)
             return
-        for told in inner.result():
-            _into(self._spool, told)
+        for message in inner.result():
+            _into(self._spool, message)
         done.set_result(None)
 
-    def _told(self, event: tuple[float, Any]) -> None:
+    def _received(self, event: tuple[float, Any]) -> None:
         _into(self._spool, event[1])
 
 
-def _into(spool: Spool, told: dict[str, Any]) -> None:
+def _into(spool: Spool, message: dict[str, Any]) -> None:
     """Put a worker's message into the spool, as a local worker would have."""
-    if "begun" in told:
-        spool.begin(told["begun"])
+    if "begun" in message:
+        spool.begin(message["begun"])
         return
-    record = CellRecord.from_json(told["record"], "a worker's record")
+    record = CellRecord.from_json(message["record"], "a worker's record")
     with tempfile.TemporaryDirectory() as temporary:
         run = None
-        if told["run"] is not None:
+        if message["run"] is not None:
             run = Path(temporary) / "run"
-            _unpack(told["run"], run)
+            _unpack(message["run"], run)
         spool.finish(record, run)
 
 
@@ -106,7 +106,7 @@ class _Events:
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
-        self.told: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     def done(self) -> set[str]:
         """Names of cells that earlier workers of this batch have finished."""
@@ -119,10 +119,10 @@ class _Events:
 
     def finish(self, record: CellRecord, run: Path | None) -> None:
         """See Exchange."""
-        told = {"record": record.to_json(), "run": _pack(run) if run and run.is_dir() else None}
-        self.told.append(told)
+        message = {"record": record.to_json(), "run": _pack(run) if run and run.is_dir() else None}
+        self.messages.append(message)
         worker = get_worker()
-        worker.log_event(self._topic, told)
+        worker.log_event(self._topic, message)
         worker.log_event(f"{self._topic}-done", record.cell)
 
 
@@ -130,7 +130,7 @@ def _run(batch: GuestBatch, topic: str) -> list[dict[str, Any]]:
     """A batch, on a worker. Its records come back as well: an event may be under way still."""
     exchange = _Events(topic)
     run_batch(batch, exchange)
-    return exchange.told
+    return exchange.messages
 
 
 def _version() -> str:

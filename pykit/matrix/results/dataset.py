@@ -50,17 +50,15 @@ def frame(view: MatrixView) -> pl.DataFrame:
              for rule in rules()}  # fmt: skip
     rows: list[dict[str, Any]] = []
     for cell in view.cells:
-        told = _cell(cell) | {axes[name]: value for name, value in cell.planned.axes.items()}
-        rows += [told | known.get(entry.rule.id, {}) | _rule(entry) for entry in cell.rules] or [
-            told
-        ]
+        row = _cell(cell) | {axes[name]: value for name, value in cell.planned.axes.items()}
+        rows += [row | known.get(entry.rule.id, {}) | _rule(entry) for entry in cell.rules] or [row]
     schema = COLUMNS | dict.fromkeys(axes.values(), pl.String())
     return pl.DataFrame(rows, schema=schema)
 
 
 def _cell(cell: CellView) -> dict[str, Any]:
     planned, record = cell.planned, cell.record
-    told = {
+    row = {
         "cell": planned.name,
         "matrix": planned.matrix,
         "scenario": planned.scenario,
@@ -68,11 +66,11 @@ def _cell(cell: CellView) -> dict[str, Any]:
         "status": cell.status,
     }
     if record is None:
-        return told
+        return row
     names = ("outcome", "release", "qemu", "started", "seconds", "events", "lost")
-    return told | {name: getattr(record, name) for name in names}
+    return row | {name: getattr(record, name) for name in names}
 
 
 def _rule(entry: Judgement) -> dict[str, Any]:
-    told = entry.rule._asdict()
-    return {"rule": told.pop("id"), "judged": entry.judged, **told}
+    rule = entry.rule._asdict()
+    return {"rule": rule.pop("id"), "judged": entry.judged, **rule}

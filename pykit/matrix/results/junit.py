@@ -54,13 +54,13 @@ def render(view: MatrixView) -> bytes:
 
 def _cell(parent: ET.Element, cell: CellView) -> None:
     record = cell.record
-    told = {**cell.planned.axes, "tags": " ".join(cell.planned.tags)}
+    values = {**cell.planned.axes, "tags": " ".join(cell.planned.tags)}
     if record:
         idle = len(cell.rules) - len(cell.looked)
-        told |= {"command": record.command, "not-applicable": str(idle), "worker": record.worker}
+        values |= {"command": record.command, "not-applicable": str(idle), "worker": record.worker}
         parent.set("timestamp", legal(record.started))
     properties = ET.SubElement(parent, "properties")
-    for name, value in told.items():
+    for name, value in values.items():
         ET.SubElement(properties, "property", name=legal(name), value=legal(value))
     case = new_case(parent, "cell", record.seconds if record else 0.0)
     element = cell_element(cell.status)

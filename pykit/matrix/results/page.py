@@ -34,7 +34,7 @@ class Spot:
     possible: int
     #: Which part of the possible ones failed.
     share: float
-    told: str
+    counts: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _spot(cells: list[CellView]) -> Spot | None:
         held=counts["held"],
         possible=possible,
         share=counts["failed"] / possible if possible else 0.0,
-        told=", ".join(f"{count} {status}" for status, count in counts.items() if count),
+        counts=", ".join(f"{count} {status}" for status, count in counts.items() if count),
     )
 
 

@@ -68,6 +68,6 @@ def _finding(cell: CellView, entry: Judgement, reason: str) -> sarif.Finding:
 def _notices(cell: CellView) -> Iterator[sarif.Notice]:
     # A cell that failed by violations alone has them as results.
     record = cell.record
-    told = record is not None and record.outcome == "clean" and not cell.having("silent")
-    if is_noticed(cell.status) and not (cell.status == "failed" and told):
+    in_results = record is not None and record.outcome == "clean" and not cell.having("silent")
+    if is_noticed(cell.status) and not (cell.status == "failed" and in_results):
         yield sarif.Notice(f"{cell.name}: {cell.status}: {cell.why}", cell.name)

@@ -41,15 +41,15 @@ def render(view: MatrixView) -> str:
 
 
 def _cell(cell: CellView) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "name": cell.name,
         "axes": cell.planned.axes,
         "status": cell.status,
         "why": cell.why,
     }
     if cell.record is None:
-        return told
-    return told | {
+        return entry
+    return entry | {
         "outcome": cell.record.outcome,
         "failed": [rule.id for rule in cell.having("fail")],
         "silent": [rule.id for rule in cell.having("silent")],
