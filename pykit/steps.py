@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pykit import kconfig, kernels, spec, trace
@@ -81,11 +82,13 @@ def run(
     driver: str | None = None,
     ring: str = "split",
     observe: Sequence[Observer] = (),
+    replaced: Mapping[str, Path] = MappingProxyType({}),
 ) -> RunResult:
     """Boot a guest, run a scenario in it, check the capture, write the run directory.
 
     The run is a matrix of one cell, in a guest of its own. ``fault`` is a deliberate bug of the
-    block driver, ``device_fault`` one of the vhost driver.
+    block driver, ``device_fault`` one of the vhost driver. ``replaced`` are files, by module name,
+    that are loaded in place of the kernel's own modules.
 
     Raises UsageError for names that do not exist, InfraError for what could not be built,
     booted or written, GuestError where a guest that ended badly left no events at all.
@@ -104,9 +107,17 @@ def run(
     }
     given = {axis: value for axis, value in axes.items() if value}
     entry = apply_axes(MatrixCell(scenario_name, scenario_name, scenario_name, given))
+    if replaced and (entry.scenario.firmware is not None or runner != "direct"):
+        raise UsageError(
+            "--replace needs --boot direct: virtme-ng loads the kernel's own virtio modules first, "
+            "and firmware loads none"
+        )
     directory = to or fresh_directory(entry.scenario.name)
-    outcome, guest = run_in_own_guest(entry, directory, say)
-    _write_run(directory, about_cell(entry, guest), outcome, started)
+    outcome, guest = run_in_own_guest(entry, directory, say, replaced)
+    about = about_cell(entry, guest)
+    if replaced:
+        about["replaced"] = {name: str(path.resolve()) for name, path in replaced.items()}
+    _write_run(directory, about, outcome, started)
     return _ended(directory, outcome)
 
 

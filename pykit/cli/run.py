@@ -80,6 +80,14 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Boot a vhost back-end with this deliberate bug."),
     ] = None,
+    replace: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE=FILE",
+            help="Load this .ko in place of the kernel's own module, such as "
+            "virtio_ring=virtio_ring.ko (repeatable; with --boot direct).",
+        ),
+    ] = None,
     guest: Annotated[
         Path | None,
         typer.Option(metavar="IMAGE", help="Boot this disk image and observe it from outside."),
@@ -140,10 +148,21 @@ def run(
             observe=[observer.value for observer in observe or []],
             fault=driver_fault,
             device_fault=device_fault,
+            replaced=dict(map(_replacement, replace or [])),
             to=to,
             say=say,
         )
     _present(result, verbose, as_json)
+
+
+def _replacement(text: str) -> tuple[str, Path]:
+    """Parse MODULE=FILE."""
+    name, equals, file = text.partition("=")
+    if not (name and equals and file):
+        raise UsageError(f"--replace {text}: write MODULE=FILE, such as virtio_ring=virtio_ring.ko")
+    if not Path(file).is_file():
+        raise UsageError(f"--replace {text}: no file {file}")
+    return name.replace("-", "_"), Path(file)
 
 
 def _require_only(context: typer.Context, known: set[str], what: str) -> None:

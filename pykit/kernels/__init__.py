@@ -4,6 +4,7 @@
 from pykit.kernels.built import Step
 from pykit.kernels.model import Kernel, Progress
 from pykit.kernels.names import Known, build, get, list_known, resolve
+from pykit.kernels.replaced import with_modules
 from pykit.kernels.sources import source_part, source_tree
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "resolve",
     "source_part",
     "source_tree",
+    "with_modules",
 ]

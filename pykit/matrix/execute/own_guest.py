@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from pykit import kconfig, kernels, modules
 from pykit.errors import UsageError
@@ -18,11 +19,15 @@ Say = Callable[[str], None]
 
 
 def run_in_own_guest(
-    entry: RunnableCell, out: Path, say: Say = lambda _: None
+    entry: RunnableCell,
+    out: Path,
+    say: Say = lambda _: None,
+    replaced: Mapping[str, Path] = MappingProxyType({}),
 ) -> tuple[Outcome, GuestOrigin]:
     """Boot a guest, run the cell's scenario in it, and leave the capture in ``out``.
 
-    Gets the kernel and builds the modules first, where they are not there yet.
+    Gets the kernel and builds the modules first, where they are not there yet. ``replaced`` are
+    files, by module name, that are loaded in place of the kernel's own modules.
 
     Raises UsageError for ``out`` and a kernel that lacks options, InfraError for what could not
     be built, booted or written. A guest that crashed or hung is an outcome, not an error.
@@ -35,6 +40,10 @@ def run_in_own_guest(
             return outside.run(scenario, out=out, progress=say), FIRMWARE
         kernel = kernels.resolve(entry.kernel, progress=say)
         require_profile(kernel, scenario.transport.profile)
+        for path in replaced.values():
+            modules.inspect(path, kernel).require()
+        if replaced:
+            kernel = kernels.with_modules(kernel, replaced)
         built = modules.build(kernel, fault=bool(entry.faults), progress=say)
         where = f"({entry.runner}), scenario {scenario.name}, {scenario.transport.name}"
         say(f"boot {kernel.release} {where}")
