@@ -100,7 +100,7 @@ int pykit_hook_add(const struct pykit_hook *hooks, unsigned int count)
  * pykit_hook_start() - have what was noted called from now on
  *
  * Return: 0, -EINVAL if a function cannot be hooked, -EBUSY if a live patch or
- * somebody like us was there before, -ENOMEM.
+ * another user of IPMODIFY was there before, -ENOMEM.
  */
 int pykit_hook_start(void)
 {

@@ -173,7 +173,7 @@ static void pykit_loopback_answer(struct pykit_loopback_vq *q, u16 head)
 	entry->len = cpu_to_virtio32(vdev, pykit_loopback_write_answer(q, head));
 	entry->id = cpu_to_virtio32(vdev, head);
 	q->seen_used++;
-	/* The index says that the entry and the answer are there. */
+	/* The index announces the entry and the answer: write it last. */
 	smp_wmb();
 	WRITE_ONCE(used->idx, cpu_to_virtio16(vdev, q->seen_used));
 }

@@ -274,7 +274,7 @@ int pykit_loopback_bounce_create(struct pykit_loopback *l, size_t bytes)
 
 /**
  * pykit_loopback_bounce_free() - free the pool
- * @l: loopback, with or without one, that nobody uses any more
+ * @l: loopback, with or without one, without users
  */
 void pykit_loopback_bounce_free(struct pykit_loopback *l)
 {

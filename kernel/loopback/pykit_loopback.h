@@ -85,7 +85,7 @@ struct pykit_loopback_vq {
  * @created: whether a device was asked for
  * @failed: there is no device: it could not be registered
  * @running: between DRIVER_OK and reset
- * @gone: nobody has the file open any more; set once
+ * @gone: set once, when the last open file was closed
  * @status: status byte
  * @generation: of the configuration space
  * @serial: number of the state that is wanted

@@ -51,7 +51,7 @@ static void pykit_loopback_interrupt(struct pykit_loopback_vq *q)
 	else if (vq)
 		pykit_loopback_answer_track(q);
 	spin_unlock_irqrestore(&q->lock, flags);
-	/* Whoever deletes it waits for us first. */
+	/* Deletion of the queue waits for this irq_work. */
 	if (vq)
 		vring_interrupt(0, vq);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The probe: tells what an unmodified virtio driver does, by the events of our
+ * The probe: traces what an unmodified virtio driver does, by the events of our
  * own driver.
  */
 #include <linux/ctype.h>
@@ -98,7 +98,7 @@ module_init(pykit_probe_init);
 static void __exit pykit_probe_exit(void)
 {
 	pykit_probe_queues_leave();
-	/* First nobody comes in any more, then nothing points here. */
+	/* Stop new calls first, then remove the last references to this module. */
 	pykit_hook_stop();
 	pykit_probe_device_leave();
 	pykit_probe_queues_exit();

@@ -27,7 +27,7 @@
 static DEFINE_HASHTABLE(queues, 6);
 static DEFINE_MUTEX(queues_lock);
 
-/* Nothing more is told of any queue. */
+/* No queue is traced any more. */
 static bool leaving;
 
 /* virtqueue_kick() decides without virtqueue_kick_prepare(). */
@@ -228,7 +228,7 @@ static bool pykit_probe_kick(struct virtqueue *vq)
 
 /**
  * struct pykit_probe_get - a used entry that is being taken
- * @q: its queue, NULL if nobody is to be told
+ * @q: its queue, NULL if it is not traced
  * @used: the entry
  * @there: whether there is one
  * @num_free: how many descriptors were free before
@@ -582,7 +582,7 @@ void pykit_probe_queue_disabled(struct virtqueue *vq)
 }
 
 /**
- * pykit_probe_queues_leave() - tell no more
+ * pykit_probe_queues_leave() - stop tracing queues
  *
  * The functions that are hooked are let go one by one. What is told of a queue
  * ends before that, between two operations on it: none in the middle is missed.
@@ -593,7 +593,7 @@ void pykit_probe_queues_leave(void)
 }
 
 /**
- * pykit_probe_queues_exit() - the module goes; nobody is in any function above
+ * pykit_probe_queues_exit() - free the queues when no call is in a replacement
  */
 void pykit_probe_queues_exit(void)
 {

@@ -13,7 +13,7 @@
 #ifdef PYKIT_HAVE_ZONED
 #define APPENDS		3
 
-/* A page at the write pointer; says where that was. */
+/* Append a page at the write pointer; store the sector of the pointer. */
 static int selftest_append_page(struct block_device *bdev, sector_t zone,
 				struct page *page, sector_t *sector)
 {

@@ -393,7 +393,7 @@ void selftest_interrupt(struct selftest *t)
 	unsigned int len;
 
 	CHECK(t, virtqueue_enable_cb(t->vq));
-	/* Nothing was used: somebody else's interrupt. */
+	/* No buffer was used: the interrupt is of another device. */
 	CHECK(t, vring_interrupt(0, t->vq) == IRQ_NONE);
 	CHECK(t, !t->callbacks);
 	selftest_one_used(t, t);

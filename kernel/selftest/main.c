@@ -276,7 +276,7 @@ void selftest_skip(struct selftest *t, const char *why)
 	((struct selftest_report *)t->report)->skipped = why;
 }
 
-/* Says what KUnit would say. */
+/* Print the report that KUnit would print. */
 static void selftest_run_all(void)
 {
 	unsigned int i, failed = 0, skipped = 0, total = ARRAY_SIZE(cases);

@@ -84,7 +84,7 @@ static bool soft_pop_split(struct soft_vq *q, struct soft_chain *chain)
 
 	if (virtio16_to_cpu(vdev, READ_ONCE(ring->avail->idx)) == q->next_avail)
 		return false;
-	/* The entry is not read before the index that tells of it. */
+	/* Read the entry after the index that announces it. */
 	virt_rmb();
 	slot = virtio16_to_cpu(vdev, ring->avail->ring[q->next_avail++ % ring->num]);
 	chain->id = slot;
@@ -188,7 +188,7 @@ void soft_push(struct soft_vq *q, u32 id, u32 len, u16 slots)
 		elem = &ring->used->ring[q->next_used++ % ring->num];
 		elem->id = cpu_to_virtio32(vdev, id);
 		elem->len = cpu_to_virtio32(vdev, len);
-		/* The index tells of the entry. */
+		/* The index announces the entry: write it last. */
 		virt_wmb();
 		WRITE_ONCE(ring->used->idx, cpu_to_virtio16(vdev, q->next_used));
 		q->pushed++;
@@ -197,7 +197,7 @@ void soft_push(struct soft_vq *q, u32 id, u32 len, u16 slots)
 	desc = &soft_packed(q)[q->next_used];
 	desc->id = cpu_to_le16(id);
 	desc->len = cpu_to_le32(len);
-	/* The flags tell of the rest. */
+	/* The flags announce the rest: write them last. */
 	virt_wmb();
 	WRITE_ONCE(desc->flags, cpu_to_le16(q->used_wrap ? AVAIL | USED : 0));
 	q->pushed += slots;

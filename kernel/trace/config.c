@@ -19,7 +19,7 @@
  * struct pykit_config - operations of one device, interposed
  * @ops: what the device points at meanwhile
  * @orig: what it pointed at
- * @watchers: who is told, by &enum pykit_by
+ * @watchers: the watchers, by &enum pykit_by
  * @begun: whether each has yet to hear of the first features of a negotiation
  */
 struct pykit_config {
@@ -46,7 +46,7 @@ static struct pykit_config *pykit_config_interposed(const struct virtio_config_o
 /**
  * struct pykit_op - an operation under way
  * @orig: the transport's operations
- * @cfg: who is told, NULL if the operations were put back in between
+ * @cfg: its watchers, NULL if the operations were put back in between
  * @idx: of the read side
  */
 struct pykit_op {
@@ -135,9 +135,9 @@ static u64 pykit_config_driver_features(struct virtio_device *vdev, u64 offered)
 }
 
 /**
- * pykit_config_features() - tell how far negotiation is
+ * pykit_config_features() - trace the state of feature negotiation
  * @vdev: the device, which has a driver
- * @by: who tells of it
+ * @by: source of the event
  * @stage: how far
  */
 void pykit_config_features(struct virtio_device *vdev, enum pykit_by by,
@@ -362,9 +362,9 @@ static struct pykit_config *pykit_config_alloc(struct virtio_device *vdev)
 }
 
 /**
- * pykit_config_watch() - from now on, tell somebody what is done to a device
+ * pykit_config_watch() - start reporting a device's operations to a watcher
  * @vdev: the device
- * @watcher: who is told, until pykit_config_unwatch()
+ * @watcher: the watcher, until pykit_config_unwatch()
  *
  * Return: 0 or -ENOMEM.
  */
@@ -386,9 +386,9 @@ int pykit_config_watch(struct virtio_device *vdev,
 EXPORT_SYMBOL_GPL(pykit_config_watch);
 
 /**
- * pykit_config_unwatch() - from now on, tell somebody no more of a device
+ * pykit_config_unwatch() - stop reporting a device's operations to a watcher
  * @vdev: the device
- * @by: who is told no more; may not have been told at all
+ * @by: the watcher to remove; may not be registered
  */
 void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
 {
@@ -404,7 +404,7 @@ void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
 	if (last)
 		WRITE_ONCE(vdev->config, cfg->orig);
 	mutex_unlock(&pykit_config_lock);
-	/* Somebody may be about to call what the device pointed at. */
+	/* A caller may still use the operations that the device pointed at. */
 	if (last)
 		synchronize_rcu_tasks();
 	if (told)

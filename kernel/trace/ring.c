@@ -164,7 +164,7 @@ EXPORT_SYMBOL_GPL(pykit_ring_free);
  * pykit_ring_init() - prepare to keep track of a virtqueue
  * @r: what to keep track in
  * @vq: the queue
- * @by: who tells of it
+ * @by: source of the events
  * @num_queues: how many queues the device has
  *
  * Return: 0, -ENOMEM, or -EOPNOTSUPP if the ring's memory cannot be seen.
@@ -561,7 +561,7 @@ void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int 
 EXPORT_SYMBOL_GPL(pykit_ring_add_failed);
 
 /**
- * pykit_ring_walk() - tell of a chain that was made available
+ * pykit_ring_walk() - trace a chain that was made available
  * @r: the ring, locked
  * @s: what was made available, after pykit_ring_after_add()
  *
@@ -687,7 +687,7 @@ bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used)
 		return false;
 	if (r->is_packed)
 		used->used_idx = r->last_used;
-	/* The entry is not read before the index that tells of it. */
+	/* Read the entry after the index that announces it. */
 	rmb();
 	pykit_ring_read_used(r, used);
 	return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/vhost-pykit: a vhost block device that says what it does to its
+ * /dev/vhost-pykit: a vhost block device that traces what it does to its
  * virtqueues, for drivers in userspace to be tried against.
  */
 #include <linux/compat.h>

@@ -104,7 +104,7 @@ struct pykit_vhost_vq {
  * @stopping: whether to serve no further request
  * @stop: woken up when that becomes so
  * @index: number of the instance, as trace events name it
- * @serves: index of the virtio device that is served, -1 if nobody said
+ * @serves: index of the virtio device that is served, -1 if unknown
  *
  * Only ioctls change @disk, under @dev's mutex and while no queue is served; a
  * queue that is served reads it.

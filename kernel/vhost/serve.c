@@ -26,7 +26,7 @@ void __user *pykit_vhost_ring(struct vhost_virtqueue *vq, void __user *at,
 	return (void __user *)(uintptr_t)(map->addr + (uintptr_t)at - map->start);
 }
 
-/* Tell of a used entry what stands in memory, whatever was meant to. */
+/* Trace a used entry as memory has it, which may differ from the arguments. */
 static void pykit_vhost_trace_used(struct pykit_vhost_vq *q)
 {
 	struct vhost_virtqueue *vq = &q->vq;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The vhost probe: tells what an unmodified vhost back-end does, by the events of
+ * The vhost probe: traces what an unmodified vhost back-end does, by the events of
  * our own.
  *
  * A back-end belongs to the process that set it up. That process says, through

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtqueues of a back-end: vhost's operations, each told of before or after.
+ * Virtqueues of a back-end: vhost's operations, each traced before or after.
  *
  * A back-end serialises its operations on a queue: what is kept of one needs no
- * lock. A chain that was taken may be put back. So it is told of when that cannot
+ * lock. A chain that was taken may be put back. So it is traced when that cannot
  * be any more: when it, or one that was taken later, is returned, or when the
  * back-end asks to be notified.
  *
@@ -28,7 +28,7 @@
  * @vq: vhost's
  * @at: how trace events name it
  * @told: whether its back-end is one that is watched
- * @taken: chains that were taken and not told of, by position
+ * @taken: chains that were taken and not traced yet, by position
  * @size: length of @taken
  * @first: position in the available ring of the first of them
  * @next: position behind the last
@@ -156,7 +156,7 @@ static void pykit_vprobe_trace_taken(struct pykit_vprobe_queue *w)
 		pykit_vprobe_trace_first(w);
 }
 
-/* Tell of a chain that is returned, and of those that were taken before it. */
+/* Trace a chain that is returned, and those that were taken before it. */
 static void pykit_vprobe_trace_until(struct pykit_vprobe_queue *w, u16 head)
 {
 	u16 position;
@@ -232,7 +232,7 @@ static int pykit_vprobe_get(struct vhost_virtqueue *vq, struct iovec iov[],
 static void pykit_vprobe_after_discard(struct pykit_vprobe_queue *w)
 {
 	w->next = w->vq->last_avail_idx;
-	/* What was told of cannot be taken back: it is told of once more. */
+	/* A traced chain cannot be taken back: it is traced once more. */
 	if ((u16)(w->next - w->first) > w->size)
 		w->first = w->next;
 }
@@ -272,7 +272,7 @@ static struct pykit_vprobe_queue *pykit_vprobe_before_used(struct vhost_virtqueu
 	return w;
 }
 
-/* Tell of used entries what stands in memory, whatever was meant to. */
+/* Trace used entries as memory has them, which may differ from the arguments. */
 static void pykit_vprobe_after_used(struct pykit_vprobe_queue *w, unsigned int count)
 {
 	struct vhost_virtqueue *vq = w->vq;

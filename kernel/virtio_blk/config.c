@@ -54,7 +54,7 @@ static int pykit_blk_watch_bus(struct virtio_device *vdev)
 }
 
 /**
- * pykit_blk_config_interpose() - from now on, tell what is done to a device
+ * pykit_blk_config_interpose() - start tracing a device's operations
  * @vdev: the device, as it comes to validate()
  *
  * Traces the features on offer and those that the core has acknowledged.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the device can take, told to the block layer.
+ * Limits of the device, for the block layer.
  */
 #include <linux/blkdev.h>
 #include <linux/log2.h>
@@ -253,7 +253,7 @@ struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
 }
 
 /**
- * pykit_blk_set_write_cache() - tell the block layer of a write cache
+ * pykit_blk_set_write_cache() - declare a write cache to the block layer
  * @disk: the disk
  * @enable: whether there is one
  *

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A virtio block driver that says what it does to its virtqueues.
+ * A virtio block driver that traces its operations on virtqueues.
  */
 #include <linux/blkdev.h>
 #include <linux/idr.h>
@@ -14,7 +14,7 @@ DEFINE_IDA(pykit_blk_ida);
 struct workqueue_struct *pykit_blk_wq;
 
 /**
- * pykit_blk_trace_stage() - say where in its life a driver is
+ * pykit_blk_trace_stage() - trace a stage in the life of a driver
  * @vdev: the device
  * @stage: the stage
  * @err: what went wrong, or 0

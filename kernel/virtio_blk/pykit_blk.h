@@ -5,13 +5,13 @@
  * main.c	devices: probe, remove, configuration changes, suspend
  * param.c	what can be forced by parameters
  * vqs.c	the device's virtqueues, set up and deleted
- * limits.c	what the device can take, told to the block layer
+ * limits.c	limits of the device, for the block layer
  * zoned.c	the same of zoned devices, and the report of their zones
  * disk.c	the disk, as the block layer and sysfs see it
  * queue.c	requests: from the block layer to a virtqueue and back
  * recover.c	devices that are broken or do not answer
  * ring.h	virtqueues: the core's operations, for every request
- * ring.c	the same where somebody watches: what they do to the ring
+ * ring.c	the same with tracing: changes of the ring
  * config.c	the transport's operations, watched
  * fault.c	deliberate bugs (only in a build with FAULT=1)
  */

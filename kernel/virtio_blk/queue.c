@@ -253,7 +253,7 @@ static __always_inline void pykit_blk_make_lists(struct lists *l, struct pykit_b
 }
 
 /**
- * pykit_blk_add() - make a request available to the device, and tell of it
+ * pykit_blk_add() - make a request available to the device, and trace it
  * @q: the queue, locked
  * @rq: the request: its header, and room for its status
  * @data: what it carries besides
@@ -630,7 +630,7 @@ static void pykit_blk_map_queues(struct blk_mq_tag_set *set)
 		return;
 	/* No queue of their own: reads go where the rest goes. */
 	set->map[HCTX_TYPE_READ].nr_queues = 0;
-	/* No interrupt says which CPUs a polled queue is close to. */
+	/* A polled queue has no interrupt whose affinity could map it to CPUs. */
 	map = &set->map[HCTX_TYPE_POLL];
 	map->queue_offset = dev->num_vqs - dev->num_poll;
 	map->nr_queues = dev->num_poll;

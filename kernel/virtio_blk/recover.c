@@ -136,7 +136,7 @@ static void pykit_blk_broken_work(struct work_struct *work)
 }
 
 /**
- * pykit_blk_broken() - see to it that nobody waits for a broken device
+ * pykit_blk_broken() - fail the requests that wait for a broken device
  * @dev: the device
  */
 void pykit_blk_broken(struct pykit_blk_dev *dev)
@@ -211,7 +211,7 @@ void pykit_blk_init_recovery(struct pykit_blk_dev *dev)
 }
 
 /**
- * pykit_blk_stop_recovery() - nobody waits for the device any more
+ * pykit_blk_stop_recovery() - cancel recovery of a device
  * @dev: the device
  */
 void pykit_blk_stop_recovery(struct pykit_blk_dev *dev)

@@ -28,7 +28,7 @@ static bool pykit_blk_is_full(struct virtqueue *vq, const struct pykit_sgs *s)
 }
 
 /**
- * pykit_blk_ring_add_watched() - make a request available, and tell of it
+ * pykit_blk_ring_add_watched() - make a request available, and trace it
  * @q: the queue, locked
  * @sgs: what the device reads, then what it writes
  * @out: how many scatterlists it reads
@@ -67,7 +67,7 @@ int pykit_blk_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[]
 }
 
 /**
- * pykit_blk_ring_kick_watched() - decide whether to notify the device, and tell of it
+ * pykit_blk_ring_kick_watched() - decide whether to notify the device, and trace it
  * @q: the queue, locked
  *
  * Return: whether it is needed.
@@ -84,7 +84,7 @@ bool pykit_blk_ring_kick_watched(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_blk_ring_get_watched() - take the next used entry, and tell of it
+ * pykit_blk_ring_get_watched() - take the next used entry, and trace it
  * @q: the queue, locked
  * @len: where to say how much the device wrote
  *
@@ -114,7 +114,7 @@ struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *le
 
 /**
  * pykit_blk_ring_empty() - take back what the device did not use
- * @q: the queue, locked or used by nobody else; its device was reset
+ * @q: the queue, locked or without other users; its device was reset
  * @vq: its virtqueue, of which nothing may be tracked yet
  */
 void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq)

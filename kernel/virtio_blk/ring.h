@@ -47,7 +47,7 @@ static inline bool pykit_blk_ring_watches_adds(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_blk_ring_add() - make a request available where nobody watches
+ * pykit_blk_ring_add() - make a request available without tracing
  * @q: the queue, locked
  * @sgs: what the device reads, then what it writes
  * @out: how many scatterlists it reads

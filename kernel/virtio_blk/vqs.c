@@ -52,7 +52,7 @@ int pykit_blk_alloc_vqs(struct pykit_blk_dev *dev)
 	return 0;
 }
 
-/* Nobody calls for what is polled. */
+/* A polled queue has no callback. */
 static vq_callback_t *pykit_blk_callback(struct pykit_blk_dev *dev, unsigned int i)
 {
 	return i < dev->num_vqs - dev->num_poll ? pykit_blk_vq_done : NULL;
@@ -167,7 +167,7 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 
 		if (!vq)
 			return;
-		/* Somebody may be polling. */
+		/* The queue may be polled at the same time. */
 		spin_lock_irq(&q->lock);
 		q->vq = NULL;
 		spin_unlock_irq(&q->lock);

@@ -186,7 +186,7 @@ static int pykit_blk_report_some(struct pykit_blk_dev *dev, sector_t *sector,
 				      report, bytes);
 	if (err)
 		return err;
-	/* No more than there is room for, whatever it says. */
+	/* The device may report more zones than the buffer has room for. */
 	count = min3((u64)virtio64_to_cpu(dev->vdev, report->nr_zones),
 		     (u64)(bytes - sizeof(*report)) / sizeof(report->zones[0]),
 		     (u64)wanted - first);

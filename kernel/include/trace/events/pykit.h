@@ -21,7 +21,7 @@
 #define _PYKIT_TRACE_TYPES
 
 /**
- * enum pykit_by - who tells what a driver does
+ * enum pykit_by - source of the events of a driver
  * @PYKIT_BY_DRIVER: the driver itself
  * @PYKIT_BY_PROBE: the probe, which looks on
  */
