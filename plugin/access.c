@@ -9,7 +9,7 @@
  * log is QEMU's own, read where a status register is a port, as accesses to ports are not shown.
  *
  * Nearly all accesses are to pages without any ring. A vCPU remembers those pages as its TLB
- * remembers translations, by virtual address, and forgets them when the guest tells its TLB to:
+ * remembers translations, by virtual address, and forgets them when the guest flushes its TLB:
  * so the guest cannot come to a ring by a page that is remembered.
  */
 #include "access.h"
@@ -162,7 +162,7 @@ static void on_epoch(unsigned int vcpu, uint64_t current)
 	pthread_mutex_unlock(&lock);
 }
 
-/* What is not known to concern nobody. Apart, so that on_access() need save no registers. */
+/* Accesses to pages not known to be without rings. Apart: on_access() saves no registers. */
 static __attribute__((noinline)) void look(unsigned int vcpu, qemu_plugin_meminfo_t info,
 					   uint64_t vaddr, void *userdata)
 {

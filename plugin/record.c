@@ -8,7 +8,7 @@
 enum { REGIONS = 256 };
 
 static FILE *out;
-/* QEMU keeps one string a name, so the pointer tells names apart. */
+/* QEMU keeps one string a name, so the pointer identifies the name. */
 static const char *regions[REGIONS];
 
 bool record_open(const char *path)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How vhost's structures are laid out in the header that this driver was built
- * with, for whoever compares that with the kernel's own vhost before it is loaded:
+ * with, to be compared with the kernel's own vhost before this driver is loaded:
  * the header is private to the kernel, and a module is not refused for having
  * another one.
  *

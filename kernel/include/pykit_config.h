@@ -11,9 +11,9 @@
 #include <trace/events/pykit.h>
 
 /**
- * struct pykit_watcher - who is told of what is done to a device
+ * struct pykit_watcher - a watcher of the operations on a device
  * @by: whose events they are
- * @frozen: whether to tell of the features when FEATURES_OK was written
+ * @frozen: whether to trace the features when FEATURES_OK was written
  * @status_write: what is written instead of a status, or NULL
  * @status_read: what is read instead of one, or NULL
  * @found: queues were set up, or NULL

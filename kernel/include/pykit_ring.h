@@ -65,7 +65,7 @@ struct pykit_ring {
  * @slots: how many ring descriptors they take, one if an indirect table will do
  * @chain: what becomes of them
  * @first: where in the ring
- * @event: what the device asked for before, if somebody is told of what fails
+ * @event: what the device asked for before, if failed adds are traced
  * @flags: the flags before, likewise
  */
 struct pykit_sgs {

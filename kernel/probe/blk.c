@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Block requests, read from their chains: what the device reads first is the
- * header, the last byte that it writes is the status. What cannot be read is not
- * told.
+ * header, the last byte that it writes is the status. Requests that cannot be read
+ * are not traced.
  */
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -12,7 +12,7 @@
 
 /**
  * struct pykit_probe_req - a block request under way
- * @end: what is told of its end
+ * @end: what is traced when it ends
  * @status_addr: where its status byte is, as the device addresses it
  * @started: whether it was seen to start
  */

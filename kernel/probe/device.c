@@ -66,17 +66,17 @@ static int pykit_probe_register_device(struct virtio_device *vdev)
 static int pykit_probe_bind(struct device *dev)
 {
 	struct virtio_device *vdev = dev_to_virtio(dev);
-	bool told;
+	bool watched;
 	int err;
 
 	pykit_hook_enter();
-	told = pykit_probe_watch_device(vdev);
-	if (told) {
+	watched = pykit_probe_watch_device(vdev);
+	if (watched) {
 		pykit_probe_trace_stage(vdev, PYKIT_STAGE_BEGIN, 0);
 		pykit_config_begin(vdev, PYKIT_BY_PROBE);
 	}
 	err = knows_bus.driver.bus->probe(dev);
-	if (told)
+	if (watched)
 		pykit_probe_trace_stage(vdev, err ? PYKIT_STAGE_FAILED : PYKIT_STAGE_PROBED,
 					err);
 	pykit_hook_leave();
@@ -86,14 +86,14 @@ static int pykit_probe_bind(struct device *dev)
 static void pykit_probe_unbind(struct device *dev)
 {
 	struct virtio_device *vdev = dev_to_virtio(dev);
-	bool told;
+	bool watched;
 
 	pykit_hook_enter();
-	told = pykit_probe_chosen(vdev);
-	if (told)
+	watched = pykit_probe_chosen(vdev);
+	if (watched)
 		pykit_probe_trace_stage(vdev, PYKIT_STAGE_REMOVE, 0);
 	knows_bus.driver.bus->remove(dev);
-	if (told)
+	if (watched)
 		pykit_probe_trace_stage(vdev, PYKIT_STAGE_REMOVED, 0);
 	pykit_hook_leave();
 }
@@ -124,7 +124,7 @@ static int pykit_probe_restore(struct virtio_device *vdev)
 }
 #endif
 
-/* An interrupt handler may not read the status of every transport: it is not told. */
+/* Trace no status: an interrupt handler may not read it on every transport. */
 static void pykit_probe_config_changed(struct virtio_device *vdev)
 {
 	pykit_hook_enter();

@@ -10,7 +10,7 @@
 
 #define MOST_CHOICES	16
 
-/* Ids are 16 bits wide on PCI, the widest that any transport tells apart. */
+/* Ids are 16 bits wide on PCI, the widest of any transport. */
 #define LAST_ID		0xffff
 
 static char *devices[MOST_CHOICES];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The probe, which tells what an unmodified virtio driver does; shared by its
- * files.
+ * The probe, which traces an unmodified virtio driver; shared by its files.
  *
  * main.c	the module, and which devices it watches
  * hook.c	functions of the core, redirected to this module

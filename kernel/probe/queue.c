@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtqueues: the core's operations, each told of before and after.
+ * Virtqueues: the core's operations, each traced before and after.
  *
- * A driver has to serialise its operations on a queue, all but notifying: so what
- * is told of them is in the order in which they happened, and what is kept of a
- * queue needs no lock of its own. That a device is notified is told right before
- * it is, and an interrupt right before the driver hears of it: whatever comes of
- * either is told later.
+ * A driver has to serialise its operations on a queue, all but notifying: so their
+ * events are in the order in which the operations happened, and the state kept for
+ * a queue needs no lock of its own. A notification is traced right before the device
+ * is notified, and an interrupt right before the driver's callback runs: the effects
+ * of either are traced later.
  *
  * The core calls some of its operations from others, or has them inlined there.
- * What the driver called tells; the exception is virtqueue_kick(), whose decision
- * is told from inside: only there is it known. Where that is inlined, what
- * virtqueue_kick() does is done with the core's two functions.
+ * The operation that the driver called is traced; the exception is virtqueue_kick(),
+ * whose decision is traced from inside, as it is known only there. Where the inner
+ * function is inlined, the replacement of virtqueue_kick() calls the core's two
+ * functions.
  */
 #include <linux/hashtable.h>
 #include <linux/interrupt.h>
@@ -35,7 +36,7 @@ static bool kick_decides;
 
 /*
  * A queue lives longer than any operation on it: it is forgotten when the core is
- * about to delete it, or when nobody is inside any function that was hooked.
+ * about to delete it, or when no call is inside any function that was hooked.
  */
 static struct pykit_probe_queue *pykit_probe_find_queue(struct virtqueue *vq)
 {
@@ -352,7 +353,7 @@ static bool pykit_probe_poll(struct virtqueue *vq, unsigned int last_used)
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool more = virtqueue_poll(vq, last_used);
 
-	/* That there is nothing more was told when interrupts were asked for. */
+	/* An empty ring was already traced when interrupts were enabled. */
 	if (q && !q->enabling && more)
 		pykit_ring_callback(&q->ring, true, true);
 	pykit_hook_leave();
@@ -439,16 +440,16 @@ static irqreturn_t pykit_probe_interrupt(int irq, void *_vq)
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	struct pykit_used used;
 	irqreturn_t handled;
-	bool hears, told;
+	bool hears, traced;
 
 	/* The driver hears of it only if there is something to take. */
 	hears = q && vq->callback && !virtqueue_is_broken(vq);
-	told = hears && pykit_ring_before_get(&q->ring, &used);
-	if (told)
+	traced = hears && pykit_ring_before_get(&q->ring, &used);
+	if (traced)
 		pykit_ring_trace_interrupt(&q->ring);
 	handled = vring_interrupt(irq, _vq);
 	/* It came after we looked, before the core did. */
-	if (hears && !told && handled == IRQ_HANDLED)
+	if (hears && !traced && handled == IRQ_HANDLED)
 		pykit_ring_trace_interrupt(&q->ring);
 	pykit_hook_leave();
 	return handled;
@@ -584,8 +585,8 @@ void pykit_probe_queue_disabled(struct virtqueue *vq)
 /**
  * pykit_probe_queues_leave() - stop tracing queues
  *
- * The functions that are hooked are let go one by one. What is told of a queue
- * ends before that, between two operations on it: none in the middle is missed.
+ * The hooks are removed one by one. Tracing of a queue stops before that, between
+ * two operations on it: its trace ends early, but has no gaps.
  */
 void pykit_probe_queues_leave(void)
 {

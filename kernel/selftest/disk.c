@@ -395,7 +395,7 @@ static void soft_disk_serve_queue(struct soft_disk *d, struct soft_vq *q)
 	do {
 		while (soft_pop(q, &chain))
 			soft_disk_serve_one(d, q, &chain);
-		/* What came before this was written is not told of. */
+		/* Buffers made available before this write cause no notification. */
 		soft_wants_notify(q, true);
 		more = soft_pop(q, &chain);
 		if (more)

@@ -2,8 +2,8 @@
 /*
  * A virtio device in software: a transport and the device's side of its queues.
  *
- * Driver and device share this kernel's memory, addresses are physical, and what
- * the device does it does when it is told to: nothing happens by itself.
+ * Driver and device share this kernel's memory, addresses are physical, and the
+ * device acts only when one of its functions is called.
  */
 #ifndef PYKIT_SOFT_H
 #define PYKIT_SOFT_H

@@ -393,13 +393,13 @@ EXPORT_SYMBOL_GPL(pykit_config_watch);
 void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
 {
 	struct pykit_config *cfg;
-	bool told, last;
+	bool watched, last;
 
 	mutex_lock(&pykit_config_lock);
 	cfg = pykit_config_interposed(vdev->config);
-	told = cfg && cfg->watchers[by];
-	last = told && !cfg->watchers[!by];
-	if (told)
+	watched = cfg && cfg->watchers[by];
+	last = watched && !cfg->watchers[!by];
+	if (watched)
 		WRITE_ONCE(cfg->watchers[by], NULL);
 	if (last)
 		WRITE_ONCE(vdev->config, cfg->orig);
@@ -407,7 +407,7 @@ void pykit_config_unwatch(struct virtio_device *vdev, enum pykit_by by)
 	/* A caller may still use the operations that the device pointed at. */
 	if (last)
 		synchronize_rcu_tasks();
-	if (told)
+	if (watched)
 		synchronize_srcu(&pykit_config_srcu);
 	if (last)
 		kfree(cfg);

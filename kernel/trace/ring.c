@@ -127,7 +127,7 @@ static void pykit_ring_trace_queue(struct pykit_ring *r, u8 op)
 	pykit_trace_vq(queue, &r->at, &state);
 }
 
-/* Where a ring is whose memory the core tells only addresses of. */
+/* Find the memory of a packed ring: the core exposes only its addresses. */
 static int pykit_ring_find_packed(struct pykit_ring *r)
 {
 	struct virtio_device *vdev = r->vq->vdev;

@@ -72,9 +72,9 @@ static void pykit_vhost_call_driver(struct vhost_virtqueue *vq)
 }
 
 /*
- * As vhost_signal() does it, but so that the event tells the very value that the
- * decision was made of. Where the driver's wish is in pieces that only vhost
- * finds, it decides and nothing is told.
+ * Signal as vhost_signal() does, but trace the very value that the decision was
+ * based on. Where the field that the driver writes lies in pieces that only vhost
+ * can find, vhost decides and the decision is not traced.
  */
 static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {

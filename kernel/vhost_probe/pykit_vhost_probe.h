@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The vhost probe, which tells what an unmodified vhost back-end does; shared by
- * its files.
+ * The vhost probe, which traces an unmodified vhost back-end; shared by its files.
  *
  * main.c	the character device: which back-ends are watched
  * queue.c	virtqueues: vhost's operations

@@ -27,7 +27,7 @@
  * @node: in the table of all
  * @vq: vhost's
  * @at: how trace events name it
- * @told: whether its back-end is one that is watched
+ * @watched: whether its back-end is watched
  * @taken: chains that were taken and not traced yet, by position
  * @size: length of @taken
  * @first: position in the available ring of the first of them
@@ -39,7 +39,7 @@ struct pykit_vprobe_queue {
 	struct hlist_node node;
 	struct vhost_virtqueue *vq;
 	struct pykit_at at;
-	bool told;
+	bool watched;
 	struct pykit_got *taken;
 	u16 size;
 	u16 first;
@@ -70,7 +70,7 @@ static struct pykit_vprobe_queue *pykit_vprobe_enter(struct vhost_virtqueue *vq)
 
 	pykit_hook_enter();
 	w = pykit_vprobe_find(vq);
-	return w && w->told ? w : NULL;
+	return w && w->watched ? w : NULL;
 }
 
 static struct pykit_vprobe_queue *pykit_vprobe_watch_queue(struct vhost_virtqueue *vq)
@@ -107,7 +107,7 @@ static void pykit_vprobe_start(struct vhost_virtqueue *vq)
 
 	if (!w)
 		return;
-	w->told = false;
+	w->watched = false;
 	/* With an IOTLB the rings may lie in pieces. */
 	if (vq->iotlb || !pykit_vprobe_served(vq->dev->mm, &number))
 		return;
@@ -122,7 +122,7 @@ static void pykit_vprobe_start(struct vhost_virtqueue *vq)
 	w->at.vq = pykit_vprobe_index_of(vq);
 	atomic_set(&w->at.seq, 0);
 	w->signal.valid = false;
-	w->told = true;
+	w->watched = true;
 	pykit_trace_vq(vhost_queue, &w->at, vq->acked_features, vq->num,
 		       vq->last_avail_idx, vq->last_used_idx);
 }
@@ -362,7 +362,7 @@ static void pykit_vprobe_trace_signal(struct pykit_vprobe_queue *w, bool sent)
 
 /*
  * An eventfd is about to be signalled: a decision to signal a driver, if this task
- * is in the midst of one. That is told before the driver can hear of it.
+ * is making one. Trace the decision before the driver can observe the signal.
  */
 static void notrace pykit_vprobe_before_eventfd(unsigned long ip, unsigned long parent_ip,
 						struct ftrace_ops *ops,
@@ -395,9 +395,9 @@ static struct ftrace_ops eventfd_ops = { .func = pykit_vprobe_before_eventfd };
 static void pykit_vprobe_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
 	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
-	bool told = w && vq->call_ctx.ctx;
+	bool traced = w && vq->call_ctx.ctx;
 
-	if (told) {
+	if (traced) {
 		struct pykit_signal *s = &w->signal;
 
 		s->event_idx = vhost_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
@@ -407,14 +407,14 @@ static void pykit_vprobe_signal(struct vhost_dev *dev, struct vhost_virtqueue *v
 		s->new = vq->last_used_idx;
 		/* The driver writes what it wants before it looks at the used index. */
 		smp_mb();
-		told = pykit_vprobe_read_event(vq, &s->event);
+		traced = pykit_vprobe_read_event(vq, &s->event);
 	}
-	if (told)
+	if (traced)
 		WRITE_ONCE(w->signals, current);
 	vhost_signal(dev, vq);
-	if (told && w->signals)
+	if (traced && w->signals)
 		pykit_vprobe_trace_signal(w, false);
-	if (told)
+	if (traced)
 		w->signal.valid = true;
 	pykit_hook_leave();
 }

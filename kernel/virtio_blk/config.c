@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is done to a device by way of its transport's operations, as the driver
- * tells of it.
+ * Trace the operations of a device's transport on behalf of the driver.
  *
  * The core has written ACKNOWLEDGE, DRIVER and a first set of features when it
- * first calls the driver, which is validate(). All that comes after is told,
- * until the device is unbound, failed probe included: not before, so that FAILED
- * and the ACKNOWLEDGE after the last reset are seen too.
+ * first calls the driver, which is validate(). Every later operation is traced
+ * until the device is unbound, after a failed probe too: stopping any earlier would
+ * miss FAILED and the ACKNOWLEDGE after the last reset.
  */
 #include <linux/device.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtqueues: the core's operations, each told of before and after, and what
- * goes wrong in between.
+ * Virtqueues: the core's operations, each traced before and after, and the faults
+ * in between.
  */
 #include "ring.h"
 
-/* Where the device was told to write the status byte that is at @status. */
+/* The address given to the device for the status byte at @status. */
 static u64 pykit_blk_status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
 {
 	struct virtio_device *vdev = q->vq->vdev;

@@ -2,9 +2,9 @@
 /*
  * Virtqueues: the core's operations, as queue.c calls them for every request.
  *
- * Where nobody listens an operation costs what it costs the kernel's own driver,
- * and the few instructions that keep track of where the ring is: somebody may
- * begin to listen at any time. Where somebody does, ring.c tells of it.
+ * While no event is enabled, an operation costs what it costs the kernel's own
+ * driver, plus the few instructions that keep track of the ring's position: events
+ * may be enabled at any time. While they are enabled, ring.c traces the operation.
  */
 #ifndef PYKIT_BLK_RING_H
 #define PYKIT_BLK_RING_H
@@ -34,8 +34,8 @@ static inline bool pykit_blk_ring_tells_adds(void)
  * pykit_blk_ring_watches_adds() - whether pykit_blk_ring_add_watched() is to be called
  * @q: the queue, locked
  *
- * A packed ring's buffer ids cannot be told later; and asked to add to a full ring
- * the core rings the doorbell by itself, which is to be told.
+ * The buffer ids of a packed ring cannot be determined later; and when asked to add
+ * to a full ring the core notifies the device by itself, which has to be traced.
  *
  * Return: false if pykit_blk_ring_add() will do.
  */

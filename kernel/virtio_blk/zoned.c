@@ -29,7 +29,7 @@ int pykit_blk_read_zones(struct virtio_device *vdev,
 	switch (model) {
 	case VIRTIO_BLK_Z_NONE:
 	case VIRTIO_BLK_Z_HA:
-		/* What hosts know they need not be told. */
+		/* A host-aware device also works as one without zones. */
 		return 0;
 	case VIRTIO_BLK_Z_HM:
 		break;

@@ -7,8 +7,8 @@
  * PYKIT_LOOPBACK_SET_EVENTS, for each queue, then PYKIT_LOOPBACK_CREATE make the
  * device; its driver is probed while the caller goes on. From then on poll()
  * says POLLIN whenever the driver has started or reset the device and the caller
- * has not acted on it: PYKIT_LOOPBACK_STATE tells what the state is to be, and
- * PYKIT_LOOPBACK_DONE, with the state's serial, that it is so. A driver that
+ * has not acted on it: PYKIT_LOOPBACK_STATE returns the state to enter, and
+ * PYKIT_LOOPBACK_DONE, with the state's serial, confirms it. A driver that
  * resets the device waits for that. POLLERR says that there is no device.
  *
  * mmap() at the physical address of memory gives that memory: a range of
