@@ -41,6 +41,7 @@ VERBS = frozenset(
         "Keep",
         "Limit",
         "List",
+        "Load",
         "Measure",
         "Merge",
         "Multiply",
