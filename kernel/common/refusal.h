@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Messages about requests that were refused. Whoever has the device open can repeat a
+ * Messages about requests that were refused. A process with the device open can repeat a
  * request, so each module logs only a few in a while.
  */
 #ifndef PYKIT_REFUSAL_H

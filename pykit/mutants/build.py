@@ -4,7 +4,7 @@
 The sources are the kernel's, fetched and never kept in the repository. The switch is a parameter
 of each mutated module that holds the state (``pykit_mutant``): 0 is the unchanged behaviour. A
 second parameter (``pykit_mutant_reached``) counts how often the active mutant's place was executed,
-which tells a mutant that survived from one that was never reached.
+which distinguishes a mutant that survived from one that was never reached.
 """
 
 from __future__ import annotations
@@ -103,9 +103,8 @@ def _make(
     kernel: Kernel, source: Path, folder: Path, mutants: Sequence[Mutant], progress: Progress
 ) -> None:
     core = bool(closure(kernel, [_CORE]))
-    files = {"virtio": source / "drivers/virtio"} if core else {}
     if core:
-        shutil.copytree(files["virtio"], folder / "virtio")
+        shutil.copytree(source / "drivers/virtio", folder / "virtio")
     (folder / "block").mkdir()
     shutil.copy(source / "drivers/block/virtio_blk.c", folder / "block")
     progress(f"applying {len(mutants)} mutants to the sources of {kernel.release}")

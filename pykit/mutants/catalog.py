@@ -70,9 +70,9 @@ def _read(path: Path, clauses: Collection[str]) -> Mutant:
         match = _LINE.fullmatch(line)
         if line.startswith("@@"):
             break
-        if match is None or match["key"] == "spdx-license-identifier":
-            if line.startswith("// SPDX-"):
-                continue
+        if line.startswith("// SPDX-"):
+            continue
+        if match is None:
             raise UsageError(f"{path}:{number}: expected '// key: value' before the first @@")
         if match["key"] not in _KEYS:
             raise UsageError(f"{path}:{number}: {choice(match['key'], _KEYS, 'key')}")
