@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, print_table, write
+from pykit.cli.terminal import dump, echo, print_table, write
+from pykit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pykit.spec import Summary
 
 
 def rules(
@@ -19,6 +25,16 @@ def rules(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the rule reference, docs/rules.md.")
     ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Count the clauses that have a rule, by group.")
+    ] = False,
+    exercised: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Name the rules that checked nothing in this matrix (repeatable; with --summary).",
+        ),
+    ] = None,
 ) -> None:
     """List the rules, or explain one: clause, section, reasons, and the cases that break it.
 
@@ -33,6 +49,15 @@ def rules(
         else:
             write(explanation.as_text())
         return
+    if exercised and not summary:
+        raise UsageError("--exercised names rules of the summary: add --summary")
+    if summary:
+        found = spec.summarize(_checked(exercised) if exercised else None)
+        if as_json:
+            dump(found.as_json())
+        else:
+            _print_summary(found)
+        return
     if markdown:
         write(spec.describe())
         return
@@ -44,3 +69,33 @@ def rules(
         ("rule", "clauses", "side", "strength", "title"),
         ((r.id, " ".join(r.clauses), r.side, r.strength, r.title) for r in listing),
     )
+
+
+def _checked(folders: list[Path]) -> Counter[str]:
+    """Return how much each rule checked in the runs of some matrices, by rule id."""
+    from pykit.matrix import read_journal
+
+    counts: Counter[str] = Counter()
+    for folder in folders:
+        for record in read_journal(folder / "journal.jsonl"):
+            counts.update({rule.id: rule.checked for rule in record.rules})
+    return counts
+
+
+def _print_summary(found: Summary) -> None:
+    columns = ["clauses", "total", "with a rule", "explained", "open"]
+    if found.idle is not None:
+        columns.append("never checked")
+    rows = []
+    for group in found.groups:
+        counts = [group.total, len(group.ruled), len(group.explained), len(group.open)]
+        if group.idle is not None:
+            counts.append(len(group.idle))
+        rows.append([group.name, *map(str, counts)])
+    print_table(columns, rows)
+    echo(f"{found.rules} rules")
+    for group in found.groups:
+        if group.open:
+            echo(f"open, {group.name}: {' '.join(group.open)}")
+    if found.idle:
+        echo(f"rules that never checked anything: {' '.join(found.idle)}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -16,6 +17,7 @@ from pykit.spec.engine import Verdict, Verdicts, judge
 from pykit.spec.explain import Explanation
 from pykit.spec.model import Result, Rule, Violation, registered
 from pykit.spec.reference import reference
+from pykit.spec.summary import Summary
 from pykit.spec.waivers import Waiver, read
 from pykit.trace import Events
 
@@ -28,6 +30,7 @@ __all__ = [
     "Result",
     "Rule",
     "Side",
+    "Summary",
     "Verdict",
     "Verdicts",
     "Violation",
@@ -38,6 +41,7 @@ __all__ = [
     "explain",
     "faults",
     "rules",
+    "summarize",
     "waivers",
 ]
 
@@ -127,6 +131,15 @@ def coverage() -> Coverage:
         explained={name: reasons[name] for name in targeted if name in reasons},
         open=tuple(name for name in targeted if name not in ruled and name not in reasons),
     )
+
+
+def summarize(checked: Mapping[str, int] | None = None) -> Summary:
+    """Count the clauses that rules decide, by group.
+
+    Args:
+        checked: how much each rule checked in some runs, by rule id.
+    """
+    return Summary.of(rules(), coverage(), _clauses.reasons(), checked)
 
 
 def describe() -> str:
