@@ -32,6 +32,7 @@ from pykit.paths import fresh_directory
 from pykit.run import attach as attach_to
 from pykit.run import own
 from pykit.scenario import Observer
+from pykit.trace.capture import RECORDED
 
 Say = Callable[[str], None]
 
@@ -64,6 +65,9 @@ class RunResult:
     def closing(self) -> list[str]:
         """Return the last lines on the terminal: how the guest ended, and where the report is."""
         lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
+        about = self.events.capture
+        if about.seal is None and about.outcome.kind != RECORDED:
+            lines.append("capture: not sealed: files cut or replaced since would not be noticed")
         if self.directory is not None:
             lines.append(f"report: {self.directory / 'report.html'}")
         return lines

@@ -15,7 +15,7 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "files", "memory", "paths", "toml", "kconfig", "kernels", "modules", "qemu",
+    "errors", "files", "seal", "memory", "paths", "toml", "kconfig", "kernels", "modules", "qemu",
     "scenario", "guests", "observe", "run", "trace", "spec", "report", "analysis", "mutants",
     "matrix", "steps", "bisect", "doctor", "bench", "testing", "cli",
 )  # fmt: skip

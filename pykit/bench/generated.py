@@ -7,7 +7,6 @@ rules find of every event what they look for, and nothing wrong.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pykit.seal import write_sealed
 from pykit.trace.kinds import BASE, TRACEPOINTS, Dtype
 
 CPUS = 2
@@ -138,7 +138,7 @@ def generate(capture: Path, events: int) -> int:
             {"id": "vd0", "type": "virtio-blk-pci", "options": {}, "driver": "pykit_virtio_blk"}
         ],
     }  # fmt: skip
-    (capture / "capture.json").write_text(json.dumps(info))
+    write_sealed(capture, info, ("tracepoints",))
     return made
 
 

@@ -8,13 +8,15 @@ workload ends with 0 as well, and a panic looks like a QEMU that was killed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from pykit.errors import Exit
+from pykit.scenario import Trouble
 
 Kind = Literal[
+    Trouble,
     "clean",
     "splat",
     "panic",
@@ -38,8 +40,10 @@ EXIT_CODES: dict[Kind, Exit] = {
     "never-booted": Exit.INFRA,
     "module-failed": Exit.INFRA,
     "interrupted": Exit.SKIP,
-    # Somebody else's trace: how its guest ended nobody said, the rules decide alone.
+    # A trace of another program does not say how its guest ended: the rules decide alone.
     "recorded": Exit.OK,
+    # What a scenario that does not expect it must not end with.
+    **dict.fromkeys(get_args(Trouble), Exit.FAILED),
 }
 assert set(EXIT_CODES) == set(get_args(Kind))
 
@@ -68,6 +72,32 @@ _SPLATS = tuple(
         r"=+ WARNING: possible .+",
         r"list_(?:add|del) corruption.*",
     )
+)
+
+
+#: Disks of virtio drivers, as the kernel's log names them.
+_DISK = r"(?:vd[a-z]+|sd[a-z]+|pykit\d+)"
+#: Lines of a guest's kernel about a failed request, or about a ring that it cannot understand:
+#: blk_update_request() in block/blk-mq.c, buffer_io_error() in fs/buffer.c, BAD_RING() in
+#: drivers/virtio/virtio_ring.c, virtnet_tx_timeout() and xmit_skb() in drivers/net/virtio_net.c.
+_IO_ERRORS = tuple(
+    re.compile(_STAMP + pattern)
+    for pattern in (
+        rf"(?:blk_update_request: )?(?:critical )?[\w/ ]+ error, dev {_DISK}, sector .+",
+        rf"Buffer I/O error on dev {_DISK}, .+",
+        rf"EXT4-fs error \(device {_DISK}\).+",
+        r"\S+ virtio\d+: \S+:(?:id|used) .+",
+        r"\S+ virtio\d+ \S+: (?:Unexpected TXQ|TX timeout on queue).+",
+        r"\S+ virtio\d+: virtio: (?:device|bogus) .+",
+    )
+)
+#: What QEMU reports on its standard error (error_report() in util/qemu-error.c), which is on the
+#: console: in the middle of a line where the guest has not ended its own.
+_QEMU_ERROR = re.compile(r"qemu-system-[\w-]+: (?!warning: )(.*\b(?:virtio|vhost|vring)\b.*)", re.I)
+#: The same of a process that serves a device and has closed its socket: hw/virtio/vhost-user.c.
+_GONE = re.compile(
+    r"qemu-system-[\w-]+: (.*(?:Failed to (?:read|write|set) msg|Broken pipe|Connection reset).*)",
+    re.I,
 )
 
 
@@ -195,6 +225,32 @@ def splats(console: str) -> list[str]:
             entry.pattern.search("\n".join(lines[at : at + entry.lines])) for entry in ALLOWED
         )
     ]
+
+
+def trouble(console: str, expected: Collection[str]) -> tuple[Kind, str] | None:
+    """The first trouble that a console shows and that is not expected, with a sentence; or None."""
+    lines = list(_lines(console))
+    shown: tuple[tuple[Kind, list[str], str], ...] = (
+        ("back-end-gone", list(_said(_GONE, lines)), "the process that serves a device hung up"),
+        ("qemu-errors", list(_said(_QEMU_ERROR, lines)), "QEMU reported errors"),
+        ("io-errors", list(_failed(lines)), "the guest's kernel reported errors"),
+    )
+    for kind, found, who in shown:
+        if found and kind not in expected:
+            return kind, f"{who}: {found[0]} (lines like it: {len(found)})"
+    return None
+
+
+def _said(pattern: re.Pattern[str], lines: Iterable[str]) -> Iterable[str]:
+    return (match[1] for line in lines if (match := pattern.search(line)))
+
+
+def _failed(lines: Iterable[str]) -> Iterable[str]:
+    return (
+        re.sub(_STAMP, "", line)
+        for line in lines
+        if any(pattern.match(line) for pattern in _IO_ERRORS)
+    )
 
 
 def _lines(console: str) -> Iterable[str]:

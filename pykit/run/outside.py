@@ -13,9 +13,9 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pykit.errors import UsageError
 from pykit.guests import firmware, outcome
@@ -26,8 +26,9 @@ from pykit.guests.tracelog import TraceLog
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run.session import require_free
-from pykit.scenario.model import Scenario, Step
+from pykit.scenario.model import Scenario, Step, Trouble
 from pykit.scenario.transport import PCI
+from pykit.seal import write_sealed
 
 Progress = Callable[[str], None]
 
@@ -77,6 +78,7 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         ended=(kind, message),
         steps=talk.steps,
         answers=talk.answers,
+        expects=scenario.expects,
     )
     return Outcome(kind, message, tuple(command), program.version())
 
@@ -96,12 +98,13 @@ def write_capture(
     steps: list[dict[str, Any]],
     answers: list[dict[str, Any]],
     version: str = "",
+    expects: Sequence[str] = (),
 ) -> None:
     """Write what there is to say beside the log; ``version`` of another QEMU than is installed."""
     kind, message = ended
     info = {
         "schema": 1,
-        "complete": kind == "clean",
+        "complete": kind == "clean" or kind in get_args(Trouble),
         "clock": "",
         "cpus": 1,
         "kernel": guest,
@@ -109,9 +112,10 @@ def write_capture(
         "outcome": {"kind": kind, "message": message},
         "devices": devices,
         "steps": steps,
+        "expects": list(expects),
     }
     (capture / "qmp.json").write_text(json.dumps(answers, indent=1) + "\n")
-    (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+    write_sealed(capture, info, ("qemu-log", "registers", *(("qmp",) if answers else ())))
 
 
 def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
@@ -184,6 +188,9 @@ class _Talk:
             return "interrupted", "pykit was interrupted"
         finally:
             self._keeper.stop()
+        console = self._console.read_text(errors="replace")
+        if trouble := outcome.trouble(console, self._scenario.expects):
+            return trouble
         return "clean", f"{len(self.steps)} steps done"
 
     def _step(self, step: Step, line: socket.socket) -> None:

@@ -124,7 +124,7 @@ def _watch(
                 progress(f"the guest runs, for {seconds:g} s at most: Ctrl-C ends it")
                 devices = outside.devices(monitor)
                 if _ended_in(process, log, seconds):
-                    return _own_end(process, console), devices, answers
+                    return _judged(_own_end(process, console), console), devices, answers
                 answers = outside.ask_all(monitor, "end")
     except GuestEndedError as ended:
         if keeper.process is not None and keeper.process.poll() not in (None, 0):
@@ -134,7 +134,14 @@ def _watch(
         return ("qemu-died", str(error)), devices, answers
     finally:
         keeper.stop()
-    return ("clean", f"watched for {seconds:g} s"), devices, answers
+    return _judged(("clean", f"watched for {seconds:g} s"), console), devices, answers
+
+
+def _judged(ended: tuple[outcome.Kind, str], console: Path) -> tuple[outcome.Kind, str]:
+    """Return how a guest ended, with what its console shows of broken devices."""
+    if ended[0] != "clean":
+        return ended
+    return outcome.trouble(console.read_text(errors="replace"), ()) or ended
 
 
 def _ended_in(process: subprocess.Popen[bytes], log: TraceLog, seconds: float) -> bool:

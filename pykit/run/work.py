@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pykit.guests import kitsteps, outcome
 from pykit.guests.carried import CarryError, unpack
@@ -18,13 +18,17 @@ from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
+from pykit.observe.access import log_registers
 from pykit.observe.blind_spots import unseen
 from pykit.qemu import program
-from pykit.scenario.model import Device, Scenario, Step
+from pykit.scenario.model import Device, Scenario, Step, Trouble
+from pykit.seal import write_sealed
 
 Progress = Callable[[str], None]
 #: When the guest's own trace ended, s since it booted.
 _ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
+#: Ends of guests from which the capture comes out whole.
+_CARRIED = ("clean", "splat", "workload-failed", "hang")
 #: How a guest ended, with a message; None for one that has not failed.
 Ended = tuple[outcome.Kind, str]
 Failed = Ended | None
@@ -134,6 +138,8 @@ class ScenarioSteps:
         """Return how a guest ended that came to the end of all steps."""
         if found := outcome.splats(console):
             return "splat", f"the guest's kernel complained {len(found)} times, first: {found[0]}"
+        if trouble := outcome.trouble(console, self._scenario.expects):
+            return trouble
         return "clean", f"{len(self._steps)} steps done"
 
     def finish(
@@ -157,7 +163,7 @@ class ScenarioSteps:
             unpacked()
         except CarryError as error:
             complete = False
-            if kind in ("clean", "splat"):
+            if kind in ("clean", "splat", *get_args(Trouble)):
                 kind, message = "workload-failed", f"the capture did not come out: {error}"
         if kind == "hang" and (waiting := waits(capture)):
             message += f": {waiting}"
@@ -168,7 +174,7 @@ class ScenarioSteps:
         kind, message = ended
         info = {
             "schema": 1,
-            "complete": complete and kind in ("clean", "splat", "workload-failed", "hang"),
+            "complete": complete and kind in (*_CARRIED, *get_args(Trouble)),
             "clock": "mono",
             "cpus": self._scenario.cpus,
             "kernel": kernel,
@@ -188,9 +194,19 @@ class ScenarioSteps:
             "ended": self._ended,
             "steps": self._steps,
             "unseen": unseen(self._scenario, program.find()[1]),
+            "expects": self._scenario.expects,
         }
         (capture / "qmp.json").write_text(json.dumps(self._answers, indent=1) + "\n")
-        (capture / "capture.json").write_text(json.dumps(info, indent=1) + "\n")
+        write_sealed(capture, info, self._observers())
+
+    def _observers(self) -> list[str]:
+        """Return the names of the recorders that ran, for the capture's seal."""
+        ran = ["tracepoints", *self._scenario.observe]
+        if self._scenario.qemu_trace:
+            ran.append("qemu-log")
+        if log_registers(self._scenario, program.find()[1]):
+            ran.append("registers")
+        return [*ran, "qmp"] if self._answers else ran
 
     @contextlib.contextmanager
     def _timed(self, step: Step) -> Iterator[dict[str, Any]]:

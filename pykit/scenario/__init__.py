@@ -2,7 +2,15 @@
 """Read and check scenarios: which device, modules and programs, and what is done with them."""
 
 from pykit.scenario.axes import on_transport, under_driver, with_ring
-from pykit.scenario.model import Observer, Scenario
+from pykit.scenario.model import Observer, Scenario, Trouble
 from pykit.scenario.reader import load_scenario
 
-__all__ = ["Observer", "Scenario", "load_scenario", "on_transport", "under_driver", "with_ring"]
+__all__ = [
+    "Observer",
+    "Scenario",
+    "Trouble",
+    "load_scenario",
+    "on_transport",
+    "under_driver",
+    "with_ring",
+]

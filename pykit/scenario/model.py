@@ -26,6 +26,21 @@ Observer = Literal["access", "rings"]
 #: other child, or none of all.
 Backing = Literal["file", "failing", "null", "vhost-user", "net", "folder", "pipe", "none"]
 
+#: What goes wrong in a run without a rule that fails. A scenario lists what it provokes on purpose;
+#: any other makes the run fail.
+#:
+#: * io-errors: the guest's kernel reports I/O errors, or a ring that it cannot understand;
+#: * qemu-errors: QEMU reports an error of a virtio device on its standard error;
+#: * back-end-gone: the process that serves a device hung up;
+#: * needs-reset: a device set DEVICE_NEEDS_RESET;
+#: * refused-used: the driver refused a used entry;
+#: * lost-requests: the driver took requests back that the device had not returned;
+#: * standstill: a queue stands still where the trace ends.
+Trouble = Literal[
+    "io-errors", "qemu-errors", "back-end-gone", "needs-reset", "refused-used", "lost-requests",
+    "standstill",
+]  # fmt: skip
+
 #: The sector that cannot be read of a disk that fails.
 BAD_SECTOR = 2048
 
@@ -112,3 +127,5 @@ class Scenario:
     driver: str | None = None
     #: Observers beside QEMU's trace that look at the guest from outside.
     observe: tuple[Observer, ...] = ()
+    #: What it provokes on purpose.
+    expects: tuple[Trouble, ...] = ()

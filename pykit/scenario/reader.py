@@ -11,7 +11,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pykit.errors import UsageError
 from pykit.scenario import available
-from pykit.scenario.model import FIRMWARE, SCENARIOS, Action, Backing, Device, Scenario, Step
+from pykit.scenario.model import (
+    FIRMWARE,
+    SCENARIOS,
+    Action,
+    Backing,
+    Device,
+    Scenario,
+    Step,
+    Trouble,
+)
 from pykit.toml import Place, TomlFile, choice, validated
 
 #: Commands of QMP that a scenario may send: what happens to a machine from outside. Others open
@@ -86,6 +95,7 @@ class _Common(_Table):
     summary: str = ""
     deadline: Annotated[float, Field(gt=0)] = 120
     device: list[_Device] = []
+    expects: list[str] = []
 
 
 class _Linux(_Common):
@@ -163,6 +173,7 @@ def _scenario(file: TomlFile, table: _Common, steps: tuple[Step, ...], **others:
             words = f"{step.device} is plugged twice: write a second [[device]]"
             raise file.wrong(("step", number), words)
         plugged |= {step.device} if step.action == "plug" else set()
+    _known(file, "expects", table.expects, frozenset(get_args(Trouble)), "trouble")
     empty: dict[str, Any] = {
         "modules": (), "kernel_modules": (), "programs": (), "guest_programs": (),
         "parameters": {},
@@ -173,6 +184,7 @@ def _scenario(file: TomlFile, table: _Common, steps: tuple[Step, ...], **others:
         deadline_s=table.deadline,
         devices=devices,
         steps=steps,
+        expects=cast("tuple[Trouble, ...]", tuple(table.expects)),
         **{**empty, **others},
     )
 

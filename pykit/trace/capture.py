@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit.files import exists
+from pykit.seal import SealedFile
 from pykit.trace.errors import (
     BadJsonError,
     MissingCaptureJsonError,
@@ -98,6 +99,15 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Seal:
+    """What a run wrote: a number that only it has, the recorders that ran, its files by name."""
+
+    run: str
+    observers: tuple[str, ...]
+    files: dict[str, SealedFile]
+
+
+@dataclass(frozen=True)
 class CaptureInfo:
     """The run that made a capture, and how it ended."""
 
@@ -115,6 +125,10 @@ class CaptureInfo:
     ended: Ended | None = None
     #: Blind spots of the observers, a line each.
     unseen: tuple[str, ...] = ()
+    #: Troubles that the scenario provokes on purpose (pykit.scenario.model.Trouble).
+    expects: tuple[str, ...] = ()
+    #: None for a capture that an older pykit or another program made.
+    seal: Seal | None = None
 
     def to_json(self) -> str:
         """Everything as one JSON text that ``from_json`` reads back."""
@@ -191,8 +205,33 @@ def _info(
         qmp=tuple(_answer(a, key, qmp_where or f"{where}: qmp") for a in answers),
         plugs=_plugs(data, {device.id for device in devices}, where),
         ended=_ended(data, where),
-        unseen=tuple(map(str, get(data, "unseen", list, where) if "unseen" in data else ())),
+        unseen=_texts(data, "unseen", where),
+        expects=_texts(data, "expects", where),
+        seal=_seal(data, where),
     )
+
+
+def _texts(data: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    return tuple(map(str, get(data, key, list, where) if key in data else ()))
+
+
+def _seal(data: dict[str, Any], where: str) -> Seal | None:
+    if data.get("seal") is None:
+        return None
+    where = f"{where}: seal"
+    entry = as_object(data["seal"], where)
+    files = as_object(entry.get("files"), f"{where}: files")
+    return Seal(
+        run=get(entry, "run", str, where),
+        observers=_texts(entry, "observers", where),
+        files={name: _sealed(value, f"{where}: {name}") for name, value in files.items()},
+    )
+
+
+def _sealed(value: Any, where: str) -> SealedFile:
+    data = as_object(value, where)
+    lines = integer(data, "lines", where, 0) if data.get("lines") is not None else None
+    return SealedFile(integer(data, "bytes", where, 0), get(data, "sha256", str, where), lines)
 
 
 def _ended(data: dict[str, Any], where: str) -> Ended | None:

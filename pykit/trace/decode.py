@@ -21,7 +21,7 @@ from pykit.trace.guest import DecodedGuest, decode_guest
 from pykit.trace.identity import number_guest
 from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import guest_lives
-from pykit.trace.losses import Loss, gap_losses, total
+from pykit.trace.losses import Loss, gap_losses, seal_losses, total
 from pykit.trace.qemu import read_log
 from pykit.trace.registers import Named
 from pykit.trace.rings import read_rings
@@ -56,6 +56,8 @@ def load(capture: Path) -> Events:
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
             )
     losses: list[Loss] = []
+    if info.seal is not None:
+        losses += seal_losses(capture, info.seal.files)
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
     guest: DecodedGuest | None = None

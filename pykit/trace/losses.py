@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numba import njit
 
+from pykit.seal import SealedFile, broken
 from pykit.trace.errors import DamageError
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import JOINED, SET_UP
@@ -31,6 +33,12 @@ class Loss:
 
     count: int
     line: str
+
+
+def seal_losses(capture: Path, files: Mapping[str, SealedFile]) -> list[Loss]:
+    """Return one loss for each file of a capture that is not as the run wrote it."""
+    found = [Loss(entry.records, entry.line) for entry in broken(capture, files)]
+    return shorten(found)
 
 
 def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from pykit.guests import EXIT_CODES, Kind
-from pykit.guests.outcome import panic, splats
+from pykit.guests.outcome import panic, splats, trouble
 
 
 def test_every_kind_has_an_exit_code() -> None:
@@ -127,3 +127,44 @@ def test_the_kernels_own_known_races_are_not_complained_of(pair: str) -> None:
     line = f"[   15.905701] BUG: KCSAN: data-race in {pair}"
     ours = "[   15.905701] BUG: KCSAN: data-race in queue_rqs / pykit_blk_vq_done"
     assert splats(f"{line}\n{ours}\n") == [ours.partition("] ")[2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "words"),
+    [
+        ("io-errors", "[   10.5] I/O error, dev pykit0, sector 2048 op 0x0:(READ) flags 0x0", ""),
+        ("io-errors", "critical target error, dev vda, sector 8 op 0x1:(WRITE) flags 0x800", ""),
+        ("io-errors", "[   10.5][  T77] Buffer I/O error on dev vdb, logical block 7, async", ""),
+        ("io-errors", "[   10.5] virtio_blk virtio3: req.0:id 5 is not a head!\r", ""),
+        ("io-errors", "pykit_virtio_blk virtio0: req.1:id 256 out of range", ""),
+        ("io-errors", "[    4.0] virtio_net virtio1: virtio: device refuses features: 0", ""),
+        (
+            "qemu-errors",
+            "[  1.0] half a line2026-11-29T05:15:00.1Z qemu-system-x86_64: virtio: zero sized "
+            "buffers are not allowed",
+            "virtio: zero sized buffers are not allowed",
+        ),
+        (
+            "back-end-gone",
+            "qemu-system-x86_64: Failed to read msg header. Read 0 instead of 12.",
+            "Failed to read msg header. Read 0 instead of 12.",
+        ),
+    ],
+)
+def test_trouble(kind: Kind, line: str, words: str) -> None:
+    found = trouble(f"booted\n{line}\nand on\n", ())
+    assert found is not None
+    assert found[0] == kind
+    assert (words or line.rstrip("\r").rpartition("] ")[2]) in found[1]
+    assert trouble(line, (kind,)) is None
+
+
+def test_the_words_of_others_are_no_trouble() -> None:
+    console = (
+        "[   10.5] I/O error, dev nvme0n1, sector 8 op 0x0:(READ) flags 0x0\n"
+        "[   10.6] virtio_blk virtio3: [vda] 32768 512-byte logical blocks\n"
+        "dd: error reading '/dev/vda': Input/output error\n"
+        "qemu-system-x86_64: terminating on signal 15 from pid 7 (pykit)\n"
+        "qemu-system-x86_64: warning: TCG doesn't support requested feature: virtio\n"
+    )
+    assert trouble(console, ()) is None

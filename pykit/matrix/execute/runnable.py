@@ -5,14 +5,22 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import cast, get_args
 
 from pykit import spec
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
 from pykit.matrix.plan.cell import NONE, OWN_QEMU, MatrixCell, Patch
 from pykit.matrix.record import CellRecord, Status
-from pykit.scenario import Observer, Scenario, load_scenario, on_transport, under_driver, with_ring
+from pykit.scenario import (
+    Observer,
+    Scenario,
+    Trouble,
+    load_scenario,
+    on_transport,
+    under_driver,
+    with_ring,
+)
 from pykit.toml import choice
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
@@ -89,6 +97,9 @@ def apply_axes(cell: MatrixCell) -> RunnableCell:
     if scenario.firmware is None:
         require_runner(runner, scenario.transport)
     faults, expected = _faults(scenario, axes)
+    if faults:
+        # Which troubles a bug makes besides depends on the moment.
+        scenario = replace(scenario, expects=get_args(Trouble))
     for module in scenario.parameters:
         if module not in scenario.modules:
             raise UsageError(f"{module} has parameters and is not loaded: exclude the combination")
