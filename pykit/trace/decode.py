@@ -107,6 +107,8 @@ def load(capture: Path) -> Events:
         devices=devices,
         fields=fields,
         alignment=alignment,
+        # A recorder saves the formats of those events that it switched on.
+        recorded=frozenset(guest.extra) if guest else None,
     )
 
 

@@ -42,6 +42,7 @@ class Events:
         devices: ``dev`` number of every device id of the capture.
         fields: columns of each kind beyond the base columns.
         alignment: how QEMU's ``time`` was found, with its error; or why it was not.
+        recorded: kinds of the guest's tracepoints that were switched on; None if all were.
     """
 
     frames: Frames
@@ -51,6 +52,7 @@ class Events:
     devices: dict[str, int]
     fields: dict[str, tuple[str, ...]]
     alignment: Alignment | str = "not aligned"
+    recorded: frozenset[str] | None = None
 
     @property
     def base(self) -> pl.DataFrame:
@@ -95,6 +97,7 @@ class Events:
             "capture": self.capture.to_json(),
             "devices": self.devices,
             "fields": self.fields,
+            "recorded": None if self.recorded is None else sorted(self.recorded),
             "alignment": (
                 self.alignment if isinstance(self.alignment, str) else asdict(self.alignment)
             ),
@@ -131,6 +134,7 @@ class Events:
                     if isinstance(meta["alignment"], dict)
                     else str(meta["alignment"])
                 ),
+                recorded=None if meta.get("recorded") is None else frozenset(meta["recorded"]),
             )
         except (OSError, PolarsError, ValueError, KeyError, TypeError) as error:
             raise BadTableError(

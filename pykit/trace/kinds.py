@@ -117,6 +117,12 @@ KINDS: dict[str, dict[str, Dtype]] = {
 RENAMED = {"add_failed": "refused", "vhost_attach": "vhost_serves"}
 
 
+def tracepoint(kind: str) -> str:
+    """Return the name of a guest kind's tracepoint."""
+    names = {new: old for old, new in RENAMED.items()}
+    return "pykit_" + names.get(kind, kind)
+
+
 def source_of(kind: str) -> str:
     """Return the observer of a kind; ``driver`` stands for ``probe`` as well (see ``PROBED``)."""
     if kind.startswith("dev_"):

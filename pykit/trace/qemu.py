@@ -77,6 +77,9 @@ _EVENTS = {
     ),
 }
 _POINTERS = ("vdev", "queue", "elem")
+#: A line that has, or begins like, an event and cannot be read as one: written into by another
+#: thread, or damaged.
+_TORN = re.compile(rf"(?P<event>{'|'.join(_EVENTS)})(?![a-z_])|^[0-9]+@(?![0-9]+\.[0-9]{{6}}:)")
 _FIELDS = columns_of([kind for kind in KINDS if kind.startswith("dev_")], {})
 _LIMITS: dict[Dtype, tuple[int, int]] = {
     pl.UInt8: (0, (1 << 8) - 1),
@@ -142,7 +145,15 @@ def read_log(
         )
     events = events.filter("good").drop("good")
     statuses = events.filter(pl.col("kind") == "dev_status")
-    registers, named = read_registers(lines, statuses)
+    registers, named, torn = read_registers(lines, statuses)
+    if torn:
+        losses.append(
+            Loss(
+                len(torn),
+                f"{path}: {len(torn)} register accesses cannot be read, the first is line"
+                f" {torn[0] + 1}",
+            )
+        )
     driven = _driven(events, named) if numbers is None else ()
     known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
     events = _name_devices(_merged(events, registers), known)
@@ -192,6 +203,11 @@ def _parsed(lines: Sequence[str], start: int) -> Iterator[pl.DataFrame]:
             arguments = event.matcher.fullmatch(line["args"])
             values = arguments.groups() if arguments else (None,) * len(event.columns)
             rows.append((number, line["pid"], line["sec"], line["usec"], *values))
+        elif line is None and (torn := _TORN.search(text)):
+            # An event's line, but nothing of it can be relied on.
+            event = _EVENTS[torn["event"] or "virtio_set_status"]
+            nothing = (None,) * (3 + len(event.columns))
+            found[torn["event"] or "virtio_set_status"].append((number, *nothing))
     for name, event in _EVENTS.items():
         if found[name] or not start:
             yield _typed(event, list(zip(*found[name], strict=True)))

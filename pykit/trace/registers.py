@@ -19,8 +19,10 @@ _LINE = re.compile(
     r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
     r"(?P<what>read|write) cpu -?[0-9]+ mr (?P<mr>0x[0-9a-f]{1,16})"
     r" addr (?P<addr>0x[0-9a-f]{1,16}) value (?P<value>0x[0-9a-f]{1,16}) size (?P<size>[1248]) name"
-    r" '(?:virtio-pci-(?P<part>common|device)-(?P<type>[a-z0-9-]+)"
-    r"|(?P<whole>virtio-pci|virtio-mmio))'"
+    r" '(?P<name>[^']+)'"
+)
+_NAME = re.compile(
+    r"virtio-pci-(?P<part>common|device)-(?P<type>[a-z0-9-]+)|(?P<whole>virtio-pci|virtio-mmio)"
 )
 #: Registers by their offset; of the legacy one the configuration follows at 20 or 24.
 _COMMON = {
@@ -143,8 +145,9 @@ class _Registers:
 
 def read_registers(
     lines: Sequence[str], statuses: pl.DataFrame
-) -> tuple[pl.DataFrame, list[Named]]:
-    """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), and the devices.
+) -> tuple[pl.DataFrame, list[Named], list[int]]:
+    """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), the devices, and
+    the numbers of lines that cannot be read.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
     Accesses whose device no status write shows are left out, and so are notifications and
@@ -156,7 +159,8 @@ def read_registers(
     cursors = dict.fromkeys(following, 0)
     devices: list[_Registers] = []
     by_place: dict[tuple[str, int], _Registers] = {}
-    for access in _accesses(lines):
+    torn: list[int] = []
+    for access in _accesses(lines, torn):
         named = None
         if access.write:
             named = _next(following, cursors, access)
@@ -178,15 +182,20 @@ def read_registers(
         "len": pl.UInt32, "write": pl.UInt8, "generation": pl.UInt32,
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema, strict=False)
-    return frame.sort("line", maintain_order=True), list(_named(found))
+    return frame.sort("line", maintain_order=True), list(_named(found)), torn
 
 
-def _accesses(lines: Sequence[str]) -> Iterator[RegisterAccess]:
+def _accesses(lines: Sequence[str], torn: list[int]) -> Iterator[RegisterAccess]:
+    """Yield the accesses to registers of virtio devices; add lines that are ``torn``."""
     for number, text in enumerate(lines):
-        if "memory_region_ops_" not in text or "'virtio-" not in text:
+        if "memory_region_ops_" not in text or "virtio-" not in text:
             continue
-        of = _LINE.match(text)
+        of = _LINE.fullmatch(text.removesuffix("\r"))
         if of is None:
+            torn.append(number)
+            continue
+        name = _NAME.fullmatch(of["name"])
+        if name is None:
             continue
         stamped = of["sec"] is not None
         yield RegisterAccess(
@@ -194,10 +203,14 @@ def _accesses(lines: Sequence[str]) -> Iterator[RegisterAccess]:
             pid=int(of["pid"]) if stamped else None,
             ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
             write=of["what"] == "write",
-            **{name: int(of[name], 0) for name in ("mr", "addr", "value", "size")},
-            part=of["part"],
-            type=of["type"],
-            whole=of["whole"],
+            mr=int(of["mr"], 0),
+            addr=int(of["addr"], 0),
+            # The device's answer may be wider than what the guest gets of it.
+            value=int(of["value"], 0) & ((1 << 8 * int(of["size"])) - 1),
+            size=int(of["size"]),
+            part=name["part"],
+            type=name["type"],
+            whole=name["whole"],
         )
 
 

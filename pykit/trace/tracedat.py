@@ -389,7 +389,9 @@ class _Reader:
         header.number(2)
         compressed = header.number(2) & _COMPRESSED
         option.word()
-        self.dat.clock = self.dat.clock or option.word()
+        # Taken whether or not an option had the clocks: all that follows stands behind it.
+        clock = option.word()
+        self.dat.clock = self.dat.clock or clock
         option.number(4)
         for _ in range(option.number(4)):
             cpu, offset, size = option.number(4), option.number(8), option.number(8)
