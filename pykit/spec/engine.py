@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from pykit.spec.model import Result, Rule, Violation
+from pykit.spec.model import EITHER_SIDE, Result, Rule, Violation
 from pykit.spec.view import View
 from pykit.spec.waivers import Waiver, find
 from pykit.trace import Events
 from pykit.trace.capture import RECORDED
-from pykit.trace.kinds import REGISTERS
+from pykit.trace.kinds import REGISTERS, tracepoint
 
 SCHEMA = 1
 VERDICTS = ("pass", "fail", "inconclusive", "not-applicable", "waived")
@@ -115,6 +115,12 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
     absent = _absent(view, rule)
     if absent:
         return Verdict(rule, "inconclusive", 0, 0, f"not seen: {absent} (missing observer)")
+    unrecorded = _unrecorded(view, rule)
+    if unrecorded:
+        names = " ".join(unrecorded)
+        record = " ".join(f"-e pykit:{name}" for name in unrecorded)
+        message = f"not recorded: {names} (record in addition: {record})"
+        return Verdict(rule, "inconclusive", 0, 0, message)
     result = rule.check(view)
     lost = view.events.lost
     wrong = len(result.violations)
@@ -123,6 +129,9 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
         return Verdict(rule, "inconclusive", result.checked, wrong, message)
     if wrong:
         return _breach(view, rule, result, waivers)
+    if result.contested:
+        message = f"{result.contested} looked wrong, {result.checked} held: {EITHER_SIDE}"
+        return Verdict(rule, "inconclusive", result.checked, 0, message)
     if not result.checked:
         if result.undecided:
             return Verdict(
@@ -182,6 +191,29 @@ def _seen(view: View, source: str, kind: str) -> bool:
     if source == "driver" and kind == "features" and "qmp" in view.sources:
         return True
     return source in view.sources
+
+
+def _unrecorded(view: View, rule: Rule) -> tuple[str, ...]:
+    """Return the tracepoints that a rule needs and that were not switched on.
+
+    That such an event is absent does not show that it did not happen.
+    """
+    absent: dict[str, None] = {}
+    for need in rule.needs:
+        choices = [choice.partition(":") for choice in need.split("|")]
+        running = [(source, kind) for source, _, kind in choices if _seen(view, source, kind)]
+        if not any(_recorded(view, source, kind) for source, kind in running):
+            absent |= dict.fromkeys(tracepoint(kind) for _, kind in running)
+    return tuple(absent)
+
+
+def _recorded(view: View, source: str, kind: str) -> bool:
+    """Whether a running observer had this kind of its events switched on."""
+    recorded = view.events.recorded
+    if source not in ("driver", "vhost") or recorded is None or kind in recorded:
+        return True
+    # A driver that only its registers show has events of other observers.
+    return kind in view.kinds
 
 
 def _missing_kinds(view: View, rule: Rule) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pykit.spec import bits
 
 if TYPE_CHECKING:
+    from pykit.spec.rows import Tally
     from pykit.spec.view import View
 
 
@@ -148,9 +149,13 @@ def negotiated_lives(view: View) -> Iterator[tuple[Life, Status]]:
             yield life, agreed
 
 
-def block_lives(view: View) -> Iterator[Life]:
-    """Return the lives of block devices."""
-    return (life for life in view.lives.values() if life.id == bits.BLK_ID)
+def block_lives(view: View, tally: Tally) -> Iterator[Life]:
+    """Yield the lives of block devices; count those whose type is not known as undecided."""
+    for life in view.lives.values():
+        if life.id == bits.BLK_ID:
+            yield life
+        elif life.id is None and life.features and view.untyped:
+            tally.undecided(doubt="what the device is was not recorded")
 
 
 def ends_within(ts: int | None, limit: int, end: int) -> bool:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Why most things stay undecided.
 TRACE_ENDS = "the trace ends there"
+#: Why candidates are contested.
+EITHER_SIDE = "the other side had broken the rule's precondition: either side may be to blame"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Result:
         undecided: candidates that the evidence does not decide; not part of ``checked``.
         why: why nothing could be checked.
         doubt: why candidates are undecided.
+        contested: candidates that look wrong, but for which the other side may be to blame; not
+            part of ``checked``. A rule with such does not pass.
     """
 
     checked: int
@@ -43,6 +47,7 @@ class Result:
     undecided: int = 0
     why: str = ""
     doubt: str = TRACE_ENDS
+    contested: int = 0
 
     def __add__(self, other: Result) -> Result:
         """Add up the results of two observers."""
@@ -52,6 +57,7 @@ class Result:
             self.undecided + other.undecided,
             self.why or other.why,
             self.doubt if self.undecided else other.doubt,
+            self.contested + other.contested,
         )
 
     def reporting(self, violations: tuple[Violation, ...]) -> Result:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 SPLIT, PACKED, UNKNOWN = 0, 1, -1
 #: Ids and heads are compared as they stand in memory, where they have 32 bits.
 ID_SPAN = 1 << 32
+#: Head of a chain of a packed ring whose buffer id could not be read.
+UNKNOWN_HEAD = 0xFFFF
 _NAME = ("dev", "life", "vq")
 
 
@@ -159,6 +161,13 @@ class Rings:
     def _cache(self) -> dict[tuple[str, ...], Columns]:
         return {}
 
+    def unbroken(self, before: Ints, after: Ints) -> Bools:
+        """By pair of places in one queue: no event between the two is missing."""
+        seq = self.view.base("seq", -1)[self.row].astype(np.int64, copy=False)
+        first, last = seq[before], seq[after]
+        whole: Bools = (last - first == after - before) | (first < 0) | (last < 0)
+        return whole
+
     def feature(self, bit: int) -> Ints:
         """By q: 1 negotiated, 0 not, -1 unknown."""
         found = [self.view.life(dev, life).has(bit) for dev, life, _ in self.queue]
@@ -190,7 +199,8 @@ class Rings:
 class Adds:
     """Chains made available, in order; all columns have one entry a chain.
 
-    ``number`` counts from 0 in each queue: the position in the available ring.
+    ``number`` counts from 0 in each queue: the position in the available ring. ``chain`` is the
+    number of descriptors, ``readable`` and ``writable`` are bytes, as the driver handed them over.
     """
 
     row: Ints
@@ -198,7 +208,9 @@ class Adds:
     q: Ints
     number: Ints
     head: Ints
+    readable: Ints
     writable: Ints
+    chain: Ints
     avail_idx: Ints
 
     @classmethod
@@ -211,7 +223,9 @@ class Adds:
             q=q,
             number=within(q),
             head=ints(frame, "head"),
+            readable=ints(frame, "readable"),
             writable=ints(frame, "writable"),
+            chain=ints(frame, "chain"),
             avail_idx=ints(frame, "avail_idx"),
         )
 
@@ -223,7 +237,7 @@ class Used:
     Attributes:
         position: running index in the used ring, from the one at set-up (or of the first
             entry seen); split rings only.
-        fresh: not an entry that was looked at before. Packed rings: accepted ones.
+        fresh: not an entry that was looked at before, whether or not the driver accepted it.
     """
 
     row: Ints
@@ -252,7 +266,10 @@ class Used:
         before[1:] = grouped_max(position, q)[:-1]
         fresh = first | (position > before)
         packed = rings.layout[q] == PACKED if len(q) else first
-        fresh = np.where(packed, accepted == 1, fresh)
+        # An entry that was refused is looked at again, at the same place.
+        refused = np.zeros_like(first)
+        refused[1:] = (accepted[:-1] != 1) & (index[1:] == index[:-1])
+        fresh = np.where(packed, first | ~refused, fresh)
         return cls(
             row=ints(frame, "row"),
             at=ints(frame, "at"),
@@ -336,6 +353,8 @@ def _excused(
     excused = unseen & ~rings.whole[used.q] if len(used.q) else unseen
     stray = np.flatnonzero((add_of == -1) & ~excused)
     spent: dict[int, int] = {}
+    if len(adds.q):
+        reused = reused | ((adds.head == UNKNOWN_HEAD) & (rings.layout[adds.q] == PACKED))
     for entry in stray.tolist():
         q = int(used.q[entry])
         wrong = int(np.count_nonzero(reused & (adds.q == q) & (adds.at < used.at[entry])))
@@ -383,6 +402,7 @@ class Chains:
         if len(adds.q):
             mine &= adds.q[chain] == frame.small("q")
             mine &= adds.head[chain] == ints(frame, "head")
+            mine &= rings.unbroken(adds.at[chain], frame["at"])
         if not mine.all():
             frame, chain = frame.take(mine), chain[mine]
         at, q = frame.small("at"), frame.small("q")
@@ -438,8 +458,10 @@ class Requests:
 
     By request: ``row at q sector status_addr bytes type segments``; ``chain`` is an index
     into Adds, -1 if unknown; ``status`` and ``len`` are those of its end, -1 where it was
-    not seen, and ``done`` that event's row. ``ends`` has the columns of all ends, also of
-    those whose start is unknown.
+    not seen, and ``done`` that event's row. ``sound`` says that its chain is whole, as far as is
+    known: of one that is longer than the queue, or loops, the probe reads only the beginning, and
+    takes what it finds there for the request. ``ends`` has the columns of all ends, also of
+    those whose start is unknown; ``request`` is the request of each, -1 if unknown.
     """
 
     row: Ints
@@ -454,16 +476,25 @@ class Requests:
     status: Ints
     len: Ints
     done: Ints
+    sound: Bools
     ends: Columns
+    request: Ints
 
     @classmethod
-    def read(cls, rings: Rings, adds: Adds, used: Used, pairs: Pairs) -> Requests:
+    def read(cls, rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains) -> Requests:
         frame, ends = rings.of("blk_start"), rings.of("blk_done")
         at, q, head = ints(frame, "at"), ints(frame, "q"), ints(frame, "head")
         chain = np.searchsorted(adds.at, at) - 1
         if len(adds.q):
             fits = (chain >= 0) & (adds.q[chain] == q) & (adds.head[chain] == head)
             chain = np.where(fits & ~pairs.doubtful[chain], chain, -1)
+        # A chain that was lost may have been one that the probe cut.
+        sound = np.full(len(chain), not rings.view.events.lost)
+        if len(adds.q):
+            size = rings.size[adds.q]
+            fits = (size == 0) | (adds.chain <= size)
+            fits &= ~chains.seen | chains.whole
+            sound = np.where(chain >= 0, fits[chain], sound)
         start_of_chain = np.full(len(adds.q) + 1, -1, dtype=np.int64)
         start_of_chain[chain] = np.arange(len(chain))
         start_of_chain[-1] = -1
@@ -497,5 +528,7 @@ class Requests:
             status=status,
             len=length,
             done=done,
+            sound=sound,
             ends=ends,
+            request=start,
         )

@@ -107,6 +107,7 @@ class Rows:
         shown: tuple[str, ...] = ("row",),
         undecided: int = 0,
         doubt: str = TRACE_ENDS,
+        unless: Bools | None = None,
     ) -> Result:
         """Count all rows as checked, and report those for which ``holds`` is false.
 
@@ -117,9 +118,15 @@ class Rows:
             shown: columns of event rows that show the violation; -1 stands for no event.
             undecided: how many further candidates the evidence does not decide.
             doubt: why they are undecided.
+            unless: by row: the other side had broken the rule's precondition by then, so that a
+                violation is contested.
         """
+        contested = 0
+        if unless is not None:
+            contested = int(np.count_nonzero(~holds & unless))
+            holds = holds | unless
         found = self.violations(holds, message, shown=shown)
-        return Result(self._count, found, undecided, none, doubt)
+        return Result(self._count - contested, found, undecided, none, doubt, contested)
 
     def violations(
         self, holds: Bools, message: Message, *, shown: tuple[str, ...] = ("row",)
@@ -166,7 +173,7 @@ class Tally:
 
     def __init__(self, none: str = "", doubt: str = TRACE_ENDS) -> None:
         self._none, self._doubt = none, doubt
-        self._checked = self._undecided = 0
+        self._checked = self._undecided = self._contested = 0
         self._found: list[Violation] = []
 
     def check(self, holds: bool, rows: int | Iterable[int], message: str) -> None:
@@ -181,10 +188,18 @@ class Tally:
         self._checked += count
         self._found += violations
 
-    def undecided(self, count: int = 1) -> None:
-        """Count candidates that the evidence does not decide."""
+    def undecided(self, count: int = 1, doubt: str = "") -> None:
+        """Count candidates that the evidence does not decide; ``doubt``: why, if not as usual."""
         self._undecided += count
+        self._doubt = doubt or self._doubt
+
+    def contested(self, count: int = 1) -> None:
+        """Count candidates that look wrong, and for which the other side may be to blame."""
+        self._contested += count
 
     def result(self) -> Result:
         """Return what was counted."""
-        return Result(self._checked, tuple(self._found), self._undecided, self._none, self._doubt)
+        found = tuple(self._found)
+        return Result(
+            self._checked, found, self._undecided, self._none, self._doubt, self._contested
+        )

@@ -11,13 +11,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pykit.spec.arrays import Columns, numbers
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Columns, Ints, numbers
 from pykit.spec.lives import Life, Status, read_lives
-from pykit.spec.rings import Adds, Chains, Pairs, Requests, Rings, Used
+from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
+from pykit.spec.soil import behind, by_driver
 from pykit.trace import Events
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, OUTSIDE, SET_UP, SOURCE_TYPE
@@ -63,9 +66,11 @@ class View:
 
     Attributes:
         events: as decoded, with one inside observer a device, see ``judged``.
+        captured: as decoded, with all observers.
     """
 
     def __init__(self, events: Events) -> None:
+        self.captured = events
         self.events = replace(events, frames=judged(events.frames))
         self._of: dict[tuple[str, ...], pl.DataFrame] = {}
         self._kept: dict[str, Any] = {}
@@ -121,6 +126,12 @@ class View:
         return frozenset(self.events.base["kind"].drop_nulls().unique().cast(pl.String).to_list())
 
     @cached_property
+    def untyped(self) -> bool:
+        """Whether the events that say what a device is were not switched on."""
+        recorded = self.events.recorded
+        return recorded is not None and "driver" not in recorded
+
+    @cached_property
     def elsewhere(self) -> frozenset[int]:
         """Devices whose rings QEMU itself never reads: another process or the kernel does."""
         numbers = self.events.devices
@@ -171,9 +182,29 @@ class View:
         return Chains.read(self.rings, self.adds)
 
     @cached_property
+    def writable(self) -> Ints:
+        """By chain: bytes that the device may write, by a split ring's memory where it was seen."""
+        adds, chains = self.adds, self.chains
+        found = np.zeros(len(adds.q), dtype=np.int64)
+        may = chains.element & (chains.flags & bits.WRITE != 0)
+        np.add.at(found, chains.chain[may], chains.len[may])
+        # The device overwrites lengths of a packed ring.
+        seen = chains.whole & (self.rings.layout[adds.q] == SPLIT) if len(adds.q) else chains.whole
+        return np.where(seen, found, adds.writable)
+
+    @cached_property
     def requests(self) -> Requests:
         """Block requests, with their chains and their ends."""
-        return Requests.read(self.rings, self.adds, self.used, self.pairs)
+        return Requests.read(self.rings, self.adds, self.used, self.pairs, self.chains)
+
+    @cached_property
+    def soiled(self) -> Ints:
+        """By queue: from where on the driver has broken its ring; see ``soil.by_driver``."""
+        return by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
+
+    def contested(self, rows: Rows) -> Bools:
+        """By queue event of a rule about the device: the driver had broken the ring before."""
+        return behind(self.soiled, rows["q"], rows["at"])
 
     @cached_property
     def end(self) -> tuple[int, int]:

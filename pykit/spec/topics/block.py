@@ -14,6 +14,8 @@ from pykit.spec.rows import Row, Rows
 from pykit.spec.topics import vhost
 from pykit.spec.view import View
 
+#: Requests whose data the device writes.
+_RETURNS = (bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
 #: Stands for a limit that is not known.
 NO_LIMIT = np.iinfo(np.int64).max
 NAMES = {
@@ -42,8 +44,13 @@ def _kind(row: Row) -> str:
 
 
 def _requests(view: View, *types: int) -> Rows:
-    """Requests that the driver made, of these types or of all; ``{kind}`` names the type."""
+    """Requests that the driver made, of these types or of all; ``{kind}`` names the type.
+
+    Left out are those of which the probe may have read a part alone, since their chain is longer
+    than the queue or loops: SI-DR-03 and SD-DR-01 report that.
+    """
     requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
+    requests = requests.where(requests["sound"])
     return requests.where(np.isin(requests["type"], types)) if types else requests
 
 
@@ -350,16 +357,32 @@ def header_first_status_last(view: View) -> Result:
     """Section 5.2.6: a request begins with a readable header of 16 bytes and ends with its status.
 
     Checked: each request whose whole chain was seen: 16 readable bytes or more, one writable byte
-    or more, and the status in the last of them. Where the driver's events do not have the
-    status's address (0), its place is not checked.
+    or more, and the status in the last of them. Reads, writes, flushes, GET_ID and requests with
+    segments have header, data and status in the chain and nothing else: the bytes that the device
+    can read are the header and the data that it is to have, those that it can write the
+    data that it is to return and the status.
+
+    Where the driver's events do not have the status's address (0), its place is not checked. How
+    the other types are laid out depends on the device.
     """
     requests = _in_memory(view)
+    kind, size = requests["type"], requests["bytes"]
+    returns = np.isin(kind, _RETURNS)
+    fixed = returns | np.isin(kind, (bits.T_OUT, bits.T_FLUSH, *bits.RANGE_TYPES))
+    sent = bits.HEADER_BYTES + np.where(returns, 0, size)
+    got = 1 + np.where(returns, size, 0)
+    requests = requests.plus(sent=sent, got=got)
     header = requests["readable"] >= bits.HEADER_BYTES
-    room = requests["writable"] >= 1
+    header &= ~fixed | (requests["readable"] == sent)
+    room = (requests["writable"] >= 1) & (~fixed | (requests["writable"] == got))
     address = requests["status_addr"]
     last = (address == 0) | (address == requests["last"])
 
     def message(i: int) -> str:
+        if fixed[i] and not header[i]:
+            return "{queue}: {kind} request: the device can read {readable} bytes, not {sent}"
+        if fixed[i] and not room[i]:
+            return "{queue}: {kind} request: the device can write {writable} bytes, not {got}"
         if not header[i]:
             return "{queue}: {kind} request: the device can read {readable} bytes, not a header"
         if not room[i]:
@@ -402,12 +425,21 @@ def segments_within_limits(view: View) -> Result:
 def status_is_defined(view: View) -> Result:
     """Section 5.2.6: a request's status is one of the codes that the specification has.
 
-    Checked: each end of a request that the driver saw or a vhost back-end traced.
+    Checked: each end of a request that the driver saw or a vhost back-end traced. That the status
+    was written at all shows here only with the kit's own driver, which fills the byte with a
+    value that is none of the codes before; DX-25 has what the device itself says about that.
 
-    Zoned devices have codes up to 6. They are also accepted where it is not known whether ZONED
-    was negotiated.
+    - Zoned devices have codes up to 6. They are also accepted where it is not known whether ZONED
+      was negotiated.
+    - Left out are requests of whose chain the probe saw a part alone, as it then reads the status
+      from elsewhere, and all unknown ones where events were lost.
     """
-    ends = Rows.of(view.rings, view.requests.ends)
+    requests = view.requests
+    ends = Rows.of(view.rings, requests.ends)
+    known = requests.request >= 0
+    sound = ~known & (view.events.lost == 0)
+    sound[known] = requests.sound[requests.request[known]]
+    ends = ends.where(sound)
     zoned = view.rings.feature(bits.BLK_ZONED)[ends["q"]]
     own = ends.check(
         ends["status"] <= np.where(zoned == 0, bits.S_UNSUPP, bits.S_ZONED_LAST),
@@ -418,39 +450,60 @@ def status_is_defined(view: View) -> Result:
 
 
 @rule("DX-25", needs=("driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used"))
-def read_length_is_reported(view: View) -> Result:
-    """Sections 2.7.8.2 and 5.2.6: the used len of a read that succeeded is its data and its status.
+def length_covers_the_status(view: View) -> Result:
+    """Sections 2.7.8.2 and 5.2.6: the used len of a request that succeeded has all that the device
+    wrote: the data that it returns, and the status behind them.
 
-    Checked: each read request that ended with OK, as the driver saw it or a vhost back-end traced
-    it: its used len is its data plus one byte.
+    Checked: each request of any type that ended with OK, as the driver saw it or a vhost back-end
+    traced it: its used len is the number of its chain's writable bytes, the last of which is the
+    status. Where the chain was not traced, it is the data of a read plus one byte.
+
+    - A larger len is DX-06's.
+    - Contested: the driver had broken the ring before.
     """
-    reads = _requests(view, bits.T_IN)
-    reads = reads.where(reads["status"] == bits.S_OK)
-    own = reads.check(
-        reads["len"] == reads["bytes"] + 1,
-        "{queue}: {kind} request of {bytes} bytes: used len {len}",
-        none="no read request succeeded",
+    requests = _requests(view)
+    requests = requests.where((requests["status"] == bits.S_OK) & (requests["len"] >= 0))
+    chain = requests["chain"]
+    known = chain >= 0
+    reads = requests["type"] == bits.T_IN
+    room = np.where(reads, requests["bytes"] + 1, 1)
+    room[known] = view.writable[chain[known]]
+    requests = requests.plus(room=room).where(known | reads)
+    own = requests.check(
+        requests["len"] >= requests["room"],
+        "{queue}: {kind} request that succeeded: used len {len}, written are {room} bytes",
+        none="no request succeeded",
         shown=("row", "done"),
+        unless=view.contested(requests),
     )
-    return own + vhost.lengths(view, reads=True)
+    return own + vhost.lengths(view, served=True)
 
 
 @rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done"))
 def failed_request_claims_no_data(view: View) -> Result:
     """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
 
-    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error.
-    A device that failed to get the data has not written all of it, so that a used len of more
-    than the data's size (data and status) is a false claim. A smaller len may be true.
+    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error,
+    whose used len leaves out some of the data, or which the device does not support (UNSUPP): it
+    has no data then, so that a len of more than the data's size (data and status) is a
+    false claim. Whether the bytes of requests that succeeded were written is not looked at: no
+    event has the contents of buffers.
+
+    Undecided: an IOERR with a len of data and status. The device may have written all of it before
+    it failed.
     """
-    requests = _requests(view, bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
+    requests = _requests(view, *_RETURNS)
     failed = requests.where(requests["status"] > bits.S_OK)
-    return failed.check(
-        (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"]),
+    fits = (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"])
+    decided = failed.where(fits | (failed["status"] == bits.S_UNSUPP))
+    return decided.check(
+        (decided["bytes"] == 0) | (decided["len"] <= decided["bytes"]),
         "{queue}: {kind} request failed ({status}), used len {len} claims that all of its data was"
         " written",
         none="no request that returns data failed",
         shown=("row", "done"),
+        undecided=len(failed) - len(decided),
+        doubt="the data may have been written before the request failed",
     )
 
 

@@ -79,7 +79,7 @@ def optional_fields_need_their_feature(view: View) -> Result:
     it decides.
     """
     tally = Tally(none="no field that a feature brings was touched")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         offered = life.negotiated.offered if life.negotiated else None
         for access in life.config:
             if offered is None or not access.len:
@@ -212,7 +212,7 @@ def flush_is_offered(view: View) -> Result:
     Checked: the last traced offer of each life of a block device.
     """
     tally = Tally(none="no block device's features were seen")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         last = life.negotiated
         if last:
             offered = bool(last.offered >> bits.BLK_FLUSH & 1)
@@ -227,7 +227,7 @@ def cache_control_needs_flush(view: View) -> Result:
     Checked: the last traced offer of each life of a block device that has CONFIG_WCE.
     """
     tally = Tally(none="CONFIG_WCE was not offered")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         last = life.negotiated
         if last and last.offered >> bits.BLK_CONFIG_WCE & 1:
             offered = bool(last.offered >> bits.BLK_FLUSH & 1)
@@ -243,7 +243,7 @@ def writeback_starts_at_zero(view: View) -> Result:
     without FLUSH, unless the driver wrote to the field before.
     """
     tally = Tally(none="CONFIG_WCE without FLUSH was not negotiated")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         if not life.has(bits.BLK_CONFIG_WCE) or life.has(bits.BLK_FLUSH):
             continue
         first = next(life.reads(WRITEBACK.offset, WRITEBACK.width), None)
@@ -265,7 +265,7 @@ def padding_is_zero(view: View) -> Result:
     """
     tally = Tally(none="the padding was not read")
     padding = [f.offset + n for f in (UNUSED0, UNUSED1) for n in range(f.width)]
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         for offset in padding:
             for access, value in life.reads(offset, 1):
                 text = f"{life.name}: padding at {offset} reads {value:#x}"
@@ -281,7 +281,7 @@ def at_least_one_queue(view: View) -> Result:
     the limits on segments, is DX-20's.
     """
     tally = Tally(none="num_queues was not read")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         if life.has(bits.BLK_MQ):
             for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
                 tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
@@ -298,7 +298,7 @@ def capacity_is_read_again(view: View) -> Result:
     notification: a work item of the guest reads capacity, and may not have run yet.
     """
     tally = Tally(none="no configuration change was announced")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         reads = [access.row for access, _ in life.reads(CAPACITY.offset, CAPACITY.width)]
         gone = life.stage(bits.REMOVE, bits.FREEZE)
         end = gone.ts if gone and gone.ts is not None else view.end[0]
@@ -324,7 +324,7 @@ def capacity_change_is_announced(view: View) -> Result:
     been on its way.
     """
     tally = Tally(none="the capacity did not change")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         reads = list(life.reads(CAPACITY.offset, CAPACITY.width))
         for (first, before), (second, now) in pairwise(reads):
             if before == now:

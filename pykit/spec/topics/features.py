@@ -298,7 +298,7 @@ def read_only_is_acknowledged(view: View) -> Result:
     Checked: the last traced state of each life's negotiation with a block device that offers RO.
     """
     tally = Tally(none="RO was not offered")
-    for life in block_lives(view):
+    for life in block_lives(view, tally):
         last = life.negotiated
         if last and last.offered >> bits.BLK_RO & 1:
             text = f"{life.name}: RO is offered, but was not acknowledged"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER
@@ -17,30 +18,58 @@ from pykit.spec.timing import ONE_SIDE
 from pykit.spec.view import View
 
 UNREAD = "the status was not read after a reset"
+NOT_TRACED = "the transport may read the status itself, where the trace does not reach"
 
 
 class _Reset(NamedTuple):
-    """A reset by a driver: its device, the reads that follow, and the write after those."""
+    """A reset by a driver.
+
+    Attributes:
+        device: its name in messages.
+        dev: its number.
+        reset: the access.
+        reads: the reads of the status that follow, before ``after``.
+        after: the next write of the status.
+        direct: the first of the reads is the driver's next act; see ``_resets``.
+        complete: the observer sees each access to the status, by whatever part of the guest.
+    """
 
     device: str
+    dev: int
     reset: Status
     reads: list[Status]
     after: Status | None
+    direct: bool
+    complete: bool
 
 
 def _resets(view: View) -> Iterator[_Reset]:
-    """Return each traced reset.
+    """Return each traced reset: by QEMU's log of the registers, where there is one, else inside.
 
     Lives do not matter: the core reads the status once more after the driver's life has ended.
+    A read is direct if the driver did nothing else with the device between: not with its
+    queues, features, or configuration.
     """
-    for (dev,), rows in view.of("status").group_by("dev", maintain_order=True):
-        seen = [Status(*row) for row in rows.select("row", "ts", "status", "op").iter_rows()]
-        for i, reset in enumerate(seen):
-            if reset.op == bits.STATUS_RESET:
+    registers = view.captured.of("status").filter(source="registers")
+    logged = set(registers["dev"].unique().to_list())
+    inside = view.of("status").filter(pl.col("source") != "registers")
+    inside = inside.filter(~pl.col("dev").is_in(list(logged)))
+    other = view.of("queue", "features", "config", "generation")
+    for frame, complete in ((registers, True), (inside, False)):
+        for (dev,), rows in frame.group_by("dev", maintain_order=True):
+            acts = np.sort(other.filter(pl.col("dev") == dev)["row"].to_numpy())
+            seen = [Status(*row) for row in rows.select("row", "ts", "status", "op").iter_rows()]
+            for i, reset in enumerate(seen):
+                if reset.op != bits.STATUS_RESET:
+                    continue
                 later = seen[i + 1 :]
                 after = next((s for s in later if s.op != bits.STATUS_READ), None)
                 reads = later if after is None else later[: later.index(after)]
-                yield _Reset(f"device {dev}", reset, reads, after)
+                place = int(np.searchsorted(acts, reset.row))
+                act = int(acts[place]) if place < len(acts) else NEVER
+                direct = bool(reads) and reads[0].row < act
+                number = int(str(dev))
+                yield _Reset(f"device {dev}", number, reset, reads, after, direct, complete)
 
 
 @rule("RS-DE-01", needs="driver:status")
@@ -56,7 +85,7 @@ def reset_clears_status(view: View) -> Result:
     - Undecided: the status had not been 0 yet, and the driver stopped reading before.
     """
     tally = Tally(none=UNREAD, doubt="the driver did not wait")
-    for device, reset, reads, _ in _resets(view):
+    for device, _, reset, reads, *_ in _resets(view):
         if not reads:
             continue
         last = reads[-1]
@@ -74,20 +103,51 @@ def reset_clears_status(view: View) -> Result:
 def reset_is_waited_for(view: View) -> Result:
     """Section 2.4.2: the driver waits after a reset until the status reads 0.
 
-    Checked: each reset in the guest's trace after which the driver read the status and then
-    wrote to it: the last read before that write is 0.
+    Checked: each reset after which the driver wrote to the status again: it read the status
+    before that, and the last read was 0. QEMU's log of the registers shows each read. Of the
+    guest's trace a read counts as the wait only if the driver did nothing else with the device
+    before it, as drivers read the status for other reasons, too.
 
-    - A reset without a traced read is left out: the transport may have read the status itself,
-      where the trace does not reach.
-    - A reset that is followed by another one is left out: the driver does not go on.
+    - Undecided: a reset in the guest's trace without such a read. The transport may have read the
+      status itself, where the trace does not reach.
+    - A reset that is followed by another one is left out, as the driver does not go on, and so
+      is the legacy interface, which does not have the clause.
     """
-    tally = Tally(none=UNREAD)
-    for device, reset, reads, after in _resets(view):
-        if not reads or after is None or after.op == bits.STATUS_RESET:
+    return _waited_for(view, pci=False)
+
+
+@rule("PM-DR-05", needs="driver:status")
+def reset_is_polled(view: View) -> Result:
+    """Section 4.1.4.3.2: after it wrote 0 to device_status, the driver of a PCI device waits for a
+    read that returns 0 before it initializes the device again.
+
+    Checked: as for RS-DR-01, each reset of a PCI device.
+    """
+    return _waited_for(view, pci=True)
+
+
+def _waited_for(view: View, *, pci: bool) -> Result:
+    """Check that resets (of PCI devices, or of all) were waited for."""
+    tally = Tally(none="no reset was followed by another status write", doubt=NOT_TRACED)
+    types = {view.captured.devices.get(d.id): d for d in view.captured.capture.devices}
+    for device, dev, reset, reads, after, direct, complete in _resets(view):
+        known = types.get(dev)
+        if known is not None and (known.legacy or (pci and not known.type.endswith("-pci"))):
             continue
-        last = reads[-1]
-        text = f"{device}: the driver goes on although the status is {last.value:#x}"
-        tally.check(not last.value, (reset.row, last.row, after.row), text)
+        if after is None or after.op == bits.STATUS_RESET:
+            continue
+        if known is None and pci:
+            tally.undecided(doubt="the transport is not known")
+        elif reads and reads[-1].value:
+            text = f"{device}: the driver goes on although the status is {reads[-1].value:#x}"
+            tally.check(False, (reset.row, reads[-1].row, after.row), text)
+        elif complete and not reads:
+            text = f"{device}: the driver goes on after a reset, and has not read the status"
+            tally.check(False, (reset.row, after.row), text)
+        elif complete or direct:
+            tally.check(True, after.row, "")
+        else:
+            tally.undecided()
     return tally.result()
 
 

@@ -20,6 +20,7 @@ from pykit.spec.arrays import (
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import ID_SPAN, SPLIT
 from pykit.spec.rows import Rows
+from pykit.spec.soil import avail_steps
 from pykit.spec.topics import vhost
 from pykit.spec.view import View
 
@@ -58,14 +59,17 @@ def used_flags_start_at_zero(view: View) -> Result:
 def indices_start_at_zero(view: View) -> Result:
     """Sections 2.6 and 3.1: a queue that is set up after a reset starts at index 0 in both rings.
 
-    Checked: each set-up of a split queue.
+    Checked: each set-up of a split queue: the indices that the driver put into its memory; and
+    each start of a vhost back-end that serves a driver of the same guest, of a queue that was set
+    up once: the indices from which the device counts.
     """
     setups = view.queue_setups(SPLIT)
-    return setups.check(
+    own = setups.check(
         (setups["avail_idx"] == 0) & (setups["used_idx"] == 0),
-        "{queue}: set up with avail idx {avail_idx}, used idx {used_idx}",
+        "{queue}: set up by the driver with avail idx {avail_idx}, used idx {used_idx}",
         none=NO_SPLIT,
     )
+    return own + vhost.starts(view)
 
 
 @rule("SA-DR-01", needs="driver:add")
@@ -82,12 +86,8 @@ def avail_idx_moves_forward(view: View) -> Result:
     """
     rings, adds = view.rings, view.adds
     from_setup = rings.whole[adds.q]
-    initial = np.where(from_setup, rings.avail[adds.q], adds.avail_idx - 1)
-    step = steps16(adds.avail_idx, adds.q, initial)
-    beyond_chains = grouped_cumsum(step, adds.q) - adds.number - 1
-    table = Rows.of(rings, adds).plus(
-        step=step, back=-step, ahead=exceeds_more(beyond_chains, adds.q)
-    )
+    step, ahead = avail_steps(rings, adds)
+    table = Rows.of(rings, adds).plus(step=step, back=-step, ahead=ahead)
     chains = table.where(rings.split(adds.q) & (from_setup | (adds.number > 0)))
 
     def message(i: int) -> str:
@@ -242,8 +242,9 @@ def used_id_names_outstanding_chain(view: View) -> Result:
     Checked: each used entry of a split queue that is new to the driver, and each that a vhost
     back-end traced. With IN_ORDER an entry stands for a batch and is left out.
 
-    Undecided: an entry that may return a chain of which the trace has the wrong head (the driver
-    reused a head), or one made available before the observer joined the queue.
+    - Undecided: an entry that may return a chain of which the trace has the wrong head (the driver
+      reused a head), or one made available before the observer joined the queue.
+    - Contested: the driver had broken the ring before.
     """
     return returned(view, SPLIT, again=False) + vhost.returned(view, again=False)
 
@@ -264,6 +265,7 @@ def returned(view: View, layout: int, *, again: bool) -> Result:
     judged = (rings.layout[used.q] == layout) & single & used.fresh
     entries = Rows.of(rings, used).plus(again=pairs.again, add_of=pairs.add_of)
     entries = entries.where(judged & ~pairs.excused)
+    unless = view.contested(entries)
     text = "was returned before and not made available since" if again else "is not outstanding"
     return entries.check(
         ~entries["again"] if again else entries["add_of"] != -1,
@@ -271,6 +273,7 @@ def returned(view: View, layout: int, *, again: bool) -> Result:
         none="no entry was used",
         undecided=int(np.count_nonzero(judged & pairs.excused)),
         doubt="the driver's own trace does not say which head was made available",
+        unless=unless,
     )
 
 
@@ -287,6 +290,8 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     - Readings in interrupt handlers are left out: they run without the lock that orders the
       driver's adds, so that chains may be traced after the entry that returns them.
     - An index that is too far ahead is reported where it gets ahead, not at each later reading.
+    - Contested: the driver had moved its own index over entries that it had not filled, or broken
+      the ring in another way. The device may have used what stood there.
     """
     rings, adds = view.rings, view.adds
     readings = view.events_of("used", "callback")
@@ -302,7 +307,13 @@ def used_idx_behind_avail_idx(view: View) -> Result:
             return "{queue}: used idx {used_idx} went back"
         return "{queue}: used idx {used_idx}, {exposed} chains made available"
 
-    own = readings.check(~readings["back"] & ~readings["ahead"], message, none=NO_SPLIT)
+    # An index that went back is the device's doing whatever the driver wrote.
+    own = readings.check(
+        ~readings["back"] & ~readings["ahead"],
+        message,
+        none=NO_SPLIT,
+        unless=view.contested(readings) & ~readings["back"],
+    )
     return own + vhost.used_ahead(view)
 
 
@@ -310,25 +321,28 @@ def used_idx_behind_avail_idx(view: View) -> Result:
 def used_len_within_buffer(view: View) -> Result:
     """Section 2.7.8: a used entry's len is at most the number of the chain's writable bytes.
 
-    Checked: each used entry whose chain is known, of both layouts, and each that a vhost back-end
-    traced.
+    Checked: each used entry whose chain is known, of both layouts, whether or not the driver
+    accepted it, and each that a vhost back-end traced. In a split ring the writable bytes are
+    those of the descriptors in memory where all of them were traced.
 
-    Chains whose head was reused while outstanding are left out: the trace does not show which of
-    the two the device served.
+    - Chains whose head was reused while outstanding are left out: the trace does not show which
+      of the two the device served.
+    - Contested: the driver had broken the ring before.
     """
     rings, adds, used, pairs = view.rings, view.adds, view.used, view.pairs
     known = pairs.add_of >= 0
     entries = Rows.of(rings, used).plus(chain=pairs.add_of).where(known)
     entries = entries.where(~pairs.doubtful[entries["chain"]])
     chain = entries["chain"]
-    entries = entries.plus(writable=adds.writable[chain], add_row=adds.row[chain])
+    entries = entries.plus(writable=view.writable[chain], add_row=adds.row[chain])
     own = entries.check(
         entries["len"] <= entries["writable"],
         "{queue}: used len {len}, writable {writable} bytes",
         none="no chain was returned",
         shown=("row", "add_row"),
+        unless=view.contested(entries),
     )
-    return own + vhost.lengths(view, reads=False)
+    return own + vhost.lengths(view, served=False)
 
 
 @rule("RF-DE-05", needs=("driver:add", "driver:used"))
@@ -348,6 +362,7 @@ def in_order_use(view: View) -> Result:
         forward,
         "{queue}: id {id} returned after a later chain",
         none="IN_ORDER was not negotiated",
+        unless=view.contested(entries),
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from pykit.spec import bits
 from pykit.spec.lives import Life, Status, ends_within
@@ -32,9 +33,15 @@ def writes(seen: list[Status]) -> list[Status]:
 
 
 def _changes(seen: list[Status]) -> Iterator[tuple[int, Status]]:
-    """Return each write that is no reset with the value before it, from the second write on."""
+    """Return each write that is no reset with the bits set before it, from the second write on.
+
+    A bit that the driver wrote and then did not read back was not set: the device refused it.
+    """
     before: int | None = None
-    for status in writes(seen):
+    for status in seen:
+        if status.op == bits.STATUS_READ:
+            before = None if before is None else before & status.value
+            continue
         reset = status.op == bits.STATUS_RESET or not status.value
         if before is not None and not reset:
             yield before, status
@@ -45,23 +52,29 @@ def _changes(seen: list[Status]) -> Iterator[tuple[int, Status]]:
 def each_step_sets_its_bit(view: View) -> Result:
     """Section 2.1.1: the driver sets a status bit for each initialization step it has done.
 
-    Checked: each life with a status write that has DRIVER_OK, by all status writes of the life;
-    QEMU logs every one.
+    Checked: each life with a status write that has DRIVER_OK, and each in which the driver used
+    a queue or ended its probe() without an error, by all status writes of the life; QEMU logs
+    every one.
 
     - A life is left out where it is unknown whether the driver uses the legacy interface, which
       has no FEATURES_OK.
     - The order of the writes is not looked at: IN-DR-01 does that.
     """
     tally = Tally(none="no driver finished its initialization")
+    used = {name: int(rows["row"][0]) for name, rows in view.columns("dev_kick").by_life().items()}
     for life in view.lives.values():
-        ready = next((s for s in life.written if s.value & bits.DRIVER_OK), None)
+        ready = next((s.row for s in life.written if s.value & bits.DRIVER_OK), None)
+        if ready is None and life.written:
+            probed = life.stage(bits.PROBED)
+            began = probed.row if probed and not probed.err else None
+            ready = used.get((life.dev, life.number), began)
         if ready is None or life.modern is None:
             continue
         ever = 0
         for status in life.written:
             ever |= status.value
         lacks = [name for bit, name in steps_of(life) if not ever & bit]
-        tally.check(not lacks, ready.row, f"{life.name}: never written: {', '.join(lacks)}")
+        tally.check(not lacks, ready, f"{life.name}: never written: {', '.join(lacks)}")
     return tally.result()
 
 
@@ -73,6 +86,9 @@ def bits_are_only_added(view: View) -> Result:
     value written before; in the guest's trace and in QEMU's log, each on its own.
 
     - DEVICE_NEEDS_RESET may vanish: the device sets it, and a driver need not write it back.
+    - A bit that the driver wrote and read back as 0 was not set: the device refused it, as it may
+      refuse FEATURES_OK. In QEMU's log, which has no reads, the reads of the guest's trace
+      count, and without these FEATURES_OK may be gone where FAILED is written (undecided).
     - Undecided: DRIVER_OK alone vanishes in QEMU's log, and the guest's trace has no write of
       that value. QEMU clears the bit by itself, with the same log line, when the guest switches
       the PCI function's bus mastering off.
@@ -83,9 +99,18 @@ def bits_are_only_added(view: View) -> Result:
     )
     for life in view.lives.values():
         by_driver = {s.value for s in life.status if s.op == bits.STATUS_WRITE}
+        reads = [s for s in life.status if s.op == bits.STATUS_READ]
+        refused = any(s.value and not s.value & bits.FEATURES_OK for s in _answers(life.status))
         for seen, outside in ((life.status, False), (life.written, True)):
             for before, now in _changes(seen):
                 cleared = before & ~now.value & ~bits.NEEDS_RESET
+                gives_up = outside and bool(now.value & bits.FAILED)
+                if gives_up and cleared == bits.FEATURES_OK and (refused or not reads):
+                    if refused:
+                        tally.check(True, now.row, "")
+                    else:
+                        tally.undecided(doubt="the device may have refused FEATURES_OK")
+                    continue
                 if outside and cleared == bits.DRIVER_OK and now.value not in by_driver:
                     tally.undecided()
                     continue
@@ -116,6 +141,13 @@ def reset_after_failure(view: View) -> Result:
                     tally.check_together(1 if failed is None else 0, ())
                     failed = now.value
     return tally.result()
+
+
+def _answers(seen: list[Status]) -> Iterator[Status]:
+    """Return the first read after each write of FEATURES_OK."""
+    for status, following in pairwise(seen):
+        if status.sets(bits.FEATURES_OK) and following.op == bits.STATUS_READ:
+            yield following
 
 
 def check_after_driver_ok(
@@ -184,24 +216,26 @@ def needs_reset_is_announced(view: View) -> Result:
     notification.
 
     Checked: each life in which the driver read a status with both DEVICE_NEEDS_RESET and
-    DRIVER_OK.
+    DRIVER_OK. A device whose driver never reads such a status is not looked at.
 
-    - Any configuration change notification of the life, or of the device in QEMU's log, counts:
-      the trace does not show when the device set the bit, only when the driver read it.
+    - The trace does not show when the device set the bit, only when the driver read it: each
+      configuration change notification of the life counts that came after the driver last
+      read the status without the bit; in QEMU's log, each of the life.
     - Undecided: the trace ends less than 5 s after the driver read the status: the interrupt may
       still have been on its way through the guest.
     """
     tally = Tally(none="no device set DEVICE_NEEDS_RESET")
-    signals = view.of("dev_config_signal")["dev"].to_list()
+    signals = set(view.of("dev_config_signal").select("dev", "life").iter_rows())
     broken = bits.NEEDS_RESET | bits.DRIVER_OK
     for life in view.lives.values():
-        read = next(
-            (s for s in life.status if s.op == bits.STATUS_READ and s.value & broken == broken),
-            None,
-        )
+        reads = [s for s in life.status if s.op == bits.STATUS_READ]
+        read = next((s for s in reads if s.value & broken == broken), None)
         if read is None:
             continue
-        announced = bool(life.changes) or life.dev in signals
+        sound = [s.row for s in life.status if s.row < read.row and not s.value & bits.NEEDS_RESET]
+        since = max(sound, default=-1)
+        announced = any(change.row > since for change in life.changes)
+        announced |= (life.dev, life.number) in signals
         if not announced and ends_within(read.ts, OTHER_SIDE, view.end[0]):
             tally.undecided()
             continue

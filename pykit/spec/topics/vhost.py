@@ -64,19 +64,44 @@ def used_ahead(view: View) -> Result:
 
     The difference is bounded by the queue size of the start that an entry belongs to, which is
     taken for as large as can be where that start was not seen.
+
+    Contested is what comes after the driver took its index back, or further ahead than the ring
+    is long, within one start: the difference of the two says nothing about the device then.
     """
     if "vhost_used" not in view.kinds:
         return Result(0)
     frame = _ordered(view, "vhost_queue", "vhost_used")
-    size = frame.select(pl.col("size").forward_fill().over(_NAME).fill_null(WRAP // 2))
-    entries = _rows(
-        frame.with_columns(size).filter(
-            (pl.col("kind") == "vhost_used") & pl.col("avail_idx").is_not_null()
-        )
-    )
+    start = (pl.col("kind") == "vhost_queue").cast(pl.Int64).cum_sum().over(_NAME).alias("start")
+    size = pl.col("size").forward_fill().over(_NAME).fill_null(WRAP // 2)
+    frame = frame.with_columns(size, start).filter(pl.col("avail_idx").is_not_null())
+    wide = [pl.col(name).cast(pl.Int64) for name in ("avail_idx", "used_idx", "size")]
+    frame = frame.with_columns(wide)
+    avail = pl.col("avail_idx")
+    step = (avail - avail.shift(1).over(*_NAME, "start") + WRAP // 2) % WRAP - WRAP // 2
+    ahead = (avail - pl.col("used_idx")) % WRAP
+    # The used index may be ahead by as much as the ring is long: that is the device's doing.
+    leapt = (ahead > pl.col("size")) & (ahead < WRAP - pl.col("size"))
+    broken = ((step < 0) | (step > pl.col("size")) | leapt).fill_null(False)
+    broken = (broken.cast(pl.Int64).cum_sum().over(*_NAME, "start") > 0).alias("broken")
+    entries = _rows(frame.with_columns(broken).filter(pl.col("kind") == "vhost_used"))
     return entries.check(
         (entries["avail_idx"] - entries["used_idx"]) % WRAP <= entries["size"],
         "{queue}: used idx {used_idx}, avail idx {avail_idx}",
+        unless=entries["broken"] == 1,
+    )
+
+
+def starts(view: View) -> Result:
+    """Check that a device begins at index 0 where it first serves a queue of a driver's life."""
+    if "vhost_queue" not in view.kinds:
+        return Result(0)
+    served = view.of("vhost_serves").filter(pl.col("ended") == 0).select("dev", "life").unique()
+    frame = _ordered(view, "vhost_queue").unique(_NAME, keep="first", maintain_order=True)
+    frame = frame.join(served, on=["dev", "life"], how="semi")
+    begun = _rows(frame)
+    return begun.check(
+        (begun["avail_idx"] == 0) & (begun["used_idx"] == 0),
+        "{queue}: the device begins at avail idx {avail_idx}, used idx {used_idx}",
     )
 
 
@@ -106,17 +131,17 @@ def _served(view: View) -> pl.DataFrame:
     )
 
 
-def lengths(view: View, *, reads: bool) -> Result:
-    """Check used lens: at most the writable bytes, or (``reads``) all of a read that succeeded."""
+def lengths(view: View, *, served: bool) -> Result:
+    """Check used lens: at most the writable bytes, or (``served``) all of them after success."""
     if "vhost_used" not in view.kinds:
         return Result(0)
     frame = view.keep("vhost served", _served)
-    if reads:
-        frame = frame.filter((pl.col("type") == bits.T_IN) & (pl.col("status") == bits.S_OK))
+    if served:
+        frame = frame.filter(pl.col("status") == bits.S_OK)
     entries = _rows(frame)
     length, room = entries["len"], entries["writable"]
     return entries.check(
-        length == room if reads else length <= room,
+        length == room if served else length <= room,
         "{queue}: used len {len}, writable {writable} bytes",
     )
 

@@ -102,6 +102,13 @@ def no_header(log: Log) -> None:
     next(e for e in chain if e["kind"] == "desc" and e["len"] == 16)["len"] = 12
 
 
+@case("DX-19")
+def empty_header(log: Log) -> None:
+    """A write's header has a length of 0, its data more than 16 bytes."""
+    chain = next(c for c in chains(log, 0) if c[-1]["type"] == bits.T_OUT)
+    next(e for e in chain if e["kind"] == "desc" and e["len"] == 16)["len"] = 0
+
+
 @case("DX-20")
 def too_many_segments(log: Log) -> None:
     """The device says seg_max 2, and requests have more elements."""
@@ -152,14 +159,19 @@ def short_read(log: Log) -> None:
     next(e for e in log.of("blk_done", status=0) if e["type"] == bits.T_IN)["len"] = 1
 
 
+@case("DX-25")
+def write_without_its_status(log: Log) -> None:
+    """A write that succeeded has a used len of 0, which leaves out its status."""
+    next(e for e in log.of("blk_done", status=0) if e["type"] == bits.T_OUT)["len"] = 0
+
+
 @case("SU-DE-02", clean=like(errors=0.3))
 def failed_read_claims_data(log: Log) -> None:
-    """A read that failed has a used len of all of its data and the status."""
-    log.qemu = "9.2.0"
+    """A read that the device does not support has a used len of all of its data and the status."""
     for start in log.of("blk_start", type=bits.T_IN):
         end = end_of(log, start)
         if end["status"]:
-            end["len"] = start["bytes"] + 1
+            end |= {"len": start["bytes"] + 1, "status": bits.S_UNSUPP}
             return
 
 

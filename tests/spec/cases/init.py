@@ -62,6 +62,29 @@ def status_is_not_read_back(log: Log) -> None:
     log.drop(log.of("status", op=bits.STATUS_READ, life=0))
 
 
+@case("IN-DR-05")
+def status_is_read_too_late(log: Log) -> None:
+    """The driver reads the status only after it has set up its queues."""
+    agreed = log.one("status", op=bits.STATUS_WRITE)
+    log.drop([log.after(agreed, lambda e: e["kind"] == "status" and e["op"] == bits.STATUS_READ)])
+
+
+@case("IN-DR-04")
+def features_shrink(log: Log) -> None:
+    """The driver withdraws a feature after FEATURES_OK, with which it had finished its choice."""
+    log.one("features", stage=0)["stage"] = 1
+    log.one("features", stage=2)["acked"] &= ~(1 << bits.BLK_FLUSH)
+
+
+@case("IN-DR-01")
+def queues_after_driver_ok(log: Log) -> None:
+    """The driver sets a queue up after DRIVER_OK."""
+    queue = log.one("queue", op=SET_UP)
+    log.events.remove(queue)
+    ready = log.one("status", op=bits.STATUS_WRITE, status=READY)
+    log.events.insert(log.events.index(ready) + 1, queue)
+
+
 @case("IN-DR-05", "FB-DE-02")
 def refusal_is_overlooked(log: Log) -> None:
     """The device refuses a valid set of features, and the driver sets DRIVER_OK all the same."""

@@ -16,10 +16,28 @@ def status_comes_back(log: Log) -> None:
     log.insert(read, "status", status=READY, op=bits.STATUS_READ)
 
 
-@case("RS-DR-01")
+def of_registers() -> Log:
+    """Return a log of a driver whose register accesses QEMU logged, and nothing else."""
+    log = Log()
+    for status, op in (
+        *((READY, bits.STATUS_WRITE), (0, bits.STATUS_RESET), (0, bits.STATUS_READ)),
+        *((bits.ACKNOWLEDGE, bits.STATUS_WRITE), (READY, bits.STATUS_WRITE)),
+    ):
+        event = log.add("status", dev=1, life=0, pid=1, status=status, op=op)
+        event["source"] = "registers"
+    return log
+
+
+@case("RS-DR-01", "PM-DR-05", clean=of_registers)
 def reset_is_not_waited_for(log: Log) -> None:
     """The driver resets the device, reads DRIVER_OK, and goes on."""
     log.one("status", op=bits.STATUS_READ, status=0)["status"] = READY
+
+
+@case("RS-DR-01", "PM-DR-05", clean=of_registers)
+def reset_is_not_read_back(log: Log) -> None:
+    """The driver resets the device and goes on without a read of its status."""
+    log.drop(log.of("status", op=bits.STATUS_READ))
 
 
 @case("RS-DE-02")

@@ -23,6 +23,21 @@ def features_ok_is_skipped(log: Log) -> None:
         event["status"] = READY & ~bits.FEATURES_OK
 
 
+@case("ST-DR-01")
+def driver_ok_is_never_set(log: Log) -> None:
+    """The driver uses its queues and never sets DRIVER_OK."""
+    log.drop([*log.of("status", status=READY), *log.of("dev_status", status=READY)])
+
+
+@case("ST-DE-04", clean=lambda: broken_device())
+def trouble_is_announced_too_early(log: Log) -> None:
+    """The only configuration change notification comes before the status is last read sound."""
+    change = log.one("config_change")
+    log.drop([change])
+    first = log.one("status", op=bits.STATUS_READ)
+    log.insert(first, "config_change", after=False, status=3)
+
+
 @case("ST-DR-02")
 def driver_bit_vanishes(log: Log) -> None:
     """The driver's write of DRIVER_OK clears DRIVER."""
