@@ -138,6 +138,7 @@ void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
 			   bool needed);
 void pykit_ring_trace_notify(struct pykit_ring *r);
 void pykit_ring_trace_interrupt(struct pykit_ring *r);
+void pykit_ring_trace_stray(struct pykit_ring *r);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted, unsigned int num_free);

@@ -451,6 +451,8 @@ static irqreturn_t pykit_probe_interrupt(int irq, void *_vq)
 	/* It came after we looked, before the core did. */
 	if (hears && !traced && handled == IRQ_HANDLED)
 		pykit_ring_trace_interrupt(&q->ring);
+	else if (hears && !traced)
+		pykit_ring_trace_stray(&q->ring);
 	pykit_hook_leave();
 	return handled;
 }

@@ -322,13 +322,14 @@ static void pykit_ring_read_split(struct virtio_device *vdev, const struct vring
 	to->next = virtio16_to_cpu(vdev, from->next);
 }
 
+/* Each field is read once: the device may be writing to it. */
 static void pykit_ring_read_packed(const struct vring_packed_desc *from,
 				   struct pykit_desc *to)
 {
-	to->addr = le64_to_cpu(from->addr);
-	to->len = le32_to_cpu(from->len);
-	to->flags = le16_to_cpu(from->flags);
-	to->next = le16_to_cpu(from->id);
+	to->addr = le64_to_cpu(READ_ONCE(from->addr));
+	to->len = le32_to_cpu(READ_ONCE(from->len));
+	to->flags = le16_to_cpu(READ_ONCE(from->flags));
+	to->next = le16_to_cpu(READ_ONCE(from->id));
 }
 
 /* The scatterlists as descriptors, beginning with number @n. */
@@ -433,7 +434,10 @@ static unsigned int pykit_ring_walk_packed(struct pykit_ring *r, const struct py
 		struct pykit_desc *d = &r->descs[k], now;
 
 		d->slot = pos & ~PYKIT_WRAP;
+		now = (struct pykit_desc) { .slot = d->slot, .pos = k };
 		pykit_ring_read_packed(&r->packed[d->slot], &now);
+		/* What stands in memory, whichever side wrote it; the rules decide that. */
+		pykit_trace_vq(slot, &r->at, s->chain.head, &now);
 		/* The device writes neither address nor what it did not use. */
 		d->addr = now.addr;
 		d->next = s->chain.head;
@@ -647,6 +651,37 @@ void pykit_ring_trace_interrupt(struct pykit_ring *r)
 EXPORT_SYMBOL_GPL(pykit_ring_trace_interrupt);
 
 /**
+ * pykit_ring_trace_stray() - an interrupt came, and the next used entry is not there
+ * @r: the ring; need not be locked
+ *
+ * Between the next used entry and the next chain all descriptors of a packed ring are
+ * available, unless the device has used one out of its turn, or with the wrap counter
+ * of another round: trace the first of these.
+ */
+void pykit_ring_trace_stray(struct pykit_ring *r)
+{
+	u16 next = READ_ONCE(r->last_used), end = READ_ONCE(r->next_avail);
+	u16 pos = next;
+	unsigned int seen;
+
+	if (!r->is_packed || !trace_pykit_slot_enabled())
+		return;
+	for (seen = 0; seen < r->size && pos != end; seen++) {
+		struct pykit_desc now = { .slot = pos & ~PYKIT_WRAP, .pos = PYKIT_POS_STRAY };
+
+		pykit_ring_read_packed(&r->packed[now.slot], &now);
+		if (!(now.flags & PACKED_AVAIL) == !(now.flags & PACKED_USED)) {
+			if (!pykit_ring_packed_is_used(r, next) &&
+			    next == READ_ONCE(r->last_used))
+				pykit_trace_vq(slot, &r->at, PYKIT_HEAD_UNKNOWN, &now);
+			return;
+		}
+		pos = pykit_ring_advance(r, pos, 1);
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_trace_stray);
+
+/**
  * pykit_ring_read_used() - read a used entry again
  * @r: the ring, locked
  * @used: the entry; its index is set
@@ -660,6 +695,7 @@ void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used)
 
 		used->id = le16_to_cpu(d->id);
 		used->len = le32_to_cpu(d->len);
+		used->flags = le16_to_cpu(d->flags);
 	} else {
 		vring_used_elem_t *e = &r->split->used->ring[used->index &
 							     (r->size - 1)];
@@ -669,6 +705,20 @@ void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used)
 	}
 }
 EXPORT_SYMBOL_GPL(pykit_ring_read_used);
+
+/* What the driver has asked for, as the device will find it. */
+static void pykit_ring_read_suppression(const struct pykit_ring *r, u16 *event, u16 *flags)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		*event = le16_to_cpu(r->driver->off_wrap);
+		*flags = le16_to_cpu(r->driver->flags);
+	} else {
+		*event = virtio16_to_cpu(vdev, vring_used_event(r->split));
+		*flags = virtio16_to_cpu(vdev, r->split->avail->flags);
+	}
+}
 
 /**
  * pykit_ring_before_get() - the core is about to take the next used entry
@@ -705,6 +755,7 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted, unsigned int num_free)
 {
 	used->accepted = accepted;
+	pykit_ring_read_suppression(r, &used->event, &used->event_flags);
 	pykit_trace_vq(used, &r->at, used);
 	if (accepted)
 		pykit_ring_took(r, used->id, num_free);
@@ -719,7 +770,6 @@ EXPORT_SYMBOL_GPL(pykit_ring_after_get);
  */
 void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 {
-	struct virtio_device *vdev = r->vq->vdev;
 	struct pykit_callback cb = {
 		.last_used = r->last_used,
 		.used_idx = pykit_ring_used_idx(r),
@@ -728,13 +778,7 @@ void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 		.pending = pending,
 	};
 
-	if (r->is_packed) {
-		cb.avail_flags = le16_to_cpu(r->driver->flags);
-		cb.used_event = le16_to_cpu(r->driver->off_wrap);
-	} else {
-		cb.avail_flags = virtio16_to_cpu(vdev, r->split->avail->flags);
-		cb.used_event = virtio16_to_cpu(vdev, vring_used_event(r->split));
-	}
+	pykit_ring_read_suppression(r, &cb.used_event, &cb.avail_flags);
 	pykit_trace_vq(callback, &r->at, &cb);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_callback);

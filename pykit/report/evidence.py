@@ -69,6 +69,7 @@ _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
     ("config_change", "status"): (_STATUS_BITS, True),
     ("status", "op"): ({0: "write", 1: "read", 2: "reset"}, False),
     ("desc", "flags"): (_DESC_FLAGS, True),
+    ("slot", "flags"): (_DESC_FLAGS, True),
     ("desc", "table"): ({0: "ring", 1: "indirect"}, False),
     ("driver", "stage"): (_STAGES, False),
     ("features", "stage"): ({0: "first", 1: "finalize", 2: "frozen"}, False),

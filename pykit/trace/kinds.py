@@ -76,12 +76,13 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "add": "u64: before readable writable, u32: chain num_free, u16: head avail_idx slots,"
         " u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
+        "slot": "u64: addr, u32: len, u16: head slot id flags pos",
         "refused": "s32: err, u32: chain num_free,"
         " u16: slots old new event event_after flags flags_after, u8: event_idx rang",
         "kick": "u16: old new event event_after flags flags_after, u8: event_idx needed",
         "notify": "",
         "interrupt": "u16: used_idx last_used",
-        "used": "u32: id len, u16: index used_idx, u8: accepted",
+        "used": "u32: id len, u16: index used_idx flags event event_flags, u8: accepted",
         "callback": "u16: avail_flags used_event last_used used_idx, u8: event_idx enable pending",
         "detach": "u32: num_free, u16: slots",
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",

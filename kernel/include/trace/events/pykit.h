@@ -139,6 +139,9 @@ struct pykit_queue_state {
 /* Head of a chain whose buffer id is not known: no ring has so many. */
 #define PYKIT_HEAD_UNKNOWN	0xffff
 
+/* Place in its chain of a descriptor that was used out of turn: of no chain. */
+#define PYKIT_POS_STRAY		0xffff
+
 /**
  * struct pykit_chain - a descriptor chain that was made available
  * @before: when it was certain not to be available yet (ktime_get_mono_fast_ns();
@@ -245,6 +248,9 @@ struct pykit_kick {
  * @len: len as it stands in memory
  * @index: position in the used ring (packed: slot, wrap counter in bit 15)
  * @used_idx: the device's idx when the entry was read (packed: as @index)
+ * @flags: packed: flags as they stand in memory
+ * @event: used_event, or the driver's event offset and wrap counter, afterwards
+ * @event_flags: flags of the available ring or of the driver event area, afterwards
  * @accepted: whether the core knew the id
  */
 struct pykit_used {
@@ -252,6 +258,9 @@ struct pykit_used {
 	u32 len;
 	u16 index;
 	u16 used_idx;
+	u16 flags;
+	u16 event;
+	u16 event_flags;
 	u8 accepted;
 };
 
@@ -706,6 +715,31 @@ TRACE_EVENT(pykit_desc,
 		      pykit_show_desc(__entry->flags), __entry->next)
 );
 
+TRACE_EVENT(pykit_slot,
+	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
+		     const struct pykit_desc *desc),
+	    TP_ARGS(at, seq, chain, desc),
+	    TP_STRUCT__entry(__field(u64, addr)
+			     PYKIT_VQ_FIELDS(__field(u32, len),
+					     __field(u16, head) __field(u16, slot)
+					     __field(u16, id) __field(u16, flags)
+					     __field(u16, pos),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->addr = desc->addr;
+			   __entry->len = desc->len;
+			   __entry->head = chain;
+			   __entry->slot = desc->slot;
+			   __entry->id = desc->next;
+			   __entry->flags = desc->flags;
+			   __entry->pos = desc->pos;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u slot=%u addr=%#llx len=%u id=%u flags=%s",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->slot,
+		      __entry->addr, __entry->len, __entry->id,
+		      pykit_show_desc(__entry->flags))
+);
+
 TRACE_EVENT(pykit_add_failed,
 	    TP_PROTO(const struct pykit_at *at, u32 seq,
 		     const struct pykit_add_failure *failure),
@@ -791,18 +825,24 @@ TRACE_EVENT(pykit_used,
 		     const struct pykit_used *used),
 	    TP_ARGS(at, seq, used),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
-					     __field(u16, index) __field(u16, used_idx),
+					     __field(u16, index) __field(u16, used_idx)
+					     __field(u16, flags) __field(u16, event)
+					     __field(u16, event_flags),
 					     __field(u8, accepted))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->id = used->id;
 			   __entry->len = used->len;
 			   __entry->index = used->index;
 			   __entry->used_idx = used->used_idx;
+			   __entry->flags = used->flags;
+			   __entry->event = used->event;
+			   __entry->event_flags = used->event_flags;
 			   __entry->accepted = used->accepted;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "index=%u used_idx=%u id=%u len=%u accepted=%u",
+	    TP_printk(PYKIT_VQ_FMT "index=%u used_idx=%u id=%u len=%u flags=%s event=%u event_flags=%#x accepted=%u",
 		      PYKIT_VQ_ARGS, __entry->index, __entry->used_idx, __entry->id,
-		      __entry->len, __entry->accepted)
+		      __entry->len, pykit_show_desc(__entry->flags), __entry->event,
+		      __entry->event_flags, __entry->accepted)
 );
 
 TRACE_EVENT(pykit_callback,
