@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// title: The buffer id of a chain is not below the queue size.
-// must: DX-32
+// title: The ring has another buffer id of a chain than the one that the driver knows.
+// must: DX-12 DX-67
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The core notifies for every batch in a packed ring, whatever the device asked for.
-// must: NA-DR-07
+// must: DX-63
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

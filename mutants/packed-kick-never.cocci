@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The core never notifies the device of buffers in a packed ring.
-// must: DX-16 NA-DR-06
+// must: DX-16 DX-62
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

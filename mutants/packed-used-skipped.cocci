@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The driver skips used entries of a packed ring.
-// must: DX-37 DX-36
+// must: DX-67 DX-36
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

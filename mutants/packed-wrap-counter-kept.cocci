@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The wrap counter is not flipped when the ring wraps.
-// must: DX-31
+// must: DX-11
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

@@ -10,7 +10,7 @@ QEMU would have.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pykit.spec import bits
@@ -84,6 +84,8 @@ class Chain:
     sector: int
     elem: int = 0
     status: int = 0
+    #: Its first place in a packed ring, counted on from the set-up.
+    place: int = 0
 
 
 @dataclass
@@ -116,13 +118,18 @@ class Queue:
     interrupt: bool = False
     broken: bool = False
     slot: int = 0
+    #: Packed: places of the next list, and behind each used descriptor.
+    place: int = 0
+    used_places: list[int] = field(default_factory=lambda: [0])
+    polling: bool = False
 
 
 class Machine:
     """Runs lives of a device, and writes them down in ``log``."""
 
     def __init__(self, setting: Setting) -> None:
-        self.set = setting
+        # A packed ring begins at its first slot.
+        self.set = replace(setting, start=0) if setting.packed else setting
         self.log = Log()
         self.random = random.Random(setting.seed)
         self.dev = 1
@@ -342,8 +349,12 @@ class Machine:
                 queue.free.pop(self.random.randrange(len(queue.free))) for _ in range(slots)
             ]
         chain.head = chain.slots[0]
+        chain.place = queue.place
+        queue.place += slots
         queue.avail.append(chain)
         queue.outstanding[chain.head] = chain
+        if self.set.packed:
+            self.ring_slots(task, queue, chain, pieces, indirect=indirect)
         self.guest(
             "add",
             queue,
@@ -353,7 +364,7 @@ class Machine:
             chain=len(pieces),
             num_free=len(queue.free),
             head=chain.head,
-            avail_idx=(self.base + len(queue.avail)) % WRAP,
+            avail_idx=self.avail_at(queue, self.base + len(queue.avail)),
             slots=slots,
             indirect=int(indirect),
         )
@@ -384,9 +395,70 @@ class Machine:
                 )
         return 1
 
+    def position(self, place: int) -> int:
+        """A place of a packed ring as slot and wrap counter."""
+        lap, slot = divmod(place, self.set.size)
+        return slot | (0 if lap % 2 else 1 << 15)
+
+    def avail_at(self, queue: Queue, count: int) -> int:
+        """The available index after so many chains, or a packed ring's position."""
+        if not self.set.packed:
+            return count % WRAP
+        done = count - self.base
+        place = queue.avail[done].place if done < len(queue.avail) else queue.place
+        return self.position(place)
+
+    def used_at(self, queue: Queue, count: int) -> int:
+        """The used index after so many entries, or a packed ring's position."""
+        if not self.set.packed:
+            return count % WRAP
+        return self.position(queue.used_places[count - self.base])
+
+    def used_seen(self, queue: Queue) -> int:
+        """The used index as the driver reads it."""
+        if not self.set.packed:
+            return (self.base + len(queue.used)) % WRAP
+        there = queue.last_used < self.base + len(queue.used)
+        return self.used_at(queue, queue.last_used) + there
+
+    def flags_at(self, place: int) -> int:
+        """AVAIL and USED of an available descriptor."""
+        return 1 << 15 if place // self.set.size % 2 else 1 << 7
+
+    def ring_slots(
+        self,
+        task: Task,
+        queue: Queue,
+        chain: Chain,
+        pieces: list[tuple[int, bool, int]],
+        *,
+        indirect: bool,
+    ) -> None:
+        """What stands in a packed ring after the add."""
+        parts = [(16 * len(pieces), bits.INDIRECT)] if indirect else []
+        if not indirect:
+            parts = [
+                (size, (n + 1 < len(pieces) and bits.NEXT) | (write and bits.WRITE))
+                for n, (size, write, _) in enumerate(pieces)
+            ]
+        for pos, (size, flags) in enumerate(parts):
+            place = chain.place + pos
+            self.guest(
+                "slot",
+                queue,
+                task,
+                addr=0,
+                len=size,
+                head=chain.head,
+                slot=place % self.set.size,
+                id=chain.head,
+                flags=flags | self.flags_at(place),
+                pos=pos,
+            )
+
     def refuse(self, task: Task, queue: Queue, slots: int, pieces: int) -> None:
         """An add finds no room. It may notify the device if that requested a notification."""
-        event, flags = self.wish(queue), queue.used_flags
+        event, flags = self.wish(queue), self.device_flags(queue)
         if self.random.random() < 0.2:
             self.step(queue)
         rang = not self.set.packed and self.wanted(queue) and self.random.random() < 0.5
@@ -401,12 +473,12 @@ class Machine:
             chain=pieces,
             slots=slots,
             num_free=len(queue.free),
-            old=queue.decided % WRAP,
-            new=(self.base + len(queue.avail)) % WRAP,
+            old=self.avail_at(queue, queue.decided),
+            new=self.avail_at(queue, self.base + len(queue.avail)),
             event=event,
             event_after=self.wish(queue),
             flags=flags,
-            flags_after=queue.used_flags,
+            flags_after=self.device_flags(queue),
             event_idx=int(self.has(bits.EVENT_IDX)),
             rang=int(rang),
         )
@@ -461,6 +533,8 @@ class Machine:
     ) -> None:
         pos = 0
         places = chain.slots
+        if self.set.packed:
+            places = [(chain.place + n) % self.set.size for n in range(len(pieces))]
         if indirect:
             # WRITE on the descriptor of a table means nothing.
             stray = bits.WRITE if self.random.random() < 0.1 else 0
@@ -471,7 +545,7 @@ class Machine:
                 addr=self.buffer(16 * len(pieces)),
                 len=16 * len(pieces),
                 head=chain.head,
-                slot=chain.head,
+                slot=chain.place % self.set.size if self.set.packed else chain.head,
                 flags=bits.INDIRECT | stray,
                 next=0,
                 pos=0,
@@ -496,18 +570,24 @@ class Machine:
             )
 
     def wish(self, queue: Queue) -> int:
-        return queue.avail_event % WRAP if self.has(bits.EVENT_IDX) else queue.used_flags
+        if not self.has(bits.EVENT_IDX):
+            return 0 if self.set.packed else queue.used_flags
+        return self.avail_at(queue, queue.avail_event)
+
+    def device_flags(self, queue: Queue) -> int:
+        """Flags of the used ring or of the device event suppression structure."""
+        return 2 if self.set.packed and self.has(bits.EVENT_IDX) else queue.used_flags
 
     def wanted(self, queue: Queue) -> bool:
         """Whether the device asks for something that is new since the last decision."""
-        new, wish = self.base + len(queue.avail), self.wish(queue)
+        new = self.base + len(queue.avail)
         if self.has(bits.EVENT_IDX):
-            return (new - wish - 1) % WRAP < new - queue.decided
-        return not wish & 1
+            return (new - queue.avail_event - 1) % WRAP < new - queue.decided
+        return not queue.used_flags & 1
 
     def kick(self, task: Task, queue: Queue) -> None:
         old, new = queue.decided, self.base + len(queue.avail)
-        event, flags = self.wish(queue), queue.used_flags
+        event, flags = self.wish(queue), self.device_flags(queue)
         if self.random.random() < 0.2:
             self.step(queue)
         needed = self.wanted(queue)
@@ -518,12 +598,12 @@ class Machine:
             "kick",
             queue,
             task,
-            old=old % WRAP,
-            new=new % WRAP,
+            old=self.avail_at(queue, old),
+            new=self.avail_at(queue, new),
             event=event,
             event_after=self.wish(queue),
             flags=flags,
-            flags_after=queue.used_flags,
+            flags_after=self.device_flags(queue),
             event_idx=int(self.has(bits.EVENT_IDX)),
             needed=int(needed),
         )
@@ -544,8 +624,8 @@ class Machine:
             "interrupt",
             queue,
             task,
-            used_idx=(self.base + len(queue.used)) % WRAP,
-            last_used=queue.last_used % WRAP,
+            used_idx=self.used_seen(queue),
+            last_used=self.used_at(queue, queue.last_used),
         )
         while True:
             self.callback(task, queue, enable=False)
@@ -556,7 +636,20 @@ class Machine:
             if self.callback(task, queue, enable=True):
                 return
 
+    def driver_flags(self, queue: Queue) -> int:
+        """Flags of the available ring or of the driver event suppression structure."""
+        if self.set.packed and self.has(bits.EVENT_IDX):
+            return 1 if queue.polling else 2
+        return queue.avail_flags
+
+    def driver_event(self, queue: Queue) -> int:
+        """used_event, or the position in the driver event suppression structure."""
+        if not self.set.packed:
+            return queue.used_event % WRAP
+        return self.used_at(queue, max(queue.used_event, self.base))
+
     def callback(self, task: Task, queue: Queue, *, enable: bool) -> bool:
+        queue.polling = not enable
         if self.has(bits.EVENT_IDX):
             queue.used_event = queue.last_used if enable else 0
         else:
@@ -570,10 +663,10 @@ class Machine:
             "callback",
             queue,
             task,
-            avail_flags=queue.avail_flags,
-            used_event=queue.used_event % WRAP,
-            last_used=queue.last_used % WRAP,
-            used_idx=(self.base + len(queue.used)) % WRAP,
+            avail_flags=self.driver_flags(queue),
+            used_event=self.driver_event(queue),
+            last_used=self.used_at(queue, queue.last_used),
+            used_idx=self.used_seen(queue),
             event_idx=int(self.has(bits.EVENT_IDX)),
             enable=int(enable),
             pending=int(pending),
@@ -588,8 +681,12 @@ class Machine:
             task,
             id=chain.head,
             len=length,
-            index=queue.last_used % WRAP,
-            used_idx=(self.base + len(queue.used)) % WRAP,
+            index=self.used_at(queue, queue.last_used),
+            used_idx=self.used_at(queue, queue.last_used)
+            if self.set.packed
+            else (self.base + len(queue.used)) % WRAP,
+            event=self.driver_event(queue),
+            event_flags=self.driver_flags(queue),
             accepted=1,
         )
         queue.last_used += 1
@@ -652,17 +749,24 @@ class Machine:
                 queue,
                 elem=chain.elem,
                 len=length,
-                index=(self.base + len(queue.used) + len(filled)) % WRAP,
+                index=len(filled)
+                if self.set.packed
+                else (self.base + len(queue.used) + len(filled)) % WRAP,
             )
             filled.append((chain, length))
-        self.host("dev_flush", queue, count=len(filled))
+        if not self.set.packed:
+            self.host("dev_flush", queue, count=len(filled))
         queue.used += filled
+        for chain, _ in filled:
+            queue.used_places.append(queue.used_places[-1] + len(chain.slots))
         self.notify(queue)
 
     def notify(self, queue: Queue) -> None:
         old, new = queue.signalled, self.base + len(queue.used)
         queue.signalled = new
-        if self.has(bits.EVENT_IDX):
+        if self.has(bits.EVENT_IDX) and self.set.packed:
+            wanted = not queue.polling and old <= queue.used_event < new
+        elif self.has(bits.EVENT_IDX):
             wanted = (new - queue.used_event - 1) % WRAP < new - old
         else:
             wanted = not queue.avail_flags & 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Indirect descriptors of split virtqueues (section 2.7.5.3)."""
+"""Indirect descriptors of split virtqueues (section 2.7.5.3), and lengths of all tables."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pykit.spec import bits
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Rows
+from pykit.spec.topics.packed_memory import table_lengths
 from pykit.spec.view import View
 
 NO_INDIRECT = "no indirect descriptor was used"
@@ -108,8 +109,9 @@ def in_order_tables_are_sequential(view: View) -> Result:
 def table_length(view: View) -> Result:
     """Section 2.7.5.3: an indirect table's length is a multiple of 16 and holds all its entries.
 
-    Checked: each descriptor of a split queue that refers to an indirect table. Reported are a
-    length that is 0 or no multiple, and each entry that lies, or leads, outside its table.
+    Checked: each descriptor that refers to an indirect table. Reported are a length that is 0 or
+    no multiple, and each entry of a split queue that lies, or leads, outside its table. In packed
+    rings the length is that of ring memory; where it may be the device's it is undecided.
     """
     rings, chains = view.rings, view.chains
     split = rings.split(chains.q)
@@ -127,4 +129,4 @@ def table_length(view: View) -> Result:
 
     table = Rows.of(rings, chains)
     tables = Result(int(refers.sum()), why=NO_INDIRECT)
-    return tables.reporting(table.violations(~odd & ~outside, message))
+    return tables.reporting(table.violations(~odd & ~outside, message)) + table_lengths(view)

@@ -34,14 +34,17 @@ A vhost back-end traces the value that it read; its decisions need no window (se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import SPLIT
+from pykit.spec.packed import PLACES, completed, entries, lists
+from pykit.spec.packed_suppression import PackedSuppression, packed_suppression, readable
+from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.topics import vhost
@@ -62,6 +65,7 @@ class Spans:
     Attributes:
         row: of the interrupt, or of the span's last flush.
         q: number of the queue.
+        packed: the ring is a packed one; there each used descriptor is a flush.
         sent: the span ends with an interrupt.
         requested: some value in the window requests an interrupt of its entries.
         suppressed: some value in the window does not.
@@ -72,6 +76,7 @@ class Spans:
 
     row: Ints
     q: Ints
+    packed: Bools
     sent: Bools
     requested: Bools
     suppressed: Bools
@@ -99,7 +104,8 @@ def _read(view: View) -> Spans:
     for name, rows in device.by_queue().items():
         q = places.get(name, -1)
         if q >= 0 and rings.layout[q] == SPLIT:
-            parts.append(_spans_of_queue(view, q, rows, driver.of_queue(q)))
+            parts.append(_spans_of_split(view, q, rows, driver.of_queue(q)))
+    parts += _packed(view, places)
     parts = parts or [_nothing()]
     names = [field.name for field in fields(Spans)]
     return Spans(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
@@ -107,7 +113,32 @@ def _read(view: View) -> Spans:
 
 def _nothing() -> Spans:
     none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-    return Spans(none, none, no, no, no, no, no, no)
+    return Spans(none, none, no, no, no, no, no, no, no)
+
+
+def _packed(view: View, places: dict[tuple[int, int, int], int]) -> Iterator[Spans]:
+    """Spans of packed queues: QEMU logs no flush there, each used descriptor is one."""
+    if not readable(view):
+        return
+    rings, found = view.rings, lists(view)
+    driver = rings.of("callback", "used")
+    for name, rows in view.columns("dev_pop", "dev_fill", "dev_signal").by_queue().items():
+        q = places.get(name, -1)
+        if q < 0 or rings.layout[q] != PACKED:
+            continue
+        done = completed(view)
+        mine = slice(*np.searchsorted(done.key, [q * PLACES, (q + 1) * PLACES]).tolist())
+        number = done.list[mine] + np.searchsorted(found.q, q)
+        if (done.list[mine] < 0).any() or (number >= np.searchsorted(found.q, q + 1)).any():
+            continue
+        ends = np.concatenate([[0], np.cumsum(found.slots[number])])
+        fills = are(rows, "dev_fill")
+        rows.made["count"] = fills.astype(np.int64)
+        rows = replace(rows, kinds=tuple("dev_flush" if k == "dev_fill" else k for k in rows.kinds))
+        suppression = packed_suppression(view, q, driver.of_queue(q), ends)
+        taken = entries(view)
+        at = taken.at[taken.fresh & (taken.q == q)]
+        yield _spans_of_queue(view, q, rows, suppression, (at, np.arange(len(at))))
 
 
 @dataclass(frozen=True)
@@ -132,15 +163,29 @@ class _Device:
     sends: Ints
 
 
-def _spans_of_queue(view: View, q: int, rows: Columns, driver: Columns) -> Spans:
+def _spans_of_split(view: View, q: int, rows: Columns, driver: Columns) -> Spans:
+    used = view.used
+    taken = np.flatnonzero((used.q == q) & used.fresh)
+    position = used.position[taken] - view.rings.used[q]
+    return _spans_of_queue(view, q, rows, _suppression(view, q, driver), (used.at[taken], position))
+
+
+def _spans_of_queue(
+    view: View,
+    q: int,
+    rows: Columns,
+    suppression: _Suppression | PackedSuppression,
+    taken: tuple[Ints, Ints],
+) -> Spans:
+    """Return a queue's spans; ``taken``: where the driver took entries, and their numbers."""
     if not are(rows, "dev_flush").any():
         return _nothing()
     device = _device_side(rows)
-    suppression = _suppression(view, q, driver)
     begin = np.maximum(
         _chains_exposed(view, q, suppression, device), _entries_not_there_yet(suppression, device)
     )
-    stop = np.minimum(_later_entry_taken(view, q, device), _interrupt_seen(view, q, rows, device))
+    later = _later_entry_taken(taken, device)
+    stop = np.minimum(later, _interrupt_seen(view, q, rows, device))
     stop = np.searchsorted(suppression.at, stop)
     requested, suppressed = _values_in_window(suppression, device, begin, stop)
 
@@ -151,6 +196,7 @@ def _spans_of_queue(view: View, q: int, rows: Columns, driver: Columns) -> Spans
     return Spans(
         row=row[device.end][keep],
         q=np.full(count, q),
+        packed=np.full(count, bool(view.rings.layout[q] == PACKED)),
         sent=device.sent[keep],
         requested=requested[keep],
         suppressed=suppressed[keep],
@@ -223,6 +269,14 @@ class _Suppression:
     enabled: Ints
     seen: Ints
 
+    def requests(self, index: Ints, low: Ints, high: Ints) -> Bools:
+        """By row: does the value with this index request one of the entries low up to high."""
+        value = self.value[index]
+        wanted: Bools = value & 1 == 0
+        if self.event_idx:
+            wanted = (value - self.base - low) % WRAP < high - low
+        return wanted
+
 
 def _suppression(view: View, q: int, driver: Columns) -> _Suppression:
     rings = view.rings
@@ -258,7 +312,9 @@ def _suppression(view: View, q: int, driver: Columns) -> _Suppression:
     )
 
 
-def _chains_exposed(view: View, q: int, suppression: _Suppression, device: _Device) -> Ints:
+def _chains_exposed(
+    view: View, q: int, suppression: _Suppression | PackedSuppression, device: _Device
+) -> Ints:
     """Bound 1, by span: index of the value in force when the last popped chain was exposed."""
     exposed = view.adds.at[view.adds.q == q]
     start = np.full(len(device.popped), -1, dtype=np.int64)
@@ -269,7 +325,7 @@ def _chains_exposed(view: View, q: int, suppression: _Suppression, device: _Devi
     return begin
 
 
-def _entries_not_there_yet(suppression: _Suppression, device: _Device) -> Ints:
+def _entries_not_there_yet(suppression: _Suppression | PackedSuppression, device: _Device) -> Ints:
     """Bound 2, by span: index of the last value with which interrupts were enabled too early.
 
     The driver had enabled interrupts and then saw fewer entries than were flushed: the device
@@ -280,12 +336,10 @@ def _entries_not_there_yet(suppression: _Suppression, device: _Device) -> Ints:
     return begin
 
 
-def _later_entry_taken(view: View, q: int, device: _Device) -> Ints:
+def _later_entry_taken(taken: tuple[Ints, Ints], device: _Device) -> Ints:
     """Bound 3, by span: where the driver took the first entry that was filled after the span."""
-    used = view.used
-    taken = np.flatnonzero((used.q == q) & used.fresh)
-    position = used.position[taken] - view.rings.used[q]
-    return np.append(used.at[taken], NEVER)[np.searchsorted(position, device.high)]
+    at, position = taken
+    return np.append(at, NEVER)[np.searchsorted(position, device.high)]
 
 
 def _interrupt_seen(view: View, q: int, rows: Columns, device: _Device) -> Ints:
@@ -305,7 +359,7 @@ def _interrupt_seen(view: View, q: int, rows: Columns, device: _Device) -> Ints:
 
 
 def _values_in_window(
-    suppression: _Suppression, device: _Device, begin: Ints, stop: Ints
+    suppression: _Suppression | PackedSuppression, device: _Device, begin: Ints, stop: Ints
 ) -> tuple[Bools, Bools]:
     """By span: does any value in its window request an interrupt, does any not."""
     width = np.maximum(stop - begin, 1)
@@ -316,12 +370,7 @@ def _values_in_window(
     span = np.repeat(pick, width[pick])
     offset = np.arange(len(span)) - np.repeat(np.cumsum(width[pick]) - width[pick], width[pick])
     index = begin[span] + offset
-    value = suppression.value[index]
-    low, high = device.low[span], device.high[span]
-    if suppression.event_idx:
-        requests = (value - suppression.base - low) % WRAP < high - low
-    else:
-        requests = value & 1 == 0
+    requests = suppression.requests(index, device.low[span], device.high[span])
     requested[span[requests]] = True
     # A driver that saw pending entries when it enabled interrupts has to take them itself: the
     # device owes no interrupt of them.
@@ -342,7 +391,7 @@ def _no_more_interrupts(view: View, q: int, row: int) -> bool:
     return bool(reset.any()) or hung or view.end[1] - int(view.base("ts")[row]) >= OTHER_SIDE
 
 
-def _must_interrupt(view: View, chosen: Bools) -> Result:
+def must_interrupt(view: View, chosen: Bools) -> Result:
     """Check that spans of which every possible value requests an interrupt end with one."""
     s = spans(view)
     chosen = chosen & ~s.quiet
@@ -357,7 +406,7 @@ def _must_interrupt(view: View, chosen: Bools) -> Result:
     )
 
 
-def _should_not_interrupt(view: View, chosen: Bools) -> Result:
+def should_not_interrupt(view: View, chosen: Bools) -> Result:
     """Check that no span ends with an interrupt that no possible value requests."""
     s = spans(view)
     unrequested = chosen & s.sent & ~s.requested
@@ -392,7 +441,8 @@ def interrupts_of_event_index(view: View) -> Result:
       guest hangs.
     - A queue set up more than once in a life is left out: QEMU's log does not separate its uses.
     """
-    own = _must_interrupt(view, spans(view).event_idx)
+    s = spans(view)
+    own = must_interrupt(view, s.event_idx & ~s.packed)
     return own + vhost.signals(view, requested=True, event_idx=True)
 
 
@@ -406,7 +456,8 @@ def silent_off_event_index(view: View) -> Result:
 
     Undecided: the values that the device may have read disagree (the topic's window).
     """
-    own = _should_not_interrupt(view, spans(view).event_idx)
+    s = spans(view)
+    own = should_not_interrupt(view, s.event_idx & ~s.packed)
     return own + vhost.signals(view, requested=False, event_idx=True)
 
 
@@ -417,7 +468,7 @@ def interrupts_without_flag(view: View) -> Result:
     Checked: each span of used entries, from one interrupt to the next, of a split queue without
     EVENT_IDX; tolerances are those of NU-DE-05, with the flag in place of used_event.
     """
-    own = _must_interrupt(view, ~spans(view).event_idx)
+    own = must_interrupt(view, ~spans(view).event_idx)
     return own + vhost.signals(view, requested=True, event_idx=False)
 
 
@@ -428,7 +479,7 @@ def silent_with_flag(view: View) -> Result:
     Checked: each interrupt and each flush without one, of a split queue without EVENT_IDX;
     tolerances are those of NU-DE-06, with the available ring's flag in place of used_event.
     """
-    own = _should_not_interrupt(view, ~spans(view).event_idx)
+    own = should_not_interrupt(view, ~spans(view).event_idx)
     return own + vhost.signals(view, requested=False, event_idx=False)
 
 
@@ -436,8 +487,8 @@ def silent_with_flag(view: View) -> Result:
 def whole_batch_decides(view: View) -> Result:
     """Section 2.7.7: all entries since the last interrupt count, not the last one alone.
 
-    Checked: each span of used entries of a split queue, in either mode, as for NU-DE-05 and
-    NU-DE-03: a device that looks at its last entry alone misses some requests.
+    Checked: each span of used entries, in either mode, as for NU-DE-05, NU-DE-03 and, on packed
+    queues, DX-64: a device that looks at its last entry alone misses some requests.
     """
-    own = _must_interrupt(view, np.ones(len(spans(view).q), dtype=np.bool_))
+    own = must_interrupt(view, np.ones(len(spans(view).q), dtype=np.bool_))
     return own + vhost.signals(view, requested=True)

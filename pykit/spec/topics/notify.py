@@ -3,7 +3,7 @@
 
 A decision to notify is repeated from the indices in memory, and its outcome compared with what
 the task did next. What the core reported that it would do does not count. The events of one task
-on one split queue::
+on one queue::
 
         add   add   add          kick                        notify
      ----+-----+-----+------------+----------------------------+-----> time
@@ -13,7 +13,8 @@ on one split queue::
                                      requested? stable?   at once (1 ms)?
 
 - ``requested``: at the first reading the device requested a notification of one of the new
-  entries (event index), or of any (flag 0).
+  entries (event index), or of any (flag 0). In packed rings the device's event suppression
+  structure says which of the two it is.
 - ``stable``: both readings are the same. Where they differ, the core may have met either one:
   the decision is undecided.
 - ``notified``: the task's next event on the queue is a notification.
@@ -43,7 +44,7 @@ from pykit.spec.arrays import (
     need_event,
 )
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import SPLIT
+from pykit.spec.packed import device_wishes, is_packed
 from pykit.spec.rows import Rows
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
 from pykit.spec.topics.failed_adds import (
@@ -67,11 +68,13 @@ UNSTABLE = "the device's suppression changed meanwhile, or the trace ends there"
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions on split rings about new entries; the module's docstring has the words.
+    """Decisions about new entries; the module's docstring has the words.
 
     Attributes:
         row, q: of the kick.
-        event_idx: whether EVENT_IDX holds.
+        packed: the ring is a packed one.
+        event_idx: whether EVENT_IDX holds; packed rings: the device requested a notification of
+            one descriptor.
         stable, requested, notified, open: see there.
         answered: a failed add had notified of these very entries before.
         at_once: the task's next event came at once.
@@ -81,6 +84,7 @@ class Decisions:
 
     row: Ints
     q: Ints
+    packed: Bools
     event_idx: Bools
     stable: Bools
     requested: Bools
@@ -93,7 +97,7 @@ class Decisions:
 
 
 def decisions(view: View) -> Decisions:
-    """Return all decisions on split rings that had new entries."""
+    """Return all decisions that had new entries."""
     return view.keep("decisions", _read_decisions)
 
 
@@ -109,12 +113,20 @@ def _read_decisions(view: View) -> Decisions:
     is_kick, is_notify = are(frame, "kick"), are(frame, "notify")
     event_idx = rings.event_idx(q, ints(frame, "event_idx"))
     requested = np.where(event_idx, need_event(event, new, old), event & 1 == 0)
+    stable, fresh = event == event_after, (new - old) % WRAP != 0
+    packed = is_packed(view, q)
+    if packed.any():
+        wish = device_wishes(view, frame)
+        requested = np.where(packed, wish.requested, requested)
+        stable = np.where(packed, wish.stable, stable)
+        fresh = np.where(packed, wish.new, fresh)
+        event_idx = np.where(packed, wish.of_one, event_idx)
     core_notifies = ints(frame, "needed") == 1
 
     # After a late join it is unknown which entries are new, at the queue's first decision.
     first_kick = _first(q, at, is_kick, len(rings.queue))
     known = rings.whole[q] | (at > first_kick[q])
-    decided = is_kick & (rings.layout[q] == SPLIT) & ((new - old) % WRAP != 0) & known
+    decided = is_kick & (rings.split(q) | packed) & fresh & known
 
     followed, at_once = _next_event(view, frame, task)
     notified = np.zeros(len(q), dtype=np.bool_)
@@ -129,8 +141,9 @@ def _read_decisions(view: View) -> Decisions:
     return Decisions(
         row=ints(frame, "row")[pick],
         q=q[pick],
+        packed=packed[pick],
         event_idx=event_idx[pick],
-        stable=(event == event_after)[pick],
+        stable=stable[pick],
         requested=requested[pick],
         notified=notified[pick],
         open=open_[pick],
@@ -251,7 +264,7 @@ def _next_end(view: View, dev: int, number: int, row: int) -> int | None:
     return min((end for end in ends if end > row), default=None)
 
 
-def _must_notify(view: View, chosen: Bools) -> Result:
+def must_notify(view: View, chosen: Bools) -> Result:
     """Check that these decisions, as far as the device requested it, ended in a notification."""
     d = decisions(view)
     judged = chosen & d.requested & d.stable & ~d.open
@@ -269,27 +282,26 @@ def _must_notify(view: View, chosen: Bools) -> Result:
     )
 
 
-def _should_not_notify(view: View, *, event_idx: bool) -> Result:
-    """Check that decisions and failed adds did not notify where the device suppressed it.
+def should_not_notify(view: View, chosen: Bools) -> Result:
+    """Check that these decisions did not notify where the device suppressed it.
 
     A notification that did not come at once may be the doing of code that is not traced.
     """
     d = decisions(view)
-    suppressed = (d.event_idx == event_idx) & ~d.requested
+    suppressed = chosen & ~d.requested
     clear = d.stable & (~d.notified | d.at_once)
     judged = suppressed & clear
     extra = judged & d.notified
     flags = ~d.event_idx
     extra &= d.event_idx | contradicts(judged & flags, extra & flags, ~d.core_notifies)
     table = Rows.of(view.rings, d).plus(extra=extra).where(judged)
-    own = table.check(
+    return table.check(
         ~table["extra"],
         "{queue}: notification of entries for which the device suppressed it",
         none=NO_DECISION,
         undecided=int((suppressed & ~clear).sum()),
         doubt=UNSTABLE,
     )
-    return own + superfluous(view, event_idx=event_idx)
 
 
 @rule("NA-DR-06", needs="driver:kick")
@@ -305,7 +317,8 @@ def notifies_of_event_index(view: View) -> Result:
     - A failed add that notified of the very same entries before is enough.
     - After a late join the first decision is left out: it is unknown which entries are new.
     """
-    return _must_notify(view, decisions(view).event_idx)
+    d = decisions(view)
+    return must_notify(view, d.event_idx & ~d.packed)
 
 
 @rule("NA-DR-07", needs="driver:kick")
@@ -318,7 +331,9 @@ def silent_off_event_index(view: View) -> Result:
     Undecided: avail_event changed between its two readings, or the notification came later than
     1 ms: code that is not traced may have sent it.
     """
-    return _should_not_notify(view, event_idx=True)
+    d = decisions(view)
+    own = should_not_notify(view, d.event_idx & ~d.packed)
+    return own + superfluous(view, event_idx=True)
 
 
 @rule("NA-DR-04", needs="driver:kick")
@@ -331,7 +346,8 @@ def notifies_without_flag(view: View) -> Result:
     - The flag may change twice between its two readings. A missing notification counts where the
       core decided to notify, or where most decisions lack theirs.
     """
-    return _must_notify(view, ~decisions(view).event_idx)
+    d = decisions(view)
+    return must_notify(view, ~d.event_idx & ~d.packed)
 
 
 @rule("NA-DR-03", needs="driver:kick")
@@ -345,7 +361,9 @@ def silent_with_flag(view: View) -> Result:
     - The flag may change twice between its two readings. A notification counts where the core
       decided against it, or where most decisions have one.
     """
-    return _should_not_notify(view, event_idx=False)
+    d = decisions(view)
+    own = should_not_notify(view, ~d.event_idx & ~d.packed)
+    return own + superfluous(view, event_idx=False)
 
 
 @rule("NA-DR-05", needs="driver:kick")
@@ -358,7 +376,7 @@ def flag_is_ignored_with_event_idx(view: View) -> Result:
     """
     d = decisions(view)
     table = Rows.of(view.rings, d)
-    table = table.where(d.event_idx & d.flagged & d.requested & d.stable & ~d.open)
+    table = table.where(~d.packed & d.event_idx & d.flagged & d.requested & d.stable & ~d.open)
     return table.check(
         table["notified"] | table["answered"],
         "{queue}: the used ring's flag kept the driver from notifying",
@@ -368,12 +386,13 @@ def flag_is_ignored_with_event_idx(view: View) -> Result:
 
 @rule("DX-16", needs="driver:kick")
 def whole_batch_decides(view: View) -> Result:
-    """Section 2.7.10: all entries that are new since the last decision count, not the last alone.
+    """Sections 2.7.10, 2.8.10: all entries new since the last decision count, not the last alone.
 
-    Checked: each decision on a split queue of which the device requested a notification, as for
-    NA-DR-04 and NA-DR-06: a driver that looks at its last entry alone misses some of them.
+    Checked: each decision of which the device requested a notification, as for NA-DR-04 and
+    NA-DR-06, and DX-62 on packed queues: a driver that looks at its last entry alone misses some
+    of them.
     """
-    return _must_notify(view, np.ones(len(decisions(view).q), dtype=np.bool_))
+    return must_notify(view, np.ones(len(decisions(view).q), dtype=np.bool_))
 
 
 @rule("NA-DE-01", needs="driver:kick")

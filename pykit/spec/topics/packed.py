@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Packed virtqueues (section 2.8), as far as the driver's events show them reliably.
+"""Packed virtqueues (section 2.8): layout, scatter-gather lists, indirect tables, event flags.
 
-The device overwrites descriptors as soon as it has used them, so that the flags that say whose
-turn it is cannot be read back: rules on wrap counters need another observer.
+Other modules have the descriptor ring (``packed_memory.py``, ``packed_order.py``), used descriptors
+(``packed_used.py``) and notifications (``packed_notify.py``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pykit.spec.rings import PACKED
 from pykit.spec.rows import Rows
 from pykit.spec.topics.framing import readable_first
 from pykit.spec.topics.indirect import fits_queue, indirect_if_negotiated
-from pykit.spec.topics.split import returned
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
@@ -78,19 +77,6 @@ def indirect_is_not_in_a_list(view: View) -> Result:
         "{queue}: slot {slot} has INDIRECT and NEXT",
         none=NO_INDIRECT,
     )
-
-
-@rule("DX-09", needs=("driver:add", "driver:used"))
-def used_id_is_outstanding(view: View) -> Result:
-    """Section 2.8: the id of a used descriptor is the buffer id of a list that is outstanding.
-
-    Checked: each used descriptor of a packed queue that the driver took. With IN_ORDER one stands
-    for a batch and is left out.
-
-    Undecided: a descriptor that may return a list of which the trace has the wrong id (the driver
-    reused an id), or one made available before the observer joined the queue.
-    """
-    return returned(view, PACKED, again=False)
 
 
 @rule("PI-DR-02", needs="driver:desc", local=True)

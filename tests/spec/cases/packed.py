@@ -40,12 +40,6 @@ def packed_table_and_next(log: Log) -> None:
     table_and_next(log)
 
 
-@case("DX-09", clean=like(packed=True))
-def packed_unknown_id(log: Log) -> None:
-    """A used descriptor has an id that was never made available."""
-    log.of("used", vq=0)[3]["id"] = 900
-
-
 @case("PI-DR-02", clean=like(packed=True))
 def packed_table_in_a_table(log: Log) -> None:
     """An entry of an indirect table has INDIRECT."""

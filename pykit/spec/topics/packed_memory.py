@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packed virtqueues: what the driver writes into the descriptor ring (sections 2.8.1 to 2.8.6).
+
+The observer reads each descriptor of a list right after the add. The device may have been faster,
+and have written a used descriptor there, so each of these rules says of a descriptor whose it is:
+
+- AVAIL and USED differ: it is available, the driver wrote them. A device writes both alike.
+- They are alike, and the driver later finds a used descriptor at this very place: the device was
+  faster, and the descriptor is left out.
+- They are alike, and the used descriptors passed this place by: the driver wrote them.
+- The queue did not get that far: undecided.
+
+A device writes id and len before the flags. Values of an available descriptor that are also those
+of the used descriptor at its place may therefore be the device's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import Bools
+from pykit.spec.model import Result, rule
+from pykit.spec.packed import (
+    AVAIL_BIT,
+    UNKNOWN_ID,
+    entries,
+    ids,
+    lists,
+    overwritten,
+    recorded,
+    slots,
+)
+from pykit.spec.rows import Rows
+from pykit.spec.view import View
+
+NO_PACKED = "no packed virtqueue was used"
+RACED = "the device had overwritten the descriptor, or the queue did not get that far"
+UNREAD = "the tracepoints do not read the memory of packed rings"
+
+
+def _unread(view: View) -> Result | None:
+    """Return the result of a capture whose tracepoints read no ring memory, None otherwise."""
+    if recorded(view):
+        return None
+    missed = len(lists(view).q)
+    return Result(0, undecided=missed, why=NO_PACKED, doubt=UNREAD)
+
+
+@rule("DX-11", needs="driver:add")
+def flags_match_wrap_counter(view: View) -> Result:
+    """Section 2.8.1: AVAIL of an available descriptor is the driver's wrap counter, USED is not.
+
+    Checked: each descriptor of a list, by the wrap counter of its place in the ring. Undecided and
+    left out: see the topic.
+    """
+    if unread := _unread(view):
+        return unread
+    memory = slots(view)
+    there, settled = overwritten(view)
+    size = view.rings.size[memory.q]
+    wrap = 1 - memory.place // np.maximum(size, 1) % 2
+    right = memory.mine & (memory.flags >> AVAIL_BIT & 1 == wrap)
+    judged = memory.mine | (settled & (there < 0))
+    table = Rows.of(view.rings, memory).plus(right=right, wrap=wrap).where(judged)
+    return table.check(
+        table["right"],
+        "{queue}: slot {slot} has flags {flags:#x} when the wrap counter is {wrap}",
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(~judged & (there < 0))),
+        doubt=RACED,
+    )
+
+
+@rule("DX-61", needs="driver:add")
+def next_links_a_list(view: View) -> Result:
+    """Section 2.8.6: all descriptors of a list have NEXT, but for the last, which has not.
+
+    Checked: each available descriptor of a list as memory holds it. Left out are those that the
+    device had overwritten.
+    """
+    if unread := _unread(view):
+        return unread
+    memory = slots(view)
+    table = Rows.of(view.rings, memory).where(memory.mine)
+    return table.check(
+        (table["flags"] & bits.NEXT != 0) != table["last"],
+        "{queue}: slot {slot} has flags {flags:#x}, which do not fit its place in the list",
+        none=NO_PACKED,
+    )
+
+
+@rule("DX-12", needs=("driver:add", "driver:used"))
+def last_descriptor_has_the_id(view: View) -> Result:
+    """Section 2.8.6: the last descriptor of a list has its buffer id.
+
+    Checked: each list that was returned, by the id that its last descriptor has in memory and
+    with which the device returned it: the driver knows the list by this id. A driver that refuses
+    it, and takes no used descriptor any more, had written another list's id, or none.
+    """
+    taken = entries(view)
+    by_list = Rows.of(view.rings, taken).plus(known=taken.list >= 0, final=_final(view))
+    by_list = by_list.where((taken.list >= 0) & taken.fresh)
+    return by_list.check(
+        by_list["accepted"] | ~by_list["final"],
+        "{queue}: the driver does not know the id {id}, which the list's last descriptor has",
+        none=NO_PACKED,
+    )
+
+
+def _final(view: View) -> Bools:
+    """By entry: the driver took none at a later place of the queue."""
+    taken = entries(view)
+    last = np.full(len(view.rings.queue), -1, dtype=np.int64)
+    np.maximum.at(last, taken.q, taken.place)
+    final: Bools = taken.place == last[taken.q] if len(taken.q) else taken.again
+    return final
+
+
+@rule("DX-60", needs="driver:add")
+def id_is_not_outstanding(view: View) -> Result:
+    """Section 2.8.13: a list is not made available with the id of a list that is outstanding.
+
+    Checked: each list whose id is known from the ring's memory.
+
+    An id that the device wrote there is no evidence: where the used descriptor at that place has
+    the same id and len, the list is left out.
+    """
+    found, taken, known = lists(view), entries(view), ids(view)
+    there, settled = overwritten(view)
+    memory = slots(view)
+    twice = np.zeros(len(found.q), dtype=np.bool_)
+    doubtful = np.zeros(len(found.q), dtype=np.bool_)
+    # The observer keeps the ids that are outstanding: it gives no head to a list with one of them.
+    suspect = view.adds.head[found.add] == UNKNOWN_ID
+    mine = np.flatnonzero(memory.last & suspect[memory.list])
+    other = there[mine]
+    same = np.zeros(len(mine), dtype=np.bool_)
+    if len(taken.q):
+        same = (other >= 0) & (taken.id[other] == memory.id[mine])
+        same &= taken.len[other] == memory.len[mine]
+    clear = memory.mine[mine] & settled[mine] & ~same
+    size = view.rings.size[memory.q[mine]]
+    twice[memory.list[mine[clear & (memory.id[mine] < size)]]] = True
+    doubtful[memory.list[mine[~clear]]] = True
+    table = Rows.of(view.rings, found).plus(twice=twice, id=known)
+    judged = ~doubtful & ((known >= 0) | twice)
+    table = table.where(judged)
+    return table.check(
+        ~table["twice"],
+        "{queue}: buffer id {id} is made available while a list with it is outstanding",
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(~judged)),
+        doubt=RACED,
+    )
+
+
+@rule("PS-DR-05", needs=("driver:add", "driver:used", "driver:queue"))
+def room_for_the_whole_list(view: View) -> Result:
+    """Section 2.8 (scatter-gather): the ring has room for a whole list before it is made available.
+
+    Checked: each list: the descriptors of all lists that are outstanding are not more than the
+    ring has. Lists behind a used descriptor whose list is not known are undecided.
+    """
+    found, taken = lists(view), entries(view)
+    size = view.rings.size[found.q]
+    freed = np.where(taken.list >= 0, found.slots[taken.list], 0) if len(found.q) else taken.id
+    freed = np.where(taken.accepted, freed, 0)
+    total = np.concatenate([[0], np.cumsum(freed)])
+    stray = np.concatenate([[0], np.cumsum(taken.accepted & (taken.list < 0))])
+    begin = np.searchsorted(taken.q, found.q)
+    upto = np.maximum(np.searchsorted(taken.at, found.at), begin)
+    base = lists(view).base[found.q] if len(found.q) else found.q
+    outstanding = found.end - base - (total[upto] - total[begin])
+    table = Rows.of(view.rings, found).plus(outstanding=outstanding, size=size)
+    clear = stray[upto] == stray[begin]
+    table = table.where(clear)
+    return table.check(
+        table["outstanding"] <= table["size"],
+        "{queue}: {outstanding} descriptors are outstanding in a ring of {size}",
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(~clear)),
+        doubt="a used descriptor named no list",
+    )
+
+
+def table_lengths(view: View) -> Result:
+    """Check lengths of indirect tables of packed rings as memory has them.
+
+    A length that the used descriptor of the same place also has may be the device's.
+    """
+    if not recorded(view):
+        return Result(0)
+    memory, taken = slots(view), entries(view)
+    there, settled = overwritten(view)
+    same = np.zeros(len(memory.q), dtype=np.bool_)
+    if len(taken.q):
+        same = (there >= 0) & (taken.len[there] == memory.len)
+    refers = memory.mine & (memory.flags & bits.INDIRECT != 0)
+    clear = settled & ~same
+    table = Rows.of(view.rings, memory).where(refers & clear)
+    return table.check(
+        (table["len"] > 0) & (table["len"] % bits.DESC_BYTES == 0),
+        "{queue}: an indirect table of {len} bytes in slot {slot}",
+        none="no indirect descriptor was used",
+        undecided=int(np.count_nonzero(refers & ~clear)),
+        doubt=RACED,
+    )

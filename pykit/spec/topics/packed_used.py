@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Packed virtqueues: used descriptors as the driver finds them (sections 2.8.1, 2.8.5).
+
+The observer reads the descriptor at the place where the next used one has to be, before the driver
+takes it. Which list it returns is decided by the buffer ids that stood in memory when the lists
+were made available, not by the driver's account. Where the driver itself has broken the ring
+before (see ``packed_memory.py``), a device that reads it may do anything: undecided.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import NEVER, Bools, Ints, count_before, ints, key_of
+from pykit.spec.model import Result, rule
+from pykit.spec.packed import (
+    AVAIL_BIT,
+    PLACES,
+    STRAY,
+    Entries,
+    completed,
+    entries,
+    ids,
+    is_packed,
+    lists,
+    slots,
+)
+from pykit.spec.rows import Rows
+from pykit.spec.timing import OTHER_SIDE
+from pykit.spec.view import View
+
+NO_PACKED = "no packed virtqueue was used"
+DRIVER_BROKE = "the driver had broken the ring before, or its buffer ids are not known"
+
+
+def broken_by_driver(view: View) -> Ints:
+    """By queue: where the driver first wrote what it must not into a packed ring; NEVER if not.
+
+    These are flags that do not fit the wrap counter or the list, and a used descriptor that the
+    driver refuses though its id is that of a list which is outstanding.
+    """
+    return view.keep("packed broken", _broken_by_driver)
+
+
+def _broken_by_driver(view: View) -> Ints:
+    broken = np.full(len(view.rings.queue), NEVER)
+    memory, taken = slots(view), entries(view)
+    size = np.maximum(view.rings.size[memory.q], 1) if len(memory.q) else memory.q
+    wrap = 1 - memory.place // size % 2
+    wrong = memory.mine & (memory.flags >> AVAIL_BIT & 1 != wrap)
+    wrong |= memory.mine & ((memory.flags & bits.NEXT != 0) == memory.last)
+    np.minimum.at(broken, memory.q[wrong], memory.at[wrong])
+    disowned = ~taken.accepted & (taken.list >= 0)
+    np.minimum.at(broken, taken.q[disowned], taken.at[disowned])
+    return broken
+
+
+def _sound(view: View, taken: Entries) -> Bools:
+    """By entry: the driver kept the ring in order until then, and all its ids are known."""
+    found, known = lists(view), ids(view)
+    unknown = known < 0
+    before = count_before(found.q[unknown], found.at[unknown], taken.q, taken.at)
+    whole = view.rings.whole[taken.q] if len(taken.q) else taken.accepted
+    sound: Bools = (before == 0) & whole
+    if len(taken.q):
+        sound &= taken.at < broken_by_driver(view)[taken.q]
+    return sound
+
+
+def _single(view: View, taken: Entries) -> Bools:
+    """By entry: it returns one list; with IN_ORDER it may stand for a batch."""
+    single: Bools = view.rings.feature(bits.IN_ORDER)[taken.q] != 1
+    return single
+
+
+def _returns(view: View, *, again: bool) -> Result:
+    """Check ids of used descriptors: ``again`` for double returns, else for unknown ids."""
+    taken = entries(view)
+    judged = taken.fresh & _single(view, taken)
+    sound = _sound(view, taken)
+    stray = taken.again if again else taken.list < 0
+    table = Rows.of(view.rings, taken).plus(stray=stray).where(judged & (sound | ~stray))
+    text = "was returned before and not made available since" if again else "is not outstanding"
+    return table.check(
+        ~table["stray"],
+        "{queue}: used id {id} " + text,
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(judged & stray & ~sound)),
+        doubt=DRIVER_BROKE,
+    )
+
+
+@rule("DX-09", needs=("driver:add", "driver:used"))
+def used_id_is_outstanding(view: View) -> Result:
+    """Section 2.8.5: the id of a used descriptor is the buffer id of a list that is outstanding.
+
+    Checked: each used descriptor of a packed queue that the driver finds, whether or not it
+    accepts it. With IN_ORDER one stands for a batch and is left out.
+
+    Undecided: a descriptor that may return a list whose id the observer could not read, or one
+    made available before it joined the queue, and all after the driver broke the ring.
+    """
+    return _returns(view, again=False)
+
+
+@rule("DX-68", needs=("driver:add", "driver:used"))
+def returned_once(view: View) -> Result:
+    """Section 2.8.5: a list is returned once for each time that it is made available.
+
+    Checked: the same used descriptors as for DX-09; undecided for the same reasons.
+    """
+    return _returns(view, again=True)
+
+
+@rule("PD-DE-03", needs=("driver:add", "driver:used", "driver:queue"))
+def used_after_available(view: View) -> Result:
+    """Section 2.8.10: the device uses a descriptor only after it has become available.
+
+    Checked: each used descriptor that the driver finds: it stands at a place that the lists made
+    available have reached. Undecided: all after the driver broke the ring.
+
+    This judges used descriptors at the place where the driver looks for them; DX-10 judges others.
+    """
+    taken, found = entries(view), lists(view)
+    last = np.searchsorted(found.at, taken.at) - 1
+    end = np.zeros(len(taken.q), dtype=np.int64)
+    if len(found.q):
+        same = (last >= 0) & (found.q[last] == taken.q)
+        end = np.where(same, found.end[last], found.base[taken.q])
+    early = taken.place >= end
+    judged = taken.fresh & (_sound(view, taken) | ~early)
+    table = Rows.of(view.rings, taken).plus(early=early).where(judged)
+    return table.check(
+        ~table["early"],
+        "{queue}: used id {id} in a descriptor that was not available",
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(taken.fresh & ~judged)),
+        doubt=DRIVER_BROKE,
+    )
+
+
+@rule("DX-67", needs=("driver:add", "driver:used"))
+def outstanding_lists_are_taken(view: View) -> Result:
+    """Section 2.8.22: the driver takes each used descriptor that returns a list it has outstanding.
+
+    Checked: each used descriptor of a packed queue at the place where the next one has to be, with
+    the id of a list that is outstanding by the ring's memory. A driver that looks elsewhere in the
+    ring, or does not know its own id, refuses it.
+    """
+    taken = entries(view)
+    table = Rows.of(view.rings, taken).where((taken.list >= 0) & taken.fresh)
+    return table.check(
+        table["accepted"],
+        "{queue}: used id {id} is outstanding, and the driver does not take it",
+        none=NO_PACKED,
+    )
+
+
+def _never_taken(view: View, q: Ints, row: Ints, place: Ints) -> tuple[Bools, Bools]:
+    """By row: the driver finds no used descriptor at a place or behind it; and that is certain.
+
+    It is certain where the trace goes on long enough for the device to write one.
+    """
+    taken = entries(view)
+    furthest = np.full(len(view.rings.queue), -1, dtype=np.int64)
+    np.maximum.at(furthest, taken.q, taken.place)
+    never: Bools = furthest[q] < place if len(q) else q != q
+    ts = view.base("ts")[row].astype(np.int64)
+    certain: Bools = view.end[0] - ts >= OTHER_SIDE
+    return never, certain
+
+
+@rule("DX-10", needs=("driver:add", "driver:used"))
+def skips_the_whole_list(view: View) -> Result:
+    """Section 2.8.1: the device writes each used descriptor where the list before it ended.
+
+    Checked: each used descriptor that the driver finds in its place, which is as many descriptors
+    further on as the list before it has, with the wrap counter of that round; and each that stood
+    somewhere else when an interrupt brought none in its place. The latter is violated if the
+    driver never finds one in its place, for 5 s: a device may write used descriptors of a batch
+    in any order, and the first one last.
+
+    Undecided: all after the driver broke the ring.
+    """
+    rings, taken = view.rings, entries(view)
+    frame = rings.of("slot")
+    pick = np.flatnonzero((ints(frame, "pos") == STRAY) & is_packed(view, ints(frame, "q")))
+    q, at, row = (ints(frame, name)[pick] for name in ("q", "at", "row"))
+    before = np.searchsorted(taken.at, at) - 1
+    place = np.zeros(len(q), dtype=np.int64)
+    if len(taken.q) and len(q):
+        same = (before >= 0) & (taken.q[before] == q)
+        place = np.where(same, taken.place[before] + 1, 0)
+    never, certain = _never_taken(view, q, row, place)
+    broken = at > broken_by_driver(view)[q] if len(q) else never
+    table = Rows.of(rings, frame.take(pick)).plus(never=never)
+    judged = never & certain & ~broken
+    table = table.where(judged)
+    found = table.violations(
+        ~table["never"], "{queue}: slot {slot} is used (id {id}) out of its turn"
+    )
+    held = int(np.count_nonzero(taken.fresh & (taken.list >= 0)))
+    doubtful = int(np.count_nonzero(never & ~judged))
+    return Result(held + len(found), found, doubtful, NO_PACKED)
+
+
+@rule("PV-DE-02", needs=("qemu:dev_fill", "driver:used"))
+def used_in_order_of_completion(view: View) -> Result:
+    """Section 2.8 (device requirements): used descriptors are written in order of completion.
+
+    Checked: each used descriptor of a packed queue that both sides saw from its set-up on: the
+    n-th that the driver finds returns the list that the device completed as its n-th, by QEMU's
+    log.
+
+    A queue set up more than once in a life is left out: the log does not separate its uses.
+    """
+    taken, found = entries(view), lists(view)
+    filled = completed(view)
+    mine = np.flatnonzero(taken.fresh & (taken.list >= 0))
+    number = np.arange(len(mine)) - np.searchsorted(taken.q[mine], taken.q[mine])
+    key = key_of(taken.q[mine], number, PLACES)
+    at = np.searchsorted(filled.key, key)
+    there = at < len(filled.key)
+    at = np.minimum(at, max(len(filled.key) - 1, 0))
+    if len(filled.key):
+        there &= filled.key[at] == key
+        there &= filled.list[at] >= 0
+    at, mine = at[there], mine[there]
+    first = np.searchsorted(found.q, taken.q[mine])
+    expected = filled.list[at] if len(filled.key) else mine
+    table = Rows.of(view.rings, taken).take(mine)
+    table = table.plus(
+        fill=filled.row[at] if len(filled.key) else mine, nth=taken.list[mine] - first
+    )
+    return table.check(
+        taken.list[mine] - first == expected,
+        "{queue}: list {nth} is returned out of the order in which the device completed them",
+        none="no packed queue was seen from both sides",
+        shown=("row", "fill"),
+    )
