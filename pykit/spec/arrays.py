@@ -17,6 +17,8 @@ Indices = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 WRAP = 1 << 16
+#: Races of one kind in a trace are fewer than this, or than one in so many.
+_OFTEN, _SHARE = 3, 5
 #: Behind all rows, and all places of the order.
 NEVER = np.iinfo(np.int64).max
 
@@ -295,7 +297,9 @@ def contradicts(judged: Bools, wrong: Bools, certain: Bools) -> Bools:
 
     Both readings may agree though the flag changed and changed back in between. Therefore one
     violation stands only if the core's own decision confirms it (``certain``). The others stand
-    if they are more than half of all that was judged: a flag that changes twice within a
-    decision is a rare race, a driver that ignores the flag does so at most decisions.
+    if they are three or more, and more than a fifth of all that was judged: a flag that changes
+    twice within a decision is a rare race, a driver that ignores the flag does so often.
     """
-    return wrong & (certain | (2 * np.count_nonzero(wrong & ~certain) > np.count_nonzero(judged)))
+    others = int(np.count_nonzero(wrong & ~certain))
+    often = others >= _OFTEN and _SHARE * others > np.count_nonzero(judged)
+    return wrong & (certain | often)

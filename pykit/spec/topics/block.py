@@ -352,7 +352,7 @@ def _read_memory(view: View) -> Rows:
     )
 
 
-@rule("DX-19", needs=("driver:blk_start", "driver:desc"))
+@rule("DX-19", needs=("driver:blk_start", "driver:add", "driver:desc"))
 def header_first_status_last(view: View) -> Result:
     """Section 5.2.6: a request begins with a readable header of 16 bytes and ends with its status.
 
@@ -392,7 +392,7 @@ def header_first_status_last(view: View) -> Result:
     return requests.check(header & room & last, message, none="no request's descriptors were seen")
 
 
-@rule("DX-20", needs=("driver:blk_start", "driver:desc", "driver:config"))
+@rule("DX-20", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:config"))
 def segments_within_limits(view: View) -> Result:
     """Section 5.2.3: data has at most seg_max elements, none longer than size_max bytes.
 
@@ -449,7 +449,15 @@ def status_is_defined(view: View) -> Result:
     return own + vhost.statuses(view)
 
 
-@rule("DX-25", needs=("driver:blk_start|vhost:vhost_blk", "driver:blk_done|vhost:vhost_used"))
+_SERVED = (
+    "driver:blk_start|vhost:vhost_blk",
+    "driver:blk_done|vhost:vhost_used",
+    "driver:used|vhost:vhost_used",
+    "driver:add|vhost:vhost_get",
+)
+
+
+@rule("DX-25", needs=_SERVED)
 def length_covers_the_status(view: View) -> Result:
     """Sections 2.7.8.2 and 5.2.6: the used len of a request that succeeded has all that the device
     wrote: the data that it returns, and the status behind them.
@@ -479,7 +487,7 @@ def length_covers_the_status(view: View) -> Result:
     return own + vhost.lengths(view, served=True)
 
 
-@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done"))
+@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done", "driver:add", "driver:used"))
 def failed_request_claims_no_data(view: View) -> Result:
     """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
 
@@ -518,7 +526,7 @@ def _end_with(requests: Rows, status: int, what: str) -> Result:
     )
 
 
-@rule("BO-DE-03", needs=("driver:blk_start", "driver:blk_done", "driver:features"))
+@rule("BO-DE-03", needs=("driver:blk_start", "driver:blk_done", "driver:used", "driver:features"))
 def writes_to_read_only_fail(view: View) -> Result:
     """Section 5.2.6.2: writes to a device that offers RO end with IOERR.
 
@@ -538,11 +546,12 @@ def _with_flags(view: View, types: tuple[int, ...], flags: int) -> Rows:
     ranges = _ranges(view)
     flagged = np.zeros(len(view.requests.q), dtype=np.bool_)
     flagged[ranges["request"][ranges["flags"] & flags != 0]] = True
-    requests = _requests(view)
-    return requests.where(flagged & np.isin(requests["type"], types))
+    requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
+    chosen = flagged & requests["sound"] & np.isin(requests["type"], types)
+    return requests.where(chosen)
 
 
-@rule("BO-DE-05", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
+@rule("BO-DE-05", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done", "driver:used"))
 def unknown_flags_are_unsupported(view: View) -> Result:
     """Section 5.2.6.2: a request with an unknown flag in a segment ends with UNSUPP.
 
@@ -553,7 +562,7 @@ def unknown_flags_are_unsupported(view: View) -> Result:
     return _end_with(requests, bits.S_UNSUPP, "with an unknown flag")
 
 
-@rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done"))
+@rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done", "driver:used"))
 def discard_with_unmap_is_unsupported(view: View) -> Result:
     """Section 5.2.6.2: a discard request with the unmap flag ends with UNSUPP.
 

@@ -64,7 +64,7 @@ def _find_deletions(view: View) -> Iterator[_Deletion]:
             yield _Deletion(life, name, row, q, int(exposed - returned), reset)
 
 
-@rule("CL-DR-02", needs=("driver:queue", "driver:status"))
+@rule("CL-DR-02", needs=("driver:queue", "driver:status", "driver:add", "driver:used"))
 def reset_before_withdrawal(view: View) -> Result:
     """Section 3.3.1: the driver resets the device before it removes buffers from a live queue.
 
@@ -82,7 +82,7 @@ def reset_before_withdrawal(view: View) -> Result:
     return tally.result()
 
 
-@rule("DX-28", needs=("driver:queue", "driver:status"))
+@rule("DX-28", needs=("driver:queue", "driver:status", "driver:add", "driver:used"))
 def reset_before_ring_memory_goes(view: View) -> Result:
     """Section 3.3: the driver resets the device before it frees its rings, and leaves no request
     outstanding when it is suspended.

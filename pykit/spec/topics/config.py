@@ -8,7 +8,15 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pykit.spec import bits
-from pykit.spec.blkconfig import CAPACITY, FIELDS, NUM_QUEUES, UNUSED0, UNUSED1, WRITEBACK
+from pykit.spec.blkconfig import (
+    CAPACITY,
+    FIELDS,
+    NUM_QUEUES,
+    SEG_MAX,
+    UNUSED0,
+    UNUSED1,
+    WRITEBACK,
+)
 from pykit.spec.lives import (
     Access,
     Life,
@@ -18,11 +26,15 @@ from pykit.spec.lives import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
-from pykit.spec.timing import OTHER_SIDE
+from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.view import View
+from pykit.trace.capture import QUEUE_QUERY
+
+#: Descriptors of a request beside its data: header and status.
+FRAME = 2
 
 
-@rule("CF-DR-03", needs=("driver:config", "driver:features"))
+@rule("CF-DR-03", needs=("driver:config", "driver:generation", "driver:features"))
 def wide_reads_are_bracketed(view: View) -> Result:
     """Section 2.5.1: reads that are not atomic stand between two reads of the generation, and are
     repeated where it changed.
@@ -34,7 +46,9 @@ def wide_reads_are_bracketed(view: View) -> Result:
     - The legacy interface has no generation.
     - Several reads may stand between the same two reads of the generation.
     - A read whose end of the bracket or whose repetition may come after the end of the trace is
-      not counted.
+      not counted: the trace ends less than 1 s after it, and the task did nothing more.
+    - Reads of 32 bits or less are left out, also where a driver puts a wider field, or several
+      fields, together from them.
     """
     tally = Tally(none="no field wider than 32 bits was read")
     for life in view.lives.values():
@@ -47,18 +61,22 @@ def wide_reads_are_bracketed(view: View) -> Result:
             for i, access in enumerate(own):
                 if access.len <= 4 or access.write:
                     continue
-                wrong = _wrong_bracket(own, i)
+                over = not ends_within(access.ts, ONE_SIDE, view.end[0])
+                wrong = _wrong_bracket(own, i, over)
                 if wrong is not None:
                     text = f"{life.name}: {access.len} bytes at {access.offset} read {wrong}"
                     tally.check(not wrong, access.row, text)
     return tally.result()
 
 
-def _wrong_bracket(own: list[Access], i: int) -> str | None:
-    """Describe what is wrong with a wide read's bracket: "" if nothing, None if undecided."""
+def _wrong_bracket(own: list[Access], i: int, over: bool) -> str | None:
+    """Describe what is wrong with a wide read's bracket: "" if nothing, None if undecided.
+
+    ``over``: the trace goes on so long that what is missing will not come any more.
+    """
     before = next((a for a in reversed(own[:i]) if not a.len), None)
     after = next((n for n in range(i + 1, len(own)) if not own[n].len), None)
-    if after is None and i + 1 == len(own):
+    if after is None and i + 1 == len(own) and not over:
         return None
     if before is None:
         return "without reading the generation before"
@@ -66,7 +84,8 @@ def _wrong_bracket(own: list[Access], i: int) -> str | None:
         return "without reading the generation after"
     again = any(a.offset == own[i].offset and a.len for a in own[after + 1 :])
     if own[after].value != before.value and not again:
-        return "once, though the generation changed" if after + 1 < len(own) else None
+        done = over or after + 1 < len(own)
+        return "once, though the generation changed" if done else None
     return ""
 
 
@@ -273,19 +292,49 @@ def padding_is_zero(view: View) -> Result:
     return tally.result()
 
 
-@rule("DX-24", needs="driver:config")
-def at_least_one_queue(view: View) -> Result:
-    """Section 5.2.4: a block device with MQ has at least one request queue.
+@rule("DX-24", needs=("driver:config", "driver:features"))
+def limits_can_be_used(view: View) -> Result:
+    """Section 5.2.4: a block device with MQ has at least one request queue, and seg_max segments
+    fit a chain, with header and status, that the queue can take.
 
-    Checked: each read of num_queues in lives of block devices with MQ. The clause's other half,
-    the limits on segments, is DX-20's.
+    Checked: each read of num_queues in lives of block devices with MQ; and each read of seg_max in
+    lives with SEG_MAX, against the size of each queue that the driver set up. No chain may be
+    longer than the queue, indirect descriptors included.
+
+    A queue counts only if it has the size that the device gave it, as far as QMP or the
+    device's options say it: a driver may take less.
     """
-    tally = Tally(none="num_queues was not read")
+    tally = Tally(none="neither num_queues nor seg_max was read")
     for life in block_lives(view, tally):
         if life.has(bits.BLK_MQ):
             for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
                 tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
+        size = _smallest_queue(view, life)
+        if not life.has(bits.BLK_SEG_MAX) or not size:
+            continue
+        for access, most in life.reads(SEG_MAX.offset, SEG_MAX.width):
+            text = f"{life.name}: seg_max is {most}, a chain has at most {size} descriptors"
+            tally.check(most + FRAME <= size, access.row, text)
     return tally.result()
+
+
+def _smallest_queue(view: View, life: Life) -> int:
+    """Return the size of a life's smallest queue, 0 if unknown or if the driver chose it."""
+    rings = view.rings
+    sizes = [
+        int(rings.size[q])
+        for q, name in enumerate(rings.queue)
+        if name[:2] == (life.dev, life.number)
+    ]
+    size = min((size for size in sizes if size), default=0)
+    given = set()
+    for device in view.events.capture.devices:
+        if view.events.devices.get(device.id) == life.dev and "queue-size" in device.options:
+            given.add(int(device.options["queue-size"]))
+    for answer in view.events.capture.qmp:
+        if view.events.devices.get(answer.device) == life.dev and answer.query == QUEUE_QUERY:
+            given.add(int(answer.answer.get("vring-num-default", size)))
+    return size if given <= {size} else 0
 
 
 @rule("BO-DR-01", needs=("driver:config_change", "driver:config"))
@@ -312,7 +361,7 @@ def capacity_is_read_again(view: View) -> Result:
     return tally.result()
 
 
-@rule("BO-DE-02", needs="driver:config")
+@rule("BO-DE-02", needs=("driver:config", "driver:config_change"))
 def capacity_change_is_announced(view: View) -> Result:
     """Section 5.2.6.2: a block device that changes its capacity announces that.
 

@@ -84,7 +84,7 @@ def features_agree(view: View) -> Result:
 
 @rule(
     "XC-02",
-    needs="driver:queue",
+    needs=("driver:queue", "driver:add", "driver:used"),
     title="Rings and their indices in the driver's trace are those of QMP.",
 )
 def indices_agree(view: View) -> Result:
@@ -204,7 +204,7 @@ class _Counts(NamedTuple):
 
 @rule(
     "XC-03",
-    needs=("driver:add", "qemu:dev_pop"),
+    needs=("driver:add", "driver:used", "qemu:dev_pop"),
     title="What the driver made available and took is what the device popped and filled.",
 )
 def traffic_agrees(view: View) -> Result:

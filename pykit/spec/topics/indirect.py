@@ -13,7 +13,7 @@ from pykit.spec.view import View
 NO_INDIRECT = "no indirect descriptor was used"
 
 
-@rule("SI-DR-01", needs="driver:desc")
+@rule("SI-DR-01", needs=("driver:add", "driver:desc"))
 def indirect_only_if_negotiated(view: View) -> Result:
     """Section 2.7.5.3: a descriptor has the INDIRECT flag only with INDIRECT_DESC negotiated.
 
@@ -34,7 +34,7 @@ def indirect_if_negotiated(view: View, layout: int) -> Result:
     return table.check(table["allowed"], "{queue}: descriptor {slot} is indirect", none=NO_INDIRECT)
 
 
-@rule("SI-DR-02", needs="driver:desc", local=True)
+@rule("SI-DR-02", needs=("driver:add", "driver:desc"), local=True)
 def no_table_inside_a_table(view: View) -> Result:
     """Section 2.7.5.3: no entry of an indirect table has the INDIRECT flag.
 
@@ -49,7 +49,7 @@ def no_table_inside_a_table(view: View) -> Result:
     )
 
 
-@rule("SI-DR-03", needs=("driver:desc", "driver:queue"))
+@rule("SI-DR-03", needs=("driver:add", "driver:desc", "driver:queue"))
 def chain_fits_queue(view: View) -> Result:
     """Section 2.7.5.3: no chain is longer than the queue size, indirect descriptors included.
 
@@ -72,7 +72,7 @@ def fits_queue(view: View, layout: int) -> Result:
     )
 
 
-@rule("SI-DR-04", needs="driver:desc", local=True)
+@rule("SI-DR-04", needs=("driver:add", "driver:desc"), local=True)
 def indirect_ends_the_ring_chain(view: View) -> Result:
     """Section 2.7.5.3: no descriptor has both INDIRECT and NEXT.
 
@@ -88,7 +88,7 @@ def indirect_ends_the_ring_chain(view: View) -> Result:
     )
 
 
-@rule("SI-DR-05", needs="driver:desc")
+@rule("SI-DR-05", needs=("driver:add", "driver:desc"))
 def in_order_tables_are_sequential(view: View) -> Result:
     """Section 2.7.5.3: with IN_ORDER, next of entry x of an indirect table is x + 1.
 
@@ -105,7 +105,7 @@ def in_order_tables_are_sequential(view: View) -> Result:
     )
 
 
-@rule("DX-08", needs="driver:desc")
+@rule("DX-08", needs=("driver:add", "driver:desc"))
 def table_length(view: View) -> Result:
     """Section 2.7.5.3: an indirect table's length is a multiple of 16 and holds all its entries.
 

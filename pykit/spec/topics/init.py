@@ -88,7 +88,7 @@ def _setups(view: View) -> dict[tuple[int, int], list[tuple[int, int]]]:
     return setups
 
 
-@rule("IN-DR-03", needs="driver:status")
+@rule("IN-DR-03", needs=("driver:status", "driver:config"))
 def no_config_write_in_negotiation(view: View) -> Result:
     """Section 3.1.1: the driver may read the configuration while it negotiates, not write it.
 
@@ -147,7 +147,7 @@ def features_are_frozen(view: View) -> Result:
     return tally.result()
 
 
-@rule("IN-DR-05", needs="driver:status")
+@rule("IN-DR-05", needs=("driver:status", "driver:queue|qemu:dev_status"))
 def features_ok_is_read_back(view: View) -> Result:
     """Section 3.1.1: the driver reads FEATURES_OK back, and gives up where the device cleared it.
 

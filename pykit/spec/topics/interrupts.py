@@ -256,7 +256,7 @@ class _Suppression:
         event_idx: whether EVENT_IDX holds: then ``value`` is an event index, else flags.
         at: where each value was written; the first is that of the set-up, -1.
         value: the values.
-        raced: interrupts were enabled, and the driver saw that entries were pending already.
+        raced: interrupts were enabled, and entries were pending already, by the ring's memory.
         enabled: indices of the values with which interrupts were enabled.
         seen: by these: how far the driver had seen the used index then, from ``base``.
     """
@@ -306,7 +306,9 @@ def _suppression(view: View, q: int, driver: Columns) -> _Suppression:
         event_idx=event_idx,
         at=np.concatenate([[-1], ints(driver, "at")]),
         value=np.concatenate([[initial], value]),
-        raced=np.concatenate([[False], enables & (ints(driver, "pending") == 1)]),
+        raced=np.concatenate(
+            [[False], enables & (ints(driver, "used_idx") != ints(driver, "last_used"))]
+        ),
         enabled=np.flatnonzero(enables) + 1,
         seen=np.maximum.accumulate(np.cumsum(steps))[enables],
     )
@@ -372,8 +374,8 @@ def _values_in_window(
     index = begin[span] + offset
     requests = suppression.requests(index, device.low[span], device.high[span])
     requested[span[requests]] = True
-    # A driver that saw pending entries when it enabled interrupts has to take them itself: the
-    # device owes no interrupt of them.
+    # Where entries were pending when interrupts were enabled the driver has to take them itself:
+    # the device owes no interrupt of them.
     suppressed[span[~requests | suppression.raced[index]]] = True
     return requested, suppressed
 

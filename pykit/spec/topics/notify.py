@@ -294,6 +294,11 @@ def should_not_notify(view: View, chosen: Bools) -> Result:
     extra = judged & d.notified
     flags = ~d.event_idx
     extra &= d.event_idx | contradicts(judged & flags, extra & flags, ~d.core_notifies)
+    recorded = view.events.recorded
+    if recorded is not None and "refused" not in recorded:
+        # Such a notification may be that of an add that failed, which was not recorded.
+        clear &= ~extra
+        judged &= ~extra
     table = Rows.of(view.rings, d).plus(extra=extra).where(judged)
     return table.check(
         ~table["extra"],
@@ -304,7 +309,7 @@ def should_not_notify(view: View, chosen: Bools) -> Result:
     )
 
 
-@rule("NA-DR-06", needs="driver:kick")
+@rule("NA-DR-06", needs=("driver:kick", "driver:notify"))
 def notifies_of_event_index(view: View) -> Result:
     """Section 2.7.10: with EVENT_IDX the driver notifies when it fills the entry at avail_event.
 
@@ -321,7 +326,7 @@ def notifies_of_event_index(view: View) -> Result:
     return must_notify(view, d.event_idx & ~d.packed)
 
 
-@rule("NA-DR-07", needs="driver:kick")
+@rule("NA-DR-07", needs=("driver:kick", "driver:notify"))
 def silent_off_event_index(view: View) -> Result:
     """Section 2.7.10: with EVENT_IDX the driver does not notify of entries but avail_event's.
 
@@ -336,7 +341,7 @@ def silent_off_event_index(view: View) -> Result:
     return own + superfluous(view, event_idx=True)
 
 
-@rule("NA-DR-04", needs="driver:kick")
+@rule("NA-DR-04", needs=("driver:kick", "driver:notify"))
 def notifies_without_flag(view: View) -> Result:
     """Section 2.7.10: without EVENT_IDX the driver notifies when the used ring's flag is 0.
 
@@ -350,7 +355,7 @@ def notifies_without_flag(view: View) -> Result:
     return must_notify(view, ~d.event_idx & ~d.packed)
 
 
-@rule("NA-DR-03", needs="driver:kick")
+@rule("NA-DR-03", needs=("driver:kick", "driver:notify"))
 def silent_with_flag(view: View) -> Result:
     """Section 2.7.10: without EVENT_IDX the driver does not notify when the used ring's flag is 1.
 
@@ -366,7 +371,7 @@ def silent_with_flag(view: View) -> Result:
     return own + superfluous(view, event_idx=False)
 
 
-@rule("NA-DR-05", needs="driver:kick")
+@rule("NA-DR-05", needs=("driver:kick", "driver:notify"))
 def flag_is_ignored_with_event_idx(view: View) -> Result:
     """Section 2.7.10: with EVENT_IDX the used ring's flag does not keep the driver from notifying.
 
@@ -384,7 +389,7 @@ def flag_is_ignored_with_event_idx(view: View) -> Result:
     )
 
 
-@rule("DX-16", needs="driver:kick")
+@rule("DX-16", needs=("driver:kick", "driver:notify"))
 def whole_batch_decides(view: View) -> Result:
     """Sections 2.7.10, 2.8.10: all entries new since the last decision count, not the last alone.
 
@@ -467,7 +472,7 @@ def _avail_flags(view: View, *, event_idx: bool) -> Result:
     )
 
 
-@rule("NU-DR-05", needs="driver:interrupt")
+@rule("NU-DR-05", needs=("driver:interrupt", "driver:used"))
 def spurious_interrupts(view: View) -> Result:
     """Section 2.7.7: the driver copes with an interrupt that brings no new used entry.
 
@@ -488,7 +493,29 @@ def spurious_interrupts(view: View) -> Result:
     return Result(int(idle.sum()), found, why="no interrupt came without a new used entry")
 
 
-@rule("DX-17", needs="driver:callback")
+def _ahead(index: Ints, taken: Ints) -> Bools:
+    """By row: whether a used index is ahead of the entries that were taken."""
+    ahead = (index - taken) % WRAP
+    found: Bools = (ahead > 0) & (ahead <= WRAP // 2)
+    return found
+
+
+def _index_met(frame: Columns, q: Ints) -> Ints:
+    """By row: the used index as the queue's last operation before it found it.
+
+    Interrupts do not count: they are traced outside of the queue's lock, and may have come later.
+    """
+    known = are(frame, "callback", "used")
+    place = np.where(known, np.arange(len(q)), -1)
+    before = np.full(len(q), -1, dtype=np.int64)
+    before[1:] = np.maximum.accumulate(place)[:-1]
+    valid = before >= 0
+    valid[valid] &= q[before[valid]] == q[valid]
+    found: Ints = np.where(valid, ints(frame, "used_idx")[before], ints(frame, "last_used"))
+    return found
+
+
+@rule("DX-17", needs=("driver:callback", "driver:used", "driver:interrupt"))
 def no_lost_wakeup(view: View) -> Result:
     """Section 2.7.14: after it has enabled interrupts the driver reads the used index once more.
 
@@ -496,16 +523,26 @@ def no_lost_wakeup(view: View) -> Result:
     pending then, the driver goes on taking them and does not wait for an interrupt; if none were,
     the event index lies ahead of the entries taken, by the queue size at most.
 
+    Entries are pending if the used index in memory is ahead of what the driver has taken. What the
+    driver says about that does not count.
+
     - With pending entries only block drivers are decided: they take entries within the interrupt
       handler. Others poll from a task, where the next interrupt may come first.
+    - The used index is read right behind the driver's own look at it. An entry that neither it nor
+      the core had met before may have come in between, and an interrupt with it: a driver that
+      took nothing until an interrupt is undecided then. It waited in vain if nothing more
+      happened on the queue.
     - A block driver that did nothing on the queue any more waits for an interrupt for sure if the
-      trace goes on for 10 s; before that it may be preempted.
+      trace goes on for 10 s, or the guest hung; before that it may be preempted.
     """
     rings = view.rings
     frame = rings.of("callback", "used", "interrupt", "queue")
     q, ts = ints(frame, "q"), rings.base_of(frame, "ts")
     enabled = are(frame, "callback") & (ints(frame, "enable") == 1) & rings.split(q)
-    pending = enabled & (ints(frame, "pending") == 1)
+    there = _ahead(ints(frame, "used_idx"), ints(frame, "last_used"))
+    met = _ahead(_index_met(frame, q), ints(frame, "last_used"))
+    pending = enabled & (there | met)
+    certain = met | (ints(frame, "pending") == 1)
     event_idx = rings.event_idx(q, ints(frame, "event_idx"))
     ahead = (ints(frame, "used_event") - ints(frame, "last_used")) % WRAP
     size = np.where(rings.size[q] > 0, rings.size[q], WRAP // 2)
@@ -514,9 +551,10 @@ def no_lost_wakeup(view: View) -> Result:
     inline = pending & (rings.device()[q] == bits.BLK_ID)
     last = np.ones(len(q), dtype=np.bool_)
     last[:-1] = q[1:] != q[:-1]
-    waited = inline & ~last & np.roll(are(frame, "interrupt"), -1)
+    waited = inline & certain & ~last & np.roll(are(frame, "interrupt"), -1)
     stayed = inline & ~last & np.roll(are(frame, "used", "callback"), -1)
-    waited |= inline & last & (view.end[0] - ts >= PREEMPTED_TASK)
+    hung = view.events.capture.outcome.kind == "hang"
+    waited |= inline & last & (hung | (view.end[0] - ts >= PREEMPTED_TASK))
     decided = (enabled & ~pending) | waited | stayed
     table = Rows.of(rings, frame).plus(past=past, waited=waited).where(decided)
 

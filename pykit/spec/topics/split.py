@@ -107,7 +107,7 @@ def _one_entry_a_chain(view: View, q: Ints) -> Bools:
     return single
 
 
-@rule("DX-04", needs=("driver:add", "driver:queue"))
+@rule("DX-04", needs=("driver:add", "driver:used", "driver:queue"))
 def ring_never_overcommitted(view: View) -> Result:
     """Sections 2.7.6 and 2.7.13: no more chains are outstanding than the queue has entries.
 
@@ -130,7 +130,7 @@ def ring_never_overcommitted(view: View) -> Result:
     )
 
 
-@rule("DX-05", needs=("driver:add", "driver:queue"), local=True)
+@rule("DX-05", needs=("driver:add", "driver:desc", "driver:queue"), local=True)
 def indices_inside_tables(view: View) -> Result:
     """Section 2.7.5: heads and next fields name descriptors that their table has.
 
@@ -152,7 +152,7 @@ def indices_inside_tables(view: View) -> Result:
     )
 
 
-@rule("DX-07", needs="driver:add")
+@rule("DX-07", needs=("driver:add", "driver:desc", "driver:used"))
 def nothing_exposed_twice(view: View) -> Result:
     """Section 2.7.13: no descriptor belongs to two outstanding chains.
 
@@ -366,7 +366,7 @@ def in_order_use(view: View) -> Result:
     )
 
 
-@rule("SD-DR-01", needs="driver:desc")
+@rule("SD-DR-01", needs=("driver:add", "driver:desc"))
 def chain_is_finite(view: View) -> Result:
     """Section 2.7.5: a chain has at most 2^32 bytes in all, and thus no loop.
 
@@ -387,7 +387,7 @@ def chain_is_finite(view: View) -> Result:
     return table.check(~table["looped"] & (table["bytes"] <= MAX_CHAIN), message, none=NO_SPLIT)
 
 
-@rule("SD-DR-02", needs=("driver:desc", "driver:queue"))
+@rule("SD-DR-02", needs=("driver:add", "driver:desc", "driver:queue"))
 def in_order_last_link(view: View) -> Result:
     """Section 2.7.5: with IN_ORDER, next of the descriptor table's last entry is 0.
 
@@ -396,7 +396,7 @@ def in_order_last_link(view: View) -> Result:
     return _in_order_links(view, last=True)
 
 
-@rule("SD-DR-03", needs=("driver:desc", "driver:queue"))
+@rule("SD-DR-03", needs=("driver:add", "driver:desc", "driver:queue"))
 def in_order_links(view: View) -> Result:
     """Section 2.7.5: with IN_ORDER, next of entry x of the descriptor table is x + 1.
 

@@ -210,7 +210,7 @@ def no_interrupt_before_driver_ok(view: View) -> Result:
     return _by_device(view, ("dev_signal",), "an interrupt was sent before DRIVER_OK")
 
 
-@rule("ST-DE-04", needs="driver:status")
+@rule("ST-DE-04", needs=("driver:status", "driver:config_change|qemu:dev_config_signal"))
 def needs_reset_is_announced(view: View) -> Result:
     """Section 2.1.2: a live device that sets DEVICE_NEEDS_RESET sends a configuration change
     notification.

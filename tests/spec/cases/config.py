@@ -148,6 +148,13 @@ def padding_is_not_zero(log: Log) -> None:
 
 
 @case("DX-24")
+def chains_do_not_fit(log: Log) -> None:
+    """seg_max and the two descriptors of header and status are more than the queue has."""
+    for event in log.of("config", offset=12):
+        event["value"] = 15
+
+
+@case("DX-24")
 def no_queues(log: Log) -> None:
     """The device has MQ and num_queues of 0."""
     log.one("config", offset=34)["value"] = 0

@@ -155,7 +155,31 @@ def avail_flags_with_event_idx(log: Log) -> None:
 def sleeps_on_pending_work(log: Log) -> None:
     """Entries are pending when interrupts are enabled, and an interrupt comes next."""
     seen = log.of("callback", "interrupt", "used", vq=0)
-    next(a for a, b in pairwise(seen) if b["kind"] == "interrupt")["pending"] = 1
+    enabled = next(a for a, b in pairwise(seen) if b["kind"] == "interrupt")
+    enabled |= {"pending": 1, "used_idx": (enabled["last_used"] + 1) % 65536}
+
+
+@case("DX-17")
+def does_not_look_again(log: Log) -> None:
+    """The driver met an entry before it enabled interrupts, took it for none, and waits."""
+    seen = log.of("callback", "interrupt", "used", vq=0)
+    for before, enabled, following in zip(seen, seen[1:], seen[2:], strict=False):
+        if following["kind"] == "interrupt" and before["kind"] == "used":
+            index = (enabled["last_used"] + 1) % 65536
+            before["used_idx"] = enabled["used_idx"] = index
+            enabled["pending"] = 0
+            return
+    raise AssertionError("no entry was taken just before interrupts were enabled")
+
+
+@case("DX-17")
+def never_wakes_up(log: Log) -> None:
+    """An entry comes while the driver enables interrupts; it is not taken, and the guest hangs."""
+    enabled = [e for e in log.of("callback", vq=0, enable=1) if not e["pending"]][-1]
+    enabled["used_idx"] = (enabled["last_used"] + 1) % 65536
+    place = log.events.index(enabled)
+    log.drop(e for e in log.events[place + 1 :] if e.get("vq") == 0 and e["source"] == "driver")
+    log.outcome = "hang"
 
 
 @case("DX-17")

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A side is not accused of what the other one did, and not cleared by its own word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from pykit import spec
+from pykit.spec import bits
+from tests.spec import cases
+from tests.spec.cases.served import served
+from tests.spec.log import Log
+from tests.spec.machine import run
+
+EITHER = "either side may be to blame"
+
+
+def verdicts(log: Log) -> spec.Verdicts:
+    return spec.check(log.build())
+
+
+def leaps(log: Log) -> None:
+    """The driver moves the available index over entries that it has not filled."""
+    for event in log.of("add", vq=0)[3:]:
+        event["avail_idx"] += 5
+
+
+def reads_beyond(log: Log) -> None:
+    """The device uses what stands there: heads that are not outstanding."""
+    log.of("used", vq=0)[9]["id"] = log.of("used", vq=0)[8]["id"]
+
+
+def runs_ahead(log: Log) -> None:
+    """The device's index covers the entries that the driver did not fill."""
+    for event in log.of("used", "callback", "interrupt", vq=0)[20:]:
+        event["used_idx"] += 14
+
+
+@pytest.mark.parametrize(
+    ("rules", "device"),
+    [(("DX-01", "DX-02"), reads_beyond), (("DX-03",), runs_ahead)],
+)
+def test_the_driver_broke_the_ring(rules: tuple[str, ...], device: Callable[[Log], None]) -> None:
+    log = run()
+    device(log)
+    assert {*rules} <= {*verdicts(log).having("fail")}
+    leaps(log)
+    found = verdicts(log)
+    assert found.of("SA-DR-01").verdict == "fail"
+    for name in rules:
+        row = found.of(name)
+        assert row.verdict == "inconclusive"
+        assert EITHER in row.message
+
+
+def test_an_index_that_goes_back_is_the_devices() -> None:
+    log = run()
+    leaps(log)
+    seen = log.of("callback", "used", vq=0)
+    next(b for a, b in pairwise(seen[20:]) if a["used_idx"] == b["used_idx"])["used_idx"] -= 1
+    assert verdicts(log).of("DX-03").verdict == "fail"
+
+
+def test_the_probe_saw_the_beginning_of_a_chain() -> None:
+    """What it took for the request is none: SI-DR-03 alone reports the chain."""
+    log = run()
+    chain = next(
+        c for c in cases.base.chains(log, 0) if c[-1]["type"] == bits.T_OUT and c[1]["table"] == 0
+    )
+    last = chain[-2]
+    assert last["kind"] == "desc"
+    # The probe ends its walk two descriptors behind the queue's size.
+    last["flags"] |= bits.NEXT
+    last["next"] = 15
+    chain[0]["chain"] = 18
+    chain[-1]["bytes"] -= 100
+    end = cases.block.end_of(log, chain[-1])
+    end |= {"status": 77, "len": 99}
+    assert not {"BO-DR-06", "DX-23", "DX-25", "DX-19", "BO-DR-02"} & {*verdicts(log).having("fail")}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_refused_entry_is_judged(packed: bool) -> None:
+    """The driver does not accept the id, and looks at the entry again and again."""
+    log = run(packed=packed, requests=40)
+    entry = log.of("used", vq=0)[7]
+    again = {k: v for k, v in entry.items() if k not in ("kind", "source", "ts", "seq", "vq")}
+    again |= {"id": 12_345, "accepted": 0}
+    gone = log.events[log.events.index(entry) :]
+    log.drop([e for e in gone if e.get("vq") == 0 and e["source"] == "driver"])
+    last = log.of("callback", vq=0)[-1]
+    for _ in range(3):
+        last = log.insert(last, "used", **again)
+    row = verdicts(log).of("DX-09" if packed else "DX-01")
+    assert (row.verdict, row.violations) == ("fail", 1)
+
+
+def test_a_refused_length_is_judged() -> None:
+    log = run(packed=True)
+    entry = next(e for e in log.of("used") if e["len"] > 1)
+    entry |= {"len": entry["len"] + 1, "accepted": 0}
+    assert verdicts(log).of("DX-06").verdict == "fail"
+
+
+def test_ids_that_memory_does_not_have() -> None:
+    """A driver that puts the id elsewhere: the device returns what it found there."""
+    log = run(packed=True)
+    for event in log.of("add", vq=0)[5:]:
+        event["head"] = 0xFFFF
+    for event in log.of("used", vq=0)[5:]:
+        event |= {"id": 200, "accepted": 0}
+    assert verdicts(log).of("DX-09").verdict != "fail"
+
+
+def test_a_malformed_ring_does_not_accuse_the_back_end() -> None:
+    log = served()
+    for event in log.of("vhost_used", vq=0):
+        event |= {"used_idx": 0, "avail_idx": 16}
+    last = log.of("vhost_used", vq=0)[-1]
+    last["avail_idx"] = 41_244
+    row = verdicts(log).of("DX-03")
+    assert row.verdict == "inconclusive"
+    assert EITHER in row.message
+    last |= {"avail_idx": 16, "used_idx": 17}
+    assert verdicts(log).of("DX-03").verdict == "fail"
+
+
+def test_a_chain_that_was_lost_gives_no_size() -> None:
+    """The descriptors of a chain whose add is missing are not those of the chain before."""
+    log = run()
+    first, second = next(
+        (a, b)
+        for a, b in pairwise(cases.base.chains(log, 0))
+        if a[1]["table"] == 0 and a[1]["flags"] & bits.INDIRECT and len(b) > 5
+    )
+    table = [e for e in second if e["kind"] == "desc" and e["flags"] & bits.NEXT]
+    for event in second:
+        if "head" in event:
+            event["head"] = first[0]["head"]
+    assert table
+    log.events.remove(second[0])
+    events = replace(log.build(), lost=1)
+    assert spec.check(events).of("DX-05").verdict == "inconclusive"
