@@ -26,7 +26,7 @@ _CHUNK = 4096
 _CAPACITY = 1 << 17
 #: Events of a device as a whole, which have no place in the order of a queue.
 _OF_DEVICE = frozenset(
-    ("driver", "features", "status", "config", "generation", "config_change", "vhost_serves")
+    ("driver", "features", "status", "config", "generation", "config_change", "vhost_attach")
 )
 _WRAP = 1 << 16
 _TYPES: dict[Dtype, tuple[str, int, int]] = {

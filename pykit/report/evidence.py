@@ -60,7 +60,7 @@ _STAGES = {
     7: "joined",
 }
 
-_QUEUE_OPS = {0: "set up", 1: "deleted", 2: "joined", 3: "left", 4: "broken", 5: "mended"}
+_QUEUE_OPS = {0: "set up", 1: "deleted", 2: "joined", 3: "left", 4: "broken", 5: "unbroken"}
 
 #: Names of the values of (kind, field): of bits where the flag is True.
 _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {

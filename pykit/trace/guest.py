@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +23,7 @@ from pykit.trace.kinds import (
     OUTSIDE,
     PROBED,
     RENAMED,
+    RENAMED_FIELDS,
     SOURCE_TYPE,
     SOURCES,
     Dtype,
@@ -112,7 +113,7 @@ def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
     return {
         form.id: [
             field
-            for field in form.fields
+            for field in _fields(form)
             if field.scalar and (field.name == _PID or not field.name.startswith("common_"))
         ]
         for form in formats.values()
@@ -121,16 +122,25 @@ def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
 
 
 def kind_of(form: Format) -> str:
-    """Return an event's kind: its name without the prefix, or its name before a renaming."""
+    """Return an event's kind: its name without the prefix, or what ``RENAMED`` has for that."""
     name = form.name.removeprefix(_PREFIX)
     return RENAMED.get(name, name)
+
+
+def _fields(form: Format) -> list[EventField]:
+    """Return an event's fields by their current names."""
+    kind = kind_of(form)
+    return [
+        replace(field, name=RENAMED_FIELDS.get((kind, field.name), field.name))
+        for field in form.fields
+    ]
 
 
 def own_fields(form: Format) -> list[EventField]:
     """Return the scalar fields of an event that become columns, without the common ones."""
     return [
         field
-        for field in form.fields
+        for field in _fields(form)
         if field.scalar and field.name != _BY and not field.name.startswith("common_")
     ]
 

@@ -25,7 +25,7 @@ REGISTERS = ("status", "features", "config", "generation")
 PROBED = 1
 
 #: Values of the field ``op`` of the event ``queue`` (enum pykit_queue_op).
-SET_UP, DELETED, JOINED, LEFT, BROKEN, MENDED = range(6)
+SET_UP, DELETED, JOINED, LEFT, BROKEN, UNBROKEN = range(6)
 
 #: Columns of all rows; null where they do not apply.
 BASE: dict[str, Dtype] = {
@@ -77,8 +77,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         " u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
         "slot": "u64: addr, u32: len, u16: head slot id flags pos",
-        "refused": "s32: err, u32: chain num_free,"
-        " u16: slots old new event event_after flags flags_after, u8: event_idx rang",
+        "add_failed": "s32: err, u32: chain num_free,"
+        " u16: slots old new event event_after flags flags_after, u8: event_idx notified",
         "kick": "u16: old new event event_after flags flags_after, u8: event_idx needed",
         "notify": "",
         "interrupt": "u16: used_idx last_used",
@@ -88,7 +88,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
-        "vhost_serves": "u32: serves, u8: ended",
+        "vhost_attach": "u32: serves, u8: ended",
         "vhost_queue": "u64: features, u32: size, u16: avail_idx used_idx",
         "vhost_get": "u64: readable writable, u32: out in, u16: head avail_idx",
         "vhost_used": "u32: id len, u16: used_idx avail_idx",
@@ -113,15 +113,16 @@ KINDS: dict[str, dict[str, Dtype]] = {
 }
 
 
-#: Tracepoints whose names differ from their kinds. Captures that were made before a tracepoint
-#: was renamed have the kind's name.
-RENAMED = {"add_failed": "refused", "vhost_attach": "vhost_serves"}
+#: Kinds of captures from before a tracepoint was renamed, by its name then.
+RENAMED = {"refused": "add_failed", "vhost_serves": "vhost_attach"}
+
+#: Columns of fields that had another name, by kind and that name.
+RENAMED_FIELDS = {("add_failed", "rang"): "notified"}
 
 
 def tracepoint(kind: str) -> str:
     """Return the name of a guest kind's tracepoint."""
-    names = {new: old for old, new in RENAMED.items()}
-    return "pykit_" + names.get(kind, kind)
+    return f"pykit_{kind}"
 
 
 def source_of(kind: str) -> str:

@@ -16,12 +16,12 @@ def join_vhost(frames: Frames, numbers: pl.Series) -> Frames:
     """Give events of vhost back-ends ``dev`` and ``life`` of the device that is served.
 
     ``frames`` are the guest's in time order, with ``dev`` and ``life`` of its drivers settled;
-    ``numbers`` are the devices' as the guest has them. ``vhost_serves`` says that from there
+    ``numbers`` are the devices' as the guest has them. ``vhost_attach`` says that from there
     on an instance serves the virtio device of such a number; the driver's life of that time
     is the back-end's, too, so that both sides of a queue have one name. Where any instance
     serves a device, those that serve none are numbered behind all devices.
     """
-    rows, marks = frames.base, frames.of("vhost_serves")
+    rows, marks = frames.base, frames.of("vhost_attach")
     marks = marks.filter(ended=0) if marks.height else marks
     if not marks.height:
         return frames

@@ -15,7 +15,7 @@ from pykit import steps
 from pykit.errors import Exit
 from pykit.scenario.model import SCENARIOS
 from pykit.spec import bits
-from pykit.trace.kinds import BROKEN, DELETED, MENDED, SET_UP
+from pykit.trace.kinds import BROKEN, DELETED, SET_UP, UNBROKEN
 
 Run = Callable[..., steps.RunResult]
 
@@ -168,9 +168,9 @@ def test_what_hardly_ever_happens_is_told(soft: steps.RunResult) -> None:
     # The device in software returns what is not outstanding, and lengths as it likes.
     assert soft.verdicts.having("fail") == ("DX-01", "DX-06")
     queues = soft.events.of("queue").filter(pl.col("source") == "probe")
-    assert set(queues["op"]) == {SET_UP, DELETED, BROKEN, MENDED}
+    assert set(queues["op"]) == {SET_UP, DELETED, BROKEN, UNBROKEN}
     # One of a device, one of a queue, with each of eight rings.
-    assert [(queues["op"] == op).sum() for op in (BROKEN, MENDED)] == [16, 16]
+    assert [(queues["op"] == op).sum() for op in (BROKEN, UNBROKEN)] == [16, 16]
     # Two ids that are wrong with each.
     assert (soft.events.of("used")["accepted"] == 0).sum() == 16
     assert soft.events.of("detach").height > 100

@@ -56,7 +56,7 @@ def crowded(
 
 
 def test_adds_fail_and_say_why(crowded: steps.RunResult) -> None:
-    refused = crowded.events.of("refused")
+    refused = crowded.events.of("add_failed")
     assert refused.height
     assert set(refused["err"]) == {ENOSPC}
     assert (refused["slots"] > refused["num_free"]).all()
@@ -66,14 +66,14 @@ def test_the_core_rings_where_it_is_asked(
     crowded: steps.RunResult, what: tuple[str | None, str]
 ) -> None:
     """Our driver sees beforehand that there is no room."""
-    rang = set(crowded.events.of("refused")["rang"])
+    rang = set(crowded.events.of("add_failed")["notified"])
     assert rang == ({1} if what[0] else {0})
 
 
 def test_every_doorbell_is_told(crowded: steps.RunResult) -> None:
     told = crowded.events.of("notify").filter(pl.col("life").is_not_null())
     handled = crowded.events.of("dev_kick").filter(pl.col("life").is_not_null())
-    assert told.height == handled.height > crowded.events.of("refused").height
+    assert told.height == handled.height > crowded.events.of("add_failed").height
 
 
 def test_only_these_doorbells_are_found(
@@ -83,7 +83,7 @@ def test_only_these_doorbells_are_found(
     assert crowded.outcome.kind == "clean", crowded.outcome.message
     assert crowded.verdicts.having("fail") == ()
     rule = crowded.verdicts.of("NA-DR-07")
-    refused = crowded.events.of("refused")
+    refused = crowded.events.of("add_failed")
     # Nobody asks for what is not there. How often a ring is full with nothing new is chance.
     idle = refused.filter(pl.col("old") == pl.col("new")).height
     if driver is None or event_idx == "false":

@@ -461,12 +461,12 @@ class Machine:
         event, flags = self.wish(queue), self.device_flags(queue)
         if self.random.random() < 0.2:
             self.step(queue)
-        rang = not self.set.packed and self.wanted(queue) and self.random.random() < 0.5
-        queue.kicked |= rang
+        notified = not self.set.packed and self.wanted(queue) and self.random.random() < 0.5
+        queue.kicked |= notified
         if self.random.random() < 0.2:
             self.step(queue)
         self.guest(
-            "refused",
+            "add_failed",
             queue,
             task,
             err=-28,
@@ -480,9 +480,9 @@ class Machine:
             flags=flags,
             flags_after=self.device_flags(queue),
             event_idx=int(self.has(bits.EVENT_IDX)),
-            rang=int(rang),
+            notified=int(notified),
         )
-        if rang:
+        if notified:
             self.guest("notify", queue, task)
 
     def request(self, kind: int) -> tuple[Chain, list[tuple[int, bool, int]], int]:

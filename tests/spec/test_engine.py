@@ -290,7 +290,7 @@ def test_a_read_that_failed_may_have_been_served() -> None:
 def test_waiver_covers_no_notification_of_the_driver() -> None:
     """The driver notifies though suppressed, beside the core's own notification."""
     log = failed_adds_notify()
-    for refused in log.of("refused", rang=1):
+    for refused in log.of("add_failed", notified=1):
         log.insert(log.after(refused, lambda e: e["kind"] == "notify"), "notify")
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
@@ -308,9 +308,9 @@ def test_a_failed_add_rings_for_what_was_added_before() -> None:
     kick = next(k for k in log.of("kick", needed=1) if k["event"] == k["event_after"] and k["pid"])
     log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
     assert spec.check(log.build()).of("DX-16").verdict == "fail"
-    told = {name: value for name, value in kick.items() if name in KINDS["refused"]}
-    told |= {"err": -28, "chain": 9, "slots": 9, "num_free": 0, "rang": 1}
-    refused = log.insert(kick, "refused", after=False, **told)
+    told = {name: value for name, value in kick.items() if name in KINDS["add_failed"]}
+    told |= {"err": -28, "chain": 9, "slots": 9, "num_free": 0, "notified": 1}
+    refused = log.insert(kick, "add_failed", after=False, **told)
     log.insert(refused, "notify")
     verdicts = spec.check(log.build())
     assert [verdicts.of(name).verdict for name in ("DX-16", "NA-DR-06", "NA-DR-07")] == ["pass"] * 3

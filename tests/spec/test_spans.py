@@ -14,7 +14,7 @@ import pytest
 
 from pykit import spec
 from pykit.spec import bits
-from pykit.trace.kinds import BROKEN, JOINED, LEFT, MENDED, SET_UP
+from pykit.trace.kinds import BROKEN, JOINED, LEFT, SET_UP, UNBROKEN
 from tests.spec import cases
 from tests.spec.log import Event, Log
 from tests.spec.machine import run
@@ -136,7 +136,7 @@ def emptied(log: Log) -> int:
     return count
 
 
-@pytest.mark.parametrize("ops", [(BROKEN,), (BROKEN, MENDED)])
+@pytest.mark.parametrize("ops", [(BROKEN,), (BROKEN, UNBROKEN)])
 def test_breaking_and_emptying_say_nothing_new(ops: tuple[int, ...]) -> None:
     log = run(pulled=True, seed=2)
     before = spec.check(log.build())

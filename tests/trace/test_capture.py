@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pykit.trace import Events, load
-from pykit.trace.formats import Format
+from pykit.trace.formats import EventField, Format
 from pykit.trace.guest import kind_of, own_fields
 from pykit.trace.kinds import BASE, KINDS, source_of
 from pykit.trace.tracing import read_tracing
@@ -47,15 +47,26 @@ def test_older_formats_are_still_known(capture: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("pykit_add_failed", "refused"),
-        ("pykit_refused", "refused"),
-        ("pykit_vhost_attach", "vhost_serves"),
-        ("pykit_vhost_serves", "vhost_serves"),
+        ("pykit_add_failed", "add_failed"),
+        ("pykit_refused", "add_failed"),
+        ("pykit_vhost_attach", "vhost_attach"),
+        ("pykit_vhost_serves", "vhost_attach"),
         ("pykit_add", "add"),
     ],
 )
 def test_a_renamed_tracepoint_keeps_its_kind(name: str, kind: str) -> None:
     assert kind_of(Format("pykit", name, 1, ())) == kind
+
+
+def test_a_renamed_field_keeps_its_column() -> None:
+    rang = EventField("rang", "u8 rang", 8, 1, signed=False, array=False, reference=None)
+    for name in ("pykit_refused", "pykit_add_failed"):
+        assert [field.name for field in own_fields(Format("pykit", name, 1, (rang,)))] == [
+            "notified"
+        ]
+    assert [field.name for field in own_fields(Format("pykit", "pykit_add", 1, (rang,)))] == [
+        "rang"
+    ]
 
 
 def test_lives_agree(events: Events) -> None:

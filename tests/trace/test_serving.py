@@ -25,7 +25,7 @@ def table(*entries: Row) -> Frames:
             "ended": pl.Series([None if s is None else int(s == -1) for s in said], dtype=pl.UInt8),
         }
     )
-    fields = {e[1]: ["serves", "ended"] if e[1] == "vhost_serves" else [] for e in entries}
+    fields = {e[1]: ["serves", "ended"] if e[1] == "vhost_attach" else [] for e in entries}
     return Frames.split(wide, fields, {"serves": pl.UInt32, "ended": pl.UInt8})
 
 
@@ -37,18 +37,18 @@ def names(rows: Frames, numbers: pl.Series | None = None) -> list[tuple[int, int
 def test_an_instance_has_the_name_of_its_device() -> None:
     rows = table(
         ("driver", "driver", 2, 0, None),
-        ("vhost", "vhost_serves", 0, None, 2),
+        ("vhost", "vhost_attach", 0, None, 2),
         ("vhost", "vhost_get", 0, 0, None),
         ("driver", "driver", 2, 1, None),
-        ("vhost", "vhost_serves", 0, None, 2),
+        ("vhost", "vhost_attach", 0, None, 2),
         ("vhost", "vhost_get", 0, 1, None),
-        ("vhost", "vhost_serves", 0, None, -1),
+        ("vhost", "vhost_attach", 0, None, -1),
     )
     assert names(rows) == [(2, 0)] * 3 + [(2, 1)] * 4
 
 
 def test_the_drivers_may_have_been_numbered_anew() -> None:
-    rows = table(("driver", "add", 0, 3, None), ("vhost", "vhost_serves", 7, None, 5))
+    rows = table(("driver", "add", 0, 3, None), ("vhost", "vhost_attach", 7, None, 5))
     assert names(rows, pl.Series([5, 7], dtype=pl.UInt32)) == [(0, 3)] * 2
 
 
@@ -56,14 +56,14 @@ def test_others_are_numbered_behind() -> None:
     rows = table(
         ("driver", "add", 2, 0, None),
         ("vhost", "vhost_get", 1, 4, None),
-        ("vhost", "vhost_serves", 0, None, 2),
+        ("vhost", "vhost_attach", 0, None, 2),
         ("vhost", "vhost_get", 2, 0, None),
     )
     assert names(rows) == [(2, 0), (4, 4), (2, 0), (5, 0)]
 
 
 def test_a_device_that_nobody_saw_driven_joins_nothing() -> None:
-    rows = table(("driver", "add", 2, 0, None), ("vhost", "vhost_serves", 0, None, 9))
+    rows = table(("driver", "add", 2, 0, None), ("vhost", "vhost_attach", 0, None, 9))
     assert names(rows) == [(2, 0), (3, None)]
 
 

@@ -10,7 +10,7 @@ does. The driver may notify once more when the add has failed. One task's events
           |               '-- suppressed in between? |               |
           |                                     by the core,    by the driver,
           '- does this decision owe a           inside the      without a decision
-             notification? Then the first       add (rang)
+             notification? Then the first       add (notified)
              one behind it is the decision's
 
 Such a notification belongs to no decision before or after it. It does not break the rules on
@@ -100,11 +100,11 @@ def by_task(view: View, frame: Columns) -> tuple[Columns, Ints]:
 
 def _read(view: View) -> FailedAdds:
     rings = view.rings
-    if not len(rings.of("refused")):
+    if not len(rings.of("add_failed")):
         return _none()
-    frame, task = by_task(view, rings.of("add", "kick", "notify", "refused"))
+    frame, task = by_task(view, rings.of("add", "kick", "notify", "add_failed"))
     q, row, at = ints(frame, "q"), ints(frame, "row"), ints(frame, "at")
-    failed = are(frame, "refused") & (rings.layout[q] == SPLIT)
+    failed = are(frame, "add_failed") & (rings.layout[q] == SPLIT)
     event_idx = rings.event_idx(q, ints(frame, "event_idx"))
     by_core, by_driver = _notifications(frame, task, np.flatnonzero(failed), event_idx)
     suppressed, requested = _suppression(frame, event_idx)
@@ -156,7 +156,7 @@ def _suppression(frame: Columns, event_idx: Bools) -> tuple[Bools, Bools]:
 def _notifications(frame: Columns, task: Ints, failed: Ints, event_idx: Bools) -> tuple[Ints, Ints]:
     """By row: where the notification of a failed add is, the core's and the driver's own; -1."""
     q, is_notify, is_kick = ints(frame, "q"), are(frame, "notify"), are(frame, "kick")
-    core_notified, is_failed = ints(frame, "rang") == 1, are(frame, "refused")
+    core_notified, is_failed = ints(frame, "notified") == 1, are(frame, "add_failed")
     event, old, new = ints(frame, "event"), ints(frame, "old"), ints(frame, "new")
     owing = is_kick & np.where(event_idx, need_event(event, new, old), event & 1 == 0)
     owing |= is_kick & (ints(frame, "needed") == 1)

@@ -221,7 +221,7 @@ def _proves_nothing(view: View, frame: Columns, task: Ints, silent: Ints) -> Boo
     alive = are(queue, "notify") | accepted
     signs_of_life = np.sort(q[alive] * ROWS + row[alive])
     # All that tasks did, on any queue. By task and row.
-    failed = rings.of("refused")
+    failed = rings.of("add_failed")
     acts = np.concatenate([task, tasks_of(view, failed)]) * ROWS
     acts = np.sort(acts + np.concatenate([ints(frame, "row"), ints(failed, "row")]))
     times = view.events.base["ts"]

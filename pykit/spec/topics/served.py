@@ -39,7 +39,7 @@ def both_ends_agree(view: View) -> Result:
       events of the back-end belong to it is not known.
     """
     rings = view.rings
-    started = view.of("vhost_serves").filter(pl.col("ended") == 0)
+    started = view.of("vhost_attach").filter(pl.col("ended") == 0)
     served = set(started.select("dev", "life").iter_rows())
     tally = Tally(
         none="no back-end serves a driver",
@@ -120,5 +120,5 @@ def _compare_entries(
 
 def _removed(view: View, dev: int, life: int) -> bool:
     """Whether the back-end was removed while it served."""
-    ends = view.of("vhost_serves").filter(pl.col("ended") == 1)
+    ends = view.of("vhost_attach").filter(pl.col("ended") == 1)
     return (dev, life) in set(ends.select("dev", "life").iter_rows())

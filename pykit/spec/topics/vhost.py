@@ -95,7 +95,7 @@ def starts(view: View) -> Result:
     """Check that a device begins at index 0 where it first serves a queue of a driver's life."""
     if "vhost_queue" not in view.kinds:
         return Result(0)
-    served = view.of("vhost_serves").filter(pl.col("ended") == 0).select("dev", "life").unique()
+    served = view.of("vhost_attach").filter(pl.col("ended") == 0).select("dev", "life").unique()
     frame = _ordered(view, "vhost_queue").unique(_NAME, keep="first", maintain_order=True)
     frame = frame.join(served, on=["dev", "life"], how="semi")
     begun = _rows(frame)

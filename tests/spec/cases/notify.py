@@ -76,7 +76,7 @@ def crowded(*, event_idx: bool = True) -> Make:
 def suppressed_failed_adds(log: Log) -> list[Event]:
     """Return failed adds whose notification was suppressed and not sent."""
     found = []
-    for event in log.of("refused", rang=0):
+    for event in log.of("add_failed", notified=0):
         if event["event"] != event["event_after"]:
             continue
         in_range = (event["new"] - event["event"] - 1) % 65536 < (
@@ -91,14 +91,14 @@ def failed_adds_notify(log: Log) -> None:
     """Adds that fail notify though the device suppressed it, on another kernel than Linux."""
     log.kernel = "another"
     for event in suppressed_failed_adds(log):
-        event["rang"] = 1
+        event["notified"] = 1
         log.insert(event, "notify")
 
 
 def driver_notifies_behind_failed_adds(log: Log) -> None:
     """The driver notifies behind a failed add without a decision."""
     for n, event in enumerate(suppressed_failed_adds(log)):
-        event["rang"] = n % 2
+        event["notified"] = n % 2
         log.insert(event, "notify")
         if n % 2:
             log.insert(event, "notify")
@@ -116,8 +116,8 @@ def only_a_failed_add_notifies(log: Log) -> None:
             notification = log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == 100)
             refused = {n: kick[n] for n in ("event", "event_after", "event_idx")}
             refused |= {"flags": 0, "flags_after": 0, "err": -28, "chain": 9, "slots": 9}
-            refused |= {"num_free": 0, "old": kick["new"], "new": kick["new"], "rang": 1}
-            log.insert(notification, "refused", after=False, **refused)
+            refused |= {"num_free": 0, "old": kick["new"], "new": kick["new"], "notified": 1}
+            log.insert(notification, "add_failed", after=False, **refused)
             return
     raise AssertionError("no required notification")
 

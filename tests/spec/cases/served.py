@@ -13,7 +13,7 @@ def served() -> Log:
     """Return a log of a machine whose device is a vhost back-end that traces everything."""
     log = run(outside=False)
     place = {"dev": 1, "life": 0, "cpu": 0, "pid": 9}
-    log.add("vhost_serves", **place, serves=0, ended=0)
+    log.add("vhost_attach", **place, serves=0, ended=0)
     acked = log.of("features")[-1]["acked"]
     for event in list(log.events):
         at = place | {"vq": event.get("vq")}
