@@ -9,6 +9,8 @@ DRIVER = 2
 DRIVER_OK = 4
 FEATURES_OK = 8
 NEEDS_RESET = 64
+#: What a status register reads as when the device is gone.
+NO_DEVICE = 0xFF
 FAILED = 128
 
 # Descriptor flags, section 2.7.5.

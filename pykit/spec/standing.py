@@ -1,0 +1,483 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Queues that stand still where a trace ends: which entry waits, whose turn it is, since when.
+
+Each chain goes one way, and at each point one side has to act::
+
+    driver               device                driver
+    add --> notify? --> take --> return --> interrupt? --> take
+       |           |         |          |               |
+    PUBLISHED   ASLEEP    HELD      UNSIGNALLED     UNCOLLECTED
+              UNTAKEN
+
+PUBLISHED is the driver's turn: the device asked for a notification of the entry and none came.
+UNTAKEN is the device's: it was notified. ASLEEP is the device's as well: it had asked for no
+notification, so that it has to look by itself. HELD and UNSIGNALLED are the device's turn,
+UNCOLLECTED the driver's.
+
+Whose turn it is follows from ring memory (indices, the suppression that each side wrote) and from
+the other side's account. Where the driver is not traced, the device's own log shows at least
+what it took and did not return, and two looks by QMP at the same indices show the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
+from pykit.spec.owed import carries_requests
+from pykit.spec.rings import SPLIT
+from pykit.spec.view import View
+from pykit.trace.capture import QUEUE_QUERY, QmpAnswer
+from pykit.trace.kinds import DELETED, LEFT
+
+Turn = Literal["driver", "device", "unknown"]
+State = Literal["published", "untaken", "asleep", "held", "unsignalled", "uncollected"]
+
+#: Events of a device that show it at work on a queue.
+_DEVICE_ACTS = (
+    "vhost_get", "vhost_used", "vhost_signal", "vhost_notify", "dev_pop", "dev_fill", "dev_flush",
+    "dev_signal",
+)  # fmt: skip
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """One queue at the end of a trace, with a chain that waits.
+
+    Attributes:
+        dev, life, vq: the queue; ``life`` is None where it is not known.
+        device: the device's name, for messages.
+        state: where the first waiting chain is on its way, see the module.
+        turn: the side that has to act.
+        count: chains that wait.
+        index: index of the first of them in the ring, modulo 2^16 (its number, if packed).
+        fact: what was seen of the side whose turn it is.
+        ns: for how long nothing has moved.
+        rows: events that show it.
+        requests: each chain of the queue is a request that has to be answered.
+        sound: the waiting chain was seen whole, so that the device can be expected to serve it.
+    """
+
+    dev: int
+    life: int | None
+    vq: int
+    device: str
+    state: State
+    turn: Turn
+    count: int
+    index: int
+    fact: str
+    ns: int
+    rows: tuple[int, ...] = ()
+    requests: bool = True
+    sound: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """Which queue stands still, at which index, for how long, whose turn it is and why."""
+        whose = {
+            "driver": "the driver's turn",
+            "device": "the device's turn",
+            "unknown": "it is not known whose turn it is",
+        }[self.turn]
+        chains = "1 chain waits" if self.count == 1 else f"{self.count} chains wait"
+        return (
+            f"queue {self.vq} of {self.device} stands still at index {self.index} for "
+            f"{self.ns / _NS:.1f} s: {chains}, {whose}: {self.fact}"
+        )
+
+
+def standstills(view: View) -> tuple[Standstill, ...]:
+    """Return all queues that are in use at the end of a trace and have chains that wait.
+
+    A queue is here for any time; ``ns`` tells those that stand still from those at work.
+    """
+    return view.keep("standstills", lambda view: tuple(_find(view)))
+
+
+def _find(view: View) -> Iterator[Standstill]:
+    traced = {name[0] for name in view.rings.queue}
+    for q in range(len(view.rings.queue)):
+        if found := _of_driver(view, q):
+            yield found
+    logged = list(_of_log(view, traced))
+    yield from logged
+    known = {(found.dev, found.vq) for found in logged}
+    for asked in _of_qmp(view):
+        if asked.dev not in traced and (asked.dev, asked.vq) not in known:
+            yield asked
+
+
+def name_of(view: View, dev: int) -> str:
+    """Return the name that messages have for a device: its number, and its id if that is known."""
+    names = [name for name, number in view.events.devices.items() if number == dev]
+    return f"device {dev} ({names[0]})" if len(names) == 1 else f"device {dev}"
+
+
+# Queues whose driver is traced.
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """The chains of a queue that are not back, and what both sides did of late."""
+
+    view: View
+    q: int
+    #: Chains in order, as indices into view.adds.
+    chains: list[int]
+    #: Of the first waiting chain, and of the last event of the trace inside.
+    added: int
+    #: Chains that the device is known to have taken from the queue; None if nobody saw.
+    taken: int | None
+    #: Last act of the device on the queue: its row (-1: none) and time.
+    act: tuple[int, int]
+
+    @property
+    def first(self) -> int:
+        return self.chains[0]
+
+
+def _of_driver(view: View, q: int) -> Standstill | None:
+    waiting = _waiting(view, q)
+    if waiting is None:
+        return None
+    rings, adds = view.rings, view.adds
+    dev, life, vq = rings.queue[q]
+    state, turn, fact, since, rows = _turn(waiting)
+    first = waiting.first
+    split = rings.layout[q] == SPLIT
+    index = (int(adds.avail_idx[first]) - 1) % WRAP if split else int(adds.number[first])
+    return Standstill(
+        dev=dev,
+        life=life,
+        vq=vq,
+        device=name_of(view, dev),
+        state=state,
+        turn=turn,
+        count=len(waiting.chains),
+        index=index,
+        fact=fact,
+        ns=max(view.end[0] - since, 0),
+        rows=(int(adds.row[first]), *rows),
+        requests=carries_requests(view.life(dev, life).id, vq),
+        sound=bool(view.chains.whole[first]) and not _reset_needed(view, dev, life),
+    )
+
+
+def _waiting(view: View, q: int) -> _Waiting | None:
+    """Return the waiting chains of a queue that is in use where the trace ends; None if none."""
+    rings, adds, pairs = view.rings, view.adds, view.pairs
+    mine = rings.of("queue", "detach").of_queue(q)
+    gone = are(mine, "queue") & np.isin(ints(mine, "op"), (DELETED, LEFT))
+    if gone.any():
+        return None
+    reclaimed = ints(mine, "at")[are(mine, "detach")]
+    after = int(reclaimed[-1]) if len(reclaimed) else -1
+    chains = np.flatnonzero(
+        (adds.q == q) & (pairs.used_of < 0) & ~pairs.doubtful & (adds.at > after)
+    )
+    if not len(chains):
+        return None
+    dev, life, _ = rings.queue[q]
+    last_reset = max(
+        (s.row for s in view.life(dev, life).status if s.op == bits.STATUS_RESET), default=-1
+    )
+    if last_reset > adds.row[chains[-1]]:
+        return None
+    times = view.events.base["time"]
+    act = _last_act(view, q)
+    return _Waiting(
+        view,
+        q,
+        chains.tolist(),
+        int(times[int(adds.row[chains[0]])] or 0),
+        _taken(view, q),
+        (act, int(times[act] or 0) if act >= 0 else 0),
+    )
+
+
+def _device_rows(view: View, q: int, *kinds: str) -> pl.DataFrame:
+    """Return the device's events on a queue, in order; none if they may be another queue's."""
+    dev, life, vq = view.rings.queue[q]
+    frame = view.of(*kinds)
+    mine = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
+    return frame.filter(mine & bool(view.rings.alone[q])).sort(pl.coalesce("seq", "row"))
+
+
+def _last_act(view: View, q: int) -> int:
+    rows = _device_rows(view, q, *_DEVICE_ACTS)["row"]
+    return int(rows[-1]) if len(rows) else -1
+
+
+def _taken(view: View, q: int) -> int | None:
+    """Return how many chains of a queue the device took; None if no observer saw its side."""
+    dev, life, _ = view.rings.queue[q]
+    here = (pl.col("dev") == dev) & (pl.col("life") == life)
+    if not view.rings.alone[q] or not view.rings.whole[q]:
+        return None
+    serving = view.of("vhost_queue", "vhost_get").filter(here)
+    popping = view.of("dev_pop").filter(here)
+    if serving.is_empty() and (popping.is_empty() or dev in view.elsewhere):
+        return None
+    return _device_rows(view, q, "vhost_get", "dev_pop").height
+
+
+_Judged = tuple[State, Turn, str, int, tuple[int, ...]]
+
+
+def _turn(waiting: _Waiting) -> _Judged:
+    """Return state, turn, fact, since when (ns, the guest's clock) and rows."""
+    view = waiting.view
+    if judged := _returned(waiting):
+        return judged
+    number = int(view.adds.number[waiting.first])
+    since = max(waiting.added, waiting.act[1])
+    shown = (waiting.act[0],) if waiting.act[0] >= 0 else ()
+    if waiting.taken is not None and waiting.taken > number:
+        return "held", "device", "it took the chain and did not return it", since, shown
+    return _untaken(waiting, since, shown)
+
+
+def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
+    view, q = waiting.view, waiting.q
+    rings, adds = view.rings, view.adds
+    frame = rings.of("kick", "notify").of_queue(q)
+    frame = frame.take(ints(frame, "at") > adds.at[waiting.first])
+    times = view.events.base["time"]
+    if (told := np.flatnonzero(are(frame, "notify"))).size:
+        row = int(ints(frame, "row")[told[0]])
+        since = max(since, int(times[row] or 0))
+        took = "returned nothing" if waiting.taken is None else "did not take it"
+        return "untaken", "device", f"it was notified and {took}", since, (row, *shown)
+    kicks = frame.take(are(frame, "kick"))
+    if not len(kicks):
+        return "published", "driver", "it made no decision to notify", since, shown
+    row = int(ints(kicks, "row")[0])
+    since = max(since, int(times[row] or 0))
+    wish = _wish(view, q, kicks)
+    if wish is None:
+        words = "what the device asked for changed at the decision"
+        return "untaken", "unknown", words, since, (row, *shown)
+    if wish:
+        words = "the device asked for a notification and none came"
+        return "published", "driver", words, since, (row, *shown)
+    return "asleep", "device", _sleeping(waiting, kicks), since, (row, *shown)
+
+
+def _wish(view: View, q: int, kicks: Columns) -> bool | None:
+    """Return whether ring memory asked for a notification at any of these decisions.
+
+    None where the two readings around a decision differ, or a packed ring's request depends on a
+    position.
+    """
+    event, after = ints(kicks, "event"), ints(kicks, "event_after")
+    if view.rings.layout[q] != SPLIT:
+        flags, flags_after = ints(kicks, "flags"), ints(kicks, "flags_after")
+        if (flags != flags_after).any() or (flags > 1).any():
+            return None
+        return bool((flags == 0).any())
+    event_idx = view.rings.event_idx(np.full(len(kicks), q), ints(kicks, "event_idx"))
+    new, old = ints(kicks, "new"), ints(kicks, "old")
+    asked = np.where(event_idx, need_event(event, new, old), event & 1 == 0)
+    if (asked & (event == after)).any():
+        return True
+    return None if (event != after).any() else False
+
+
+def _sleeping(waiting: _Waiting, kicks: Columns) -> str:
+    arms = _device_rows(waiting.view, waiting.q, "vhost_notify").filter(pl.col("enable") == 1)
+    first = (int(waiting.view.adds.avail_idx[waiting.first]) - 1) % WRAP
+    if arms.height and arms["row"][-1] == waiting.act[0]:
+        return (
+            f"it enabled notifications at index {arms['avail_idx'][-1]} while entry {first} was "
+            "there already, and went to sleep"
+        )
+    return "it had asked for no notification of the entry, and did not look"
+
+
+def _returned(waiting: _Waiting) -> _Judged | None:
+    """Judge a queue in which the device has returned more than the driver has taken."""
+    view, q = waiting.view, waiting.q
+    rings, used = view.rings, view.used
+    if rings.layout[q] != SPLIT or not rings.whole[q]:
+        return None
+    mine = used.fresh & (used.q == q)
+    collected = (int(rings.used[q]) + int(np.count_nonzero(mine))) % WRAP
+    inside = rings.of("interrupt", "callback", "used").of_queue(q)
+    returned, row = collected, -1
+    if len(inside):
+        returned, row = int(ints(inside, "used_idx")[-1]), int(ints(inside, "row")[-1])
+    backend = _device_rows(view, q, "vhost_used")
+    if backend.height and (backend["used_idx"][-1] - returned) % WRAP < WRAP // 2:
+        returned, row = int(backend["used_idx"][-1]), int(backend["row"][-1])
+    flushed = _device_rows(view, q, "dev_flush")
+    if flushed.height:
+        total = (int(rings.used[q]) + int(flushed["count"].sum())) % WRAP
+        if (total - returned) % WRAP < WRAP // 2:
+            returned, row = total, int(flushed["row"][-1])
+    if (returned - collected) % WRAP in (0, *range(WRAP // 2, WRAP)):
+        return None
+    since = max(waiting.act[1], int(view.events.base["time"][row] or 0))
+    state = f"used index {returned}, the driver has taken up to {collected}"
+    calls = rings.of("callback").of_queue(q)
+    enabled = bool(len(calls)) and bool(ints(calls, "enable")[-1])
+    last_row = int(ints(calls, "row")[-1]) if len(calls) else -1
+    rows = tuple(r for r in (row, last_row) if r >= 0)
+    if not enabled:
+        return "uncollected", "driver", f"it disabled interrupts ({state})", since, rows
+    seen = int(ints(calls, "used_idx")[-1])
+    if seen == returned:
+        words = f"it enabled interrupts while the entry was there, and did not look ({state})"
+        return "uncollected", "driver", words, since, rows
+    if _interrupted(waiting, last_row):
+        return "uncollected", "driver", f"it was interrupted ({state})", since, rows
+    if rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
+        event = int(ints(calls, "used_event")[-1])
+        if (returned - event - 1) % WRAP >= (returned - collected) % WRAP:
+            words = f"it asked for an interrupt of entry {event} only ({state})"
+            return "uncollected", "driver", words, since, rows
+    return (
+        "unsignalled",
+        "device",
+        f"it sent no interrupt that was asked for ({state})",
+        since,
+        rows,
+    )
+
+
+def _interrupted(waiting: _Waiting, armed: int) -> bool:
+    """Return whether an interrupt came, or was sent, after the driver had enabled them."""
+    view, q = waiting.view, waiting.q
+    came = ints(view.rings.of("interrupt").of_queue(q), "row")
+    if len(came) and came[-1] > armed:
+        return True
+    sent = _device_rows(view, q, "vhost_signal").filter(pl.col("sent") == 1)
+    if sent.height:
+        used = _device_rows(view, q, "vhost_used")
+        return bool(sent["row"][-1] > used["row"][-1]) if used.height else True
+    log = _device_rows(view, q, "dev_flush", "dev_signal")
+    return bool(log.height) and log["kind"][-1] == "dev_signal"
+
+
+def _reset_needed(view: View, dev: int, life: int) -> bool:
+    """Return whether the device had declared itself broken."""
+    return any(needs_reset(s.value) for s in view.life(dev, life).status)
+
+
+def needs_reset(status: int) -> bool:
+    """Return whether a status has DEVICE_NEEDS_RESET; 0xFF is a device that is gone."""
+    return bool(status & bits.NEEDS_RESET) and status != bits.NO_DEVICE
+
+
+# Queues that only the device's log shows.
+
+
+def _of_log(view: View, traced: set[int]) -> Iterator[Standstill]:
+    """Yield queues of devices whose driver is not traced, with elements popped and not filled."""
+    known = pl.col("dev").is_not_null() & ~pl.col("dev").is_in(list(traced))
+    frame = view.of("dev_pop", "dev_fill", "dev_status").filter(known)
+    reset = (pl.col("kind") == "dev_status") & (pl.col("status") == 0)
+    since_reset = frame.filter(
+        pl.col("row") > pl.col("row").filter(reset).max().over("dev").fill_null(-1)
+    )
+    popped = pl.col("kind") == "dev_pop"
+    open_ = (
+        since_reset.filter((pl.col("kind") != "dev_status") & pl.col("vq").is_not_null())
+        .with_columns(pl.when(popped).then(1).otherwise(-1).alias("step"))
+        .with_columns(pl.col("step").sum().over("dev", "vq", "elem").alias("open"))
+        .filter((pl.col("open") > 0) & popped)
+        .group_by("dev", "vq", "elem")
+        .agg(pl.col("row", "ts", "life", "open", "avail_idx").last())
+        .group_by("dev", "vq")
+        .agg(
+            pl.col("open").sum(),
+            pl.col("life").last(),
+            pl.col("row", "ts", "avail_idx").sort_by("row").first(),
+        )
+        .sort("dev", "vq")
+    )
+    end = _host_end(view)
+    for event in open_.iter_rows(named=True):
+        dev, life, vq = event["dev"], event["life"], event["vq"]
+        if event["ts"] is None:
+            continue
+        yield Standstill(
+            dev=dev,
+            life=life,
+            vq=vq,
+            device=name_of(view, dev),
+            state="held",
+            turn="device",
+            count=event["open"],
+            index=(event["avail_idx"] - 1) % WRAP,
+            fact="it took the chain and did not return it",
+            ns=max(end - event["ts"], 0),
+            rows=(event["row"],),
+            requests=carries_requests(view.life(dev, life or 0).id, vq),
+        )
+
+
+def _host_end(view: View) -> int:
+    """Return when the host looked at the devices for the last time, ns of its wall clock."""
+    asked = [answer.time_ns or 0 for answer in view.events.capture.qmp]
+    return max(view.end[1], *asked, 0)
+
+
+# Queues of which only QMP is known.
+
+
+def _of_qmp(view: View) -> Iterator[Standstill]:
+    looks: dict[tuple[str, int], list[QmpAnswer]] = {}
+    for answer in view.events.capture.qmp:
+        if answer.query == QUEUE_QUERY and answer.queue is not None and answer.time_ns is not None:
+            looks.setdefault((answer.device, answer.queue), []).append(answer)
+    for (device, vq), answers in looks.items():
+        dev = view.events.devices.get(device)
+        if len(answers) < 2 or dev is None or _reset_between(view, dev, answers):
+            continue
+        first, last = answers[0].answer, answers[-1].answer
+        names = ("last-avail-idx", "used-idx", "inuse", "shadow-avail-idx")
+        if any(first.get(name) != last.get(name) for name in names):
+            continue
+        taken, inuse = last.get("last-avail-idx"), last.get("inuse")
+        if taken is None or inuse is None:
+            continue
+        waits = (last.get("shadow-avail-idx", taken) - taken) % WRAP
+        if not inuse and not 0 < waits < WRAP // 2:
+            continue
+        fact = (
+            "it took the chain and did not return it"
+            if inuse
+            else "it has seen the entry and did not take it"
+        )
+        yield Standstill(
+            dev=dev,
+            life=None,
+            vq=vq,
+            device=name_of(view, dev),
+            state="held" if inuse else "untaken",
+            turn="device",
+            count=inuse or waits,
+            index=(taken - inuse) % WRAP,
+            fact=f"{fact} (QMP, two looks at the same indices)",
+            ns=(answers[-1].time_ns or 0) - (answers[0].time_ns or 0),
+            requests=carries_requests(_device_id(view, device), vq),
+        )
+
+
+def _reset_between(view: View, dev: int, answers: list[QmpAnswer]) -> bool:
+    first, last = answers[0].time_ns or 0, answers[-1].time_ns or 0
+    logged = view.of("dev_status", "dev_pop", "dev_fill").filter(pl.col("dev") == dev)
+    return bool(logged["ts"].is_between(first, last).any())
+
+
+def _device_id(view: View, device: str) -> int | None:
+    lives = (life for life in view.lives.values() if life.dev == view.events.devices.get(device))
+    return next((life.id for life in lives), None)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs that break the rules of pykit/spec/topics/liveness.py."""
+
+from __future__ import annotations
+
+from pykit.trace.kinds import DELETED
+from tests.spec.cases.base import bare, case, later, like
+from tests.spec.log import Event, Log
+from tests.spec.machine import run
+
+#: A machine that is stopped at work, with one queue.
+AT_WORK = like(cut=True, queues=1)
+
+
+def stopped(log: Log, last: Event) -> None:
+    """Nothing happens on the queue behind an event any more, on either side, for 20 s."""
+    place = next(i for i, event in enumerate(log.events) if event is last)
+    log.drop([event for event in log.events[place + 1 :] if "vq" in event])
+    later(log)
+
+
+def needed_kick(log: Log) -> Event:
+    """The last decision to notify of chains of which the device has taken none by then."""
+    popped, found = 0, None
+    for event in log.of("dev_pop", "kick"):
+        popped += event["kind"] == "dev_pop"
+        stable = event["kind"] == "kick" and event["event"] == event["event_after"]
+        if stable and event["needed"] and popped == event["old"]:
+            found = event
+    assert found is not None
+    return found
+
+
+def two_for_one_notification() -> Log:
+    """The driver adds a chain and notifies, and adds another one while the device is awake."""
+    log = bare()
+    place = {"dev": 1, "life": 0, "vq": 0, "cpu": 0, "pid": 7}
+    ring = {"avail_flags": 0, "avail_idx": 0, "used_flags": 0, "used_idx": 0}
+    log.add("queue", **place, **ring, desc=4096, avail=8192, used=12288, size=8, num_queues=1,
+            layout=0, op=0)  # fmt: skip
+    log.add("status", dev=1, life=0, cpu=0, pid=7, status=0x0F, op=0)
+    log.add("dev_status", dev=1, life=0, pid=1, status=0x0F)
+    for head in (0, 1):
+        log.add("add", **place, readable=16, writable=1, chain=1, num_free=7 - head, head=head,
+                avail_idx=head + 1, slots=1, indirect=0)  # fmt: skip
+        log.add("desc", **place, addr=4096, len=17, head=head, slot=head, flags=0, next=0, pos=0,
+                table=0)  # fmt: skip
+        log.add("kick", **place, old=head, new=head + 1, event=0, event_after=0, flags=0,
+                flags_after=0, event_idx=1, needed=1 - head)  # fmt: skip
+        if not head:
+            log.add("notify", **place)
+    for head in (0, 1):
+        log.add("dev_pop", dev=1, life=0, vq=0, pid=1, elem=head, in_num=0, out_num=1,
+                avail_idx=head + 1)  # fmt: skip
+        log.add("dev_fill", dev=1, life=0, vq=0, pid=1, elem=head, len=1, index=head)
+        log.add("dev_flush", dev=1, life=0, vq=0, pid=1, count=1)
+        log.add("used", **place, id=head, len=1, index=head, used_idx=head + 1, accepted=1)
+    return log
+
+
+@case("DX-39", clean=AT_WORK)
+def keeps_chains(log: Log) -> None:
+    """The device takes chains and does nothing more."""
+    stopped(log, log.of("dev_pop")[-1])
+
+
+@case("DX-39", clean=AT_WORK)
+def ignores_notification(log: Log) -> None:
+    """The device is notified and takes nothing."""
+    place = log.events.index(needed_kick(log))
+    told = next(event for event in log.events[place:] if event["kind"] == "notify")
+    log.drop(event for event in log.events[place:] if event["source"] == "qemu")
+    stopped(log, told)
+
+
+@case("DX-39", clean=like(cut=True, queues=1, packed=True))
+def keeps_chains_of_a_packed_ring(log: Log) -> None:
+    """The device of a packed ring is notified and returns nothing."""
+    stopped(log, log.of("notify")[-1])
+
+
+@case("DX-18", clean=two_for_one_notification)
+def sleeps(log: Log) -> None:
+    """The device takes the entry that it was notified of, and sleeps with one behind it."""
+    stopped(log, log.of("used")[0])
+
+
+@case("DX-40", clean=AT_WORK)
+def forgets_to_notify(log: Log) -> None:
+    """The driver does not notify of an entry that the device asked for, and waits."""
+    stopped(log, needed_kick(log))
+
+
+@case("DX-40", clean=AT_WORK)
+def ignores_interrupt(log: Log) -> None:
+    """The driver is interrupted, disables interrupts, and does not look at the used ring."""
+    off = next(
+        event for event in log.of("callback", enable=0) if event["used_idx"] != event["last_used"]
+    )
+    stopped(log, off)
+
+
+def reclaimed() -> Log:
+    """A device that is pulled out: the driver takes back what it has not answered."""
+    log = run(pulled=True)
+    for deleted in log.of("queue", op=DELETED):
+        heads = [event["head"] for event in log.of("add", vq=deleted["vq"])]
+        left = len(heads) - len(log.of("used", vq=deleted["vq"], accepted=1))
+        for _ in range(left):
+            log.insert(deleted, "detach", after=False, num_free=0, slots=1)
+    assert log.of("detach")
+    return log
+
+
+@case("DX-36", clean=reclaimed)
+def forgets_a_request(log: Log) -> None:
+    """The driver deletes a queue after a reset and forgets one of its requests."""
+    log.drop(log.of("detach")[:1])
