@@ -56,15 +56,16 @@ class RunResult:
         summary = self.verdicts.summary()
         if summary["fail"]:
             return Exit.FAILED
-        # Rules without their observer may stay undecided; a run in which events were
-        # lost, or nothing at all was shown to hold, must not look like a success.
-        if self.events.lost or not summary["pass"]:
+        # Rules without their observer may stay undecided; a run in which events were lost, or
+        # core rules had nothing to look at, must not look like a success.
+        if self.events.lost or not summary["pass"] or self.verdicts.unlooked:
             return Exit.SKIP
         return Exit.OK
 
     def closing(self) -> list[str]:
         """Return the last lines on the terminal: how the guest ended, and where the report is."""
         lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
+        lines += [f"not looked at: {line}" for line in self.verdicts.unlooked]
         about = self.events.capture
         if about.seal is None and about.outcome.kind != RECORDED:
             lines.append("capture: not sealed: files cut or replaced since would not be noticed")
@@ -121,8 +122,7 @@ def run(
     about = about_cell(entry, guest)
     if replaced:
         about["replaced"] = {name: str(path.resolve()) for name, path in replaced.items()}
-    _write_run(directory, about, outcome, started)
-    return _ended(directory, outcome)
+    return _ended(directory, about, outcome, started)
 
 
 def run_own(
@@ -147,20 +147,23 @@ def run_own(
     else:
         outcome = own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
     about = {"guest": image, "qemu_args": arguments, "attached": attach}
-    _write_run(directory, about, outcome, started)
-    return _ended(directory, outcome)
+    return _ended(directory, about, outcome, started)
 
 
-def _write_run(directory: Path, about: dict[str, Any], outcome: Outcome, started: float) -> None:
-    write_run_json(directory, about, command=sys.argv, outcome=outcome, started=started)
+def _ended(directory: Path, about: dict[str, Any], outcome: Outcome, started: float) -> RunResult:
+    """Write run.json and check the capture of a run, however its guest ended."""
 
+    def describe(outcome: Outcome) -> None:
+        write_run_json(directory, about, command=sys.argv, outcome=outcome, started=started)
 
-def _ended(directory: Path, outcome: Outcome) -> RunResult:
-    """Check the capture of a run, however its guest ended."""
+    describe(outcome)
     if outcome.kind == "interrupted":
         raise KeyboardInterrupt
     try:
-        return _judge(directory / "capture", outcome, write_to=directory)
+        result = _judge(directory / "capture", outcome, write_to=directory)
+        if result.outcome != outcome:
+            describe(result.outcome)
+        return result
     except UsageError as error:
         if outcome.exit_code == Exit.OK:
             raise
@@ -203,6 +206,7 @@ def _result(found: JudgedCapture, outcome: Outcome | None, *, write_to: Path | N
                 f"unknown outcome {ended.kind!r}: check this capture with the pykit that made it"
             )
         outcome = Outcome(ended.kind, ended.message)
+    outcome = found.ended(outcome)
     if write_to is not None:
         found.write(write_to)
     return RunResult(found.verdicts, found.events, outcome, write_to)

@@ -64,6 +64,7 @@ class CellRecord:
         alone: repeated in a guest of its own, after it had failed in a shared one.
         events: in the table.
         lost: events that are known not to be in it.
+        unlooked: core rules that checked nothing, a line each.
         metrics: numbers to compare between matrices, such as latency_us_p50.
         capture: its run directory relative to the matrix directory: cells/SLUG, or None.
         build: for a cell that requires a strict build: CLEAN_BUILD, or the first complaint.
@@ -93,6 +94,7 @@ class CellRecord:
     rules: tuple[RuleResult, ...] = ()
     events: Count = 0
     lost: Count = 0
+    unlooked: tuple[str, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     capture: str | None = None
     build: str = ""
@@ -122,6 +124,9 @@ class CellRecord:
             return "inconclusive"
         if self.silent:
             return "failed"
+        # A deliberate fault may end a run early.
+        if self.unlooked and not (self.expected or self.either):
+            return "inconclusive"
         return "held" if any(rule.verdict == "pass" for rule in self.rules) else "inconclusive"
 
     @property

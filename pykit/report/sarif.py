@@ -63,6 +63,7 @@ def render(view: View) -> str:
         notices.append(Notice(f"guest: {outcome.kind}: {outcome.message}", scenario))
     if view.lost:
         notices.append(Notice(f"{view.lost} events were lost", scenario))
+    notices += [Notice(f"not looked at: {line}", scenario) for line in view.unlooked]
     return document(findings, notices)
 
 

@@ -29,6 +29,7 @@ class View:
         events: in the table.
         lost: events that are known not to be in it.
         losses: a line each, where they were lost.
+        unlooked: core rules that checked nothing, a line each.
         capture: what was booted, what became of it, the steps of the workload.
         run: the contents of run.json, empty where there is none.
         console: the last lines of the guest's console.
@@ -44,6 +45,7 @@ class View:
     run: Mapping[str, Any]
     console: str
     clocks: str = ""
+    unlooked: tuple[str, ...] = ()
 
     def having(self, *verdicts: str) -> list[Verdict]:
         """Return the rows with one of these verdicts, in order."""
@@ -77,6 +79,7 @@ def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console:
         run=run,
         console=console,
         clocks=shown(events.clocks),
+        unlooked=tuple(map(shown, verdicts.unlooked)),
     )
 
 

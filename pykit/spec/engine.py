@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from pykit.spec.core import RunTrouble, troubles, unlooked
 from pykit.spec.model import EITHER_SIDE, Result, Rule, Violation
 from pykit.spec.view import View
 from pykit.spec.waivers import Waiver, find
@@ -69,11 +70,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """All rules' verdicts on one capture, by topic and id."""
+    """All rules' verdicts on one capture, by topic and id.
+
+    Attributes:
+        total, lost: events in the table, and those that are known to be missing.
+        troubles: what broke, whatever the rules say.
+        unlooked: core rules that checked nothing, a line each.
+    """
 
     rules: tuple[Verdict, ...]
     total: int
     lost: int
+    troubles: tuple[RunTrouble, ...] = ()
+    unlooked: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, int]:
         """Return how many rules have each of VERDICTS."""
@@ -99,6 +108,8 @@ class Verdicts:
             "schema": SCHEMA,
             "summary": self.summary(),
             "events": {"total": self.total, "lost": self.lost},
+            "troubles": [trouble.as_json() for trouble in self.troubles],
+            "unlooked": list(self.unlooked),
             "rules": [entry.as_json() for entry in self.rules],
         }
 
@@ -108,7 +119,10 @@ def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> V
     view = View(events)
     known = tuple(waivers)
     verdicts = tuple(_verdict(view, rule, known) for rule in rules)
-    return Verdicts(verdicts, events.base.height, events.lost)
+    checked = {entry.rule.id: entry.checked for entry in verdicts}
+    return Verdicts(
+        verdicts, events.base.height, events.lost, troubles(view), unlooked(view, checked)
+    )
 
 
 def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:

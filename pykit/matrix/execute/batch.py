@@ -166,19 +166,16 @@ class _BegunRun:
 
     def judged(self, outcome: Outcome, out: Path) -> CellRecord:
         """Judge the capture in ``out``, and complete the run directory where it is kept."""
-        write_run_json(
-            out,
-            about_cell(self.entry, self.origin),
-            command=shlex.split(self.entry.cell.command),
-            outcome=outcome,
-            started=self._started,
-        )
+        self._describe(outcome, out)
         try:
             found = judge(out / "capture")
         except PykitError as error:
             if outcome.kind != "clean":
                 return self.ended(outcome.kind, outcome.message)
             return self.ended("workload-failed", f"the capture cannot be judged: {error}")
+        if found.ended(outcome) != outcome:
+            outcome = found.ended(outcome)
+            self._describe(outcome, out)
         rules = tuple(
             RuleResult(
                 entry.rule.id,
@@ -197,12 +194,22 @@ class _BegunRun:
                 rules=rules,
                 events=found.events.base.height,
                 lost=found.events.lost,
+                unlooked=found.verdicts.unlooked,
                 metrics=metrics(found.events),
             )
         )
         if self._keep or record.status != "held":
             found.write(out)
         return record
+
+    def _describe(self, outcome: Outcome, out: Path) -> None:
+        write_run_json(
+            out,
+            about_cell(self.entry, self.origin),
+            command=shlex.split(self.entry.cell.command),
+            outcome=outcome,
+            started=self._started,
+        )
 
     def _record(self, kind: Ended, message: str) -> CellRecord:
         expected = self.entry.expected

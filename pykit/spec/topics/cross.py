@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
 
+from pykit.scenario import Trouble
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, are, ints
 from pykit.spec.lives import Life
@@ -227,7 +228,7 @@ def traffic_agrees(view: View) -> Result:
     tally = Tally(none="no queue was used", doubt=ONE_OBSERVER)
     device = view.columns("dev_pop", "dev_fill")
     nothing, queues = device.take(slice(0)), device.by_queue()
-    clean = view.events.capture.outcome.kind == "clean"
+    clean = view.events.capture.outcome.kind in ("clean", *get_args(Trouble))
     for q, name in enumerate(rings.queue):
         if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
             continue
