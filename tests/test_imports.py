@@ -15,7 +15,8 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "files", "seal", "memory", "paths", "toml", "kconfig", "kernels", "modules", "qemu",
+    "errors", "files", "seal", "memory", "paths", "pci", "toml", "kconfig", "kernels", "modules",
+    "qemu",
     "scenario", "guests", "observe", "run", "trace", "spec", "report", "analysis", "mutants",
     "matrix", "steps", "bisect", "doctor", "bench", "testing", "cli",
 )  # fmt: skip
@@ -29,7 +30,7 @@ PAST_THE_ENTRY = {
         "bundle", "bring_up", "carried", "channel", "deadlines", "device_args", "firmware", "hang",
         "kitsteps", "locate", "monitor", "outcome", "payload", "runners", "tracelog",
     },
-    "observe": {"access", "blind_spots", "ringwatch"},
+    "observe": {"access", "blind_spots", "ringwatch", "survey"},
     "run": {"own", "outside", "shared"},
 }  # fmt: skip
 

@@ -79,21 +79,32 @@ def _areas(ring: dict[str, Any], packed: bool) -> Iterator[dict[str, Any]]:
         yield {"area": area, "address": ring[f"vring-{area}"], "bytes": length, "size": size}
 
 
-def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
-    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``."""
-    tree = monitor.ask("human-monitor-command", **{"command-line": "info qtree"})
-    for address, size, name in _MMIO.findall(tree):
-        yield {"device": name, "address": int(address, 16), "bytes": int(size, 16)}
+def functions(monitor: Monitor) -> Iterator[dict[str, Any]]:
+    """All PCI functions of the machine, as ``query-pci`` describes each."""
     pending = list(monitor.ask("query-pci"))
     while pending:
         for function in pending.pop().get("devices", []):
-            for bar in function["regions"]:
-                # A BAR that is not mapped has no address.
-                if function["qdev_id"] and bar["type"] == "memory" and bar["address"] >= 0:
-                    yield {
-                        "device": function["qdev_id"],
-                        "address": bar["address"],
-                        "bytes": bar["size"],
-                    }
+            yield function
             if "pci_bridge" in function:
                 pending.append(function["pci_bridge"])
+
+
+def mmio_slots(monitor: Monitor) -> Iterator[tuple[str, int, int]]:
+    """Id, address and bytes of each virtio device on a bus of an MMIO transport."""
+    for address, size, name in _MMIO.findall(monitor.human("info qtree")):
+        yield name, int(address, 16), int(size, 16)
+
+
+def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
+    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``."""
+    for name, address, size in mmio_slots(monitor):
+        yield {"device": name, "address": address, "bytes": size}
+    for function in functions(monitor):
+        for bar in function["regions"]:
+            # A BAR that is not mapped has no address.
+            if function["qdev_id"] and bar["type"] == "memory" and bar["address"] >= 0:
+                yield {
+                    "device": function["qdev_id"],
+                    "address": bar["address"],
+                    "bytes": bar["size"],
+                }

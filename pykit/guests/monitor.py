@@ -65,6 +65,10 @@ class Monitor:
             raise QemuRefusedError(command, answer["error"]["desc"])
         return answer["return"]
 
+    def human(self, line: str) -> str:
+        """Send one line to QEMU's human monitor and return its answer."""
+        return str(self.ask("human-monitor-command", **{"command-line": line}))
+
     def trace(self, names: Iterable[str]) -> None:
         """Switch these trace events on."""
         for name in names:

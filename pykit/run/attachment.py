@@ -31,6 +31,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, QemuRefusedError
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import RESERVE_BYTES, TraceLog
+from pykit.observe.survey import Surveyor
 from pykit.paths import cache_dir, used
 from pykit.qemu import restorer
 from pykit.qemu.keeper import Keeper
@@ -75,8 +76,10 @@ def attach(qmp: Path, *, out: Path, seconds: float, progress: Progress = lambda 
         kind: outcome.Kind = "clean"
         message = f"watched for {seconds:g} s, and left running"
         answers: list[dict[str, Any]] = []
+        surveyor = Surveyor()
         try:
             answers = outside.ask_all(monitor, "begin")
+            outside.survey_all(monitor, surveyor, "begin")
             with (
                 TraceLog(keeper.folder / "log", capture / "qemu.log") as log,
                 _traced(monitor, line, record, log.source, peer) as restore,
@@ -94,6 +97,7 @@ def attach(qmp: Path, *, out: Path, seconds: float, progress: Progress = lambda 
         ended=(kind, message),
         steps=[],
         answers=answers,
+        surveyor=surveyor,
         version=name,
     )
     return Outcome(kind, message, (), name)

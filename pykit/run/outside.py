@@ -23,6 +23,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, answered
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
+from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run.session import require_free
@@ -79,6 +80,7 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         steps=talk.steps,
         answers=talk.answers,
         expects=scenario.expects,
+        surveyor=talk.surveyor,
     )
     return Outcome(kind, message, tuple(command), program.version())
 
@@ -97,6 +99,7 @@ def write_capture(
     ended: tuple[outcome.Kind, str],
     steps: list[dict[str, Any]],
     answers: list[dict[str, Any]],
+    surveyor: Surveyor,
     version: str = "",
     expects: Sequence[str] = (),
 ) -> None:
@@ -115,7 +118,9 @@ def write_capture(
         "expects": list(expects),
     }
     (capture / "qmp.json").write_text(json.dumps(answers, indent=1) + "\n")
-    write_sealed(capture, info, ("qemu-log", "registers", *(("qmp",) if answers else ())))
+    surveyor.write(capture)
+    observers = ["qemu-log", "registers", *(["qmp"] if answers else [])]
+    write_sealed(capture, info, observers + ["survey"] * bool(surveyor.readings))
 
 
 def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
@@ -132,6 +137,12 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
             if ring["vring-desc"]:
                 answers.append(answered(at, name, "x-query-virtio-queue-status", queue, ring))
     return answers
+
+
+def survey_all(monitor: Monitor, surveyor: Surveyor, at: str) -> None:
+    """Read what the transport of every virtio device shows."""
+    for known in monitor.ask("x-query-virtio"):
+        surveyor.take(monitor, device_id(known["path"]), at, again=True)
 
 
 def devices(monitor: Monitor) -> list[dict[str, Any]]:
@@ -170,6 +181,7 @@ class _Talk:
         self._said = b""
         self.steps: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
+        self.surveyor = Surveyor()
 
     def run(self, command: list[str]) -> tuple[outcome.Kind, str]:
         """Boot, do the steps, ask QMP at the end; says how it ended."""
@@ -182,6 +194,7 @@ class _Talk:
                         self._step(step, line)
                     with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
                         self.answers = ask_all(monitor, "end")
+                        survey_all(monitor, self.surveyor, "end")
         except GuestEndedError as ended:
             return ended.kind, ended.message
         except KeyboardInterrupt:

@@ -18,6 +18,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
+from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run import outside
@@ -64,11 +65,18 @@ def boot(
         ]  # fmt: skip
         capture.mkdir(parents=True)
         with TraceLog(folder / "log", capture / "qemu.log") as log:
+            surveyor = Surveyor()
             ended, devices, answers = _watch(
-                keeper, command, log, out / "console.log", seconds, progress
+                keeper, command, log, out / "console.log", seconds, progress, surveyor
             )
     outside.write_capture(
-        capture, guest="", devices=devices, ended=ended, steps=[], answers=answers
+        capture,
+        guest="",
+        devices=devices,
+        ended=ended,
+        steps=[],
+        answers=answers,
+        surveyor=surveyor,
     )
     return Outcome(*ended, tuple(command), program.version())
 
@@ -111,6 +119,7 @@ def _watch(
     console: Path,
     seconds: float,
     progress: Progress,
+    surveyor: Surveyor,
 ) -> tuple[tuple[outcome.Kind, str], list[dict[str, Any]], list[dict[str, Any]]]:
     """How the guest ended, its virtio devices, and what QMP said of them while it ran."""
     devices: list[dict[str, Any]] = []
@@ -126,6 +135,7 @@ def _watch(
                 if _ended_in(process, log, seconds):
                     return _judged(_own_end(process, console), console), devices, answers
                 answers = outside.ask_all(monitor, "end")
+                outside.survey_all(monitor, surveyor, "end")
     except GuestEndedError as ended:
         if keeper.process is not None and keeper.process.poll() not in (None, 0):
             return _own_end(keeper.process, console), devices, answers

@@ -173,6 +173,8 @@ class ScenarioRun:
     def end(self, failed: Failed) -> Outcome:
         """Unplug what is left, bring the capture out, and say how it ended."""
         failed = failed or self.failed
+        if failed is None or failed[0] in ("workload-failed", "hang"):
+            failed = self._guarded(self._survey, failed)
         if failed is None or failed[0] == "workload-failed":
             failed = self._guarded(self._unplug, failed)
         if failed is None or failed[0] in ("workload-failed", "hang"):
@@ -197,6 +199,10 @@ class ScenarioRun:
             return act() or before
         except GuestEndedError as ended:
             return self.work.ended(ended)
+
+    def _survey(self) -> Failed:
+        self.work.survey_rest(self._up.monitor)
+        return None
 
     def _unplug(self) -> Failed:
         self.work.unplug_rest(self._up.guest, self._up.monitor)

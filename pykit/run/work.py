@@ -20,6 +20,7 @@ from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
 from pykit.observe.access import log_registers
 from pykit.observe.blind_spots import unseen
+from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.scenario.model import Device, Scenario, Step, Trouble
 from pykit.seal import write_sealed
@@ -59,6 +60,7 @@ class ScenarioSteps:
         self._plugs: list[dict[str, Any]] = []
         self._ended: dict[str, int] | None = None
         self._plugged: dict[str, Device] = {}
+        self._surveyor = Surveyor()
 
     def run(self, guest: GuestChannel, monitor: Monitor) -> Failed:
         """Do all steps; how the first that failed did, or None."""
@@ -97,6 +99,11 @@ class ScenarioSteps:
         """Do an action of the host's."""
         with self._timed(step):
             self._act(step, guest, monitor)
+
+    def survey_rest(self, monitor: Monitor) -> None:
+        """Read what the transport of each device shows that no step had read."""
+        for device in self._plugged:
+            self._surveyor.take(monitor, device, "end")
 
     def unplug_rest(self, guest: GuestChannel, monitor: Monitor) -> None:
         """Take out what the steps left plugged, for whoever comes next."""
@@ -197,6 +204,7 @@ class ScenarioSteps:
             "expects": self._scenario.expects,
         }
         (capture / "qmp.json").write_text(json.dumps(self._answers, indent=1) + "\n")
+        self._surveyor.write(capture)
         write_sealed(capture, info, self._observers())
 
     def _observers(self) -> list[str]:
@@ -206,6 +214,8 @@ class ScenarioSteps:
             ran.append("qemu-log")
         if log_registers(self._scenario, program.find()[1]):
             ran.append("registers")
+        if self._surveyor.readings:
+            ran.append("survey")
         return [*ran, "qmp"] if self._answers else ran
 
     @contextlib.contextmanager
@@ -236,6 +246,8 @@ class ScenarioSteps:
             if self._transport.hot_plug:
                 monitor.plug(device, self._transport.bus(0), self._folder)
             else:
+                # No driver has it yet.
+                self._surveyor.take(monitor, device.id, step.name)
                 self._bind("bind", device, guest)
         elif step.action == "unplug":
             self._unplug(step, guest, monitor)
@@ -243,9 +255,11 @@ class ScenarioSteps:
             monitor.resize(device, step.size_mib)
         else:
             self._answers += monitor.query(device, step.name)
+            self._surveyor.take(monitor, device.id, step.name)
 
     def _unplug(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
         device = self._plugged.pop(step.device, self._devices[step.device])
+        self._surveyor.take(monitor, device.id, step.name)
         if self._transport.hot_plug:
             monitor.unplug(device)
         else:

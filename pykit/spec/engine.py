@@ -31,6 +31,7 @@ OBSERVERS = {
     "rings": "the ring watcher",
     "registers": "QEMU's log of register accesses",
     "qmp": "QMP",
+    "survey": "the transport survey",
 }
 
 

@@ -26,6 +26,7 @@ from pykit.trace.qemu import read_log
 from pykit.trace.registers import Named
 from pykit.trace.rings import read_rings
 from pykit.trace.serving import join_vhost
+from pykit.trace.survey import read_survey
 from pykit.trace.tracing import Tracing, read_tracing
 
 _OUR_DRIVERS = "pykit_"
@@ -69,10 +70,11 @@ def load(capture: Path) -> Events:
         inside = replace(inside, base=inside.base.with_columns(guest_lives(inside)))
         losses += [*guest.losses, *gap_losses(inside)]
         inside = join_vhost(inside, guest.frames.base["dev"])
+    surveyed = read_survey(capture) if capture.is_dir() else None
     devices = number_devices(info, guest.frames.base if guest else None)
     if exists(log):
         numbers = None if saved is None else list(devices.values())
-        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture)
+        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture, surveyed)
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
@@ -89,12 +91,16 @@ def load(capture: Path) -> Events:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
+    if surveyed is not None:
+        shown = surveyed.rows(devices)
+        seen = [shown] if outside is None else [outside, shown]
+        outside = pl.concat(seen, how="diagonal_relaxed")
     if outside is not None and info.ended is not None:
         # A busy guest still uses its devices after its own trace has ended.
         late = (pl.col("ts") > info.ended.host_ns).fill_null(False)
         outside = outside.filter(~late)
     frames, fields = join(inside, outside, guest.extra if guest else {})
-    if frames.base.is_empty():
+    if frames.base.filter(pl.col("source") != "survey").is_empty():
         if guest and guest.damage:
             raise guest.damage[0]
         raise EmptyTraceError(f"{capture}: no events; was tracing on while the workload ran?")

@@ -9,14 +9,16 @@ import polars as pl
 
 Dtype = type[pl.DataType]
 
-SOURCES = ("driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp")
+SOURCES = (
+    "driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp", "survey",
+)  # fmt: skip
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Observers in the guest on the driver's side.
 INSIDE = ("driver", "probe")
 
 #: Observers on the host, by the host's wall clock.
-OUTSIDE = ("qemu", "access", "registers", "rings", "qmp")
+OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey")
 
 #: A driver's kinds that its register accesses show as well, without code in the guest.
 REGISTERS = ("status", "features", "config", "generation")
@@ -61,7 +63,8 @@ def _fields(text: str) -> dict[str, Dtype]:
 
 #: Fields of each kind beside the base columns. Kinds of the guest are the
 #: tracepoints' names without "pykit_", but for ``RENAMED``; kinds that begin with dev_ are QEMU's,
-#: those that begin with acc_ the access tracer's, with ring_ the ring watcher's.
+#: those that begin with acc_ the access tracer's, with ring_ the ring watcher's, with survey_
+#: the transport survey's.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
     for kind, text in {
@@ -109,6 +112,15 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "acc_register": "u64: insns pc address value, u32: offset, u8: size write, str: symbol",
         "ring_avail": "u64: before, u16: head avail_idx",
         "ring_used": "u64: before, u32: id len, u16: index",
+        "survey_pci": "u32: class_code, u16: reading vendor_id device_id subsystem_vendor_id"
+        " subsystem_id command pci_status, u8: revision_id header_type interrupt_pin,"
+        " str: at place problem",
+        "survey_bar": "u64: start length, u16: reading, u8: bar io wide",
+        "survey_cap": "u64: start length, u32: multiplier, u16: reading pos vendor_id vectors,"
+        " u8: cap_id cap_next cap_len cfg_type bar sub_id enabled",
+        "survey_ext": "u16: reading pos ext_id, u8: version",
+        "survey_mmio": "u64: start, u16: reading, str: at",
+        "survey_register": "u64: value, u32: offset len, u16: reading, str: region",
     }.items()
 }
 
@@ -133,6 +145,8 @@ def source_of(kind: str) -> str:
         return "access"
     if kind.startswith("ring_"):
         return "rings"
+    if kind.startswith("survey_"):
+        return "survey"
     return "vhost" if kind.startswith("vhost_") else "driver"
 
 

@@ -24,6 +24,7 @@ from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
 from pykit.trace.registers import Named, read_registers
+from pykit.trace.survey import Survey
 
 # [0-9] and not \d, which means all of Unicode's digits.
 _PREFIX = re.compile(
@@ -109,6 +110,7 @@ def read_log(
     numbers: Sequence[int] | None,
     plugs: Sequence[int] = (),
     within: Path | None = None,
+    surveyed: Survey | None = None,
 ) -> QemuLog:
     """Decode a trace log.
 
@@ -118,7 +120,8 @@ def read_log(
     (ns) of the adding: the first device to get a status from then on is the
     one that was plugged, as QEMU resets it at once. Without them the k-th new
     device with a status is the k-th.
-    Other virtio devices in the log (the guest's own transport) are left out.
+    Other virtio devices in the log (the guest's own transport) are left out, and so are the
+    register accesses of the transport survey.
 
     Columns: ``dev_pop.avail_idx`` counts the pops of a queue in its life, this
     one included (it equals the ``avail_idx`` of the add that it takes);
@@ -137,6 +140,8 @@ def read_log(
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
+    if surveyed is not None:
+        lines = surveyed.without_own(lines)
     events = parse(lines)
     bad = events.filter(~pl.col("good"))["line"]
     if len(bad):

@@ -54,6 +54,9 @@ class Answers:
             ],
         }
 
+    def human(self, line: str) -> str:
+        return str(self.ask("human-monitor-command", **{"command-line": line}))
+
     def ask(self, command: str, **_: Any) -> Any:
         self.asked.append(command)
         return self._answers[command]

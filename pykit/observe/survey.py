@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read what a device's transport shows, from outside of the guest and without side effects.
+
+QEMU's monitor reads the guest's physical addresses as a CPU would: the PCI configuration space
+through the machine's memory-mapped window, the common and the device's own configuration, the
+header of a legacy I/O BAR, an MMIO device's registers. Each register is read in its own width.
+
+Never read: the ISR status, which a read clears, and the notification area. Never written: the
+selectors, hence only the selected queue and window of features are seen. The driver may use the
+device meanwhile; what it selects is read before and after.
+
+A monitor's accesses have no CPU, by which QEMU's log can tell them from the guest's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pykit import pci
+from pykit.guests import locate
+from pykit.guests.monitor import Monitor, QemuRefusedError
+
+SCHEMA = 1
+FILE = "survey.json"
+
+_WINDOW = re.compile(
+    r"^ *([0-9a-f]{16})-[0-9a-f]{16} \(prio [^)]*\): "
+    r"(?:alias [a-z-]+ @pcie-mmcfg-mmio 0{16}-|pcie-mmcfg-mmio)",
+    re.MULTILINE,
+)
+#: Registers as (offset, size, count). QEMU's monitor reads a run in 32-bit pieces where it is
+#: aligned to them, hence narrower registers are read one by one: a device answers for the one at
+#: the access's offset alone. Queue addresses are left out: QMP's answers have them.
+_QUEUE_SELECT = (0x16, 2, 1)
+_COMMON = (
+    (0x00, 4, 4), (0x10, 2, 1), (0x12, 2, 1), (0x14, 1, 1), (0x15, 1, 1), _QUEUE_SELECT,
+    (0x18, 2, 1), (0x1A, 2, 1), (0x1C, 2, 1), (0x1E, 2, 1), _QUEUE_SELECT,
+)  # fmt: skip
+_LEGACY = ((0x00, 4), (0x04, 4), (0x08, 4), (0x0C, 2), (0x0E, 2), (0x12, 1))
+_LEGACY_VECTORS = ((0x14, 2), (0x16, 2))
+_MMIO_SELECTED = (
+    (0x10, 4, 1), (0x34, 4, 1), (0x44, 4, 1), (0x70, 4, 1), (0xB0, 4, 4), (0xFC, 4, 1),
+)  # fmt: skip
+_MMIO_LEGACY = ((0x10, 4, 1), (0x34, 4, 1), (0x40, 4, 1), (0x70, 4, 1))
+_MMIO_CONFIG = 0x100
+#: Bytes of the device's own configuration that are read: all that a disk or a network card has.
+_CONFIG = 64
+#: Extended capabilities that are followed at most.
+_EXTENDED = 16
+_HUMAN = re.compile(r"0x([0-9a-f]+)")
+_LETTERS = {1: "b", 2: "h", 4: "w"}
+
+
+class Surveyor:
+    """Takes the survey of devices and keeps what it read, for the capture.
+
+    Attributes:
+        readings: one entry a device and look, as ``survey.json`` has them.
+        missed: devices of which there is none, with the reason.
+    """
+
+    def __init__(self) -> None:
+        self.readings: list[dict[str, Any]] = []
+        self.missed: list[dict[str, str]] = []
+        self._seen: set[str] = set()
+
+    def take(self, monitor: Monitor, device: str, at: str, *, again: bool = False) -> None:
+        """Read a device by its id in QEMU; ``at`` is the state of the run.
+
+        A device that was read already is left alone unless ``again``. What cannot be read is noted
+        in ``missed``, as a run does not depend on it.
+        """
+        if device in self._seen and not again:
+            return
+        begin = time.time_ns()
+        try:
+            read = _reading(monitor, device)
+        except (QemuRefusedError, _UnreadError) as error:
+            self.missed.append({"device": device, "at": at, "why": str(error)})
+            return
+        self._seen.add(device)
+        times = {"begin_ns": begin, "end_ns": time.time_ns()}
+        self.readings.append({"device": device, "at": at, **times, **read})
+
+    def write(self, capture: Path) -> None:
+        """Write ``survey.json`` into a capture."""
+        whole = {"schema": SCHEMA, "readings": self.readings, "missed": self.missed}
+        (capture / FILE).write_text(json.dumps(whole) + "\n")
+
+
+class _UnreadError(Exception):
+    """The device cannot be read from outside, for this reason."""
+
+
+def _reading(monitor: Monitor, device: str) -> dict[str, Any]:
+    for function in locate.functions(monitor):
+        if function["qdev_id"] == device:
+            return _function(monitor, function)
+    for name, address, _ in locate.mmio_slots(monitor):
+        if name == device:
+            return {"transport": "mmio", "address": address, "reads": list(_mmio(monitor, address))}
+    raise _UnreadError("no PCI function and no MMIO slot of the machine has this id")
+
+
+def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:
+    bus, slot, number = function["bus"], function["slot"], function["function"]
+    window = _window(monitor)
+    if not window:
+        raise _UnreadError("the machine has no configuration space in memory")
+    config = _config(monitor, window + (bus << 20 | slot << 15 | number << 12))
+    known = (function["id"]["vendor"], function["id"]["device"])
+    if (pci.field(config, pci.VENDOR, 2), pci.field(config, pci.DEVICE, 2)) != known:
+        # Its bus has no number before the guest gives it one.
+        raise _UnreadError("the guest has not reached its bus yet")
+    regions = [
+        {
+            "bar": region["bar"],
+            "size": region["size"],
+            "io": region["type"] == "io",
+            "wide": bool(region.get("mem_type_64")),
+            "prefetchable": bool(region.get("prefetch")),
+        }
+        for region in function["regions"]
+    ]
+    return {
+        "transport": "pci",
+        "place": f"{bus:02x}:{slot:02x}.{number:x}",
+        "config": config.hex(),
+        "regions": regions,
+        "reads": list(_registers(monitor, config)),
+    }
+
+
+def _window(monitor: Monitor) -> int:
+    """Return where the machine has the configuration spaces in memory, 0 where it has not."""
+    found = _WINDOW.findall(monitor.human("info mtree"))
+    return next((address for text in found if (address := int(text, 16))), 0)
+
+
+def _config(monitor: Monitor, address: int) -> bytes:
+    """Return a configuration space, with all that its extended capabilities reach to."""
+    config = _bytes(_memory(monitor, address, 4, pci.CONVENTIONAL // 4), 4)
+    found, _ = pci.capabilities(config)
+    if not any(capability.id == pci.EXPRESS for capability in found):
+        return config
+    heads: dict[int, bytes] = {}
+    pos = pci.CONVENTIONAL
+    while pci.CONVENTIONAL <= pos < pci.EXTENDED and pos not in heads and len(heads) < _EXTENDED:
+        head = _memory(monitor, address + pos, 4, 1)
+        if head in ([], [0], [0xFFFFFFFF]):
+            break
+        heads[pos] = _bytes(head, 4)
+        pos = head[0] >> 20 & ~3
+    # What lies between two heads is not looked at.
+    space = bytearray(config.ljust(max(heads, default=-4) + 4, b"\0"))
+    for place, read in heads.items():
+        space[place : place + 4] = read
+    return bytes(space)
+
+
+def _registers(monitor: Monitor, config: bytes) -> Iterator[list[Any]]:
+    """Yield ``[region, offset, size, value]`` of each register that can be reached."""
+    command = pci.field(config, pci.COMMAND, 2)
+    found, _ = pci.capabilities(config)
+    by_number = {bar.number: bar for bar in pci.bars(config)}
+    first = by_number.get(0)
+    structures = [pci.virtio(c) for c in found if c.id == pci.VENDOR_SPECIFIC]
+    if not structures and first and first.io and first.address and command & pci.IO_SPACE:
+        # A transitional device shows the same by its other interface.
+        yield from _legacy(monitor, first.address, found)
+    for wanted in (pci.COMMON_CFG, pci.DEVICE_CFG):
+        mine = (s for s in structures if s.cfg_type == wanted)
+        structure = next(mine, None)
+        if structure is None or structure.offset is None or structure.length is None:
+            continue
+        bar = by_number.get(-1 if structure.bar is None else structure.bar)
+        if bar is None or bar.io or not bar.address or not command & pci.MEMORY_SPACE:
+            continue
+        base = bar.address + structure.offset
+        runs = _COMMON if wanted == pci.COMMON_CFG else _config_runs(structure.length)
+        for offset, size, count in runs:
+            if offset + size * count > structure.length:
+                continue
+            for n, value in enumerate(_memory(monitor, base + offset, size, count)):
+                yield [pci.CFG_TYPES[wanted], offset + n * size, size, value]
+
+
+def _config_runs(length: int) -> tuple[tuple[int, int, int], ...]:
+    whole = min(length, _CONFIG) // 4
+    return ((0, 4, whole),) if whole else ()
+
+
+def _legacy(
+    monitor: Monitor, address: int, found: tuple[pci.Capability, ...]
+) -> Iterator[list[Any]]:
+    vectors = any(c.id == pci.MSI_X and (c.number(2, 2) or 0) & 1 << 15 for c in found)
+    for offset, size in (*_LEGACY, *(_LEGACY_VECTORS if vectors else ())):
+        said = monitor.human(f"i /{_LETTERS[size]} {address + offset:#x}")
+        # "portw[0x…] = 0x…"
+        value = _HUMAN.findall(said.partition("=")[2])
+        if value:
+            yield ["legacy", offset, size, int(value[0], 16)]
+
+
+def _mmio(monitor: Monitor, address: int) -> Iterator[list[Any]]:
+    head = _memory(monitor, address, 4, 4)
+    yield from (["mmio", 4 * n, 4, value] for n, value in enumerate(head))
+    legacy = len(head) == 4 and head[1] == 1
+    runs = [*(_MMIO_LEGACY if legacy else _MMIO_SELECTED), (_MMIO_CONFIG, 4, _CONFIG // 4)]
+    for offset, size, count in runs:
+        for n, value in enumerate(_memory(monitor, address + offset, size, count)):
+            yield ["mmio", offset + n * size, size, value]
+
+
+def _memory(monitor: Monitor, address: int, size: int, count: int) -> list[int]:
+    """Return ``count`` values of ``size`` bytes; fewer where QEMU cannot read."""
+    said = monitor.human(f"xp /{count}x{_LETTERS[size]} {address:#x}")
+    values: list[int] = []
+    for line in said.splitlines():
+        _, colon, rest = line.partition(":")
+        if not colon or "annot" in rest:
+            break
+        with contextlib.suppress(ValueError):
+            values += [int(word, 16) for word in rest.split()]
+    return values
+
+
+def _bytes(values: list[int], size: int) -> bytes:
+    return b"".join(value.to_bytes(size, "little") for value in values)
