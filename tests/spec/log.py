@@ -29,6 +29,7 @@ class Log:
     devices: dict[str, int] = field(default_factory=lambda: {"vd0": 1})
     device_type: str = "virtio-blk-pci"
     legacy: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     qemu: str = "7.2.22"
     kernel: str = "6.12.0"
     outcome: str = "clean"
@@ -41,7 +42,7 @@ class Log:
         """Write an event down; the clock moves on by a microsecond."""
         self.now += 1000
         event: Event = {"kind": kind, "source": source_of(kind), "ts": self.now, **fields}
-        if event["source"] == "qemu":
+        if event["source"] in ("qemu", "survey"):
             event["ts"] += HOST_TIME
         elif "vq" in fields and "seq" not in fields:
             place = (fields["dev"], fields["life"], fields["vq"])
@@ -111,7 +112,7 @@ class Log:
             qemu=self.qemu,
             outcome=CapturedOutcome(self.outcome, ""),
             devices=tuple(
-                CapturedDevice(name, self.device_type, {}, "pykit", self.legacy)
+                CapturedDevice(name, self.device_type, self.options, "pykit", self.legacy)
                 for name in self.devices
             ),
             steps=(),

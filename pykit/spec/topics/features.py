@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pykit import pci
 from pykit.spec import bits
 from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Tally
+from pykit.spec.survey import functions
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
@@ -322,28 +324,36 @@ def version_1_is_offered(view: View) -> Result:
 
 
 def _no_sr_iov(view: View, *, device: bool) -> Result:
-    """Check that SR_IOV is not set outside of PCI: in the device's offer, or by the driver."""
-    tally = Tally(none="only PCI devices, whose SR-IOV capability the events do not show")
+    """Check that SR_IOV is not set where it cannot be: in the device's offer, or by the driver."""
+    tally = Tally(none="no transport is known, and no PCI device was surveyed")
+    capable: dict[int | None, bool] = {}
+    for function in functions(view):
+        has = any(name == pci.SR_IOV for _, name in function.extended)
+        capable[function.dev] = has or capable.get(function.dev, False)
     for life, last in _outcomes(view):
-        if life.transport not in (None, "pci"):
-            value = last.offered if device else last.acked
+        value = last.offered if device else last.acked
+        if life.transport == "pci":
+            if not capable.get(life.dev, True):
+                text = f"{life.name}: SR_IOV on a device without an SR-IOV capability"
+                tally.check(not value >> bits.SR_IOV & 1, last.row, text)
+        elif life.transport is not None:
             text = f"{life.name}: SR_IOV on a device that is not PCI"
             tally.check(not value >> bits.SR_IOV & 1, last.row, text)
     return tally.result()
 
 
 @rule("RF-DE-10", needs="driver:features", local=True)
-def sr_iov_is_offered_on_pci_only(view: View) -> Result:
+def sr_iov_is_offered_with_capability_only(view: View) -> Result:
     """Section 6.2: a device that is no PCI device with an SR-IOV capability does not offer SR_IOV.
 
     Checked: the last traced state of each life's negotiation on a transport that the capture
-    names and that is not PCI. PCI devices are left out: their capabilities are not traced.
+    names. Of PCI devices, those that were surveyed and have no such capability.
     """
     return _no_sr_iov(view, device=True)
 
 
 @rule("RF-DR-10", needs="driver:features", local=True)
-def sr_iov_is_acknowledged_on_pci_only(view: View) -> Result:
+def sr_iov_is_acknowledged_with_capability_only(view: View) -> Result:
     """Section 6.1: the driver does not acknowledge SR_IOV on devices that cannot have it.
 
     Checked: as for RF-DE-10, what the driver acknowledged.

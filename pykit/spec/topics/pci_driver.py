@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a driver does with a PCI function's identity (4.1.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pykit.spec import bits
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Tally
+from pykit.spec.survey import MODERN, STATUS, TRANSITIONAL_IDS, Function, functions
+from pykit.spec.view import View
+
+_UNBOUND = "no driver began with it, and the capture does not say that one should"
+
+
+def _matched(view: View, ids: Collection[int], none: str) -> Result:
+    """Check that a driver began with each surveyed function of these device ids."""
+    tally = Tally(none=none, doubt=_UNBOUND)
+    begun = _begun(view)
+    wanted = {
+        view.events.devices.get(device.id)
+        for device in view.events.capture.devices
+        if device.driver
+    }
+    clean = view.events.capture.outcome.kind == "clean"
+    for dev in dict.fromkeys(f.dev for f in functions(view)):
+        looks = [f for f in functions(view) if f.dev == dev]
+        function = looks[-1]
+        if function.head["device_id"] not in ids:
+            continue
+        used = dev in begun or any(map(_driven, looks))
+        if not used and (dev not in wanted or not clean or "qemu" not in view.sources):
+            tally.undecided()
+            continue
+        found = function.head["device_id"]
+        text = f"{function.name}: no driver took the device with the id {found:#06x}"
+        tally.check(used, function.row, text)
+    return tally.result()
+
+
+def _begun(view: View) -> set[int]:
+    """Return devices of which a driver wrote the DRIVER bit, or traced that it began."""
+    statuses = view.of("dev_status", "status")
+    written = {
+        dev
+        for dev, status in statuses.select("dev", "status").iter_rows()
+        if dev is not None and status & bits.DRIVER
+    }
+    return written | {dev for dev in view.of("driver")["dev"].unique().to_list() if dev is not None}
+
+
+def _driven(function: Function) -> bool:
+    status = function.value("common", STATUS) or function.value("legacy", (0x12, 1))
+    return bool(status and status & bits.DRIVER)
+
+
+@rule("PY-DR-01", needs="survey:survey_pci")
+def modern_ids_are_matched(view: View) -> Result:
+    """Section 4.1.2.2: the driver takes functions of 0x1AF4 with 0x1040 plus the device's type.
+
+    Checked: each surveyed device with such an id: a driver began with it (the DRIVER bit of its
+    status). That none did is a violation where the capture names a driver for the device, the run
+    was clean and QEMU's log has the device's statuses; otherwise the guest may have none.
+    """
+    return _matched(view, range(MODERN + 1, 0x1080), "no surveyed PCI device has a modern id")
+
+
+@rule("PY-DR-02", needs="survey:survey_pci")
+def transitional_ids_are_matched(view: View) -> Result:
+    """Section 4.1.2.2: a driver for one of the listed types takes its transitional id, too.
+
+    Checked: as for PY-DR-01, each surveyed device with a transitional id.
+    """
+    none = "no surveyed PCI device has a transitional id"
+    return _matched(view, set(TRANSITIONAL_IDS.values()), none)
