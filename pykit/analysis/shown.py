@@ -11,6 +11,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from pykit.analysis import transport
 from pykit.analysis.queues import QUANTILES, queues, stages
 from pykit.analysis.requests import MOMENTS, QUEUE, STAGES
 from pykit.analysis.timeline import name_of
@@ -59,6 +60,7 @@ class Shown:
             "lost": self.events.lost,
             "queues": queues(self.events, self.requests).to_dicts(),
             "stages": stages(self.requests).to_dicts(),
+            "transport": transport.devices(self.events),
         }
 
     def render(self, console: Console) -> None:
@@ -69,6 +71,9 @@ class Shown:
             console.print("no request was seen")
         else:
             self._queues(console)
+        if not self.single:
+            for line in transport.lines(transport.devices(self.events)):
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
         if self.events.lost:
             console.print(f"{self.events.lost:,} events were lost: counts are too low")
         console.print(self.events.clocks, soft_wrap=True)

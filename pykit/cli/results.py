@@ -35,7 +35,7 @@ def show(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print statistics of each virtqueue and the latency of its requests by stage.
+    """Print statistics of each virtqueue, the latency of its requests by stage, and the transport.
 
     Example: pykit show runs/20260102-030405-blk --queue 0.1
     """

@@ -90,7 +90,7 @@ class Look:
 
     row: int
     dev: int | None
-    at: str
+    state: str
     values: dict[tuple[str, int, int], tuple[int, int]] = field(default_factory=dict)
     unsteady: set[tuple[str, int, int]] = field(default_factory=set)
 
@@ -182,7 +182,7 @@ def _functions(view: View) -> list[Function]:
     for event in view.of(*KINDS).iter_rows(named=True):
         number = event["reading"]
         if event["kind"] == "survey_pci":
-            found[number] = Function(event["row"], event["dev"], event["at"], head=event)
+            found[number] = Function(event["row"], event["dev"], event["state"], head=event)
         elif number in found:
             _enter(found[number], event)
     for function in found.values():
@@ -239,7 +239,7 @@ def _slots(view: View) -> list[Slot]:
     for event in view.of("survey_mmio", "survey_register").iter_rows(named=True):
         number = event["reading"]
         if event["kind"] == "survey_mmio":
-            found[number] = Slot(event["row"], event["dev"], event["at"])
+            found[number] = Slot(event["row"], event["dev"], event["state"])
         elif number in found:
             found[number]._note(event)
     return list(found.values())

@@ -114,12 +114,12 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "ring_used": "u64: before, u32: id len, u16: index",
         "survey_pci": "u32: class_code, u16: reading vendor_id device_id subsystem_vendor_id"
         " subsystem_id command pci_status, u8: revision_id header_type interrupt_pin,"
-        " str: at place problem",
+        " str: state place problem",
         "survey_bar": "u64: start length, u16: reading, u8: bar io wide",
         "survey_cap": "u64: start length, u32: multiplier, u16: reading pos vendor_id vectors,"
         " u8: cap_id cap_next cap_len cfg_type bar sub_id enabled",
         "survey_ext": "u16: reading pos ext_id, u8: version",
-        "survey_mmio": "u64: start, u16: reading, str: at",
+        "survey_mmio": "u64: start, u16: reading, str: state",
         "survey_register": "u64: value, u32: offset len, u16: reading, str: region",
     }.items()
 }

@@ -122,7 +122,7 @@ def _rows(reading: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
         yield from _function(reading, at, where)
     elif transport == "mmio":
         start = integer(reading, "address", where, 0, _MOST)
-        yield {"kind": "survey_mmio", "at": at, "start": start}
+        yield {"kind": "survey_mmio", "state": at, "start": start}
     else:
         raise BadJsonError(f"{where}: transport {transport[:40]!r} is not known")
     for entry in as_list(reading.get("reads"), f"{where}: reads"):
@@ -155,7 +155,7 @@ def _function(reading: dict[str, Any], at: str, where: str) -> Iterator[dict[str
     further, trouble = pci.extended(config)
     yield {
         "kind": "survey_pci",
-        "at": at,
+        "state": at,
         "place": get(reading, "place", str, where),
         "vendor_id": pci.field(config, pci.VENDOR, 2),
         "device_id": pci.field(config, pci.DEVICE, 2),

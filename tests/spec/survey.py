@@ -11,7 +11,7 @@ from tests.spec.machine import run
 SURVEY = {
     "vendor_id": 0x1AF4, "device_id": 0x1042, "subsystem_vendor_id": 0x1AF4,
     "subsystem_id": 0x1100, "class_code": 0x10000, "command": 0x507, "pci_status": 0x10,
-    "revision_id": 1, "header_type": 0, "interrupt_pin": 1, "at": "end", "place": "01:00.0",
+    "revision_id": 1, "header_type": 0, "interrupt_pin": 1, "state": "end", "place": "01:00.0",
 }  # fmt: skip
 #: Registers of the common configuration: one queue, selected; the upper features are shown.
 REGISTERS = {

@@ -13,7 +13,7 @@ def on_mmio() -> Log:
     log = run()
     log.device_type = "virtio-blk-device"
     place = {"dev": 1, "reading": 0}
-    log.add("survey_mmio", **place, at="plug", start=0xFEB00000)
+    log.add("survey_mmio", **place, state="plug", start=0xFEB00000)
     for offset, value in {0: 0x74726976, 4: 2, 8: 2, 0x44: 0, 0x70: 0}.items():
         fields = {"region": "mmio", "offset": offset, "len": 4, "value": value}
         log.add("survey_register", **place, **fields)
