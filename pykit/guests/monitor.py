@@ -32,9 +32,10 @@ TRACE_EVENTS = (
     "virtio_blk_handle_read",
     "virtio_blk_handle_write",
     "virtio_blk_req_complete",
+    "pci_cfg_write",
 )
 #: Those of the accesses to registers, which show the driver's side.
-REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
+REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write", "pci_cfg_read")
 _UNPLUG_S = 20.0
 _ANSWER_S = 30.0
 #: A QEMU that says nothing for so long is asked whether it is there.

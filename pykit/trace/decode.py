@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pykit.files import exists
+from pykit.trace import pciconfig
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
@@ -82,6 +83,9 @@ def load(capture: Path) -> Events:
         if numbers is None:
             asked = asked_features(info, devices, outside)
             outside = pl.concat([asked, outside], how="diagonal")
+        if surveyed is not None:
+            config = pciconfig.accesses(decoded.config, surveyed, devices, info.plugs)
+            outside = pl.concat([outside, config], how="diagonal")
     if exists(capture / "access.bin"):
         accesses = read_accesses(capture, devices, info.plugs)
         losses += accesses.losses

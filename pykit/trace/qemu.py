@@ -97,12 +97,14 @@ _REGISTER_FIELDS = columns_of(REGISTERS, {})
 class QemuLog:
     """Rows in log order, with the log's times (wall clock, ns), and what was lost.
 
-    ``devices`` are those that were numbered by the log itself, in that order.
+    ``devices`` are those that were numbered by the log itself, in that order; ``config`` are the
+    lines about PCI configuration spaces, as they are (pciconfig.py).
     """
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
     devices: tuple[Named, ...] = ()
+    config: tuple[str, ...] = ()
 
 
 def read_log(
@@ -181,7 +183,8 @@ def read_log(
         .otherwise(pl.lit("qemu"))
     )
     rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
-    return QemuLog(rows, tuple(losses), driven)
+    config = tuple(line for line in lines if "pci_cfg_" in line)
+    return QemuLog(rows, tuple(losses), driven, config)
 
 
 def parse(lines: Sequence[str]) -> pl.DataFrame:

@@ -71,16 +71,19 @@ class Survey:
     def without_own(self, lines: Sequence[str]) -> list[str]:
         """Return a log's lines with those of the survey's own accesses empty.
 
-        They are the ones without a CPU while it looked. QEMU's times are cut to microseconds.
+        They are the ones without a CPU while it looked.
         """
         return ["" if _OWN in line and self._within(line) else line for line in lines]
 
+    def looked_at(self, ns: int) -> bool:
+        """Return whether the survey looked at that time; QEMU's are cut to microseconds."""
+        return any(begin - 1000 <= ns <= end for begin, end in self.spans)
+
     def _within(self, line: str) -> bool:
         stamp = _STAMP.match(line)
-        if stamp is None:
-            return False
-        ns = int(stamp[1]) * 1_000_000_000 + int(stamp[2]) * 1000
-        return any(begin - 1000 <= ns <= end for begin, end in self.spans)
+        return stamp is not None and self.looked_at(
+            int(stamp[1]) * 1_000_000_000 + int(stamp[2]) * 1000
+        )
 
 
 def read_survey(capture: Path) -> Survey | None:

@@ -15,3 +15,47 @@ def nobody_takes_it(log: Log) -> None:
     register(log, 0x14)["value"] = 0
     log.drop([event for event in log.events if event["source"] == "driver"])
     log.drop([e for e in log.of("dev_status") if e["status"]])
+
+
+def configured(*accesses: tuple[int, int, int]) -> Log:
+    """Return a log of a guest that accesses a space: offset, value, and whether it writes."""
+    log = surveyed()
+    for offset, value, write in ((0x04, 0x507, 1), *accesses):
+        place = {"dev": 1, "life": None, "place": "01:00.0"}
+        log.add("dev_pci_config", **place, offset=offset, value=value, write=write)
+    return log
+
+
+def by_window() -> Log:
+    """Return a log of a guest that reads the number of queues by the configuration access."""
+    return configured((0x98, 4, 1), (0xA0, 2, 1), (0x9C, 0x12, 1), (0xA4, 1, 0))
+
+
+@case("PC-DR-08", clean=by_window)
+def offset_is_written(log: Log) -> None:
+    """The driver writes the offset of the common configuration's capability."""
+    log.one("dev_pci_config", offset=0x9C)["offset"] = 0x8C
+
+
+@case("PC-DR-08", clean=by_window)
+def type_of_window_is_written(log: Log) -> None:
+    """The driver writes cap_len and cfg_type of the configuration access capability."""
+    log.one("dev_pci_config", offset=0x98)["offset"] = 0x96
+
+
+@case("PX-DR-01", clean=by_window)
+def window_is_not_aligned(log: Log) -> None:
+    """The driver reads 2 bytes at offset 0x15 by the configuration access."""
+    log.one("dev_pci_config", offset=0x9C)["value"] = 0x15
+
+
+@case("PX-DR-02", clean=by_window)
+def window_in_another_bar(log: Log) -> None:
+    """The driver reads a BAR without structures by the configuration access."""
+    log.one("dev_pci_config", offset=0x98)["value"] = 1
+
+
+@case("PX-DR-02", clean=by_window)
+def window_behind_all_structures(log: Log) -> None:
+    """The driver reads behind the last structure of a BAR by the configuration access."""
+    log.one("dev_pci_config", offset=0x9C)["value"] = 0x4000
