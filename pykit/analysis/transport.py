@@ -156,9 +156,9 @@ def _structures(device: dict[str, Any]) -> Iterator[str]:
             f" {bar['length']:,} bytes"
         )
     facts = [
-        (device["vectors"], "{} MSI-X vectors"),
-        (device["queues"], "{} queues"),
-        (device["generation"], "configuration generation {}"),
+        (device["vectors"], "MSI-X vectors: {}"),
+        (device["queues"], "queues: {}"),
+        (device["generation"], "configuration generation: {}"),
     ]
     if known := [text.format(value) for value, text in facts if value is not None]:
         yield f"  {', '.join(known)}"
