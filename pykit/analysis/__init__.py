@@ -10,9 +10,11 @@ from pykit.analysis.export import export
 from pykit.analysis.live import Look, looks
 from pykit.analysis.requests import requests
 from pykit.analysis.shown import Shown, one_queue, one_request
+from pykit.analysis.why import Why, why_running
+from pykit.analysis.why import why as _why
 from pykit.trace import load
 
-__all__ = ["Look", "Shown", "follow", "requests", "show", "write"]
+__all__ = ["Look", "Shown", "Why", "follow", "requests", "show", "why", "why_running", "write"]
 
 
 def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
@@ -29,6 +31,11 @@ def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
     if request is not None:
         table = one_request(table, request)
     return Shown(events, table, single=request is not None)
+
+
+def why(run: Path) -> Why:
+    """Explain which queues of a run stand still, and why; raises CaptureError."""
+    return _why(_capture(run))
 
 
 def follow(run: Path, *, queue: str | None, every: float = 1.0) -> Iterator[Look]:

@@ -16,6 +16,8 @@ from pykit.analysis.queues import QUANTILES, queues, stages
 from pykit.analysis.requests import MOMENTS, QUEUE, STAGES
 from pykit.analysis.timeline import name_of
 from pykit.errors import UsageError
+from pykit.spec.core import standing_still
+from pykit.spec.view import View
 from pykit.toml import choice
 from pykit.trace import Events
 
@@ -61,6 +63,7 @@ class Shown:
             "queues": queues(self.events, self.requests).to_dicts(),
             "stages": stages(self.requests).to_dicts(),
             "transport": transport.devices(self.events),
+            "stuck": [entry.sentence for entry in standing_still(View(self.events))],
         }
 
     def render(self, console: Console) -> None:
@@ -74,6 +77,8 @@ class Shown:
         if not self.single:
             for line in transport.lines(transport.devices(self.events)):
                 console.print(line, soft_wrap=True, markup=False, highlight=False)
+            for entry in standing_still(View(self.events)):
+                console.print(entry.sentence, soft_wrap=True, markup=False, highlight=False)
         if self.events.lost:
             console.print(f"{self.events.lost:,} events were lost: counts are too low")
         console.print(self.events.clocks, soft_wrap=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verbs that read what runs left: show, export, diff, merge."""
+"""Verbs that read what runs left: show, why, export, diff, merge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, echo, out, write
+from pykit.cli.terminal import dump, echo, out, progress, write
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +51,44 @@ def show(
         dump(shown.as_dict())
     else:
         shown.render(out)
+
+
+def why(
+    run: Annotated[
+        Path | None,
+        typer.Argument(help="Name a run directory, its capture/, or a trace.dat."),
+    ] = None,
+    attach: Annotated[
+        Path | None,
+        typer.Option(metavar="SOCKET", help="Observe a running QEMU by its QMP socket."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, help="Observe a QEMU given by --attach this long.")
+    ] = 5,
+    as_json: JsonOption = False,
+) -> NoReturn:
+    """Explain which queues stand still: at which index, whose turn it is, and why.
+
+    Exits with 1 if a queue is stuck.
+
+    Example: pykit why runs/20260102-030405-blk
+    """
+    from pykit import analysis
+
+    if (run is None) == (attach is None):
+        raise UsageError("nothing to explain: name a run directory, or add --attach SOCKET")
+    if attach is not None:
+        with progress() as say:
+            found = analysis.why_running(attach, seconds, say)
+    else:
+        assert run is not None
+        found = analysis.why(run)
+    if as_json:
+        dump(found.as_dict())
+    else:
+        for line in found.lines():
+            echo(line)
+    raise typer.Exit(found.exit_code)
 
 
 def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:

@@ -119,13 +119,14 @@ def _still(view: View) -> _Found:
         yield "standstill", entry.sentence
 
 
-def standing_still(view: View) -> tuple[Standstill, ...]:
+def standing_still(view: View, limit_ns: int | None = None) -> tuple[Standstill, ...]:
     """Return the queues that stand still for longer than a sound run has any for.
 
-    Where events were lost, a chain that seems to wait may be back: only QMP's own indices count.
+    That is 10 s, or 1 s in a guest that hangs, unless ``limit_ns`` is given. Where events were
+    lost, a chain that seems to wait may be back: only QMP's own indices count.
     """
     hangs = view.events.capture.outcome.kind == _HANG
-    limit = ONE_SIDE if hangs else PREEMPTED_TASK
+    limit = limit_ns or (ONE_SIDE if hangs else PREEMPTED_TASK)
     return tuple(
         entry
         for entry in standstills(view)
