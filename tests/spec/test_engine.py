@@ -233,6 +233,14 @@ def failed_adds_notify() -> Log:
     return log
 
 
+def used_event_is_always_written() -> Log:
+    """As Linux does it."""
+    log = cases.stores.without_event_idx()
+    cases.stores.event_field_without_the_feature(log)
+    log.kernel = "6.12.0"
+    return log
+
+
 #: As many as there are waivers: each is met by something.
 WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("IN-DR-01", lambda: firmware().build()),
@@ -246,6 +254,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("DX-06", lambda: data_counts().build()),
     ("MN-DR-03", lambda: acknowledged_too_early().build()),
     ("NA-DR-07", lambda: failed_adds_notify().build()),
+    ("DX-32", lambda: used_event_is_always_written().build()),
 ]
 
 

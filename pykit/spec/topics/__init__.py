@@ -61,6 +61,7 @@ from pykit.spec.topics import (
     served,
     split,
     status,
+    stores,
     vhost,
 )
 
@@ -90,5 +91,6 @@ __all__ = [
     "served",
     "split",
     "status",
+    "stores",
     "vhost",
 ]

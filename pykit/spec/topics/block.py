@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import Ints, grouped_cumsum, ints, key_of, last_before
+from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints, key_of, last_before
 from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import ID_SPAN
@@ -541,13 +541,18 @@ def writes_to_read_only_fail(view: View) -> Result:
     return _end_with(writes.where(read_only[writes["q"]]), bits.S_IOERR, "to a read-only device")
 
 
+def flagged(view: View, flags: int) -> Bools:
+    """By request: whether one of these flags is set in a segment of it."""
+    ranges = _ranges(view)
+    found = np.zeros(len(view.requests.q), dtype=np.bool_)
+    found[ranges["request"][ranges["flags"] & flags != 0]] = True
+    return found
+
+
 def _with_flags(view: View, types: tuple[int, ...], flags: int) -> Rows:
     """Requests of these types with one of these flags in a segment."""
-    ranges = _ranges(view)
-    flagged = np.zeros(len(view.requests.q), dtype=np.bool_)
-    flagged[ranges["request"][ranges["flags"] & flags != 0]] = True
     requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
-    chosen = flagged & requests["sound"] & np.isin(requests["type"], types)
+    chosen = flagged(view, flags) & requests["sound"] & np.isin(requests["type"], types)
     return requests.where(chosen)
 
 

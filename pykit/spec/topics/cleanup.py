@@ -88,7 +88,9 @@ def reset_before_ring_memory_goes(view: View) -> Result:
     outstanding when it is suspended.
 
     Checked: the same deletions as for CL-DR-02: a reset comes before each; if the driver was
-    suspended, no chain is outstanding either.
+    suspended, no chain is outstanding either. Whether a driver that is unloaded leaves requests is
+    not looked at: a device that was pulled out does not answer, and the trace does not show the
+    difference. That a queue is never deleted is not either.
 
     Outstanding chains are tolerated where the device did not answer as it should, so that the
     driver had to give them up:

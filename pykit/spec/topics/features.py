@@ -5,15 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from pykit import pci
 from pykit.spec import bits
 from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
 from pykit.spec.model import Result, rule
-from pykit.spec.rows import Tally
+from pykit.spec.rows import Rows, Tally
 from pykit.spec.survey import functions
+from pykit.spec.topics.block import flagged
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
+#: Block requests that a feature brings, with its bit.
+OFFERED_TYPES = {
+    bits.T_FLUSH: bits.BLK_FLUSH,
+    bits.T_DISCARD: bits.BLK_DISCARD,
+    bits.T_WRITE_ZEROES: bits.BLK_WRITE_ZEROES,
+    bits.T_SECURE_ERASE: bits.BLK_SECURE_ERASE,
+}
 #: Bits that version 1.4 defines or reserves. 42 was in use before it was reserved.
 _DEFINED = bits.mask(bits.COMMON_BITS | bits.RESERVED_BITS | bits.DEVICE_BITS | {42})
 #: Bits of the range of the queue and negotiation mechanisms that version 1.4 does not describe.
@@ -159,8 +169,14 @@ def no_impossible_offer(view: View) -> Result:
     reserved or that version 1.4 leaves undefined, none that the device's type lacks (block and
     network devices, the types whose features the kit knows), and none of another transport
     (where the capture names the transport).
+
+    A block device's offer is also checked by what it does: each flush, discard, write-zeroes
+    and secure-erase request whose feature was negotiated and whose end was seen does not end with
+    UNSUPP. Requests with a flag in a segment are left out, as those may have to end so (5.2.6.2),
+    and so are all where events were lost.
     """
     tally = Tally(none=NOT_SEEN)
+    _served_as_offered(view, tally)
     for life, last in _outcomes(view):
         extra = last.offered & bits.mask(bits.RESERVED_BITS | _GAPS)
         extra |= _of_other_types(life, last.offered) or 0
@@ -170,6 +186,22 @@ def no_impossible_offer(view: View) -> Result:
         text = f"{life.name}: offered, but not defined for it by version 1.4: bits {names}"
         tally.check(not extra, last.row, text)
     return tally.result()
+
+
+def _served_as_offered(view: View, tally: Tally) -> None:
+    """Check that requests which a negotiated feature brings do not end with UNSUPP."""
+    if view.events.lost:
+        return
+    requests = Rows.of(view.rings, view.requests).plus(flagged=flagged(view, ~0))
+    requests = requests.where(
+        requests["sound"] & (requests["status"] >= 0) & ~requests["flagged"].astype(np.bool_)
+    )
+    for kind, bit in OFFERED_TYPES.items():
+        negotiated = view.rings.feature(bit)[requests["q"]] == 1
+        mine = requests.where((requests["type"] == kind) & negotiated)
+        held = mine["status"] != bits.S_UNSUPP
+        text = "{queue}: feature bit " + f"{bit} is offered, and its request ended with UNSUPP"
+        tally.check_together(len(mine), mine.violations(held, text, shown=("row", "done")))
 
 
 def _answers(view: View) -> Iterator[tuple[Life, Features, Status]]:

@@ -54,6 +54,7 @@ from pykit.spec.topics.failed_adds import (
     superfluous,
     tasks_of,
 )
+from pykit.spec.topics.unnotified import never_notified
 from pykit.spec.view import View
 from pykit.trace.kinds import LEFT, SET_UP
 
@@ -321,9 +322,12 @@ def notifies_of_event_index(view: View) -> Result:
       until it was silent for 10 s, since it may be preempted between decision and notification.
     - A failed add that notified of the very same entries before is enough.
     - After a late join the first decision is left out: it is unknown which entries are new.
+    - A queue without any decision or notification is violated if its first chain did not come
+      back for 10 s, or until the guest hung: a device requests that one until it looks.
     """
     d = decisions(view)
-    return must_notify(view, d.event_idx & ~d.packed)
+    own = must_notify(view, d.event_idx & ~d.packed)
+    return own + never_notified(view, event_idx=True)
 
 
 @rule("NA-DR-07", needs=("driver:kick", "driver:notify"))
@@ -349,10 +353,12 @@ def notifies_without_flag(view: View) -> Result:
 
     - Undecided and left out: as for NA-DR-06.
     - The flag may change twice between its two readings. A missing notification counts where the
-      core decided to notify, or where most decisions lack theirs.
+      core decided to notify, or where more than a fifth of all decisions lack theirs.
+    - A queue without any decision: as for NA-DR-06.
     """
     d = decisions(view)
-    return must_notify(view, ~d.event_idx & ~d.packed)
+    own = must_notify(view, ~d.event_idx & ~d.packed)
+    return own + never_notified(view, event_idx=False)
 
 
 @rule("NA-DR-03", needs=("driver:kick", "driver:notify"))
@@ -364,7 +370,7 @@ def silent_with_flag(view: View) -> Result:
 
     - Undecided: as for NA-DR-07.
     - The flag may change twice between its two readings. A notification counts where the core
-      decided against it, or where most decisions have one.
+      decided against it, or where more than a fifth of all decisions have one.
     """
     d = decisions(view)
     own = should_not_notify(view, ~d.event_idx & ~d.packed)

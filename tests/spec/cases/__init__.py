@@ -29,6 +29,7 @@ from tests.spec.cases import (
     served,
     split,
     status,
+    stores,
     vhost,
 )
 from tests.spec.cases.base import CASES, Case
@@ -59,5 +60,6 @@ __all__ = [
     "served",
     "split",
     "status",
+    "stores",
     "vhost",
 ]

@@ -58,6 +58,12 @@ def accepts_of_other_type(log: Log) -> None:
     set_bits(log, offered=1 << 20, acked=1 << 20)
 
 
+@case("FB-DE-04")
+def offered_and_not_supported(log: Log) -> None:
+    """The device offers FLUSH, and ends a flush request with UNSUPP."""
+    log.one("blk_done", type=bits.T_FLUSH)["status"] = bits.S_UNSUPP
+
+
 @case("FB-DE-05", clean=like(lives=2))
 def refuses_what_it_had_accepted(log: Log) -> None:
     """The device clears FEATURES_OK for features that it accepted before a reset."""

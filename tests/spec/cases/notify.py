@@ -124,6 +124,19 @@ def only_a_failed_add_notifies(log: Log) -> None:
 
 case("NA-DR-06", "DX-16")(only_a_failed_add_notifies)
 
+
+def never_notifies(log: Log) -> None:
+    """The driver makes chains available, never looks at what the device requests, and hangs."""
+    gone = log.of("kick", "notify", "refused", "used", "callback", "interrupt", "blk_done", vq=1)
+    log.drop(gone)
+    log.drop(e for e in log.of("queue", vq=1) if e["op"])
+    log.outcome = "hang"
+
+
+case("NA-DR-06")(never_notifies)
+
+case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(never_notifies)
+
 case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(only_a_failed_add_notifies)
 
 

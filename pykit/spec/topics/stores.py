@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The order of a driver's accesses to a split ring, by the access tracer (sections 2.7.6, 2.7.13).
+
+The tracer has each access of the guest to ring memory, with its value, in program order: which side
+wrote something is certain there, and when. How an access is ordered for another processor is not: a
+barrier that is missing shows only where the stores themselves are in the wrong order.
+
+Accesses of the kit's own tracepoints and of the probe are not the driver's, and are left out where
+reads count.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import signed16
+from pykit.spec.lives import Life
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.rows import Tally
+from pykit.spec.view import View
+
+NO_SPLIT = "the access tracer saw no split virtqueue"
+NO_VALUES = "the access tracer has no values"
+#: No chain is longer.
+LONGEST = 1 << 15
+
+
+def _queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
+    """Yield each split queue that the access tracer saw: its life, its name, its accesses."""
+    seen = view.of("acc_ring").filter(pl.col("life").is_not_null() & pl.col("vq").is_not_null())
+    for (dev, number, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
+        life = view.life(int(str(dev)), int(str(number)))
+        if life.has(bits.RING_PACKED) is False:
+            yield life, f"{life.name}, queue {vq}", rows
+
+
+@rule("SX-DR-01", needs="access:acc_ring")
+def entries_before_the_index(view: View) -> Result:
+    """Section 2.7.13: the driver stores entries of the available ring before the index over them.
+
+    Checked: each store of the available index of a split queue, from the second one seen on: the
+    driver has stored as many entries as the index covers before it. Whether a barrier orders the
+    stores for the device is not visible; neither are descriptors looked at, which a driver
+    need not store anew (CL-DR-01 has stores that come too late).
+
+    Undecided: a queue whose accesses have no values.
+    """
+    tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
+    for _, name, rows in _queues(view):
+        stores = rows.filter((pl.col("area") == "avail") & (pl.col("write") == 1))
+        stores = stores.filter(pl.col("field").is_in(["ring", "idx"]))
+        if stores["value"].null_count():
+            tally.undecided()
+            continue
+        is_index = (stores["field"] == "idx").to_numpy()
+        row, value = stores["row"].to_numpy(), stores["value"].cast(pl.Int64).to_numpy()
+        at = np.flatnonzero(is_index)
+        if len(at) < 2:
+            continue
+        entries = np.cumsum(~is_index)[at]
+        covered = np.cumsum(signed16(np.diff(value[at])))
+        missing = covered - (entries[1:] - entries[0])
+        worst = np.maximum.accumulate(np.maximum(missing, 0))
+        late = missing > np.append(0, worst[:-1])
+        found = (
+            Violation(
+                (int(row[at[i + 1]]),),
+                f"{name}: avail idx {value[at[i + 1]]} is stored before {missing[i]} entries",
+            )
+            for i in np.flatnonzero(late).tolist()
+        )
+        tally.check_together(len(at) - 1, found)
+    return tally.result()
+
+
+@dataclass
+class _Ring:
+    """A split queue as the driver's stores have it.
+
+    ``entries``: heads stored and not exposed; ``held``: slots of the outstanding chain of a head;
+    ``holder``: the head whose chain holds a slot.
+    """
+
+    flags: dict[int, int] = field(default_factory=dict)
+    next: dict[int, int] = field(default_factory=dict)
+    entries: deque[int] = field(default_factory=deque)
+    held: dict[int, list[int]] = field(default_factory=dict)
+    holder: dict[int, int] = field(default_factory=dict)
+    index: int | None = None
+
+    def expose(self, index: int) -> int:
+        """Move the available index, and return how many chains that exposes."""
+        step = 0 if self.index is None else (index - self.index) & 0xFFFF
+        self.index = index
+        step = min(step, len(self.entries))
+        for _ in range(step):
+            self.take(self.entries.popleft())
+        return step
+
+    def take(self, head: int) -> None:
+        """Note which descriptors an exposed chain holds."""
+        slots: list[int] = []
+        slot: int | None = head
+        while slot is not None and slot not in slots and len(slots) < LONGEST:
+            slots.append(slot)
+            more = self.flags.get(slot, 0) & bits.NEXT
+            slot = self.next.get(slot) if more else None
+        self.held[head] = slots
+        self.holder.update(dict.fromkeys(slots, head))
+
+    def give_back(self, head: int) -> None:
+        """Note that a used entry returns a chain."""
+        for slot in self.held.pop(head, ()):
+            if self.holder.get(slot) == head:
+                del self.holder[slot]
+
+
+@rule("CL-DR-01", needs="access:acc_ring")
+def exposed_entries_stay(view: View) -> Result:
+    """Section 3.3.1: the driver does not alter descriptors of a chain that the device may use.
+
+    Checked: each chain of a split queue that the access tracer saw exposed: none of its descriptors
+    in the ring is stored to before a used entry with its head was read. Tables of indirect
+    descriptors and the buffers themselves are not traced.
+
+    - A queue with IN_ORDER is left out, as an entry may return a batch.
+    - Undecided: a queue whose accesses have no values.
+    """
+    tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
+    for life, name, rows in _queues(view):
+        if life.has(bits.IN_ORDER) is not False:
+            continue
+        stores = (pl.col("write") == 1) & pl.col("area").is_in(["desc", "avail"])
+        taken = (pl.col("write") == 0) & (pl.col("area") == "used") & (pl.col("field") == "id")
+        rows = rows.filter(stores | taken)
+        if rows["value"].null_count():
+            tally.undecided()
+            continue
+        tally.check_together(*_follow(name, rows))
+    return tally.result()
+
+
+def _follow(name: str, rows: pl.DataFrame) -> tuple[int, list[Violation]]:
+    """Follow a queue's stores: how many chains were exposed, and stores to their descriptors."""
+    ring, exposed, found = _Ring(), 0, []
+    named = rows.select("row", "area", "slot", "field", "value")
+    for row, area, slot, part, value in named.iter_rows():
+        if area == "used":
+            ring.give_back(value)
+        elif area == "avail":
+            if part == "ring":
+                ring.entries.append(value)
+            elif part == "idx":
+                if ring.index is None:
+                    # What was exposed before is not known.
+                    ring.entries.clear()
+                exposed += ring.expose(value)
+        else:
+            if slot in ring.holder:
+                head = ring.holder[slot]
+                text = f"{name}: descriptor {slot} is altered while head {head} is outstanding"
+                found.append(Violation((row,), text))
+            if part == "flags":
+                ring.flags[slot] = value
+            elif part == "next":
+                ring.next[slot] = value
+    return exposed, found
+
+
+@rule("DX-32", needs="access:acc_ring")
+def event_fields_need_the_feature(view: View) -> Result:
+    """Sections 2.7.6 and 2.7.8: used_event and avail_event are there with EVENT_IDX only.
+
+    Checked: each access of the driver to the available or the used ring of a split queue
+    without EVENT_IDX: it is not to one of these fields. The kit's own tracepoints do not count.
+    """
+    tally = Tally(none="the access tracer saw no split virtqueue without EVENT_IDX")
+    for life, name, rows in _queues(view):
+        if life.has(bits.EVENT_IDX) is not False:
+            continue
+        own = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
+        mine = rows.filter(pl.col("area").is_in(["avail", "used"]) & ~own)
+        touched = mine.filter(pl.col("field") == "event")
+        fields = {"avail": "used_event", "used": "avail_event"}
+        found = (
+            Violation((row,), f"{name}: {fields[area]} is accessed without EVENT_IDX")
+            for row, area in touched.select("row", "area").iter_rows()
+        )
+        tally.check_together(mine.height, found)
+    return tally.result()
