@@ -18,6 +18,7 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Columns, Ints, numbers
 from pykit.spec.lives import Life, Status, read_lives
+from pykit.spec.packed import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
 from pykit.spec.soil import behind, by_driver
@@ -199,8 +200,12 @@ class View:
 
     @cached_property
     def soiled(self) -> Ints:
-        """By queue: from where on the driver has broken its ring; see ``soil.by_driver``."""
-        return by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
+        """By queue: from where on the driver has broken its ring.
+
+        See ``soil.by_driver`` and, for what stood in packed rings, ``packed.broken_by_driver``.
+        """
+        found = by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
+        return np.minimum(found, broken_by_driver(self))
 
     def contested(self, rows: Rows) -> Bools:
         """By queue event of a rule about the device: the driver had broken the ring before."""

@@ -129,7 +129,7 @@ def id_has_twenty_bytes(view: View) -> Result:
 # Limits of the configuration space.
 
 
-def _limits(view: View, q: Ints, field: Field) -> Ints:
+def limits(view: View, q: Ints, field: Field) -> Ints:
     """By row: a limit from the configuration of the queue's life, NO_LIMIT where not known.
 
     Of several values that were read the largest counts: a driver may not have heard yet that the
@@ -151,7 +151,7 @@ def inside_capacity(view: View) -> Result:
     largest capacity that it read: a driver may not have heard yet that the device shrank.
     """
     transfers = _requests(view, bits.T_IN, bits.T_OUT)
-    transfers = transfers.plus(capacity=_limits(view, transfers["q"], CAPACITY))
+    transfers = transfers.plus(capacity=limits(view, transfers["q"], CAPACITY))
     transfers = transfers.where(transfers["capacity"] != NO_LIMIT)
     sector, end = transfers["sector"], transfers["sector"] + transfers["bytes"] // bits.SECTOR
     # Sectors of 2^63 and above come out negative: they are beyond any capacity.
@@ -196,7 +196,7 @@ def _segments(view: View, kind: int) -> Result:
     """Check the number of segments: as the block layer counts it, and as the data's size has it."""
     requests = _requests(view, kind)
     requests = requests.plus(
-        limit=_limits(view, requests["q"], LIMITS[kind][1]),
+        limit=limits(view, requests["q"], LIMITS[kind][1]),
         count=np.maximum(requests["segments"], requests["bytes"] // bits.RANGE_BYTES),
     )
     limited = requests.where(requests["limit"] != NO_LIMIT)
@@ -247,7 +247,7 @@ def discard_does_not_unmap(view: View) -> Result:
 
 
 @rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
-def ranges_within_limits(view: View) -> Result:
+def ranges_withinlimits(view: View) -> Result:
     """Section 5.2.6: a segment has at most max_*_sectors sectors and ends within the capacity.
 
     Checked: each segment of a discard, write-zeroes or secure-erase request of a device whose
@@ -258,8 +258,8 @@ def ranges_within_limits(view: View) -> Result:
     q = ranges["q"]
     limit = np.full(len(ranges), NO_LIMIT)
     for kind, (sectors, _) in LIMITS.items():
-        limit = np.where(ranges["type"] == kind, _limits(view, q, sectors), limit)
-    ranges = ranges.plus(limit=limit, capacity=_limits(view, q, CAPACITY))
+        limit = np.where(ranges["type"] == kind, limits(view, q, sectors), limit)
+    ranges = ranges.plus(limit=limit, capacity=limits(view, q, CAPACITY))
     ranges = ranges.where((ranges["limit"] != NO_LIMIT) | (ranges["capacity"] != NO_LIMIT))
     # Sectors of 2^63 and above come out negative: they are beyond any capacity.
     inside = ranges["sector"] >= 0
@@ -404,7 +404,7 @@ def segments_within_limits(view: View) -> Result:
 
     def limit(field: Field, feature: int) -> Ints:
         negotiated = view.rings.feature(feature)[requests["q"]] == 1
-        return np.where(negotiated, _limits(view, requests["q"], field), NO_LIMIT)
+        return np.where(negotiated, limits(view, requests["q"], field), NO_LIMIT)
 
     most = limit(SEG_MAX, bits.BLK_SEG_MAX)
     longest = limit(SIZE_MAX, bits.BLK_SIZE_MAX)

@@ -14,7 +14,7 @@ from pykit.spec import bits
 from pykit.spec.arrays import WRAP, are, ints
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, Violation, rule
-from pykit.spec.rings import SPLIT
+from pykit.spec.rings import SPLIT, UNKNOWN
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
 from pykit.trace import QmpAnswer
@@ -211,7 +211,7 @@ class _Counts(NamedTuple):
 def traffic_agrees(view: View) -> Result:
     """No clause: both observers report the same traffic on each virtqueue.
 
-    Checked: each split queue that was used, seen from its set-up on and set up once: counts of
+    Checked: each queue that was used, seen from its set-up on and set up once: counts of
     chains added and popped, filled and taken, and entry by entry the used len that QEMU filled in
     and the driver read.
 
@@ -230,7 +230,7 @@ def traffic_agrees(view: View) -> Result:
     nothing, queues = device.take(slice(0)), device.by_queue()
     clean = view.events.capture.outcome.kind in ("clean", *get_args(Trouble))
     for q, name in enumerate(rings.queue):
-        if not rings.alone[q] or not rings.whole[q] or rings.layout[q] != SPLIT:
+        if not rings.alone[q] or not rings.whole[q] or rings.layout[q] == UNKNOWN:
             continue
         life = view.life(name[0], name[1])
         if not life.written or name[0] in view.elsewhere:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.blkconfig import SEG_MAX
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import PACKED
 from pykit.spec.rows import Rows
+from pykit.spec.topics.block import NO_LIMIT, limits
 from pykit.spec.topics.framing import readable_first
 from pykit.spec.topics.indirect import fits_queue, indirect_if_negotiated
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
+#: Header and status, which may each be cut in two.
+BESIDE_DATA = 4
 NO_INDIRECT = "no indirect descriptor in a packed ring"
 
 
@@ -42,6 +46,28 @@ def list_fits_queue(view: View) -> Result:
     loops has no length and is left out.
     """
     return fits_queue(view, PACKED)
+
+
+@rule("PS-DR-01", needs=("driver:desc", "driver:config"), also=("PI-DR-03",))
+def list_fits_device(view: View) -> Result:
+    """Section 2.8 (scatter-gather, indirect): a list is not longer than the device allows.
+
+    Checked: each list of a packed queue of a block device whose seg_max was negotiated and read:
+    it has at most that many elements beside the request's header and status (which may be cut in
+    two), in the ring or in an indirect table. Of other devices the kit does not know the limit.
+    """
+    rings, adds, chains = view.rings, view.adds, view.chains
+    most = limits(view, adds.q, SEG_MAX)
+    judged = (rings.layout[adds.q] == PACKED) & chains.seen & ~chains.looped & (most != NO_LIMIT)
+    if len(rings.queue):
+        judged &= rings.device()[adds.q] == bits.BLK_ID
+        judged &= rings.feature(bits.BLK_SEG_MAX)[adds.q] == 1
+    table = Rows.of(rings, adds).plus(elements=chains.elements, most=most).where(judged)
+    return table.check(
+        table["elements"] - BESIDE_DATA <= table["most"],
+        "{queue}: {elements} descriptors in a list, seg_max is {most}",
+        none="no limit was negotiated and read",
+    )
 
 
 @rule("PS-DR-03", needs="driver:desc")

@@ -4,7 +4,7 @@
 The observer reads the descriptor at the place where the next used one has to be, before the driver
 takes it. Which list it returns is decided by the buffer ids that stood in memory when the lists
 were made available, not by the driver's account. Where the driver itself has broken the ring
-before (see ``packed_memory.py``), a device that reads it may do anything: undecided.
+before (see ``packed_memory.py``), a device that reads it may do anything: contested.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import NEVER, Bools, Ints, count_before, ints, key_of
+from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
-    AVAIL_BIT,
     PLACES,
     STRAY,
     Entries,
@@ -24,47 +23,22 @@ from pykit.spec.packed import (
     ids,
     is_packed,
     lists,
-    slots,
 )
 from pykit.spec.rows import Rows
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
-DRIVER_BROKE = "the driver had broken the ring before, or its buffer ids are not known"
-
-
-def broken_by_driver(view: View) -> Ints:
-    """By queue: where the driver first wrote what it must not into a packed ring; NEVER if not.
-
-    These are flags that do not fit the wrap counter or the list, and a used descriptor that the
-    driver refuses though its id is that of a list which is outstanding.
-    """
-    return view.keep("packed broken", _broken_by_driver)
-
-
-def _broken_by_driver(view: View) -> Ints:
-    broken = np.full(len(view.rings.queue), NEVER)
-    memory, taken = slots(view), entries(view)
-    size = np.maximum(view.rings.size[memory.q], 1) if len(memory.q) else memory.q
-    wrap = 1 - memory.place // size % 2
-    wrong = memory.mine & (memory.flags >> AVAIL_BIT & 1 != wrap)
-    wrong |= memory.mine & ((memory.flags & bits.NEXT != 0) == memory.last)
-    np.minimum.at(broken, memory.q[wrong], memory.at[wrong])
-    disowned = ~taken.accepted & (taken.list >= 0)
-    np.minimum.at(broken, taken.q[disowned], taken.at[disowned])
-    return broken
+UNKNOWN_IDS = "the buffer ids of some lists are not known"
 
 
 def _sound(view: View, taken: Entries) -> Bools:
-    """By entry: the driver kept the ring in order until then, and all its ids are known."""
+    """By entry: all ids of lists that were made available until then are known."""
     found, known = lists(view), ids(view)
     unknown = known < 0
     before = count_before(found.q[unknown], found.at[unknown], taken.q, taken.at)
     whole = view.rings.whole[taken.q] if len(taken.q) else taken.accepted
     sound: Bools = (before == 0) & whole
-    if len(taken.q):
-        sound &= taken.at < broken_by_driver(view)[taken.q]
     return sound
 
 
@@ -87,7 +61,8 @@ def _returns(view: View, *, again: bool) -> Result:
         "{queue}: used id {id} " + text,
         none=NO_PACKED,
         undecided=int(np.count_nonzero(judged & stray & ~sound)),
-        doubt=DRIVER_BROKE,
+        doubt=UNKNOWN_IDS,
+        unless=view.contested(table),
     )
 
 
@@ -98,8 +73,9 @@ def used_id_is_outstanding(view: View) -> Result:
     Checked: each used descriptor of a packed queue that the driver finds, whether or not it
     accepts it. With IN_ORDER one stands for a batch and is left out.
 
-    Undecided: a descriptor that may return a list whose id the observer could not read, or one
-    made available before it joined the queue, and all after the driver broke the ring.
+    - Undecided: a descriptor that may return a list whose id the observer could not read, or one
+      made available before it joined the queue.
+    - Contested: the driver had broken the ring before.
     """
     return _returns(view, again=False)
 
@@ -136,7 +112,8 @@ def used_after_available(view: View) -> Result:
         "{queue}: used id {id} in a descriptor that was not available",
         none=NO_PACKED,
         undecided=int(np.count_nonzero(taken.fresh & ~judged)),
-        doubt=DRIVER_BROKE,
+        doubt=UNKNOWN_IDS,
+        unless=view.contested(table),
     )
 
 
@@ -181,7 +158,7 @@ def skips_the_whole_list(view: View) -> Result:
     driver never finds one in its place, for 5 s: a device may write used descriptors of a batch
     in any order, and the first one last.
 
-    Undecided: all after the driver broke the ring.
+    Contested: the driver had broken the ring before.
     """
     rings, taken = view.rings, entries(view)
     frame = rings.of("slot")
@@ -193,16 +170,15 @@ def skips_the_whole_list(view: View) -> Result:
         same = (before >= 0) & (taken.q[before] == q)
         place = np.where(same, taken.place[before] + 1, 0)
     never, certain = _never_taken(view, q, row, place)
-    broken = at > broken_by_driver(view)[q] if len(q) else never
     table = Rows.of(rings, frame.take(pick)).plus(never=never)
-    judged = never & certain & ~broken
-    table = table.where(judged)
-    found = table.violations(
-        ~table["never"], "{queue}: slot {slot} is used (id {id}) out of its turn"
-    )
+    table = table.where(never & certain)
     held = int(np.count_nonzero(taken.fresh & (taken.list >= 0)))
-    doubtful = int(np.count_nonzero(never & ~judged))
-    return Result(held + len(found), found, doubtful, NO_PACKED)
+    return Result(held, why=NO_PACKED) + table.check(
+        ~table["never"],
+        "{queue}: slot {slot} is used (id {id}) out of its turn",
+        undecided=int(np.count_nonzero(never & ~certain)),
+        unless=view.contested(table),
+    )
 
 
 @rule("PV-DE-02", needs=("qemu:dev_fill", "driver:used"))
@@ -238,4 +214,40 @@ def used_in_order_of_completion(view: View) -> Result:
         "{queue}: list {nth} is returned out of the order in which the device completed them",
         none="no packed queue was seen from both sides",
         shown=("row", "fill"),
+    )
+
+
+@rule("PV-DE-01", needs=("qemu:dev_pop", "driver:add"))
+def taken_in_ring_order(view: View) -> Result:
+    """Section 2.8 (device requirements): the device begins with lists in the order of the ring.
+
+    Checked: each list that the device takes from a packed queue that both sides saw from its
+    set-up on, by QEMU's log: it has as many descriptors as the list at that place of the ring. So
+    two lists of one length that change places go unseen here; PV-DE-02 and DX-09 have the ids.
+
+    Contested: the driver had broken the ring before.
+    """
+    rings, found, adds = view.rings, lists(view), view.adds
+    places = {name: q for q, name in enumerate(rings.queue) if rings.alone[q] and rings.whole[q]}
+    chosen, rows, taken = [], [], []
+    for name, part in view.columns("dev_pop").by_queue().items():
+        low, high = np.searchsorted(found.q, [places.get(name, -1), places.get(name, -1) + 1])
+        count = min(int(high - low), len(part))
+        chosen.append(np.arange(low, low + count))
+        rows.append(part["row"][:count])
+        taken.append((part["in_num"] + part["out_num"])[:count])
+    none = [np.zeros(0, dtype=np.int64)]
+    pick = np.concatenate(chosen or none)
+    table = Rows.of(rings, found).take(pick)
+    table = table.plus(
+        pop=np.concatenate(rows or none),
+        taken=np.concatenate(taken or none),
+        chain=adds.chain[found.add[pick]],
+    )
+    return table.check(
+        table["taken"] == table["chain"],
+        "{queue}: {taken} descriptors taken, the list at this place has {chain}",
+        none="no packed queue was seen from both sides",
+        shown=("row", "pop"),
+        unless=view.contested(table),
     )

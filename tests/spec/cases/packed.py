@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pykit.spec import bits
+from pykit.spec import blkconfig as cfg
 from tests.spec.cases.base import case, like
 from tests.spec.cases.framing import writable_first
 from tests.spec.cases.indirect import indirect_not_negotiated, longer_than_the_queue, table_and_next
@@ -14,6 +15,13 @@ from tests.spec.log import Log
 def packed_misaligned(log: Log) -> None:
     """The driver event area starts at no multiple of 4."""
     log.one("queue", op=0)["avail"] += 2
+
+
+@case("PS-DR-01", clean=like(packed=True))
+def packed_longer_than_the_device_allows(log: Log) -> None:
+    """A list has more data elements than the device's seg_max."""
+    for event in log.of("config", offset=cfg.SEG_MAX.offset):
+        event["value"] = 1
 
 
 @case("PS-DR-02", clean=like(packed=True))

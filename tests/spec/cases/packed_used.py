@@ -88,3 +88,18 @@ def packed_completions_swapped(log: Log) -> None:
     fills = log.of("dev_fill", vq=0)
     fills[4]["elem"], fills[5]["elem"] = fills[5]["elem"], fills[4]["elem"]
     assert len(used) == len(fills)
+
+
+@case("PV-DE-01", clean=PACKED)
+def packed_taken_out_of_order(log: Log) -> None:
+    """The device takes the next list but one first."""
+    pops = log.of("dev_pop", vq=0)
+    first = next(
+        n
+        for n, (a, b) in enumerate(pairwise(pops))
+        if a["in_num"] + a["out_num"] != b["in_num"] + b["out_num"]
+    )
+    names = ("in_num", "out_num", "elem")
+    one, other = pops[first], pops[first + 1]
+    for name in names:
+        one[name], other[name] = other[name], one[name]
