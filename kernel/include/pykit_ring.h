@@ -114,8 +114,12 @@ static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
 		r->last_used++;
 		return;
 	}
-	/* The core frees what it gave the chain, whatever the device wrote. */
-	r->last_used = pykit_ring_advance(r, r->last_used, r->vq->num_free - num_free);
+	/*
+	 * The core frees what it gave the chain, whatever the device wrote. One that
+	 * miscounts must not lead out of the ring.
+	 */
+	r->last_used = pykit_ring_advance(r, r->last_used,
+					  min(r->vq->num_free - num_free, r->size));
 	if (id < r->size)
 		r->slots[id] = 0;
 }

@@ -283,6 +283,11 @@ static void *pykit_probe_after_get(struct virtqueue *vq, struct pykit_probe_get 
 		/* What came after we looked stands there still. */
 		if (buf && !get->there)
 			pykit_probe_look_used(get);
+		/* A core that takes what is not there: what stands in its place says so. */
+		if (buf && !get->there) {
+			pykit_ring_read_used(&q->ring, &get->used);
+			get->there = true;
+		}
 		if (get->there)
 			pykit_ring_after_get(&q->ring, &get->used, buf, get->num_free);
 		if (get->there && buf && q->blk)

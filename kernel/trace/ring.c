@@ -508,6 +508,9 @@ void pykit_ring_after_add(struct pykit_ring *r, struct pykit_sgs *s)
 	struct pykit_chain *chain = &s->chain;
 
 	chain->slots = chain->num_free - r->vq->num_free;
+	/* A core that miscounts must not lead out of the ring. */
+	if (!chain->slots || chain->slots > r->size)
+		chain->slots = min(s->slots, r->size);
 	chain->num_free = r->vq->num_free;
 	chain->indirect = chain->slots < s->total;
 	if (r->is_packed) {
