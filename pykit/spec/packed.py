@@ -34,6 +34,7 @@ from pykit.spec.arrays import (
 )
 from pykit.spec.rings import PACKED
 from pykit.spec.timing import PREEMPTED_TASK
+from pykit.trace.capture import RECORDED
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
@@ -297,7 +298,8 @@ def overwritten(view: View) -> tuple[Ints, Bools]:
     """By slot: the entry of the same place, -1 if there is none; and whether that is settled.
 
     It is settled where the driver found a used descriptor at this place or at a later one, or
-    where the trace goes on for so long that the driver would have found it.
+    where the trace goes on for so long that the driver would have found it. An entry that the
+    device did not write, by QEMU's log, is none.
     """
     return view.keep("packed overwritten", _overwritten)
 
@@ -305,7 +307,7 @@ def overwritten(view: View) -> tuple[Ints, Bools]:
 def _overwritten(view: View) -> tuple[Ints, Bools]:
     memory, taken = slots(view), entries(view)
     there = np.full(len(memory.q), -1, dtype=np.int64)
-    fresh = np.flatnonzero(taken.fresh)
+    fresh = np.flatnonzero(taken.fresh & ~_never_filled(view))
     key = key_of(taken.q[fresh], taken.place[fresh], PLACES)
     wanted = key_of(memory.q, memory.place, PLACES)
     found = np.searchsorted(key, wanted)
@@ -319,6 +321,28 @@ def _overwritten(view: View) -> tuple[Ints, Bools]:
     ts = view.base("ts")[memory.row].astype(np.int64)
     settled = settled | (view.end[0] - ts >= PREEMPTED_TASK)
     return there, settled
+
+
+def _never_filled(view: View) -> Bools:
+    """By entry: the device used fewer descriptors of this queue in all, by QEMU's log.
+
+    Only of queues that were seen from their set-up on and set up once, where the log has the
+    device's status writes: else it may have another use of the queue, or none.
+    """
+    taken, rings = entries(view), view.rings
+    never = np.zeros(len(taken.q), dtype=np.bool_)
+    outcome = view.events.capture.outcome.kind
+    if not len(taken.q) or "qemu" not in view.sources or outcome == RECORDED:
+        return never
+    done = np.zeros(len(rings.queue), dtype=np.int64)
+    for q, (dev, life, _) in enumerate(rings.queue):
+        known = rings.alone[q] and rings.whole[q] and dev not in view.elsewhere
+        done[q] = 0 if known and view.life(dev, life).written else PLACES
+    written = completed(view).key // PLACES
+    np.add.at(done, written, 1)
+    number = grouped_cumsum(taken.fresh.astype(np.int64), taken.q)
+    never = number > done[taken.q]
+    return np.asarray(never, dtype=np.bool_)
 
 
 def traced(view: View, kind: str, *names: str) -> bool:

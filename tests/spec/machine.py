@@ -425,6 +425,10 @@ class Machine:
         """AVAIL and USED of an available descriptor."""
         return 1 << 15 if place // self.set.size % 2 else 1 << 7
 
+    def used_flags(self, place: int) -> int:
+        """AVAIL and USED of a used descriptor."""
+        return 0 if not self.set.packed or place // self.set.size % 2 else 0x8080
+
     def ring_slots(
         self,
         task: Task,
@@ -685,6 +689,7 @@ class Machine:
             used_idx=self.used_at(queue, queue.last_used)
             if self.set.packed
             else (self.base + len(queue.used)) % WRAP,
+            flags=self.used_flags(queue.used_places[queue.last_used - self.base]),
             event=self.driver_event(queue),
             event_flags=self.driver_flags(queue),
             accepted=1,

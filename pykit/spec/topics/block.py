@@ -247,7 +247,7 @@ def discard_does_not_unmap(view: View) -> Result:
 
 
 @rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
-def ranges_withinlimits(view: View) -> Result:
+def ranges_within_limits(view: View) -> Result:
     """Section 5.2.6: a segment has at most max_*_sectors sectors and ends within the capacity.
 
     Checked: each segment of a discard, write-zeroes or secure-erase request of a device whose

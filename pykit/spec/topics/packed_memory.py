@@ -7,7 +7,8 @@ and have written a used descriptor there, so each of these rules says of a descr
 - AVAIL and USED differ: it is available, the driver wrote them. A device writes both alike.
 - They are alike, and the driver later finds a used descriptor at this very place: the device was
   faster, and the descriptor is left out.
-- They are alike, and the used descriptors passed this place by: the driver wrote them.
+- They are alike, and the used descriptors passed this place by, or QEMU's log has no such used
+  descriptor: the driver wrote them.
 - The queue did not get that far: undecided.
 
 A device writes id and len before the flags. Values of an available descriptor that are also those

@@ -15,14 +15,17 @@ from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
+    AVAIL_BIT,
     PLACES,
     STRAY,
+    USED_BIT,
     Entries,
     completed,
     entries,
     ids,
     is_packed,
     lists,
+    traced,
 )
 from pykit.spec.rows import Rows
 from pykit.spec.timing import OTHER_SIDE
@@ -119,19 +122,29 @@ def used_after_available(view: View) -> Result:
 
 @rule("DX-67", needs=("driver:add", "driver:used"))
 def outstanding_lists_are_taken(view: View) -> Result:
-    """Section 2.8.22: the driver takes each used descriptor that returns a list it has outstanding.
+    """Section 2.8.22: the driver takes each used descriptor that returns a list, and nothing else.
 
     Checked: each used descriptor of a packed queue at the place where the next one has to be, with
-    the id of a list that is outstanding by the ring's memory. A driver that looks elsewhere in the
-    ring, or does not know its own id, refuses it.
+    the id of a list that is outstanding by the ring's memory: the driver takes it. A driver that
+    looks elsewhere in the ring, or does not know its own id, refuses it. And each descriptor that
+    the driver takes: its AVAIL and USED bits are both the wrap counter of its place, where the
+    tracepoints report them.
     """
     taken = entries(view)
-    table = Rows.of(view.rings, taken).where((taken.list >= 0) & taken.fresh)
-    return table.check(
-        table["accepted"],
-        "{queue}: used id {id} is outstanding, and the driver does not take it",
-        none=NO_PACKED,
-    )
+    size = np.maximum(view.rings.size[taken.q], 1) if len(taken.q) else taken.q
+    wrap = 1 - taken.place // size % 2
+    flags = ints(view.rings.of("used"), "flags")[taken.used]
+    used = (flags >> AVAIL_BIT & 1 == wrap) & (flags >> USED_BIT & 1 == wrap)
+    used |= not traced(view, "used", "flags")
+    table = Rows.of(view.rings, taken).plus(used=used, flags=flags)
+    table = table.where(((taken.list >= 0) & taken.fresh) | taken.accepted)
+
+    def message(i: int) -> str:
+        if table["accepted"][i]:
+            return "{queue}: the driver takes a descriptor with flags {flags:#x}, which is not used"
+        return "{queue}: used id {id} is outstanding, and the driver does not take it"
+
+    return table.check(table["accepted"] & table["used"], message, none=NO_PACKED)
 
 
 def _never_taken(view: View, q: Ints, row: Ints, place: Ints) -> tuple[Bools, Bools]:

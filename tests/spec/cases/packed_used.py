@@ -52,7 +52,7 @@ def packed_entry_not_taken(log: Log) -> None:
 
 
 def _own(event: dict[str, object]) -> dict[str, object]:
-    names = ("id", "len", "index", "used_idx", "event", "event_flags")
+    names = ("id", "len", "index", "used_idx", "flags", "event", "event_flags")
     return {name: event[name] for name in names}
 
 
@@ -103,3 +103,9 @@ def packed_taken_out_of_order(log: Log) -> None:
     one, other = pops[first], pops[first + 1]
     for name in names:
         one[name], other[name] = other[name], one[name]
+
+
+@case("DX-67", clean=PACKED)
+def packed_stale_descriptor_taken(log: Log) -> None:
+    """The driver takes a descriptor whose flags are those of the round before."""
+    log.of("used", vq=0)[5]["flags"] ^= 0x8080
