@@ -33,7 +33,7 @@ _VERSION = re.compile(r"v?\d+(?:\.\d+)+[\w.+~-]*|iproute2-\S+")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Facility:
     """The result of one check."""
 
     #: The thing checked: a tool, the accelerator, the kernels, disk space, memory.
@@ -86,7 +86,7 @@ def distribution(os_release: Path = Path("/etc/os-release")) -> Distribution | N
     return None
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Facility]:
     """Run all checks. Boots two small guests unless the accelerator is in the cache."""
     return [
         *(_tool(requirement) for requirement in requirements()),
@@ -97,7 +97,7 @@ def examine() -> list[Finding]:
     ]
 
 
-def _tool(requirement: Requirement) -> Finding:
+def _tool(requirement: Requirement) -> Facility:
     path = _locate(requirement.check)
     fix = {
         family: f"{INSTALL[family]} {package}" for family, package in requirement.packages.items()
@@ -106,8 +106,8 @@ def _tool(requirement: Requirement) -> Finding:
     if "/" in name:
         name = Path(name.split("|")[0]).name
     if path is None:
-        return Finding(name, False, "", requirement.purpose, fix)
-    return Finding(name, True, _version(path) or str(path), requirement.purpose, {})
+        return Facility(name, False, "", requirement.purpose, fix)
+    return Facility(name, True, _version(path) or str(path), requirement.purpose, {})
 
 
 def _locate(check: str) -> Path | None:
@@ -137,10 +137,10 @@ def _version(path: Path) -> str:
     return match.group() if match else ""
 
 
-def _accelerators() -> Finding:
+def _accelerators() -> Facility:
     known = [known for known in kernels.list_known() if known.state == "cached"]
     if not known:
-        return Finding(
+        return Facility(
             "accelerator",
             False,
             "unknown until a kernel is downloaded",
@@ -150,18 +150,18 @@ def _accelerators() -> Finding:
         )
     best = accel.probe(kernels.resolve(known[0].name).image)
     if best == "kvm":
-        return Finding("accelerator", True, "kvm boots a guest", "guests", {})
+        return Facility("accelerator", True, "kvm boots a guest", "guests", {})
     why = "exists but boots no guest" if Path("/dev/kvm").exists() else "does not exist"
-    return Finding("accelerator", True, f"tcg; /dev/kvm {why}", "guests", {})
+    return Facility("accelerator", True, f"tcg; /dev/kvm {why}", "guests", {})
 
 
-def _kernels() -> Finding:
+def _kernels() -> Facility:
     known = [
         kernel.release
         for kernel in kernels.list_known()
         if kernel.release and kernel.state in ("cached", "installed")
     ]
-    return Finding(
+    return Facility(
         "kernels",
         bool(known),
         ", ".join(known),
@@ -175,13 +175,13 @@ def _everywhere(command: str) -> dict[Distribution, str]:
     return dict.fromkeys(INSTALL, command)
 
 
-def _disk() -> Finding:
+def _disk() -> Facility:
     folder = cache_dir()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     command = f"free some space below {folder}, or set XDG_CACHE_HOME"
-    return Finding(
+    return Facility(
         "disk",
         free >= MIN_DISK_GIB,
         f"{free:.1f} GiB free at {folder}",
@@ -190,13 +190,13 @@ def _disk() -> Finding:
     )
 
 
-def _memory() -> Finding:
+def _memory() -> Facility:
     available = 0.0
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             available = int(line.split()[1]) / 2**20
     command = "close other programs: a guest takes 1 GiB"
-    return Finding(
+    return Facility(
         "memory",
         available >= MIN_MEMORY_GIB,
         f"{available:.1f} GiB available, {os.cpu_count()} CPUs",

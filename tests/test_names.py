@@ -9,12 +9,6 @@ from pathlib import Path
 
 import pykit
 
-#: Names that still mean several things. Rename one of the classes by its role and delete the
-#: entry; add none.
-AMBIGUOUS = {
-    "Cell", "Change", "Finding", "Pairs", "Plan", "Result", "View", "Watch", "Work",
-}  # fmt: skip
-
 
 def test_one_class_a_name() -> None:
     package = Path(pykit.__file__).parent
@@ -24,4 +18,4 @@ def test_one_class_a_name() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 modules[node.name].append(str(path.relative_to(package)))
     several = {name: found for name, found in modules.items() if len(found) > 1}
-    assert {name: found for name, found in several.items() if name not in AMBIGUOUS} == {}
+    assert several == {}

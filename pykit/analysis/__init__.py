@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pykit.analysis.export import export
-from pykit.analysis.live import Look, looks
+from pykit.analysis.live import LiveLook, looks
 from pykit.analysis.requests import requests
 from pykit.analysis.shown import Shown, one_queue, one_request
 from pykit.analysis.why import Why, why_running
 from pykit.analysis.why import why as _why
 from pykit.trace import load
 
-__all__ = ["Look", "Shown", "Why", "follow", "requests", "show", "why", "why_running", "write"]
+__all__ = ["LiveLook", "Shown", "Why", "follow", "requests", "show", "why", "why_running", "write"]
 
 
 def show(run: Path, *, queue: str | None, request: int | None) -> Shown:
@@ -38,7 +38,7 @@ def why(run: Path) -> Why:
     return _why(_capture(run))
 
 
-def follow(run: Path, *, queue: str | None, every: float = 1.0) -> Iterator[Look]:
+def follow(run: Path, *, queue: str | None, every: float = 1.0) -> Iterator[LiveLook]:
     """Look at the queues of a run that is going on; see ``looks``."""
     return looks(_capture(run), queue=queue, every=every)
 

@@ -34,7 +34,7 @@ the device took a chain to its used entry
 
 
 @dataclass(frozen=True)
-class Look:
+class LiveLook:
     """New activity in the log: ``seconds`` of its time (null if unknown), a row for each queue.
 
     Queues are named DEV.VQ in the order in which devices were first used.
@@ -92,7 +92,7 @@ class Follower:
         #: Chains that the device has taken and not returned.
         self._open = pl.DataFrame(schema=_OPEN)
 
-    def look(self) -> tuple[Look, bool]:
+    def look(self) -> tuple[LiveLook, bool]:
         """What has come since, and whether there was as much as is taken at once."""
         data = self._log.read(_MOST)
         *lines, self._torn = (self._torn + data).split(b"\n")
@@ -100,7 +100,7 @@ class Follower:
         events = parse(text)
         seconds = self._seconds(events)
         events = self._name(events)
-        return Look(seconds, self._queues(events)), len(data) == _MOST
+        return LiveLook(seconds, self._queues(events)), len(data) == _MOST
 
     def _seconds(self, events: pl.DataFrame) -> float | None:
         times = events["ts"].drop_nulls()
@@ -208,7 +208,7 @@ def looks(
     queue: str | None,
     every: float,
     wait: Callable[[float], None] = time.sleep,
-) -> Iterator[Look]:
+) -> Iterator[LiveLook]:
     """A look at a run's log ``every`` so many seconds, until the run has left its capture.
 
     Raises UsageError for what is no run, or none with a log of QEMU's.
@@ -230,7 +230,7 @@ def looks(
             seen, more = follower.look()
             if queue is not None:
                 kept = seen.queues.filter(pl.col("queue") == queue)
-                seen = Look(seen.seconds, kept)
+                seen = LiveLook(seen.seconds, kept)
             yield seen
             if last and not more:
                 return

@@ -91,7 +91,7 @@ def why(
     raise typer.Exit(found.exit_code)
 
 
-def _follow(looks: Iterable[analysis.Look], as_json: bool) -> None:
+def _follow(looks: Iterable[analysis.LiveLook], as_json: bool) -> None:
     """Print each look as it comes, until Ctrl-C or until the reader has closed the pipe."""
     with contextlib.suppress(KeyboardInterrupt):
         for number, look in enumerate(looks):

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from pykit.report.evidence import slice_of
 from pykit.report.text import printable, shown
-from pykit.report.view import ORDER, View, clauses_of
+from pykit.report.view import ORDER, ReportView, clauses_of
 
 #: Entries of run.json that the page shows elsewhere or that do not help a reader.
 _ELSEWHERE = frozenset({"schema", "outcome"})
@@ -33,7 +33,7 @@ MEANINGS = {
 }
 
 
-def render(view: View) -> str:
+def render(view: ReportView) -> str:
     """Return the whole page."""
     return template("report.html.j2").render(
         view=view,
@@ -84,7 +84,7 @@ def _printable(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _facts(view: View) -> Iterator[str]:
+def _facts(view: ReportView) -> Iterator[str]:
     """Yield what was tested, for the line below the heading."""
     capture = view.capture
     yield f"Linux {capture.kernel}"
@@ -94,7 +94,7 @@ def _facts(view: View) -> Iterator[str]:
         yield f"{device.id}: {device.type}{f' ({options})' if options else ''}, {device.driver}"
 
 
-def _title(view: View) -> str:
+def _title(view: ReportView) -> str:
     what = str(view.run.get("scenario", "capture"))
     return f"{what}: {view.counts['fail']} failed, {view.counts['pass']} passed"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from pykit.report.evidence import slice_of
-from pykit.report.view import View, clauses_of
+from pykit.report.view import ReportView, clauses_of
 from pykit.report.xml import case as new_case
 from pykit.report.xml import document, legal, suite
 from pykit.spec import Verdict
@@ -25,7 +25,7 @@ ELEMENT: dict[str, str | None] = {
 }
 
 
-def render(view: View) -> bytes:
+def render(view: ReportView) -> bytes:
     """Return the file in UTF-8 with an XML declaration."""
     root = ET.Element("testsuites", name="pykit")
     _run(root, view)
@@ -53,7 +53,7 @@ def _rule(parent: ET.Element, row: Verdict) -> None:
         result.text = legal("\n".join(lines))
 
 
-def _run(root: ET.Element, view: View) -> None:
+def _run(root: ET.Element, view: ReportView) -> None:
     run = suite(root, "run")
     kind, message = view.capture.outcome.kind, view.capture.outcome.message
     seconds = view.run.get("seconds")

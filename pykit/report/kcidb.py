@@ -19,7 +19,7 @@ from pykit.errors import Exit
 from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.report.evidence import slice_of
 from pykit.report.text import shown
-from pykit.report.view import View
+from pykit.report.view import ReportView
 from pykit.spec import Verdict
 
 #: Origin of the submission; a CI system replaces it by its own.
@@ -63,12 +63,12 @@ class Test:
     misc: dict[str, Any] = field(default_factory=dict)
 
 
-def render(view: View) -> str:
+def render(view: ReportView) -> str:
     """Return the file for one run."""
     return document(_tests(view), str(view.run.get("started", "")))
 
 
-def _tests(view: View) -> Iterator[Test]:
+def _tests(view: ReportView) -> Iterator[Test]:
     scenario = shown(str(view.run.get("scenario", "capture")))
     kernel = view.capture.kernel or "unknown"
     environment = f"QEMU {view.capture.qemu}"

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from pykit.report.evidence import slice_of
 from pykit.report.tap import Point, document, suite
-from pykit.report.view import View
+from pykit.report.view import ReportView
 from pykit.spec import Verdict
 
 #: Verdict: (ok, directive).
@@ -41,7 +41,7 @@ OUTCOMES = {
 }
 
 
-def render(view: View) -> str:
+def render(view: ReportView) -> str:
     """Return the whole file."""
     suites = [suite("run", [*_run(view)])]
     suites += [suite(topic, [_rule(row) for row in rows]) for topic, rows in view.topics()]
@@ -59,7 +59,7 @@ def _rule(row: Verdict) -> Point:
     return Point(ok, row.rule.id, directive, reason, tuple(diagnostics))
 
 
-def _run(view: View) -> Iterator[Point]:
+def _run(view: ReportView) -> Iterator[Point]:
     kind, message = view.capture.outcome.kind, view.capture.outcome.message
     yield Point(
         ok=kind == "clean",

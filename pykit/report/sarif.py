@@ -17,7 +17,7 @@ from typing import Any
 from pykit import __version__
 from pykit.paths import ROOT
 from pykit.report.evidence import slice_of
-from pykit.report.view import View
+from pykit.report.view import ReportView
 from pykit.scenario.model import SCENARIOS
 from pykit.spec import CLAUSES, Rule, Verdict, rules
 
@@ -53,7 +53,7 @@ class Notice:
     place: str
 
 
-def render(view: View) -> str:
+def render(view: ReportView) -> str:
     """Return the file for one run."""
     scenario = str(view.run.get("scenario", "capture"))
     findings = [_finding(row, scenario) for row in view.having("fail", "waived")]

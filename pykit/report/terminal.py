@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pykit.report.evidence import slice_of
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.spec import Verdict
 
 _STYLES = {
@@ -45,7 +45,7 @@ _CHECKED = re.compile(r": [\d,]+ checked, 0 looked wrong$")
 
 
 def render(
-    console: Console, view: View, closing: Sequence[str] = (), *, verbose: bool = False
+    console: Console, view: ReportView, closing: Sequence[str] = (), *, verbose: bool = False
 ) -> None:
     """Print a report of about a screen or, with ``verbose``, of every rule.
 
@@ -174,7 +174,7 @@ class _Page:
         return lines
 
 
-def _reasons(view: View, *verdicts: str) -> Iterator[Text]:
+def _reasons(view: ReportView, *verdicts: str) -> Iterator[Text]:
     """Yield a line for each reason of these verdicts, with the rules that have it.
 
     Rules that share a reason are one line although each checked another number of events.
@@ -193,7 +193,7 @@ def _names(rows: Sequence[Verdict]) -> str:
     return names + (f" and {len(rows) - _NAMES} more" if len(rows) > _NAMES else "")
 
 
-def _losses(view: View) -> Iterator[Text]:
+def _losses(view: ReportView) -> Iterator[Text]:
     for loss in view.losses:
         yield Text(f"lost: {loss}", style="yellow")
     for what in view.capture.unseen:
@@ -207,7 +207,7 @@ def _at_most(most: int, lines: list[Text], what: str) -> list[Text]:
     return [*lines[: most - 1], Text(rest, style="dim")]
 
 
-def _topics(view: View) -> Iterator[Text]:
+def _topics(view: ReportView) -> Iterator[Text]:
     """Yield for each topic how many of its applicable rules passed."""
     for topic, rows in view.topics():
         counts = Counter(row.verdict for row in rows)
@@ -217,7 +217,7 @@ def _topics(view: View) -> Iterator[Text]:
             yield Text(text, style=_STYLES.get(worst, ""))
 
 
-def _summary(view: View) -> Text:
+def _summary(view: ReportView) -> Text:
     line = Text()
     for verdict in ORDER:
         if view.counts[verdict] or verdict in ("fail", "pass"):
@@ -227,7 +227,7 @@ def _summary(view: View) -> Text:
     return line.append(f"of {len(view.rows)} rules")
 
 
-def _events(view: View) -> Text:
+def _events(view: ReportView) -> Text:
     lost = Text(f"{view.lost:,} lost", style="bold yellow" if view.lost else "")
     return Text(f"{view.events:,} events, ").append_text(lost)
 

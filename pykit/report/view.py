@@ -20,7 +20,7 @@ _STEP_LINES = 60
 
 
 @dataclass(frozen=True)
-class View:
+class ReportView:
     """A run as reports show it, with its text escaped (see `text`).
 
     Attributes:
@@ -65,11 +65,11 @@ class View:
         yield from sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
-def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console: str) -> View:
-    """Return a View; ``console`` is escaped already (`text.tail`)."""
+def view_of(verdicts: Verdicts, events: Events, run: Mapping[str, Any], console: str) -> ReportView:
+    """Return a ReportView; ``console`` is escaped already (`text.tail`)."""
     rows = [replace(row, message=shown(row.message)) for row in verdicts.rules]
     rows.sort(key=lambda row: (ORDER.index(row.verdict), row.rule.topic, row.rule.id))
-    return View(
+    return ReportView(
         rows=tuple(rows),
         counts=verdicts.summary(),
         events=verdicts.total,

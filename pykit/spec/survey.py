@@ -46,7 +46,7 @@ QUEUE_SELECT, QUEUE_NOTIFY_OFF = (0x16, 2), (0x1E, 2)
 
 
 @dataclass(frozen=True)
-class Bar:
+class AssignedBar:
     """A BAR: its address (0: none), its bytes."""
 
     row: int
@@ -134,7 +134,7 @@ class Function(Look):
     head: dict[str, Any] = field(default_factory=dict)
     type: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    bars: dict[int, Bar] = field(default_factory=dict)
+    bars: dict[int, AssignedBar] = field(default_factory=dict)
     caps: list[Cap] = field(default_factory=list)
     extended: list[tuple[int, int]] = field(default_factory=list)
     offers: int = 0
@@ -195,7 +195,7 @@ def _enter(function: Function, event: dict[str, Any]) -> None:
     match event["kind"]:
         case "survey_bar":
             shape = event["start"], event["length"], bool(event["io"]), bool(event["wide"])
-            function.bars[event["bar"]] = Bar(row, *shape)
+            function.bars[event["bar"]] = AssignedBar(row, *shape)
         case "survey_cap":
             function.caps.append(Cap(**{name: event[name] for name in Cap.__annotations__}))
         case "survey_ext":

@@ -31,14 +31,14 @@ _ENTRY = {
 
 
 @dataclass(frozen=True)
-class Entries:
+class WatchedEntries:
     """Rows with the avail and used entries of each queue in order, and losses."""
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
 
 
-def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) -> Entries:
+def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) -> WatchedEntries:
     """Decode the ring watcher's files in ``capture``.
 
     ``numbers`` are the ``dev`` numbers by device id; ``host`` are the rows of QEMU's log, whose
@@ -111,7 +111,7 @@ def read_rings(capture: Path, numbers: Mapping[str, int], host: pl.DataFrame) ->
         pl.when(used).then("len").alias("len"),
         pl.when(used).then("index").alias("index"),
     )  # fmt: skip
-    return Entries(rows, tuple(shorten(losses)))
+    return WatchedEntries(rows, tuple(shorten(losses)))
 
 
 def _read_entries(path: Path, within: Path) -> npt.NDArray[Any]:

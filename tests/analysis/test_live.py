@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from pykit import analysis
-from pykit.analysis.live import Look, looks
+from pykit.analysis.live import LiveLook, looks
 from pykit.errors import UsageError
 from pykit.trace import Events, load
 from tests.trace.conftest import unpack
@@ -32,7 +32,7 @@ def events(capture: Path) -> Events:
     return load(capture)
 
 
-def grown(capture: Path, run: Path, queue: str | None = None) -> Iterator[Look]:
+def grown(capture: Path, run: Path, queue: str | None = None) -> Iterator[LiveLook]:
     """Follow a run whose log comes in pieces, and then its capture.json."""
     run.mkdir()
     whole = (capture / "qemu.log").read_bytes()
@@ -97,7 +97,7 @@ def test_it_is_printed(capture: Path) -> None:
     text = console.export_text()
     assert "0.1" in text
     assert "p99 µs" in text
-    Look(None, look.queues.clear()).render(console)
+    LiveLook(None, look.queues.clear()).render(console)
     assert console.export_text() == ""
     assert look.as_dict()["queues"]
 

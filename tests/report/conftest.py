@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.spec import Result, Rule, Verdict
 from pykit.trace import CapturedDevice, CapturedOutcome, CapturedStep, CaptureInfo
 
@@ -83,7 +83,7 @@ def make_row(
     return replace(Verdict(rule, verdict, 12_345, 0, ""), **changes)
 
 
-def make_view(*rows: Verdict, **changes: Any) -> View:
+def make_view(*rows: Verdict, **changes: Any) -> ReportView:
     capture = CaptureInfo(
         complete=True,
         clock="mono",
@@ -95,7 +95,7 @@ def make_view(*rows: Verdict, **changes: Any) -> View:
         steps=(CapturedStep("fio-verify", 0, 1.25, "all good"),),
         qmp=(),
     )
-    view = View(
+    view = ReportView(
         rows=tuple(
             sorted(rows, key=lambda row: (ORDER.index(row.verdict), row.rule.topic, row.rule.id))
         ),
@@ -111,7 +111,7 @@ def make_view(*rows: Verdict, **changes: Any) -> View:
 
 
 @pytest.fixture
-def view() -> View:
+def view() -> ReportView:
     """One rule of every verdict, in two topics."""
     return make_view(
         make_row("pass", 1),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykit.report import html
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.spec import CLAUSES
 from pykit.trace import CapturedOutcome, CapturedStep
 
@@ -53,7 +53,7 @@ def test_every_verdict_is_explained() -> None:
     assert set(html.MEANINGS) == set(ORDER)
 
 
-def test_a_failure_is_explained_with_its_events(view: View) -> None:
+def test_a_failure_is_explained_with_its_events(view: ReportView) -> None:
     page = Page(html.render(view))
     for words in (
         "The driver's descriptor chains end",
@@ -67,7 +67,7 @@ def test_a_failure_is_explained_with_its_events(view: View) -> None:
         assert words in page.said
 
 
-def test_it_says_what_was_run_and_how_it_ended(view: View) -> None:
+def test_it_says_what_was_run_and_how_it_ended(view: ReportView) -> None:
     page = Page(html.render(replace(view, lost=5, losses=("CPU 0: 5 by overrun",))))
     for words in (
         "Linux 6.12.0 · QEMU 7.2.22 · vd0: virtio-blk-pci (num-queues=2), pykit_virtio_blk",
@@ -83,7 +83,7 @@ def test_it_says_what_was_run_and_how_it_ended(view: View) -> None:
         assert words in page.said
 
 
-def test_it_loads_nothing(view: View) -> None:
+def test_it_loads_nothing(view: ReportView) -> None:
     text = html.render(view)
     assert not re.search(r"https?://|//[a-z]+\.|@import|url\(", text)
     for tag, attributes in Page(text).tags:
@@ -93,12 +93,12 @@ def test_it_loads_nothing(view: View) -> None:
             assert (attributes["href"] or "").startswith("#")
 
 
-def test_every_rule_has_a_line_that_can_be_filtered(view: View) -> None:
+def test_every_rule_has_a_line_that_can_be_filtered(view: ReportView) -> None:
     rows = [a["data-verdict"] for tag, a in Page(html.render(view)).tags if "data-verdict" in a]
     assert rows == list(ORDER)
 
 
-def with_text(text: str) -> View:
+def with_text(text: str) -> ReportView:
     view = make_view(
         make_row("fail", message=text, evidence=({"kind": text, "extra": text},)),
         losses=(text,),
@@ -137,14 +137,14 @@ def test_what_could_not_be_seen_is_said() -> None:
     )
 
 
-def test_it_says_how_well_the_clocks_agree(view: View) -> None:
+def test_it_says_how_well_the_clocks_agree(view: ReportView) -> None:
     text = "clocks aligned by 12 pairs: <0.1 µs"
     assert (
         "Clocks aligned by 12 pairs: <0.1 µs." in Page(html.render(replace(view, clocks=text))).said
     )
 
 
-def test_the_policy_allows_this_script_and_this_style_alone(view: View) -> None:
+def test_the_policy_allows_this_script_and_this_style_alone(view: ReportView) -> None:
     text = html.render(view)
     (policy,) = (
         a["content"]

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykit.report import junit
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.spec import CLAUSES
 from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import PATIENT, make_row, make_view
 
 
-def cases(view: View) -> dict[str, ET.Element]:
+def cases(view: ReportView) -> dict[str, ET.Element]:
     root = ET.fromstring(junit.render(view))
     return {case.get("name", ""): case for case in root.iter("testcase")}
 
@@ -24,7 +24,7 @@ def test_every_verdict_has_an_element() -> None:
     assert set(junit.ELEMENT) == set(ORDER)
 
 
-def test_what_the_verdicts_become(view: View) -> None:
+def test_what_the_verdicts_become(view: ReportView) -> None:
     found = cases(view)
     children = {name: [child.tag for child in case] for name, case in found.items()}
     assert children == {
@@ -44,7 +44,7 @@ def test_what_the_verdicts_become(view: View) -> None:
     assert found["SD-DR-04"][0].get("message") == "inconclusive: no vhost observer"
 
 
-def test_the_counts_are_those_of_the_elements(view: View) -> None:
+def test_the_counts_are_those_of_the_elements(view: ReportView) -> None:
     view = replace(
         view, lost=1, capture=replace(view.capture, outcome=CapturedOutcome("panic", "x"))
     )

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from pykit.guests.outcome import Kind
 from pykit.report import kcidb
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.trace import CapturedOutcome
 
 from .conftest import PATIENT, make_row, make_view
 
 
-def paths_of(view: View) -> dict[str, dict[str, Any]]:
+def paths_of(view: ReportView) -> dict[str, dict[str, Any]]:
     """Tests by path, of a file that KCIDB takes."""
     data = json.loads(kcidb.render(view))
     kcidb_io.schema.LATEST.validate(data)
@@ -32,7 +32,7 @@ def test_every_verdict_has_a_status() -> None:
     assert set(kcidb.STATUS) == set(ORDER)
 
 
-def test_what_the_verdicts_become(view: View) -> None:
+def test_what_the_verdicts_become(view: ReportView) -> None:
     tests = paths_of(replace(view, run={**view.run, "started": "2026-01-02T05:04:05+02:00"}))
     assert {path: test["status"] for path, test in tests.items()} == {
         "pykit.blk.guest": "PASS",
@@ -46,7 +46,7 @@ def test_what_the_verdicts_become(view: View) -> None:
     assert tests["pykit.blk.guest"]["duration"] == 12.5
 
 
-def test_a_waived_failure_is_a_known_issue(view: View) -> None:
+def test_a_waived_failure_is_a_known_issue(view: ReportView) -> None:
     data = json.loads(kcidb.render(view))
     (issue,), (incident,) = data["issues"], data["incidents"]
     assert issue["comment"] == "known: fixed in the next release"
@@ -56,7 +56,7 @@ def test_a_waived_failure_is_a_known_issue(view: View) -> None:
 
 
 @pytest.mark.parametrize("kind", [*get_args(Kind), "something-new"])
-def test_how_a_guest_ended(view: View, kind: str) -> None:
+def test_how_a_guest_ended(view: ReportView, kind: str) -> None:
     capture = replace(view.capture, outcome=CapturedOutcome(kind, "because"))
     status = paths_of(replace(view, capture=capture))["pykit.blk.guest"]["status"]
     assert (status == "PASS") == (kind in ("clean", "recorded"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pykit.report import ktap
-from pykit.report.view import ORDER, View
+from pykit.report.view import ORDER, ReportView
 from pykit.trace import CapturedOutcome, CapturedStep
 
 from .conftest import make_row, make_view
@@ -53,7 +53,7 @@ def test_every_verdict_has_a_status() -> None:
     assert set(ktap.STATUS) == set(ORDER)
 
 
-def test_what_the_verdicts_become(view: View) -> None:
+def test_what_the_verdicts_become(view: ReportView) -> None:
     found = parse(ktap.render(view))
     assert found["split"] == {
         "": (False, None),
@@ -69,7 +69,7 @@ def test_what_the_verdicts_become(view: View) -> None:
     assert found["run"][""] == (True, None)
 
 
-def test_reasons_and_evidence_are_there(view: View) -> None:
+def test_reasons_and_evidence_are_there(view: ReportView) -> None:
     text = ktap.render(view)
     assert "ok 1 SD-DR-04 # SKIP inconclusive: no vhost observer" in text
     assert "    # 3 violations: the chain of head 12 loops" in text

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from pydantic_sarif.model import StaticAnalysisResultsFormatSarifVersion210JsonSchema as Sarif
 
 from pykit.report import sarif
-from pykit.report.view import View
+from pykit.report.view import ReportView
 from pykit.spec import rules
 from pykit.trace import CapturedOutcome
 
 from .conftest import PATIENT, make_row, make_view
 
 
-def run_of(view: View) -> dict[str, Any]:
+def run_of(view: ReportView) -> dict[str, Any]:
     """The one run of the file, which a model made of SARIF's own JSON schema accepts."""
     text = sarif.render(view)
     Sarif.model_validate_json(text)
@@ -26,7 +26,7 @@ def run_of(view: View) -> dict[str, Any]:
     return run
 
 
-def test_violations_and_nothing_else_are_results(view: View) -> None:
+def test_violations_and_nothing_else_are_results(view: ReportView) -> None:
     results = {result["ruleId"]: result for result in run_of(view)["results"]}
     assert {*results} == {"SD-DR-02", "SD-DR-03"}
     failed = results["SD-DR-02"]
@@ -46,7 +46,7 @@ def test_a_scenario_that_is_none_of_ours_has_no_file() -> None:
     assert "physicalLocation" not in run["results"][0]["locations"][0]
 
 
-def test_every_rule_is_described(view: View) -> None:
+def test_every_rule_is_described(view: ReportView) -> None:
     told = run_of(view)["tool"]["driver"]["rules"]
     assert [rule["id"] for rule in told] == [rule.id for rule in rules()]
     levels = {
@@ -68,7 +68,7 @@ def test_the_same_violation_has_the_same_fingerprint() -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_a_guest_that_did_not_end_well_and_lost_events_are_told(view: View) -> None:
+def test_a_guest_that_did_not_end_well_and_lost_events_are_told(view: ReportView) -> None:
     assert run_of(view)["invocations"][0]["executionSuccessful"]
     capture = replace(view.capture, outcome=CapturedOutcome("panic", "because"))
     (invocation,) = run_of(replace(view, capture=capture, lost=3))["invocations"]

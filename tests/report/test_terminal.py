@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from pykit.report import terminal
-from pykit.report.view import View
+from pykit.report.view import ReportView
 
 from .conftest import EVIDENCE, make_row, make_view
 
 
 def printed(
-    view: View, closing: Sequence[str] = (), *, verbose: bool = False, **options: Any
+    view: ReportView, closing: Sequence[str] = (), *, verbose: bool = False, **options: Any
 ) -> str:
     stream = io.StringIO()
     console = Console(file=stream, highlight=False, **{"width": 80} | options)
@@ -24,7 +24,7 @@ def printed(
     return stream.getvalue()
 
 
-def test_no_colour_where_there_is_no_terminal(view: View) -> None:
+def test_no_colour_where_there_is_no_terminal(view: ReportView) -> None:
     assert "\x1b" not in printed(view)
     assert "\x1b" in printed(view, force_terminal=True, color_system="standard")
 
@@ -32,7 +32,7 @@ def test_no_colour_where_there_is_no_terminal(view: View) -> None:
 @pytest.mark.parametrize("width", [80, 100, 200])
 @pytest.mark.parametrize("tty", [False, True])
 @pytest.mark.parametrize("verbose", [False, True])
-def test_it_fits_and_says_all(view: View, width: int, tty: bool, verbose: bool) -> None:
+def test_it_fits_and_says_all(view: ReportView, width: int, tty: bool, verbose: bool) -> None:
     text = printed(view, verbose=verbose, width=width, force_terminal=tty, color_system=None)
     assert all(len(line) <= width for line in text.splitlines())
     for row in view.rows:
@@ -43,7 +43,7 @@ def test_it_fits_and_says_all(view: View, width: int, tty: bool, verbose: bool) 
         assert words in text
 
 
-def test_failures_stand_first_and_the_outcome_last(view: View) -> None:
+def test_failures_stand_first_and_the_outcome_last(view: ReportView) -> None:
     lines = printed(view, ("guest: clean", "report: a/report.html")).splitlines()
     assert lines[0].startswith("FAIL SD-DR-02")
     assert lines[-6:] == [
