@@ -43,10 +43,12 @@ def follow(run: Path, *, queue: str | None, every: float = 1.0) -> Iterator[Live
     return looks(_capture(run), queue=queue, every=every)
 
 
-def write(run: Path, form: str, path: Path) -> None:
-    """Write a run in another tool's format; see ``export``."""
+def write(run: Path, form: str, path: Path) -> tuple[str, ...]:
+    """Write a run in another tool's format, see ``export``; return a line for each loss."""
     capture = _capture(run)
-    export(load(capture), capture, form, path)
+    events = load(capture)
+    export(events, capture, form, path)
+    return events.losses
 
 
 def _capture(run: Path) -> Path:

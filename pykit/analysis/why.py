@@ -15,7 +15,8 @@ from pykit.errors import Exit
 from pykit.report.evidence import slice_of
 from pykit.run import attach
 from pykit.spec.core import standing_still
-from pykit.spec.standing import Standstill, name_of, standstills
+from pykit.spec.standing import standstills
+from pykit.spec.standstill import Standstill, name_of
 from pykit.spec.view import View
 from pykit.trace import Events, load
 from pykit.trace.capture import QUEUE_QUERY

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, echo, out, progress, write
+from pykit.cli.terminal import dump, echo, out, progress, say, write
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def export(
     """
     from pykit import analysis
 
-    analysis.write(run, to, output)
+    for loss in analysis.write(run, to, output):
+        say(f"lost: {loss}")
 
 
 def diff(

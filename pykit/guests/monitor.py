@@ -36,6 +36,8 @@ TRACE_EVENTS = (
 )
 #: Those of the accesses to registers, which show the driver's side.
 REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write", "pci_cfg_read")
+#: Our name of an answer with what a ring holds in the guest's memory; QEMU has no such query.
+RING_MEMORY = "ring-memory"
 _UNPLUG_S = 20.0
 _ANSWER_S = 30.0
 #: A QEMU that says nothing for so long is asked whether it is there.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import select
 import socket
 import subprocess
@@ -20,7 +21,13 @@ from typing import Any, get_args
 from pykit.errors import UsageError
 from pykit.guests import firmware, outcome
 from pykit.guests.channel import GuestEndedError
-from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, answered
+from pykit.guests.monitor import (
+    REGISTER_EVENTS,
+    RING_MEMORY,
+    TRACE_EVENTS,
+    Monitor,
+    answered,
+)
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
 from pykit.observe.survey import Surveyor
@@ -36,6 +43,8 @@ Progress = Callable[[str], None]
 _CONNECT_S = 20.0
 _LOOK_S = 0.1
 _MEMORY_MIB = 256
+#: How QEMU's human monitor shows two bytes of memory.
+_MEMORY = re.compile(r"^[0-9a-f]+: 0x([0-9a-f]{4})\s*$", re.MULTILINE)
 
 
 def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -> Outcome:
@@ -136,7 +145,31 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
             ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
             if ring["vring-desc"]:
                 answers.append(answered(at, name, "x-query-virtio-queue-status", queue, ring))
+                if (memory := _ring_memory(monitor, status, ring)) is not None:
+                    answers.append(answered(at, name, RING_MEMORY, queue, memory))
     return answers
+
+
+def _ring_memory(
+    monitor: Monitor, status: dict[str, Any], ring: dict[str, Any]
+) -> dict[str, int] | None:
+    """Read what the driver wrote to a split ring, which QEMU's answer does not have.
+
+    None for a packed ring, one behind an IOMMU (its addresses are not the guest's physical
+    ones), and where QEMU does not read the memory.
+    """
+    features = str(status.get("guest-features", {}))
+    if "RING_PACKED" in features or "IOMMU_PLATFORM" in features:
+        return None
+    ends = ring["vring-avail"] + 4 + 2 * ring["vring-num"]
+    places = {"avail-idx": ring["vring-avail"] + 2, "used-event": ends}
+    found = {}
+    for name, address in places.items():
+        said = _MEMORY.search(monitor.human(f"xp /1hx {address:#x}"))
+        if said is None:
+            return None
+        found[name] = int(said[1], 16)
+    return found
 
 
 def survey_all(monitor: Monitor, surveyor: Surveyor, at: str) -> None:

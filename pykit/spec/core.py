@@ -18,7 +18,8 @@ from pykit.spec import bits
 from pykit.spec.lives import Life
 from pykit.spec.owed import carries_requests
 from pykit.spec.rings import PACKED, SPLIT
-from pykit.spec.standing import Standstill, name_of, needs_reset, standstills
+from pykit.spec.standing import needs_reset, standstills
+from pykit.spec.standstill import Standstill, name_of
 from pykit.spec.timing import ONE_SIDE, PREEMPTED_TASK
 from pykit.spec.view import View
 from pykit.trace.capture import STATUS_QUERY

@@ -23,75 +23,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
+from pykit.spec.asked import asked_queues
+from pykit.spec.logged import logged_standstills
 from pykit.spec.owed import carries_requests
 from pykit.spec.rings import SPLIT
+from pykit.spec.standstill import Standstill, State, Turn, name_of
 from pykit.spec.view import View
-from pykit.trace.capture import QUEUE_QUERY, QmpAnswer
 from pykit.trace.kinds import DELETED, LEFT
-
-Turn = Literal["driver", "device", "unknown"]
-State = Literal["published", "untaken", "asleep", "held", "unsignalled", "uncollected"]
 
 #: Events of a device that show it at work on a queue.
 _DEVICE_ACTS = (
     "vhost_get", "vhost_used", "vhost_signal", "vhost_notify", "dev_pop", "dev_fill", "dev_flush",
     "dev_signal",
 )  # fmt: skip
-_NS = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Standstill:
-    """One queue at the end of a trace, with a chain that waits.
-
-    Attributes:
-        dev, life, vq: the queue; ``life`` is None where it is not known.
-        device: the device's name, for messages.
-        state: where the first waiting chain is on its way, see the module.
-        turn: the side that has to act.
-        count: chains that wait.
-        index: index of the first of them in the ring, modulo 2^16 (its number, if packed).
-        fact: what was seen of the side whose turn it is.
-        ns: for how long nothing has moved.
-        rows: events that show it.
-        requests: each chain of the queue is a request that has to be answered.
-        sound: the waiting chain was seen whole, so that the device can be expected to serve it.
-    """
-
-    dev: int
-    life: int | None
-    vq: int
-    device: str
-    state: State
-    turn: Turn
-    count: int
-    index: int
-    fact: str
-    ns: int
-    rows: tuple[int, ...] = ()
-    requests: bool = True
-    sound: bool = True
-
-    @property
-    def sentence(self) -> str:
-        """Which queue stands still, at which index, for how long, whose turn it is and why."""
-        whose = {
-            "driver": "the driver's turn",
-            "device": "the device's turn",
-            "unknown": "it is not known whose turn it is",
-        }[self.turn]
-        chains = "1 chain waits" if self.count == 1 else f"{self.count} chains wait"
-        return (
-            f"queue {self.vq} of {self.device} stands still at index {self.index} for "
-            f"{self.ns / _NS:.1f} s: {chains}, {whose}: {self.fact}"
-        )
 
 
 def standstills(view: View) -> tuple[Standstill, ...]:
@@ -107,18 +57,27 @@ def _find(view: View) -> Iterator[Standstill]:
     for q in range(len(view.rings.queue)):
         if found := _of_driver(view, q):
             yield found
-    logged = list(_of_log(view, traced))
+    logged = list(logged_standstills(view, traced))
     yield from logged
     known = {(found.dev, found.vq) for found in logged}
-    for asked in _of_qmp(view):
-        if asked.dev not in traced and (asked.dev, asked.vq) not in known:
-            yield asked
-
-
-def name_of(view: View, dev: int) -> str:
-    """Return the name that messages have for a device: its number, and its id if that is known."""
-    names = [name for name, number in view.events.devices.items() if number == dev]
-    return f"device {dev} ({names[0]})" if len(names) == 1 else f"device {dev}"
+    for asked in asked_queues(view):
+        place = (asked.dev, asked.vq)
+        if asked.dev in traced or place in known or not asked.requests:
+            continue
+        if (stands := asked.standing()) is not None:
+            state, turn, count, index, fact = stands
+            yield Standstill(
+                dev=asked.dev,
+                life=None,
+                vq=asked.vq,
+                device=name_of(view, asked.dev),
+                state=state,
+                turn=turn,
+                count=count,
+                index=index,
+                fact=f"{fact} (QMP, two looks at the same indices)",
+                ns=asked.ns,
+            )
 
 
 # Queues whose driver is traced.
@@ -374,110 +333,3 @@ def _reset_needed(view: View, dev: int, life: int) -> bool:
 def needs_reset(status: int) -> bool:
     """Return whether a status has DEVICE_NEEDS_RESET; 0xFF is a device that is gone."""
     return bool(status & bits.NEEDS_RESET) and status != bits.NO_DEVICE
-
-
-# Queues that only the device's log shows.
-
-
-def _of_log(view: View, traced: set[int]) -> Iterator[Standstill]:
-    """Yield queues of devices whose driver is not traced, with elements popped and not filled."""
-    known = pl.col("dev").is_not_null() & ~pl.col("dev").is_in(list(traced))
-    frame = view.of("dev_pop", "dev_fill", "dev_status").filter(known)
-    reset = (pl.col("kind") == "dev_status") & (pl.col("status") == 0)
-    since_reset = frame.filter(
-        pl.col("row") > pl.col("row").filter(reset).max().over("dev").fill_null(-1)
-    )
-    popped = pl.col("kind") == "dev_pop"
-    open_ = (
-        since_reset.filter((pl.col("kind") != "dev_status") & pl.col("vq").is_not_null())
-        .with_columns(pl.when(popped).then(1).otherwise(-1).alias("step"))
-        .with_columns(pl.col("step").sum().over("dev", "vq", "elem").alias("open"))
-        .filter((pl.col("open") > 0) & popped)
-        .group_by("dev", "vq", "elem")
-        .agg(pl.col("row", "ts", "life", "open", "avail_idx").last())
-        .group_by("dev", "vq")
-        .agg(
-            pl.col("open").sum(),
-            pl.col("life").last(),
-            pl.col("row", "ts", "avail_idx").sort_by("row").first(),
-        )
-        .sort("dev", "vq")
-    )
-    end = _host_end(view)
-    for event in open_.iter_rows(named=True):
-        dev, life, vq = event["dev"], event["life"], event["vq"]
-        if event["ts"] is None:
-            continue
-        yield Standstill(
-            dev=dev,
-            life=life,
-            vq=vq,
-            device=name_of(view, dev),
-            state="held",
-            turn="device",
-            count=event["open"],
-            index=(event["avail_idx"] - 1) % WRAP,
-            fact="it took the chain and did not return it",
-            ns=max(end - event["ts"], 0),
-            rows=(event["row"],),
-            requests=carries_requests(view.life(dev, life or 0).id, vq),
-        )
-
-
-def _host_end(view: View) -> int:
-    """Return when the host looked at the devices for the last time, ns of its wall clock."""
-    asked = [answer.time_ns or 0 for answer in view.events.capture.qmp]
-    return max(view.end[1], *asked, 0)
-
-
-# Queues of which only QMP is known.
-
-
-def _of_qmp(view: View) -> Iterator[Standstill]:
-    looks: dict[tuple[str, int], list[QmpAnswer]] = {}
-    for answer in view.events.capture.qmp:
-        if answer.query == QUEUE_QUERY and answer.queue is not None and answer.time_ns is not None:
-            looks.setdefault((answer.device, answer.queue), []).append(answer)
-    for (device, vq), answers in looks.items():
-        dev = view.events.devices.get(device)
-        if len(answers) < 2 or dev is None or _reset_between(view, dev, answers):
-            continue
-        first, last = answers[0].answer, answers[-1].answer
-        names = ("last-avail-idx", "used-idx", "inuse", "shadow-avail-idx")
-        if any(first.get(name) != last.get(name) for name in names):
-            continue
-        taken, inuse = last.get("last-avail-idx"), last.get("inuse")
-        if taken is None or inuse is None:
-            continue
-        waits = (last.get("shadow-avail-idx", taken) - taken) % WRAP
-        if not inuse and not 0 < waits < WRAP // 2:
-            continue
-        fact = (
-            "it took the chain and did not return it"
-            if inuse
-            else "it has seen the entry and did not take it"
-        )
-        yield Standstill(
-            dev=dev,
-            life=None,
-            vq=vq,
-            device=name_of(view, dev),
-            state="held" if inuse else "untaken",
-            turn="device",
-            count=inuse or waits,
-            index=(taken - inuse) % WRAP,
-            fact=f"{fact} (QMP, two looks at the same indices)",
-            ns=(answers[-1].time_ns or 0) - (answers[0].time_ns or 0),
-            requests=carries_requests(_device_id(view, device), vq),
-        )
-
-
-def _reset_between(view: View, dev: int, answers: list[QmpAnswer]) -> bool:
-    first, last = answers[0].time_ns or 0, answers[-1].time_ns or 0
-    logged = view.of("dev_status", "dev_pop", "dev_fill").filter(pl.col("dev") == dev)
-    return bool(logged["ts"].is_between(first, last).any())
-
-
-def _device_id(view: View, device: str) -> int | None:
-    lives = (life for life in view.lives.values() if life.dev == view.events.devices.get(device))
-    return next((life.id for life in lives), None)

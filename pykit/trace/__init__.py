@@ -8,6 +8,7 @@ from pykit.trace.capture import (
     CapturedStep,
     CaptureInfo,
     QmpAnswer,
+    changed_files,
 )
 from pykit.trace.decode import load, load_log
 from pykit.trace.errors import CaptureError, DamageError
@@ -22,6 +23,7 @@ __all__ = [
     "DamageError",
     "Events",
     "QmpAnswer",
+    "changed_files",
     "load",
     "load_log",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit.files import exists
-from pykit.seal import SealedFile
+from pykit.seal import SealedFile, broken
 from pykit.trace.errors import (
     BadJsonError,
     MissingCaptureJsonError,
@@ -23,6 +23,8 @@ SCHEMA = 1
 #: QMP's queries of a device and of one of its queues.
 STATUS_QUERY = "x-query-virtio-status"
 QUEUE_QUERY = "x-query-virtio-queue-status"
+#: What a split ring held in the guest's memory: the driver's side, read beside QUEUE_QUERY.
+RING_MEMORY = "ring-memory"
 
 #: The outcome of a trace that pykit did not capture.
 RECORDED = "recorded"
@@ -154,6 +156,15 @@ def recorded(path: Path, clock: str, cpus: int, kernel: str) -> CaptureInfo:
         steps=(),
         qmp=(),
     )
+
+
+def changed_files(capture: Path) -> tuple[str, ...]:
+    """Return a line for each file of a sealed capture that is not as the run wrote it.
+
+    Raises: as ``read_info``.
+    """
+    about = read_info(capture).seal
+    return tuple(entry.line for entry in broken(capture, about.files)) if about else ()
 
 
 def read_info(capture: Path) -> CaptureInfo:
@@ -310,5 +321,8 @@ def _check_answer(query: str, answer: dict[str, Any], where: str) -> None:
                     integer(features, "unknown-dev-features", f"{where}: {side}", 0, (1 << 64) - 1)
     elif query == QUEUE_QUERY:
         integer(answer, "used-idx", where, 0, 0xFFFF)
-        for key in {"last-avail-idx", "inuse"} & answer.keys():
+        for key in {"last-avail-idx", "inuse", "shadow-avail-idx"} & answer.keys():
+            integer(answer, key, where, 0, 0xFFFF)
+    elif query == RING_MEMORY:
+        for key in ("avail-idx", "used-event"):
             integer(answer, key, where, 0, 0xFFFF)

@@ -12,6 +12,8 @@ from pykit.matrix import CellRecord, PlanFile, read_journal
 from pykit.matrix.compare.merge import merge
 from pykit.matrix.plan.shard import shard
 from pykit.matrix.results import load
+from tests.trace.conftest import unpack
+from tests.trace.test_sealed import seal
 
 from .conftest import CELLS, RULES, records, rule, write_matrix
 
@@ -100,6 +102,17 @@ def test_a_link_in_a_capture_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"blk\.packed is no folder"):
         merge([whole], tmp_path / "to")
     assert not (tmp_path / "to").exists()
+
+
+def test_a_capture_that_was_changed_is_refused(tmp_path: Path) -> None:
+    whole, folder = capture(tmp_path)
+    unpack("capture-7.2.tar.xz", folder / "capture")
+    seal(folder / "capture")
+    merge([whole], tmp_path / "first")
+    log = folder / "capture/qemu.log"
+    log.write_bytes(log.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"qemu\.log: cut, .*: run the cell again"):
+        merge([whole], tmp_path / "second")
 
 
 def test_a_fifo_in_a_capture_does_not_stop_it(tmp_path: Path) -> None:

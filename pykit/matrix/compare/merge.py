@@ -16,6 +16,7 @@ from pykit.matrix.record import CellRecord, read_journal
 from pykit.matrix.results import MatrixView, write_results
 from pykit.matrix.results.view import JOURNAL, PLAN, load
 from pykit.paths import write_atomically
+from pykit.trace import changed_files
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def _capture(record: CellRecord, directory: Path) -> Path | None:
     """The folder of a record's capture, if it is there still.
 
     Raises UsageError where it has anything but folders and regular files: a link would publish
-    a file from elsewhere, and reading a FIFO waits for ever.
+    a file from elsewhere, and reading a FIFO waits for ever. The same where its files are not
+    those of the run, which the record's verdicts are about.
     """
     if record.capture is None:
         return None
@@ -135,6 +137,9 @@ def _capture(record: CellRecord, directory: Path) -> Path | None:
         mode = folder.lstat().st_mode
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
             raise UsageError(f"{folder} is neither a folder nor a regular file: remove it")
+    capture = path / "capture"
+    if (capture / "capture.json").exists() and (changed := changed_files(capture)):
+        raise UsageError(f"{capture}: {changed[0]}: run the cell again, or remove {path}")
     return path
 
 

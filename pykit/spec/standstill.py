@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A queue at the end of a trace, and the sentence that describes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
+
+#: The side that has to act, and where the first waiting chain is on its way (see standing.py).
+Turn = Literal["driver", "device", "unknown"]
+State = Literal["published", "untaken", "asleep", "held", "unsignalled", "uncollected"]
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """One queue at the end of a trace, with a chain that waits.
+
+    Attributes:
+        dev, life, vq: the queue; ``life`` is None where it is not known.
+        device: the device's name, for messages.
+        state: where the first waiting chain is on its way, see the module.
+        turn: the side that has to act.
+        count: chains that wait.
+        index: index of the first of them in the ring, modulo 2^16 (its number, if packed).
+        fact: what was seen of the side whose turn it is.
+        ns: for how long nothing has moved.
+        rows: events that show it.
+        requests: each chain of the queue is a request that has to be answered.
+        sound: the waiting chain was seen whole, so that the device can be expected to serve it.
+    """
+
+    dev: int
+    life: int | None
+    vq: int
+    device: str
+    state: State
+    turn: Turn
+    count: int
+    index: int
+    fact: str
+    ns: int
+    rows: tuple[int, ...] = ()
+    requests: bool = True
+    sound: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """Which queue stands still, at which index, for how long, whose turn it is and why."""
+        whose = {
+            "driver": "the driver's turn",
+            "device": "the device's turn",
+            "unknown": "it is not known whose turn it is",
+        }[self.turn]
+        chains = "1 chain waits" if self.count == 1 else f"{self.count} chains wait"
+        return (
+            f"queue {self.vq} of {self.device} stands still at index {self.index} for "
+            f"{self.ns / _NS:.1f} s: {chains}, {whose}: {self.fact}"
+        )
+
+
+def name_of(view: View, dev: int) -> str:
+    """Return the name that messages have for a device: its number, and its id if that is known."""
+    names = [name for name, number in view.events.devices.items() if number == dev]
+    return f"device {dev} ({names[0]})" if len(names) == 1 else f"device {dev}"
