@@ -53,6 +53,9 @@ _MMIO_CONFIG = 0x100
 _CONFIG = 64
 #: Extended capabilities that are followed at most.
 _EXTENDED = 16
+#: Where QEMU has devices that were given no id.
+_NAMELESS = "/machine/peripheral-anon/"
+_VENDOR = 0x1AF4
 _HUMAN = re.compile(r"0x([0-9a-f]+)")
 _LETTERS = {1: "b", 2: "h", 4: "w"}
 
@@ -70,17 +73,20 @@ class Surveyor:
         self.missed: list[dict[str, str]] = []
         self._seen: set[str] = set()
 
-    def take(self, monitor: Monitor, device: str, at: str, *, again: bool = False) -> None:
+    def take(
+        self, monitor: Monitor, device: str, at: str, *, again: bool = False, path: str = ""
+    ) -> None:
         """Read a device by its id in QEMU; ``at`` is the state of the run.
 
-        A device that was read already is left alone unless ``again``. What cannot be read is noted
+        A device that was read already is left alone unless ``again``. ``path`` is its place in
+        QEMU's tree of objects, by which one without an id is found. What cannot be read is noted
         in ``missed``, as a run does not depend on it.
         """
         if device in self._seen and not again:
             return
         begin = time.time_ns()
         try:
-            read = _reading(monitor, device)
+            read = _reading(monitor, device, path)
         except (QemuRefusedError, _UnreadError) as error:
             self.missed.append({"device": device, "at": at, "why": str(error)})
             return
@@ -98,14 +104,31 @@ class _UnreadError(Exception):
     """The device cannot be read from outside, for this reason."""
 
 
-def _reading(monitor: Monitor, device: str) -> dict[str, Any]:
+def _reading(monitor: Monitor, device: str, path: str) -> dict[str, Any]:
     for function in locate.functions(monitor):
         if function["qdev_id"] == device:
             return _function(monitor, function)
     for name, address, _ in locate.mmio_slots(monitor):
         if name == device:
             return {"transport": "mmio", "address": address, "reads": list(_mmio(monitor, address))}
+    if path.startswith(_NAMELESS):
+        return _function(monitor, _by_slot(monitor, path))
     raise _UnreadError("no PCI function and no MMIO slot of the machine has this id")
+
+
+def _by_slot(monitor: Monitor, path: str) -> dict[str, Any]:
+    """Return the only function without an id in the slot that a device without one is in."""
+    place = monitor.ask("qom-get", path=path, property="addr")
+    found = [
+        function
+        for function in locate.functions(monitor)
+        if not function["qdev_id"]
+        and function["slot"] << 3 | function["function"] == place
+        and function["id"]["vendor"] == _VENDOR
+    ]
+    if len(found) != 1:
+        raise _UnreadError("it has no id, by which its PCI function could be found")
+    return found[0]
 
 
 def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:

@@ -175,7 +175,8 @@ def _ring_memory(
 def survey_all(monitor: Monitor, surveyor: Surveyor, at: str) -> None:
     """Read what the transport of every virtio device shows."""
     for known in monitor.ask("x-query-virtio"):
-        surveyor.take(monitor, device_id(known["path"]), at, again=True)
+        path = known["path"].removesuffix("/virtio-backend")
+        surveyor.take(monitor, device_id(path), at, again=True, path=path)
 
 
 def devices(monitor: Monitor) -> list[dict[str, Any]]:

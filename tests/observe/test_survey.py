@@ -34,17 +34,20 @@ class Machine:
     def __init__(self, config: bytes = MODERN) -> None:
         self.config = config
         self.mtree = MTREE
+        self.name, self.slot = "vd0", 0
         self.reads: list[tuple[int, int]] = []
         self.ports: list[tuple[int, int]] = []
 
     def ask(self, command: str, **_: Any) -> Any:
+        if command == "qom-get":
+            return self.slot
         assert command == "query-pci"
         known = {
             "vendor": pci.field(MODERN, 0, 2),
             "device": pci.field(self.config, pci.DEVICE, 2),
         }
         place = {"bus": 1, "slot": 0, "function": 0, "id": known}
-        behind = {"devices": [{"qdev_id": "vd0", **place, "regions": [REGION]}]}
+        behind = {"devices": [{"qdev_id": self.name, **place, "regions": [REGION]}]}
         bridge = {"qdev_id": "rp0", "regions": [], "pci_bridge": behind}
         return [{"devices": [bridge]}]
 
@@ -135,6 +138,15 @@ def test_once_unless_again() -> None:
     for again in (False, False, True):
         surveyor.take(machine, "vd0", "end", again=again)  # type: ignore[arg-type]
     assert len(surveyor.readings) == 2
+
+
+def test_a_device_without_an_id() -> None:
+    machine, surveyor, path = Machine(), Surveyor(), "/machine/peripheral-anon/device[0]"
+    machine.name = ""
+    for machine.slot in (0, 8):
+        surveyor.take(machine, "device[0]", "end", again=True, path=path)  # type: ignore[arg-type]
+    assert [reading["place"] for reading in surveyor.readings] == ["01:00.0"]
+    assert "no id" in surveyor.missed[0]["why"]
 
 
 def test_extended_capabilities_are_followed() -> None:
