@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pykit import pci
 from pykit.guests import locate
@@ -40,7 +41,7 @@ _WINDOW = re.compile(
 _QUEUE_SELECT = (0x16, 2, 1)
 _COMMON = (
     (0x00, 4, 4), (0x10, 2, 1), (0x12, 2, 1), (0x14, 1, 1), (0x15, 1, 1), _QUEUE_SELECT,
-    (0x18, 2, 1), (0x1A, 2, 1), (0x1C, 2, 1), (0x1E, 2, 1), _QUEUE_SELECT,
+    (0x1A, 2, 1), (0x1E, 2, 1), _QUEUE_SELECT,
 )  # fmt: skip
 _LEGACY = ((0x00, 4), (0x04, 4), (0x08, 4), (0x0C, 2), (0x0E, 2), (0x12, 1))
 _LEGACY_VECTORS = ((0x14, 2), (0x16, 2))
@@ -56,6 +57,7 @@ _EXTENDED = 16
 #: Where QEMU has devices that were given no id.
 _NAMELESS = "/machine/peripheral-anon/"
 _VENDOR = 0x1AF4
+_windows: WeakKeyDictionary[Monitor, int] = WeakKeyDictionary()
 _HUMAN = re.compile(r"0x([0-9a-f]+)")
 _LETTERS = {1: "b", 2: "h", 4: "w"}
 
@@ -139,6 +141,7 @@ def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:
     config = _config(monitor, window + (bus << 20 | slot << 15 | number << 12))
     known = (function["id"]["vendor"], function["id"]["device"])
     if (pci.field(config, pci.VENDOR, 2), pci.field(config, pci.DEVICE, 2)) != known:
+        _windows.pop(monitor, None)
         # Its bus has no number before the guest gives it one.
         raise _UnreadError("the guest has not reached its bus yet")
     regions = [
@@ -161,9 +164,14 @@ def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:
 
 
 def _window(monitor: Monitor) -> int:
-    """Return where the machine has the configuration spaces in memory, 0 where it has not."""
-    found = _WINDOW.findall(monitor.human("info mtree"))
-    return next((address for text in found if (address := int(text, 16))), 0)
+    """Return where the machine has the configuration spaces in memory, 0 where it has not.
+
+    The answer is long, and kept until a function is not found there.
+    """
+    if not _windows.get(monitor):
+        found = _WINDOW.findall(monitor.human("info mtree"))
+        _windows[monitor] = next((at for text in found if (at := int(text, 16))), 0)
+    return _windows[monitor]
 
 
 def _config(monitor: Monitor, address: int) -> bytes:

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from pykit import pci
 from pykit.spec import bits
+from pykit.trace.asked import NAMES, feature_bits
+from pykit.trace.capture import STATUS_QUERY
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
+
+#: Features of all device types that QEMU has names for, as a mask.
+_COMMON = bits.mask(bits.COMMON_BITS & set(NAMES.values()))
 
 KINDS = (
     "survey_pci",
@@ -214,6 +219,7 @@ def _describe(view: View, function: Function) -> None:
     if selected in (0, 1) and shown is not None:
         function.offers |= shown << 32 * selected
         function.windows |= 0xFFFFFFFF << 32 * selected
+    _ask(view, function)
     lives = [life for life in view.lives.values() if life.dev == function.dev]
     for life in lives:
         if life.negotiated is not None and life.negotiated.offered >> bits.VERSION_1 & 1:
@@ -226,6 +232,19 @@ def _describe(view: View, function: Function) -> None:
         and transitional
         and not function.offered(bits.VERSION_1)
     )
+
+
+def _ask(view: View, function: Function) -> None:
+    """Add what QEMU says that the device offers of the features that do not depend on its type."""
+    names = {device.id for device in _named(view, function)}
+    for answer in view.events.capture.qmp:
+        told = answer.answer.get("host-features")
+        if answer.query != STATUS_QUERY or answer.device not in names or not isinstance(told, dict):
+            continue
+        known = feature_bits({"transports": told.get("transports", [])})
+        if known is not None:
+            function.offers |= known & _COMMON
+            function.windows |= _COMMON
 
 
 def _named(view: View, look: Look) -> Iterator[Any]:

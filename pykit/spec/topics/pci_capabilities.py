@@ -239,7 +239,9 @@ def vectors_are_enough(view: View) -> Result:
     for function in functions(view):
         for cap in function.caps:
             if cap.vectors is not None:
-                text = f"{function.name}: MSI-X has {cap.vectors} vector"
+                asked = function.options.get("vectors") == cap.vectors
+                why = ", as its option says" if asked else ""
+                text = f"{function.name}: MSI-X has {cap.vectors} vector{why}"
                 tally.check(cap.vectors >= 2, cap.row, text)
     return tally.result()
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a surveyed function is taken for, and how far its offer is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykit import spec
+from pykit.spec import bits
+from pykit.spec.engine import judge
+from pykit.spec.survey import functions
+from pykit.spec.view import View
+from pykit.trace import QmpAnswer
+from tests.spec.log import Log
+from tests.spec.survey import REGISTERS, surveyed, transitional
+
+
+def asked(*transports: str) -> QmpAnswer:
+    told = {"transports": list(transports), "dev-features": []}
+    return QmpAnswer("end", "vd0", "x-query-virtio-status", None, {"host-features": told})
+
+
+def silent() -> Log:
+    """A device that nothing was ever negotiated with, with the lower features selected."""
+    log = surveyed(registers={**REGISTERS, (0, 4): 0})
+    log.drop([event for event in log.events if event["source"] != "survey"])
+    return log
+
+
+def verdict(log: Log, name: str) -> str:
+    only = [rule for rule in spec.rules() if rule.id == name]
+    return judge(log.build(), only, ()).of(name).verdict
+
+
+def test_the_window_that_is_selected() -> None:
+    (function,) = functions(View(silent().build()))
+    assert function.offered(0) is True
+    assert function.offered(bits.NOTIFICATION_DATA) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "offered"),
+    [
+        (asked("VIRTIO_F_VERSION_1: Device compliant"), False),
+        (asked("VIRTIO_F_NOTIFICATION_DATA: extra data"), True),
+        (asked("VIRTIO_F_LATER: not known"), None),
+    ],
+)
+def test_the_offer_by_qmp(answer: QmpAnswer, offered: bool | None) -> None:
+    log = silent()
+    log.qmp = [answer]
+    (function,) = functions(View(log.build()))
+    assert function.offered(bits.NOTIFICATION_DATA) is offered
+
+
+def test_an_unknown_offer_decides_nothing() -> None:
+    log = silent()
+    for name in ("PO-DE-02", "PO-DE-06", "PO-DE-09", "PO-DE-11"):
+        assert verdict(log, name) == "inconclusive"
+
+
+def legacy() -> Log:
+    log = transitional()
+    log.drop(log.of("survey_cap", cap_id=9))
+    log.drop(log.of("survey_register"))
+    log.drop(log.of("features"))
+    return log
+
+
+def test_a_legacy_device_needs_no_structure() -> None:
+    log = legacy()
+    (function,) = functions(View(log.build()))
+    assert function.legacy
+    for name in ("PM-DE-02", "PO-DE-01", "PX-DE-01", "OX-PD-01"):
+        assert verdict(log, name) == "not-applicable"
+
+
+def test_a_modern_device_without_structures_is_not_legacy() -> None:
+    log = legacy()
+    log.one("survey_pci")["device_id"] = 0x1042
+    assert verdict(log, "PM-DE-02") == "fail"
+
+
+def test_evidence_taken_away_never_makes_a_fail() -> None:
+    """Of each single event of a clean survey."""
+    whole = surveyed()
+    mine = [rule.id for rule in spec.rules() if any("survey" in need for need in rule.needs)]
+    assert len(mine) > 25
+    only = [rule for rule in spec.rules() if rule.id in mine]
+    for gone in [*whole.of("dev_status"), *whole.of("features"), *whole.of("survey_register")]:
+        log = surveyed()
+        same = next(e for e in log.events if e["kind"] == gone["kind"] and e["ts"] == gone["ts"])
+        log.drop([same])
+        wrong = [v.rule.id for v in judge(log.build(), only, ()).rules if v.verdict == "fail"]
+        assert not wrong, gone
+
+
+def test_a_second_look_at_another_selected_queue() -> None:
+    """A register that changed within a look is left out."""
+    log = surveyed()
+    select = {"region": "common", "offset": 0x16, "len": 2, "value": 1}
+    log.add("survey_register", dev=1, reading=0, **select)
+    assert verdict(log, "PO-DE-06") == "inconclusive"
