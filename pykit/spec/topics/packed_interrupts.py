@@ -59,7 +59,7 @@ def silent_where_suppressed(view: View) -> Result:
     return _unread(view) or should_not_interrupt(view, spans(view).packed)
 
 
-@rule("DX-66", needs="driver:callback")
+@rule("DX-66", needs="driver:callback", also=("DX-17",))
 def no_lost_wakeup(view: View) -> Result:
     """Section 2.8.22: after it has enabled interrupts the driver looks at the ring once more.
 

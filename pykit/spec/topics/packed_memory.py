@@ -33,6 +33,7 @@ from pykit.spec.packed import (
     slots,
 )
 from pykit.spec.rows import Rows
+from pykit.spec.topics.packed_order import wrap_counters
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
@@ -48,15 +49,16 @@ def _unread(view: View) -> Result | None:
     return Result(0, undecided=missed, why=NO_PACKED, doubt=UNREAD)
 
 
-@rule("DX-11", needs="driver:add")
+@rule("DX-11", needs="driver:add|access:acc_ring")
 def flags_match_wrap_counter(view: View) -> Result:
     """Section 2.8.1: AVAIL of an available descriptor is the driver's wrap counter, USED is not.
 
-    Checked: each descriptor of a list, by the wrap counter of its place in the ring. Undecided and
-    left out: see the topic.
+    Checked: each descriptor of a list, by the wrap counter of its place in the ring; and each
+    store to flags that the access tracer saw. Undecided and left out: see the topic.
     """
+    stored = wrap_counters(view)
     if unread := _unread(view):
-        return unread
+        return stored + unread
     memory = slots(view)
     there, settled = overwritten(view)
     size = view.rings.size[memory.q]
@@ -64,7 +66,7 @@ def flags_match_wrap_counter(view: View) -> Result:
     right = memory.mine & (memory.flags >> AVAIL_BIT & 1 == wrap)
     judged = memory.mine | (settled & (there < 0))
     table = Rows.of(view.rings, memory).plus(right=right, wrap=wrap).where(judged)
-    return table.check(
+    return stored + table.check(
         table["right"],
         "{queue}: slot {slot} has flags {flags:#x} when the wrap counter is {wrap}",
         none=NO_PACKED,
@@ -118,7 +120,7 @@ def _final(view: View) -> Bools:
     return final
 
 
-@rule("DX-60", needs="driver:add")
+@rule("DX-60", needs="driver:add", also=("DX-07",))
 def id_is_not_outstanding(view: View) -> Result:
     """Section 2.8.13: a list is not made available with the id of a list that is outstanding.
 

@@ -47,6 +47,7 @@ class Stores:
     Attributes:
         row, slot: of the access.
         at: its place among all accesses, queue by queue.
+        q: number of the queue, another one when it begins anew.
         flags: the value of flags, -1 for a store that leaves them alone.
         free: the driver has read a used descriptor since the slot last became available.
         head: by store to flags: place of the store to the flags of the list's head; else -1.
@@ -56,6 +57,7 @@ class Stores:
     row: Ints
     slot: Ints
     at: Ints
+    q: Ints
     flags: Ints
     free: Bools
     head: Ints
@@ -125,6 +127,7 @@ def _read(view: View) -> Stores:
         row=row[stored],
         slot=slot[stored],
         at=stored,
+        q=q[stored],
         flags=flags[stored],
         free=(last < 0) | (read > earlier),
         head=head_of[stored],
@@ -194,6 +197,30 @@ def _table(view: View) -> Rows:
         return f"device {dev}, life {life}, queue {vq}"
 
     return Rows(lambda name: np.asarray(getattr(found, name)), len(found.row), {"queue": queue})
+
+
+def wrap_counters(view: View) -> Result:
+    """Check that AVAIL of a slot is 1 at its first use, and another one at each later use.
+
+    Checked: each store to the flags of a slot that may be written, if AVAIL and USED differ.
+    """
+    if "access" not in view.sources:
+        return Result(0)
+    table = _table(view)
+    table = table.where((table["flags"] >= 0) & table["free"])
+    table = table.take(np.lexsort((table["at"], table["slot"], table["q"])))
+    avail, used = table["flags"] >> AVAIL_BIT & 1, table["flags"] >> USED_BIT & 1
+    first = first_of(key_of(table["q"], table["slot"], SLOTS))
+    before = np.zeros_like(avail)
+    before[1:] = avail[:-1]
+    before[first] = 0
+    table = table.plus(right=avail != before, wrap=1 - before)
+    table = table.where(avail != used)
+    return table.check(
+        table["right"],
+        "{queue}: slot {slot} gets flags {flags:#x} when the wrap counter is {wrap}",
+        none=NO_PACKED,
+    )
 
 
 @rule("PS-DR-06", needs="access:acc_ring")

@@ -83,7 +83,7 @@ def used_id_is_outstanding(view: View) -> Result:
     return _returns(view, again=False)
 
 
-@rule("DX-68", needs=("driver:add", "driver:used"))
+@rule("DX-68", needs=("driver:add", "driver:used"), also=("DX-02",))
 def returned_once(view: View) -> Result:
     """Section 2.8.5: a list is returned once for each time that it is made available.
 
@@ -120,7 +120,7 @@ def used_after_available(view: View) -> Result:
     )
 
 
-@rule("DX-67", needs=("driver:add", "driver:used"))
+@rule("DX-67", needs=("driver:add", "driver:used"), also=("DX-37",))
 def outstanding_lists_are_taken(view: View) -> Result:
     """Section 2.8.22: the driver takes each used descriptor that returns a list, and nothing else.
 

@@ -93,3 +93,10 @@ def flags_written_again(log: Log) -> None:
 def device_area_written(log: Log) -> None:
     """The driver disables events in the device's structure."""
     log.of("acc_ring", area="used")[3] |= {"write": 1, "value": 1, "size": 2, "offset": 2}
+
+
+@case("DX-11", clean=packed_stores)
+def wrap_counter_stored_wrong(log: Log) -> None:
+    """In the second round of the ring AVAIL is stored as in the first."""
+    flags = [event for event in _stores(log) if event["field"] == "flags"]
+    flags[6]["value"] ^= 0x8080
