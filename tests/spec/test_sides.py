@@ -14,7 +14,7 @@ from pykit.spec import bits
 from tests.spec import cases
 from tests.spec.cases.served import served
 from tests.spec.log import Log
-from tests.spec.machine import run
+from tests.spec.machine import OFFERED, run
 
 EITHER = "either side may be to blame"
 
@@ -106,16 +106,6 @@ def test_a_refused_length_is_judged() -> None:
     assert verdicts(log).of("DX-06").verdict == "fail"
 
 
-def test_ids_that_memory_does_not_have() -> None:
-    """A driver that puts the id elsewhere: the device returns what it found there."""
-    log = run(packed=True)
-    for event in log.of("add", vq=0)[5:]:
-        event["head"] = 0xFFFF
-    for event in log.of("used", vq=0)[5:]:
-        event |= {"id": 200, "accepted": 0}
-    assert verdicts(log).of("DX-09").verdict != "fail"
-
-
 def test_a_malformed_ring_does_not_accuse_the_back_end() -> None:
     log = served()
     for event in log.of("vhost_used", vq=0):
@@ -145,3 +135,30 @@ def test_a_chain_that_was_lost_gives_no_size() -> None:
     log.events.remove(second[0])
     events = replace(log.build(), lost=1)
     assert spec.check(events).of("DX-05").verdict == "inconclusive"
+
+
+def test_the_device_wrote_into_the_available_ring() -> None:
+    """Flags that come and go behind the same operations of the driver."""
+    log = run()
+    for event in log.of("callback", vq=0)[9:]:
+        event["avail_flags"] = 0x5555
+    row = verdicts(log).of("NU-DR-03")
+    assert row.verdict == "inconclusive"
+    assert EITHER in row.message
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0, "inconclusive"), (1, "fail")])
+def test_the_access_tracer_shows_who_wrote(value: int, verdict: str) -> None:
+    log = run()
+    for event in log.of("callback", vq=0):
+        event["avail_flags"] = 1
+    place = {"dev": 1, "life": 0, "cpu": 0, "vq": 0, "size": 2, "write": 1}
+    log.add("acc_ring", **place, area="avail", field="flags", value=value, symbol="add+1")
+    assert verdicts(log).of("NU-DR-03").verdict == verdict
+
+
+def test_a_queue_may_be_reset_alone() -> None:
+    log = run(offered=OFFERED | 1 << bits.RING_RESET)
+    log.drop(log.of("status", op=bits.STATUS_RESET))
+    for name in ("CL-DR-02", "DX-28"):
+        assert verdicts(log).of(name).verdict == "inconclusive"

@@ -37,6 +37,7 @@ The package is called topics because ``pykit.spec.rules()`` is a function.
 
 from pykit.spec.topics import (
     block,
+    changes,
     cleanup,
     config,
     cross,
@@ -63,11 +64,13 @@ from pykit.spec.topics import (
     split,
     status,
     stores,
+    survival,
     vhost,
 )
 
 __all__ = [
     "block",
+    "changes",
     "cleanup",
     "config",
     "cross",
@@ -94,5 +97,6 @@ __all__ = [
     "split",
     "status",
     "stores",
+    "survival",
     "vhost",
 ]

@@ -16,6 +16,7 @@ from pykit.spec.view import View
 from pykit.trace.kinds import DELETED
 
 NONE = "no live queue was deleted"
+ALONE = "the queue may have been reset alone, which is not traced"
 
 
 class _Deletion(NamedTuple):
@@ -25,6 +26,7 @@ class _Deletion(NamedTuple):
         q: number of the queue in view.rings.
         outstanding: chains that were made available and not returned.
         reset: whether the driver reset the device between DRIVER_OK and the deletion.
+        alone: whether the queue may have been reset alone, which is not traced.
     """
 
     life: Life
@@ -33,13 +35,13 @@ class _Deletion(NamedTuple):
     q: int
     outstanding: int
     reset: bool
+    alone: bool
 
 
 def _deletions(view: View) -> list[_Deletion]:
     """Return deletions of queues that were live until then, or until a reset.
 
-    Left out are queues that were joined late, of which some chains were not seen, and queues with
-    RING_RESET without a device reset: such a queue may have been reset alone, which is not traced.
+    Left out are queues that were joined late, of which some chains were not seen.
     """
     return view.keep("deletions", lambda view: list(_find_deletions(view)))
 
@@ -59,9 +61,9 @@ def _find_deletions(view: View) -> Iterator[_Deletion]:
         exposed = np.searchsorted(adds.at, at) - np.searchsorted(adds.q, q)
         returned = np.searchsorted(taken_at, at) - np.searchsorted(taken_q, q)
         reset = any(s.op == bits.STATUS_RESET and ready.row < s.row < row for s in life.status)
-        if reset or not life.has(bits.RING_RESET):
-            name = f"{life.name}, queue {vq}"
-            yield _Deletion(life, name, row, q, int(exposed - returned), reset)
+        name = f"{life.name}, queue {vq}"
+        alone = not reset and life.has(bits.RING_RESET) is not False
+        yield _Deletion(life, name, row, q, int(exposed - returned), reset, alone)
 
 
 @rule("CL-DR-02", needs=("driver:queue", "driver:status", "driver:add", "driver:used"))
@@ -71,11 +73,14 @@ def reset_before_withdrawal(view: View) -> Result:
     Checked: each deletion of a queue after DRIVER_OK, if the queue was seen from its set-up on:
     without a reset before, no chain may be outstanding.
 
-    With RING_RESET a queue may also be reset alone, which the trace does not show: deletions
-    without a reset of the device are left out then.
+    Undecided: a deletion without a reset of the device where RING_RESET was negotiated, or may
+    have been. The queue may have been reset alone, which the trace does not show.
     """
-    tally = Tally(none=NONE)
+    tally = Tally(none=NONE, doubt=ALONE)
     for deletion in _deletions(view):
+        if deletion.alone:
+            tally.undecided()
+            continue
         holds = deletion.reset or deletion.outstanding <= 0
         text = f"{deletion.name}: deleted live, {deletion.outstanding} outstanding"
         tally.check(holds, deletion.row, text)
@@ -101,9 +106,12 @@ def reset_before_ring_memory_goes(view: View) -> Result:
     - The device was reset more than once: the first reset was for a broken device, and its
       requests failed without an answer.
     """
-    tally = Tally(none=NONE)
+    tally = Tally(none=NONE, doubt=ALONE)
     rejecting = set(view.used.q[view.used.accepted == 0].tolist())
-    for life, name, row, q, outstanding, reset in _deletions(view):
+    for life, name, row, q, outstanding, reset, alone in _deletions(view):
+        if alone:
+            tally.undecided()
+            continue
         if not reset:
             tally.check(False, row, f"{name}: deleted, and no reset before")
             continue

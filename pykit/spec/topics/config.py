@@ -153,7 +153,7 @@ def readable_before_features_ok(view: View) -> Result:
     return tally.result()
 
 
-class _Reading(NamedTuple):
+class Reading(NamedTuple):
     """A read of a field, and the generation that holds before and after it."""
 
     offset: int
@@ -162,12 +162,12 @@ class _Reading(NamedTuple):
     row: int
 
 
-def _read_twice(life: Life) -> Iterator[tuple[_Reading, _Reading]]:
+def read_twice(life: Life) -> Iterator[tuple[Reading, Reading]]:
     """Return successive reads of the same bytes between which the driver wrote nothing.
 
     A read is left out if the generation was not read before and after it, or changed over it.
     """
-    last: dict[tuple[int, int], _Reading] = {}
+    last: dict[tuple[int, int], Reading] = {}
     generation: int | None = None
     for i, access in enumerate(life.config):
         if not access.len:
@@ -180,7 +180,7 @@ def _read_twice(life: Life) -> Iterator[tuple[_Reading, _Reading]]:
             if after != generation:
                 last.pop(place, None)
                 continue
-            now = _Reading(access.offset, access.value, generation, access.row)
+            now = Reading(access.offset, access.value, generation, access.row)
             if place in last:
                 yield last[place], now
             last[place] = now
@@ -201,7 +201,7 @@ def generation_follows_changes(view: View) -> Result:
     for life in view.lives.values():
         if life.legacy:
             continue
-        for before, now in _read_twice(life):
+        for before, now in read_twice(life):
             if before.value != now.value:
                 text = f"{life.name}: offset {now.offset} changed, but the generation did not"
                 tally.check(before.generation != now.generation, (before.row, now.row), text)

@@ -47,6 +47,7 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import device_wishes, is_packed
 from pykit.spec.rows import Rows
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
+from pykit.spec.topics.availflags import avail_flags
 from pykit.spec.topics.failed_adds import (
     by_task,
     failed_adds,
@@ -56,7 +57,7 @@ from pykit.spec.topics.failed_adds import (
 )
 from pykit.spec.topics.unnotified import never_notified
 from pykit.spec.view import View
-from pykit.trace.kinds import LEFT, SET_UP
+from pykit.trace.kinds import LEFT
 
 #: More than there are rows.
 ROWS = 1 << 33
@@ -296,7 +297,7 @@ def should_not_notify(view: View, chosen: Bools) -> Result:
     flags = ~d.event_idx
     extra &= d.event_idx | contradicts(judged & flags, extra & flags, ~d.core_notifies)
     recorded = view.events.recorded
-    if recorded is not None and "refused" not in recorded:
+    if recorded is not None and "add_failed" not in recorded:
         # Such a notification may be that of an add that failed, which was not recorded.
         clear &= ~extra
         judged &= ~extra
@@ -446,8 +447,12 @@ def avail_flags_without_event_idx(view: View) -> Result:
     """Section 2.7.7: without EVENT_IDX the driver sets the available ring's flags to 0 or 1.
 
     Checked: each set-up of such a split queue, and each time that its callbacks are switched.
+
+    Contested: another value that stood there at some times and not at others, though the driver
+    had done the same, or that the access tracer did not see the driver store. The device may have
+    written it.
     """
-    return _avail_flags(view, event_idx=False)
+    return avail_flags(view, event_idx=False)
 
 
 @rule("NU-DR-03", needs="driver:callback|driver:queue")
@@ -455,27 +460,9 @@ def avail_flags_with_event_idx(view: View) -> Result:
     """Section 2.7.7: with EVENT_IDX the driver sets the available ring's flags to 0.
 
     Checked: each set-up of such a split queue, and each time that its callbacks are switched.
+    Contested: as for NU-DR-01.
     """
-    return _avail_flags(view, event_idx=True)
-
-
-def _avail_flags(view: View, *, event_idx: bool) -> Result:
-    """Check the available ring's flags on queues with, or without, EVENT_IDX.
-
-    A set-up does not carry the mode: it counts only where the negotiation was seen.
-    """
-    rings = view.rings
-    frame = rings.of("callback", "queue")
-    q, setup = ints(frame, "q"), are(frame, "queue")
-    mode = rings.event_idx(q, np.where(setup, -1, ints(frame, "event_idx")))
-    known = np.where(setup, rings.feature(bits.EVENT_IDX)[q] >= 0, True)
-    known &= ~setup | (ints(frame, "op") == SET_UP)
-    events = Rows.of(rings, frame).where(rings.split(q) & known & (mode == event_idx))
-    return events.check(
-        events["avail_flags"] <= (0 if event_idx else 1),
-        "{queue}: avail flags are {avail_flags}",
-        none="no ring in that mode was seen",
-    )
+    return avail_flags(view, event_idx=True)
 
 
 @rule("NU-DR-05", needs=("driver:interrupt", "driver:used"))

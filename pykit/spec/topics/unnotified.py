@@ -29,7 +29,7 @@ def never_notified(view: View, *, event_idx: bool) -> Result:
     tally = Tally(doubt="no decision to notify was traced, and the trace ends there")
     begun = np.flatnonzero(first_of(adds.q))
     q = adds.q[begun]
-    asked = rings.of("kick", "notify", "refused")["q"]
+    asked = rings.of("kick", "notify", "add_failed")["q"]
     chosen = ~np.isin(q, asked) & rings.whole[q] & rings.split(q)
     chosen &= rings.event_idx(q, np.zeros(len(q), dtype=np.int64)) == event_idx
     setups = rings.of("queue")

@@ -31,6 +31,7 @@ from tests.spec.cases import (
     split,
     status,
     stores,
+    survival,
     vhost,
 )
 from tests.spec.cases.base import CASES, Case
@@ -63,5 +64,6 @@ __all__ = [
     "split",
     "status",
     "stores",
+    "survival",
     "vhost",
 ]

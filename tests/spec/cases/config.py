@@ -44,7 +44,7 @@ def change_is_ignored(log: Log) -> None:
     log.drop([read])
 
 
-@case("BO-DE-02", clean=grown)
+@case("BO-DE-02", "DX-31", clean=grown)
 def change_is_not_announced(log: Log) -> None:
     """The device changes its capacity without a configuration change notification."""
     log.drop(log.of("config_change"))

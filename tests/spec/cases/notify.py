@@ -127,7 +127,7 @@ case("NA-DR-06", "DX-16")(only_a_failed_add_notifies)
 
 def never_notifies(log: Log) -> None:
     """The driver makes chains available, never looks at what the device requests, and hangs."""
-    gone = log.of("kick", "notify", "refused", "used", "callback", "interrupt", "blk_done", vq=1)
+    gone = log.of("kick", "notify", "add_failed", "used", "callback", "interrupt", "blk_done", vq=1)
     log.drop(gone)
     log.drop(e for e in log.of("queue", vq=1) if e["op"])
     log.outcome = "hang"
@@ -154,14 +154,22 @@ def used_flags_with_event_idx(log: Log) -> None:
 
 @case("NU-DR-01", clean=like(declined=1 << bits.EVENT_IDX))
 def odd_avail_flags(log: Log) -> None:
-    """The driver sets the available ring's flags to 3."""
-    log.one("callback")["avail_flags"] = 3
+    """The driver sets the available ring's flags to 3 whenever it disables interrupts."""
+    for event in log.of("callback", vq=0, enable=0):
+        event["avail_flags"] = 3
 
 
 @case("NU-DR-03")
 def avail_flags_with_event_idx(log: Log) -> None:
-    """With EVENT_IDX the driver sets the available ring's flag."""
-    log.one("callback")["avail_flags"] = 1
+    """With EVENT_IDX the driver sets the available ring's flag to disable interrupts."""
+    for event in log.of("callback", vq=0, enable=0):
+        event["avail_flags"] = 1
+
+
+@case("NU-DR-03")
+def avail_flags_from_the_start(log: Log) -> None:
+    """With EVENT_IDX a queue is set up with the available ring's flag set."""
+    log.one("queue", op=0)["avail_flags"] = 1
 
 
 @case("DX-17")
