@@ -283,8 +283,11 @@ static void *pykit_probe_after_get(struct virtqueue *vq, struct pykit_probe_get 
 		/* What came after we looked stands there still. */
 		if (buf && !get->there)
 			pykit_probe_look_used(get);
-		/* A core that takes what is not there: what stands in its place says so. */
-		if (buf && !get->there) {
+		/*
+		 * A core that takes what is not there: what stands in its place says so.
+		 * With IN_ORDER it takes a batch from one entry.
+		 */
+		if (buf && !get->there && !virtio_has_feature(vq->vdev, VIRTIO_F_IN_ORDER)) {
 			pykit_ring_read_used(&q->ring, &get->used);
 			get->there = true;
 		}

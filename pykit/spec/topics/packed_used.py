@@ -128,7 +128,7 @@ def outstanding_lists_are_taken(view: View) -> Result:
     the id of a list that is outstanding by the ring's memory: the driver takes it. A driver that
     looks elsewhere in the ring, or does not know its own id, refuses it. And each descriptor that
     the driver takes: its AVAIL and USED bits are both the wrap counter of its place, where the
-    tracepoints report them.
+    tracepoints report them. With IN_ORDER a driver may take a batch from one descriptor: left out.
     """
     taken = entries(view)
     size = np.maximum(view.rings.size[taken.q], 1) if len(taken.q) else taken.q
@@ -137,7 +137,8 @@ def outstanding_lists_are_taken(view: View) -> Result:
     used = (flags >> AVAIL_BIT & 1 == wrap) & (flags >> USED_BIT & 1 == wrap)
     used |= not traced(view, "used", "flags")
     table = Rows.of(view.rings, taken).plus(used=used, flags=flags)
-    table = table.where(((taken.list >= 0) & taken.fresh) | taken.accepted)
+    looked = ((taken.list >= 0) & taken.fresh) | taken.accepted
+    table = table.where(looked & _single(view, taken))
 
     def message(i: int) -> str:
         if table["accepted"][i]:
