@@ -24,7 +24,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.soil import behind, by_driver
 from pykit.trace import Events
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import INSIDE, OUTSIDE, SET_UP, SOURCE_TYPE
+from pykit.trace.kinds import INSIDE, OUTSIDE, REGISTERS, SET_UP, SOURCE_TYPE
 
 __all__ = ["Life", "Status", "View"]
 
@@ -49,7 +49,7 @@ def judged(frames: Frames) -> Frames:
     probe = (pl.col("source") == "probe").fill_null(False)
     registers = (pl.col("source") == "registers").fill_null(False)
     second = (probe & pl.col("dev").is_in(own.implode())) | (
-        registers & pl.col("dev").is_in(inside.implode())
+        registers & pl.col("dev").is_in(inside.implode()) & pl.col("kind").is_in(REGISTERS)
     )
     base = table.with_columns(
         source=pl.when(probe & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),

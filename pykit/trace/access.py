@@ -20,6 +20,7 @@ from pykit.files import read_regular, reason
 from pykit.trace.capture import Plug
 from pykit.trace.errors import BadJsonError, CaptureError
 from pykit.trace.losses import Loss
+from pykit.trace.register_map import CONFIG, MMIO_CONFIG, is_legacy_mmio, named
 from pykit.trace.symbols import Symbols
 from pykit.trace.values import as_list, as_object, get, integer, load_json, objects
 
@@ -41,10 +42,13 @@ FIELDS = ("addr", "len", "flags", "next", "idx", "ring", "id", "event", "other")
 #: (offset in a descriptor): field. A packed one has its id where a split one has its flags.
 _DESC = {False: {0: 0, 8: 1, 12: 2, 14: 3}, True: {0: 0, 8: 1, 12: 6, 14: 2}}
 _NOTIFY = "virtio-pci-notify"
-#: MMIO's QueueNotify register.
-_MMIO, _MMIO_NOTIFY = "virtio-mmio", 0x50
+#: MMIO's registers QueueNotify and Version.
+_MMIO, _MMIO_NOTIFY, _MMIO_VERSION = "virtio-mmio", 0x50, 0x04
 #: Bytes from one queue's notification address to the next, and from the BAR's start to the first.
 _NOTIFY_STEP, _NOTIFY_AT = 4, 0x3000
+#: QEMU's name of a modern PCI device's structure, and its bytes: each has a page of the BAR.
+_STRUCTURE, _PCI_PART = "virtio-pci-", 1 << 12
+_STRUCTURES = {"common": "common", "isr": "isr", "notify": "notify", "device": CONFIG}
 
 Ints = npt.NDArray[np.int64]
 
@@ -113,7 +117,54 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
         *(pl.when(pl.col(name) >= 0).then(name).alias(name) for name in ("life", "vq", "slot")),
         symbols.of(frame["pc"]).alias("symbol"),
     )
-    return Accesses(frame.drop("known"), tuple(losses))
+    return Accesses(_with_registers(frame.drop("known"), rows, _regions(records)), tuple(losses))
+
+
+def _with_registers(
+    frame: pl.DataFrame, rows: npt.NDArray[Any], regions: Mapping[int, str]
+) -> pl.DataFrame:
+    """Add ``structure``, ``register`` and the queue of accesses to registers."""
+    parts = dict.fromkeys(regions, "")
+    for number, name in regions.items():
+        if name == _MMIO:
+            parts[number] = "mmio"
+        elif name.startswith(_STRUCTURE):
+            parts[number] = _STRUCTURES.get(name.removeprefix(_STRUCTURE).partition("-")[0], "")
+    structures = pl.Series("structure", [parts.get(n, "") for n in rows["region"].tolist()])
+    known = frame.with_row_index("at").with_columns(structures, bar=pl.col("offset"))
+    mine = known.filter((pl.col("kind") == "acc_register") & (pl.col("structure") != ""))
+    pieces = []
+    for _, device in mine.group_by("dev", maintain_order=True):
+        mmio = device.filter(structure="mmio")
+        versions = mmio.filter(pl.col("bar") == _MMIO_VERSION)["value"].drop_nulls()
+        legacy = is_legacy_mmio(set(versions), set(mmio["bar"]))
+        config = (pl.col("structure") == "mmio") & (pl.col("bar") >= MMIO_CONFIG)
+        pieces.append(
+            device.with_columns(
+                pl.when(config)
+                .then(pl.lit(CONFIG))
+                .when(pl.col("structure") == "mmio")
+                .then(pl.lit("mmio-legacy" if legacy else "mmio"))
+                .otherwise("structure")
+                .alias("structure"),
+                pl.when(config)
+                .then(pl.col("bar") - MMIO_CONFIG)
+                .when(pl.col("structure") == "mmio")
+                .then("bar")
+                .otherwise(pl.col("bar") % _PCI_PART)
+                .alias("offset"),
+            )
+        )
+    if not pieces:
+        none = pl.lit(None, dtype=pl.String)
+        return frame.with_columns(structure=none, register=none)
+    found = named(pl.concat(pieces), "dev").select("at", "structure", "register", of_queue="vq")
+    return (
+        frame.with_row_index("at")
+        .join(found, on="at", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("vq", "of_queue").alias("vq"))
+        .drop("at", "of_queue")
+    )
 
 
 def _read_answers(capture: Path) -> list[dict[str, Any]]:

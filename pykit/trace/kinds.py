@@ -64,7 +64,7 @@ def _fields(text: str) -> dict[str, Dtype]:
 #: Fields of each kind beside the base columns. Kinds of the guest are the
 #: tracepoints' names without "pykit_", but for ``RENAMED``; kinds that begin with dev_ are QEMU's,
 #: those that begin with acc_ the access tracer's, with ring_ the ring watcher's, with survey_
-#: the transport survey's.
+#: the transport survey's; ``register`` is of QEMU's log of register accesses.
 KINDS: dict[str, dict[str, Dtype]] = {
     kind: _fields(text)
     for kind, text in {
@@ -110,7 +110,9 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "dev_pci_config": "u64: value, u32: offset, u8: write, str: place",
         "acc_ring": "u64: insns pc address value, u32: offset, u16: slot,"
         " u8: size write, str: area field symbol",
-        "acc_register": "u64: insns pc address value, u32: offset, u8: size write, str: symbol",
+        "acc_register": "u64: insns pc address value, u32: offset, u8: size write,"
+        " str: symbol structure register",
+        "register": "u64: value, u32: offset, u8: size write, str: structure register",
         "ring_avail": "u64: before, u16: head avail_idx",
         "ring_used": "u64: before, u32: id len, u16: index",
         "survey_pci": "u32: class_code, u16: reading vendor_id device_id subsystem_vendor_id"
@@ -144,6 +146,8 @@ def source_of(kind: str) -> str:
         return "qemu"
     if kind.startswith("acc_"):
         return "access"
+    if kind == "register":
+        return "registers"
     if kind.startswith("ring_"):
         return "rings"
     if kind.startswith("survey_"):

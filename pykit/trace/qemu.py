@@ -90,7 +90,7 @@ _LIMITS: dict[Dtype, tuple[int, int]] = {
 }
 #: Lines that are taken apart before they become columns.
 _AT_ONCE = 1 << 17
-_REGISTER_FIELDS = columns_of(REGISTERS, {})
+_REGISTER_FIELDS = columns_of((*REGISTERS, "register"), {})
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,8 @@ def read_log(
     driven = _driven(events, named) if numbers is None else ()
     known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
     events = _name_devices(_merged(events, registers), known)
+    if "of_queue" in events.columns:
+        events = events.with_columns(pl.coalesce("vq", "of_queue").alias("vq"))
     lost_pops = events.filter((pl.col("kind") == "dev_pop") & pl.col("dev").is_null()).height
     if lost_pops:
         losses.append(
@@ -178,7 +180,7 @@ def read_log(
     rows = rows.with_columns(
         pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in rows
     ).with_columns(
-        source=pl.when(pl.col("kind").is_in(REGISTERS))
+        source=pl.when(pl.col("kind").is_in((*REGISTERS, "register")))
         .then(pl.lit("registers"))
         .otherwise(pl.lit("qemu"))
     )

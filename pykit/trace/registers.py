@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The driver's side of a negotiation, by QEMU's ``memory_region_ops_*`` lines.
+"""Accesses to registers, and a driver's side of a negotiation, by QEMU's ``memory_region_ops_*``.
 
-They name the region and the address of every access that QEMU emulates: status, features and
-configuration of PCI (modern and legacy) and MMIO. A status write is followed by a line of QEMU's
-virtio core that names the device.
+Its lines name the region and the address of every access that QEMU emulates: status, features,
+queues and configuration of PCI (modern and legacy) and MMIO. A status write is followed by a line
+of QEMU's virtio core that names the device. Each access is one event ``register``; those that
+a driver's tracepoints report too are events of their kinds as well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from pykit.trace.register_map import (
+    LEGACY_CONFIG,
+    LEGACY_VECTORS,
+    MMIO_CONFIG,
+    is_legacy_mmio,
+    named,
+)
+
 _LINE = re.compile(
     r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
     r"(?P<what>read|write) cpu -?[0-9]+ mr (?P<mr>0x[0-9a-f]{1,16})"
@@ -22,7 +31,8 @@ _LINE = re.compile(
     r" '(?P<name>[^']+)'"
 )
 _NAME = re.compile(
-    r"virtio-pci-(?P<part>common|device)-(?P<type>[a-z0-9-]+)|(?P<whole>virtio-pci|virtio-mmio)"
+    r"virtio-pci-(?P<part>common|device|isr|notify)-(?!pio-)(?P<type>[a-z0-9-]+)"
+    r"|(?P<whole>virtio-pci|virtio-mmio)"
 )
 #: Registers by their offset; of the legacy one the configuration follows at 20 or 24.
 _COMMON = {
@@ -34,14 +44,17 @@ _MMIO = {
     0x10: "offer", 0x14: "offer_select", 0x20: "accept", 0x24: "accept_select",
     0x70: "status", 0xFC: "generation",
 }  # fmt: skip
-_LEGACY_STATUS, _LEGACY_CONFIG, _VECTORS, _MMIO_VERSION, _MMIO_CONFIG = 0x12, 20, 4, 0x04, 0x100
+_LEGACY_STATUS, _MMIO_VERSION = 0x12, 0x04
 _PCI_BAR, _PCI_PART, _MMIO_BYTES = 1 << 14, 1 << 12, 1 << 9
 _WRITE, _READ, _RESET = range(3)
 _DRIVER_OK, _FEATURES_OK = 4, 8
 
 
 class RegisterAccess(NamedTuple):
-    """One line: a register access. ``part`` is "common", "device", or None for a whole region."""
+    """One line: a register access. ``part`` is that of a modern PCI device, None in other regions.
+
+    ``value`` has as many bytes as the access: QEMU logs a read's value before it is cut to them.
+    """
 
     line: int
     pid: int | None
@@ -86,6 +99,11 @@ class _Registers:
     rows: list[dict[str, Any]] = field(default_factory=list)
     #: The last write to the accepted features.
     last: RegisterAccess | None = None
+    #: Values of MMIO's register Version, and the offsets that were accessed.
+    versions: set[int] = field(default_factory=set)
+    offsets: set[int] = field(default_factory=set)
+    #: All accesses: structure, offset in it, and the access.
+    accesses: list[tuple[str, int, RegisterAccess]] = field(default_factory=list)
 
     def take(self, access: RegisterAccess, offset: int, known: dict[int, str], config: int) -> None:
         """Note an access at ``offset`` of the registers, of which ``known`` have a name."""
@@ -107,6 +125,10 @@ class _Registers:
             self.last = access
             if self.status & _FEATURES_OK:
                 self.features(access)
+
+    def note(self, structure: str, offset: int, access: RegisterAccess) -> None:
+        """Keep an access at ``offset`` of a structure."""
+        self.accesses.append((structure, offset, access))
 
     def configure(self, access: RegisterAccess, offset: int) -> None:
         """An access to the device's own configuration."""
@@ -150,8 +172,8 @@ def read_registers(
     the numbers of lines that cannot be read.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
-    Accesses whose device no status write shows are left out, and so are notifications and
-    interrupt status, which other events cover.
+    ``of_queue`` is the queue of an access, see ``register_map.named``. Accesses whose device no
+    status write shows are left out.
     """
     following: dict[int | None, list[tuple[int, int, int]]] = {}
     for line, pid, vdev, status in statuses.select("line", "pid", "vdev", "status").iter_rows():
@@ -181,7 +203,8 @@ def read_registers(
         "acked": pl.UInt64, "stage": pl.UInt8, "value": pl.UInt64, "offset": pl.UInt32,
         "len": pl.UInt32, "write": pl.UInt8, "generation": pl.UInt32,
     }  # fmt: skip
-    frame = pl.DataFrame(rows, schema=schema, strict=False)
+    driver = pl.DataFrame(rows, schema=schema, strict=False)
+    frame = pl.concat([_every(found), driver], how="diagonal_relaxed")
     return frame.sort("line", maintain_order=True), list(_named(found)), torn
 
 
@@ -243,18 +266,23 @@ def _place(access: RegisterAccess) -> tuple[tuple[str, int], int]:
 
 
 def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | None) -> None:
-    if access.part == "device":
-        known.configure(access, offset)
-    elif access.part == "common":
-        if named is not None and offset == 0x14:
-            known.vdev = named
-        known.take(access, offset, _COMMON, _PCI_PART)
+    if access.part:
+        known.note("config" if access.part == "device" else access.part, offset, access)
+        if access.part == "device":
+            known.configure(access, offset)
+        elif access.part == "common":
+            if named is not None and offset == 0x14:
+                known.vdev = named
+            known.take(access, offset, _COMMON, _PCI_PART)
     elif access.whole == "virtio-mmio":
         if named is not None and offset == 0x70:
             known.vdev = named
         if offset == _MMIO_VERSION:
             known.legacy = access.value == 1
-        known.take(access, offset, _MMIO, _MMIO_CONFIG)
+            known.versions.add(access.value)
+        known.offsets.add(offset)
+        known.note("mmio", offset, access)
+        known.take(access, offset, _MMIO, MMIO_CONFIG)
     else:
         if named is not None and not (offset - _LEGACY_STATUS) % 32:
             known.vdev, known.base = named, offset - _LEGACY_STATUS
@@ -262,11 +290,39 @@ def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | N
             # Before the first status write: where the registers begin is not known yet.
             return
         offset -= known.base
-        if access.write and access.size == 2 and _LEGACY_CONFIG <= offset < 24:
+        if access.write and access.size == 2 and LEGACY_CONFIG <= offset < 24:
             # Only with MSI-X there is something to write two bytes to.
             known.vectors = True
-            return
-        known.take(access, offset, _LEGACY, _LEGACY_CONFIG + _VECTORS * known.vectors)
+        known.note("legacy", offset, access)
+        config = LEGACY_CONFIG + LEGACY_VECTORS * known.vectors
+        if offset < LEGACY_CONFIG or offset >= config:
+            known.take(access, offset, _LEGACY, config)
+
+
+def _every(found: list[_Registers]) -> pl.DataFrame:
+    """Return all accesses of the devices, with ``vdev``, in log order."""
+    rows: list[tuple[int | str | None, ...]] = []
+    for device in found:
+        legacy = is_legacy_mmio(device.versions, device.offsets)
+        for place, begin, access in device.accesses:
+            structure, offset = place, begin
+            if place == "mmio":
+                structure = "mmio-legacy" if legacy else "mmio"
+            config = {
+                "mmio": MMIO_CONFIG,
+                "legacy": LEGACY_CONFIG + LEGACY_VECTORS * device.vectors,
+            }.get(place)
+            if config is not None and begin >= config:
+                structure, offset = "config", begin - config
+            where = (access.line, access.pid, access.ts, device.vdev, structure, offset)
+            rows.append((*where, access.value, access.size, int(access.write)))
+    schema = {
+        "line": pl.UInt32, "pid": pl.Int32, "ts": pl.Int64, "vdev": pl.UInt64,
+        "structure": pl.String, "offset": pl.UInt32, "value": pl.UInt64, "size": pl.UInt32,
+        "write": pl.UInt8,
+    }  # fmt: skip
+    frame = pl.DataFrame(rows, schema=schema, orient="row").sort("line", maintain_order=True)
+    return named(frame, "vdev").rename({"vq": "of_queue"}).with_columns(kind=pl.lit("register"))
 
 
 def _named(found: list[_Registers]) -> Iterator[Named]:
