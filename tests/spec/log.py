@@ -17,6 +17,8 @@ Event = dict[str, Any]
 
 #: Fields that the tracepoints have beside those of every capture.
 EXTRA = {"kick": {"flags": pl.UInt16, "flags_after": pl.UInt16}}
+#: What QEMU's log has, in one order.
+LOGGED = ("qemu", "registers")
 #: The host's clock is another one.
 HOST_TIME = 1_700_000_000_000_000_000
 
@@ -42,7 +44,7 @@ class Log:
         """Write an event down; the clock moves on by a microsecond."""
         self.now += 1000
         event: Event = {"kind": kind, "source": source_of(kind), "ts": self.now, **fields}
-        if event["source"] in ("qemu", "survey"):
+        if event["source"] in (*LOGGED, "survey"):
             event["ts"] += HOST_TIME
         elif "vq" in fields and "seq" not in fields:
             place = (fields["dev"], fields["life"], fields["vq"])
@@ -76,7 +78,7 @@ class Log:
         place = next(i for i, event in enumerate(self.events) if event is at)
         base = {name: at[name] for name in ("ts", "cpu", "pid", "dev", "life") if name in at}
         event = {"kind": kind, "source": source_of(kind), **base, **fields}
-        if event["source"] != "qemu" and "vq" in at and "vq" not in fields:
+        if event["source"] not in LOGGED and "vq" in at and "vq" not in fields:
             event["vq"] = at["vq"]
         self.events.insert(place + after, event)
         self.renumber()
@@ -102,7 +104,7 @@ class Log:
         union = columns_of(KINDS, EXTRA)
         schema = {"ts": pl.Int64, "source": pl.String, "kind": pl.String, **BASE, **union}
         del schema["row"]
-        rows = sorted(self.events, key=lambda event: event["source"] == "qemu")
+        rows = sorted(self.events, key=lambda event: event["source"] in LOGGED)
         frames, fields = join(None, pl.DataFrame(rows, schema=schema), EXTRA)
         capture = CaptureInfo(
             complete=True,

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Register accesses of all devices, each device's in order, as rules need them.
+
+A device's accesses come from QEMU's log where it has them, else from the access tracer. What
+was selected, written or read before an access is found by ``earlier`` and ``later``, for all
+accesses at once.
+
+A *span* of a device goes from one reset to the next; the write that resets it belongs to the span
+that it ends. Resets by the platform, which QEMU's log shows as a status of 0 that no driver wrote,
+end a span too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints, ints
+from pykit.spec.model import Result
+from pykit.spec.rows import Row, Rows
+from pykit.spec.view import View
+from pykit.trace.register_map import NAMES, STRUCTURES
+
+#: Structures of the transports.
+PCI, MMIO, LEGACY = ("common",), ("mmio",), ("legacy", "mmio-legacy")
+#: Registers of a queue that are set before it is enabled.
+ADDRESSES = ("queue_desc_low", "queue_driver_low", "queue_device_low")
+HALVES = tuple(name.replace("_low", "_high") for name in ADDRESSES)
+#: Reasons why nothing is checked.
+NONE = "no such register access was seen"
+ONE_WAY = "only reads or only writes of the registers were recorded, or not from a reset on"
+_RESET = "reset"
+_STRUCTURES = (*STRUCTURES, "", _RESET)
+_REGISTERS = (*NAMES, "", _RESET)
+
+
+def earlier(mask: Bools, key: Ints) -> Ints:
+    """Return by row the nearest row before it that has ``mask`` and the same ``key``; -1: none."""
+    order = np.argsort(key, kind="stable")
+    sorted_keys = key[order]
+    places = np.arange(len(key))
+    first = np.ones(len(key), dtype=np.bool_)
+    first[1:] = sorted_keys[1:] != sorted_keys[:-1]
+    starts = np.maximum.accumulate(np.where(first, places, 0)) if len(key) else places
+    last = np.maximum.accumulate(np.where(mask[order], places, -1)) if len(key) else places
+    before = np.concatenate([np.array([-1]), last[:-1]])[: len(key)]
+    found = np.full(len(key), -1)
+    good = before >= starts
+    found[order[good]] = order[before[good]]
+    return found
+
+
+def later(mask: Bools, key: Ints) -> Ints:
+    """Return by row the nearest row after it that has ``mask`` and the same ``key``; -1: none."""
+    found = earlier(mask[::-1], key[::-1])[::-1]
+    return np.where(found >= 0, len(key) - 1 - found, -1)
+
+
+@dataclass
+class Registers:
+    """All register accesses but notifications, and notifications by themselves.
+
+    Attributes:
+        dev, life, vq, row, offset, size: as in the events; life and vq are -1 where not known.
+        value: what was read or written; ``known`` says whether it was recorded.
+        span: number of the span, unique over all devices; ``begun``: its beginning was seen.
+        partial: devices of which only reads or only writes were recorded; they are left out.
+    """
+
+    columns: dict[str, npt.NDArray[Any]]
+    partial: int
+
+    def __getattr__(self, name: str) -> npt.NDArray[Any]:
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __len__(self) -> int:
+        return len(self.columns["row"])
+
+    def on(self, *names: str) -> Bools:
+        """Return which accesses are to one of these registers."""
+        codes = [_REGISTERS.index(name) for name in names]
+        found: Bools = np.isin(self.columns["register"], codes)
+        return found
+
+    def of(self, structures: tuple[str, ...]) -> Bools:
+        """Return which accesses are to one of these structures."""
+        codes = [_STRUCTURES.index(name) for name in structures]
+        found: Bools = np.isin(self.columns["structure"], codes)
+        return found
+
+    def devices(self, structures: tuple[str, ...]) -> Bools:
+        """Return which accesses are to devices that have one of these structures."""
+        dev = self.columns["dev"]
+        found: Bools = np.isin(dev, dev[self.of(structures)])
+        return found
+
+    def reads(self, *names: str) -> Bools:
+        """Return reads of these registers whose value is known."""
+        found: Bools = self.on(*names) & ~self.columns["write"] & self.columns["known"]
+        return found
+
+    def writes(self, *names: str) -> Bools:
+        """Return writes to these registers whose value is known."""
+        found: Bools = self.on(*names) & self.columns["write"] & self.columns["known"]
+        return found
+
+    def name(self, i: int) -> str:
+        """Return the name of an access's register."""
+        return _REGISTERS[int(self.columns["register"][i])]
+
+    @property
+    def queue(self) -> Ints:
+        """Return a key of the queue in its span."""
+        key: Ints = self.columns["span"] * (1 << 17) + self.columns["vq"] + 1
+        return key
+
+    def value_at(self, rows: Ints, absent: int = -1) -> Ints:
+        """Return the values of other rows; ``absent`` for row -1."""
+        return np.where(rows >= 0, self.columns["value"][rows], absent) if len(self) else rows
+
+    def accepted(self, bit: int) -> Ints:
+        """Return by row whether the driver has accepted a feature so far: 1, 0, or -1: unknown.
+
+        That is known once FEATURES_OK was written, and for legacy devices, which have none, once
+        the features were written.
+        """
+        span = self.columns["span"]
+        selected = earlier(self.writes("driver_feature_select"), span)
+        word = np.where(self.of(("legacy",)), 0, self.value_at(selected, 0))
+        written = self.writes("driver_feature") & (word == bit // 32)
+        last = earlier(written, span)
+        agreed = self.writes("status") & (self.columns["value"] & bits.FEATURES_OK != 0)
+        known = (earlier(agreed, span) >= 0) | (self.of(LEGACY) & (last >= 0))
+        has = self.value_at(last, 0) >> bit % 32 & 1
+        found: Ints = np.where(known, has, -1)
+        return found
+
+    @property
+    def enabled(self) -> Bools:
+        """Return by row whether the access's queue is enabled before it."""
+        changes = self.writes("queue_enable") | (
+            self.writes("queue_reset") & (self.columns["value"] == 1)
+        )
+        last = earlier(changes, self.queue)
+        on = self.on("queue_enable")[last] & (self.value_at(last) == 1)
+        return (last >= 0) & on if len(self) else np.zeros(0, dtype=np.bool_)
+
+    @property
+    def settled(self) -> Bools:
+        """Return by row whether the device's reset is over: the status has read 0 since then."""
+        seen = self.reads("status") & (self.columns["value"] == 0)
+        over: Bools = self.columns["begun"] & (earlier(seen, self.columns["span"]) >= 0)
+        return over
+
+    def where(self, mask: Bools, **columns: npt.NDArray[Any]) -> Rows:
+        """Return accesses as rows; ``columns`` has more of them, by access."""
+        at = np.flatnonzero(mask)
+        kept = self.columns
+        made = {name: values[at] for name, values in columns.items()}
+        label = {"access": self._label, "place": _place}
+        return Rows(lambda name: at if name == "at" else kept[name][at], len(at), label, made)
+
+    def _label(self, row: Row) -> str:
+        text = self.name(row["at"])
+        if text == "config":
+            text = f"the configuration at {row['offset']}"
+        return f"{text} at {row['offset']:#x}" if text == "reserved" else text
+
+    def check(
+        self,
+        rows: Rows,
+        holds: Bools,
+        message: str,
+        *,
+        shown: tuple[str, ...] = ("row",),
+        undecided: int = 0,
+        doubt: str = ONE_WAY,
+        none: str = NONE,
+    ) -> Result:
+        """Check rows; devices that were recorded in part count as undecided."""
+        undecided += self.partial
+        return rows.check(holds, message, shown=shown, undecided=undecided, doubt=doubt, none=none)
+
+
+def _place(row: Row) -> str:
+    """Return the device, its life and the queue of an access, as messages name them."""
+    text = f"device {row['dev']}"
+    if row["life"] >= 0:
+        text += f", life {row['life']}"
+    return text + (f", queue {row['vq']}" if row["vq"] >= 0 else "")
+
+
+def registers(view: View) -> Registers:
+    """Return all accesses to registers but notifications."""
+    return view.keep("registers", lambda view: _read(view, notifications=False))
+
+
+def notifications(view: View) -> Registers:
+    """Return accesses to the registers that notify a queue."""
+    return view.keep("register notifications", lambda view: _read(view, notifications=True))
+
+
+def _read(view: View, *, notifications: bool) -> Registers:
+    logged = view.of("register")
+    traced = view.of("acc_register")
+    wanted = pl.col("register") == "queue_notify"
+    wanted = (wanted if notifications else ~wanted).fill_null(False)
+    logged = logged.filter(wanted & pl.col("dev").is_not_null())
+    # One observer a device: QEMU's log, which has all values.
+    by_log = logged["dev"].unique()
+    traced = traced.filter(
+        wanted & pl.col("dev").is_not_null() & ~pl.col("dev").is_in(by_log.implode())
+    )
+    names = (
+        "row",
+        "dev",
+        "life",
+        "vq",
+        "structure",
+        "register",
+        "offset",
+        "value",
+        "size",
+        "write",
+    )
+    parts = [frame.select(names) for frame in (logged, traced)]
+    if logged.height:
+        statuses = view.of("dev_status").filter(
+            (pl.col("status") == 0) & pl.col("dev").is_in(by_log.implode())
+        )
+        mark = pl.lit(_RESET)
+        parts.append(statuses.select("row", "dev", "life", structure=mark, register=mark))
+    table = pl.concat(parts, how="diagonal_relaxed").sort("dev", "row")
+    register, write = pl.col("register"), pl.col("write") > 0
+    ends = (register == _RESET) | ((register == "status") & write & (pl.col("value") == 0))
+    table = table.with_columns(
+        (ends.fill_null(False).cast(pl.Int64).cum_sum() - ends.fill_null(False).cast(pl.Int64))
+        .over("dev")
+        .alias("number"),
+    )
+    table = table.with_columns(
+        (pl.col("number") + (register == _RESET).cast(pl.Int64)).alias("number")
+    ).filter(register != _RESET)
+    both = (
+        table.group_by("dev")
+        .agg(((pl.col("write") > 0).any() & (pl.col("write") == 0).any()).alias("both"))
+        .filter("both")["dev"]
+    )
+    partial = table["dev"].n_unique() - len(both)
+    if not notifications:
+        table = table.filter(pl.col("dev").is_in(both.implode()))
+    columns: dict[str, npt.NDArray[Any]] = {
+        name: ints(table, name) for name in ("row", "dev", "offset", "size")
+    }
+    for name in ("life", "vq"):
+        columns[name] = table[name].cast(pl.Int64).fill_null(-1).to_numpy()
+    columns["known"] = table["value"].is_not_null().to_numpy()
+    value = table["value"].cast(pl.UInt64).fill_null(0) & ((1 << 63) - 1)
+    columns["value"] = value.cast(pl.Int64).to_numpy()
+    columns["write"] = (table["write"] > 0).fill_null(False).to_numpy()
+    columns["span"] = (
+        table.select(pl.struct("dev", "number").rle_id()).to_series().cast(pl.Int64).to_numpy()
+    )
+    columns["begun"] = (table["number"] > 0).to_numpy()
+    for name, known in (("structure", _STRUCTURES), ("register", _REGISTERS)):
+        codes = {text: code for code, text in enumerate(known)}
+        texts = table[name].cast(pl.String).fill_null("")
+        columns[name] = texts.replace_strict(
+            codes, default=codes[""], return_dtype=pl.Int64
+        ).to_numpy()
+    return Registers(columns, partial if not notifications else 0)

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Registers of MMIO devices (4.2.2, 4.2.3.1).
+
+The rules judge accesses that QEMU logged or the access tracer saw. mmio.py has those on interrupts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec.arrays import Bools
+from pykit.spec.model import Result, rule
+from pykit.spec.registers import MMIO, Registers, earlier, later, registers
+from pykit.spec.rows import Rows
+from pykit.spec.topics.pci_registers import NOT_RESET, SEEN
+from pykit.spec.topics.register_widths import check_widths
+from pykit.spec.view import View
+from pykit.trace.register_map import REGISTERS
+
+ALL = ("mmio", "mmio-legacy")
+MAGIC = 0x74726976
+SHM = ("shm_select", "shm_len_low", "shm_len_high", "shm_base_low", "shm_base_high")
+#: Device types with shared memory regions.
+SHARING = ("-fs", "-gpu", "-pmem", "-media")
+UNREAD = "the register was not read"
+DEFINED = 3
+
+
+@rule("MR-DE-01", needs=SEEN)
+def magic_is_magic(view: View) -> Result:
+    """Section 4.2.2.1: MagicValue reads 0x74726976.
+
+    Checked: each read of MagicValue.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(ALL) & regs.reads("magic"))
+    return regs.check(
+        rows, rows["value"] == MAGIC, "{place}: MagicValue is {value:#x}", none=UNREAD
+    )
+
+
+@rule("MR-DE-02", needs=SEEN)
+def version_is_two(view: View) -> Result:
+    """Section 4.2.2.1: Version reads 2.
+
+    Checked: each read of Version. A device that reads 1 throughout is one of the legacy
+    interface, to which the clause does not apply.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(MMIO) & regs.reads("version"))
+    return regs.check(rows, rows["value"] == 2, "{place}: Version is {value}", none=UNREAD)
+
+
+@rule("MR-DE-03", needs=SEEN)
+def interrupts_stay_until_acknowledged(view: View) -> Result:
+    """Section 4.2.2.1: a bit of InterruptStatus stays set until the driver acknowledges it.
+
+    Checked: each read of InterruptStatus after another one in the same span: bits that were set
+    are set, but for those that were written to InterruptACK between the two. That a bit is set
+    when its event takes place is not judged.
+    """
+    regs = registers(view)
+    reads = regs.of(ALL) & regs.reads("isr")
+    before = earlier(reads, regs.span)
+    acks = regs.on("interrupt_ack") & regs.write
+    ack = earlier(acks, regs.span)
+    acked = np.where(ack > before, regs.value_at(ack, 0), 0)
+    # Several acknowledgements between two reads: any bit may have been among them.
+    several = (ack > before) & (earlier(acks, regs.span)[ack] > before) if len(regs) else reads
+    rows = regs.where(
+        reads & (before >= 0) & ~several, before=regs.value_at(before, 0), acked=acked
+    )
+    gone = rows["before"] & ~rows["acked"] & ~rows["value"]
+    return regs.check(
+        rows,
+        gone == 0,
+        "{place}: InterruptStatus was {before:#x}, {acked:#x} was acknowledged, it is {value:#x}",
+        none="InterruptStatus was not read twice",
+    )
+
+
+@rule("MR-DE-04", needs=SEEN)
+def interrupts_are_events(view: View) -> Result:
+    """Section 4.2.2.1: bits of InterruptStatus that stand for no event are 0.
+
+    Checked: each read of InterruptStatus: it has no bit but those for used buffers and for a
+    changed configuration. Whether these two had an event is not judged.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(ALL) & regs.reads("isr"))
+    return regs.check(
+        rows, rows["value"] & ~DEFINED == 0, "{place}: InterruptStatus is {value:#x}", none=UNREAD
+    )
+
+
+def _cleared(view: View, name: str, text: str) -> Result:
+    """Check that a register reads 0 after a reset, before the driver is ready or writes it."""
+    regs = registers(view)
+    used = earlier(regs.on(name) & regs.write, regs.queue) >= 0
+    if name == "isr":
+        used = earlier(regs.writes("status") & (regs.value & 4 != 0), regs.span) >= 0
+    mask = regs.of(MMIO) & regs.reads(name) & regs.begun & ~used
+    rows = regs.where(mask & regs.settled)
+    return regs.check(
+        rows,
+        rows["value"] == 0,
+        text,
+        undecided=int(np.count_nonzero(mask & ~regs.settled)),
+        doubt=NOT_RESET,
+        none=UNREAD,
+    )
+
+
+@rule("MR-DE-05", needs=SEEN)
+def reset_clears_interrupts(view: View) -> Result:
+    """Section 4.2.2.1: a reset clears InterruptStatus.
+
+    Checked: each read of InterruptStatus after the status has read 0, before DRIVER_OK.
+    """
+    return _cleared(view, "isr", "{place}: InterruptStatus is {value:#x} after a reset")
+
+
+@rule("MR-DE-06", needs=SEEN)
+def reset_clears_ready(view: View) -> Result:
+    """Section 4.2.2.1: a reset clears QueueReady of all queues.
+
+    Checked: each read of QueueReady after the status has read 0, before the driver writes it for
+    the queue.
+    """
+    return _cleared(view, "queue_enable", "{place}: QueueReady is {value} after a reset")
+
+
+@rule("MR-DE-08", needs=("registers:register", "qemu:dev_pop"))
+def only_ready_queues_are_used(view: View) -> Result:
+    """Section 4.2.2.1: the device does not access a queue whose QueueReady is 0.
+
+    Checked: each chain that QEMU takes from a queue of an MMIO device of version 2 whose reset
+    and register writes are in the log: QueueReady was 1 for that queue.
+    """
+    regs = registers(view)
+    pops = view.columns("dev_pop")
+    enables = regs.of(MMIO) & regs.writes("queue_enable") & (regs.vq >= 0)
+    resets = regs.of(MMIO) & regs.writes("status") & (regs.value == 0)
+    mine = np.isin(pops["dev"], np.unique(regs.dev[resets]))
+    ready = np.zeros(len(pops), dtype=np.bool_)
+    judged = np.zeros(len(pops), dtype=np.bool_)
+    for dev, vq in np.unique(np.stack([pops["dev"], pops["vq"]])[:, mine], axis=1).T.tolist():
+        here = np.flatnonzero((pops["dev"] == dev) & (pops["vq"] == vq))
+        changes = np.flatnonzero((regs.dev == dev) & (resets | (enables & (regs.vq == vq))))
+        at = np.searchsorted(regs.row[changes], pops["row"][here]) - 1
+        judged[here] = at >= 0
+        last = changes[np.maximum(at, 0)]
+        ready[here] = enables[last] & (regs.value[last] == 1)
+    chosen = pops.take(judged)
+    rows = Rows(chosen.__getitem__, len(chosen), {}).plus(ready=ready[judged])
+    return rows.check(
+        rows["ready"],
+        "device {dev}, queue {vq}: a chain is taken from a queue that is not ready",
+        none="no chain was taken from a queue of an MMIO device",
+    )
+
+
+@rule("MR-DR-01", needs=SEEN)
+def only_registers_are_accessed(view: View) -> Result:
+    """Section 4.2.2.2: the driver accesses no offset that holds no register.
+
+    Checked: each access below the configuration space: a register of the device's version is
+    there. How far the configuration reaches depends on the device's type and is not judged.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(ALL), named=~regs.on("reserved"))
+    return regs.check(rows, rows["named"], "{place}: access to {access}, where no register is")
+
+
+def _directions(regs: Registers, access: str) -> Bools:
+    """Return accesses to registers of one direction."""
+    mask = np.zeros(len(regs), dtype=np.bool_)
+    for structure in ALL:
+        names = [r.name for r in REGISTERS[structure].values() if r.access == access]
+        mask |= regs.of((structure,)) & regs.on(*names)
+    return mask
+
+
+@rule("MR-DR-02", needs=SEEN)
+def read_only_registers_are_read(view: View) -> Result:
+    """Section 4.2.2.2: the driver does not write to read-only registers.
+
+    Checked: each access to a read-only register.
+    """
+    regs = registers(view)
+    rows = regs.where(_directions(regs, "r"))
+    return regs.check(rows, ~rows["write"], "{place}: write to {access}, which is read-only")
+
+
+@rule("MR-DR-03", needs=SEEN)
+def write_only_registers_are_written(view: View) -> Result:
+    """Section 4.2.2.2: the driver does not read write-only registers.
+
+    Checked: each access to a write-only register.
+    """
+    regs = registers(view)
+    rows = regs.where(_directions(regs, "w"))
+    return regs.check(rows, rows["write"], "{place}: read of {access}, which is write-only")
+
+
+@rule("MR-DR-04", needs=SEEN)
+def control_registers_by_words(view: View) -> Result:
+    """Section 4.2.2.2: the driver accesses control registers by aligned accesses of 32 bits.
+
+    Checked: each access below the configuration space.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(ALL))
+    return regs.check(
+        rows,
+        (rows["size"] == 4) & (rows["offset"] % 4 == 0),
+        "{place}: access of {size} bytes at {offset:#x}",
+    )
+
+
+@rule("MR-DR-05", needs=SEEN)
+def config_bytes_by_bytes(view: View) -> Result:
+    """Section 4.2.2.2: the driver accesses 8 bit fields of the configuration by bytes.
+
+    Checked: each access to such a field of a configuration space whose layout is known.
+    """
+    return check_widths(view, MMIO, (), 1)
+
+
+@rule("MR-DR-06", needs=SEEN)
+def config_halfwords_by_halfwords(view: View) -> Result:
+    """Section 4.2.2.2: the driver accesses 16 bit fields by aligned accesses of 16 bits.
+
+    Checked: each access to such a field of a configuration space whose layout is known.
+    """
+    return check_widths(view, MMIO, (), 2)
+
+
+@rule("MR-DR-07", needs=SEEN)
+def config_words_by_words(view: View) -> Result:
+    """Section 4.2.2.2: the driver accesses 32 and 64 bit fields by aligned accesses of 32 bits.
+
+    Checked: each access to such a field of a configuration space whose layout is known.
+    """
+    return check_widths(view, MMIO, (), 4)
+
+
+def _selected(view: View, register: str, select: str, *, write: bool) -> Result:
+    """Check that a selection comes before each access, in spans whose reset was seen."""
+    regs = registers(view)
+    mask = regs.of(ALL) & regs.on(register) & (regs.write == write) & regs.begun
+    chosen = earlier(regs.on(select) & regs.write, regs.span) >= 0
+    rows = regs.where(mask, chosen=chosen)
+    return regs.check(rows, rows["chosen"], "{place}: access to {access} without a selection")
+
+
+@rule("MR-DR-14", needs=SEEN)
+def offer_is_selected(view: View) -> Result:
+    """Section 4.2.2.2: the driver writes DeviceFeaturesSel before it reads DeviceFeatures.
+
+    Checked: each read of DeviceFeatures after a reset that was seen: a selection was written
+    between the two.
+    """
+    return _selected(view, "device_feature", "device_feature_select", write=False)
+
+
+@rule("MR-DR-15", needs=SEEN)
+def acceptance_is_selected(view: View) -> Result:
+    """Section 4.2.2.2: the driver writes DriverFeaturesSel before it writes DriverFeatures.
+
+    Checked: each write to DriverFeatures after a reset that was seen: a selection was written
+    between the two.
+    """
+    return _selected(view, "driver_feature", "driver_feature_select", write=True)
+
+
+@rule("MR-DR-22", needs=SEEN)
+def acknowledged_bits_are_defined(view: View) -> Result:
+    """Section 4.2.2.2: the driver writes no undefined bits to InterruptACK.
+
+    Checked: each write to InterruptACK whose value is known.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(ALL) & regs.writes("interrupt_ack"))
+    return regs.check(
+        rows,
+        rows["value"] & ~DEFINED == 0,
+        "{place}: {value:#x} written to InterruptACK",
+        none="no interrupt was acknowledged",
+    )
+
+
+def _discoveries(regs: Registers) -> Bools:
+    """Return reads of MagicValue that begin a device's initialization: the first of each run."""
+    reads = regs.of(ALL) & regs.on("magic") & ~regs.write
+    found: Bools = reads & (earlier(reads, regs.span) < 0)
+    return found
+
+
+@rule("MI-DR-01", needs=SEEN)
+def magic_and_version_first(view: View) -> Result:
+    """Section 4.2.3.1.1: initialization begins with reads of MagicValue and Version.
+
+    Checked: each first read of MagicValue in a span: the next other register that is accessed is
+    Version, by a read, and no other register of this device was accessed before in the trace or
+    since its last reset.
+
+    Undecided: devices that a driver found before the trace began, which have no such read.
+    """
+    regs = registers(view)
+    found = _discoveries(regs)
+    other = regs.of(ALL) & ~regs.on("magic")
+    after = later(other, regs.dev)
+    next_ = (after < 0) | (regs.on("version") & ~regs.write)[after] if len(regs) else found
+    # A reset may come from whoever had the device before.
+    before = earlier(other, regs.span) >= 0
+    rows = regs.where(found, first=next_ & ~before)
+    unseen = len(np.setdiff1d(regs.dev[regs.of(ALL)], regs.dev[found]))
+    return regs.check(
+        rows,
+        rows["first"],
+        "{place}: MagicValue and Version are not the first registers that are read",
+        undecided=unseen,
+        doubt="the device was found before the trace began",
+        none=UNREAD,
+    )
+
+
+@rule("MI-DR-02", needs=SEEN)
+def device_id_next(view: View) -> Result:
+    """Section 4.2.3.1.1: after valid MagicValue and Version the driver reads DeviceID.
+
+    Checked: each first read of MagicValue in a span with the right value, followed by a read of
+    Version: the register that is accessed after Version is DeviceID.
+    """
+    regs = registers(view)
+    found = _discoveries(regs) & regs.known & (regs.value == MAGIC)
+    version = later(regs.of(ALL) & regs.on("version"), regs.dev)
+    rest = regs.of(ALL) & ~regs.on("magic", "version")
+    after = later(rest, regs.dev)
+    right = (regs.on("device_id") & ~regs.write)[after] if len(regs) else found
+    rows = regs.where(found & (version >= 0) & (after >= 0), right=right)
+    return regs.check(
+        rows, rows["right"], "{place}: the register after Version is not DeviceID", none=UNREAD
+    )
+
+
+@rule("MR-DR-08", needs=SEEN, also=("MR-DR-10", "MR-DR-12", "MI-DR-03", "MI-DR-04"))
+def invalid_devices_are_ignored(view: View) -> Result:
+    """Section 4.2.2.2: the driver ignores devices with a wrong MagicValue, Version or DeviceID 0.
+
+    Checked: each read of MagicValue, of Version and of DeviceID: after a wrong value (Version may
+    be 1 for a driver of the legacy interface) the driver writes to no register of the device.
+    Devices without any driver do not show in the trace, so that their placeholders are not judged.
+    """
+    regs = registers(view)
+    reads = regs.of(ALL) & regs.reads("magic", "version", "device_id")
+    wrong = regs.on("magic") & (regs.value != MAGIC)
+    wrong |= regs.on("version") & ~np.isin(regs.value, (1, 2))
+    wrong |= regs.on("device_id") & (regs.value == 0)
+    after = later(regs.write, regs.dev)
+    rows = regs.where(reads, ignored=~wrong | (after < 0))
+    return regs.check(
+        rows,
+        rows["ignored"],
+        "{place}: {access} is {value:#x}, and the driver uses the device",
+        none=UNREAD,
+    )
+
+
+@rule("MI-DR-05", needs=SEEN)
+def shared_memory_is_left_alone(view: View) -> Result:
+    """Section 4.2.3.1.1: drivers that expect no shared memory do not use its registers.
+
+    Checked: each access to a control register of an MMIO device whose type has no shared memory.
+    """
+    regs = registers(view)
+    types = {view.events.devices.get(d.id): d.type for d in view.events.capture.devices}
+    plain = [
+        dev
+        for dev in np.unique(regs.dev).tolist()
+        if types.get(dev) and not any(name in types[dev] for name in SHARING)
+    ]
+    rows = regs.where(regs.of(MMIO) & np.isin(regs.dev, plain), free=~regs.on(*SHM))
+    return regs.check(rows, rows["free"], "{place}: access to {access}")

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interrupts of PCI devices: MSI-X vectors and the ISR status (4.1.4.5, 4.1.5.1.2).
+
+pci_registers.py says what the rules of PCI registers judge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.model import Result, rule
+from pykit.spec.registers import PCI, earlier, later, registers
+from pykit.spec.topics.pci_registers import SEEN, after_reset
+from pykit.spec.view import View
+
+NO_VECTOR = 0xFFFF
+VECTORS = ("config_vector", "queue_vector")
+
+
+@rule("PQ-DE-07", needs=SEEN)
+def vectors_are_unmapped(view: View) -> Result:
+    """Section 4.1.5.1.2.1: after a reset no event is mapped to a vector.
+
+    Checked: each read of a vector after the status has read 0, before the vector is written.
+    """
+    return after_reset(view, VECTORS, NO_VECTOR, "{place}: {access} is {value:#x} after a reset")
+
+
+@rule("PQ-DE-06", needs=SEEN, also=("PQ-DE-09",))
+def vectors_read_back(view: View) -> Result:
+    """Section 4.1.5.1.2.1: a vector register shows the vector in force, NO_VECTOR if unmapped.
+
+    Checked: each read of a vector register after a write in the same span: it has the vector that
+    was written last, or NO_VECTOR, which reports that the mapping failed.
+    """
+    regs = registers(view)
+    key = regs.queue * 2 + regs.on("config_vector")
+    last = earlier(regs.writes(*VECTORS), key)
+    rows = regs.where(
+        regs.of(PCI) & regs.reads(*VECTORS) & (last >= 0), written=regs.value_at(last)
+    )
+    holds = (rows["value"] == rows["written"]) | (rows["value"] == NO_VECTOR)
+    return regs.check(
+        rows, holds, "{place}: {written:#x} was written to {access}, it is {value:#x}"
+    )
+
+
+@rule("PQ-DE-05", needs=SEEN)
+def events_can_be_unmapped(view: View) -> Result:
+    """Section 4.1.5.1.2.1: any event can be unmapped from its vector.
+
+    Checked: each read of a vector register whose last write was NO_VECTOR.
+    """
+    regs = registers(view)
+    key = regs.queue * 2 + regs.on("config_vector")
+    last = earlier(regs.writes(*VECTORS), key)
+    unmapped = (last >= 0) & (regs.value_at(last) == NO_VECTOR)
+    rows = regs.where(regs.of(PCI) & regs.reads(*VECTORS) & unmapped)
+    return regs.check(
+        rows,
+        rows["value"] == NO_VECTOR,
+        "{place}: {access} is {value:#x} after NO_VECTOR was written",
+        none="no event was unmapped",
+    )
+
+
+@rule("PQ-DR-04", needs=SEEN)
+def vectors_are_vectors(view: View) -> Result:
+    """Section 4.1.5.1.2.2: the driver maps no event to a vector outside the MSI-X table.
+
+    Checked: each write to a vector register: NO_VECTOR, or at most 0x7FF, the last vector that
+    any table has. The table's size is in the configuration space of PCI, which the events lack.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.devices(PCI) & regs.writes(*VECTORS))
+    holds = (rows["value"] == NO_VECTOR) | (rows["value"] <= 0x7FF)
+    return regs.check(rows, holds, "{place}: {value:#x} written to {access}, which is no vector")
+
+
+@rule("PQ-DR-05", needs=SEEN)
+def vectors_are_verified(view: View) -> Result:
+    """Section 4.1.5.1.2.2: the driver reads a vector register back after it mapped an event.
+
+    Checked: each write of a vector other than NO_VECTOR: a read of the same register, of the same
+    queue, comes before the next write to it, before DRIVER_OK and before the next reset.
+
+    Undecided: neither of them came before the trace ended.
+    """
+    regs = registers(view)
+    mapped = regs.devices(PCI) & regs.writes(*VECTORS) & (regs.value != NO_VECTOR)
+    key = regs.queue * 2 + regs.on("config_vector")
+    read = later(regs.reads(*VECTORS), key)
+    again = later(regs.writes(*VECTORS), key)
+    ready = later(
+        regs.writes("status") & ((regs.value & bits.DRIVER_OK != 0) | (regs.value == 0)), regs.span
+    )
+    ends = np.where(again < 0, ready, np.where(ready < 0, again, np.minimum(again, ready)))
+    verified = (read >= 0) & ((ends < 0) | (read < ends))
+    decided = verified | (ends >= 0)
+    rows = regs.where(mapped & decided, verified=verified)
+    return regs.check(
+        rows,
+        rows["verified"],
+        "{place}: {value:#x} written to {access}, which was not read back",
+        undecided=int(np.count_nonzero(mapped & ~decided)),
+        doubt="the trace ends there",
+        none="no event was mapped to a vector",
+    )
+
+
+@rule("PR-DR-01", needs=SEEN)
+def isr_is_not_read_with_msix(view: View) -> Result:
+    """Section 4.1.4.5.2: with MSI-X the driver does not read the ISR status for a queue interrupt.
+
+    Checked: each queue that is enabled with a vector other than NO_VECTOR, by the reads of the
+    ISR status from there to the next reset: there is none. With MSI-X no such read has a use; a
+    read for a configuration change, whose vector is separate, is left out where the configuration
+    has no vector.
+    """
+    regs = registers(view)
+    vector = earlier(regs.writes(*VECTORS), regs.queue)
+    at = regs.of(PCI) & regs.writes("queue_enable") & (regs.value == 1)
+    mapped = at & (vector >= 0) & (regs.value_at(vector, NO_VECTOR) != NO_VECTOR)
+    isr = later(regs.on("isr") & ~regs.write, regs.span)
+    rows = regs.where(mapped, isr=np.where(isr >= 0, regs.row[isr], -1) if len(regs) else isr)
+    return regs.check(
+        rows,
+        rows["isr"] < 0,
+        "{place}: ISR status read although the queue has a vector",
+        shown=("row", "isr"),
+        none="no queue had a vector",
+    )
+
+
+@rule("PR-DE-05", needs=SEEN)
+def isr_clears_itself(view: View) -> Result:
+    """Section 4.1.4.5.1: the ISR status becomes 0 when it is read.
+
+    Checked: each read of the ISR status that follows another one in the same span without any
+    interrupt of the device in QEMU's log from before the first to the second.
+
+    Undecided: devices of which QEMU's log has no interrupt, and those with an iothread, whose
+    interrupts may be logged before or after they show in the register.
+    """
+    regs = registers(view)
+    reads = regs.of(("isr", "legacy")) & regs.reads("isr")
+    before = earlier(reads, regs.span)
+    signals = view.columns("dev_signal", "dev_config_signal")
+    quiet = np.zeros(len(regs), dtype=np.bool_)
+    judged = np.zeros(len(regs), dtype=np.bool_)
+    threads = {
+        view.events.devices.get(device.id)
+        for device in view.events.capture.devices
+        if "iothread" in device.options
+    }
+    for dev in np.unique(regs.dev[reads]).tolist():
+        mine = np.sort(signals["row"][signals["dev"] == dev])
+        if dev in threads or not len(mine):
+            continue
+        here = np.flatnonzero((regs.dev == dev) & reads & (before >= 0))
+        # An interrupt is logged before it shows: the last one has to be read by the first read.
+        judged[here] = True
+        quiet[here] = np.searchsorted(mine, regs.row[here]) == np.searchsorted(
+            mine, regs.row[before[here]]
+        )
+    rows = regs.where(
+        judged & quiet, first=np.where(before >= 0, regs.row[before], -1) if len(regs) else before
+    )
+    return regs.check(
+        rows,
+        rows["value"] == 0,
+        "{place}: the ISR status reads {value:#x} again",
+        shown=("first", "row"),
+        undecided=int(np.count_nonzero(reads & (before >= 0) & ~judged)),
+        doubt="the device's interrupts are not in the log",
+        none="the ISR status was not read twice without an interrupt",
+    )

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Registers of PCI devices (4.1.3, 4.1.4.3).
+
+The rules judge accesses that QEMU logged or the access tracer saw, and the values that were read
+and written in them. What a device shows after a reset is judged once its status has read 0.
+A device of which only reads or only writes were recorded is not judged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints
+from pykit.spec.model import Result, rule
+from pykit.spec.registers import (
+    ADDRESSES,
+    HALVES,
+    NONE,
+    PCI,
+    Registers,
+    earlier,
+    registers,
+)
+from pykit.spec.topics.register_widths import check_widths
+from pykit.spec.view import View
+
+SEEN = "registers:register|access:acc_register"
+READ_ONLY = (
+    "device_feature", "num_queues", "generation", "queue_notify_off", "notif_config_data",
+)  # fmt: skip
+NOT_RESET = "the status was not read as 0 after the reset"
+
+
+def _power_of_two(values: Ints) -> Bools:
+    holds: Bools = (values > 0) & (values & (values - 1) == 0)
+    return holds
+
+
+@rule("PL-DR-01", needs=SEEN)
+def bytes_by_bytes(view: View) -> Result:
+    """Section 4.1.3.1: the driver accesses 8 bit fields of the device by bytes.
+
+    Checked: each access to an 8 bit register of the common configuration or of the ISR, and to an
+    8 bit field of a configuration space whose layout is known. Logged accesses are as QEMU hands
+    them to the device: it may have cut one of 8 bytes in two.
+    """
+    return check_widths(view, PCI, ("common", "isr"), 1)
+
+
+@rule("PL-DR-02", needs=SEEN)
+def halfwords_by_halfwords(view: View) -> Result:
+    """Section 4.1.3.1: the driver accesses 16 bit fields by aligned accesses of 16 bits.
+
+    Checked: each access to a 16 bit register of the common configuration, and to a 16 bit field
+    of a configuration space whose layout is known.
+    """
+    return check_widths(view, PCI, ("common",), 2)
+
+
+@rule("PL-DR-03", needs=SEEN)
+def words_by_words(view: View) -> Result:
+    """Section 4.1.3.1: the driver accesses 32 and 64 bit fields by aligned accesses of 32 bits.
+
+    Checked: each access to a register of 32 or 64 bits of the common configuration, and to such a
+    field of a configuration space whose layout is known.
+    """
+    return check_widths(view, PCI, ("common",), 4)
+
+
+@rule("DX-34", needs=SEEN)
+def inside_the_structures(view: View) -> Result:
+    """Section 4.1.4: a driver's accesses stay inside the structures that the device has.
+
+    Checked: each access to the page of the common configuration: it is to one of the structure's
+    fields. The lengths of other capabilities, which may be larger than the fields, are not known.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(PCI), named=~regs.on("reserved"))
+    return regs.check(rows, rows["named"], "{place}: access to {access}, which is no field")
+
+
+@rule("PM-DE-03", needs=SEEN)
+def offer_by_window(view: View) -> Result:
+    """Section 4.1.4.3.1: device_feature shows the window that device_feature_select chose.
+
+    Checked: each read of device_feature with a selection: as any earlier read of this window in
+    the same span between two resets.
+    """
+    regs = registers(view)
+    reads = regs.of(PCI) & regs.reads("device_feature")
+    selected = earlier(regs.writes("device_feature_select"), regs.span)
+    window = regs.value_at(selected)
+    key = regs.span * (1 << 33) + window + 1
+    before = earlier(reads, key)
+    rows = regs.where(
+        reads & (selected >= 0) & (before >= 0),
+        window=window,
+        before=regs.value_at(before),
+        first=np.where(before >= 0, regs.row[before], -1) if len(regs) else before,
+    )
+    return regs.check(
+        rows,
+        rows["value"] == rows["before"],
+        "{place}: window {window} of the offer was {before:#x}, and is {value:#x}",
+        shown=("first", "row"),
+        none="no window of the offer was read twice",
+    )
+
+
+@rule("PM-DE-04", needs=SEEN)
+def acceptance_reads_back(view: View) -> Result:
+    """Section 4.1.4.3.1: driver_feature shows valid bits that the driver wrote to the window.
+
+    Checked: each read of driver_feature after a write in the same span, by the bits that the
+    driver has seen offered in this window.
+    """
+    regs = registers(view)
+    chosen = regs.value_at(earlier(regs.writes("driver_feature_select"), regs.span))
+    shown = regs.value_at(earlier(regs.writes("device_feature_select"), regs.span))
+    window = np.where(
+        regs.on("driver_feature"), chosen, np.where(regs.on("device_feature"), shown, -1)
+    )
+    key = regs.span * (1 << 33) + window + 1
+    written = earlier(regs.writes("driver_feature"), key)
+    offer = earlier(regs.reads("device_feature"), key)
+    mask = regs.of(PCI) & regs.reads("driver_feature") & (window >= 0)
+    rows = regs.where(
+        mask & (written >= 0) & (offer >= 0),
+        written=regs.value_at(written),
+        valid=regs.value_at(offer),
+    )
+    lost = rows["written"] & rows["valid"] & ~rows["value"]
+    return regs.check(
+        rows, lost == 0, "{place}: {written:#x} was written to driver_feature, {value:#x} is read"
+    )
+
+
+@rule("PM-DE-08", needs=SEEN, also=("PM-DE-07",))
+def status_reads_zero(view: View) -> Result:
+    """Section 4.1.4.3.1: a write of 0 resets the device; device_status reads 0 when it is done.
+
+    Checked: each reset after which the driver read the status: a 0 is read before the driver
+    writes to the status again, and all reads after that are 0. A driver that goes on before the
+    status has read 0 leaves it undecided.
+    """
+    regs = registers(view)
+    resets = np.unique(regs.span[regs.of(PCI) & regs.begun])
+    reads = regs.reads("status") & np.isin(regs.span, resets)
+    written = earlier(regs.writes("status"), regs.span) >= 0
+    zero = earlier(reads & (regs.value == 0), regs.span) >= 0
+    mask = reads & ~written
+    done = regs.where(mask & (zero | (regs.value == 0)))
+    waiting = np.unique(regs.span[mask & ~zero & (regs.value != 0)])
+    never = len(np.setdiff1d(waiting, done["span"]))
+    return regs.check(
+        done,
+        done["value"] == 0,
+        "{place}: the status reads {value:#x} after a reset that was complete",
+        undecided=never,
+        doubt=NOT_RESET,
+    )
+
+
+def after_reset(view: View, names: tuple[str, ...], default: int, text: str) -> Result:
+    """Check that registers read their default after a reset, until they are written."""
+    regs = registers(view)
+    key = regs.queue * len(names) + _which(regs, names)
+    written = earlier(regs.on(*names) & regs.write, key) >= 0
+    mask = regs.of(PCI) & regs.reads(*names) & regs.begun & ~written
+    rows = regs.where(mask & regs.settled)
+    return regs.check(
+        rows,
+        rows["value"] == default,
+        text,
+        undecided=int(np.count_nonzero(mask & ~regs.settled)),
+        doubt=NOT_RESET,
+        none="none was read between a reset and its first write",
+    )
+
+
+def _which(regs: Registers, names: tuple[str, ...]) -> Ints:
+    return sum(
+        (regs.on(name) * number for number, name in enumerate(names)),
+        np.zeros(len(regs), dtype=np.int64),
+    )
+
+
+@rule("PM-DE-09", needs=SEEN)
+def queues_are_disabled(view: View) -> Result:
+    """Section 4.1.4.3.1: queue_enable reads 0 after a reset.
+
+    Checked: each read of queue_enable after the status has read 0, before the driver enables the
+    queue.
+    """
+    return after_reset(view, ("queue_enable",), 0, "{place}: enabled ({value}) after a reset")
+
+
+@rule("DX-26", needs=SEEN)
+def defaults_after_reset(view: View) -> Result:
+    """Section 4.1.4.3: addresses of queues and feature selections are 0 after a reset.
+
+    Checked: each read of a queue's address, of device_feature_select and driver_feature_select
+    after the status has read 0, before the register is written. PQ-DE-07 judges the vectors.
+    """
+    names = (*ADDRESSES, *HALVES, "device_feature_select", "driver_feature_select")
+    return after_reset(view, names, 0, "{place}: {access} is {value:#x} after a reset")
+
+
+@rule("PM-DE-15", needs=SEEN)
+def absent_queues_have_no_size(view: View) -> Result:
+    """Section 4.1.4.3.1: queue_size reads 0 for a queue that the device does not have.
+
+    Checked: each read of queue_size with a queue selected that num_queues, as last read, excludes.
+    Devices with administration queues, which num_queues does not count, are left out.
+    """
+    regs = registers(view)
+    count = earlier(regs.reads("num_queues"), regs.dev)
+    beyond = (count >= 0) & (regs.vq >= regs.value_at(count))
+    plain = regs.accepted(bits.ADMIN_VQ) == 0
+    rows = regs.where(regs.of(PCI) & regs.reads("queue_size") & beyond & plain)
+    return regs.check(
+        rows,
+        rows["value"] == 0,
+        "{place}: a queue that does not exist has the size {value}",
+        none="no size of a queue that does not exist was read",
+    )
+
+
+@rule("PM-DE-16", needs=SEEN)
+def sizes_are_powers_of_two(view: View) -> Result:
+    """Section 4.1.4.3.1: without RING_PACKED queue_size reads 0 or a power of 2.
+
+    Checked: each read of queue_size after features were agreed on without RING_PACKED.
+    """
+    regs = registers(view)
+    rows = regs.where(
+        regs.of(PCI) & regs.reads("queue_size") & (regs.accepted(bits.RING_PACKED) == 0)
+    )
+    holds = (rows["value"] == 0) | _power_of_two(rows["value"])
+    return regs.check(rows, holds, "{place}: the size is {value}, no power of 2")
+
+
+@rule("PM-DR-01", needs=SEEN)
+def read_only_registers(view: View) -> Result:
+    """Section 4.1.4.3.2: the driver does not write to read-only registers.
+
+    Checked: each access to device_feature, num_queues, config_generation, queue_notify_off and
+    queue_notif_config_data: it is a read.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(PCI) & regs.on(*READ_ONLY))
+    return regs.check(rows, ~rows["write"], "{place}: write to {access}, which is read-only")
+
+
+@rule("PM-DR-02", needs=SEEN)
+def packed_size_is_not_zero(view: View) -> Result:
+    """Section 4.1.4.3.2: with RING_PACKED the driver does not write 0 to queue_size.
+
+    Checked: each write to queue_size after RING_PACKED was agreed on.
+    """
+    regs = registers(view)
+    rows = regs.where(
+        regs.of(PCI) & regs.writes("queue_size") & (regs.accepted(bits.RING_PACKED) == 1)
+    )
+    return regs.check(
+        rows, rows["value"] != 0, "{place}: size 0", none="no size of a packed ring was written"
+    )
+
+
+@rule("PM-DR-03", needs=SEEN)
+def split_size_is_power_of_two(view: View) -> Result:
+    """Section 4.1.4.3.2: without RING_PACKED the driver writes only powers of 2 to queue_size.
+
+    Checked: each write to queue_size after features were agreed on without RING_PACKED.
+    """
+    regs = registers(view)
+    rows = regs.where(
+        regs.of(PCI) & regs.writes("queue_size") & (regs.accepted(bits.RING_PACKED) == 0)
+    )
+    return regs.check(
+        rows,
+        _power_of_two(rows["value"]),
+        "{place}: size {value} is no power of 2",
+        none="no size of a split ring was written",
+    )
+
+
+@rule("PM-DR-06", needs=SEEN)
+def queues_are_not_disabled(view: View) -> Result:
+    """Section 4.1.4.3.2: the driver does not write 0 to queue_enable.
+
+    Checked: each write to queue_enable.
+    """
+    regs = registers(view)
+    rows = regs.where(regs.of(PCI) & regs.writes("queue_enable"))
+    return regs.check(rows, rows["value"] != 0, "{place}: 0 written to queue_enable")
+
+
+@rule("PM-DE-17", needs=SEEN)
+def admin_queues_behind_the_others(view: View) -> Result:
+    """Section 4.1.4.3.1: with ADMIN_VQ, admin_queue_index is at least num_queues.
+
+    Checked: each read of admin_queue_index after ADMIN_VQ was agreed on, by num_queues as last
+    read.
+    """
+    regs = registers(view)
+    count = earlier(regs.reads("num_queues"), regs.dev)
+    has = regs.accepted(bits.ADMIN_VQ) == 1
+    rows = regs.where(
+        regs.of(PCI) & regs.reads("admin_queue_index") & has & (count >= 0),
+        count=regs.value_at(count),
+    )
+    return regs.check(
+        rows,
+        rows["value"] >= rows["count"],
+        "{place}: administration queues begin at {value}, inside the {count} others",
+        none=NONE,
+    )
+
+
+@rule("PM-DE-18", needs=SEEN)
+def admin_queues_fit(view: View) -> Result:
+    """Section 4.1.4.3.1: with ADMIN_VQ, the indices of administration queues have 16 bits.
+
+    Checked: each read of admin_queue_num after ADMIN_VQ was agreed on, by admin_queue_index as
+    last read.
+    """
+    regs = registers(view)
+    index = earlier(regs.reads("admin_queue_index"), regs.dev)
+    has = regs.accepted(bits.ADMIN_VQ) == 1
+    rows = regs.where(
+        regs.of(PCI) & regs.reads("admin_queue_num") & has & (index >= 0),
+        index=regs.value_at(index),
+    )
+    return regs.check(
+        rows,
+        rows["value"] + rows["index"] <= 0x10000,
+        "{place}: {value} administration queues from {index} on",
+        none=NONE,
+    )
+
+
+@rule("PM-DR-10", needs=SEEN)
+def admin_queues_in_their_window(view: View) -> Result:
+    """Section 4.1.4.3.2: administration queues are configured inside the device's window.
+
+    Checked: each enabling of a queue behind num_queues after ADMIN_VQ was agreed on: its index is
+    among those that admin_queue_index and admin_queue_num, as last read, give.
+    """
+    regs = registers(view)
+    count, index, number = (
+        earlier(regs.reads(name), regs.dev)
+        for name in ("num_queues", "admin_queue_index", "admin_queue_num")
+    )
+    known = (count >= 0) & (index >= 0) & (number >= 0)
+    has = regs.accepted(bits.ADMIN_VQ) == 1
+    at = regs.of(PCI) & regs.writes("queue_enable") & (regs.value == 1) & has & known
+    first = regs.value_at(index)
+    rows = regs.where(
+        at & (regs.vq >= regs.value_at(count)),
+        inside=(regs.vq >= first) & (regs.vq < first + regs.value_at(number)),
+    )
+    return regs.check(
+        rows, rows["inside"], "{place}: no administration queue of the device", none=NONE
+    )

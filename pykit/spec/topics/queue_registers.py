@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Setting queues up and stopping them, by the registers of PCI and MMIO (4.1.4.3, 4.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints
+from pykit.spec.model import Result, Violation, rule
+from pykit.spec.registers import (
+    ADDRESSES,
+    HALVES,
+    MMIO,
+    PCI,
+    Registers,
+    earlier,
+    later,
+    registers,
+)
+from pykit.spec.topics.pci_registers import SEEN
+from pykit.spec.view import View
+
+NO_SETUP = "no queue was enabled"
+
+
+def _since(regs: Registers) -> Ints:
+    """Return a key of the queue since its last reset: what was written before has gone."""
+    again = regs.writes("queue_reset") & (regs.value == 1)
+    last = earlier(again, regs.queue)
+    pairs = np.stack([regs.queue, last])
+    return np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def unset(regs: Registers, enabling: Bools) -> Bools:
+    """Return which enablings lack an address of the queue since its last reset."""
+    key = _since(regs)
+    missing = np.zeros(len(regs), dtype=np.bool_)
+    for name in ADDRESSES:
+        missing |= earlier(regs.on(name) & regs.write, key) < 0
+    return missing & enabling
+
+
+def enablings(regs: Registers, structures: tuple[str, ...]) -> Bools:
+    """Return writes that enable a queue of devices whose reset was seen."""
+    found: Bools = (
+        regs.of(structures) & regs.writes("queue_enable") & (regs.value == 1) & regs.begun
+    )
+    return found & (regs.vq >= 0)
+
+
+@rule("PM-DR-04", needs=SEEN)
+def configured_before_enabled(view: View) -> Result:
+    """Section 4.1.4.3.2: the driver configures a queue before it enables it.
+
+    Checked: each write of 1 to queue_enable in a span whose reset was seen: the three addresses
+    of the queue were written since the last reset of device and queue; and no write to size,
+    addresses or vector of this queue comes after it, until it is reset. Upper halves of addresses
+    and the size may keep their defaults.
+    """
+    regs = registers(view)
+    enabling = enablings(regs, PCI)
+    rows = regs.where(enabling, whole=~unset(regs, enabling))
+    result = regs.check(
+        rows, rows["whole"], "{place}: enabled before all its addresses are set", none=NO_SETUP
+    )
+    after = regs.of(PCI) & regs.enabled & regs.write
+    after &= regs.on("queue_size", "queue_vector", *ADDRESSES, *HALVES)
+    late = regs.where(after)
+    return result.reporting(
+        late.violations(np.zeros(len(late), dtype=np.bool_), "{place}: {access} set when enabled")
+    )
+
+
+@rule("MR-DR-17", needs=SEEN)
+def ready_queues_are_left_alone(view: View) -> Result:
+    """Section 4.2.2.2: the driver does not access a queue's size and addresses while it is ready.
+
+    Checked: each access to QueueSize and the registers of addresses: QueueReady of the selected
+    queue has not been set since the last reset, or was cleared again.
+    """
+    regs = registers(view)
+    rows = regs.where(
+        regs.of(MMIO) & regs.on("queue_size", *ADDRESSES, *HALVES) & (regs.vq >= 0),
+        free=~regs.enabled,
+    )
+    return regs.check(rows, rows["free"], "{place}: access to {access} while the queue is ready")
+
+
+@rule("MR-DR-16", needs=SEEN)
+def size_is_within_the_maximum(view: View) -> Result:
+    """Section 4.2.2.2: the driver writes no larger QueueSize than QueueSizeMax.
+
+    Checked: each write to QueueSize, by the last QueueSizeMax that was read for the queue. A size
+    without one is undecided.
+    """
+    regs = registers(view)
+    key = regs.dev * (1 << 17) + regs.vq + 1
+    most = earlier(regs.reads("queue_size_max"), key)
+    mask = regs.of(("mmio", "mmio-legacy")) & regs.writes("queue_size") & (regs.vq >= 0)
+    rows = regs.where(mask & (most >= 0), most=regs.value_at(most))
+    return regs.check(
+        rows,
+        rows["value"] <= rows["most"],
+        "{place}: size {value}, the device takes {most}",
+        undecided=int(np.count_nonzero(mask & (most < 0))),
+        doubt="QueueSizeMax was not read",
+    )
+
+
+@rule("MR-DR-19", needs=SEEN, also=("MR-DR-18",))
+def stopped_queues_are_read_back(view: View) -> Result:
+    """Section 4.2.2.2: a driver stops a queue by QueueReady 0, and reads the register back.
+
+    Checked: each write of 0 to QueueReady: the register of this queue is read before it is
+    written again and before the next reset. A driver that stops its queues by a reset of the
+    device writes no 0, which is left out. Undecided: the trace ends before either.
+    """
+    regs = registers(view)
+    stops = regs.of(MMIO) & regs.writes("queue_enable") & (regs.value == 0) & (regs.vq >= 0)
+    read = later(regs.reads("queue_enable"), regs.queue)
+    again = later(regs.writes("queue_enable"), regs.queue)
+    ended = later(regs.on("status") & regs.write & (regs.value == 0), regs.dev)
+    ends = np.where(again < 0, ended, np.where(ended < 0, again, np.minimum(again, ended)))
+    verified = (read >= 0) & ((ends < 0) | (read < ends))
+    decided = verified | (ends >= 0)
+    rows = regs.where(stops & decided, verified=verified)
+    return regs.check(
+        rows,
+        rows["verified"],
+        "{place}: 0 written to QueueReady, which was not read back",
+        undecided=int(np.count_nonzero(stops & ~decided)),
+        doubt="the trace ends there",
+        none="no queue was stopped",
+    )
+
+
+def enabled_late(view: View) -> Iterator[Violation]:
+    """Report queues that are enabled for the first time since a reset after DRIVER_OK."""
+    regs = registers(view)
+    ready = earlier(regs.writes("status") & (regs.value & bits.DRIVER_OK != 0), regs.span)
+    renewed = earlier(regs.writes("queue_reset"), regs.queue)
+    before = earlier(regs.writes("queue_enable") & (regs.value == 1), regs.queue)
+    late = enablings(regs, PCI + MMIO) & (ready >= 0) & (renewed < 0) & (before < 0)
+    rows = regs.where(late)
+    yield from rows.violations(
+        np.zeros(len(rows), dtype=np.bool_), "{place}: enabled after DRIVER_OK"
+    )
