@@ -2,7 +2,8 @@
 """Queues on which the device owes an answer to each chain.
 
 On the others the driver leaves buffers with the device until it has something to say (packets that
-may come, events, entropy), or the device may wait for a third party (a peer that takes packets).
+may come, events, entropy), or the device may wait for a third party (a peer that takes packets, a
+file of the host that blocks).
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ from collections.abc import Callable
 
 from pykit.spec import bits
 
-_SCSI_ID, _9P_ID, _FS_ID = 8, 9, 26
+_SCSI_ID = 8
 _SCSI_EVENTS = 1
 
 #: By virtio device id (section 5): whether a queue carries requests.
 _REQUESTS: dict[int, Callable[[int], bool]] = {
     bits.BLK_ID: lambda _: True,
     _SCSI_ID: lambda vq: vq != _SCSI_EVENTS,
-    _9P_ID: lambda _: True,
-    _FS_ID: lambda _: True,
 }
 
 

@@ -139,9 +139,11 @@ def _waiting(view: View, q: int) -> _Waiting | None:
         return None
     reclaimed = ints(mine, "at")[are(mine, "detach")]
     after = int(reclaimed[-1]) if len(reclaimed) else -1
-    chains = np.flatnonzero(
-        (adds.q == q) & (pairs.used_of < 0) & ~pairs.doubtful & (adds.at > after)
-    )
+    # Chains are in the order of their queues.
+    low, high = np.searchsorted(adds.q, [q, q + 1])
+    part = slice(int(low), int(high))
+    waits = (pairs.used_of[part] < 0) & ~pairs.doubtful[part] & (adds.at[part] > after)
+    chains = np.flatnonzero(waits) + low
     if not len(chains):
         return None
     dev, life, _ = rings.queue[q]

@@ -163,7 +163,9 @@ def requests_are_reclaimed(view: View) -> Result:
         broke = _first_break(view, q, row[ops == BROKEN].tolist())
         if broke is None:
             continue
-        mine = np.flatnonzero((adds.q == q) & (adds.row < broke))
+        # Chains are in the order of their queues.
+        low, high = np.searchsorted(adds.q, [q, q + 1])
+        mine = np.arange(low, high)[adds.row[low:high] < broke]
         entry = pairs.used_of[mine]
         before = (entry >= 0) & (used.row[np.maximum(entry, 0)] < broke if len(used.row) else False)
         taken_back = row[are(events, "detach")]
@@ -193,7 +195,7 @@ def requests_are_reclaimed(view: View) -> Result:
 def _first_break(view: View, q: int, broken: list[int]) -> int | None:
     """Return the row of the first reset of a queue's device, or break of the queue, if any."""
     dev, life, _ = view.rings.queue[q]
-    begun = int(view.rings.row[np.flatnonzero(view.rings.q == q)[0]])
+    begun = int(view.rings.row[np.searchsorted(view.rings.q, q)])
     resets = [
         s.row for s in view.life(dev, life).status if s.op == bits.STATUS_RESET and s.row > begun
     ]
