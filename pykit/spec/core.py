@@ -216,7 +216,8 @@ def _inside_needs(view: View) -> Iterator[_Need]:
     rings, adds = view.rings, view.adds
     if not _joined_late(view):
         yield from _BEGUN
-        if not all(device.legacy for device in view.events.capture.devices) or not view.lives:
+        devices = view.events.capture.devices
+        if not devices or not all(device.legacy for device in devices):
             yield from _BEGUN_MODERN
     carrying = set(adds.q.tolist())
     for layout in sorted({int(rings.layout[q]) for q in carrying}):

@@ -149,7 +149,8 @@ def requests_are_reclaimed(view: View) -> Result:
     Checked: each request that was outstanding when the driver reset the device or declared the
     queue broken: it is returned or detached by the time the queue is deleted, or within 10 s.
 
-    Undecided: the trace ends within 10 s, and the queue is still there.
+    Undecided: the trace ends within 10 s, and the queue is still there; or the driver made a head
+    available that was outstanding, so that an answer may be either chain's.
     """
     rings, adds, pairs, used = view.rings, view.adds, view.pairs, view.used
     tally = Tally(none="nothing was outstanding at a reset", doubt=AT_WORK)
@@ -172,6 +173,9 @@ def requests_are_reclaimed(view: View) -> Result:
         early = int(np.count_nonzero(taken_back < broke))
         outstanding = mine[~before][early:]
         if not len(outstanding):
+            continue
+        if pairs.doubtful[low:high].any():
+            tally.undecided(len(outstanding))
             continue
         answered = int(np.count_nonzero(pairs.used_of[outstanding] >= 0))
         reclaimed = answered + int(np.count_nonzero(taken_back >= broke))
