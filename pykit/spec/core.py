@@ -77,14 +77,14 @@ def _resets_needed(view: View) -> _Found:
     for life in view.lives.values():
         if any(needs_reset(value) for value in (*_read(life), *_announced(view, life))):
             yield "needs-reset", f"{name_of(view, life.dev)} set DEVICE_NEEDS_RESET"
-    told = set()
+    reported = set()
     for answer in view.events.capture.qmp:
-        if answer.query != STATUS_QUERY or answer.device in told:
+        if answer.query != STATUS_QUERY or answer.device in reported:
             continue
         names = answer.answer.get("status", {}).get("statuses", [])
         asks = any("NEEDS_RESET" in str(name) for name in names)
         if asks or answer.answer.get("broken") is True:
-            told.add(answer.device)
+            reported.add(answer.device)
             yield "needs-reset", f"{answer.device} is broken and waits for a reset, by QMP"
 
 

@@ -212,8 +212,8 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
     frame = rings.of("kick", "notify").of_queue(q)
     frame = frame.take(ints(frame, "at") > adds.at[waiting.first])
     times = view.events.base["time"]
-    if (told := np.flatnonzero(are(frame, "notify"))).size:
-        row = int(ints(frame, "row")[told[0]])
+    if (reported := np.flatnonzero(are(frame, "notify"))).size:
+        row = int(ints(frame, "row")[reported[0]])
         since = max(since, int(times[row] or 0))
         took = "returned nothing" if waiting.taken is None else "did not take it"
         return "untaken", "device", f"it was notified and {took}", since, (row, *shown)

@@ -34,8 +34,8 @@ def test_every_kind_stands_there_with_its_columns() -> None:
 def test_all_columns_of_requests_stand_there(tmp_path: Path) -> None:
     capture = unpack("capture-6.12.tar.xz", tmp_path)
     columns = analysis.requests(load(capture)).columns
-    told = PAGE[PAGE.index("## Requests") :]
-    assert set(columns) - {"request"} <= set(re.findall(r"`(\w+)`", told))
+    reported = PAGE[PAGE.index("## Requests") :]
+    assert set(columns) - {"request"} <= set(re.findall(r"`(\w+)`", reported))
 
 
 def test_no_script_is_forgotten() -> None:

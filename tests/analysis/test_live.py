@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A log that grows is told of look by look, and all looks together tell what the whole does."""
+"""A log that grows is shown look by look, and all looks together show what the whole does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_all_looks_are_the_whole(capture: Path, events: Events, tmp_path: Path) 
     seen = list(grown(capture, tmp_path / "run"))
     assert len(seen) == PIECES + 1
     rows = pl.concat([look.queues for look in seen])
-    told = rows.group_by("queue").agg(pl.col(*COUNTS).sum(), pl.col("deepest").max()).sort("queue")
+    reported = (
+        rows.group_by("queue").agg(pl.col(*COUNTS).sum(), pl.col("deepest").max()).sort("queue")
+    )
     log = events.table.filter(source="qemu")
 
     def count(kind: str) -> pl.Series:
@@ -62,11 +64,11 @@ def test_all_looks_are_the_whole(capture: Path, events: Events, tmp_path: Path) 
         return mine.group_by("dev", "vq").len().sort("dev", "vq")["len"]
 
     for name, kind in zip(COUNTS, ("dev_fill", "dev_kick", "dev_signal"), strict=True):
-        assert told[name].to_list() == count(kind).to_list(), name
+        assert reported[name].to_list() == count(kind).to_list(), name
     step = pl.when(pl.col("kind") == "dev_pop").then(1).otherwise(-1).cum_sum().over("dev", "vq")
     depth = log.filter(pl.col("kind").is_in(["dev_pop", "dev_fill"])).with_columns(depth=step)
     deepest = depth.group_by("dev", "vq").agg(pl.col("depth").max()).sort("dev", "vq")["depth"]
-    assert told["deepest"].to_list() == deepest.to_list()
+    assert reported["deepest"].to_list() == deepest.to_list()
     times = log["ts"]
     assert sum(look.seconds or 0 for look in seen) * 1e9 == pytest.approx(
         times.max() - times.min()  # type: ignore[operator]

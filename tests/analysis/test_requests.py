@@ -231,7 +231,7 @@ def test_who_came_later_pairs_what_he_saw(events: Events, requests: pl.DataFrame
     assert both.height == found.height
     assert found.height < requests.height or found["used"].null_count()
     for name in ("used", "done", "status", "kick", "pop", "fill"):
-        told = both.filter(pl.col(name).is_not_null())
-        assert told.height, name
-        assert (told[name] == told[f"{name}_true"]).all(), name
+        reported = both.filter(pl.col(name).is_not_null())
+        assert reported.height, name
+        assert (reported[name] == reported[f"{name}_true"]).all(), name
     assert both.filter(vq=1).drop_nulls("pop").height == requests.filter(vq=1).height

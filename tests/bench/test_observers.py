@@ -13,9 +13,9 @@ MEASURED = bench.Observers("6.99", {NONE: (9e4, 1e5, 4e5), ACCESS: (1.3e5, 1.4e5
 
 def test_medians_are_compared() -> None:
     assert MEASURED.ratio(ACCESS) == 1.4
-    told = MEASURED.as_json()
-    assert told["observers"][ACCESS] == {"ns": (1.3e5, 1.4e5, 2e5), "ratio": 1.4}  # type: ignore[index]
-    assert told["limit"] == {ACCESS: LIMIT}
+    reported = MEASURED.as_json()
+    assert reported["observers"][ACCESS] == {"ns": (1.3e5, 1.4e5, 2e5), "ratio": 1.4}  # type: ignore[index]
+    assert reported["limit"] == {ACCESS: LIMIT}
 
 
 def test_a_row_each() -> None:

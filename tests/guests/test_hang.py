@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is told of the tasks of a guest that hangs."""
+"""The report of the tasks of a guest that hangs."""
 
 from __future__ import annotations
 

@@ -63,13 +63,13 @@ class Answers:
 
 
 def test_registers_of_mmio() -> None:
-    told = look(Answers(vhost=False))  # type: ignore[arg-type]
-    assert told["registers"] == [{"device": "vd0", "address": 0xFEB00000, "bytes": 512}]
+    reported = look(Answers(vhost=False))  # type: ignore[arg-type]
+    assert reported["registers"] == [{"device": "vd0", "address": 0xFEB00000, "bytes": 512}]
 
 
 def test_rings() -> None:
-    told = look(Answers(vhost=False))  # type: ignore[arg-type]
-    found = [(ring["area"], ring["address"], ring["bytes"]) for ring in told["rings"]]
+    reported = look(Answers(vhost=False))  # type: ignore[arg-type]
+    found = [(ring["area"], ring["address"], ring["bytes"]) for ring in reported["rings"]]
     assert found == [("desc", 4096, 64), ("avail", 4160, 14), ("used", 8192, 38)]
 
 
@@ -80,5 +80,5 @@ def test_queues_of_vhost_are_not_asked_for() -> None:
 
 
 def test_a_bar_that_is_not_mapped_has_no_registers() -> None:
-    told = look(Answers(vhost=False, bars=(-1, 0xFE000000)))  # type: ignore[arg-type]
-    assert [area["address"] for area in told["registers"]] == [0xFEB00000, 0xFE000000]
+    reported = look(Answers(vhost=False, bars=(-1, 0xFE000000)))  # type: ignore[arg-type]
+    assert [area["address"] for area in reported["registers"]] == [0xFEB00000, 0xFE000000]

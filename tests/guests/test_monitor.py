@@ -23,7 +23,7 @@ DISK = Device("vd0", "virtio-blk-pci", 16, {})
 
 @contextlib.contextmanager
 def answering(path: Path, *, dies: bool) -> Iterator[None]:
-    """A monitor that does all it is told, and says nothing of it; or ends with device_del."""
+    """A monitor that does all that it is asked, and sends no event; or ends with device_del."""
 
     def serve() -> None:
         peer, _ = server.accept()

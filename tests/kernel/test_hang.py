@@ -15,7 +15,7 @@ from pykit.scenario import load_scenario
 from .conftest import say
 
 SCENARIO = """
-summary = "a read that nobody is told of"
+summary = "a read whose completion is not signalled"
 deadline = 20
 driver = "virtio_blk"
 modules = ["pykit_probe", "pykit_loopback", "pykit_vhost"]

@@ -49,7 +49,7 @@ def seen(
     )
 
 
-def told(result: steps.RunResult, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
+def reported(result: steps.RunResult, kind: str, source: str = "", **fields: str) -> pl.DataFrame:
     """Fields of the events of a kind, queue by queue in their order: ``new="old"``."""
     rows = result.events.of(kind)
     rows = rows.filter(pl.col("source") == source) if source else rows
@@ -87,20 +87,20 @@ def test_it_ran_clean(seen: steps.RunResult) -> None:
 
 
 def test_heads_and_avail_indices(seen: steps.RunResult) -> None:
-    """What driver and probe told, what the CPU stored, what stood in memory, what QEMU counted."""
-    driver = told(seen, "add", "driver", head="head", idx="avail_idx")
-    same(driver, told(seen, "add", "probe", head="head", idx="avail_idx"))
+    """What driver and probe traced, the CPU stored, stood in memory and QEMU counted."""
+    driver = reported(seen, "add", "driver", head="head", idx="avail_idx")
+    same(driver, reported(seen, "add", "probe", head="head", idx="avail_idx"))
     same(driver, accessed(seen, 1, head="avail.ring", idx="avail.idx"))
-    same(driver, told(seen, "ring_avail", head="head", idx="avail_idx"))
-    same(driver.drop("head"), told(seen, "dev_pop", idx="avail_idx"))
+    same(driver, reported(seen, "ring_avail", head="head", idx="avail_idx"))
+    same(driver.drop("head"), reported(seen, "dev_pop", idx="avail_idx"))
 
 
 def test_lengths_and_used_places(seen: steps.RunResult) -> None:
-    driver = told(seen, "used", "driver", id="id", len="len", index="index")
-    same(driver, told(seen, "used", "probe", id="id", len="len", index="index"))
+    driver = reported(seen, "used", "driver", id="id", len="len", index="index")
+    same(driver, reported(seen, "used", "probe", id="id", len="len", index="index"))
     same(driver.drop("index"), accessed(seen, 0, id="used.id", len="used.len"))
-    same(driver, told(seen, "ring_used", id="id", len="len", index="index"))
-    same(driver.drop("id"), told(seen, "dev_fill", len="len", index="index"))
+    same(driver, reported(seen, "ring_used", id="id", len="len", index="index"))
+    same(driver.drop("id"), reported(seen, "dev_fill", len="len", index="index"))
 
 
 def test_an_entry_is_seen_between_two_looks(seen: steps.RunResult) -> None:
@@ -134,5 +134,5 @@ def test_notifications_are_register_writes(seen: steps.RunResult) -> None:
         registers.group_by(QUEUE)
         .len()
         .sort(QUEUE)
-        .equals(told(seen, "notify", "driver").group_by(QUEUE).len().sort(QUEUE))
+        .equals(reported(seen, "notify", "driver").group_by(QUEUE).len().sort(QUEUE))
     )

@@ -76,14 +76,14 @@ def both(run: Run, tmp_path_factory: pytest.TempPathFactory) -> steps.RunResult:
 
 #: What the driver has to serialise, and so both observers tell in the same order.
 SERIAL = ("queue", "add", "desc", "kick", "used", "callback", "blk_start", "blk_range", "blk_done")
-#: Fields that say when or by whose count something was told.
+#: Fields that say when or by whose count something was traced.
 OWN = {"row", "ts", "time", "source", "cpu", "seq", "before"}
 #: What the device may write between two looks, and who looks first, by kind.
 RACED = {"used": {"used_idx": "driver"}, "callback": {"used_idx": "probe"}, "queue": {}}
 QUEUE = ["dev", "life", "vq"]
 
 
-def told(result: steps.RunResult, source: str, kind: str) -> pl.DataFrame:
+def reported(result: steps.RunResult, source: str, kind: str) -> pl.DataFrame:
     """One observer's events of a kind, each queue's in their order."""
     table = result.events.of(kind).filter(pl.col("source") == source)
     return table.sort(*QUEUE, "seq", maintain_order=True)
@@ -114,7 +114,7 @@ def test_the_order_is_the_same(both: steps.RunResult) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in SERIAL if kind != "kick"])
 def test_every_field_is_the_same(both: steps.RunResult, kind: str) -> None:
-    driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
+    driver, probe = (reported(both, source, kind) for source in ("driver", "probe"))
     raced = RACED.get(kind, {})
     fields = [name for name in driver.columns if name not in OWN | set(raced)]
     assert driver.height
@@ -126,7 +126,7 @@ def test_every_field_is_the_same(both: steps.RunResult, kind: str) -> None:
 
 def test_decisions_are_the_same(both: steps.RunResult) -> None:
     """The probe looks at what the device asks for between the driver's two looks."""
-    driver, probe = (told(both, source, "kick") for source in ("driver", "probe"))
+    driver, probe = (reported(both, source, "kick") for source in ("driver", "probe"))
     fields = [*QUEUE, "pid", "old", "new", "event_idx", "needed"]
     assert driver.height > 1500
     assert_frame_equal(driver.select(fields), probe.select(fields))
@@ -143,7 +143,7 @@ def test_decisions_are_the_same(both: steps.RunResult) -> None:
 def test_notifications_and_interrupts_are_the_same(both: steps.RunResult) -> None:
     """Neither is serialised with the rest: each is in an order of its own."""
     for kind in ("notify", "interrupt"):
-        driver, probe = (told(both, source, kind) for source in ("driver", "probe"))
+        driver, probe = (reported(both, source, kind) for source in ("driver", "probe"))
         assert driver.height > 1000
         assert_frame_equal(driver.select(QUEUE), probe.select(QUEUE))
     assert (ahead(probe["used_idx"], driver["used_idx"]) < 1 << 15).all()

@@ -31,9 +31,9 @@ def test_it_comes_and_goes(run: Run, kernel_name: str | None) -> None:
     assert result.exit_code == Exit.OK
     assert (result.events.lost, result.events.losses) == (0, ())
     turns = load_scenario("probe-detach").count
-    told = result.events.of("queue").filter(pl.col("source") == "probe").sort("row")
+    reported = result.events.of("queue").filter(pl.col("source") == "probe").sort("row")
     for vq in (0, 1):
-        mine = told.filter(pl.col("vq") == vq)
+        mine = reported.filter(pl.col("vq") == vq)
         # Rebound while nobody looked, a second life is joined; a third begins under its eyes.
         busy, joined, begun = [SET_UP, *turns * [LEFT, JOINED], LEFT], [JOINED, LEFT], [SET_UP]
         assert mine["op"].to_list() == [*busy, *joined, *begun, DELETED]

@@ -71,9 +71,9 @@ def test_the_core_rings_where_it_is_asked(
 
 
 def test_every_doorbell_is_told(crowded: steps.RunResult) -> None:
-    told = crowded.events.of("notify").filter(pl.col("life").is_not_null())
+    reported = crowded.events.of("notify").filter(pl.col("life").is_not_null())
     handled = crowded.events.of("dev_kick").filter(pl.col("life").is_not_null())
-    assert told.height == handled.height > crowded.events.of("add_failed").height
+    assert reported.height == handled.height > crowded.events.of("add_failed").height
 
 
 def test_only_these_doorbells_are_found(

@@ -21,13 +21,13 @@ RULES = ("SD-DR-01", "VQ-DR-01", "NA-DR-01", "NU-DR-01")
 def rule(name: str, verdict: RuleVerdict = "pass", **changes: Any) -> RuleResult:
     """A rule's result; one that failed has two violations and their place."""
     wrong = 2 if verdict in ("fail", "waived") else 0
-    told = {
+    reported = {
         "checked": 0 if verdict == "not-applicable" else 40,
         "violations": wrong,
         "message": f"{name} {verdict}",
         "where": "device 0 life 0 queue 1 seq 12" if wrong else "",
     }
-    return RuleResult(name, verdict, **{**told, **changes})
+    return RuleResult(name, verdict, **{**reported, **changes})
 
 
 def planned(name: str, **axes: str) -> PlannedCell:

@@ -122,10 +122,10 @@ def test_a_cell_that_cannot_share_boots_its_own_guest(
         return Outcome(kind, "", (), "7.2"), GuestOrigin("k", "6.99", "debian")
 
     monkeypatch.setattr(module, "run_in_own_guest", own)
-    told = Told()
-    run_batch(module.replace(batch({"a": ("", "")}), bundle=None), told)
+    reported = Told()
+    run_batch(module.replace(batch({"a": ("", "")}), bundle=None), reported)
     assert ran == ["x/a", "x/a"]
-    assert (told.of("a").status, told.of("a").release, told.of("a").alone) == (
+    assert (reported.of("a").status, reported.of("a").release, reported.of("a").alone) == (
         "held",
         "6.99",
         False,
@@ -134,67 +134,69 @@ def test_a_cell_that_cannot_share_boots_its_own_guest(
 
 
 def test_all_hold_in_one_guest(batch: Any) -> None:
-    told = Told()
-    run_batch(batch({"a": ("clean", ""), "b": ("clean", "")}), told)
+    reported = Told()
+    run_batch(batch({"a": ("clean", ""), "b": ("clean", "")}), reported)
     assert FakeGuest.booted == [["a", "b"]]
-    assert [(r.cell, r.status, r.alone) for r in told.records] == [
+    assert [(r.cell, r.status, r.alone) for r in reported.records] == [
         ("x/a", "held", False),
         ("x/b", "held", False),
     ]
 
 
 def test_who_fails_in_company_is_what_it_is_alone(batch: Any) -> None:
-    told = Told()
-    run_batch(batch({"a": ("fail", "clean"), "b": ("clean", ""), "c": ("fail", "fail")}), told)
+    reported = Told()
+    run_batch(batch({"a": ("fail", "clean"), "b": ("clean", ""), "c": ("fail", "fail")}), reported)
     assert FakeGuest.booted == [["a", "b", "c"], ["a"], ["c"]]
-    assert (told.of("a").status, told.of("a").alone) == ("held", True)
-    assert (told.of("b").status, told.of("b").alone) == ("held", False)
-    assert (told.of("c").status, told.of("c").alone) == ("failed", True)
+    assert (reported.of("a").status, reported.of("a").alone) == ("held", True)
+    assert (reported.of("b").status, reported.of("b").alone) == ("held", False)
+    assert (reported.of("c").status, reported.of("c").alone) == ("failed", True)
 
 
 @pytest.mark.parametrize("end", ["panic", "hang", "qemu-died", "splat", "workload-failed"])
 def test_a_guest_that_dies_is_followed_by_another(batch: Any, end: str) -> None:
-    told = Told()
-    run_batch(batch({"a": ("clean", ""), "b": (end, "clean"), "c": ("clean", "clean")}), told)
+    reported = Told()
+    run_batch(batch({"a": ("clean", ""), "b": (end, "clean"), "c": ("clean", "clean")}), reported)
     assert FakeGuest.booted == [["a", "b", "c"], ["c"], ["b"]]
-    assert {r.cell: r.status for r in told.records} == dict.fromkeys(("x/a", "x/b", "x/c"), "held")
-    assert [r.cell for r in told.records] == ["x/a", "x/c", "x/b"]
+    assert {r.cell: r.status for r in reported.records} == dict.fromkeys(
+        ("x/a", "x/b", "x/c"), "held"
+    )
+    assert [r.cell for r in reported.records] == ["x/a", "x/c", "x/b"]
 
 
 def test_a_guest_that_never_comes_blames_its_first(batch: Any) -> None:
-    told = Told()
-    run_batch(batch({"a": ("never-booted", "never-booted"), "b": ("clean", "clean")}), told)
-    assert told.of("a").status == "error"
-    assert told.of("b").status == "held"
+    reported = Told()
+    run_batch(batch({"a": ("never-booted", "never-booted"), "b": ("clean", "clean")}), reported)
+    assert reported.of("a").status == "error"
+    assert reported.of("b").status == "held"
 
 
 def test_a_guest_that_is_lost_again_says_nothing_of_its_cell(batch: Any) -> None:
-    told = Told()
+    reported = Told()
     lost = ("qemu-died", "never-booted", "qemu-died", "clean")
-    run_batch(batch({"a": lost, "b": (*lost[:3], "qemu-died"), "c": ("clean", "clean")}), told)
-    assert (told.of("a").status, told.of("b").status) == ("held", "error")
+    run_batch(batch({"a": lost, "b": (*lost[:3], "qemu-died"), "c": ("clean", "clean")}), reported)
+    assert (reported.of("a").status, reported.of("b").status) == ("held", "error")
     assert FakeGuest.booted == [["a", "b", "c"], ["b", "c"], ["c"], *[["a"]] * 3, *[["b"]] * 3]
     # What crashes each time, a panic, is repeated once.
-    told, FakeGuest.booted = Told(), []
-    run_batch(batch({"a": ("panic", "panic"), "b": ("clean", "clean")}), told)
+    reported, FakeGuest.booted = Told(), []
+    run_batch(batch({"a": ("panic", "panic"), "b": ("clean", "clean")}), reported)
     assert FakeGuest.booted == [["a", "b"], ["b"], ["a"]]
 
 
 def test_a_lone_guest_that_is_lost_is_followed_by_another(batch: Any) -> None:
-    told = Told()
-    run_batch(batch({"a": ("", "qemu-died", "clean")}, isolate=True), told)
-    assert (told.of("a").status, FakeGuest.booted) == ("held", [["a"], ["a"]])
+    reported = Told()
+    run_batch(batch({"a": ("", "qemu-died", "clean")}, isolate=True), reported)
+    assert (reported.of("a").status, FakeGuest.booted) == ("held", [["a"], ["a"]])
 
 
 def test_each_alone(batch: Any) -> None:
-    told = Told()
-    run_batch(batch({"a": ("", "fail"), "b": ("", "clean")}, isolate=True), told)
+    reported = Told()
+    run_batch(batch({"a": ("", "fail"), "b": ("", "clean")}, isolate=True), reported)
     assert FakeGuest.booted == [["a"], ["b"]]
-    assert told.of("a").status == "failed"
+    assert reported.of("a").status == "failed"
 
 
 def test_what_is_done_is_left_out(batch: Any) -> None:
-    told = Told("x/a")
-    run_batch(batch({"a": ("clean", ""), "b": ("clean", "clean")}), told)
+    reported = Told("x/a")
+    run_batch(batch({"a": ("clean", ""), "b": ("clean", "clean")}), reported)
     assert FakeGuest.booted == [["b"]]
-    assert [r.cell for r in told.records] == ["x/b"]
+    assert [r.cell for r in reported.records] == ["x/b"]

@@ -30,7 +30,7 @@ def compared(
     return diff(tmp_path / "old", tmp_path / "new")
 
 
-def told(found: Diff) -> list[tuple[str, tuple[str, ...], bool]]:
+def reported(found: Diff) -> list[tuple[str, tuple[str, ...], bool]]:
     return [(change.kind, change.rules, change.worse) for change in found.changes]
 
 
@@ -68,7 +68,7 @@ NA = ("NA-DR-01",)
 )
 def test_what_becomes_of_a_rule(tmp_path: Path, old: Any, new: Any, changes: Any) -> None:
     found = compared(tmp_path, {"rules": old}, {"rules": new})
-    assert told(found) == changes
+    assert reported(found) == changes
     assert found.worse == any(worse for _, _, worse in changes)
 
 
@@ -80,7 +80,7 @@ def test_a_violation_is_told_with_its_place(tmp_path: Path) -> None:
 def test_a_fault_that_is_no_longer_found(tmp_path: Path) -> None:
     fault = {"expected": ("NA-DR-01",)}
     found = compared(tmp_path, {"rules": FAIL, **fault}, {"rules": BOTH, **fault})
-    assert told(found) == [("new violation", NA, True)]
+    assert reported(found) == [("new violation", NA, True)]
     assert "no longer makes it fail" in found.changes[0].what
 
 
@@ -107,7 +107,7 @@ def test_what_becomes_of_a_guest_and_a_cell(
     tmp_path: Path, old: Any, new: Any, kind: str, worse: bool
 ) -> None:
     found = compared(tmp_path, old, new)
-    assert told(found) == [(kind, (), worse)]
+    assert reported(found) == [(kind, (), worse)]
     assert found.worse == worse
 
 
@@ -116,13 +116,13 @@ def test_a_cell_that_is_impossible_there_is_told_and_not_worse(tmp_path: Path) -
     write_matrix(tmp_path / "old", {ONE.name: record(ONE)}, (ONE,))
     write_matrix(tmp_path / "new", {ONE.name: gone}, (ONE,))
     found = diff(tmp_path / "old", tmp_path / "new")
-    assert told(found) == [("cell", (), False)]
+    assert reported(found) == [("cell", (), False)]
 
 
 def test_a_cell_of_which_less_is_known_is_worse(tmp_path: Path) -> None:
     lost = (rule("SD-DR-01", "inconclusive"), rule("NA-DR-01", "inconclusive"))
     found = compared(tmp_path, {"rules": FAIL}, {"rules": lost, "lost": 3})
-    assert told(found) == [
+    assert reported(found) == [
         ("newly inconclusive", ("SD-DR-01",), True),
         ("newly inconclusive", NA, False),
     ]
@@ -190,7 +190,7 @@ def test_slower_and_faster(tmp_path: Path) -> None:
     found = compared(
         tmp_path, {"metrics": {"latency_us_p50": 320.0}}, {"metrics": {"latency_us_p50": 80.0}}
     )
-    assert told(found) == [("faster", (), False)]
+    assert reported(found) == [("faster", (), False)]
 
 
 def test_the_speed_of_a_deliberate_bug_is_not_compared(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_two_runs(tmp_path: Path) -> None:
         scenario="iothread",
     )
     found = diff(old, new)
-    assert told(found) == [("new violation", NA, True)]
+    assert reported(found) == [("new violation", NA, True)]
     assert found.pairs.across == {"kernel": ("debian-6.12", "debian-7.2")}
     assert not diff(new, new).worse
 

@@ -139,7 +139,7 @@ def test_a_cell_that_was_run_twice_counts_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "told"),
+    ("other", "reported"),
     [
         (replace(ALL["blk/split"], outcome="panic", status="failed"), "held, clean and failed, pa"),
         (
@@ -152,10 +152,12 @@ def test_a_cell_that_was_run_twice_counts_once(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_cell_with_two_verdicts_is_an_error(tmp_path: Path, other: CellRecord, told: str) -> None:
+def test_a_cell_with_two_verdicts_is_an_error(
+    tmp_path: Path, other: CellRecord, reported: str
+) -> None:
     one = write_matrix(tmp_path / "one", {"blk/split": ALL["blk/split"]})
     two = write_matrix(tmp_path / "two", {"blk/split": other})
-    with pytest.raises(UsageError, match=rf"cell blk/split is in .* \({told}"):
+    with pytest.raises(UsageError, match=rf"cell blk/split is in .* \({reported}"):
         merge([one, two], tmp_path / "to")
     assert not (tmp_path / "to").exists()
 

@@ -32,13 +32,13 @@ def test_registers_of_firmware() -> None:
 
 
 def test_values_of_registers() -> None:
-    told = [any("values of registers" in line for line in unseen(BOTH, v)) for v in (OLD, NEW)]
-    assert told == [True, False]
+    reported = [any("values of registers" in line for line in unseen(BOTH, v)) for v in (OLD, NEW)]
+    assert reported == [True, False]
 
 
 def test_indirect_tables() -> None:
-    told = [line for line in unseen(BOTH, NEW) if "indirect tables" in line]
-    assert [line.partition(":")[0] for line in told] == ["access tracer", "ring watcher"]
+    reported = [line for line in unseen(BOTH, NEW) if "indirect tables" in line]
+    assert [line.partition(":")[0] for line in reported] == ["access tracer", "ring watcher"]
 
 
 @pytest.mark.parametrize(

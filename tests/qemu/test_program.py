@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What QEMU has, and what a guest is told of the host."""
+"""What QEMU has, and what a guest sees of the host."""
 
 from __future__ import annotations
 

@@ -41,14 +41,14 @@ def _document(lines: list[str], name: str | None) -> dict[str, Result]:
     assert plan
     tests: dict[str, Result] = {}
     nested: list[str] = []
-    told: list[str] = []
+    reported: list[str] = []
     for line in rest:
         if line.startswith("    "):
             # A subtest comes before what is said of it and its result.
-            assert not told, line
+            assert not reported, line
             nested.append(line[4:])
         elif line == "#" or line.startswith("# "):
-            told.append(line[2:])
+            reported.append(line[2:])
         else:
             found = _RESULT.fullmatch(line)
             assert found, line
@@ -57,9 +57,9 @@ def _document(lines: list[str], name: str | None) -> dict[str, Result]:
             assert title not in tests
             assert directive is None or directive in _DIRECTIVES
             inner = _document(nested, title) if nested else {}
-            tests[title] = Result(ok == "ok", title, directive, reason, told, inner)
-            nested, told = [], []
+            tests[title] = Result(ok == "ok", title, directive, reason, reported, inner)
+            nested, reported = [], []
     assert not nested
-    assert not told
+    assert not reported
     assert len(tests) == int(plan[1])
     return tests

@@ -47,10 +47,10 @@ def test_a_scenario_that_is_none_of_ours_has_no_file() -> None:
 
 
 def test_every_rule_is_described(view: ReportView) -> None:
-    told = run_of(view)["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in told] == [rule.id for rule in rules()]
+    reported = run_of(view)["tool"]["driver"]["rules"]
+    assert [rule["id"] for rule in reported] == [rule.id for rule in rules()]
     levels = {
-        rule["properties"]["strength"]: rule["defaultConfiguration"]["level"] for rule in told
+        rule["properties"]["strength"]: rule["defaultConfiguration"]["level"] for rule in reported
     }
     assert levels == {
         "MUST": "error",
@@ -73,8 +73,8 @@ def test_a_guest_that_did_not_end_well_and_lost_events_are_told(view: ReportView
     capture = replace(view.capture, outcome=CapturedOutcome("panic", "because"))
     (invocation,) = run_of(replace(view, capture=capture, lost=3))["invocations"]
     assert not invocation["executionSuccessful"]
-    told = [entry["message"]["text"] for entry in invocation["toolExecutionNotifications"]]
-    assert told == ["guest: panic: because", "3 events were lost"]
+    reported = [entry["message"]["text"] for entry in invocation["toolExecutionNotifications"]]
+    assert reported == ["guest: panic: because", "3 events were lost"]
 
 
 @PATIENT

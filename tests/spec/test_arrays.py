@@ -54,5 +54,5 @@ def test_steps_wrap() -> None:
 
 def test_excess_is_told_once() -> None:
     group = column([0, 0, 0, 0, 1])
-    told = arrays.exceeds_more(column([0, 1, 1, 2, 1]), group)
-    assert told.tolist() == [False, True, False, True, True]
+    reported = arrays.exceeds_more(column([0, 1, 1, 2, 1]), group)
+    assert reported.tolist() == [False, True, False, True, True]

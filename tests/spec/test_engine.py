@@ -317,9 +317,9 @@ def test_a_failed_add_rings_for_what_was_added_before() -> None:
     kick = next(k for k in log.of("kick", needed=1) if k["event"] == k["event_after"] and k["pid"])
     log.drop([log.after(kick, lambda e: e["kind"] == "notify" and e["pid"] == kick["pid"])])
     assert spec.check(log.build()).of("DX-16").verdict == "fail"
-    told = {name: value for name, value in kick.items() if name in KINDS["add_failed"]}
-    told |= {"err": -28, "chain": 9, "slots": 9, "num_free": 0, "notified": 1}
-    refused = log.insert(kick, "add_failed", after=False, **told)
+    reported = {name: value for name, value in kick.items() if name in KINDS["add_failed"]}
+    reported |= {"err": -28, "chain": 9, "slots": 9, "num_free": 0, "notified": 1}
+    refused = log.insert(kick, "add_failed", after=False, **reported)
     log.insert(refused, "notify")
     verdicts = spec.check(log.build())
     assert [verdicts.of(name).verdict for name in ("DX-16", "NA-DR-06", "NA-DR-07")] == ["pass"] * 3

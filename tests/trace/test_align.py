@@ -38,9 +38,14 @@ def requests(
         fill = pop + int(rng.integers(1, 400_000))
         taken = fill + int(rng.integers(1, 200_000))
         # The vCPU may wait between its looks at the clock, and another take an interrupt then.
-        told = now + int(rng.integers(taken - now))
-        late = int(rng.integers(now, told + 1))
-        events = (("callback", now - 5_000), ("interrupt", late), ("add", told), ("used", taken))
+        reported = now + int(rng.integers(taken - now))
+        late = int(rng.integers(now, reported + 1))
+        events = (
+            ("callback", now - 5_000),
+            ("interrupt", late),
+            ("add", reported),
+            ("used", taken),
+        )
         for kind, at in events:
             before = now - 3_000 if kind == "add" else None
             rows.append({**queue, "kind": kind, "source": "driver", "ts": at, "before": before})

@@ -33,14 +33,14 @@ def capture(folder: Path, *, statuses: list[str], guest: dict[str, Any]) -> Path
         "schema": 1, "complete": True, "clock": "", "cpus": 1, "kernel": "", "qemu": "7.2.22",
         "outcome": {"kind": "clean", "message": ""}, "devices": [device], "steps": [],
     }  # fmt: skip
-    told = {
+    reported = {
         "status": {"statuses": statuses},
         "host-features": features(*BLK),
         "guest-features": guest,
     }
     answer = {
         "at": "begin", "device": "disk", "query": "x-query-virtio-status", "queue": None,
-        "time_ns": 1, "return": told,
+        "time_ns": 1, "return": reported,
     }  # fmt: skip
     (folder / "capture.json").write_text(json.dumps(info))
     (folder / "qmp.json").write_text(json.dumps([answer]))

@@ -88,8 +88,8 @@ def test_what_is_encoded_comes_back(tmp_path: Path, rows: list, endian: str, bat
         for name, column in part.columns[7].items():
             found.setdefault(name, []).extend(column.tolist())
     names = ("byte", "odd", "small", "half", "wide", "list", "name", "data", "rel", "far")
-    told = list(zip(*(found[name] for name in names), strict=True))
-    assert told == [
+    reported = list(zip(*(found[name] for name in names), strict=True))
+    assert reported == [
         (byte, odd, small, half, wide, [one, two], list(name), data, rel, far)
         for (byte, odd, small, half, wide, one, two, far), name, data, rel in rows
     ]

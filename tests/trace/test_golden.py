@@ -106,9 +106,9 @@ def compare(ours: list[Row], theirs: list[tuple[object, ...]]) -> int:
             # It prints what is negative as unsigned in places.
             value = own[name]
             if isinstance(value, int):
-                told = number(said[name])
+                reported = number(said[name])
                 wraps = 32 if value < 0 else 64
-                assert (value - told) % (1 << wraps) == 0, (mine, other, name)
+                assert (value - reported) % (1 << wraps) == 0, (mine, other, name)
                 values += 1
     return values
 

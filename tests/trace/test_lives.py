@@ -63,11 +63,11 @@ BINDS = (driver(300, 0), queue(301, SET_UP), queue(390, DELETED), driver(391, 4)
 
 def lives(*events: Event) -> list[int | None]:
     """Of the probe's events, before the other side is known and after."""
-    told = frames(*events)
-    naive = guest_lives(told)
+    reported = frames(*events)
+    naive = guest_lives(reported)
     life = pl.when(pl.col("source") == "probe").then(naive).otherwise("life").alias("life")
-    settled = returned(Frames(told.base.with_columns(life), told.own, told.types))
-    return settled.filter(told.base["source"] == "probe").to_list()
+    settled = returned(Frames(reported.base.with_columns(life), reported.own, reported.types))
+    return settled.filter(reported.base["source"] == "probe").to_list()
 
 
 @pytest.mark.parametrize("back", [JOINS, BINDS])

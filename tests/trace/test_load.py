@@ -223,9 +223,9 @@ def test_registers_take_nothing_from_the_driver(tmp_path: Path) -> None:
     capture = write_capture(tmp_path / "capture", [page_of(*life(2))])
     shutil.copy(DATA / "qemu-7.2-seabios.log", capture / "qemu.log")
     events = load(capture)
-    told = events.table.filter(pl.col("kind") == "status")
-    assert told.filter(source="driver")["status"].to_list() == [11, 15, 0]
-    assert told.filter(source="registers")["status"].to_list() == [0, 3, 11, 11, 15]
+    reported = events.table.filter(pl.col("kind") == "status")
+    assert reported.filter(source="driver")["status"].to_list() == [11, 15, 0]
+    assert reported.filter(source="registers")["status"].to_list() == [0, 3, 11, 11, 15]
     assert events.of("status")["row"].is_sorted()
     events.write_parquet(tmp_path / "events.parquet")
     saved = Events.read_parquet(tmp_path / "events.parquet")

@@ -18,18 +18,18 @@ UBOOT = DATA / "qemu-7.2-uboot-legacy.log"
 VDEV = 0x5566F207D600
 
 
-def told(log: Path, kind: str, *columns: str) -> list[tuple[object, ...]]:
+def reported(log: Path, kind: str, *columns: str) -> list[tuple[object, ...]]:
     rows = read_log(log, None).rows.filter(kind=kind, source="registers")
     return rows.select(columns).rows()
 
 
 def test_modern_negotiation() -> None:
     """By hand from the log."""
-    assert told(SEABIOS, "status", "status", "op", "life") == [
+    assert reported(SEABIOS, "status", "status", "op", "life") == [
         (0, 2, None), (3, 0, 0), (11, 0, 0), (11, 1, 0), (15, 0, 0),
     ]  # fmt: skip
-    assert told(SEABIOS, "features", "offered", "acked") == [(0x101_3000_6E54, 0x1_0000_0044)]
-    assert told(SEABIOS, "config", "offset", "len", "value", "write")[:2] == [
+    assert reported(SEABIOS, "features", "offered", "acked") == [(0x101_3000_6E54, 0x1_0000_0044)]
+    assert reported(SEABIOS, "config", "offset", "len", "value", "write")[:2] == [
         (12, 4, 254, 0), (0, 4, 16384, 0),
     ]  # fmt: skip
 
@@ -43,8 +43,8 @@ def test_features_come_before_they_are_settled() -> None:
 
 def test_legacy_negotiation() -> None:
     """Registers at a base that only the status writes show; the configuration from 20 on."""
-    assert told(UBOOT, "features", "offered", "acked") == [(0x79006E54, 0)]
-    assert [row[:2] for row in told(UBOOT, "config", "offset", "len")] == [
+    assert reported(UBOOT, "features", "offered", "acked") == [(0x79006E54, 0)]
+    assert [row[:2] for row in reported(UBOOT, "config", "offset", "len")] == [
         (offset, 1) for offset in range(8)
     ]
     assert [device[1:] for device in read_log(UBOOT, None).devices] == [
@@ -56,8 +56,8 @@ def test_an_offer_that_was_not_read_settles_nothing(tmp_path: Path) -> None:
     log = tmp_path / "qemu.log"
     lines = SEABIOS.read_text().splitlines(keepends=True)
     log.write_text("".join(line for line in lines if "8004 value" not in line))
-    assert told(log, "features", "acked") == []
-    assert told(log, "status", "status")
+    assert reported(log, "features", "acked") == []
+    assert reported(log, "status", "status")
 
 
 def test_mmio(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_mmio(tmp_path: Path) -> None:
             )
         )
     )
-    assert told(log, "generation", "generation", "dev", "life") == [(5, 0, 0)]
-    assert told(log, "config", "offset", "value") == [(4, 9)]
+    assert reported(log, "generation", "generation", "dev", "life") == [(5, 0, 0)]
+    assert reported(log, "config", "offset", "value") == [(4, 9)]
     assert [device[1:3] for device in read_log(log, None).devices] == [(None, "-device")]
 
 

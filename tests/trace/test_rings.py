@@ -28,9 +28,9 @@ WATCH = {"device": "vd0", "queue": 1, "size": 4, "set_up_ns": 100, "ended_ns": 9
 SECOND = {**WATCH, "set_up_ns": 2000, "ended_ns": 0}
 
 
-def capture(folder: Path, entries: list[tuple[Any, ...]], **told: Any) -> Path:
+def capture(folder: Path, entries: list[tuple[Any, ...]], **reported: Any) -> Path:
     np.save(folder / "rings.npy", np.array(entries, ENTRY))
-    whole = {"watches": [WATCH, SECOND], "lost": [], **told}
+    whole = {"watches": [WATCH, SECOND], "lost": [], **reported}
     (folder / "rings.json").write_text(json.dumps(whole))
     return folder
 

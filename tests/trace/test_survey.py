@@ -29,8 +29,8 @@ MMIO = {
 }  # fmt: skip
 
 
-def survey(folder: Path, *readings: dict[str, Any], **told: Any) -> Survey:
-    whole = {"schema": 1, "readings": list(readings), "missed": [], **told}
+def survey(folder: Path, *readings: dict[str, Any], **reported: Any) -> Survey:
+    whole = {"schema": 1, "readings": list(readings), "missed": [], **reported}
     (folder / "survey.json").write_text(json.dumps(whole))
     read = read_survey(folder)
     assert read is not None

@@ -44,7 +44,7 @@ class Chain:
         token: what the driver knows it by.
         table: address of its indirect descriptors.
         used: bytes written, where the device has used it and the driver not yet taken it;
-            not told for rings whose buffers are used in order, of which the last stands for all.
+            not known for rings whose buffers are used in order, of which the last stands for all.
         note: what is wrong with it, or not to be seen.
     """
 

@@ -105,8 +105,8 @@ def test_junit(view: MatrixView) -> None:
     # Three cells, and the rules: one that failed, two that were silent.
     assert (root.get("failures"), root.get("errors"), root.get("skipped")) == ("6", "2", "4")
     packed = next(suite for suite in root if suite.get("name") == "blk/packed")
-    told = {p.get("name"): p.get("value") for p in packed.iter("property")}
-    assert (told["ring"], told["command"]) == ("packed", "pykit run blk/packed")
+    reported = {p.get("name"): p.get("value") for p in packed.iter("property")}
+    assert (reported["ring"], reported["command"]) == ("packed", "pykit run blk/packed")
     failure = packed.find("testcase[@name='NA-DR-01']/failure")
     assert failure is not None
     assert "device 0 life 0 queue 1 seq 12" in (failure.text or "")
@@ -185,11 +185,11 @@ def test_sarif(view: MatrixView) -> None:
 def test_what_is_no_violation_is_told_in_sarif_all_the_same(view: MatrixView) -> None:
     (invocation,) = sarif(view)["invocations"]
     assert not invocation["executionSuccessful"]
-    told = {
+    reported = {
         entry["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
         for entry in invocation["toolExecutionNotifications"]
     }
-    assert told == {"blk/old-split", "faults/unnoticed", "net/split", "net/packed", "net/crash"}
+    assert reported == {"blk/old-split", "faults/unnoticed", "net/split", "net/packed", "net/crash"}
 
 
 def test_the_dataset_answers_duckdb(matrix: Path, view: MatrixView) -> None:

@@ -22,9 +22,9 @@ class Reader(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
-        self.ids += [told["id"] or ""] if "id" in told else []
-        self.links += [told["href"] or ""] if "href" in told else []
+        reported = dict(attrs)
+        self.ids += [reported["id"] or ""] if "id" in reported else []
+        self.links += [reported["href"] or ""] if "href" in reported else []
         self.loaded += [value or "" for name, value in attrs if name in ("src", "srcset", "data")]
         if tag not in ("meta", "input", "br", "link"):
             self.open.append(tag)
@@ -78,8 +78,8 @@ def test_every_pair_of_axes_has_its_heat_map(view: MatrixView) -> None:
     assert (heat.rows, heat.columns) == ("kernel", "ring")
     assert heat.heads == ("split", "packed")
     spots = dict(heat.lines)
-    told = {name: [s and (s.worst, s.held, s.possible) for s in spots[name]] for name in spots}
-    assert told == {
+    reported = {name: [s and (s.worst, s.held, s.possible) for s in spots[name]] for name in spots}
+    assert reported == {
         "debian-6.12": [("failed", 2, 4), ("failed", 0, 2)],
         "debian-6.1": [("inconclusive", 0, 1), ("impossible", 0, 0)],
         "debian-7.2": [("failed", 0, 1), ("held", 1, 1)],

@@ -68,9 +68,9 @@ def keeps_chains(log: Log) -> None:
 def ignores_notification(log: Log) -> None:
     """The device is notified and takes nothing."""
     place = log.events.index(needed_kick(log))
-    told = next(event for event in log.events[place:] if event["kind"] == "notify")
+    reported = next(event for event in log.events[place:] if event["kind"] == "notify")
     log.drop(event for event in log.events[place:] if event["source"] == "qemu")
-    stopped(log, told)
+    stopped(log, reported)
 
 
 @case("DX-39", clean=like(cut=True, queues=1, packed=True))
