@@ -162,3 +162,17 @@ def test_a_queue_may_be_reset_alone() -> None:
     log.drop(log.of("status", op=bits.STATUS_RESET))
     for name in ("CL-DR-02", "DX-28"):
         assert verdicts(log).of(name).verdict == "inconclusive"
+
+
+def test_a_status_without_a_place() -> None:
+    """The driver does not let the device write the status: what stands there is not its word."""
+    log = run()
+    chain = next(c for c in cases.base.chains(log, 0) if c[-1]["type"] == bits.T_OUT)
+    chain[-2]["flags"] &= ~bits.WRITE
+    end = cases.block.end_of(log, chain[-1])
+    end |= {"status": 255, "len": 0}
+    found = verdicts(log)
+    assert found.of("DX-19").verdict == "fail"
+    row = found.of("DX-23")
+    assert row.verdict == "inconclusive"
+    assert EITHER in row.message

@@ -36,6 +36,7 @@ The package is called topics because ``pykit.spec.rules()`` is a function.
 """
 
 from pykit.spec.topics import (
+    answers,
     block,
     changes,
     cleanup,
@@ -76,6 +77,7 @@ from pykit.spec.topics import (
 )
 
 __all__ = [
+    "answers",
     "block",
     "changes",
     "cleanup",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pykit.spec import bits
@@ -11,11 +13,10 @@ from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import ID_SPAN
 from pykit.spec.rows import Row, Rows
-from pykit.spec.topics import vhost
 from pykit.spec.view import View
 
 #: Requests whose data the device writes.
-_RETURNS = (bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
+RETURNS = (bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
 #: Stands for a limit that is not known.
 NO_LIMIT = np.iinfo(np.int64).max
 NAMES = {
@@ -39,18 +40,18 @@ NEEDS = {
 }
 
 
-def _kind(row: Row) -> str:
+def kind_of(row: Row) -> str:
     return NAMES.get(row["type"], f"type {row['type']}")
 
 
-def _requests(view: View, *types: int) -> Rows:
+def requests_of(view: View, *types: int) -> Rows:
     """Requests that the driver made, of these types or of all; ``{kind}`` names the type.
 
     Left out are those of which the probe may have read a part alone, since their chain is longer
     than the queue or loops: SI-DR-03 and SD-DR-01 report that.
     """
-    requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
-    requests = requests.where(requests["sound"])
+    requests = Rows.of(view.rings, view.requests).labelled(kind=kind_of)
+    requests = requests.plus(number=np.arange(len(requests))).where(requests["sound"])
     return requests.where(np.isin(requests["type"], types)) if types else requests
 
 
@@ -63,7 +64,7 @@ def flush_has_sector_zero(view: View) -> Result:
 
     Checked: each flush request.
     """
-    flushes = _requests(view, bits.T_FLUSH)
+    flushes = requests_of(view, bits.T_FLUSH)
     return flushes.check(
         flushes["sector"] == 0,
         "{queue}: {kind} request with a sector",
@@ -77,7 +78,7 @@ def flush_has_no_data(view: View) -> Result:
 
     Checked: each flush request.
     """
-    flushes = _requests(view, bits.T_FLUSH)
+    flushes = requests_of(view, bits.T_FLUSH)
     return flushes.check(
         flushes["bytes"] == 0, "{queue}: {kind} request with data", none="no flush request was made"
     )
@@ -89,7 +90,7 @@ def data_is_whole_sectors(view: View) -> Result:
 
     Checked: each read and each write request.
     """
-    transfers = _requests(view, bits.T_IN, bits.T_OUT)
+    transfers = requests_of(view, bits.T_IN, bits.T_OUT)
     return transfers.check(
         transfers["bytes"] % bits.SECTOR == 0,
         "{queue}: {kind} request whose data is not a multiple of 512 bytes",
@@ -103,7 +104,7 @@ def data_is_whole_segments(view: View) -> Result:
 
     Checked: each such request: its data is one or more segments of 16 bytes.
     """
-    requests = _requests(view, *bits.RANGE_TYPES)
+    requests = requests_of(view, *bits.RANGE_TYPES)
     size = requests["bytes"]
     return requests.check(
         (size > 0) & (size % bits.RANGE_BYTES == 0),
@@ -118,7 +119,7 @@ def id_has_twenty_bytes(view: View) -> Result:
 
     Checked: each GET_ID request.
     """
-    requests = _requests(view, bits.T_GET_ID)
+    requests = requests_of(view, bits.T_GET_ID)
     return requests.check(
         requests["bytes"] == bits.ID_BYTES,
         "{queue}: {kind} request whose data is not 20 bytes",
@@ -150,7 +151,7 @@ def inside_capacity(view: View) -> Result:
     Checked: each read and write request of a device whose capacity the driver read, against the
     largest capacity that it read: a driver may not have heard yet that the device shrank.
     """
-    transfers = _requests(view, bits.T_IN, bits.T_OUT)
+    transfers = requests_of(view, bits.T_IN, bits.T_OUT)
     transfers = transfers.plus(capacity=limits(view, transfers["q"], CAPACITY))
     transfers = transfers.where(transfers["capacity"] != NO_LIMIT)
     sector, end = transfers["sector"], transfers["sector"] + transfers["bytes"] // bits.SECTOR
@@ -194,7 +195,7 @@ def write_zeroes_segments(view: View) -> Result:
 
 def _segments(view: View, kind: int) -> Result:
     """Check the number of segments: as the block layer counts it, and as the data's size has it."""
-    requests = _requests(view, kind)
+    requests = requests_of(view, kind)
     requests = requests.plus(
         limit=limits(view, requests["q"], LIMITS[kind][1]),
         count=np.maximum(requests["segments"], requests["bytes"] // bits.RANGE_BYTES),
@@ -212,7 +213,7 @@ def _segments(view: View, kind: int) -> Result:
 # Segments of discard, write-zeroes and secure-erase requests.
 
 
-def _ranges(view: View) -> Rows:
+def ranges_of(view: View) -> Rows:
     """All segments whose request was seen, with its ``type`` and number (``request``)."""
     return view.keep("ranges", _read_ranges)
 
@@ -227,7 +228,7 @@ def _read_ranges(view: View) -> Rows:
     )
     known = request >= 0
     request = request[known]
-    ranges = Rows.of(view.rings, frame.take(known)).labelled(kind=_kind)
+    ranges = Rows.of(view.rings, frame.take(known)).labelled(kind=kind_of)
     return ranges.plus(request=request, type=requests.type[request])
 
 
@@ -237,7 +238,7 @@ def discard_does_not_unmap(view: View) -> Result:
 
     Checked: each segment of a discard request.
     """
-    ranges = _ranges(view)
+    ranges = ranges_of(view)
     ranges = ranges.where(ranges["type"] == bits.T_DISCARD)
     return ranges.check(
         ranges["flags"] & bits.UNMAP == 0,
@@ -253,7 +254,7 @@ def ranges_within_limits(view: View) -> Result:
     Checked: each segment of a discard, write-zeroes or secure-erase request of a device whose
     capacity or limit the driver read. Of several values that it read the largest counts.
     """
-    ranges = _ranges(view)
+    ranges = ranges_of(view)
     ranges = ranges.where(np.isin(ranges["type"], bits.RANGE_TYPES))
     q = ranges["q"]
     limit = np.full(len(ranges), NO_LIMIT)
@@ -281,7 +282,7 @@ def types_were_negotiated(view: View) -> Result:
     Checked: each request but reads, writes and GET_ID, which all devices take, where it is known
     what was negotiated. Types that the specification does not have are never negotiated.
     """
-    requests = _requests(view)
+    requests = requests_of(view)
     types = requests["type"]
     takes_feature = np.isin(types, tuple(NEEDS))
     known, allowed = ~takes_feature, np.zeros(len(requests), dtype=np.bool_)
@@ -339,7 +340,7 @@ def _read_memory(view: View) -> Rows:
     ends = tail >= 0
     last[ends] = chains.addr[tail[ends]] + chains.len[tail[ends]] - 1
 
-    requests = _requests(view)
+    requests = requests_of(view)
     requests = requests.where(requests["chain"] >= 0)
     requests = requests.where(chains.whole[requests["chain"]])
     of = requests["chain"]
@@ -365,18 +366,8 @@ def header_first_status_last(view: View) -> Result:
     Where the driver's events do not have the status's address (0), its place is not checked. How
     the other types are laid out depends on the device.
     """
-    requests = _in_memory(view)
-    kind, size = requests["type"], requests["bytes"]
-    returns = np.isin(kind, _RETURNS)
-    fixed = returns | np.isin(kind, (bits.T_OUT, bits.T_FLUSH, *bits.RANGE_TYPES))
-    sent = bits.HEADER_BYTES + np.where(returns, 0, size)
-    got = 1 + np.where(returns, size, 0)
-    requests = requests.plus(sent=sent, got=got)
-    header = requests["readable"] >= bits.HEADER_BYTES
-    header &= ~fixed | (requests["readable"] == sent)
-    room = (requests["writable"] >= 1) & (~fixed | (requests["writable"] == got))
-    address = requests["status_addr"]
-    last = (address == 0) | (address == requests["last"])
+    laid = laid_out(view)
+    requests, fixed, header, room = laid.requests, laid.fixed, laid.header, laid.room
 
     def message(i: int) -> str:
         if fixed[i] and not header[i]:
@@ -389,7 +380,45 @@ def header_first_status_last(view: View) -> Result:
             return "{queue}: {kind} request: no byte for the status"
         return "{queue}: {kind} request: the status is not in the last byte that the device writes"
 
-    return requests.check(header & room & last, message, none="no request's descriptors were seen")
+    return requests.check(
+        header & room & laid.last, message, none="no request's descriptors were seen"
+    )
+
+
+class _Layout(NamedTuple):
+    """Requests as their chains lie in memory, and whether their parts are in place.
+
+    Attributes:
+        fixed: the layout of the request's type is known to the byte.
+        header, room, last: the header is whole; there is room for data and status; the status is
+            the last byte.
+    """
+
+    requests: Rows
+    fixed: Bools
+    header: Bools
+    room: Bools
+    last: Bools
+
+
+def laid_out(view: View) -> _Layout:
+    return view.keep("layout of requests", _lay_out)
+
+
+def _lay_out(view: View) -> _Layout:
+    requests = _in_memory(view)
+    kind, size = requests["type"], requests["bytes"]
+    returns = np.isin(kind, RETURNS)
+    fixed = returns | np.isin(kind, (bits.T_OUT, bits.T_FLUSH, *bits.RANGE_TYPES))
+    sent = bits.HEADER_BYTES + np.where(returns, 0, size)
+    got = 1 + np.where(returns, size, 0)
+    requests = requests.plus(sent=sent, got=got)
+    header = requests["readable"] >= bits.HEADER_BYTES
+    header &= ~fixed | (requests["readable"] == sent)
+    room = (requests["writable"] >= 1) & (~fixed | (requests["writable"] == got))
+    address = requests["status_addr"]
+    last = (address == 0) | (address == requests["last"])
+    return _Layout(requests, fixed, header, room, last)
 
 
 @rule("DX-20", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:config"))
@@ -416,162 +445,3 @@ def segments_within_limits(view: View) -> Result:
         "{queue}: {kind} request: {data} segments, the longest {longest} bytes",
         none="no limit was negotiated and read",
     )
-
-
-# Ends of requests.
-
-
-@rule("DX-23", needs="driver:blk_done|vhost:vhost_blk", local=True)
-def status_is_defined(view: View) -> Result:
-    """Section 5.2.6: a request's status is one of the codes that the specification has.
-
-    Checked: each end of a request that the driver saw or a vhost back-end traced. That the status
-    was written at all shows here only with the kit's own driver, which fills the byte with a
-    value that is none of the codes before; DX-25 has what the device itself says about that.
-
-    - Zoned devices have codes up to 6. They are also accepted where it is not known whether ZONED
-      was negotiated.
-    - Left out are requests of whose chain the probe saw a part alone, as it then reads the status
-      from elsewhere, and all unknown ones where events were lost.
-    """
-    requests = view.requests
-    ends = Rows.of(view.rings, requests.ends)
-    known = requests.request >= 0
-    sound = ~known & (view.events.lost == 0)
-    sound[known] = requests.sound[requests.request[known]]
-    ends = ends.where(sound)
-    zoned = view.rings.feature(bits.BLK_ZONED)[ends["q"]]
-    own = ends.check(
-        ends["status"] <= np.where(zoned == 0, bits.S_UNSUPP, bits.S_ZONED_LAST),
-        "{queue}: status {status} is not defined",
-        none="no request ended",
-    )
-    return own + vhost.statuses(view)
-
-
-_SERVED = (
-    "driver:blk_start|vhost:vhost_blk",
-    "driver:blk_done|vhost:vhost_used",
-    "driver:used|vhost:vhost_used",
-    "driver:add|vhost:vhost_get",
-)
-
-
-@rule("DX-25", needs=_SERVED)
-def length_covers_the_status(view: View) -> Result:
-    """Sections 2.7.8.2 and 5.2.6: the used len of a request that succeeded has all that the device
-    wrote: the data that it returns, and the status behind them.
-
-    Checked: each request of any type that ended with OK, as the driver saw it or a vhost back-end
-    traced it: its used len is the number of its chain's writable bytes, the last of which is the
-    status. Where the chain was not traced, it is the data of a read plus one byte.
-
-    - A larger len is DX-06's.
-    - Contested: the driver had broken the ring before.
-    """
-    requests = _requests(view)
-    requests = requests.where((requests["status"] == bits.S_OK) & (requests["len"] >= 0))
-    chain = requests["chain"]
-    known = chain >= 0
-    reads = requests["type"] == bits.T_IN
-    room = np.where(reads, requests["bytes"] + 1, 1)
-    room[known] = view.writable[chain[known]]
-    requests = requests.plus(room=room).where(known | reads)
-    own = requests.check(
-        requests["len"] >= requests["room"],
-        "{queue}: {kind} request that succeeded: used len {len}, written are {room} bytes",
-        none="no request succeeded",
-        shown=("row", "done"),
-        unless=view.contested(requests),
-    )
-    return own + vhost.lengths(view, served=True)
-
-
-@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done", "driver:add", "driver:used"))
-def failed_request_claims_no_data(view: View) -> Result:
-    """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
-
-    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error,
-    whose used len leaves out some of the data, or which the device does not support (UNSUPP): it
-    has no data then, so that a len of more than the data's size (data and status) is a
-    false claim. Whether the bytes of requests that succeeded were written is not looked at: no
-    event has the contents of buffers.
-
-    Undecided: an IOERR with a len of data and status. The device may have written all of it before
-    it failed.
-    """
-    requests = _requests(view, *_RETURNS)
-    failed = requests.where(requests["status"] > bits.S_OK)
-    fits = (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"])
-    decided = failed.where(fits | (failed["status"] == bits.S_UNSUPP))
-    return decided.check(
-        (decided["bytes"] == 0) | (decided["len"] <= decided["bytes"]),
-        "{queue}: {kind} request failed ({status}), used len {len} claims that all of its data was"
-        " written",
-        none="no request that returns data failed",
-        shown=("row", "done"),
-        undecided=len(failed) - len(decided),
-        doubt="the data may have been written before the request failed",
-    )
-
-
-def _end_with(requests: Rows, status: int, what: str) -> Result:
-    """Check that requests, as far as their ends were seen, end with a status."""
-    ended = requests.where(requests["status"] >= 0)
-    return ended.check(
-        ended["status"] == status,
-        "{queue}: {kind} request " + what + " ended with status {status}",
-        none=f"no request {what} ended",
-        shown=("row", "done"),
-    )
-
-
-@rule("BO-DE-03", needs=("driver:blk_start", "driver:blk_done", "driver:used", "driver:features"))
-def writes_to_read_only_fail(view: View) -> Result:
-    """Section 5.2.6.2: writes to a device that offers RO end with IOERR.
-
-    Checked: each write request whose end was seen, to a device that offered RO, be it accepted or
-    not.
-    """
-    read_only = np.zeros(len(view.rings.queue), dtype=np.bool_)
-    for n, (dev, number, _) in enumerate(view.rings.queue):
-        last = view.life(dev, number).negotiated
-        read_only[n] = last is not None and bool(last.offered >> bits.BLK_RO & 1)
-    writes = _requests(view, bits.T_OUT)
-    return _end_with(writes.where(read_only[writes["q"]]), bits.S_IOERR, "to a read-only device")
-
-
-def flagged(view: View, flags: int) -> Bools:
-    """By request: whether one of these flags is set in a segment of it."""
-    ranges = _ranges(view)
-    found = np.zeros(len(view.requests.q), dtype=np.bool_)
-    found[ranges["request"][ranges["flags"] & flags != 0]] = True
-    return found
-
-
-def _with_flags(view: View, types: tuple[int, ...], flags: int) -> Rows:
-    """Requests of these types with one of these flags in a segment."""
-    requests = Rows.of(view.rings, view.requests).labelled(kind=_kind)
-    chosen = flagged(view, flags) & requests["sound"] & np.isin(requests["type"], types)
-    return requests.where(chosen)
-
-
-@rule("BO-DE-05", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done", "driver:used"))
-def unknown_flags_are_unsupported(view: View) -> Result:
-    """Section 5.2.6.2: a request with an unknown flag in a segment ends with UNSUPP.
-
-    Checked: each discard, write-zeroes and secure-erase request whose end was seen and which has
-    another flag than unmap in a segment.
-    """
-    requests = _with_flags(view, bits.RANGE_TYPES, ~bits.UNMAP)
-    return _end_with(requests, bits.S_UNSUPP, "with an unknown flag")
-
-
-@rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done", "driver:used"))
-def discard_with_unmap_is_unsupported(view: View) -> Result:
-    """Section 5.2.6.2: a discard request with the unmap flag ends with UNSUPP.
-
-    Checked: each discard request whose end was seen and which has the flag in a segment.
-    """
-    requests = _with_flags(view, (bits.T_DISCARD,), bits.UNMAP)
-    return _end_with(requests, bits.S_UNSUPP, "with the unmap flag")

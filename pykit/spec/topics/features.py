@@ -13,7 +13,7 @@ from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_liv
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.survey import functions
-from pykit.spec.topics.block import flagged
+from pykit.spec.topics.answers import flagged
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
