@@ -32,10 +32,11 @@ TRACE_EVENTS = (
     "virtio_blk_handle_read",
     "virtio_blk_handle_write",
     "virtio_blk_req_complete",
+    "pci_cfg_read",
     "pci_cfg_write",
 )
 #: Those of the accesses to registers, which show the driver's side.
-REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write", "pci_cfg_read")
+REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 #: Our name of an answer with what a ring holds in the guest's memory; QEMU has no such query.
 RING_MEMORY = "ring-memory"
 _UNPLUG_S = 20.0

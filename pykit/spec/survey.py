@@ -262,3 +262,37 @@ def _slots(view: View) -> list[Slot]:
         elif number in found:
             found[number]._note(event)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class ConfigAccess:
+    """An access of the guest to a surveyed function's configuration space.
+
+    Attributes:
+        cap: virtio's capability in which ``offset`` lies, None where it lies in none.
+    """
+
+    row: int
+    function: Function
+    offset: int
+    value: int
+    write: bool
+    cap: Cap | None
+
+
+def accesses(view: View) -> list[ConfigAccess]:
+    """Return the guest's accesses to the spaces of surveyed functions, in log order."""
+    return view.keep("accesses to PCI configuration", _accesses)
+
+
+def _accesses(view: View) -> list[ConfigAccess]:
+    known = {function.dev: function for function in functions(view)}
+    found = []
+    columns = ("row", "dev", "offset", "value", "write")
+    for row, dev, offset, value, write in view.of("dev_pci_config").select(columns).iter_rows():
+        function = known.get(dev)
+        if function is not None:
+            inside = (c for c in function.virtio if c.pos <= offset < c.pos + (c.cap_len or 0))
+            cap = next(inside, None)
+            found.append(ConfigAccess(row, function, offset, value, bool(write), cap))
+    return found

@@ -26,36 +26,18 @@ def configured(*accesses: tuple[int, int, int]) -> Log:
     return log
 
 
-def by_window() -> Log:
-    """Return a log of a guest that reads the number of queues by the configuration access."""
-    return configured((0x98, 4, 1), (0xA0, 2, 1), (0x9C, 0x12, 1), (0xA4, 1, 0))
+def writing() -> Log:
+    """Return a log of a guest that places the window of the configuration access."""
+    return configured((0x98, 4, 1), (0xA0, 2, 1), (0x9C, 0x12, 1))
 
 
-@case("PC-DR-08", clean=by_window)
+@case("PC-DR-08", clean=writing)
 def offset_is_written(log: Log) -> None:
     """The driver writes the offset of the common configuration's capability."""
     log.one("dev_pci_config", offset=0x9C)["offset"] = 0x8C
 
 
-@case("PC-DR-08", clean=by_window)
+@case("PC-DR-08", clean=writing)
 def type_of_window_is_written(log: Log) -> None:
     """The driver writes cap_len and cfg_type of the configuration access capability."""
     log.one("dev_pci_config", offset=0x98)["offset"] = 0x96
-
-
-@case("PX-DR-01", clean=by_window)
-def window_is_not_aligned(log: Log) -> None:
-    """The driver reads 2 bytes at offset 0x15 by the configuration access."""
-    log.one("dev_pci_config", offset=0x9C)["value"] = 0x15
-
-
-@case("PX-DR-02", clean=by_window)
-def window_in_another_bar(log: Log) -> None:
-    """The driver reads a BAR without structures by the configuration access."""
-    log.one("dev_pci_config", offset=0x98)["value"] = 1
-
-
-@case("PX-DR-02", clean=by_window)
-def window_behind_all_structures(log: Log) -> None:
-    """The driver reads behind the last structure of a BAR by the configuration access."""
-    log.one("dev_pci_config", offset=0x9C)["value"] = 0x4000
