@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pykit import spec
@@ -101,3 +103,13 @@ def test_a_second_look_at_another_selected_queue() -> None:
     select = {"region": "common", "offset": 0x16, "len": 2, "value": 1}
     log.add("survey_register", dev=1, reading=0, **select)
     assert verdict(log, "PO-DE-06") == "inconclusive"
+
+
+def test_a_run_without_devices_has_nothing_to_survey() -> None:
+    log = surveyed()
+    log.drop([event for event in log.events if event["source"] == "survey"])
+    assert verdict(log, "PM-DE-02") == "inconclusive"
+    events = log.build()
+    bare = replace(events, capture=replace(events.capture, devices=()))
+    only = [rule for rule in spec.rules() if rule.id == "PM-DE-02"]
+    assert judge(bare, only, ()).of("PM-DE-02").verdict == "not-applicable"
