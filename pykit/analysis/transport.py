@@ -89,6 +89,7 @@ def _used(view: View, look: Look) -> dict[str, Any]:
         answer.queue: answer.answer["vring-num"]
         for answer in events.capture.qmp
         if answer.query == QUEUE_QUERY
+        and answer.queue is not None
         and answer.device == named["id"]
         and isinstance(answer.answer.get("vring-num"), int)
     }
@@ -97,10 +98,23 @@ def _used(view: View, look: Look) -> dict[str, Any]:
     if look.dev is not None and lives and lives[-1].negotiated:
         last = lives[-1].negotiated
         features = list(_features(last.offered, last.acked, named["type"]))
+    vectors = _vectors(view, look.dev)
     return {
-        "queue_sizes": [{"queue": q, "size": size} for q, size in sizes.items()],
+        "virtqueues": [
+            {"queue": q, "size": sizes.get(q), "vector": vectors.get(q)}
+            for q in sorted(sizes.keys() | vectors.keys())
+        ],
         "features": features,
     }
+
+
+def _vectors(view: View, dev: int | None) -> dict[int, int]:
+    """Return the MSI-X vector of each queue that a driver last read back, by queue."""
+    if dev is None:
+        return {}
+    reads = view.of("register").filter(register="queue_vector", write=0, dev=dev)
+    reads = reads.drop_nulls(["vq", "value"])
+    return dict(reads.select("vq", "value").iter_rows())
 
 
 def _features(offered: int, acked: int, kind: str) -> Iterator[dict[str, Any]]:
@@ -163,15 +177,18 @@ def _structures(device: dict[str, Any]) -> Iterator[str]:
     if known := [text.format(value) for value, text in facts if value is not None]:
         yield f"  {', '.join(known)}"
     if device["selected"] is not None and device["selected_vector"] is not None:
-        vector = device["selected_vector"]
-        named = "no vector" if vector == _NO_VECTOR else f"vector {vector}"
-        yield f"  queue {device['selected']} selected: {named}"
+        yield f"  queue {device['selected']} selected: {_vector(device['selected_vector'])}"
+
+
+def _vector(number: int) -> str:
+    return "no vector" if number == _NO_VECTOR else f"vector {number}"
 
 
 def _negotiated(device: dict[str, Any]) -> Iterator[str]:
-    if device["queue_sizes"]:
-        sizes = ", ".join(f"{entry['queue']}: {entry['size']}" for entry in device["queue_sizes"])
-        yield f"  queue sizes {sizes}"
+    for queue in device["virtqueues"]:
+        size = "unknown size" if queue["size"] is None else f"size {queue['size']}"
+        vector = "" if queue["vector"] is None else f", {_vector(queue['vector'])}"
+        yield f"  queue {queue['queue']}: {size}{vector}"
     if device["features"] is None:
         return
     for accepted, title in ((True, "accepted"), (False, "only offered")):

@@ -11,6 +11,8 @@ from tests.spec.survey import surveyed
 
 def test_a_pci_device() -> None:
     log = surveyed()
+    vector = {"structure": "common", "register": "queue_vector", "offset": 0x1A, "size": 2}
+    log.add("register", dev=1, life=0, vq=0, value=1, write=0, **vector)
     answer = {"vring-num": 256, "used-idx": 0}
     log.qmp = [QmpAnswer("end", "vd0", "x-query-virtio-queue-status", 0, answer)]
     (found,) = devices(log.build())
@@ -18,7 +20,7 @@ def test_a_pci_device() -> None:
     assert [cap["name"] for cap in found["capabilities"]] == [
         "notify", "device", "isr", "common", "pci",
     ]  # fmt: skip
-    assert found["queue_sizes"] == [{"queue": 0, "size": 256}]
+    assert found["virtqueues"] == [{"queue": 0, "size": 256, "vector": 1}]
     text = list(lines([found]))
     assert (
         text[0] == "device 1 vd0 virtio-blk-pci: pci at 01:00.0, 1af4:1042 (1af4:1100) revision 1"
@@ -26,7 +28,7 @@ def test_a_pci_device() -> None:
     assert "  notify        at 0x50: BAR 4 offset 0x3000 length 0x1000 multiplier 4" in text
     assert "  BAR 4: memory at 0xfe800000, 16,384 bytes" in text
     assert "  MSI-X vectors: 2, queues: 1, configuration generation: 0" in text
-    assert "  queue sizes 0: 256" in text
+    assert "  queue 0: size 256, vector 1" in text
     assert any(line.startswith("  accepted: ") and "VERSION_1" in line for line in text)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import polars as pl
+
 from pykit import pci
 from pykit.spec import bits
 from pykit.spec.model import Result, rule
@@ -358,14 +360,24 @@ def notify_length_of_data(view: View) -> Result:
     return _notify_field(view, data=True, what="length")
 
 
-def _queue_offsets(function: Function) -> dict[int, tuple[int, int]]:
-    """Return queue_notify_off and its row by queue, of the queue that was selected."""
+def _queue_offsets(view: View, function: Function) -> dict[int, tuple[int, int]]:
+    """Return queue_notify_off and its row by queue: of the selected one, and as drivers read it."""
+    found: dict[int, tuple[int, int]] = {}
     queue = function.value("common", QUEUE_SELECT)
-    found = function.value("common", QUEUE_NOTIFY_OFF)
+    offset = function.value("common", QUEUE_NOTIFY_OFF)
+    if queue is not None and offset is not None:
+        found[queue] = (function.row_of("common", QUEUE_NOTIFY_OFF), offset)
+    reads = view.of("register").filter(
+        pl.col("dev").eq_missing(function.dev),
+        pl.col("vq").is_not_null(),
+        register="queue_notify_off",
+        write=0,
+    )
+    for row, read, value in reads.select("row", "vq", "value").iter_rows():
+        if value is not None and value > found.get(read, (0, -1))[1]:
+            found[read] = (row, value)
     queues = function.value("common", NUM_QUEUES)
-    if queue is None or found is None or queues is None or queue >= queues:
-        return {}
-    return {queue: (function.row_of("common", QUEUE_NOTIFY_OFF), found)}
+    return {} if queues is None else {q: known for q, known in found.items() if q < queues}
 
 
 def _reaches(view: View, *, data: bool, whole: bool) -> Result:
@@ -376,7 +388,7 @@ def _reaches(view: View, *, data: bool, whole: bool) -> Result:
     doubt = "the notification offset of not every queue was seen"
     tally = Tally(none=_absent(data=data), doubt=doubt)
     for function, cap in _notifications(view, data=data):
-        offsets = _queue_offsets(function)
+        offsets = _queue_offsets(view, function)
         if cap is None or cap.multiplier is None or cap.length is None:
             tally.undecided()
             continue
@@ -402,7 +414,8 @@ def notify_reaches_all_queues(view: View) -> Result:
 
     Checked: each surveyed notification capability of a device that does not offer the feature and
     of whose queues all notification offsets were seen; or one of which lies outside. The survey
-    selects no queue and sees the offset of the one that is selected.
+    selects no queue and sees the offset of the one that is selected, QEMU's log of registers has
+    those that the driver read.
     """
     return _reaches(view, data=False, whole=True)
 
@@ -413,7 +426,7 @@ def notify_reaches_each_queue(view: View) -> Result:
     queue_notify_off times the multiplier, plus 2.
 
     Checked: each queue of a surveyed device that does not offer the feature whose notification
-    offset was seen: the one that is selected.
+    offset was seen, by the survey or by the driver; the largest one of several.
     """
     return _reaches(view, data=False, whole=False)
 

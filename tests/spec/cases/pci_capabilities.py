@@ -206,6 +206,21 @@ def queue_is_notified_outside(log: Log) -> None:
     register(log, 0x1E)["value"] = 0x400
 
 
+def of_two_queues() -> Log:
+    """Return a log with the survey of a disk of two queues, whose driver read both offsets."""
+    log = surveyed(registers={**REGISTERS, (0x12, 2): 2})
+    for vq in (0, 1):
+        fields = {"structure": "common", "register": "queue_notify_off", "offset": 0x1E, "size": 2}
+        log.add("register", dev=1, life=0, vq=vq, value=vq, write=0, **fields)
+    return log
+
+
+@case("PO-DE-05", "PO-DE-06", clean=of_two_queues)
+def driver_reads_an_offset_outside(log: Log) -> None:
+    """The second queue's notification address is behind the notification area."""
+    log.one("register", vq=1)["value"] = 0x400
+
+
 @case("PO-DE-10", "PO-DE-11", clean=announcing)
 def queue_is_notified_outside_with_data(log: Log) -> None:
     """A notification of four bytes reaches over the end of the notification area."""
