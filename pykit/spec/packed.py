@@ -91,6 +91,14 @@ def is_packed(view: View, q: Ints) -> Bools:
     return packed
 
 
+def one_by_one(view: View, q: Ints) -> Bools:
+    """By row: its queue returns each list by a used descriptor of its own: not with IN_ORDER."""
+    if not len(view.rings.queue):
+        return np.zeros(len(q), dtype=np.bool_)
+    single: Bools = view.rings.feature(bits.IN_ORDER)[q] != 1
+    return single
+
+
 @dataclass(frozen=True)
 class Lists:
     """Lists made available on packed rings, in order.
@@ -142,6 +150,9 @@ def _read_lists(view: View) -> Lists:
 class Entries:
     """Used descriptors as the driver found them on packed rings, in order.
 
+    Queues with IN_ORDER are left out: there one stands for a batch, and the observer does not
+    follow which lists that are.
+
     Attributes:
         row, at, q, id, len, accepted: of the event ``used``.
         used: index into ``view.used``.
@@ -173,7 +184,8 @@ def entries(view: View) -> Entries:
 def _read_entries(view: View) -> Entries:
     rings = view.rings
     frame = rings.of("used")
-    pick = np.flatnonzero(is_packed(view, ints(frame, "q")))
+    q = ints(frame, "q")
+    pick = np.flatnonzero(is_packed(view, q) & one_by_one(view, q))
     q, index = ints(frame, "q")[pick], ints(frame, "index")[pick]
     size = rings.size[q]
     step = np.zeros(len(q), dtype=np.int64)
@@ -320,7 +332,7 @@ def _overwritten(view: View) -> tuple[Ints, Bools]:
     settled = furthest[memory.q] >= memory.place if len(memory.q) else memory.last
     ts = view.base("ts")[memory.row].astype(np.int64)
     settled = settled | (view.end[0] - ts >= PREEMPTED_TASK)
-    return there, settled
+    return there, settled & one_by_one(view, memory.q)
 
 
 def _never_filled(view: View) -> Bools:

@@ -42,7 +42,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
 from pykit.spec.model import Result, rule
-from pykit.spec.packed import PLACES, completed, entries, lists
+from pykit.spec.packed import PLACES, completed, entries, lists, one_by_one
 from pykit.spec.packed_suppression import PackedSuppression, packed_suppression, readable
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
@@ -124,7 +124,7 @@ def _packed(view: View, places: dict[tuple[int, int, int], int]) -> Iterator[Spa
     driver = rings.of("callback", "used")
     for name, rows in view.columns("dev_pop", "dev_fill", "dev_signal").by_queue().items():
         q = places.get(name, -1)
-        if q < 0 or rings.layout[q] != PACKED:
+        if q < 0 or rings.layout[q] != PACKED or not one_by_one(view, np.array([q]))[0]:
             continue
         done = completed(view)
         mine = slice(*np.searchsorted(done.key, [q * PLACES, (q + 1) * PLACES]).tolist())

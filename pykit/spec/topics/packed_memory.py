@@ -28,6 +28,7 @@ from pykit.spec.packed import (
     entries,
     ids,
     lists,
+    one_by_one,
     overwritten,
     recorded,
     slots,
@@ -126,8 +127,9 @@ def id_is_not_outstanding(view: View) -> Result:
 
     Checked: each list whose id is known from the ring's memory.
 
-    An id that the device wrote there is no evidence: where the used descriptor at that place has
-    the same id and len, the list is left out.
+    - An id that the device wrote there is no evidence: where the used descriptor at that place has
+      the same id and len, the list is left out.
+    - With IN_ORDER a used descriptor may return a batch: which ids are free is not known.
     """
     found, taken, known = lists(view), entries(view), ids(view)
     there, settled = overwritten(view)
@@ -147,13 +149,14 @@ def id_is_not_outstanding(view: View) -> Result:
     twice[memory.list[mine[clear & (memory.id[mine] < size)]]] = True
     doubtful[memory.list[mine[~clear]]] = True
     table = Rows.of(view.rings, found).plus(twice=twice, id=known)
-    judged = ~doubtful & ((known >= 0) | twice)
+    single = one_by_one(view, found.q)
+    judged = single & ~doubtful & ((known >= 0) | twice)
     table = table.where(judged)
     return table.check(
         ~table["twice"],
         "{queue}: buffer id {id} is made available while a list with it is outstanding",
         none=NO_PACKED,
-        undecided=int(np.count_nonzero(~judged)),
+        undecided=int(np.count_nonzero(single & ~judged)),
         doubt=RACED,
     )
 
@@ -163,7 +166,8 @@ def room_for_the_whole_list(view: View) -> Result:
     """Section 2.8 (scatter-gather): the ring has room for a whole list before it is made available.
 
     Checked: each list: the descriptors of all lists that are outstanding are not more than the
-    ring has. Lists behind a used descriptor whose list is not known are undecided.
+    ring has. Lists behind a used descriptor whose list is not known are undecided; queues with
+    IN_ORDER, where one may return a batch, are left out.
     """
     found, taken = lists(view), entries(view)
     size = view.rings.size[found.q]
@@ -176,13 +180,14 @@ def room_for_the_whole_list(view: View) -> Result:
     base = lists(view).base[found.q] if len(found.q) else found.q
     outstanding = found.end - base - (total[upto] - total[begin])
     table = Rows.of(view.rings, found).plus(outstanding=outstanding, size=size)
-    clear = stray[upto] == stray[begin]
+    single = one_by_one(view, found.q)
+    clear = (stray[upto] == stray[begin]) & single
     table = table.where(clear)
     return table.check(
         table["outstanding"] <= table["size"],
         "{queue}: {outstanding} descriptors are outstanding in a ring of {size}",
         none=NO_PACKED,
-        undecided=int(np.count_nonzero(~clear)),
+        undecided=int(np.count_nonzero(single & ~clear)),
         doubt="a used descriptor named no list",
     )
 

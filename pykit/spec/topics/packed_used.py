@@ -4,14 +4,14 @@
 The observer reads the descriptor at the place where the next used one has to be, before the driver
 takes it. Which list it returns is decided by the buffer ids that stood in memory when the lists
 were made available, not by the driver's account. Where the driver itself has broken the ring
-before (see ``packed_memory.py``), a device that reads it may do anything: contested.
+before (see ``packed_memory.py``), a device that reads it may do anything: contested. With IN_ORDER
+one used descriptor may stand for a batch: such queues are left out.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
@@ -45,16 +45,10 @@ def _sound(view: View, taken: Entries) -> Bools:
     return sound
 
 
-def _single(view: View, taken: Entries) -> Bools:
-    """By entry: it returns one list; with IN_ORDER it may stand for a batch."""
-    single: Bools = view.rings.feature(bits.IN_ORDER)[taken.q] != 1
-    return single
-
-
 def _returns(view: View, *, again: bool) -> Result:
     """Check ids of used descriptors: ``again`` for double returns, else for unknown ids."""
     taken = entries(view)
-    judged = taken.fresh & _single(view, taken)
+    judged = taken.fresh
     sound = _sound(view, taken)
     stray = taken.again if again else taken.list < 0
     table = Rows.of(view.rings, taken).plus(stray=stray).where(judged & (sound | ~stray))
@@ -137,8 +131,7 @@ def outstanding_lists_are_taken(view: View) -> Result:
     used = (flags >> AVAIL_BIT & 1 == wrap) & (flags >> USED_BIT & 1 == wrap)
     used |= not traced(view, "used", "flags")
     table = Rows.of(view.rings, taken).plus(used=used, flags=flags)
-    looked = ((taken.list >= 0) & taken.fresh) | taken.accepted
-    table = table.where(looked & _single(view, taken))
+    table = table.where(((taken.list >= 0) & taken.fresh) | taken.accepted)
 
     def message(i: int) -> str:
         if table["accepted"][i]:
