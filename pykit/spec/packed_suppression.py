@@ -71,10 +71,12 @@ def packed_suppression(view: View, q: int, driver: Columns, places: Ints) -> Pac
     taken = entries(view)
     mine = slice(*np.searchsorted(taken.q, [q, q + 1]).tolist())
     at = ints(driver, "at")
-    # The place of the entry that was looked at last: all values are near it.
+    # All values are near the place of the entry that was looked at last, or the one after it.
     latest = np.searchsorted(taken.at[mine], at, side="right") - 1
     known = taken.place[mine]
     near = np.where(latest >= 0, known[np.maximum(latest, 0)], 0) if len(known) else at * 0
+    sizes = np.full(len(at), size)
+    near = near + (cycle(last_used, sizes) - near) % (2 * size)
     number = _number(event, near, size, places)
     number[flags != AT_DESC] = -1
 
@@ -97,9 +99,12 @@ def packed_suppression(view: View, q: int, driver: Columns, places: Ints) -> Pac
 
 
 def _number(event: Ints, near: Ints, size: int, places: Ints) -> Ints:
-    """By row: number of the used descriptor at a position, which is near a place."""
+    """By row: number of the used descriptor at a position, which is near a place.
+
+    It may be a whole round ahead, behind a list that fills the ring, but not a whole one back.
+    """
     sizes = np.full(len(event), size)
-    step = (cycle(event, sizes) - near + size) % (2 * size) - size
+    step = (cycle(event, sizes) - near + size - 1) % (2 * size) - (size - 1)
     place = near + step
     number: Ints = np.searchsorted(places, place, side="right") - 1
     return np.where(place > places[-1], len(places), number)
