@@ -263,54 +263,92 @@ def _sleeping(waiting: _Waiting, kicks: Columns) -> str:
     return "it had asked for no notification of the entry, and did not look"
 
 
+@dataclass(frozen=True)
+class _Progress:
+    """Used entries of a queue: how many the device has returned, and the driver has taken.
+
+    Split rings: as indices, modulo 2^16. ``row`` shows the last that was returned, -1 if none.
+    """
+
+    returned: int
+    collected: int
+    row: int
+
+    @property
+    def ahead(self) -> int:
+        """How many entries lie in the ring."""
+        ahead = (self.returned - self.collected) % WRAP
+        return ahead if ahead < WRAP // 2 else 0
+
+    @property
+    def words(self) -> str:
+        return f"used index {self.returned}, the driver has taken up to {self.collected}"
+
+
+def _progress(waiting: _Waiting) -> _Progress:
+    view, q = waiting.view, waiting.q
+    rings, used = view.rings, view.used
+    start = int(rings.used[q]) if rings.layout[q] == SPLIT else 0
+    mine = used.fresh & (used.q == q)
+    collected = (start + int(np.count_nonzero(mine))) % WRAP
+    found = [(collected, -1)]
+    if rings.layout[q] == SPLIT:
+        inside = rings.of("interrupt", "callback", "used").of_queue(q)
+        backend = _device_rows(view, q, "vhost_used")
+        if len(inside):
+            found.append((int(ints(inside, "used_idx")[-1]), int(ints(inside, "row")[-1])))
+        if backend.height:
+            found.append((int(backend["used_idx"][-1]), int(backend["row"][-1])))
+    flushed = _device_rows(view, q, "dev_flush")
+    if flushed.height:
+        total = (start + int(flushed["count"].sum())) % WRAP
+        found.append((total, int(flushed["row"][-1])))
+    best = _Progress(collected, collected, -1)
+    for returned, row in found:
+        other = _Progress(returned, collected, row)
+        best = other if other.ahead >= best.ahead else best
+    return best
+
+
 def _returned(waiting: _Waiting) -> _Judged | None:
     """Judge a queue in which the device has returned more than the driver has taken."""
     view, q = waiting.view, waiting.q
-    rings, used = view.rings, view.used
-    if rings.layout[q] != SPLIT or not rings.whole[q]:
+    rings = view.rings
+    if not rings.whole[q]:
         return None
-    mine = used.fresh & (used.q == q)
-    collected = (int(rings.used[q]) + int(np.count_nonzero(mine))) % WRAP
-    inside = rings.of("interrupt", "callback", "used").of_queue(q)
-    returned, row = collected, -1
-    if len(inside):
-        returned, row = int(ints(inside, "used_idx")[-1]), int(ints(inside, "row")[-1])
-    backend = _device_rows(view, q, "vhost_used")
-    if backend.height and (backend["used_idx"][-1] - returned) % WRAP < WRAP // 2:
-        returned, row = int(backend["used_idx"][-1]), int(backend["row"][-1])
-    flushed = _device_rows(view, q, "dev_flush")
-    if flushed.height:
-        total = (int(rings.used[q]) + int(flushed["count"].sum())) % WRAP
-        if (total - returned) % WRAP < WRAP // 2:
-            returned, row = total, int(flushed["row"][-1])
-    if (returned - collected) % WRAP in (0, *range(WRAP // 2, WRAP)):
+    progress = _progress(waiting)
+    if not progress.ahead:
         return None
-    since = max(waiting.act[1], int(view.events.base["time"][row] or 0))
-    state = f"used index {returned}, the driver has taken up to {collected}"
+    since = max(waiting.act[1], int(view.events.base["time"][progress.row] or 0))
     calls = rings.of("callback").of_queue(q)
-    enabled = bool(len(calls)) and bool(ints(calls, "enable")[-1])
-    last_row = int(ints(calls, "row")[-1]) if len(calls) else -1
-    rows = tuple(r for r in (row, last_row) if r >= 0)
-    if not enabled:
-        return "uncollected", "driver", f"it disabled interrupts ({state})", since, rows
-    seen = int(ints(calls, "used_idx")[-1])
-    if seen == returned:
-        words = f"it enabled interrupts while the entry was there, and did not look ({state})"
-        return "uncollected", "driver", words, since, rows
-    if _interrupted(waiting, last_row):
-        return "uncollected", "driver", f"it was interrupted ({state})", since, rows
-    if rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
+    armed = int(ints(calls, "row")[-1]) if len(calls) else -1
+    turn, words = _call(waiting, progress, calls)
+    state: State = "unsignalled" if turn == "device" else "uncollected"
+    rows = tuple(row for row in (progress.row, armed) if row >= 0)
+    return state, turn, f"{words} ({progress.words})", since, rows
+
+
+def _call(waiting: _Waiting, progress: _Progress, calls: Columns) -> tuple[Turn, str]:
+    """Return whose turn it is with entries in the ring, by the driver's last wish, and why."""
+    rings, q = waiting.view.rings, waiting.q
+    split = rings.layout[q] == SPLIT
+    # What a set-up leaves counts until the first call.
+    last = calls if len(calls) else rings.of("queue").of_queue(q).take(slice(0, 1))
+    wish = {name: int(ints(last, name)[-1]) for name in ("avail_flags", "used_idx")}
+    off = not ints(calls, "enable")[-1] if len(calls) else wish["avail_flags"] & 1
+    if off:
+        return "driver", "it disabled interrupts"
+    if split and len(calls) and wish["used_idx"] == progress.returned:
+        return "driver", "it enabled interrupts while the entry was there, and did not look"
+    if _interrupted(waiting, int(ints(last, "row")[-1])):
+        return "driver", "it was interrupted"
+    if not split and wish["avail_flags"] > 1:
+        return "unknown", "the driver asked for an interrupt of one entry of the ring"
+    if split and len(calls) and rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
         event = int(ints(calls, "used_event")[-1])
-        if (returned - event - 1) % WRAP >= (returned - collected) % WRAP:
-            words = f"it asked for an interrupt of entry {event} only ({state})"
-            return "uncollected", "driver", words, since, rows
-    return (
-        "unsignalled",
-        "device",
-        f"it sent no interrupt that was asked for ({state})",
-        since,
-        rows,
-    )
+        if (progress.returned - event - 1) % WRAP >= progress.ahead:
+            return "driver", f"it asked for an interrupt of entry {event} only"
+    return "device", "it sent no interrupt that was asked for"
 
 
 def _interrupted(waiting: _Waiting, armed: int) -> bool:

@@ -168,6 +168,8 @@ def test_what_a_fault_explains() -> None:
         ({"rules": (), "expected": ()}, "inconclusive"),
         ({"rules": (RuleResult(RULES[0], "not-applicable", 0, 0, ""),)}, "inconclusive"),
         ({"lost": 1}, "inconclusive"),
+        ({"unlooked": ("status: IN-DR-01 checked nothing",)}, "inconclusive"),
+        ({"unlooked": ("chains",), "outcome": "standstill"}, "failed"),
         ({"lost": 1, "expected": ("A",)}, "inconclusive"),
         ({"lost": 1, "rules": (RuleResult(RULES[0], "fail", 1, 1, ""),)}, "failed"),
         ({"expected": ("A",)}, "failed"),

@@ -79,6 +79,17 @@ def keeps_chains_of_a_packed_ring(log: Log) -> None:
     stopped(log, log.of("notify")[-1])
 
 
+@case("DX-39", clean=AT_WORK)
+def sends_no_interrupt(log: Log) -> None:
+    """The device returns a chain and sends no interrupt, though the driver asked for one."""
+    flush = next(
+        event
+        for event in log.of("dev_flush")
+        if log.after(event, lambda other: "vq" in other)["kind"] == "dev_signal"
+    )
+    stopped(log, flush)
+
+
 @case("DX-18", clean=two_for_one_notification)
 def sleeps(log: Log) -> None:
     """The device takes the entry that it was notified of, and sleeps with one behind it."""
