@@ -24,7 +24,7 @@ from pykit.spec.arrays import Bools, Ints, ints
 from pykit.spec.model import Result
 from pykit.spec.rows import Row, Rows
 from pykit.spec.view import View
-from pykit.trace.register_map import NAMES, STRUCTURES
+from pykit.trace.register_map import NAMES, REGISTERS, STRUCTURES
 
 #: Structures of the transports.
 PCI, MMIO, LEGACY = ("common",), ("mmio",), ("legacy", "mmio-legacy")
@@ -67,7 +67,7 @@ class Registers:
 
     Attributes:
         dev, life, vq, row, offset, size: as in the events; life and vq are -1 where not known.
-        value: what was read or written; ``known`` says whether it was recorded.
+        value: what was read or written; ``known``: it was recorded, and is all of the register.
         span: number of the span, unique over all devices; ``begun``: its beginning was seen.
         partial: devices of which only reads or only writes were recorded; they are left out.
     """
@@ -262,7 +262,6 @@ def _read(view: View, *, notifications: bool) -> Registers:
     }
     for name in ("life", "vq"):
         columns[name] = table[name].cast(pl.Int64).fill_null(-1).to_numpy()
-    columns["known"] = table["value"].is_not_null().to_numpy()
     value = table["value"].cast(pl.UInt64).fill_null(0) & ((1 << 63) - 1)
     columns["value"] = value.cast(pl.Int64).to_numpy()
     columns["write"] = (table["write"] > 0).fill_null(False).to_numpy()
@@ -276,4 +275,17 @@ def _read(view: View, *, notifications: bool) -> Registers:
         columns[name] = texts.replace_strict(
             codes, default=codes[""], return_dtype=pl.Int64
         ).to_numpy()
+    # A part of a register says nothing of the rest; the rules of widths judge such an access.
+    sizes = np.array(
+        [
+            [
+                REGISTERS[place][name].size if name in REGISTERS.get(place, {}) else 0
+                for name in _REGISTERS
+            ]
+            for place in _STRUCTURES
+        ]
+    )
+    width = sizes[columns["structure"], columns["register"]]
+    whole = (width == columns["size"]) | (width == 0) | (width > 8)
+    columns["known"] = table["value"].is_not_null().to_numpy() & whole
     return Registers(columns, partial if not notifications else 0)

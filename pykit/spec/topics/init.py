@@ -10,6 +10,7 @@ from pykit.spec.lives import Life, Status, ends_within, negotiated_lives
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE
+from pykit.spec.topics.queue_registers import enabled_late
 from pykit.spec.topics.status import check_after_driver_ok, steps_of, writes
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
@@ -31,6 +32,7 @@ def steps_in_order(view: View) -> Result:
     - In the guest's trace, which only begins with the negotiation: a modern driver sets
       FEATURES_OK before DRIVER_OK, and sets its queues up after FEATURES_OK and before
       DRIVER_OK; with RING_RESET it may set them up again later.
+    - In the register accesses: no queue is enabled for the first time after DRIVER_OK.
     - When the driver looks at the offer and accepts a part of it is not looked at here: IN-DR-04
       and IN-DR-05 have what follows from that.
     """
@@ -40,6 +42,7 @@ def steps_in_order(view: View) -> Result:
             tally.check_together(1, _wrong_outside(life))
         if life.first_write(bits.DRIVER_OK) or life.first_write(bits.FEATURES_OK):
             tally.check_together(1, _wrong_inside(view, life))
+    tally.check_together(0, enabled_late(view))
     return tally.result()
 
 

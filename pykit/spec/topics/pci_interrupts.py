@@ -7,14 +7,16 @@ pci_registers.py says what the rules of PCI registers judge.
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from pykit.spec import bits
+from pykit.spec.arrays import Ints
 from pykit.spec.model import Result, rule
-from pykit.spec.registers import PCI, earlier, later, registers
+from pykit.spec.registers import PCI, Registers, earlier, later, registers
 from pykit.spec.topics.pci_registers import SEEN, after_reset
 from pykit.spec.view import View
 
-NO_VECTOR = 0xFFFF
+NO_VECTOR, MOST_VECTORS = 0xFFFF, 0x800
 VECTORS = ("config_vector", "queue_vector")
 
 
@@ -69,12 +71,15 @@ def events_can_be_unmapped(view: View) -> Result:
 def vectors_are_vectors(view: View) -> Result:
     """Section 4.1.5.1.2.2: the driver maps no event to a vector outside the MSI-X table.
 
-    Checked: each write to a vector register: NO_VECTOR, or at most 0x7FF, the last vector that
-    any table has. The table's size is in the configuration space of PCI, which the events lack.
+    Checked: each write to a vector register: NO_VECTOR, or a vector of the table whose size the
+    survey of the transports has; without a survey at most 0x7FF, the last that any table has.
     """
     regs = registers(view)
-    rows = regs.where(regs.devices(PCI) & regs.writes(*VECTORS))
-    holds = (rows["value"] == NO_VECTOR) | (rows["value"] <= 0x7FF)
+    size = _table_size(view, regs)
+    rows = regs.where(
+        regs.devices(PCI) & regs.writes(*VECTORS), size=np.where(size > 0, size, MOST_VECTORS)
+    )
+    holds = (rows["value"] == NO_VECTOR) | (rows["value"] < rows["size"])
     return regs.check(rows, holds, "{place}: {value:#x} written to {access}, which is no vector")
 
 
@@ -175,4 +180,33 @@ def isr_clears_itself(view: View) -> Result:
         undecided=int(np.count_nonzero(reads & (before >= 0) & ~judged)),
         doubt="the device's interrupts are not in the log",
         none="the ISR status was not read twice without an interrupt",
+    )
+
+
+def _table_size(view: View, regs: Registers) -> Ints:
+    """Return by access the number of the device's vectors, by the survey; 0 where not known."""
+    found = view.of("survey_cap").filter(pl.col("vectors").is_not_null())
+    sizes = dict(found.select("dev", "vectors").iter_rows())
+    return np.array([sizes.get(dev, 0) for dev in regs.dev.tolist()], dtype=np.int64)
+
+
+@rule("PQ-DE-04", needs=(SEEN, "survey:survey_cap"), also=("PQ-DE-08",))
+def any_vector_will_do(view: View) -> Result:
+    """Section 4.1.5.1.2.1: any event can be mapped to any vector of the MSI-X table.
+
+    Checked: each first read of a vector register after the write of a vector inside the table, by
+    the survey of the transports: it is not NO_VECTOR, which reports a failure. A refusal
+    that a device cannot avoid looks the same; a virtual device has no reason for one.
+    """
+    regs = registers(view)
+    key = regs.queue * 2 + regs.on("config_vector")
+    last = earlier(regs.writes(*VECTORS), key)
+    size = _table_size(view, regs)
+    valid = (last >= 0) & (regs.value_at(last) < size)
+    rows = regs.where(regs.of(PCI) & regs.reads(*VECTORS) & valid, written=regs.value_at(last))
+    return regs.check(
+        rows,
+        rows["value"] != NO_VECTOR,
+        "{place}: {access} does not take vector {written}",
+        none="no vector of a surveyed table was written",
     )

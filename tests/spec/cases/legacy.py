@@ -34,7 +34,16 @@ def capacity_is_read_once(log: Log) -> None:
     log.drop(log.of("register", register="config")[2:])
 
 
-@case("LG-RE-03", clean=on_pci)
+def transitional() -> Log:
+    """Return a log of a device that is driven by both interfaces in turn."""
+    device = legacy()
+    device.reset()
+    device.structure, device.legacy = "common", False
+    device.negotiate()
+    return device.log
+
+
+@case("LG-RE-03", clean=transitional)
 def any_layout_is_missing(log: Log) -> None:
     """The device does not offer ANY_LAYOUT by the legacy interface."""
     _first(log, "device_feature", 0)["value"] = 0

@@ -208,6 +208,25 @@ def vector_too_large(log: Log) -> None:
     _first(log, "queue_vector", 1)["value"] = 0x800
 
 
+def surveyed() -> Log:
+    """Return a log of a device whose MSI-X table was surveyed."""
+    log = on_pci()
+    log.add("survey_cap", dev=DEV, reading=0, pos=0x98, cap_id=0x11, vectors=3, enabled=1)
+    return log
+
+
+@case("PQ-DR-04", clean=surveyed)
+def vector_outside_the_table(log: Log) -> None:
+    """The driver writes a vector behind the end of the device's table."""
+    _first(log, "queue_vector", 1)["value"] = 3
+
+
+@case("PQ-DE-04", clean=surveyed)
+def vector_is_refused(log: Log) -> None:
+    """The device refuses a vector of its table."""
+    _first(log, "queue_vector", 0, 1)["value"] = 0xFFFF
+
+
 @case("PQ-DR-05", clean=on_pci)
 def vector_not_read_back(log: Log) -> None:
     """The driver does not read the vector of the configuration back."""

@@ -149,3 +149,12 @@ def chain_from_reset_queue(log: Log) -> None:
 def interrupt_of_reset_queue(log: Log) -> None:
     """The device raises an interrupt for a queue that was reset."""
     log.insert(_first(log, "queue_reset", 0, value=0, vq=1), "dev_signal", vq=1)
+
+
+@case("IN-DR-01", clean=on_pci)
+def enabled_after_driver_ok(log: Log) -> None:
+    """The driver enables a queue after it has set DRIVER_OK."""
+    late = _first(log, "queue_enable", 1, vq=1)
+    ready = log.of("register", register="status", write=1)[-1]
+    repeat(log, ready, late)
+    log.drop([late])
