@@ -3,11 +3,13 @@
 
 QEMU's monitor reads the guest's physical addresses as a CPU would: the PCI configuration space
 through the machine's memory-mapped window, the common and the device's own configuration, the
-header of a legacy I/O BAR, an MMIO device's registers. Each register is read in its own width.
+header of a legacy I/O BAR, an MMIO device's registers. Each register is read in its own width; the
+device's own configuration in 32-bit pieces, of which QEMU answers one over its end with all ones.
 
 Never read: the ISR status, which a read clears, and the notification area. Never written: the
 selectors, hence only the selected queue and window of features are seen. The driver may use the
-device meanwhile; what it selects is read before and after.
+device meanwhile; what it selects is read before and after. The configuration of a device that
+another process or the kernel serves is left out: QEMU may have to ask for it, and wait.
 
 A monitor's accesses have no CPU, by which QEMU's log can tell them from the guest's.
 """
@@ -57,6 +59,8 @@ _EXTENDED = 16
 #: Where QEMU has devices that were given no id.
 _NAMELESS = "/machine/peripheral-anon/"
 _VENDOR = 0x1AF4
+#: What QEMU's names of devices begin with that it does not serve itself.
+_SERVED = "vhost-"
 _windows: WeakKeyDictionary[Monitor, int] = WeakKeyDictionary()
 _HUMAN = re.compile(r"0x([0-9a-f]+)")
 _LETTERS = {1: "b", 2: "h", 4: "w"}
@@ -107,14 +111,17 @@ class _UnreadError(Exception):
 
 
 def _reading(monitor: Monitor, device: str, path: str) -> dict[str, Any]:
+    kind = monitor.ask("qom-get", path=path or f"/machine/peripheral/{device}", property="type")
+    own = not str(kind).startswith(_SERVED)
     for function in locate.functions(monitor):
         if function["qdev_id"] == device:
-            return _function(monitor, function)
+            return _function(monitor, function, own=own)
     for name, address, _ in locate.mmio_slots(monitor):
         if name == device:
-            return {"transport": "mmio", "address": address, "reads": list(_mmio(monitor, address))}
+            reads = list(_mmio(monitor, address, own=own))
+            return {"transport": "mmio", "address": address, "reads": reads}
     if path.startswith(_NAMELESS):
-        return _function(monitor, _by_slot(monitor, path))
+        return _function(monitor, _by_slot(monitor, path), own=own)
     raise _UnreadError("no PCI function and no MMIO slot of the machine has this id")
 
 
@@ -133,7 +140,7 @@ def _by_slot(monitor: Monitor, path: str) -> dict[str, Any]:
     return found[0]
 
 
-def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:
+def _function(monitor: Monitor, function: dict[str, Any], *, own: bool) -> dict[str, Any]:
     bus, slot, number = function["bus"], function["slot"], function["function"]
     window = _window(monitor)
     if not window:
@@ -159,7 +166,7 @@ def _function(monitor: Monitor, function: dict[str, Any]) -> dict[str, Any]:
         "place": f"{bus:02x}:{slot:02x}.{number:x}",
         "config": config.hex(),
         "regions": regions,
-        "reads": list(_registers(monitor, config)),
+        "reads": list(_registers(monitor, config, own=own)),
     }
 
 
@@ -195,7 +202,7 @@ def _config(monitor: Monitor, address: int) -> bytes:
     return bytes(space)
 
 
-def _registers(monitor: Monitor, config: bytes) -> Iterator[list[Any]]:
+def _registers(monitor: Monitor, config: bytes, *, own: bool) -> Iterator[list[Any]]:
     """Yield ``[region, offset, size, value]`` of each register that can be reached."""
     command = pci.field(config, pci.COMMAND, 2)
     found, _ = pci.capabilities(config)
@@ -205,7 +212,7 @@ def _registers(monitor: Monitor, config: bytes) -> Iterator[list[Any]]:
     if not structures and first and first.io and first.address and command & pci.IO_SPACE:
         # A transitional device shows the same by its other interface.
         yield from _legacy(monitor, first.address, found)
-    for wanted in (pci.COMMON_CFG, pci.DEVICE_CFG):
+    for wanted in (pci.COMMON_CFG, pci.DEVICE_CFG) if own else (pci.COMMON_CFG,):
         mine = (s for s in structures if s.cfg_type == wanted)
         structure = next(mine, None)
         if structure is None or structure.offset is None or structure.length is None:
@@ -239,11 +246,13 @@ def _legacy(
             yield ["legacy", offset, size, int(value[0], 16)]
 
 
-def _mmio(monitor: Monitor, address: int) -> Iterator[list[Any]]:
+def _mmio(monitor: Monitor, address: int, *, own: bool) -> Iterator[list[Any]]:
     head = _memory(monitor, address, 4, 4)
     yield from (["mmio", 4 * n, 4, value] for n, value in enumerate(head))
     legacy = len(head) == 4 and head[1] == 1
-    runs = [*(_MMIO_LEGACY if legacy else _MMIO_SELECTED), (_MMIO_CONFIG, 4, _CONFIG // 4)]
+    runs = [*(_MMIO_LEGACY if legacy else _MMIO_SELECTED)]
+    if own:
+        runs.append((_MMIO_CONFIG, 4, _CONFIG // 4))
     for offset, size, count in runs:
         for n, value in enumerate(_memory(monitor, address + offset, size, count)):
             yield ["mmio", offset + n * size, size, value]

@@ -34,13 +34,13 @@ class Machine:
     def __init__(self, config: bytes = MODERN) -> None:
         self.config = config
         self.mtree = MTREE
-        self.name, self.slot = "vd0", 0
+        self.name, self.slot, self.kind = "vd0", 0, "virtio-blk-pci"
         self.reads: list[tuple[int, int]] = []
         self.ports: list[tuple[int, int]] = []
 
-    def ask(self, command: str, **_: Any) -> Any:
+    def ask(self, command: str, **given: Any) -> Any:
         if command == "qom-get":
-            return self.slot
+            return self.slot if given["property"] == "addr" else self.kind
         assert command == "query-pci"
         known = {
             "vendor": pci.field(MODERN, 0, 2),
@@ -105,6 +105,17 @@ def test_no_read_has_an_effect() -> None:
     assert {at >> 12 for at, _ in in_bar} == {0, 2}
     assert all(at % size == 0 for at, size in in_bar)
     assert {(0x10, 2), (0x12, 2), (0x14, 1), (0x15, 1), (0x16, 2)} <= in_bar
+
+
+@pytest.mark.parametrize("device", ["vd0", "vd1"])
+def test_another_process_is_not_asked(device: str) -> None:
+    """QEMU might wait for the configuration of a vhost-user device for ever."""
+    machine = Machine()
+    machine.kind = "vhost-user-blk-pci"
+    (reading,) = taken(machine, device).readings
+    assert reading["reads"]
+    config = (BAR + 0x2000, 0xFEB00700)
+    assert not any(start <= at < start + 0x100 for at, _ in machine.reads for start in config)
 
 
 def test_memory_that_does_not_decode_is_not_read() -> None:
