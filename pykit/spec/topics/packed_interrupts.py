@@ -22,7 +22,7 @@ from pykit.spec.topics.interrupts import must_interrupt, should_not_interrupt, s
 from pykit.spec.view import View
 
 UNREAD = "the tracepoints do not report the driver's suppression as it takes used descriptors"
-_NEEDS = ("qemu:dev_fill", "driver:callback")
+_NEEDS = ("qemu:dev_fill", "driver:callback", "driver:used", "driver:queue")
 
 
 def _unread(view: View) -> Result | None:
@@ -59,7 +59,7 @@ def silent_where_suppressed(view: View) -> Result:
     return _unread(view) or should_not_interrupt(view, spans(view).packed)
 
 
-@rule("DX-66", needs="driver:callback", also=("DX-17",))
+@rule("DX-66", needs=("driver:callback", "driver:used", "driver:queue"), also=("DX-17",))
 def no_lost_wakeup(view: View) -> Result:
     """Section 2.8.22: after it has enabled interrupts the driver looks at the ring once more.
 

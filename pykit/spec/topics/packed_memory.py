@@ -50,7 +50,7 @@ def _unread(view: View) -> Result | None:
     return Result(0, undecided=missed, why=NO_PACKED, doubt=UNREAD)
 
 
-@rule("DX-11", needs="driver:add|access:acc_ring")
+@rule("DX-11", needs=("driver:add|access:acc_ring", "driver:queue|access:acc_ring"))
 def flags_match_wrap_counter(view: View) -> Result:
     """Section 2.8.1: AVAIL of an available descriptor is the driver's wrap counter, USED is not.
 
@@ -76,7 +76,7 @@ def flags_match_wrap_counter(view: View) -> Result:
     )
 
 
-@rule("DX-61", needs="driver:add")
+@rule("DX-61", needs=("driver:add", "driver:queue"))
 def next_links_a_list(view: View) -> Result:
     """Section 2.8.6: all descriptors of a list have NEXT, but for the last, which has not.
 
@@ -94,7 +94,7 @@ def next_links_a_list(view: View) -> Result:
     )
 
 
-@rule("DX-12", needs=("driver:add", "driver:used"))
+@rule("DX-12", needs=("driver:add", "driver:used", "driver:queue"))
 def last_descriptor_has_the_id(view: View) -> Result:
     """Section 2.8.6: the last descriptor of a list has its buffer id.
 
@@ -121,7 +121,7 @@ def _final(view: View) -> Bools:
     return final
 
 
-@rule("DX-60", needs="driver:add", also=("DX-07",))
+@rule("DX-60", needs=("driver:add", "driver:queue"), also=("DX-07",))
 def id_is_not_outstanding(view: View) -> Result:
     """Section 2.8.13: a list is not made available with the id of a list that is outstanding.
 

@@ -28,7 +28,7 @@ def _unread(view: View) -> Result | None:
     return Result(0, undecided=int(is_packed(view, kicks["q"]).sum()), why=UNREAD, doubt=UNREAD)
 
 
-@rule("DX-62", needs="driver:kick")
+@rule("DX-62", needs=("driver:kick", "driver:queue"))
 def notifies_where_requested(view: View) -> Result:
     """Section 2.8.10: the driver notifies of new descriptors of which the device wants to know.
 
@@ -41,7 +41,7 @@ def notifies_where_requested(view: View) -> Result:
     return _unread(view) or must_notify(view, decisions(view).packed)
 
 
-@rule("DX-63", needs="driver:kick")
+@rule("DX-63", needs=("driver:kick", "driver:queue"))
 def silent_where_suppressed(view: View) -> Result:
     """Section 2.8.10: the driver does not notify of descriptors for which the device suppressed it.
 
@@ -54,7 +54,7 @@ def silent_where_suppressed(view: View) -> Result:
     return _unread(view) or should_not_notify(view, decisions(view).packed)
 
 
-@rule("DX-69", needs="driver:callback")
+@rule("DX-69", needs=("driver:callback", "driver:queue"))
 def driver_event_offset(view: View) -> Result:
     """Section 2.8.10: the place of which the driver wants to be interrupted is in the ring.
 
@@ -65,7 +65,7 @@ def driver_event_offset(view: View) -> Result:
     return _inside(view, events.plus(flag=events["avail_flags"], place=events["used_event"]))
 
 
-@rule("DX-70", needs="driver:kick")
+@rule("DX-70", needs=("driver:kick", "driver:queue"))
 def device_event_offset(view: View) -> Result:
     """Section 2.8.10: the place of which the device wants to be notified is in the ring.
 

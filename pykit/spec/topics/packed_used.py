@@ -63,7 +63,7 @@ def _returns(view: View, *, again: bool) -> Result:
     )
 
 
-@rule("DX-09", needs=("driver:add", "driver:used"))
+@rule("DX-09", needs=("driver:add", "driver:used", "driver:queue"))
 def used_id_is_outstanding(view: View) -> Result:
     """Section 2.8.5: the id of a used descriptor is the buffer id of a list that is outstanding.
 
@@ -77,7 +77,7 @@ def used_id_is_outstanding(view: View) -> Result:
     return _returns(view, again=False)
 
 
-@rule("DX-68", needs=("driver:add", "driver:used"), also=("DX-02",))
+@rule("DX-68", needs=("driver:add", "driver:used", "driver:queue"), also=("DX-02",))
 def returned_once(view: View) -> Result:
     """Section 2.8.5: a list is returned once for each time that it is made available.
 
@@ -114,7 +114,7 @@ def used_after_available(view: View) -> Result:
     )
 
 
-@rule("DX-67", needs=("driver:add", "driver:used"), also=("DX-37",))
+@rule("DX-67", needs=("driver:add", "driver:used", "driver:queue"), also=("DX-37",))
 def outstanding_lists_are_taken(view: View) -> Result:
     """Section 2.8.22: the driver takes each used descriptor that returns a list, and nothing else.
 
@@ -155,7 +155,7 @@ def _never_taken(view: View, q: Ints, row: Ints, place: Ints) -> tuple[Bools, Bo
     return never, certain
 
 
-@rule("DX-10", needs=("driver:add", "driver:used"))
+@rule("DX-10", needs=("driver:add", "driver:used", "driver:queue"))
 def skips_the_whole_list(view: View) -> Result:
     """Section 2.8.1: the device writes each used descriptor where the list before it ended.
 
@@ -188,7 +188,7 @@ def skips_the_whole_list(view: View) -> Result:
     )
 
 
-@rule("PV-DE-02", needs=("qemu:dev_fill", "driver:used"))
+@rule("PV-DE-02", needs=("qemu:dev_fill", "driver:used", "driver:queue"))
 def used_in_order_of_completion(view: View) -> Result:
     """Section 2.8 (device requirements): used descriptors are written in order of completion.
 
@@ -224,7 +224,7 @@ def used_in_order_of_completion(view: View) -> Result:
     )
 
 
-@rule("PV-DE-01", needs=("qemu:dev_pop", "driver:add"))
+@rule("PV-DE-01", needs=("qemu:dev_pop", "driver:add", "driver:queue"))
 def taken_in_ring_order(view: View) -> Result:
     """Section 2.8 (device requirements): the device begins with lists in the order of the ring.
 
