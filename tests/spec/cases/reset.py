@@ -40,6 +40,13 @@ def reset_is_not_read_back(log: Log) -> None:
     log.drop(log.of("status", op=bits.STATUS_READ))
 
 
+@case("RS-DR-01", clean=of_registers)
+def queues_go_before_the_status_is_read(log: Log) -> None:
+    """The driver takes its queues down after a reset, and reads the status only then."""
+    reset = log.one("status", op=bits.STATUS_RESET)
+    log.insert(reset, "register", structure="common", register="queue_select", write=1, value=0)
+
+
 @case("RS-DE-02")
 def interrupt_after_reset(log: Log) -> None:
     """The device sends an interrupt after a reset, before it is initialized again."""
