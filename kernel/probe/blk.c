@@ -10,15 +10,41 @@
 
 #include "pykit_probe.h"
 
+/* By number: not every kernel has a name for them. */
+#define T_GET_LIFETIME	10
+#define T_ZONE_APPEND	15
+#define T_ZONE_REPORT	16
+/* A report's header, and each zone in it. */
+#define ZONE_BYTES	64
+
+/* Where an answer is looked for: a report of zones rarely lies in more buffers. */
+#define MAX_PIECES	4
+/* Zones of a report for which there are events. */
+#define MAX_ZONES	256
+
+/**
+ * struct pykit_probe_piece - a buffer that the device writes
+ * @addr: its address, as the device uses it
+ * @len: its length, without the status byte
+ */
+struct pykit_probe_piece {
+	u64 addr;
+	u32 len;
+};
+
 /**
  * struct pykit_probe_req - a block request under way
  * @end: what is traced when it ends
  * @status_addr: where its status byte is, as the device addresses it
+ * @pieces: where the answer is, of a request whose answer is traced
+ * @num_pieces: how many of them there are
  * @started: whether it was seen to start
  */
 struct pykit_probe_req {
 	struct pykit_blk_end end;
 	u64 status_addr;
+	struct pykit_probe_piece pieces[MAX_PIECES];
+	u8 num_pieces;
 	bool started;
 };
 
@@ -111,6 +137,39 @@ static void pykit_probe_trace_ranges(struct pykit_probe_queue *q, struct pykit_p
 			       le32_to_cpu(range.flags));
 }
 
+/* Requests whose answer is traced: see the event blk_answer. */
+static bool pykit_probe_has_answer(u32 type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_GET_ID:
+	case T_GET_LIFETIME:
+	case T_ZONE_APPEND:
+	case T_ZONE_REPORT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void pykit_probe_note_pieces(struct pykit_probe_req *req, const struct pykit_desc *descs,
+				    unsigned int count)
+{
+	unsigned int i;
+
+	req->num_pieces = 0;
+	for (i = 0; i < count && req->num_pieces < MAX_PIECES; i++) {
+		struct pykit_probe_piece *piece = &req->pieces[req->num_pieces];
+
+		if (pykit_probe_is_table(&descs[i]) || !(descs[i].flags & VRING_DESC_F_WRITE))
+			continue;
+		piece->addr = descs[i].addr;
+		piece->len = descs[i].len;
+		if (piece->addr + piece->len - 1 == req->status_addr)
+			piece->len--;
+		req->num_pieces++;
+	}
+}
+
 /**
  * pykit_probe_blk_start() - a request was made available
  * @q: its queue
@@ -152,6 +211,9 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int c
 	blk.sector = virtio64_to_cpu(vdev, hdr.sector);
 	blk.type = virtio32_to_cpu(vdev, hdr.type);
 	blk.bytes = readable - sizeof(hdr) + writable - 1;
+	/* The sector where the data went is not data. */
+	if (blk.type == T_ZONE_APPEND && writable > sizeof(u64))
+		blk.bytes -= sizeof(u64);
 	if (pykit_probe_has_ranges(blk.type))
 		blk.segments = blk.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
 	pykit_trace_vq(blk_start, &q->ring.at, &blk);
@@ -161,6 +223,81 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int c
 	req->end.sector = blk.sector;
 	req->end.type = blk.type;
 	req->end.head = head;
+	req->num_pieces = 0;
+	if (pykit_probe_has_answer(blk.type))
+		pykit_probe_note_pieces(req, descs, count);
+}
+
+/* Reads at an offset of the answer; returns how many bytes there were. */
+static size_t pykit_probe_read_answer(struct pykit_probe_queue *q,
+				      const struct pykit_probe_req *req, void *to,
+				      size_t bytes, size_t skip)
+{
+	size_t done = 0;
+	unsigned int i;
+
+	for (i = 0; i < req->num_pieces && done < bytes; i++) {
+		const struct pykit_probe_piece *piece = &req->pieces[i];
+		size_t some;
+
+		if (skip >= piece->len) {
+			skip -= piece->len;
+			continue;
+		}
+		some = min_t(size_t, piece->len - skip, bytes - done);
+		if (!pykit_ring_read(q->ring.vq->vdev, piece->addr + skip, to + done, some))
+			break;
+		done += some;
+		skip = 0;
+	}
+	return done;
+}
+
+static void pykit_probe_trace_zones(struct pykit_probe_queue *q,
+				    const struct pykit_probe_req *req, u64 count)
+{
+	struct pykit_blk_zone zone = { .head = req->end.head };
+	size_t skip = ZONE_BYTES;
+	struct {
+		__le64 capacity;
+		__le64 start;
+		__le64 wp;
+		u8 type;
+		u8 state;
+	} __packed desc;
+
+	for (; zone.pos < min_t(u64, count, MAX_ZONES); zone.pos++, skip += ZONE_BYTES) {
+		if (pykit_probe_read_answer(q, req, &desc, sizeof(desc), skip) < sizeof(desc))
+			break;
+		zone.start = le64_to_cpu(desc.start);
+		zone.capacity = le64_to_cpu(desc.capacity);
+		zone.wp = le64_to_cpu(desc.wp);
+		zone.type = desc.type;
+		zone.state = desc.state;
+		pykit_trace_vq(blk_zone, &q->ring.at, &zone);
+	}
+}
+
+/* Before the core takes the request: then its memory may be the driver's again. */
+static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
+				     const struct pykit_probe_req *req)
+{
+	struct pykit_blk_answer answer = {
+		.type = req->end.type,
+		.head = req->end.head,
+	};
+	size_t bytes = sizeof(answer.value);
+
+	if (!req->num_pieces || req->end.status != VIRTIO_BLK_S_OK)
+		return;
+	if (answer.type == T_ZONE_APPEND || answer.type == T_ZONE_REPORT)
+		bytes = sizeof(answer.value[0]);
+	answer.bytes = pykit_probe_read_answer(q, req, answer.value, bytes, 0);
+	if (!answer.bytes)
+		return;
+	pykit_trace_vq(blk_answer, &q->ring.at, &answer);
+	if (answer.type == T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
+		pykit_probe_trace_zones(q, req, le64_to_cpu(answer.value[0]));
 }
 
 /* The request that a used entry is about. The device may have written any id. */
@@ -188,9 +325,12 @@ void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *
 	struct pykit_probe_req *req = pykit_probe_find_req(q, used);
 
 	/* The address was read from a ring that the device may write to. */
-	if (req && !pykit_ring_read(q->ring.vq->vdev, req->status_addr,
-				    &req->end.status, sizeof(req->end.status)))
-		req->started = false;
+	if (!req)
+		return;
+	req->started = pykit_ring_read(q->ring.vq->vdev, req->status_addr,
+				       &req->end.status, sizeof(req->end.status));
+	if (req->started)
+		pykit_probe_trace_answer(q, req);
 }
 
 /**

@@ -102,6 +102,36 @@ static void pykit_blk_read_discard(struct virtio_device *vdev, struct pykit_blk_
 }
 
 /**
+ * pykit_blk_look_at() - read what no use is made of, so that there are events of it
+ * @vdev: the device
+ * @offset: where it is in the configuration space
+ * @bytes: its length, at most 4
+ */
+void pykit_blk_look_at(struct virtio_device *vdev, unsigned int offset, unsigned int bytes)
+{
+	u8 unused[4];
+
+	virtio_cread_bytes(vdev, offset, unused, bytes);
+}
+
+/**
+ * pykit_blk_look_around() - read padding, and whether writing zeroes may unmap
+ * @vdev: the device
+ *
+ * Where the features say that it has them.
+ */
+void pykit_blk_look_around(struct virtio_device *vdev)
+{
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
+		pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, unused), 1);
+	if (!virtio_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES))
+		return;
+	pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, write_zeroes_may_unmap), 1);
+	pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, unused1),
+			  sizeof_field(struct virtio_blk_config, unused1));
+}
+
+/**
  * pykit_blk_read_limits() - read what a device can take
  * @dev: the device; its queues are set up
  * @lim: where to say it
@@ -141,6 +171,7 @@ int pykit_blk_read_limits(struct pykit_blk_dev *dev,
 	if (err)
 		return err;
 	lim->write_cache = pykit_blk_write_cache(vdev);
+	pykit_blk_look_around(vdev);
 #ifdef PYKIT_HAVE_ZONED
 	err = pykit_blk_read_zones(vdev, lim);
 #endif

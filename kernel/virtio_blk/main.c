@@ -42,10 +42,12 @@ static void pykit_blk_config_work(struct work_struct *work)
 	u8 status = vdev->config->get_status(vdev);
 
 	trace_pykit_config_change(vdev->index, PYKIT_BY_DRIVER, status);
-	if (status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		pykit_blk_broken(dev);
-	else
+	} else {
 		pykit_blk_update_capacity(dev);
+		pykit_blk_look_around(vdev);
+	}
 }
 
 static void pykit_blk_config_changed(struct virtio_device *vdev)

@@ -9,6 +9,7 @@
  * zoned.c	the same of zoned devices, and the report of their zones
  * disk.c	the disk, as the block layer and sysfs see it
  * queue.c	requests: from the block layer to a virtqueue and back
+ * answer.c	what the device wrote to a request's buffers, for its events
  * recover.c	devices that are broken or do not answer
  * ring.h	virtqueues: the core's operations, for every request
  * ring.c	the same with tracing: changes of the ring
@@ -32,6 +33,8 @@
 #include <pykit_ring.h>
 
 #define PYKIT_BLK_INLINE_SG	2
+/* A status that no device has: what the byte holds before the device writes it. */
+#define PYKIT_BLK_UNWRITTEN	0xff
 #define PYKIT_BLK_NAME_LEN	20
 
 /* Described in version 1.1, and not in the kernel's headers. */
@@ -154,6 +157,8 @@ struct pykit_blk_dev {
  * @in_len: length of either
  * @head: head of its descriptor chain
  * @done: completed instead of a block layer request, if not NULL
+ * @mark: what the data was marked with, 0 if it was not
+ * @sent: the header as it was sent, if @mark is not 0
  * @sgt: data
  * @sg: first entries of @sgt
  */
@@ -169,6 +174,8 @@ struct pykit_blk_req {
 	u16 in_len;
 	u16 head;
 	struct completion *done;
+	u64 mark;
+	struct virtio_blk_outhdr sent;
 	struct sg_table sgt;
 	struct scatterlist sg[];
 };
@@ -272,6 +279,8 @@ struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
 				     const struct pykit_blk_limits *lim);
 bool pykit_blk_write_cache(struct virtio_device *vdev);
 int pykit_blk_set_write_cache(struct gendisk *disk, bool enable);
+void pykit_blk_look_around(struct virtio_device *vdev);
+void pykit_blk_look_at(struct virtio_device *vdev, unsigned int offset, unsigned int bytes);
 
 /* zoned.c */
 #ifdef PYKIT_HAVE_ZONED
@@ -301,6 +310,10 @@ int pykit_blk_submit_drv_in(struct gendisk *disk, u32 type, u64 sector, void *bu
 int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 		  const struct pykit_blk_data *data,
 		  struct pykit_blk_req *token);
+
+/* answer.c */
+void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data);
+void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq);
 
 /* config.c */
 int pykit_blk_config_interpose(struct virtio_device *vdev);

@@ -96,6 +96,17 @@ static int pykit_blk_request_type(struct request *req)
 	}
 }
 
+/* The device says where it appended to, before the status. */
+static void pykit_blk_setup_append(struct virtio_device *vdev, struct pykit_blk_req *rq)
+{
+#ifdef PYKIT_HAVE_ZONED
+	if (virtio32_to_cpu(vdev, rq->hdr.type) != VIRTIO_BLK_T_ZONE_APPEND)
+		return;
+	rq->in_len = sizeof(rq->append);
+	rq->append.status = PYKIT_BLK_UNWRITTEN;
+#endif
+}
+
 static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
@@ -106,9 +117,13 @@ static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct r
 	rq->hdr.ioprio = cpu_to_virtio32(vdev, req_get_ioprio(req));
 	rq->in_len = sizeof(rq->status);
 	rq->done = NULL;
+	rq->mark = 0;
+	rq->status = PYKIT_BLK_UNWRITTEN;
 	/* Type and sector of those are there already, see pykit_blk_submit_drv_in(). */
-	if (req_op(req) == REQ_OP_DRV_IN)
+	if (blk_op_is_passthrough(req_op(req))) {
+		pykit_blk_setup_append(vdev, rq);
 		return BLK_STS_OK;
+	}
 
 	type = pykit_blk_request_type(req);
 	sector = blk_rq_pos(req);
@@ -132,16 +147,12 @@ static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct r
 		if (pykit_blk_setup_ranges(req, flags))
 			return BLK_STS_RESOURCE;
 		break;
-#ifdef PYKIT_HAVE_ZONED
-	case VIRTIO_BLK_T_ZONE_APPEND:
-		rq->in_len = sizeof(rq->append);
-		break;
-#endif
 	default:
 		break;
 	}
 	rq->hdr.type = cpu_to_virtio32(vdev, type);
 	rq->hdr.sector = cpu_to_virtio64(vdev, sector);
+	pykit_blk_setup_append(vdev, rq);
 	return BLK_STS_OK;
 }
 
@@ -269,6 +280,8 @@ noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 	struct lists l;
 	int err;
 
+	if (trace_pykit_blk_wrote_enabled() && token == rq && !rq->done)
+		pykit_blk_mark(rq, data);
 	pykit_blk_make_lists(&l, rq, data->sgl, data->write);
 	err = pykit_blk_ring_add_watched(q, l.sgs, l.out, l.in, token, &rq->status,
 					 &status_addr);
@@ -521,6 +534,8 @@ static noinline void pykit_blk_trace_done(struct pykit_blk_vq *q,
 		.status = *pykit_blk_status(rq),
 	};
 
+	if (!rq->done)
+		pykit_blk_trace_answer(q, rq);
 	pykit_trace_vq(blk_done, &q->ring.at, &end);
 }
 

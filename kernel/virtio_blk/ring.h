@@ -27,7 +27,7 @@ void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq);
 static inline bool pykit_blk_ring_tells_adds(void)
 {
 	return trace_pykit_add_enabled() || trace_pykit_desc_enabled() ||
-	       trace_pykit_blk_start_enabled();
+	       trace_pykit_blk_start_enabled() || trace_pykit_blk_wrote_enabled();
 }
 
 /**

@@ -51,6 +51,8 @@ int pykit_blk_read_zones(struct virtio_device *vdev,
 		     &lim->max_append_sectors);
 	virtio_cread(vdev, struct virtio_blk_config, zoned.write_granularity,
 		     &lim->write_granularity);
+	pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, zoned.unused2),
+			  sizeof_field(struct virtio_blk_config, zoned.unused2));
 	/* The block layer takes no other size than a power of two. */
 	if (!is_power_of_2(lim->zone_sectors)) {
 		dev_err(&vdev->dev, "invalid zone size %u\n", lim->zone_sectors);

@@ -321,6 +321,68 @@ struct pykit_blk_end {
 };
 
 /**
+ * struct pykit_blk_answer - the begin of what a block device answered
+ * @value: up to 24 bytes as they stand in memory, 0 where there are fewer
+ * @type: request type
+ * @bytes: how many of them there are
+ * @head: head of the request's descriptor chain
+ *
+ * Of requests for the id string, the lifetime or a report of zones that is what
+ * their data begins with; of a zone append it is append_sector.
+ */
+struct pykit_blk_answer {
+	__le64 value[3];
+	u32 type;
+	u16 bytes;
+	u16 head;
+};
+
+/**
+ * struct pykit_blk_zone - a zone as a block device reports it
+ * @start: its first sector
+ * @capacity: sectors that can be written
+ * @wp: the write pointer
+ * @head: head of the request's descriptor chain
+ * @pos: number in the report
+ * @type: type of the zone
+ * @state: its state
+ */
+struct pykit_blk_zone {
+	u64 start;
+	u64 capacity;
+	u64 wp;
+	u16 head;
+	u16 pos;
+	u8 type;
+	u8 state;
+};
+
+/**
+ * struct pykit_blk_wrote - what a device has done to a block request's buffers
+ * @bytes: bytes of data that it may write
+ * @written: from the first one on, those that were written
+ * @touched: end of the last ones that were written
+ * @type: request type
+ * @sum: CRC-32 of the data that a read-only device has read, else 0
+ * @head: head of the request's descriptor chain
+ * @header: whether the header, which is the driver's, is what it was
+ * @zero: whether all of the data is zero
+ *
+ * The driver has put a mark in the last eight bytes of each sector of the data, and
+ * in the last eight bytes of all: @written and @touched end where one of them does.
+ */
+struct pykit_blk_wrote {
+	u64 bytes;
+	u64 written;
+	u64 touched;
+	u32 type;
+	u32 sum;
+	u16 head;
+	u8 header;
+	u8 zero;
+};
+
+/**
  * struct pykit_got - a chain that a vhost device took
  * @readable: bytes of it that the device may read
  * @writable: bytes of it that the device may write
@@ -490,6 +552,23 @@ TRACE_DEFINE_ENUM(PYKIT_QUEUE_UNBROKEN);
 		{ 4, "ZONE_UNALIGNED_WP" },				\
 		{ 5, "ZONE_OPEN_RESOURCE" },				\
 		{ 6, "ZONE_ACTIVE_RESOURCE" })
+
+#define pykit_show_zone_type(type)					\
+	__print_symbolic(type,						\
+		{ 1, "CONV" },						\
+		{ 2, "SWR" },						\
+		{ 3, "SWP" })
+
+#define pykit_show_zone_state(state)					\
+	__print_symbolic(state,						\
+		{ 0, "NOT_WP" },					\
+		{ 1, "EMPTY" },						\
+		{ 2, "IOPEN" },						\
+		{ 3, "EOPEN" },						\
+		{ 4, "CLOSED" },					\
+		{ 13, "RDONLY" },					\
+		{ 14, "FULL" },						\
+		{ 15, "OFFLINE" })
 
 /*
  * What events have in common, around what they have besides: fields are sorted by
@@ -922,6 +1001,81 @@ TRACE_EVENT(pykit_blk_range,
 	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u sector=%llu sectors=%u flags=%#x",
 		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->sector,
 		      __entry->sectors, __entry->flags)
+);
+
+TRACE_EVENT(pykit_blk_answer,
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_blk_answer *answer),
+	    TP_ARGS(at, seq, answer),
+	    TP_STRUCT__entry(__field(u64, first)
+			     __field(u64, second)
+			     __field(u64, third)
+			     PYKIT_VQ_FIELDS(__field(u32, type),
+					     __field(u16, head) __field(u16, got),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->first = le64_to_cpu(answer->value[0]);
+			   __entry->second = le64_to_cpu(answer->value[1]);
+			   __entry->third = le64_to_cpu(answer->value[2]);
+			   __entry->type = answer->type;
+			   __entry->head = answer->head;
+			   __entry->got = answer->bytes;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s got=%u first=%#llx second=%#llx third=%#llx",
+		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
+		      __entry->got, __entry->first, __entry->second, __entry->third)
+);
+
+TRACE_EVENT(pykit_blk_zone,
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_blk_zone *zone),
+	    TP_ARGS(at, seq, zone),
+	    TP_STRUCT__entry(__field(u64, start)
+			     __field(u64, capacity)
+			     __field(u64, wp)
+			     PYKIT_VQ_FIELDS(PYKIT_NONE,
+					     __field(u16, head) __field(u16, pos),
+					     __field(u8, z_type) __field(u8, z_state))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->start = zone->start;
+			   __entry->capacity = zone->capacity;
+			   __entry->wp = zone->wp;
+			   __entry->head = zone->head;
+			   __entry->pos = zone->pos;
+			   __entry->z_type = zone->type;
+			   __entry->z_state = zone->state;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u start=%llu capacity=%llu wp=%llu z_type=%s z_state=%s",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->start,
+		      __entry->capacity, __entry->wp, pykit_show_zone_type(__entry->z_type),
+		      pykit_show_zone_state(__entry->z_state))
+);
+
+TRACE_EVENT(pykit_blk_wrote,
+	    TP_PROTO(const struct pykit_at *at, u32 seq,
+		     const struct pykit_blk_wrote *wrote),
+	    TP_ARGS(at, seq, wrote),
+	    TP_STRUCT__entry(__field(u64, bytes)
+			     __field(u64, written)
+			     __field(u64, touched)
+			     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, sum),
+					     __field(u16, head),
+					     __field(u8, header) __field(u8, zero))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->bytes = wrote->bytes;
+			   __entry->written = wrote->written;
+			   __entry->touched = wrote->touched;
+			   __entry->type = wrote->type;
+			   __entry->head = wrote->head;
+			   __entry->sum = wrote->sum;
+			   __entry->header = wrote->header;
+			   __entry->zero = wrote->zero;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s bytes=%llu written=%llu touched=%llu header=%s zero=%u sum=%#x",
+		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
+		      __entry->bytes, __entry->written, __entry->touched,
+		      __entry->header ? "kept" : "overwritten", __entry->zero,
+		      __entry->sum)
 );
 
 DECLARE_EVENT_CLASS(pykit_blk_end,

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the device wrote to a request's buffers, for the events of it.
+ *
+ * While the event blk_wrote is enabled, what the device is to write is marked before
+ * it is made available: the mark is in the last eight bytes of each sector of the data
+ * and in the last eight bytes of all, and differs from request to request and from
+ * place to place. A mark that is still there afterwards was not written over: that
+ * data has the same eight bytes there by chance is as likely as to guess the mark.
+ */
+#include <linux/crc32.h>
+#include <linux/hash.h>
+#include <linux/random.h>
+#include <linux/scatterlist.h>
+
+#include "pykit_blk.h"
+
+#define MARK_BYTES	sizeof(u64)
+
+/* Zones of a report for which there are events. */
+#define MAX_ZONES	256
+
+/**
+ * struct pykit_blk_piece - a part of the data that ends with a mark
+ * @end: where it ends
+ * @at: where the mark is in memory, NULL if it would not be in one piece there
+ */
+struct pykit_blk_piece {
+	u64 end;
+	u8 *at;
+};
+
+/* The data that lies in memory at @addr, from @first to @last of @bytes: its next piece. */
+static bool pykit_blk_next_piece(u8 *addr, u64 first, u64 last, u64 bytes,
+				 struct pykit_blk_piece *piece)
+{
+	u64 end = min(round_down(max(piece->end, first), SECTOR_SIZE) + SECTOR_SIZE, bytes);
+
+	/* The one that ends here, or in the memory behind. */
+	if (piece->end >= end || end > last)
+		return false;
+	piece->at = end >= first + MARK_BYTES ? addr + (end - MARK_BYTES - first) : NULL;
+	piece->end = end;
+	return true;
+}
+
+static u64 pykit_blk_mark_at(const struct pykit_blk_req *rq, u64 end)
+{
+	return rq->mark ^ hash_64(end, 64);
+}
+
+/**
+ * pykit_blk_mark() - mark what the device is to write
+ * @rq: the request
+ * @data: its data
+ */
+void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data)
+{
+	struct pykit_blk_piece piece = { };
+	struct sg_mapping_iter iter;
+	u64 first = 0;
+
+	rq->mark = get_random_u64() | 1;
+	rq->sent = rq->hdr;
+	if (!data->sgl || data->write)
+		return;
+	sg_miter_start(&iter, data->sgl, sg_nents(data->sgl), SG_MITER_ATOMIC | SG_MITER_TO_SG);
+	for (; sg_miter_next(&iter); first += iter.length) {
+		while (pykit_blk_next_piece(iter.addr, first, first + iter.length,
+					    data->bytes, &piece)) {
+			u64 mark = pykit_blk_mark_at(rq, piece.end);
+
+			if (piece.at)
+				memcpy(piece.at, &mark, sizeof(mark));
+		}
+	}
+	sg_miter_stop(&iter);
+}
+
+/* Which pieces of the data have lost their mark, and what the data is. */
+static void pykit_blk_read_data(struct pykit_blk_req *rq, bool sum, struct pykit_blk_wrote *wrote)
+{
+	struct pykit_blk_piece piece = { };
+	struct sg_mapping_iter iter;
+	bool kept = false;
+	u64 first = 0;
+
+	wrote->zero = true;
+	sg_miter_start(&iter, rq->sgt.sgl, sg_nents(rq->sgt.sgl),
+		       SG_MITER_ATOMIC | SG_MITER_FROM_SG);
+	for (; sg_miter_next(&iter); first += iter.length) {
+		while (pykit_blk_next_piece(iter.addr, first, first + iter.length,
+					    wrote->bytes, &piece)) {
+			u64 mark = pykit_blk_mark_at(rq, piece.end);
+
+			if (piece.at && !memcmp(piece.at, &mark, sizeof(mark))) {
+				kept = true;
+				continue;
+			}
+			if (!kept)
+				wrote->written = piece.end;
+			if (piece.at)
+				wrote->touched = piece.end;
+		}
+		if (wrote->zero)
+			wrote->zero = !memchr_inv(iter.addr, 0, iter.length);
+		if (sum)
+			wrote->sum = crc32_le(wrote->sum, iter.addr, iter.length);
+	}
+	sg_miter_stop(&iter);
+}
+
+static void pykit_blk_trace_wrote(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u32 type)
+{
+	struct request *req = blk_mq_rq_from_pdu(rq);
+	struct pykit_blk_wrote wrote = {
+		.type = type,
+		.head = rq->head,
+		.header = !memcmp(&rq->sent, &rq->hdr, sizeof(rq->hdr)),
+	};
+
+	if (rq->sgt.nents && !op_is_write(req_op(req))) {
+		wrote.bytes = blk_rq_payload_bytes(req);
+		pykit_blk_read_data(rq, virtio_has_feature(q->vq->vdev, VIRTIO_BLK_F_RO), &wrote);
+	}
+	pykit_trace_vq(blk_wrote, &q->ring.at, &wrote);
+}
+
+static size_t pykit_blk_read_answer(struct pykit_blk_req *rq, void *to, size_t bytes, off_t skip)
+{
+	struct scatterlist *sgl = rq->sgt.sgl;
+
+	return rq->sgt.nents ? sg_pcopy_to_buffer(sgl, sg_nents(sgl), to, bytes, skip) : 0;
+}
+
+#ifdef PYKIT_HAVE_ZONED
+static void pykit_blk_trace_zones(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u64 count)
+{
+	size_t skip = sizeof(struct virtio_blk_zone_report);
+	struct virtio_device *vdev = q->vq->vdev;
+	struct virtio_blk_zone_descriptor desc;
+	struct pykit_blk_zone zone = { .head = rq->head };
+
+	for (; zone.pos < min_t(u64, count, MAX_ZONES); zone.pos++, skip += sizeof(desc)) {
+		if (pykit_blk_read_answer(rq, &desc, sizeof(desc), skip) < sizeof(desc))
+			break;
+		zone.start = virtio64_to_cpu(vdev, desc.z_start);
+		zone.capacity = virtio64_to_cpu(vdev, desc.z_cap);
+		zone.wp = virtio64_to_cpu(vdev, desc.z_wp);
+		zone.type = desc.z_type;
+		zone.state = desc.z_state;
+		pykit_trace_vq(blk_zone, &q->ring.at, &zone);
+	}
+}
+#endif
+
+/**
+ * pykit_blk_trace_answer() - trace what the device wrote to a request's buffers
+ * @q: the queue, locked
+ * @rq: the request: the device has used it, and nothing of it was given back
+ */
+void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq)
+{
+	struct pykit_blk_answer answer = {
+		.type = virtio32_to_cpu(q->vq->vdev, rq->hdr.type),
+		.head = rq->head,
+	};
+
+	if (rq->mark && trace_pykit_blk_wrote_enabled())
+		pykit_blk_trace_wrote(q, rq, answer.type);
+	if (*pykit_blk_status(rq) != VIRTIO_BLK_S_OK)
+		return;
+	switch (answer.type) {
+	case VIRTIO_BLK_T_GET_ID:
+	case VIRTIO_BLK_T_GET_LIFETIME:
+		answer.bytes = pykit_blk_read_answer(rq, answer.value, sizeof(answer.value), 0);
+		break;
+#ifdef PYKIT_HAVE_ZONED
+	case VIRTIO_BLK_T_ZONE_REPORT:
+		answer.bytes = pykit_blk_read_answer(rq, answer.value,
+						     sizeof(answer.value[0]), 0);
+		break;
+	case VIRTIO_BLK_T_ZONE_APPEND:
+		memcpy(answer.value, &rq->append.sector, sizeof(rq->append.sector));
+		answer.bytes = sizeof(rq->append.sector);
+		break;
+#endif
+	default:
+		return;
+	}
+	pykit_trace_vq(blk_answer, &q->ring.at, &answer);
+#ifdef PYKIT_HAVE_ZONED
+	if (answer.type == VIRTIO_BLK_T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
+		pykit_blk_trace_zones(q, rq, le64_to_cpu(answer.value[0]));
+#endif
+}
