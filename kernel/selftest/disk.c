@@ -16,14 +16,9 @@
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
 
-#include "selftest.h"
+#include "disk.h"
 
 #define DISK_RING		64
-#define DISK_SECTORS		((u64)SZ_16M >> SECTOR_SHIFT)
-#define ZONE_SECTORS		(SZ_1M >> SECTOR_SHIFT)
-#define ZONES			(DISK_SECTORS / ZONE_SECTORS)
-#define MAX_OPEN_ZONES		2
-#define MAX_APPEND_SECTORS	64
 
 /* Described in version 1.1, and not in the kernel's headers. */
 #define F_LIFETIME		15
@@ -33,43 +28,13 @@ static bool disk;
 module_param(disk, bool, 0444);
 MODULE_PARM_DESC(disk, "Whether to make a disk");
 
-static bool zoned;
-module_param(zoned, bool, 0444);
-MODULE_PARM_DESC(zoned, "Whether the disk is zoned");
+static bool lax;
+module_param(lax, bool, 0644);
+MODULE_PARM_DESC(lax, "Fail what zones forbid with a status that is not theirs: a faulty disk");
 
 static unsigned int lose;
 module_param(lose, uint, 0644);
 MODULE_PARM_DESC(lose, "Drop the next N requests");
-
-/**
- * struct soft_zone - a zone of the disk
- * @state: as the specification numbers it
- * @wp: sector of the write pointer
- */
-struct soft_zone {
-	u8 state;
-	u64 wp;
-};
-
-/**
- * struct soft_disk - the disk
- * @soft: the device
- * @config: its configuration space
- * @data: what is stored on it
- * @zones: its zones; the first is conventional
- * @lock: held while requests are answered, and while the device is reset
- * @work: answers them
- */
-struct soft_disk {
-	struct soft_dev soft;
-	struct virtio_blk_config config;
-	u8 *data;
-#ifdef PYKIT_HAVE_ZONED
-	struct soft_zone zones[ZONES];
-#endif
-	struct mutex lock; /* a queue is not deleted while it is served */
-	struct work_struct work;
-};
 
 static struct soft_disk *the_disk;
 
@@ -99,7 +64,15 @@ static u32 soft_disk_copy(struct soft_chain *chain, unsigned int first, unsigned
 	return done;
 }
 
-static u64 soft_disk_bytes(struct soft_chain *chain, unsigned int first, unsigned int count)
+/**
+ * soft_disk_bytes() - add up the lengths of buffers
+ * @chain: the chain they are in
+ * @first: number of the first of them
+ * @count: how many there are
+ *
+ * Return: bytes of all of them.
+ */
+u64 soft_disk_bytes(const struct soft_chain *chain, unsigned int first, unsigned int count)
 {
 	u64 sum = 0;
 	unsigned int i;
@@ -109,16 +82,30 @@ static u64 soft_disk_bytes(struct soft_chain *chain, unsigned int first, unsigne
 	return sum;
 }
 
-/* What the device writes for the driver to read; returns how much there is room for. */
-static u32 soft_disk_answer(struct soft_chain *chain, size_t at, const void *data,
-			    size_t len)
+/**
+ * soft_disk_answer() - write what the driver is to read
+ * @chain: the request's chain
+ * @at: offset in what the device may write
+ * @data: what to write
+ * @len: its length
+ *
+ * Return: for how much of it there was room.
+ */
+u32 soft_disk_answer(struct soft_chain *chain, size_t at, const void *data, size_t len)
 {
 	return soft_disk_copy(chain, chain->out, chain->in, at, (void *)data,
 			      len, true);
 }
 
-/* What the driver wrote behind the header. */
-static u32 soft_disk_payload(struct soft_chain *chain, void *data, size_t len)
+/**
+ * soft_disk_payload() - read what the driver wrote behind the header
+ * @chain: the request's chain
+ * @data: where it goes
+ * @len: how much of it
+ *
+ * Return: how much there was.
+ */
+u32 soft_disk_payload(struct soft_chain *chain, void *data, size_t len)
 {
 	return soft_disk_copy(chain, 0, chain->out, sizeof(struct virtio_blk_outhdr), data,
 			      len, false);
@@ -133,6 +120,7 @@ static u8 soft_disk_erase(struct soft_disk *d, struct soft_chain *chain, u64 len
 {
 	struct virtio_blk_discard_write_zeroes ranges[16];
 	unsigned int i, count = len / sizeof(ranges[0]);
+	u8 status;
 
 	if (!count || count > ARRAY_SIZE(ranges) || len % sizeof(ranges[0]))
 		return VIRTIO_BLK_S_UNSUPP;
@@ -143,180 +131,15 @@ static u8 soft_disk_erase(struct soft_disk *d, struct soft_chain *chain, u64 len
 
 		if (!soft_disk_inside(sector, sectors))
 			return VIRTIO_BLK_S_IOERR;
+		status = soft_disk_has_zones(d) ? soft_disk_erase_zones(d, sector, sectors) :
+						  VIRTIO_BLK_S_OK;
+		if (status)
+			return status;
 		memset(d->data + (sector << SECTOR_SHIFT), 0,
 		       (u64)sectors << SECTOR_SHIFT);
 	}
 	return VIRTIO_BLK_S_OK;
 }
-
-#ifdef PYKIT_HAVE_ZONED
-static u64 soft_disk_zone_start(struct soft_disk *d, struct soft_zone *zone)
-{
-	return (zone - d->zones) * ZONE_SECTORS;
-}
-
-static bool soft_disk_is_open(struct soft_zone *zone)
-{
-	return zone->state == VIRTIO_BLK_ZS_IOPEN ||
-	       zone->state == VIRTIO_BLK_ZS_EOPEN;
-}
-
-static u8 soft_disk_open_zone(struct soft_disk *d, struct soft_zone *zone, u8 state)
-{
-	unsigned int i, open = 0;
-
-	for (i = 0; i < ZONES; i++)
-		open += soft_disk_is_open(&d->zones[i]);
-	if (!soft_disk_is_open(zone) && open == MAX_OPEN_ZONES)
-		return VIRTIO_BLK_S_ZONE_OPEN_RESOURCE;
-	if (zone->state != VIRTIO_BLK_ZS_EOPEN)
-		zone->state = state;
-	return VIRTIO_BLK_S_OK;
-}
-
-static u8 soft_disk_write_zone(struct soft_disk *d, struct soft_zone *zone, u64 sector,
-			       u64 sectors)
-{
-	u8 status;
-
-	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
-		return VIRTIO_BLK_S_OK;
-	if (zone->state == VIRTIO_BLK_ZS_FULL || sector != zone->wp)
-		return VIRTIO_BLK_S_ZONE_UNALIGNED_WP;
-	if (sector + sectors > soft_disk_zone_start(d, zone) + ZONE_SECTORS)
-		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	status = soft_disk_open_zone(d, zone, VIRTIO_BLK_ZS_IOPEN);
-	if (status)
-		return status;
-	zone->wp += sectors;
-	if (zone->wp == soft_disk_zone_start(d, zone) + ZONE_SECTORS)
-		zone->state = VIRTIO_BLK_ZS_FULL;
-	return VIRTIO_BLK_S_OK;
-}
-
-static void soft_disk_reset_zone(struct soft_disk *d, struct soft_zone *zone)
-{
-	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
-		return;
-	zone->state = VIRTIO_BLK_ZS_EMPTY;
-	zone->wp = soft_disk_zone_start(d, zone);
-}
-
-static u8 soft_disk_manage_zone(struct soft_disk *d, struct soft_zone *zone, u32 type)
-{
-	if (zone->state == VIRTIO_BLK_ZS_NOT_WP)
-		return VIRTIO_BLK_S_ZONE_INVALID_CMD;
-	switch (type) {
-	case VIRTIO_BLK_T_ZONE_OPEN:
-		return soft_disk_open_zone(d, zone, VIRTIO_BLK_ZS_EOPEN);
-	case VIRTIO_BLK_T_ZONE_CLOSE:
-		if (soft_disk_is_open(zone))
-			zone->state = zone->wp == soft_disk_zone_start(d, zone) ?
-				      VIRTIO_BLK_ZS_EMPTY : VIRTIO_BLK_ZS_CLOSED;
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_ZONE_FINISH:
-		zone->state = VIRTIO_BLK_ZS_FULL;
-		zone->wp = soft_disk_zone_start(d, zone) + ZONE_SECTORS;
-		return VIRTIO_BLK_S_OK;
-	default:
-		soft_disk_reset_zone(d, zone);
-		return VIRTIO_BLK_S_OK;
-	}
-}
-
-static void soft_disk_report_zones(struct soft_disk *d, struct soft_chain *chain,
-				   u64 sector, u64 room)
-{
-	struct virtio_blk_zone_report report = { };
-	unsigned int i = sector / ZONE_SECTORS, n = 0;
-	u64 at = sizeof(report);
-
-	for (; i < ZONES; i++, n++) {
-		struct virtio_blk_zone_descriptor zone = {
-			.z_cap = __cpu_to_virtio64(true, ZONE_SECTORS),
-			.z_start = __cpu_to_virtio64(true, (u64)i * ZONE_SECTORS),
-			.z_wp = __cpu_to_virtio64(true, d->zones[i].wp),
-			.z_type = i ? VIRTIO_BLK_ZT_SWR : VIRTIO_BLK_ZT_CONV,
-			.z_state = d->zones[i].state,
-		};
-
-		if (at + sizeof(zone) > room)
-			break;
-		at += soft_disk_answer(chain, at, &zone, sizeof(zone));
-	}
-	report.nr_zones = __cpu_to_virtio64(true, n);
-	soft_disk_answer(chain, 0, &report, sizeof(report));
-}
-
-static u8 soft_disk_zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
-				 u64 sector)
-{
-	u64 room = soft_disk_bytes(chain, chain->out, chain->in) - 1;
-	struct soft_zone *zone = &d->zones[sector / ZONE_SECTORS];
-	u64 len = soft_disk_bytes(chain, 0, chain->out) - sizeof(struct virtio_blk_outhdr);
-	__virtio64 appended;
-	unsigned int i;
-	u8 status;
-
-	switch (type) {
-	case VIRTIO_BLK_T_ZONE_REPORT:
-		soft_disk_report_zones(d, chain, sector, room);
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_ZONE_RESET_ALL:
-		for (i = 0; i < ZONES; i++)
-			soft_disk_reset_zone(d, &d->zones[i]);
-		return VIRTIO_BLK_S_OK;
-	case VIRTIO_BLK_T_ZONE_APPEND:
-		sector = zone->wp;
-		status = soft_disk_write_zone(d, zone, sector, len >> SECTOR_SHIFT);
-		if (status)
-			return status;
-		soft_disk_payload(chain, d->data + (sector << SECTOR_SHIFT), len);
-		appended = __cpu_to_virtio64(true, sector);
-		soft_disk_answer(chain, 0, &appended, sizeof(appended));
-		return VIRTIO_BLK_S_OK;
-	default:
-		return soft_disk_manage_zone(d, zone, type);
-	}
-}
-
-static void soft_disk_init_zones(struct soft_disk *d)
-{
-	unsigned int i;
-
-	for (i = 0; i < ZONES; i++) {
-		d->zones[i].state = i ? VIRTIO_BLK_ZS_EMPTY : VIRTIO_BLK_ZS_NOT_WP;
-		d->zones[i].wp = (u64)i * ZONE_SECTORS;
-	}
-	d->soft.features |= BIT_ULL(VIRTIO_BLK_F_ZONED);
-	d->config.zoned.zone_sectors = __cpu_to_virtio32(true, ZONE_SECTORS);
-	d->config.zoned.max_open_zones = __cpu_to_virtio32(true, MAX_OPEN_ZONES);
-	d->config.zoned.max_append_sectors = __cpu_to_virtio32(true, MAX_APPEND_SECTORS);
-	d->config.zoned.write_granularity = __cpu_to_virtio32(true, SECTOR_SIZE);
-	d->config.zoned.model = VIRTIO_BLK_Z_HM;
-}
-
-static u8 soft_disk_may_write(struct soft_disk *d, u64 sector, u64 sectors)
-{
-	return zoned ? soft_disk_write_zone(d, &d->zones[sector / ZONE_SECTORS], sector,
-					    sectors) : VIRTIO_BLK_S_OK;
-}
-#else
-static u8 soft_disk_zone_request(struct soft_disk *d, struct soft_chain *chain, u32 type,
-				 u64 sector)
-{
-	return VIRTIO_BLK_S_UNSUPP;
-}
-
-static void soft_disk_init_zones(struct soft_disk *d)
-{
-}
-
-static u8 soft_disk_may_write(struct soft_disk *d, u64 sector, u64 sectors)
-{
-	return VIRTIO_BLK_S_OK;
-}
-#endif
 
 static u8 soft_disk_serve_request(struct soft_disk *d, struct soft_chain *chain)
 {
@@ -351,20 +174,20 @@ static u8 soft_disk_serve_request(struct soft_disk *d, struct soft_chain *chain)
 	case VIRTIO_BLK_T_OUT:
 		break;
 	default:
-		if (!zoned || sector >= DISK_SECTORS)
+		if (!soft_disk_has_zones(d) || sector >= DISK_SECTORS)
 			return VIRTIO_BLK_S_UNSUPP;
 		return soft_disk_zone_request(d, chain, type, sector);
 	}
 	if (!soft_disk_inside(sector, len >> SECTOR_SHIFT) || len % SECTOR_SIZE || !len)
 		return VIRTIO_BLK_S_IOERR;
-	if (type == VIRTIO_BLK_T_IN) {
+	status = soft_disk_may_access(d, sector, len >> SECTOR_SHIFT, type == VIRTIO_BLK_T_OUT);
+	if (status)
+		return status;
+	if (type == VIRTIO_BLK_T_IN)
 		soft_disk_answer(chain, 0, d->data + (sector << SECTOR_SHIFT), len);
-		return VIRTIO_BLK_S_OK;
-	}
-	status = soft_disk_may_write(d, sector, len >> SECTOR_SHIFT);
-	if (!status)
+	else
 		soft_disk_payload(chain, d->data + (sector << SECTOR_SHIFT), len);
-	return status;
+	return VIRTIO_BLK_S_OK;
 }
 
 static void soft_disk_serve_one(struct soft_disk *d, struct soft_vq *q,
@@ -382,6 +205,8 @@ static void soft_disk_serve_one(struct soft_disk *d, struct soft_vq *q,
 	for (i = chain->out; i < chain->out + chain->in; i++)
 		memset(chain->bufs[i].addr, 0, chain->bufs[i].len);
 	status = soft_disk_serve_request(d, chain);
+	if (lax && status > VIRTIO_BLK_S_UNSUPP)
+		status = VIRTIO_BLK_S_IOERR;
 	/* The status is the last byte, wherever the data ends. */
 	soft_disk_answer(chain, in - 1, &status, 1);
 	soft_push(q, chain->id, status ? 1 : in, chain->slots);
@@ -489,7 +314,7 @@ int selftest_disk_init(struct device *parent)
 		__cpu_to_virtio32(true, ZONE_SECTORS);
 	d->config.max_secure_erase_seg = __cpu_to_virtio32(true, 1);
 	d->config.secure_erase_sector_alignment = __cpu_to_virtio32(true, 8);
-	if (zoned)
+	if (soft_disk_zoned)
 		soft_disk_init_zones(d);
 	err = soft_register(&d->soft, parent, VIRTIO_ID_BLOCK);
 	if (!err)

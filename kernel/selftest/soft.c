@@ -27,6 +27,12 @@ static void soft_set(struct virtio_device *vdev, unsigned int offset,
 		memcpy(dev->config + offset, buf, len);
 }
 
+/* No field changes by itself. */
+static u32 soft_generation(struct virtio_device *vdev)
+{
+	return 0;
+}
+
 static u8 soft_get_status(struct virtio_device *vdev)
 {
 	return to_soft(vdev)->status;
@@ -37,6 +43,8 @@ static void soft_set_status(struct virtio_device *vdev, u8 status)
 	struct soft_dev *dev = to_soft(vdev);
 
 	dev->status = status;
+	if (status & VIRTIO_CONFIG_S_FEATURES_OK && dev->accepts && !dev->accepts(dev))
+		dev->status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (dev->num_statuses < ARRAY_SIZE(dev->statuses))
 		dev->statuses[dev->num_statuses++] = status;
 }
@@ -155,6 +163,7 @@ static int soft_enable_vq(struct virtqueue *vq)
 static const struct virtio_config_ops soft_ops = {
 	.get			= soft_get,
 	.set			= soft_set,
+	.generation		= soft_generation,
 	.get_status		= soft_get_status,
 	.set_status		= soft_set_status,
 	.reset			= soft_reset,

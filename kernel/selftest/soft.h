@@ -79,6 +79,7 @@ struct soft_vq {
  * @config_len: its length
  * @deaf: whether notifying the device fails
  * @notify: called when a queue is notified, may be NULL
+ * @accepts: whether it can do with the features that the driver chose, may be NULL
  * @reset: called when the device is reset, may be NULL
  * @free: frees what the device is part of
  * @num_vqs: how many queues it has
@@ -95,6 +96,7 @@ struct soft_dev {
 	size_t config_len;
 	bool deaf;
 	void (*notify)(struct soft_vq *q);
+	bool (*accepts)(struct soft_dev *dev);
 	void (*reset)(struct soft_dev *dev);
 	void (*free)(struct soft_dev *dev);
 	unsigned int num_vqs;

@@ -118,17 +118,19 @@ void pykit_blk_look_at(struct virtio_device *vdev, unsigned int offset, unsigned
  * pykit_blk_look_around() - read padding, and whether writing zeroes may unmap
  * @vdev: the device
  *
- * Where the features say that it has them.
+ * A configuration space may end behind the last field that a feature brings: padding
+ * is only read where there is a field behind it.
  */
 void pykit_blk_look_around(struct virtio_device *vdev)
 {
-	if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_MQ))
 		pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, unused), 1);
-	if (!virtio_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES))
-		return;
-	pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, write_zeroes_may_unmap), 1);
-	pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, unused1),
-			  sizeof_field(struct virtio_blk_config, unused1));
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES))
+		pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config,
+						 write_zeroes_may_unmap), 1);
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_SECURE_ERASE))
+		pykit_blk_look_at(vdev, offsetof(struct virtio_blk_config, unused1),
+				  sizeof_field(struct virtio_blk_config, unused1));
 }
 
 /**
