@@ -26,6 +26,14 @@ STATUS_WRITE, STATUS_READ, STATUS_RESET = range(3)
 # Device types, section 5.
 NET_ID = 1
 BLK_ID = 2
+CONSOLE_ID = 3
+ENTROPY_ID = 4
+BALLOON_ID = 5
+SCSI_ID = 8
+NINEP_ID = 9
+INPUT_ID = 18
+VSOCK_ID = 19
+FS_ID = 26
 
 # Feature bits for all devices, section 6.
 NOTIFY_ON_EMPTY = 24
@@ -117,11 +125,28 @@ T_GET_LIFETIME = 10
 T_DISCARD = 11
 T_WRITE_ZEROES = 13
 T_SECURE_ERASE = 14
-ZONE_TYPES = (15, 16, 18, 20, 22, 24, 26)
+T_ZONE_APPEND = 15
+T_ZONE_REPORT = 16
+T_ZONE_OPEN = 18
+T_ZONE_CLOSE = 20
+T_ZONE_FINISH = 22
+T_ZONE_RESET = 24
+T_ZONE_RESET_ALL = 26
+#: Requests that act on the one zone that their sector names.
+ZONE_MANAGING = (T_ZONE_OPEN, T_ZONE_CLOSE, T_ZONE_FINISH, T_ZONE_RESET)
+ZONE_TYPES = (T_ZONE_APPEND, T_ZONE_REPORT, *ZONE_MANAGING, T_ZONE_RESET_ALL)
 RANGE_TYPES = (T_DISCARD, T_WRITE_ZEROES, T_SECURE_ERASE)
 S_OK, S_IOERR, S_UNSUPP = range(3)
-#: The last of the codes that zoned devices add.
-S_ZONED_LAST = 6
+#: The codes that zoned devices add.
+S_INVALID_CMD, S_UNALIGNED_WP, S_OPEN_RESOURCE, S_ACTIVE_RESOURCE = range(3, 7)
+S_ZONED_LAST = S_ACTIVE_RESOURCE
+#: What our driver's status bytes hold before the device writes them (kernel/virtio_blk).
+S_UNWRITTEN = 0xFF
+# Zone models, types of zones and their states.
+Z_NONE, Z_HOST_MANAGED, Z_HOST_AWARE = range(3)
+ZT_CONVENTIONAL, ZT_SEQUENTIAL_REQUIRED, ZT_SEQUENTIAL_PREFERRED = 1, 2, 3
+ZS_NOT_WP, ZS_EMPTY, ZS_IOPEN, ZS_EOPEN, ZS_CLOSED = range(5)
+ZS_READ_ONLY, ZS_FULL, ZS_OFFLINE = 13, 14, 15
 HEADER_BYTES = 16
 SECTOR = 512
 ID_BYTES = 20

@@ -36,13 +36,26 @@ UNUSED1 = Field("unused1", 57, 3, None)
 MAX_ERASE_SECTORS = Field("max_secure_erase_sectors", 60, 4, bits.BLK_SECURE_ERASE)
 MAX_ERASE_SEG = Field("max_secure_erase_seg", 64, 4, bits.BLK_SECURE_ERASE)
 ERASE_ALIGNMENT = Field("secure_erase_sector_alignment", 68, 4, bits.BLK_SECURE_ERASE)
-ZONED = Field("zoned", 72, 24, bits.BLK_ZONED)
+ZONE_SECTORS = Field("zone_sectors", 72, 4, bits.BLK_ZONED)
+MAX_OPEN_ZONES = Field("max_open_zones", 76, 4, bits.BLK_ZONED)
+MAX_ACTIVE_ZONES = Field("max_active_zones", 80, 4, bits.BLK_ZONED)
+MAX_APPEND_SECTORS = Field("max_append_sectors", 84, 4, bits.BLK_ZONED)
+WRITE_GRANULARITY = Field("write_granularity", 88, 4, bits.BLK_ZONED)
+ZONE_MODEL = Field("model", 92, 1, bits.BLK_ZONED)
+UNUSED2 = Field("unused2", 93, 3, bits.BLK_ZONED)
+
+#: The zone characteristics (struct virtio_blk_zoned_characteristics), without padding.
+ZONE_FIELDS = (
+    *(ZONE_SECTORS, MAX_OPEN_ZONES, MAX_ACTIVE_ZONES, MAX_APPEND_SECTORS, WRITE_GRANULARITY),
+    ZONE_MODEL,
+)
 
 FIELDS = (
     *(CAPACITY, SIZE_MAX, SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY, WRITEBACK, UNUSED0, NUM_QUEUES),
     *(MAX_DISCARD_SECTORS, MAX_DISCARD_SEG, DISCARD_ALIGNMENT),
     *(MAX_ZEROES_SECTORS, MAX_ZEROES_SEG, MAY_UNMAP, UNUSED1),
-    *(MAX_ERASE_SECTORS, MAX_ERASE_SEG, ERASE_ALIGNMENT, ZONED),
+    *(MAX_ERASE_SECTORS, MAX_ERASE_SEG, ERASE_ALIGNMENT),
+    *(*ZONE_FIELDS, UNUSED2),
 )
 
 #: Request types with ranges: largest range, most ranges, in sectors and in number.

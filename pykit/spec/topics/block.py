@@ -28,6 +28,13 @@ NAMES = {
     bits.T_DISCARD: "discard",
     bits.T_WRITE_ZEROES: "write-zeroes",
     bits.T_SECURE_ERASE: "secure-erase",
+    bits.T_ZONE_APPEND: "zone-append",
+    bits.T_ZONE_REPORT: "zone-report",
+    bits.T_ZONE_OPEN: "zone-open",
+    bits.T_ZONE_CLOSE: "zone-close",
+    bits.T_ZONE_FINISH: "zone-finish",
+    bits.T_ZONE_RESET: "zone-reset",
+    bits.T_ZONE_RESET_ALL: "zone-reset-all",
 }
 #: Request types, and the feature that each of them takes.
 NEEDS = {
@@ -130,7 +137,7 @@ def id_has_twenty_bytes(view: View) -> Result:
 # Limits of the configuration space.
 
 
-def limits(view: View, q: Ints, field: Field) -> Ints:
+def limits(view: View, q: Ints, field: Field = CAPACITY) -> Ints:
     """By row: a limit from the configuration of the queue's life, NO_LIMIT where not known.
 
     Of several values that were read the largest counts: a driver may not have heard yet that the

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec.arrays import Bools, Ints
-from pykit.spec.blkconfig import FIELDS, GEOMETRY, TOPOLOGY, ZONED
+from pykit.spec.blkconfig import FIELDS, GEOMETRY, TOPOLOGY
 from pykit.spec.model import Result
 from pykit.spec.registers import Registers, registers
 from pykit.spec.view import View
@@ -28,7 +28,7 @@ _BLOCK = {
     **{
         field.offset: field.width
         for field in FIELDS
-        if field.width <= 4 and field not in (GEOMETRY, TOPOLOGY, ZONED) and field.width != 3
+        if field.width <= 4 and field not in (GEOMETRY, TOPOLOGY) and field.width != 3
     },
     **_fields((0, 4, 2), (16, 2, 1), (18, 1, 2), (24, 1, 2), (26, 2, 1), (28, 4, 1)),
     **_fields((57, 1, 3), (72, 4, 5), (92, 1, 4)),
