@@ -38,6 +38,8 @@ The package is called topics because ``pykit.spec.rules()`` is a function.
 from pykit.spec.topics import (
     answers,
     block,
+    block_data,
+    canary,
     changes,
     cleanup,
     config,
@@ -54,6 +56,7 @@ from pykit.spec.topics import (
     mmio,
     mmio_registers,
     notify,
+    others,
     packed,
     packed_interrupts,
     packed_memory,
@@ -75,11 +78,16 @@ from pykit.spec.topics import (
     stores,
     survival,
     vhost,
+    zoned,
+    zoned_config,
+    zoned_requests,
 )
 
 __all__ = [
     "answers",
     "block",
+    "block_data",
+    "canary",
     "changes",
     "cleanup",
     "config",
@@ -96,6 +104,7 @@ __all__ = [
     "mmio",
     "mmio_registers",
     "notify",
+    "others",
     "packed",
     "packed_interrupts",
     "packed_memory",
@@ -117,4 +126,7 @@ __all__ = [
     "stores",
     "survival",
     "vhost",
+    "zoned",
+    "zoned_config",
+    "zoned_requests",
 ]

@@ -14,11 +14,11 @@ from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
 from pykit.spec.topics import vhost
-from pykit.spec.topics.block import RETURNS, kind_of, laid_out, ranges_of, requests_of
+from pykit.spec.topics.block import kind_of, laid_out, ranges_of, requests_of
 from pykit.spec.view import View
 
 
-def _not_the_devices(view: View, rows: Rows, request: Ints) -> Bools:
+def not_the_devices(view: View, rows: Rows, request: Ints) -> Bools:
     """By row: the driver had broken the ring, or its request (-1: unknown), so that DX-19 fails."""
     laid = laid_out(view)
     wrong = np.zeros(len(view.requests.q) + 1, dtype=np.bool_)
@@ -54,7 +54,7 @@ def status_is_defined(view: View) -> Result:
         ends["status"] <= np.where(zoned == 0, bits.S_UNSUPP, bits.S_ZONED_LAST),
         "{queue}: status {status} is not defined",
         none="no request ended",
-        unless=_not_the_devices(view, ends, ends["request"]),
+        unless=not_the_devices(view, ends, ends["request"]),
     )
     return own + vhost.statuses(view)
 
@@ -93,41 +93,12 @@ def length_covers_the_status(view: View) -> Result:
         "{queue}: {kind} request that succeeded: used len {len}, written are {room} bytes",
         none="no request succeeded",
         shown=("row", "done"),
-        unless=_not_the_devices(view, requests, requests["number"]),
+        unless=not_the_devices(view, requests, requests["number"]),
     )
     return own + vhost.lengths(view, served=True)
 
 
-@rule("SU-DE-02", needs=("driver:blk_start", "driver:blk_done", "driver:add", "driver:used"))
-def failed_request_claims_no_data(view: View) -> Result:
-    """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
-
-    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error,
-    whose used len leaves out some of the data, or which the device does not support (UNSUPP): it
-    has no data then, so that a len of more than the data's size (data and status) is a
-    false claim. Whether the bytes of requests that succeeded were written is not looked at: no
-    event has the contents of buffers.
-
-    Undecided: an IOERR with a len of data and status. The device may have written all of it before
-    it failed.
-    """
-    requests = requests_of(view, *RETURNS)
-    failed = requests.where(requests["status"] > bits.S_OK)
-    fits = (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"])
-    decided = failed.where(fits | (failed["status"] == bits.S_UNSUPP))
-    return decided.check(
-        (decided["bytes"] == 0) | (decided["len"] <= decided["bytes"]),
-        "{queue}: {kind} request failed ({status}), used len {len} claims that all of its data was"
-        " written",
-        none="no request that returns data failed",
-        shown=("row", "done"),
-        undecided=len(failed) - len(decided),
-        doubt="the data may have been written before the request failed",
-        unless=_not_the_devices(view, decided, decided["number"]),
-    )
-
-
-def _end_with(view: View, requests: Rows, status: int, what: str) -> Result:
+def end_with(view: View, requests: Rows, status: int, what: str) -> Result:
     """Check that requests, as far as their ends were seen, end with a status."""
     ended = requests.where(requests["status"] >= 0)
     return ended.check(
@@ -135,7 +106,7 @@ def _end_with(view: View, requests: Rows, status: int, what: str) -> Result:
         "{queue}: {kind} request " + what + " ended with status {status}",
         none=f"no request {what} ended",
         shown=("row", "done"),
-        unless=_not_the_devices(view, ended, ended["number"]),
+        unless=not_the_devices(view, ended, ended["number"]),
     )
 
 
@@ -151,7 +122,7 @@ def writes_to_read_only_fail(view: View) -> Result:
         last = view.life(dev, number).negotiated
         read_only[n] = last is not None and bool(last.offered >> bits.BLK_RO & 1)
     writes = requests_of(view, bits.T_OUT)
-    return _end_with(
+    return end_with(
         view, writes.where(read_only[writes["q"]]), bits.S_IOERR, "to a read-only device"
     )
 
@@ -180,7 +151,7 @@ def unknown_flags_are_unsupported(view: View) -> Result:
     another flag than unmap in a segment.
     """
     requests = _with_flags(view, bits.RANGE_TYPES, ~bits.UNMAP)
-    return _end_with(view, requests, bits.S_UNSUPP, "with an unknown flag")
+    return end_with(view, requests, bits.S_UNSUPP, "with an unknown flag")
 
 
 @rule("BO-DE-06", needs=("driver:blk_start", "driver:blk_range", "driver:blk_done", "driver:used"))
@@ -190,4 +161,4 @@ def discard_with_unmap_is_unsupported(view: View) -> Result:
     Checked: each discard request whose end was seen and which has the flag in a segment.
     """
     requests = _with_flags(view, (bits.T_DISCARD,), bits.UNMAP)
-    return _end_with(view, requests, bits.S_UNSUPP, "with the unmap flag")
+    return end_with(view, requests, bits.S_UNSUPP, "with the unmap flag")

@@ -7,6 +7,8 @@ driver or device would have. The first line of a case's docstring says what brea
 
 from tests.spec.cases import (
     block,
+    block_data,
+    canary,
     cleanup,
     config,
     cross,
@@ -20,6 +22,7 @@ from tests.spec.cases import (
     mmio,
     mmio_registers,
     notify,
+    others,
     packed,
     packed_memory,
     packed_notify,
@@ -38,6 +41,9 @@ from tests.spec.cases import (
     stores,
     survival,
     vhost,
+    zoned,
+    zoned_config,
+    zoned_requests,
 )
 from tests.spec.cases.base import CASES, Case
 
@@ -45,6 +51,8 @@ __all__ = [
     "CASES",
     "Case",
     "block",
+    "block_data",
+    "canary",
     "cleanup",
     "config",
     "cross",
@@ -58,6 +66,7 @@ __all__ = [
     "mmio",
     "mmio_registers",
     "notify",
+    "others",
     "packed",
     "packed_memory",
     "packed_notify",
@@ -76,4 +85,7 @@ __all__ = [
     "stores",
     "survival",
     "vhost",
+    "zoned",
+    "zoned_config",
+    "zoned_requests",
 ]

@@ -165,16 +165,6 @@ def write_without_its_status(log: Log) -> None:
     next(e for e in log.of("blk_done", status=0) if e["type"] == bits.T_OUT)["len"] = 0
 
 
-@case("SU-DE-02", clean=like(errors=0.3))
-def failed_read_claims_data(log: Log) -> None:
-    """A read that the device does not support has a used len of all of its data and the status."""
-    for start in log.of("blk_start", type=bits.T_IN):
-        end = end_of(log, start)
-        if end["status"]:
-            end |= {"len": start["bytes"] + 1, "status": bits.S_UNSUPP}
-            return
-
-
 @case("BO-DE-03", clean=like(read_only=True))
 def read_only_is_written(log: Log) -> None:
     """A write to a read-only device ends with OK."""

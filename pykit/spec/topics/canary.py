@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a device did to a block request's buffers (sections 2.7.5 and 2.7.8).
+
+Our driver marks what the device is to write: the last eight bytes of each sector of the data,
+and of all of it. A mark that is still there was not written over. So what the event ``blk_wrote``
+shows ends with a sector, and data of less than eight bytes is not judged. Drivers under the probe
+own their buffers: nothing is known of those.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import ints, key_of, last_before
+from pykit.spec.model import Result, rule
+from pykit.spec.rings import ID_SPAN, PACKED, SPLIT
+from pykit.spec.rows import Rows
+from pykit.spec.topics.answers import not_the_devices
+from pykit.spec.topics.block import RETURNS, kind_of, requests_of
+from pykit.spec.view import View
+
+_ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
+#: Fewest bytes of data that can hold a mark.
+_MARK_BYTES = 8
+
+
+def marks(view: View) -> Rows:
+    """The marks of each request of our driver whose end was seen.
+
+    Columns: those of the event ``blk_wrote``; ``request``, the index into ``view.requests``, and
+    of that request ``sector``, ``len``, ``status``, ``done``.
+    """
+    return view.keep("marks", _read_marks)
+
+
+def _read_marks(view: View) -> Rows:
+    events, requests = view.rings.of("blk_wrote"), view.requests
+    number = last_before(
+        key_of(requests.q, ints(view.rings.of("blk_start"), "head"), ID_SPAN),
+        requests.at,
+        key_of(ints(events, "q"), ints(events, "head"), ID_SPAN),
+        ints(events, "at"),
+    )
+    rows = Rows.of(view.rings, events).labelled(kind=kind_of)
+    rows = rows.plus(request=number).where(number >= 0)
+    of = rows["request"]
+    return rows.plus(
+        sector=requests.sector[of],
+        len=requests.len[of],
+        status=requests.status[of],
+        done=requests.done[of],
+    ).where(requests.done[of] >= 0)
+
+
+def _marked(view: View) -> Rows:
+    """Requests whose data is long enough for a mark."""
+    rows = marks(view)
+    return rows.where(rows["bytes"] >= _MARK_BYTES)
+
+
+def _claims(view: View) -> Result:
+    """Check used lengths against the marks."""
+    rows = _marked(view)
+    # The first mark that is left ends a sector, or the data.
+    begin = rows["written"]
+    end = np.minimum((begin // bits.SECTOR + 1) * bits.SECTOR, rows["bytes"])
+    rows = rows.plus(end=end)
+    return rows.check(
+        (begin >= rows["bytes"]) | (rows["len"] < end),
+        "{queue}: {kind} request of {bytes} bytes with status {status}: used len {len}, the last"
+        " of its first {end} bytes were not written",
+        shown=("row", "done"),
+        unless=not_the_devices(view, rows, rows["request"]),
+    )
+
+
+@rule("SU-DE-02", needs=_ENDED)
+def claimed_data_was_written(view: View) -> Result:
+    """Section 2.7.8: the first len bytes of the writable part were written when an entry is used.
+
+    Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error,
+    whose used len leaves out some of the data, or which the device does not support (UNSUPP): it
+    has no data then, so that a len of more than the data's size (data and status) is a false
+    claim. With our driver also each request whose data was marked, however it ended: no mark
+    within its used len is left.
+
+    Undecided: an IOERR with a len of data and status, of a driver under the probe. The device may
+    have written all of it before it failed.
+    """
+    requests = requests_of(view, *RETURNS)
+    failed = requests.where(requests["status"] > bits.S_OK)
+    fits = (failed["bytes"] == 0) | (failed["len"] <= failed["bytes"])
+    certain = fits | (failed["status"] == bits.S_UNSUPP)
+    decided = failed.where(certain)
+    marked = np.isin(failed["row"], view.requests.row[_marked(view)["request"]])
+    return decided.check(
+        (decided["bytes"] == 0) | (decided["len"] <= decided["bytes"]),
+        "{queue}: {kind} request failed ({status}), used len {len} claims that all of its data was"
+        " written",
+        none="no request that returns data failed, and no data was marked",
+        shown=("row", "done"),
+        undecided=int(np.count_nonzero(~certain & ~marked)),
+        doubt="the data may have been written before the request failed",
+        unless=not_the_devices(view, decided, decided["number"]),
+    ) + _claims(view)
+
+
+def _headers(view: View, layout: int) -> Result:
+    rows = marks(view)
+    rows = rows.where(view.rings.layout[rows["q"]] == layout)
+    return rows.check(
+        rows["header"] == 1,
+        "{queue}: the device has written to the header of a {kind} request",
+        none="no request of our driver on a ring of this layout ended",
+        shown=("row", "done"),
+    )
+
+
+@rule("SD-DE-01", needs=(*_ENDED, "driver:blk_wrote"))
+def readable_buffers_are_not_written(view: View) -> Result:
+    """Section 2.7.5.1: a device does not write to a device-readable buffer (split rings).
+
+    Checked: the header of each block request of our driver, when it is used. Data that is to be
+    written belongs to the driver's users, who may change it, and is not judged.
+    """
+    return _headers(view, SPLIT)
+
+
+@rule("PD-DE-01", needs=(*_ENDED, "driver:blk_wrote"))
+def packed_readable_buffers_are_not_written(view: View) -> Result:
+    """Section 2.8.5.1: a device does not write to a device-readable buffer (packed rings).
+
+    Checked: as for SD-DE-01.
+    """
+    return _headers(view, PACKED)
