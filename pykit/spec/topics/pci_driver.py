@@ -7,7 +7,7 @@ capabilities are. A driver is all of the guest here: firmware and the PCI core, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pykit import pci
 from pykit.spec import bits
@@ -26,8 +26,8 @@ from pykit.spec.view import View
 _UNBOUND = "no driver began with it, and the capture does not say that one should"
 
 
-def _matched(view: View, ids: Collection[int], none: str) -> Result:
-    """Check that a driver began with each surveyed function of these device ids."""
+def _taken(view: View, chosen: Callable[[Function], str], none: str) -> Result:
+    """Check that a driver began with each surveyed device that ``chosen`` has a description of."""
     tally = Tally(none=none, doubt=_UNBOUND)
     begun = _begun(view)
     wanted = {
@@ -39,16 +39,25 @@ def _matched(view: View, ids: Collection[int], none: str) -> Result:
     for dev in dict.fromkeys(f.dev for f in functions(view)):
         looks = [f for f in functions(view) if f.dev == dev]
         function = looks[-1]
-        if function.head["device_id"] not in ids:
+        what = chosen(function)
+        if not what:
             continue
         used = dev in begun or any(map(_driven, looks))
         if not used and (dev not in wanted or not clean or "qemu" not in view.sources):
             tally.undecided()
             continue
-        found = function.head["device_id"]
-        text = f"{function.name}: no driver took the device with the id {found:#06x}"
-        tally.check(used, function.row, text)
+        tally.check(used, function.row, f"{function.name}: no driver took the device with {what}")
     return tally.result()
+
+
+def _matched(view: View, ids: Collection[int], none: str) -> Result:
+    """Check that a driver began with each surveyed device with one of these device ids."""
+
+    def chosen(function: Function) -> str:
+        found = function.head["device_id"]
+        return f"the id {found:#06x}" if found in ids else ""
+
+    return _taken(view, chosen, none)
 
 
 def _begun(view: View) -> set[int]:
@@ -86,6 +95,30 @@ def transitional_ids_are_matched(view: View) -> Result:
     """
     none = "no surveyed PCI device has a transitional id"
     return _matched(view, set(TRANSITIONAL_IDS.values()), none)
+
+
+#: Bytes that version 1.4 has in structures of a fixed size.
+_KNOWN = {pci.COMMON_CFG: 64, pci.ISR_CFG: 4}
+
+
+def _oversized(function: Function) -> str:
+    """Return the description of a structure that is longer than version 1.4 has it."""
+    for cap in function.virtio:
+        most = _KNOWN.get(cap.cfg_type or 0)
+        if most and cap.length and cap.length > most and function.usable(cap):
+            return f"{cap.length} bytes for {cap.name}"
+    return ""
+
+
+@rule("PC-DR-06", needs="survey:survey_pci")
+def long_structures_are_handled(view: View) -> Result:
+    """Section 4.1.4.1: the driver copes with a structure that is longer than it expects.
+
+    Checked: as for PY-DR-01, each surveyed device with more than 64 bytes of common configuration
+    or 4 of ISR status, which is all that version 1.4 has. That a driver maps too much of them is
+    not looked at.
+    """
+    return _taken(view, _oversized, "no surveyed PCI device has a structure of unexpected length")
 
 
 NO_ACCESS = "no access to the configuration space of a surveyed PCI device was logged"

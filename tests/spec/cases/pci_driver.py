@@ -8,7 +8,7 @@ from tests.spec.log import Log
 from tests.spec.survey import register, surveyed, transitional
 
 
-@case("PY-DR-01", clean=surveyed)
+@case("PY-DR-01", "PC-DR-06", clean=surveyed)
 @case("PY-DR-02", clean=transitional)
 def nobody_takes_it(log: Log) -> None:
     """QEMU resets the device, and no driver ever begins with it."""
