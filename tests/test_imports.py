@@ -15,8 +15,8 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "files", "seal", "memory", "paths", "pci", "toml", "kconfig", "kernels", "modules",
-    "qemu",
+    "errors", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "kconfig",
+    "kernels", "modules", "qemu",
     "scenario", "guests", "observe", "run", "trace", "spec", "report", "analysis", "mutants",
     "matrix", "steps", "bisect", "doctor", "bench", "testing", "cli",
 )  # fmt: skip

@@ -7,8 +7,6 @@ initramfs as /pykit.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import lzma
 import shutil
 import subprocess
@@ -16,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.compiler import compile_once
 from pykit.errors import InfraError
 from pykit.guests import kitsteps
 from pykit.guests.kitsteps import Parameters, load_ours, load_theirs
@@ -23,7 +22,7 @@ from pykit.kernels import Kernel
 from pykit.modules import closure
 from pykit.modules.elf import read_module
 from pykit.modules.inspection import depends
-from pykit.paths import AGENT, GUEST, ROOT, build_dir
+from pykit.paths import AGENT, GUEST, ROOT
 from pykit.scenario.model import Scenario
 
 #: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
@@ -192,26 +191,7 @@ def compile_guest(name: str) -> Path:
     They are ``NAME.c`` and, where it has more than one, ``NAME_*.c``.
     """
     sources = [*GUEST.glob(f"*/{name}.c"), *sorted(GUEST.glob(f"*/{name}_*.c"))]
-    headers = ROOT / "kernel" / "include" / "uapi"
-    digest = hashlib.sha256()
-    for file in (*sources, *sorted(GUEST.glob("*/*.h")), *sorted(headers.rglob("*.h"))):
-        digest.update(file.read_bytes())
-    folder = build_dir() / "guest"
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / f"{name}-{digest.hexdigest()[:16]}"
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            new = program.with_suffix(".new")
-            done = subprocess.run(
-                [
-                    "gcc", "-static", "-O2", "-pthread", "-Wall", f"-I{headers}",
-                    "-o", new, *sources,
-                ],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            if done.returncode != 0:
-                said = (done.stderr.strip().splitlines() or ["gcc said nothing"])[0]
-                raise InfraError(f"{name}.c does not compile: {said}")
-            new.replace(program)
-    return program
+    uapi = ROOT / "kernel" / "include" / "uapi"
+    headers = [*sorted(GUEST.glob("*/*.h")), *sorted(uapi.rglob("*.h"))]
+    flags = ("-static", "-O2", "-pthread", "-Wall", f"-I{uapi}")
+    return compile_once(f"{name}.c", "guest", name, sources, headers, flags)

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import subprocess
 from pathlib import Path
 
-from pykit.errors import InfraError
-from pykit.paths import ROOT, build_dir
+from pykit.compiler import compile_once
+from pykit.paths import ROOT
 
 _SOURCES = ROOT / "plugin"
 _FLAGS = (
@@ -19,22 +16,6 @@ _FLAGS = (
 
 
 def compile_plugin() -> Path:
-    """The plugin's .so. Raises InfraError with the compiler's first complaint."""
-    sources = sorted(_SOURCES.glob("*.c"))
-    digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for file in (*sources, *sorted(_SOURCES.glob("*.h"))):
-        digest.update(file.read_bytes())
-    folder = build_dir() / "plugin"
-    folder.mkdir(parents=True, exist_ok=True)
-    plugin = folder / f"access-{digest.hexdigest()[:16]}.so"
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not plugin.exists():
-            new = plugin.with_suffix(".new")
-            command = ["gcc", *_FLAGS, "-o", str(new), *map(str, sources)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                said = (done.stderr.strip().splitlines() or ["gcc said nothing"])[0]
-                raise InfraError(f"plugin/ does not compile: {said}")
-            new.replace(plugin)
-    return plugin
+    """Return the plugin's .so; raises InfraError with the compiler's first complaint."""
+    sources, headers = (sorted(_SOURCES.glob(pattern)) for pattern in ("*.c", "*.h"))
+    return compile_once("plugin/", "plugin", "access.so", sources, headers, _FLAGS)
