@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pykit import paths
 from pykit.errors import InfraError
-from pykit.kernels import Kernel, kbuild, source_part
+from pykit.kernels import Kernel, kbuild, source_part, store
 from pykit.kernels.model import Progress, silent
 from pykit.modules import closure
 from pykit.modules.closure import module_name
@@ -83,12 +83,13 @@ def build_mutants(
     key.update(Path(__file__).read_bytes())
     folder = paths.cache_dir() / "mutants" / f"{kernel.release}-{key.hexdigest()[:16]}"
     state = folder / "mutants.json"
-    if not state.exists():
-        if not shutil.which("spatch"):
-            raise InfraError("spatch is not installed: apt-get install coccinelle")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _make(kernel, source, folder, mutants, progress)
+    with store.locked(folder.parent, progress):
+        if not state.exists():
+            if not shutil.which("spatch"):
+                raise InfraError("spatch is not installed: apt-get install coccinelle")
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            _make(kernel, source, folder, mutants, progress)
     paths.used(folder)
     data = json.loads(state.read_text())
     return MutantBuild(
