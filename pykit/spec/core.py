@@ -202,6 +202,8 @@ def _needs(view: View) -> Iterator[_Need]:
         yield from _inside_needs(view)
     elif "vhost_get" in view.kinds:
         yield from _VHOST
+    elif _attached(view):
+        yield from _QMP
     elif "status" in view.kinds:
         yield from _REGISTERS
     elif "dev_status" in view.kinds:
@@ -239,6 +241,11 @@ def _joined_late(view: View) -> bool:
         return False
     queues = view.of("queue")
     return _JOINED_STAGE in stages or bool((queues["op"] == JOINED).any())
+
+
+def _attached(view: View) -> bool:
+    """Return whether the guest ran already when it was first looked at: drivers had begun."""
+    return any(answer.at == "begin" for answer in view.events.capture.qmp)
 
 
 def _requests_seen(view: View) -> bool:

@@ -52,4 +52,7 @@ def test_what_led_to_a_hang(
     events = trace.load(tmp_path / "run/capture")
     assert not events.lost
     found = spec.check(events)
-    assert set(found.having("fail")) == rules
+    # The chain that waits is a second violation once it has waited long enough.
+    assert set(found.having("fail")) - {"DX-39"} == rules
+    (still,) = [t.sentence for t in found.troubles if t.kind == "standstill"]
+    assert "the device's turn" in still
