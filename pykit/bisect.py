@@ -38,6 +38,7 @@ class Found:
 
     @property
     def exit_code(self) -> Exit:
+        """Return OK where one commit is left, else SKIP."""
         return Exit.OK if len(self.suspects) == 1 else Exit.SKIP
 
 

@@ -25,13 +25,20 @@ class Bug(Protocol):
     """A deliberate bug, as the page shows it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return its name."""
+
     @property
-    def what(self) -> str: ...
+    def what(self) -> str:
+        """Return what goes wrong."""
+
     @property
-    def rules(self) -> tuple[str, ...]: ...
+    def rules(self) -> tuple[str, ...]:
+        """Return the rules that fail by it."""
+
     @property
-    def either(self) -> tuple[str, ...]: ...
+    def either(self) -> tuple[str, ...]:
+        """Return rules of which one fails by it."""
 
 
 def reference(

@@ -110,6 +110,7 @@ class Rings:
 
     @classmethod
     def read(cls, view: View) -> Rings:
+        """Read the queues that were set up or joined in a capture."""
         traced = Columns.read(view.events.frames.own, ("queue",))
         joined = traced.take(np.isin(traced["op"], (SET_UP, JOINED)))
         mine = _queues_of(view, joined["row"])
@@ -215,6 +216,7 @@ class Adds:
 
     @classmethod
     def read(cls, rings: Rings) -> Adds:
+        """Read the chains that were made available, in order."""
         frame = rings.of("add")
         q = ints(frame, "q")
         return cls(
@@ -253,6 +255,7 @@ class Used:
 
     @classmethod
     def read(cls, rings: Rings) -> Used:
+        """Read the used entries that the driver took, in order."""
         frame = rings.of("used")
         q, index = ints(frame, "q"), ints(frame, "index")
         accepted = ints(frame, "accepted")
@@ -309,6 +312,7 @@ class Pairs:
 
     @classmethod
     def match(cls, adds: Adds, used: Used, rings: Rings) -> Pairs:
+        """Match chains and used entries by their heads, in the order of both."""
         taken = np.flatnonzero(used.fresh)
         count = len(adds.q)
         key = np.concatenate(
@@ -396,6 +400,7 @@ class Chains:
 
     @classmethod
     def read(cls, rings: Rings, adds: Adds) -> Chains:
+        """Read the descriptors of the chains, and what they come to."""
         frame = rings.of("desc")
         chain = (np.searchsorted(adds.at, frame.small("at")) - 1).astype(np.int32)
         mine = chain >= 0
@@ -482,6 +487,7 @@ class Requests:
 
     @classmethod
     def read(cls, rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains) -> Requests:
+        """Read the block requests that chains carry."""
         frame, ends = rings.of("blk_start"), rings.of("blk_done")
         at, q, head = ints(frame, "at"), ints(frame, "q"), ints(frame, "head")
         chain = np.searchsorted(adds.at, at) - 1

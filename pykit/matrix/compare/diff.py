@@ -59,6 +59,7 @@ class Diff:
 
     @property
     def worse(self) -> bool:
+        """Return whether any change is one for the worse."""
         return any(change.worse for change in self.changes)
 
     def as_json(self) -> dict[str, Any]:

@@ -25,19 +25,32 @@ class CellIdentity(Protocol):
     """The attributes of a cell that a plan stores; cells of a matrix file have more."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the cell's name."""
+
     @property
-    def matrix(self) -> str: ...
+    def matrix(self) -> str:
+        """Return the name of its matrix."""
+
     @property
-    def scenario(self) -> str: ...
+    def scenario(self) -> str:
+        """Return the name of its scenario."""
+
     @property
-    def axes(self) -> Mapping[str, str]: ...
+    def axes(self) -> Mapping[str, str]:
+        """Return the values of its axes."""
+
     @property
-    def tags(self) -> tuple[str, ...]: ...
+    def tags(self) -> tuple[str, ...]:
+        """Return its tags."""
+
     @property
-    def requires(self) -> tuple[Requirement, ...]: ...
+    def requires(self) -> tuple[Requirement, ...]:
+        """Return what it needs besides its kernel."""
+
     @property
-    def subjects(self) -> tuple[Subject, ...]: ...
+    def subjects(self) -> tuple[Subject, ...]:
+        """Return the implementations that it judges."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,7 @@ class CellView:
 
     @property
     def name(self) -> str:
+        """Return the cell's name."""
         return self.planned.name
 
     def having(self, *judged: Judged) -> list[RuleResult]:
@@ -100,6 +101,7 @@ class MatrixView:
 
     @property
     def records(self) -> list[CellRecord]:
+        """Return the records of all cells that have one."""
         return [cell.record for cell in self.cells if cell.record is not None]
 
     @property

@@ -48,6 +48,7 @@ NEEDS = {
 
 
 def kind_of(row: Row) -> str:
+    """Return the name of a request's type, for messages."""
     return NAMES.get(row["type"], f"type {row['type']}")
 
 
@@ -409,6 +410,7 @@ class _Layout(NamedTuple):
 
 
 def laid_out(view: View) -> _Layout:
+    """Return where the parts of each request lie in its chain; computed once a view."""
     return view.keep("layout of requests", _lay_out)
 
 
