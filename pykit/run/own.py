@@ -8,7 +8,7 @@ import shlex
 import struct
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ _HEADER = struct.Struct(">4sIQ56xQ")
 _EXTERNAL_DATA = 1 << 2
 _MEMORY_MIB = 1024
 _LOOK_S = 0.1
+#: A guest that writes more than this to its console, or makes QEMU log more, is watched no longer.
+_MOST_BYTES = 256 << 20
 
 
 def boot(
@@ -67,7 +69,13 @@ def boot(
         with TraceLog(folder / "log", capture / "qemu.log") as log:
             surveyor = Surveyor()
             ended, devices, answers = _watch(
-                keeper, command, log, out / "console.log", seconds, progress, surveyor
+                keeper,
+                command,
+                log,
+                (out / "console.log", capture / "qemu.log"),
+                seconds,
+                progress,
+                surveyor,
             )
     outside.write_capture(
         capture,
@@ -116,12 +124,16 @@ def _watch(
     keeper: Keeper,
     command: list[str],
     log: TraceLog,
-    console: Path,
+    files: tuple[Path, Path],
     seconds: float,
     progress: Progress,
     surveyor: Surveyor,
 ) -> tuple[tuple[outcome.Kind, str], list[dict[str, Any]], list[dict[str, Any]]]:
-    """How the guest ended, its virtio devices, and what QMP said of them while it ran."""
+    """How the guest ended, its virtio devices, and what QMP said of them while it ran.
+
+    ``files`` are its console and the log of its QEMU, which the guest can make grow.
+    """
+    console = files[0]
     devices: list[dict[str, Any]] = []
     answers: list[dict[str, Any]] = []
     try:
@@ -132,7 +144,8 @@ def _watch(
             with contextlib.closing(Monitor(keeper.folder / "qmp")) as monitor:
                 progress(f"the guest runs, for {seconds:g} s at most: Ctrl-C ends it")
                 devices = outside.devices(monitor)
-                if _ended_in(process, log, seconds):
+                watched = _watch_until(process, log, files, seconds)
+                if process.poll() is not None:
                     return _judged(_own_end(process, console), console), devices, answers
                 answers = outside.ask_all(monitor, "end")
                 outside.survey_all(monitor, surveyor, "end")
@@ -144,7 +157,7 @@ def _watch(
         return ("qemu-died", str(error)), devices, answers
     finally:
         keeper.stop()
-    return _judged(("clean", f"watched for {seconds:g} s"), console), devices, answers
+    return _judged(("clean", watched), console), devices, answers
 
 
 def _judged(ended: tuple[outcome.Kind, str], console: Path) -> tuple[outcome.Kind, str]:
@@ -154,8 +167,12 @@ def _judged(ended: tuple[outcome.Kind, str], console: Path) -> tuple[outcome.Kin
     return outcome.trouble(console.read_text(errors="replace"), ()) or ended
 
 
-def _ended_in(process: subprocess.Popen[bytes], log: TraceLog, seconds: float) -> bool:
-    """Whether a process ended before that time was over; Ctrl-C ends the waiting.
+def _watch_until(
+    process: subprocess.Popen[bytes], log: TraceLog, growing: Sequence[Path], seconds: float
+) -> str:
+    """Wait until a process ends, the time is over or a file has grown too large; which of them.
+
+    Ctrl-C ends the waiting.
 
     Raises InfraError where its log cannot be kept any longer.
     """
@@ -165,8 +182,11 @@ def _ended_in(process: subprocess.Popen[bytes], log: TraceLog, seconds: float) -
             log.check()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(left, _LOOK_S))
-                return True
-    return False
+                return "watched to its end"
+            for file in growing:
+                if file.exists() and file.stat().st_size > _MOST_BYTES:
+                    return f"watched until {file.name} had {_MOST_BYTES >> 20} MiB"
+    return f"watched for {seconds:g} s"
 
 
 def _own_end(process: subprocess.Popen[bytes], console: Path) -> tuple[outcome.Kind, str]:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pykit.errors import UsageError
+from pykit.guests.tracelog import TraceLog
 from pykit.run import own
 
 
@@ -40,3 +42,22 @@ def test_an_image_that_names_another_file(tmp_path: Path, head: bytes) -> None:
     image.write_bytes(head)
     with pytest.raises(UsageError, match="names another file"):
         own.image_options(image)
+
+
+def test_a_guest_that_prints_for_ever_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "_MOST_BYTES", 1 << 20)
+    console = tmp_path / "console.log"
+    with (
+        console.open("wb") as output,
+        subprocess.Popen(["sleep", "60"], stdout=output) as process,
+        TraceLog(tmp_path / "log", tmp_path / "qemu.log") as log,
+    ):
+        watch = own._watch_until
+        assert watch(process, log, (console, tmp_path / "qemu.log"), 0.2) == "watched for 0.2 s"
+        output.write(bytes(2 << 20))
+        output.flush()
+        words = watch(process, log, (console,), 60)
+        process.kill()
+    assert words == "watched until console.log had 1 MiB"
