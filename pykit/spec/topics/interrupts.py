@@ -72,6 +72,7 @@ class Spans:
         over: an interrupt that was not sent will not be sent any more.
         event_idx: whether EVENT_IDX holds.
         quiet: not a whole span, but one of its flushes that no interrupt followed at once.
+        wraps: the descriptors of its last flush lie across the end of a packed ring.
     """
 
     row: Ints
@@ -83,6 +84,7 @@ class Spans:
     over: Bools
     event_idx: Bools
     quiet: Bools
+    wraps: Bools
 
     @property
     def required(self) -> Bools:
@@ -113,7 +115,7 @@ def _read(view: View) -> Spans:
 
 def _nothing() -> Spans:
     none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-    return Spans(none, none, no, no, no, no, no, no, no)
+    return Spans(none, none, no, no, no, no, no, no, no, no)
 
 
 def _packed(view: View, places: dict[tuple[int, int, int], int]) -> Iterator[Spans]:
@@ -138,7 +140,12 @@ def _packed(view: View, places: dict[tuple[int, int, int], int]) -> Iterator[Spa
         suppression = packed_suppression(view, q, driver.of_queue(q), ends)
         taken = entries(view)
         at = taken.at[taken.fresh & (taken.q == q)]
-        yield _spans_of_queue(view, q, rows, suppression, (at, np.arange(len(at))))
+        begins = np.maximum.accumulate(
+            np.where(rows["index"][fills] == 0, np.arange(len(number)), 0)
+        )
+        size = rings.size[q]
+        wraps = ends[begins] // size != ends[1:] // size
+        yield _spans_of_queue(view, q, rows, suppression, (at, np.arange(len(at))), wraps)
 
 
 @dataclass(frozen=True)
@@ -176,8 +183,14 @@ def _spans_of_queue(
     rows: Columns,
     suppression: _Suppression | PackedSuppression,
     taken: tuple[Ints, Ints],
+    wraps: Bools | None = None,
 ) -> Spans:
-    """Return a queue's spans; ``taken``: where the driver took entries, and their numbers."""
+    """Return a queue's spans.
+
+    Args:
+        taken: where the driver took entries, and their numbers.
+        wraps: by flush of a packed queue: it lies across the end of the ring.
+    """
     if not are(rows, "dev_flush").any():
         return _nothing()
     device = _device_side(rows)
@@ -203,6 +216,7 @@ def _spans_of_queue(
         over=over[keep],
         event_idx=np.full(count, suppression.event_idx),
         quiet=device.quiet[keep],
+        wraps=np.zeros(count, dtype=np.bool_) if wraps is None else wraps[device.high[keep] - 1],
     )
 
 
@@ -415,9 +429,14 @@ def should_not_interrupt(view: View, chosen: Bools) -> Result:
     # Either it was requested all the time, or it was not and was not sent.
     right = chosen & ((s.sent & s.required) | (s.quiet & ~s.requested))
     table = Rows.of(view.rings, s).where(unrequested | right)
+
+    def message(i: int) -> str:
+        where = ", of descriptors across the end of the ring" if table["wraps"][i] else ""
+        return "{queue}: an interrupt that the driver suppressed" + where
+
     return table.check(
         ~table["sent"] | table["requested"],
-        "{queue}: an interrupt that the driver suppressed",
+        message,
         none=NONE,
         undecided=int((chosen & s.sent & s.requested & s.suppressed).sum()),
         doubt=DOUBT,
