@@ -6,11 +6,11 @@
 // file: drivers/virtio/virtio_ring.c
 // count: 1
 @@
-expression D;
+expression X, D, E;
 @@
  virtqueue_enable_cb_prepare_split(...) {
  <...
-- cpu_to_virtio16(D, last_used_idx = vq->last_used_idx)
-+ cpu_to_virtio16(D, (last_used_idx = vq->last_used_idx) - PYKIT_MUTANT(split_used_event_stale))
+- vring_used_event(X) = cpu_to_virtio16(D, E);
++ vring_used_event(X) = cpu_to_virtio16(D, (E) - PYKIT_MUTANT(split_used_event_stale));
  ...>
  }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -21,6 +21,10 @@ from pykit.cli.options import (
 from pykit.cli.terminal import dump, echo, err, say
 from pykit.errors import UsageError
 from pykit.paths import fresh_directory
+
+if TYPE_CHECKING:
+    from pykit.matrix.plan.cell import MatrixCell
+    from pykit.matrix.results import MatrixView
 
 
 class System(StrEnum):
@@ -113,8 +117,6 @@ def run_cells(
 
     ``kernels`` chooses among the cells, ``on`` runs all of them on one kernel.
     """
-    from pykit.matrix.execute.display import Display
-    from pykit.matrix.execute.runner import run
     from pykit.matrix.plan.select import on_kernel, select
     from pykit.matrix.plan.shard import parse_shard
     from pykit.matrix.results.summary import summary
@@ -123,13 +125,50 @@ def run_cells(
     chosen = select(patterns, tags, kernels, within)
     if on is not None:
         chosen = on_kernel(chosen, on)
+    view, directory = run_plan(
+        chosen,
+        to,
+        shard=part,
+        isolate=isolate,
+        keep=keep,
+        scheduler=scheduler,
+        workers=workers,
+    )
+    if as_json:
+        dump(summary(view))
+    else:
+        for build in view.builds:
+            echo(f"strict build for {build.kernel}: {build.message}")
+        counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
+        echo(f"{len(view.cells)} cells: {counts}")
+        echo(f"report: {directory / 'index.html'}")
+    raise typer.Exit(view.exit_code)
+
+
+def run_plan(
+    cells: Sequence[MatrixCell],
+    to: Path | None,
+    *,
+    shard: tuple[int, int] | None = None,
+    isolate: bool = False,
+    keep: bool = False,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> tuple[MatrixView, Path]:
+    """Run cells and show how far they are; the results and their directory.
+
+    ``to`` is that directory, or None for a new one.
+    """
+    from pykit.matrix.execute.display import Display
+    from pykit.matrix.execute.runner import run
+
     directory = to or fresh_directory("matrix")
     display = Display(err)
     try:
         view = run(
-            chosen,
+            cells,
             directory,
-            shard=part,
+            shard=shard,
             isolate=isolate,
             keep=keep,
             scheduler=scheduler,
@@ -141,15 +180,7 @@ def run_cells(
         display.end()
         say(f"interrupted: resume with the same command and --to {directory}")
         raise
-    if as_json:
-        dump(summary(view))
-    else:
-        for build in view.builds:
-            echo(f"strict build for {build.kernel}: {build.message}")
-        counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
-        echo(f"{len(view.cells)} cells: {counts}")
-        echo(f"report: {directory / 'index.html'}")
-    raise typer.Exit(view.exit_code)
+    return view, directory
 
 
 def export_jobs(

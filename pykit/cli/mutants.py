@@ -1,66 +1,158 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The verb `mutants`."""
+"""The verb `mutants`: run deliberate faults of drivers and devices, and list what named them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pykit.cli.matrix import run_plan
 from pykit.cli.options import JsonOption
 from pykit.cli.terminal import dump, echo, print_table, say
+from pykit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pykit.matrix.results import FaultTable
+    from pykit.mutants import Mutant
+
+#: Matrices of deliberate faults: of the kernel's own code, of our driver and of our back-end.
+_MATRICES = ("mutants", "driver-faults", "device-faults")
 
 
 def mutants(
-    kernel: Annotated[
-        str | None,
+    only: Annotated[
+        list[str] | None,
         typer.Option(
-            metavar="KERNEL", help="Build the mutated modules for this kernel, such as debian-6.1."
+            metavar="PATTERN", help="Run only these cells: 'mutants/*kick*' (repeatable)."
+        ),
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Run only cells with this tag (repeatable).")
+    ] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KERNEL", help="Run on this kernel, such as debian-6.12 (default: debian-6.1)."
+        ),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the mutants of the kernel's own code, run nothing.")
+    ] = False,
+    build: Annotated[
+        bool, typer.Option("--build", help="Build the mutated modules only, and print them.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run directory of every cell.")] = (
+        False
+    ),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Run at most this many guests in parallel.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write to this directory; an interrupted matrix found there is resumed.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List deliberate faults of the kernel's own virtio code, and build modules that have them.
+    """Run deliberate faults of drivers and devices, and print which rules name them.
 
-    A mutant is switched on by writing its number to the parameter pykit_mutant.
+    Mutants of the kernel's own code are semantic patches (mutants/*.cocci) behind one switch. Ends
+    with 1 if a fault that a rule is expected to name is not named, or a control without a fault
+    does not hold.
 
-    Example: pykit mutants
+    Example: pykit mutants --only 'mutants/*kick*' --to runs/mutants
     """
-    from pykit import kernels, spec
-    from pykit.mutants import build_mutants, load_mutants
+    from pykit import kernels
+    from pykit.matrix.plan.select import select
+    from pykit.matrix.results import FaultTable
+    from pykit.mutants import all_mutants, build_mutants
 
-    found = load_mutants(spec.CLAUSES)
-    built = build_mutants(kernels.resolve(kernel, progress=say), found, say) if kernel else None
-    if as_json:
-        dump(
-            {
-                "mutants": [
-                    {
-                        "name": mutant.name,
-                        "title": mutant.title,
-                        "must": list(mutant.must),
-                        "may": list(mutant.may),
-                        "ring": mutant.ring,
-                        "number": built.numbers[mutant.name] if built else None,
-                        "void": built.void.get(mutant.name) if built else None,
-                    }
-                    for mutant in found
-                ],
-                "home": built.home if built else None,
-                "modules": {name: str(path) for name, path in sorted(built.modules.items())}
-                if built
-                else {},
-            }
-        )
+    names = kernel or ["debian-6.1"]
+    if listed:
+        _list(all_mutants(), as_json)
         return
-    columns = ["mutant", "ring", "clauses", "what the driver does"]
-    rows = [[mutant.name, mutant.ring, " ".join(mutant.must), mutant.title] for mutant in found]
-    if built:
-        columns.append("number")
-        for row in rows:
-            row.append(built.void.get(row[0]) or str(built.numbers[row[0]]))
+    found = [target for name in names for target in _targets(name)]
+    if build:
+        for target in found:
+            built = build_mutants(kernels.resolve(target, progress=say), all_mutants(), say)
+            if as_json:
+                dump({**vars(built), "modules": {n: str(p) for n, p in built.modules.items()}})
+                continue
+            for name, reason in built.void.items():
+                echo(f"void: {name}: {reason}")
+            for home in sorted({*built.homes.values()}):
+                echo(f"switch: /sys/module/{home}/parameters/pykit_mutant")
+            for name, path in sorted(built.modules.items()):
+                echo(f"--replace {name}={path}")
+        return
+    chosen = select(only or _MATRICES, tag or [], found)
+    view, directory = run_plan(chosen, to, keep=keep, workers=workers)
+    table = FaultTable.of(view)
+    if as_json:
+        dump(table.to_json())
+    else:
+        _print(table)
+        echo(f"report: {directory / 'index.html'}, {directory / 'faults.csv'}")
+    raise typer.Exit(table.exit_code)
+
+
+def _targets(name: str) -> list[str]:
+    """The kernel, and its twin with a modular core where it has none and the twin is built."""
+    from pykit import kernels
+    from pykit.mutants import modular
+
+    twin = modular(kernels.resolve(name, progress=say), name)
+    if twin != name:
+        try:
+            kernels.resolve(twin)
+        except UsageError as error:
+            say(f"the virtio core is built into {name}, its mutants are left out: {error}")
+            return [name]
+    return list(dict.fromkeys([name, twin]))
+
+
+def _list(found: tuple[Mutant, ...], as_json: bool) -> None:
+    if as_json:
+        keys = ("name", "title", "side", "must", "may", "ring", "bug", "scenario", "needs")
+        dump([{key: getattr(mutant, key) for key in keys} for mutant in found])
+        return
+    columns = ["mutant", "side", "ring", "bug", "clauses", "what it does"]
+    print_table(
+        columns, ([m.name, m.side, m.ring, m.bug, " ".join(m.must), m.title] for m in found)
+    )
+
+
+def _print(table: FaultTable) -> None:
+    """Print the matrix of faults and rules, then what needs attention."""
+    columns = ["cell", "fate", "named by", "also failed", "other side", "reached", "guest", "exit"]
+    rows = []
+    for cell in table.cells:
+        rules = (" ".join(cell.named), " ".join(cell.also), " ".join(cell.other))
+        reached = "" if cell.reached is None else str(cell.reached)
+        rows.append([cell.cell, cell.fate, *rules, reached, cell.outcome, str(cell.exit)])
     print_table(columns, rows)
-    if built:
-        echo(f"switch: /sys/module/{built.home}/parameters/pykit_mutant")
-        for name, path in sorted(built.modules.items()):
-            echo(f"--replace {name}={path}")
+    for title, cells in (
+        ("named, and the other side was blamed as well", table.having("blamed")),
+        ("only rules that were not expected failed", table.having("other-rule")),
+        ("only rules of the other side failed", table.having("wrong-side")),
+        ("executed, and no rule failed", table.having("survived")),
+        ("not executed", table.having("unreached")),
+        ("false alarms of the control", table.having("false-alarm")),
+        ("could not be run", table.having("error", "void")),
+        ("ended with exit code 0", table.silent),
+        ("survive for a known reason", table.having("excused")),
+        ("listed as survivors, and named: remove the entry", table.having("stale")),
+    ):
+        if cells:
+            echo(f"{title}: {len(cells)}")
+            for cell in cells:
+                echo(f"  {cell.cell}: {cell.why}")
+    if table.unbroken:
+        echo(f"rules that no fault made fail: {len(table.unbroken)}")
+        echo("  " + " ".join(table.unbroken))
+    named, clean = len(table.having("named")), len(table.having("clean"))
+    echo(f"{len(table.cells)} cells: {named} named, {clean} controls clean")

@@ -20,9 +20,23 @@ SHELL = "pykit-shell"
 #: Parameters of our modules, by module.
 Parameters = dict[str, dict[str, str]]
 
+#: $MUTANT is module:number, or empty where the kernel's modules are its own.
+ACTIVATE_LINES = """
+[ -z "$MUTANT" ] || {
+	for switch in /sys/module/*/parameters/pykit_mutant; do
+		echo 0 >$switch
+		echo 0 >${switch}_reached
+	done
+	echo ${MUTANT#*:} >/sys/module/${MUTANT%:*}/parameters/pykit_mutant
+} || die "cannot activate mutant $MUTANT"
+"""
+
 CARRY_LINES = """
 cd "$TRACING" || die "no tracefs"
 echo 0 > tracing_on
+for reached in /sys/module/*/parameters/pykit_mutant_reached; do
+	[ ! -e $reached ] || { read -r times <$reached; echo "reached $times"; }
+done
 read -r ended _ </proc/uptime
 echo "ended $ended"
 # Without a program: each costs a fork and, over 9p, a way to the host.
@@ -66,7 +80,8 @@ SHELL_LINES = 'eval "$(echo "$SCRIPT" | base64 -d)"\n'
 
 # $OLD and $NEW: names and parameters apart by colons, modules by semicolons. No value that a
 # module of ours takes has any of the two, nor white space.
-BEGIN_LINES = """
+BEGIN_LINES = (
+    """
 cd "$TRACING" || die "no tracefs"
 echo 0 >tracing_on
 IFS=';'
@@ -83,9 +98,13 @@ for item in $NEW; do
 	) || die "cannot load ${item%%:*}"
 done
 unset IFS
+"""
+    + ACTIVATE_LINES
+    + """
 echo >trace
 echo 1 >tracing_on
 """
+)
 
 
 def begin_tracing(buffer_kb: int) -> str:

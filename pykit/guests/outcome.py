@@ -197,6 +197,8 @@ class Outcome:
     command: tuple[str, ...] = ()
     #: QEMU's version.
     qemu: str = ""
+    #: How often the active mutant's place was executed; None where that is not known.
+    reached: int | None = None
 
     @property
     def exit_code(self) -> Exit:

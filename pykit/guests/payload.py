@@ -107,8 +107,9 @@ def put_kit_steps(
     """The kit's own steps; ``theirs`` and ``ours`` are the lines that load modules."""
     cold = not scenario.transport.hot_plug
     hold, let_go = (kitsteps.HOLD, kitsteps.LET_GO) if cold else ("", "")
+    activate = [f"MUTANT={scenario.mutant_switch}\n", kitsteps.ACTIVATE_LINES]
     steps = {
-        kitsteps.LOAD: "".join([hold, *theirs, let_go, *ours]),
+        kitsteps.LOAD: "".join([hold, *theirs, let_go, *ours, *activate]),
         kitsteps.CARRY: kitsteps.CARRY_LINES,
         kitsteps.BEGIN: kitsteps.BEGIN_LINES,
         kitsteps.BIND: kitsteps.BIND_LINES,

@@ -48,6 +48,18 @@ class RuleResult(NamedTuple):
     where: str = ""
 
 
+class MutantResult(NamedTuple):
+    """A cell that ran a deliberate fault of the kernel's own code."""
+
+    name: str
+    #: The faulty side: failures of its rules are consequences of the fault.
+    side: Literal["driver", "device"]
+    #: Ids of rules of the other side that may fail as well.
+    may: tuple[str, ...]
+    #: How often its place was executed; None where the guest could not report it.
+    reached: Count | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class CellRecord:
     """A cell that is finished.
@@ -67,6 +79,7 @@ class CellRecord:
         unlooked: core rules that checked nothing, a line each.
         metrics: numbers to compare between matrices, such as latency_us_p50.
         capture: its run directory relative to the matrix directory: cells/SLUG, or None.
+        mutant: the fault of the kernel's own code; None without one, and for the control.
         build: for a cell that requires a strict build: CLEAN_BUILD, or the first complaint.
     """
 
@@ -98,12 +111,23 @@ class CellRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     capture: str | None = None
     build: str = ""
+    mutant: MutantResult | None = None
 
     @property
     def failing(self) -> tuple[RuleResult, ...]:
         """Rules that failed though no deliberate fault explains it."""
         wanted = {*self.expected, *self.either}
-        return tuple(r for r in self.rules if r.verdict == "fail" and r.id not in wanted)
+        return tuple(
+            r
+            for r in self.rules
+            if r.verdict == "fail" and r.id not in wanted and not self._follows(r.id)
+        )
+
+    def _follows(self, rule: str) -> bool:
+        """Whether a rule's failure is a consequence of the mutant."""
+        if self.mutant is None:
+            return False
+        return _sides()[rule] in (self.mutant.side, "both") or rule in self.mutant.may
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -118,6 +142,8 @@ class CellRecord:
         code = Exit.INFRA if self.outcome == "not-run" else EXIT_CODES[self.outcome]
         if code == Exit.INFRA:
             return "error"
+        if self.mutant is not None:
+            return self._of_mutant(self.mutant)
         if code == Exit.FAILED or self.failing:
             return "failed"
         if code == Exit.SKIP or self.lost:
@@ -128,6 +154,12 @@ class CellRecord:
         if self.unlooked and not (self.expected or self.either):
             return "inconclusive"
         return "held" if any(rule.verdict == "pass" for rule in self.rules) else "inconclusive"
+
+    def _of_mutant(self, mutant: MutantResult) -> Status:
+        """Return the status of a mutant's cell: its guest may end in any way."""
+        if self.failing or (self.silent and mutant.reached != 0):
+            return "failed"
+        return "inconclusive" if mutant.reached == 0 or self.silent else "held"
 
     @property
     def contradicts(self) -> bool:
@@ -152,7 +184,7 @@ class CellRecord:
             return f"its capture can only be cells/{slug(self.cell)}"
         seen = set()
         for rule in self.rules:
-            if rule.id not in _known_rules():
+            if rule.id not in _sides():
                 return f"unknown rule {shown(rule.id)}: was it written by a newer pykit?"
             if rule.id in seen:
                 return f"rule {rule.id} has two verdicts"
@@ -170,6 +202,7 @@ class CellRecord:
         Half of a surrogate pair, which is no text and no JSON, becomes a question mark.
         """
         data = {**vars(self), "rules": [rule._asdict() for rule in self.rules]}
+        data["mutant"] = self.mutant._asdict() if self.mutant else None
         line = json.dumps(data, allow_nan=False, ensure_ascii=False)
         return line.encode("utf-8", "replace").decode()
 
@@ -196,8 +229,9 @@ class CellRecord:
 
 
 @functools.cache
-def _known_rules() -> frozenset[str]:
-    return frozenset(rule.id for rule in spec.rules())
+def _sides() -> dict[str, str]:
+    """All rules with their sides."""
+    return {rule.id: rule.side for rule in spec.rules()}
 
 
 _RECORD: TypeAdapter[CellRecord] = TypeAdapter(CellRecord)

@@ -14,23 +14,27 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pykit import paths
-from pykit.errors import InfraError
+from pykit.errors import InfraError, MissingConfigError
 from pykit.kernels import Kernel, kbuild, source_part, store
 from pykit.kernels.model import Progress, silent
 from pykit.modules import closure
 from pykit.modules.closure import module_name
 from pykit.mutants.catalog import Mutant
 
-#: What is fetched of the kernel's source. Folders keep their own Makefile, which knows the
-#: composition of each module; of a single file one module is made.
-_PART = ("drivers/virtio", "drivers/block/virtio_blk.c")
+#: The core's folder, whose own Makefile knows the composition of each module; a driver, which uses
+#: the core's switch; and vhost, which does not depend on the core and has its own.
+_FOLDER = "drivers/virtio"
+_BLK = "drivers/block/virtio_blk.c"
+_VHOST = "drivers/vhost/vhost.c"
+_PART = (_FOLDER, _BLK, _VHOST, "drivers/vhost/vhost.h")
 
-#: The module in which the switch is defined where the core is modular: all others use its symbols.
+#: The module in which the switch is defined where the core is modular: drivers use its symbols.
 _CORE = "virtio_ring"
 
 _HEADER = "pykit_mutant.h"
@@ -55,15 +59,30 @@ class MutantBuild:
 
     Attributes:
         modules: files by module name, to be loaded in place of the kernel's own.
-        home: the module whose parameters are the switch.
+        homes: the module whose parameters are the switch of a mutant, by its name.
         numbers: value of the switch for each mutant, by name.
         void: mutants that do not fit this kernel, with the reason.
     """
 
     modules: dict[str, Path]
-    home: str
+    homes: dict[str, str]
     numbers: dict[str, int]
     void: dict[str, str]
+
+
+def modular(kernel: Kernel, name: str) -> str:
+    """Return the name of a kernel to run mutants on: this one, or its twin with a modular core.
+
+    The twin is the same source built with the profile `mutants`, where the virtio core is built
+    into the kernel.
+    """
+    if closure(kernel, [_CORE]):
+        return name
+    return f"mutants-{_series(kernel)}"
+
+
+def _series(kernel: Kernel) -> str:
+    return ".".join(re.split(r"[-+]", kernel.release)[0].split(".")[:2])
 
 
 def build_mutants(
@@ -76,10 +95,12 @@ def build_mutants(
 
     Raises: InfraError where Coccinelle is missing, sources cannot be fetched, or make fails.
     """
-    source = source_part(kernel, _PART, "virtio", progress)
+    source = source_part(kernel, _PART, "mutants-vhost", progress)
     key = hashlib.sha256(repr((kernel.release, str(source))).encode())
     for mutant in mutants:
-        key.update(mutant.path.read_bytes())
+        # Not the head: another expectation makes no other module.
+        what = (mutant.name, mutant.file, mutant.count, mutant.absent)
+        key.update(repr(what).encode() + mutant.path.read_text().partition("@@")[2].encode())
     key.update(Path(__file__).read_bytes())
     folder = paths.cache_dir() / "mutants" / f"{kernel.release}-{key.hexdigest()[:16]}"
     state = folder / "mutants.json"
@@ -94,7 +115,7 @@ def build_mutants(
     data = json.loads(state.read_text())
     return MutantBuild(
         {name: folder / path for name, path in data["modules"].items()},
-        data["home"],
+        data["homes"],
         data["numbers"],
         data["void"],
     )
@@ -105,23 +126,18 @@ def _make(
 ) -> None:
     core = bool(closure(kernel, [_CORE]))
     if core:
-        shutil.copytree(source / "drivers/virtio", folder / "virtio")
-    (folder / "block").mkdir()
-    shutil.copy(source / "drivers/block/virtio_blk.c", folder / "block")
+        shutil.copytree(source / _FOLDER, folder / _FOLDER)
+    single = [name for name in (_BLK, _VHOST) if _is_module(kernel, name)]
+    for name in single:
+        shutil.copytree((source / name).parent, (folder / name).parent, ignore=_others(name))
     progress(f"applying {len(mutants)} mutants to the sources of {kernel.release}")
-    series = ".".join(kernel.release.split("-")[0].split("+")[0].split(".")[:2])
-    numbers, void = {}, {}
-    for number, mutant in enumerate(mutants, 1):
-        target = folder / Path(mutant.file).relative_to("drivers")
-        if series in mutant.absent:
-            void[mutant.name] = f"{series} has no such code"
-        elif not target.exists():
-            void[mutant.name] = f"{Path(mutant.file).stem} is built into {kernel.release}"
-        else:
-            reason = _apply(mutant, target)
-            if reason:
-                void[mutant.name] = reason
-        numbers[mutant.name] = number
+    series = _series(kernel)
+    numbers = {mutant.name: number for number, mutant in enumerate(mutants, 1)}
+    void: dict[str, str] = {}
+    with ThreadPoolExecutor() as pool:
+        files = sorted({mutant.file for mutant in mutants})
+        for found in pool.map(lambda file: _mutate(folder, file, mutants, series, kernel), files):
+            void |= found
     lines = [f"#define PYKIT_MUTANT_{m.marker} {numbers[m.name]}" for m in mutants]
     (folder / _HEADER).write_text(
         "/* SPDX-License-Identifier: GPL-2.0-only */\n"
@@ -132,16 +148,16 @@ def _make(
         + "\n".join(lines)
         + "\n"
     )
-    home = _CORE if core else "virtio_blk"
-    definition = _DEFINITION + (_EXPORT if core else "")
-    with (folder / ("virtio" if core else "block") / f"{home}.c").open("a") as stream:
-        stream.write(definition)
-    (folder / "block/Kbuild").write_text("obj-m := virtio_blk.o\n")
-    (folder / "Kbuild").write_text(
-        f"subdir-ccflags-y := -include {folder}/{_HEADER}\n"
-        + ("obj-m += virtio/\n" if core else "")
-        + "obj-m += block/\n"
-    )
+    home = f"{_FOLDER}/{_CORE}.c" if core else _BLK
+    for name in (home, _VHOST):
+        if (folder / name).exists():
+            with (folder / name).open("a") as stream:
+                stream.write(_DEFINITION + (_EXPORT if core and name == home else ""))
+    lines = [f"subdir-ccflags-y := -include {folder}/{_HEADER}"]
+    for name in single:
+        (folder / name).with_name("Kbuild").write_text(f"obj-m := {Path(name).stem}.o\n")
+    lines += [f"obj-m += {Path(name).parent}/" for name in ([home] if core else []) + single]
+    (folder / "Kbuild").write_text("\n".join(lines) + "\n")
     log = folder / "make.log"
     arguments = ["-C", str(kernel.build_dir), f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
     with (folder / ".lock").open("w") as lock:
@@ -152,8 +168,41 @@ def _make(
     modules = {
         module_name(path.name): str(path.relative_to(folder)) for path in folder.rglob("*.ko")
     }
-    state = {"modules": modules, "home": home, "numbers": numbers, "void": void}
+    homes = {m.name: Path(_VHOST if m.file == _VHOST else home).stem for m in mutants}
+    state = {"modules": modules, "homes": homes, "numbers": numbers, "void": void}
     (folder / "mutants.json").write_text(json.dumps(state, indent=1))
+
+
+def _others(name: str) -> Callable[[str, list[str]], list[str]]:
+    """Return what copytree() leaves out: all but one source file and headers."""
+    return lambda _, found: [
+        entry for entry in found if entry != Path(name).name and not entry.endswith(".h")
+    ]
+
+
+def _mutate(
+    folder: Path, file: str, mutants: Sequence[Mutant], series: str, kernel: Kernel
+) -> dict[str, str]:
+    """Apply the mutants of one file, one after the other; return those that are void, and why."""
+    void = {}
+    for mutant in mutants:
+        if mutant.file != file:
+            continue
+        if series in mutant.absent:
+            void[mutant.name] = f"{series} has no such code"
+        elif not (folder / file).exists():
+            void[mutant.name] = f"{Path(file).stem} is built into {kernel.release}"
+        elif reason := _apply(mutant, folder / file):
+            void[mutant.name] = reason
+    return void
+
+
+def _is_module(kernel: Kernel, file: str) -> bool:
+    """Whether the driver of one source file is a module of this kernel's, and not built in."""
+    try:
+        return bool(closure(kernel, [module_name(f"{Path(file).stem}.ko")]))
+    except MissingConfigError:
+        return False
 
 
 def _apply(mutant: Mutant, target: Path) -> str:

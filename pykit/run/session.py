@@ -89,7 +89,7 @@ def run_scenario(
         kind, message = session.work.finish(
             keeper.folder / "carry", capture, ended, kernel=kernel.release
         )
-    return Outcome(kind, message, tuple(command), program.version())
+    return Outcome(kind, message, tuple(command), program.version(), session.work.reached)
 
 
 def logged(scenario: Scenario) -> tuple[str, ...]:
@@ -97,7 +97,8 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
     if not scenario.qemu_trace:
         # By it the other observers know when to ask where the rings are.
         return ("virtio_set_status",) if scenario.observe else ()
-    if access.log_registers(scenario, program.find()[1]):
+    # A mutant may be wrong in a register, which nothing else shows.
+    if scenario.mutant is not None or access.log_registers(scenario, program.find()[1]):
         return (*TRACE_EVENTS, *REGISTER_EVENTS)
     return TRACE_EVENTS
 

@@ -17,7 +17,7 @@ from pykit.guests import device_args, kitsteps
 from pykit.guests.bring_up import BootedGuest, bring_up
 from pykit.guests.bundle import Bundle, drivers_of, loads
 from pykit.guests.channel import GuestChannel, GuestEndedError
-from pykit.guests.monitor import TRACE_EVENTS, Monitor
+from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.qemu import program
 from pykit.run.work import Failed, ScenarioSteps
@@ -52,7 +52,9 @@ class SharedGuest:
         devices = [device for scenario in self._scenarios for device in scenario.devices]
         with contextlib.ExitStack() as stack:
             self._up = bring_up(stack, self._bundle, devices)
-            self._up.monitor.trace(TRACE_EVENTS)
+            # A mutant may be wrong in a register, which nothing else shows.
+            mutants = any(scenario.mutant for scenario in self._scenarios)
+            self._up.monitor.trace((*TRACE_EVENTS, *(REGISTER_EVENTS if mutants else ())))
             self._stack = stack.pop_all()
         self.sound = True
         return self
@@ -123,7 +125,11 @@ class SharedGuest:
         old = [name for name in reversed(self._loaded) if wanted.get(name) != self._loaded[name]]
         new = {name: given for name, given in wanted.items() if self._loaded.get(name) != given}
         self._loaded = {n: g for n, g in self._loaded.items() if n not in old} | new
-        return {"OLD": ";".join(old), "NEW": loads(self._bundle.files, new)}
+        return {
+            "OLD": ";".join(old),
+            "NEW": loads(self._bundle.files, new),
+            "MUTANT": scenario.mutant_switch,
+        }
 
 
 class ScenarioRun:
@@ -192,7 +198,7 @@ class ScenarioRun:
             unpacked=self._share,
         )
         self._owner.sound = kind in _SOUND
-        return Outcome(kind, message, self._up.command, program.version())
+        return Outcome(kind, message, self._up.command, program.version(), self.work.reached)
 
     def _guarded(self, act: Callable[[], Failed], before: Failed = None) -> Failed:
         try:

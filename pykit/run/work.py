@@ -30,6 +30,8 @@ Progress = Callable[[str], None]
 _ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
 #: Ends of guests from which the capture comes out whole.
 _CARRIED = ("clean", "splat", "workload-failed", "hang")
+#: How often the active mutant of the kernel's modules was executed.
+_REACHED = re.compile(r"^reached ([0-9]+)$", re.MULTILINE)
 #: How a guest ended, with a message; None for one that has not failed.
 Ended = tuple[outcome.Kind, str]
 Failed = Ended | None
@@ -61,6 +63,8 @@ class ScenarioSteps:
         self._ended: dict[str, int] | None = None
         self._plugged: dict[str, Device] = {}
         self._surveyor = Surveyor()
+        #: How often the active mutant's place was executed, once the capture came out.
+        self.reached: int | None = None
 
     def run(self, guest: GuestChannel, monitor: Monitor) -> Failed:
         """Do all steps; how the first that failed did, or None."""
@@ -133,6 +137,8 @@ class ScenarioSteps:
             return "workload-failed", f"the capture did not come out: {said}"
         if ended := _ENDED.search(said):
             self._ended = {"host_ns": host_ns, "guest_ns": int(float(ended[1]) * 1e9)}
+        if times := _REACHED.findall(said):
+            self.reached = sum(map(int, times))
         return failed
 
     def ended(self, error: GuestEndedError) -> Ended:

@@ -129,3 +129,11 @@ class Scenario:
     observe: tuple[Observer, ...] = ()
     #: What it provokes on purpose.
     expects: tuple[Trouble, ...] = ()
+    #: The module that has the switch of mutants, and the number to be written to it: 0 for none of
+    #: them. None where the kernel's modules are its own.
+    mutant: tuple[str, int] | None = None
+
+    @property
+    def mutant_switch(self) -> str:
+        """The mutant as the guest's steps take it: module:number, or nothing."""
+        return "" if self.mutant is None else f"{self.mutant[0]}:{self.mutant[1]}"

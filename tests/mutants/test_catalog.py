@@ -11,7 +11,8 @@ import pytest
 
 from pykit import spec
 from pykit.errors import UsageError
-from pykit.mutants import load_mutants
+from pykit.matrix.plan.matrixfile import load
+from pykit.mutants import load_mutants, survivors
 from pykit.mutants.catalog import MUTANTS, Mutant
 
 ALL = load_mutants(spec.CLAUSES)
@@ -50,6 +51,8 @@ def test_patch_holds_its_own_marker_alone(mutant: Mutant) -> None:
         ("// count: 1", "// count: one", r"bad\.cocci: count is not a number: one"),
         ("// count: 1\n", "", r"bad\.cocci: the head has no '// count"),
         ("// count: 1", "count 1", r"bad\.cocci:6: expected"),
+        ("// count: 1", "// count: 1\n// bug: B999", r"bad\.cocci: .*B999"),
+        ("// count: 1", "// count: 1\n// side: both", r"bad\.cocci: .*both"),
     ],
 )
 def test_mistakes_in_a_head(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -67,3 +70,35 @@ def test_head_is_read(tmp_path: Path) -> None:
 def test_folder_has_mutants() -> None:
     assert len(ALL) >= 40
     assert all(mutant.path.parent == MUTANTS for mutant in ALL)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "axes", "fits"),
+    [
+        ("mutant", {"ring": "split"}, True),
+        ("mutant", {}, True),
+        ("mutant", {"ring": "packed"}, False),
+        ("mutant", {"ring": "split", "transport": "mmio"}, False),
+        ("mutant", {"ring": "split", "features": "no-event-idx"}, False),
+        ("mutant", {"ring": "split", "observe": "access"}, False),
+        ("io", {"ring": "split"}, False),
+    ],
+)
+def test_a_mutant_runs_where_its_code_does(
+    tmp_path: Path, scenario: str, axes: dict[str, str], fits: bool
+) -> None:
+    (tmp_path / "one.cocci").write_text(HEAD)
+    (mutant,) = load_mutants(spec.CLAUSES, tmp_path)
+    assert mutant.fits(scenario, axes) is fits
+
+
+def test_every_mutant_has_cells_and_every_survivor_is_a_mutant() -> None:
+    wanted = {cell.axes["mutant"] for cell in load("mutants").cells}
+    assert wanted == {"none", *(mutant.name for mutant in ALL)}
+    assert {*survivors()} <= {mutant.name for mutant in ALL}
+
+
+def test_a_survivor_needs_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "survivors.toml").write_text("nothing = 'a race'\n")
+    with pytest.raises(UsageError, match=r"survivors\.toml:1: nothing: "):
+        survivors(tmp_path)

@@ -22,7 +22,15 @@ from pykit.matrix.execute.own_guest import run_in_own_guest
 from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin, about_cell, judge, write_run_json
 from pykit.matrix.execute.runnable import RunnableCell, not_run
 from pykit.matrix.metrics import metrics
-from pykit.matrix.record import CLEAN_BUILD, CellRecord, Ended, RuleResult, RuleVerdict
+from pykit.matrix.record import (
+    CLEAN_BUILD,
+    CellRecord,
+    Ended,
+    MutantResult,
+    RuleResult,
+    RuleVerdict,
+)
+from pykit.mutants import rules_for
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run.shared import SharedGuest
@@ -71,8 +79,8 @@ def run_batch(batch: GuestBatch, exchange: Exchange) -> None:
     """Run a batch's cells, except those that are finished.
 
     A cell that does not hold in a shared guest is repeated in a guest of its own, and the second
-    result counts. A guest that was lost (killed, never booted) proves nothing about its cell: the
-    cell is tried again some times.
+    result counts; but not a mutant's, which seldom ends well. A guest that was lost (killed, never
+    booted) proves nothing about its cell: the cell is tried again some times.
     """
     done = exchange.done()
     waiting = [entry for entry in batch.cells if entry.cell.name not in done]
@@ -83,7 +91,7 @@ def run_batch(batch: GuestBatch, exchange: Exchange) -> None:
         finished = 0
         for entry, record, run in _in_one_guest(batch, waiting, exchange):
             finished += 1
-            if record.status == "held":
+            if record.status == "held" or (entry.mutant and record.outcome not in _LOST):
                 exchange.finish(record, _kept(batch, record, run))
             else:
                 alone.append(entry)
@@ -187,9 +195,13 @@ class _BegunRun:
             )
             for entry in found.verdicts.rules
         )
+        record = self._record(outcome.kind, outcome.message)
+        if record.mutant is not None:
+            mutant = record.mutant._replace(reached=outcome.reached)
+            record = replace(record, mutant=mutant)
         record = _sealed(
             replace(
-                self._record(outcome.kind, outcome.message),
+                record,
                 qemu=outcome.qemu,
                 rules=rules,
                 events=found.events.base.height,
@@ -228,7 +240,14 @@ class _BegunRun:
             seconds=round(time.monotonic() - self._clock, 3),
             worker=f"{socket.gethostname()}:{os.getpid()}",
             build=CLEAN_BUILD if self.entry.strict else "",
+            mutant=_mutant(self.entry),
         )
+
+
+def _mutant(entry: RunnableCell) -> MutantResult | None:
+    if entry.mutant is None:
+        return None
+    return MutantResult(entry.mutant.name, entry.mutant.side, rules_for(entry.mutant.may), None)
 
 
 def _sealed(record: CellRecord) -> CellRecord:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pykit import kconfig, kernels, modules
 from pykit.errors import UsageError
 from pykit.guests import Outcome
+from pykit.matrix.execute.mutated import mutate
 from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin
 from pykit.matrix.execute.runnable import RunnableCell
 from pykit.qemu import program
@@ -44,6 +45,9 @@ def run_in_own_guest(
             modules.inspect(path, kernel).require()
         if replaced:
             kernel = kernels.with_modules(kernel, replaced)
+        if entry.mutated:
+            mutated = mutate(kernel, say)
+            kernel, scenario = mutated.kernel, mutated.activate(entry).scenario
         built = modules.build(kernel, fault=bool(entry.faults), progress=say)
         where = f"({entry.runner}), scenario {scenario.name}, {scenario.transport.name}"
         say(f"boot {kernel.release} {where}")

@@ -12,6 +12,7 @@ from pykit.guests import deadlines
 from pykit.guests.bundle import bundle
 from pykit.kernels import Kernel
 from pykit.matrix.execute.batch import GuestBatch
+from pykit.matrix.execute.mutated import mutate
 from pykit.matrix.execute.rundir import GuestOrigin
 from pykit.matrix.execute.runnable import RunnableCell, not_run
 from pykit.matrix.record import CLEAN_BUILD, CellRecord
@@ -53,10 +54,12 @@ def prepare(
         able: list[RunnableCell] = []
         try:
             kernel, built = _guest(group[0], say)
+            mutated = mutate(kernel, say) if kernel and group[0].mutated else None
+            kernel = mutated.kernel if mutated else kernel
             for entry in group:
                 try:
                     _require(kernel, entry)
-                    able.append(entry)
+                    able.append(mutated.activate(entry) if mutated else entry)
                 except MissingConfigError as error:
                     records.append(_lacking(entry, error))
             batches += _batches(able, kernel, built, workers, isolate, keep)
@@ -97,7 +100,7 @@ def _alike(entry: RunnableCell) -> tuple[object, ...]:
     return (
         entry.kernel, bool(entry.faults), scenario.transport.machine, scenario.transport.profile,
         scenario.cpus, served, bool(scenario.programs), entry.qemu, scenario.firmware,
-        entry.shareable,
+        entry.shareable, entry.mutated,
     )  # fmt: skip
 
 

@@ -108,6 +108,7 @@ def about_cell(entry: RunnableCell, guest: GuestOrigin) -> dict[str, Any]:
         "observe": list(scenario.observe),
         "drivers": sorted({device.driver for device in scenario.devices}),
         "fault": faults["driver-fault"] if "pykit_virtio_blk" in entry.faults else None,
+        "mutant": entry.mutant.name if entry.mutant else None,
         "device_fault": faults["device-fault"] if "pykit_vhost" in entry.faults else None,
         "kernel": {"name": guest.name, "release": guest.release, "origin": guest.origin},
         "modules": list(guest.modules),

@@ -10,8 +10,9 @@ from typing import cast, get_args
 from pykit import spec
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
-from pykit.matrix.plan.cell import NONE, OWN_QEMU, MatrixCell, Patch
+from pykit.matrix.plan.cell import MUTANT, NONE, OWN_QEMU, MatrixCell, Patch, find_mutant
 from pykit.matrix.record import CellRecord, Status
+from pykit.mutants import Mutant, rules_for, survivors
 from pykit.scenario import (
     Observer,
     Scenario,
@@ -29,7 +30,7 @@ _FAULTY: dict[str, tuple[spec.Side, str]] = {
     "device-fault": ("device", "pykit_vhost"),
 }
 #: Axes that have no meaning for firmware, which brings its own driver.
-_LINUX_ONLY = ("kernel", "driver", "observe", *_FAULTY)
+_LINUX_ONLY = ("kernel", "driver", "observe", MUTANT, *_FAULTY)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RunnableCell:
         qemu: another QEMU than the default, as PYKIT_QEMU names it; empty for the default.
         faults: deliberate bugs by module.
         expected: the descriptions of the bugs: which rules have to fail.
+        mutant: the deliberate fault of the kernel's own code; None for the control, too.
     """
 
     cell: MatrixCell
@@ -51,6 +53,12 @@ class RunnableCell:
     qemu: str
     faults: dict[str, str]
     expected: tuple[spec.Fault, ...]
+    mutant: Mutant | None = None
+
+    @property
+    def mutated(self) -> bool:
+        """Whether the kernel's virtio modules are those that have the mutants."""
+        return MUTANT in self.cell.axes
 
     @property
     def shareable(self) -> bool:
@@ -103,6 +111,9 @@ def apply_axes(cell: MatrixCell) -> RunnableCell:
     for module in scenario.parameters:
         if module not in scenario.modules:
             raise UsageError(f"{module} has parameters and is not loaded: exclude the combination")
+    mutant = find_mutant(axes.get(MUTANT, NONE))
+    if mutant is not None and mutant.name not in survivors():
+        expected += (spec.Fault(mutant.name, mutant.title, (), rules_for(mutant.must)),)
     qemu = axes.get("qemu", OWN_QEMU)
     return RunnableCell(
         cell,
@@ -112,6 +123,7 @@ def apply_axes(cell: MatrixCell) -> RunnableCell:
         "" if qemu == OWN_QEMU else qemu,
         faults,
         expected,
+        mutant,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pykit import spec
+from pykit.mutants import Mutant, all_mutants
 from pykit.scenario.axes import RINGS
 from pykit.scenario.model import Backing
 from pykit.scenario.transport import TRANSPORTS
@@ -18,6 +19,9 @@ from pykit.scenario.transport import TRANSPORTS
 ALL, NONE = "all", "none"
 #: The value of the axis `qemu` for the QEMU that every other run uses.
 OWN_QEMU = "default"
+
+#: The axis of mutants of the kernel's own code, and what its values name.
+MUTANT = "mutant"
 
 #: What a cell needs beside its guest: modules that compile without a complaint of W=1 C=1.
 Requirement = Literal["strict-build"]
@@ -33,10 +37,16 @@ KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
     "ring": RINGS,
     "driver-fault": (NONE, *spec.faults("driver")),
     "device-fault": (NONE, *spec.faults("device")),
+    MUTANT: (NONE, *(mutant.name for mutant in all_mutants())),
     "observe": (NONE, "access", "rings", "access+rings"),
     "qemu": None,
     "runner": ("direct", "vng"),
 }
+
+
+def find_mutant(name: str) -> Mutant | None:
+    """Return the mutant that a value of the axis names; None for the control."""
+    return next((mutant for mutant in all_mutants() if mutant.name == name), None)
 
 
 class Patch(BaseModel):

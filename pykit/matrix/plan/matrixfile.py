@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,12 +17,14 @@ from pykit.matrix.plan import expand
 from pykit.matrix.plan.cell import (
     ALL,
     KNOWN_AXES,
+    MUTANT,
     NONE,
     STRICT_MODEL,
     MatrixCell,
     Patch,
     Requirement,
     Subject,
+    find_mutant,
 )
 from pykit.matrix.plan.names import is_cell_name, is_matrix_name
 from pykit.paths import ROOT
@@ -208,6 +210,8 @@ class _Loader:
         values = {axis: tuple(labels) for axis, labels in axes.items()}
         excludes = [entry.values for entry in group.exclude]
         rows = self._rows(place, group, values, excludes)
+        if MUTANT in axes:
+            rows = [row for row in rows if _fits(group.scenario, row)]
         if not rows:
             raise self._toml.wrong(
                 (*place, "exclude"), "nothing is left: every combination is excluded"
@@ -290,7 +294,7 @@ class _Loader:
         if isinstance(values, dict):
             raise self._toml.wrong(place, "write a list of values: the run knows what they mean")
         allowed = KNOWN_AXES[axis]
-        labels = [name for name in allowed or () if name != NONE] if values == [ALL] else values
+        labels = _labels(axis, allowed or ()) if values == [ALL] else values
         for number, label in enumerate(labels):
             if allowed is not None and label not in allowed:
                 raise self._toml.wrong((*place, number), choice(label, allowed, axis))
@@ -381,6 +385,17 @@ def _has(data: Any, key: str | int) -> bool:
     if isinstance(data, dict):
         return key in data
     return isinstance(data, list) and isinstance(key, int) and key < len(data)
+
+
+def _labels(axis: str, allowed: Iterable[str]) -> list[str]:
+    """What "all" stands for. No mutant is one of the mutants' cells: the control."""
+    return [name for name in allowed if name != NONE or axis == MUTANT]
+
+
+def _fits(scenario: str, row: dict[str, str]) -> bool:
+    """Whether a mutant's code runs in a cell; the control's does in each."""
+    mutant = find_mutant(row[MUTANT])
+    return mutant is None or mutant.fits(scenario, row)
 
 
 def _plain(name: str) -> str:

@@ -7,17 +7,19 @@ import io
 from pathlib import Path
 
 from pykit.matrix.results import conformance, dataset, junit, kcidb, ktap, page, sarif, summary
+from pykit.matrix.results.faults import FaultTable
 from pykit.matrix.results.view import MatrixView, load
 from pykit.paths import write_atomically
 
-__all__ = ["MatrixView", "load", "write_results"]
+__all__ = ["FaultTable", "MatrixView", "load", "write_results"]
 
 
 def write_results(directory: Path) -> MatrixView:
     """Write all results of a matrix directory anew, from its plan and its journal.
 
     They are results.ktap, junit.xml, kcidb.json, sarif.json, verdicts.parquet, matrix.json,
-    conformance.md and index.html, each whole or not there. Unfinished cells are listed as missing.
+    conformance.md and index.html, and of cells with deliberate faults faults.csv, each whole or
+    not there. Unfinished cells are listed as missing.
 
     Raises: UsageError where it is no matrix directory; OSError where a file cannot be written.
     """
@@ -34,6 +36,8 @@ def write_results(directory: Path) -> MatrixView:
         "conformance.md": conformance.render(view).encode(),
         "index.html": page.render(view).encode(),
     }
+    if (table := FaultTable.of(view)).cells:
+        files["faults.csv"] = table.to_csv().encode()
     for name, data in files.items():
         write_atomically(directory / name, data)
     return view

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: A notification names another queue.
+// must: NA-DR-06 DX-36 DX-16
+// ring: both
+// file: drivers/virtio/virtio_mmio.c
+// transport: mmio
+// count: 1
+@@
+expression E;
+@@
+ vm_notify(...) {
+ <...
+- writel(vq->index, E);
++ writel(vq->index + PYKIT_MUTANT(mmio_notify_wrong_queue), E);
+ ...>
+ }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The core notifies although the device's event flags forbid it.
+// must: NA-DR-03 NA-DR-07
+// ring: packed
+// file: drivers/virtio/virtio_ring.c
+// features: no-event-idx
+// count: 1
+@@
+@@
+ virtqueue_kick_prepare_packed(...) {
+ <...
+- needs_kick = (flags != VRING_PACKED_EVENT_FLAG_DISABLE);
++ needs_kick = PYKIT_MUTANT(packed_kick_flag_ignored) || (flags != VRING_PACKED_EVENT_FLAG_DISABLE);
+ ...>
+ }

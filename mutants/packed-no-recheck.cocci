@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The used descriptor is not looked at again after interrupts were enabled.
+// must: DX-17
+// ring: packed
+// file: drivers/virtio/virtio_ring.c
+// count: 1
+@@
+expression E;
+@@
+ virtqueue_poll_packed(...) {
+ <...
+- return E;
++ return !PYKIT_MUTANT(packed_no_recheck) && (E);
+ ...>
+ }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The used index is written one too high.
+// must: DX-01 DX-02 DX-03
+// side: device
+// scenario: mutant-loop
+// ring: split
+// file: drivers/vhost/vhost.c
+// count: 1
+@@
+expression E;
+@@
+ vhost_put_used_idx(...) {
+ <...
+- cpu_to_vhost16(vq, E)
++ cpu_to_vhost16(vq, (E) + PYKIT_MUTANT(vhost_used_index_ahead))
+ ...>
+ }
