@@ -19,8 +19,11 @@ from pykit.trace.capture import STATUS_QUERY
 if TYPE_CHECKING:
     from pykit.spec.view import View
 
+#: Features that QMP lists and the modern interface does not show: those of the legacy interface,
+#: and those between QEMU and a vhost back-end (VHOST_F_LOG_ALL, VHOST_USER_F_PROTOCOL_FEATURES).
+NOT_SHOWN = bits.mask(frozenset({bits.NOTIFY_ON_EMPTY, bits.ANY_LAYOUT, 26, 30}))
 #: Features of all device types that QEMU has names for, as a mask.
-_COMMON = bits.mask(bits.COMMON_BITS & set(NAMES.values()))
+_COMMON = bits.mask(bits.COMMON_BITS & set(NAMES.values())) & ~NOT_SHOWN
 
 KINDS = (
     "survey_pci",

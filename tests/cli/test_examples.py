@@ -26,6 +26,7 @@ VERBS = frozenset(
         "Check",
         "Choose",
         "Compare",
+        "Count",
         "Decode",
         "Divide",
         "Download",
