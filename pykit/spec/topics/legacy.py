@@ -61,7 +61,8 @@ def changing_fields_are_read_again(view: View) -> Result:
     """Section 2.5.4: by the legacy interface, fields that may change are read until they agree.
 
     Checked: each run of reads that covers a block device's capacity or a network device's address:
-    the same bytes are read a second time before anything else of the device is accessed.
+    the same bytes are read a second time before anything else of the device is accessed. A run
+    with which the trace ends counts if it was read twice.
     """
     regs = registers(view)
     types = {view.events.devices.get(d.id): d.type for d in view.events.capture.devices}
@@ -98,7 +99,8 @@ def _runs(regs: Registers, rows: Ints, start: int, width: int) -> list[tuple[int
             if seen >= width:
                 runs.append((first, seen // width))
             first, seen = -1, 0
-    if first >= 0 and seen >= width:
+    # A last run that is read once may have been read again after the trace ended.
+    if first >= 0 and seen >= 2 * width:
         runs.append((first, seen // width))
     return runs
 
