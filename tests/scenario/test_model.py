@@ -126,7 +126,7 @@ def test_wrong_files_are_named_with_what_is_wrong(tmp_path: Path, text: str, wor
 
 def test_an_unknown_name_lists_the_known() -> None:
     with pytest.raises(UsageError, match="blk"):
-        load_scenario("nonsense")
+        load_scenario("quux")
 
 
 def test_no_such_file(tmp_path: Path) -> None:
