@@ -183,16 +183,17 @@ def _cell(planned: PlannedCell, record: CellRecord | None) -> CellView:
 
 def _judge(record: CellRecord) -> Iterator[Judgement]:
     silent = set(record.silent)
+    failing = {rule.id for rule in record.failing}
     for rule in record.rules:
-        yield Judgement(rule, _judged(rule, record, silent))
+        yield Judgement(rule, _judged(rule, failing, silent))
     for name in silent - {rule.id for rule in record.rules}:
         yield Judgement(RuleResult(name, "not-applicable", 0, 0, "it was not judged"), "silent")
 
 
-def _judged(rule: RuleResult, record: CellRecord, silent: set[str]) -> Judged:
+def _judged(rule: RuleResult, failing: set[str], silent: set[str]) -> Judged:
     match rule.verdict:
         case "fail":
-            return "expected" if rule.id in (*record.expected, *record.either) else "fail"
+            return "fail" if rule.id in failing else "expected"
         case "inconclusive":
             # A fault may have to make it fail: undecided is not the same as silent.
             return "inconclusive"

@@ -111,6 +111,13 @@ def test_faults_of_our_own_modules_are_in_the_same_table() -> None:
     assert (found.fate, found.side, found.reached) == ("named", "driver", None)
 
 
+def test_consequences_of_a_mutant_are_expected() -> None:
+    cell, entry = ran("DX-16", "SA-DR-01", "DX-01")
+    (shown,) = view_of(PlanFile.of([cell]), [entry]).cells
+    assert [rule.id for rule in shown.having("expected")] == ["DX-16", "SA-DR-01"]
+    assert [rule.id for rule in shown.having("fail")] == ["DX-01"]
+
+
 def test_csv() -> None:
     rows = list(csv.DictReader(io.StringIO(table(ran("DX-16", "NA-DR-06")).to_csv())))
     assert [(row["fate"], row["named"], row["reached"]) for row in rows] == [
