@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pykit.files import exists
-from pykit.trace import pciconfig
+from pykit.trace import driven, pciconfig
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
@@ -53,6 +53,8 @@ def load(capture: Path) -> Events:
         info = read_info(capture)
         if tracing.is_dir():
             saved = read_tracing(tracing, capture)
+        elif exists(capture / driven.FILE):
+            return _driven(capture, info)
         elif not exists(log):
             raise MissingFormatsError(
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
@@ -119,6 +121,24 @@ def load(capture: Path) -> Events:
         alignment=alignment,
         # A recorder saves the formats of those events that it switched on.
         recorded=frozenset(guest.extra) if guest else None,
+    )
+
+
+def _driven(capture: Path, info: CaptureInfo) -> Events:
+    """What a driver of the kit wrote down of one device; nothing else was there to see it."""
+    rows = driven.read_driven(capture)
+    if rows.base.is_empty():
+        raise EmptyTraceError(f"{capture}: no events: drive the device again")
+    frames, fields = join(rows, None, {})
+    frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
+    return Events(
+        frames=frames,
+        lost=0 if info.complete else 1,
+        losses=() if info.complete else (f"the capture is not complete: {info.outcome.message}",),
+        capture=info,
+        devices={device.id: number for number, device in enumerate(info.devices)},
+        fields=fields,
+        alignment="one side only",
     )
 
 
