@@ -15,10 +15,10 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "kconfig",
-    "kernels", "modules", "qemu",
-    "scenario", "guests", "observe", "run", "trace", "spec", "report", "analysis", "mutants",
-    "matrix", "steps", "bisect", "doctor", "bench", "testing", "cli",
+    "errors", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "vhost_user",
+    "kconfig", "kernels", "modules", "qemu", "scenario", "guests", "observe", "run", "trace",
+    "spec", "report", "analysis", "mutants", "drive", "device", "matrix", "steps", "bisect",
+    "doctor", "bench", "testing", "cli",
 )  # fmt: skip
 
 #: Modules that other packages import past the package's own entry, its __init__. The lists only

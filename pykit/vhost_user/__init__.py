@@ -8,10 +8,10 @@ from pykit.vhost_user.messages import (
     PATIENCE,
     PROTOCOL_FEATURES,
     REPLY,
+    FrontEndRequest,
     Message,
     PeerGoneError,
     Protocol,
-    Request,
     receive,
     send,
 )
@@ -23,10 +23,10 @@ __all__ = [
     "PATIENCE",
     "PROTOCOL_FEATURES",
     "REPLY",
+    "FrontEndRequest",
     "Message",
     "PeerGoneError",
     "Protocol",
-    "Request",
     "receive",
     "send",
 ]

@@ -28,7 +28,7 @@ class PeerGoneError(PykitError):
     """The other side ended the connection or its process, stays silent, or breaks the protocol."""
 
 
-class Request(IntEnum):
+class FrontEndRequest(IntEnum):
     """Requests of the front-end."""
 
     GET_FEATURES = 1

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The verb `drive`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pykit.cli.options import JsonOption
+from pykit.cli.terminal import dump, echo, print_table, progress
+from pykit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pykit.drive import CaseRow, DriveResult
+
+
+def drive(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND…]",
+            help="Start this back-end; write {socket} where the path of its socket goes.",
+        ),
+    ] = None,
+    socket: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Connect to a vhost-user back-end that listens here."),
+    ] = None,
+    qemu: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="Drive this device of QEMU's without a guest: 'virtio-blk-pci,num-queues=2'.",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="TYPE", help="Drive this device type: blk, net, rng, vsock, fs.")
+    ] = "blk",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Run only these cases: a row's name, or 'next-*/split/*'."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Run one case of each row, to end within a minute.")
+    ] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the cases, and run none.")] = False,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Choose the shapes of conforming requests by N.")
+    ] = 1,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="Write the run to this new directory."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Drive a virtio device without a guest: conforming requests, then malformed chains.
+
+    The device is a vhost-user back-end or one of QEMU's; its disk is overwritten. The rules judge
+    the conforming requests; each malformed chain gets a class: handled, rejected, stopped, exited,
+    wedged, spinning, wrong-data, crashed or trespassed.
+
+    Example: pykit drive --device blk --socket /tmp/vhost.sock
+    """
+    from pykit import drive as driving
+    from pykit import paths
+
+    rows = driving.read_rows()
+    cases = list(driving.expand(rows, only or ()))
+    if quick:
+        cases = list({case.row.name: case for case in reversed(cases)}.values())[::-1]
+    if listing:
+        _print_rows(rows, as_json)
+        return
+    if sum(map(bool, (socket, qemu, command))) != 1:
+        raise UsageError(
+            "name one device: --socket PATH, --qemu DEVICE, or a command with {socket} after --"
+        )
+    kind = driving.emulated_kind(qemu) if qemu else device
+    target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
+    with progress() as say:
+        result = driving.drive(
+            target, cases, to or paths.fresh_directory("drive"), seed=seed, progress=say
+        )
+    if as_json:
+        dump(result.as_json())
+    else:
+        _print_result(result)
+    raise typer.Exit(result.exit_code)
+
+
+def _print_rows(rows: tuple[CaseRow, ...], as_json: bool) -> None:
+    if as_json:
+        dump([row.model_dump() for row in rows])
+        return
+    print_table(
+        ("row", "clause", "legal", "what the driver does"),
+        ((row.name, row.clause, "yes" if row.legal else "no", row.does) for row in rows),
+    )
+
+
+def _print_result(result: DriveResult) -> None:
+    for found in result.wrong:
+        outcome = found.outcome
+        assert outcome is not None
+        row = found.case.row
+        echo(f"FAIL {found.case.name}: {outcome.verdict} (right: {', '.join(row.accepted)})")
+        echo(f"     {row.does}")
+        facts = [f"chain: {outcome.effect}", f"afterwards works: {outcome.life}"]
+        facts += [outcome.trespass, outcome.detail]
+        echo(f"     {'; '.join(fact for fact in facts if fact)}")
+        if found.confirmed[1]:
+            echo(f"     again in {found.confirmed[0]} of {found.confirmed[1]} new processes")
+    for deviation in result.deviations:
+        echo(f"FAIL conforming request ({deviation.setting}): {deviation.shape}: {deviation.what}")
+    for verdict in result.failed_rules:
+        echo(f"FAIL {verdict.rule.id} {verdict.rule.side} {verdict.message}")
+    skipped = {found.skipped for found in result.cases if found.outcome is None}
+    for why in sorted(skipped):
+        count = sum(found.skipped == why for found in result.cases)
+        echo(f"not run: {count} cases: {why}")
+    classes = ", ".join(f"{count} {name}" for name, count in result.classes.most_common())
+    ran = sum(result.classes.values())
+    echo(f"{ran} cases: {classes or 'none'}")
+    if result.verdicts is not None:
+        held = sum(v.verdict == "pass" for v in result.verdicts.rules if v.rule.side != "driver")
+        echo(
+            f"{result.requests} conforming requests: {len(result.deviations)} deviate; rules on "
+            f"the device: {len(result.failed_rules)} fail, {held} pass"
+        )
+    echo(f"{result.seconds:.1f} s; details: {result.directory / 'drive.json'}")

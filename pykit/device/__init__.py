@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Be a device: a vhost-user back-end in Python, correct unless it is given a fault."""
+
+from pykit.device.blk import ServedDisk
+from pykit.device.faults import FAULTS
+from pykit.device.server import serve
+
+__all__ = ["FAULTS", "ServedDisk", "serve"]

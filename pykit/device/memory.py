@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The front-end's memory, as a back-end maps it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from pykit.errors import PykitError
+
+
+class BadAddressError(PykitError):
+    """A descriptor or a ring names memory that the front-end did not share."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A shared region: guest-physical and front-end's user address of its first byte."""
+
+    guest: int
+    user: int
+    size: int
+    offset: int
+    map: mmap.mmap
+
+    def view(self, at: int, length: int) -> memoryview:
+        """The bytes at an offset into the region."""
+        start = self.offset + at
+        return memoryview(self.map)[start : start + length]
+
+
+class GuestMemory:
+    """All regions that the front-end shares."""
+
+    def __init__(self) -> None:
+        self._regions: list[Region] = []
+
+    def add(self, guest: int, size: int, user: int, offset: int, fd: int) -> None:
+        """Map a region; the descriptor is closed.
+
+        Raises:
+            BadAddressError: the file is shorter than the region, or cannot be mapped.
+        """
+        try:
+            if size <= 0 or os.fstat(fd).st_size < offset + size:
+                raise BadAddressError(
+                    f"region of {size} bytes at {guest:#x} is longer than its file"
+                )
+            mapped = mmap.mmap(fd, offset + size)
+        except (OSError, ValueError, OverflowError) as error:
+            raise BadAddressError(f"region at {guest:#x} cannot be mapped: {error}") from None
+        finally:
+            os.close(fd)
+        self._regions.append(Region(guest, user, size, offset, mapped))
+
+    def clear(self) -> None:
+        """Forget all regions; their mappings go with the last view of them."""
+        self._regions.clear()
+
+    def at(self, address: int, length: int) -> memoryview:
+        """The bytes at a guest-physical address.
+
+        Raises:
+            BadAddressError: not all of them are in one region.
+        """
+        for region in self._regions:
+            if region.guest <= address and address + length <= region.guest + region.size:
+                return region.view(address - region.guest, length)
+        raise BadAddressError(f"{length} bytes at {address:#x} are not shared")
+
+    def at_user(self, address: int, length: int) -> memoryview:
+        """The bytes at one of the front-end's own addresses, as messages name rings."""
+        for region in self._regions:
+            if region.user <= address and address + length <= region.user + region.size:
+                return region.view(address - region.user, length)
+        raise BadAddressError(f"{length} bytes at the front-end's {address:#x} are not shared")
+
+
+def load16(area: memoryview, offset: int) -> int:
+    """Read two aligned bytes at once, little-endian."""
+    return int(np.frombuffer(area, "<u2", 1, offset)[0])
+
+
+def store16(area: memoryview, offset: int, value: int) -> None:
+    """Write two aligned bytes at once: another process never sees half of them."""
+    np.frombuffer(area, "<u2", 1, offset)[:] = value & 0xFFFF

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Serve one vhost-user connection after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pykit.device.blk import FEATURES, ServedDisk
+from pykit.device.faults import DeviceFault, Returning
+from pykit.device.memory import BadAddressError, GuestMemory
+from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
+from pykit.errors import UsageError
+from pykit.spec import bits
+from pykit.vhost_user import (
+    NEED_REPLY,
+    PROTOCOL_FEATURES,
+    REPLY,
+    FrontEndRequest,
+    Message,
+    PeerGoneError,
+    Protocol,
+    receive,
+    send,
+)
+
+_U64 = struct.Struct("=Q")
+_VRING = struct.Struct("=II")
+_ADDR = struct.Struct("=IIQQQQ")
+_REGION = struct.Struct("=QQQQ")
+_CONFIG = struct.Struct("=III")
+_PROTOCOL = (
+    1 << Protocol.MQ
+    | 1 << Protocol.REPLY_ACK
+    | 1 << Protocol.CONFIG
+    | 1 << Protocol.CONFIGURE_MEM_SLOTS
+)
+_OFFERED = (
+    FEATURES
+    | 1 << bits.INDIRECT_DESC
+    | 1 << bits.EVENT_IDX
+    | 1 << bits.VERSION_1
+    | 1 << bits.RING_PACKED
+    | 1 << PROTOCOL_FEATURES
+)
+_SLOTS, _LARGEST_QUEUE, _NO_FD = 32, 32768, 1 << 8
+
+
+@dataclass
+class _Setup:
+    """What messages say of a queue before it is used."""
+
+    size: int = 0
+    areas: tuple[int, int, int] | None = None
+    base: int = 0
+    kick: int = -1
+    call: int = -1
+    enabled: bool = False
+    queue: Queue | None = None
+    broken: bool = False
+
+
+class _RefusedError(Exception):
+    """A message cannot be done; the front-end is told so where it asked."""
+
+
+def serve(
+    path: Path, disk: ServedDisk, queues: int, fault: DeviceFault | None, say: Callable[[str], None]
+) -> None:
+    """Listen at a socket and serve connections until the process is ended.
+
+    Raises:
+        UsageError: the socket cannot be made.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        listener.listen(1)
+    except OSError as error:
+        listener.close()
+        raise UsageError(f"{path}: cannot listen: {error.strerror}; remove an old socket") from None
+    try:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                try:
+                    Connection(connection, disk, queues, fault, say).run()
+                except PeerGoneError as error:
+                    say(str(error))
+    finally:
+        listener.close()
+        path.unlink(missing_ok=True)
+
+
+class Connection:
+    """One front-end, from its first message to its last."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        disk: ServedDisk,
+        queues: int,
+        fault: DeviceFault | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._sock, self._disk, self._fault, self._say = sock, disk, fault, say
+        self._memory = GuestMemory()
+        self._setups = [_Setup() for _ in range(queues)]
+        self._features = self._protocol = 0
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(sock, selectors.EVENT_READ, None)
+
+    def run(self) -> None:
+        """Serve messages and queues.
+
+        Raises:
+            PeerGoneError: the connection ended, or the front-end breaks the protocol.
+        """
+        try:
+            while True:
+                for key, _ in self._selector.select():
+                    if key.data is None:
+                        self._message(receive(self._sock))
+                    else:
+                        self._kicked(key.data)
+        finally:
+            self._selector.close()
+            for setup in self._setups:
+                _close(setup.kick, setup.call)
+
+    def _message(self, message: Message) -> None:
+        kept: set[int] = set()
+        try:
+            reply = self._answer(message, kept)
+            code = 0
+        except (_RefusedError, BadAddressError) as error:
+            self._say(f"message {message.request}: {error}")
+            reply, code = None, 1
+        except struct.error:
+            self._say(f"message {message.request} has {len(message.payload)} bytes")
+            reply, code = None, 1
+        finally:
+            _close(*(fd for fd in message.fds if fd not in kept))
+        if reply is not None:
+            send(self._sock, message.request, reply, REPLY)
+        elif message.flags & NEED_REPLY and self._protocol >> Protocol.REPLY_ACK & 1:
+            send(self._sock, message.request, _U64.pack(code), REPLY)
+        elif code:
+            raise PeerGoneError(f"message {message.request} cannot be done: connection ended")
+
+    def _answer(self, message: Message, kept: set[int]) -> bytes | None:
+        """Do a message; return the payload of its own reply if it has one."""
+        payload = message.payload
+        match message.request:
+            case FrontEndRequest.GET_FEATURES:
+                return _U64.pack(_OFFERED)
+            case FrontEndRequest.SET_FEATURES:
+                self._set_features(_U64.unpack(payload)[0])
+            case FrontEndRequest.GET_PROTOCOL_FEATURES:
+                return _U64.pack(_PROTOCOL)
+            case FrontEndRequest.SET_PROTOCOL_FEATURES:
+                (self._protocol,) = _U64.unpack(payload)
+            case FrontEndRequest.GET_QUEUE_NUM:
+                return _U64.pack(len(self._setups))
+            case FrontEndRequest.GET_MAX_MEM_SLOTS:
+                return _U64.pack(_SLOTS)
+            case FrontEndRequest.SET_OWNER | FrontEndRequest.SET_VRING_ERR:
+                pass
+            case FrontEndRequest.SET_MEM_TABLE:
+                self._set_memory(payload, message.fds, kept)
+            case FrontEndRequest.ADD_MEM_REG:
+                self._add_memory(payload[8:], message.fds, kept)
+            case FrontEndRequest.GET_CONFIG:
+                return self._config(payload)
+            case FrontEndRequest.GET_VRING_BASE:
+                return self._stop(_VRING.unpack(payload)[0])
+            case _:
+                self._set_queue(message, kept)
+        return None
+
+    def _set_features(self, features: int) -> None:
+        if features & ~_OFFERED:
+            raise _RefusedError(f"features {features & ~_OFFERED:#x} are not offered")
+        self._features = features
+
+    def _set_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
+        count, _ = _VRING.unpack_from(payload)
+        if count != len(fds) or len(payload) < _VRING.size + count * _REGION.size:
+            raise _RefusedError(f"{count} regions with {len(fds)} descriptors")
+        self._memory.clear()
+        for number in range(count):
+            region = payload[_VRING.size + number * _REGION.size :][: _REGION.size]
+            self._add_memory(region, fds[number : number + 1], kept)
+
+    def _add_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
+        if len(fds) != 1:
+            raise _RefusedError(f"a region with {len(fds)} descriptors")
+        guest, size, user, offset = _REGION.unpack(payload)
+        kept.add(fds[0])
+        self._memory.add(guest, size, user, offset, fds[0])
+
+    def _config(self, payload: bytes) -> bytes:
+        offset, size, flags = _CONFIG.unpack_from(payload)
+        data = self._disk.config()[offset : offset + size].ljust(size, b"\0")
+        if size > len(payload):
+            raise _RefusedError(f"configuration of {size} bytes in a message of {len(payload)}")
+        return _CONFIG.pack(offset, size, flags) + data
+
+    def _set_queue(self, message: Message, kept: set[int]) -> None:
+        payload, fds = message.payload, message.fds
+        match message.request:
+            case FrontEndRequest.SET_VRING_NUM:
+                index, size = _VRING.unpack(payload)
+                if not 0 < size <= _LARGEST_QUEUE:
+                    raise _RefusedError(f"a queue of {size}")
+                self._setup(index).size = size
+            case FrontEndRequest.SET_VRING_BASE:
+                index, base = _VRING.unpack(payload)
+                self._setup(index).base = base
+            case FrontEndRequest.SET_VRING_ADDR:
+                index, _, desc, used, avail, _ = _ADDR.unpack(payload)
+                self._setup(index).areas = (desc, used, avail)
+            case FrontEndRequest.SET_VRING_ENABLE:
+                index, enabled = _VRING.unpack(payload)
+                self._setup(index).enabled = bool(enabled)
+                self._start(index)
+            case FrontEndRequest.SET_VRING_KICK | FrontEndRequest.SET_VRING_CALL:
+                (value,) = _U64.unpack(payload)
+                setup = self._setup(value & 0xFF)
+                if not value & _NO_FD and len(fds) != 1:
+                    raise _RefusedError(f"{len(fds)} descriptors")
+                fd = -1 if value & _NO_FD else fds[0]
+                kept.update(fds if fd >= 0 else ())
+                self._set_descriptor(message.request, value & 0xFF, setup, fd)
+            case _:
+                raise _RefusedError("unknown message")
+
+    def _setup(self, index: int) -> _Setup:
+        if index >= len(self._setups):
+            raise _RefusedError(f"there is no queue {index}")
+        return self._setups[index]
+
+    def _set_descriptor(self, request: int, index: int, setup: _Setup, fd: int) -> None:
+        if request == FrontEndRequest.SET_VRING_CALL:
+            _close(setup.call)
+            setup.call = fd
+            return
+        self._drop_kick(setup)
+        setup.kick = fd
+        if fd >= 0:
+            self._selector.register(fd, selectors.EVENT_READ, setup)
+        if not self._features >> PROTOCOL_FEATURES & 1:
+            setup.enabled = True
+        self._start(index)
+
+    def _drop_kick(self, setup: _Setup) -> None:
+        if setup.kick >= 0:
+            self._selector.unregister(setup.kick)
+            _close(setup.kick)
+            setup.kick = -1
+
+    def _start(self, index: int) -> None:
+        """Begin to use a queue that has all it needs, and look at what is there already."""
+        setup = self._setups[index]
+        if not (setup.enabled and setup.size and setup.areas and setup.kick >= 0):
+            return
+        if setup.queue is None:
+            make = PackedQueue if self._has(bits.RING_PACKED) else SplitQueue
+            event_idx = self._has(bits.EVENT_IDX)
+            setup.queue = make(self._memory, setup.size, setup.areas, event_idx, setup.base)
+            setup.broken = False
+        self._serve(setup)
+
+    def _has(self, bit: int) -> bool:
+        return bool(self._features >> bit & 1)
+
+    def _stop(self, index: int) -> bytes:
+        """Stop a queue; return where it stood."""
+        setup = self._setup(index)
+        base = setup.queue.base if setup.queue is not None else setup.base
+        setup.queue = None
+        self._drop_kick(setup)
+        return _VRING.pack(index, base)
+
+    def _kicked(self, setup: _Setup) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(setup.kick)
+        if setup.queue is not None and setup.enabled:
+            self._serve(setup)
+
+    def _serve(self, setup: _Setup) -> None:
+        """Serve all chains; ask for notifications, and look once more."""
+        queue = setup.queue
+        assert queue is not None
+        try:
+            while not setup.broken:
+                chain = queue.pop()
+                if chain is not None:
+                    self._return(setup, queue, chain)
+                    continue
+                queue.request_notifications()
+                chain = queue.pop()
+                if chain is None:
+                    return
+                self._return(setup, queue, chain)
+        except BadChainError as error:
+            # The queue stands still until the device is reset (section 2.1.2).
+            self._say(f"queue stopped: {error}")
+            setup.broken = True
+
+    def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
+        length, writes = self._disk.serve(self._memory, chain)
+        step = Returning(queue, self._memory, chain, writes, length)
+        if self._fault is not None:
+            self._fault.change(step)
+        for view, data in step.writes:
+            view[: len(data)] = data
+        for _ in range(step.times):
+            queue.push(step.chain, step.length)
+        wanted = queue.interrupt_wanted()
+        if (wanted if step.interrupt is None else step.interrupt) and setup.call >= 0:
+            os.eventfd_write(setup.call, 1)
+        for view, data in step.late or ():
+            view[: len(data)] = data
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        if fd >= 0:
+            os.close(fd)

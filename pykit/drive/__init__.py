@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Drive a device without a guest: a virtio driver in Python, its cases, and what they showed."""
+
+from pykit.drive.cases import Case, CaseRow, expand, read_rows
+from pykit.drive.emulated import kind_of as emulated_kind
+from pykit.drive.outcome import CLASSES, CaseOutcome
+from pykit.drive.run import DriveResult, Target, drive
+from pykit.drive.session import CaseResult
+
+__all__ = [
+    "CLASSES",
+    "Case",
+    "CaseOutcome",
+    "CaseResult",
+    "CaseRow",
+    "DriveResult",
+    "Target",
+    "drive",
+    "emulated_kind",
+    "expand",
+    "read_rows",
+]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether a process still does something, from what the kernel counts of its threads.
+
+A device is through with what it was given when all its threads sleep and have not run for a
+while. Waiting by that evidence is faster than a deadline, and right on a busy machine: a thread
+that waits for a CPU does not sleep.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+#: How often the counts have to stand still, and the seconds between two looks.
+_STILL, _BETWEEN = 3, 0.002
+#: A thread that runs or waits for a CPU for this share of the time spins.
+SPINNING = 0.8
+
+
+@dataclass(frozen=True)
+class ThreadTimes:
+    """Counts of all threads: ns run and waited for a CPU, switches, and whether all sleep."""
+
+    ran: int
+    busiest: int
+    sleeping: bool
+
+
+class Activity:
+    """Looks at one process.
+
+    Args:
+        pid: of the process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._tasks = Path(f"/proc/{pid}/task")
+        self._status = Path(f"/proc/{pid}/statm")
+        self._fds = Path(f"/proc/{pid}/fd")
+        self._still = 0
+        self._last: ThreadTimes | None = None
+        self._at = 0.0
+
+    def sample(self) -> ThreadTimes:
+        """Read the counts; a process that has gone sleeps."""
+        total = busiest = 0
+        sleeping = True
+        try:
+            for task in self._tasks.iterdir():
+                try:
+                    ran, waited, _ = (task / "schedstat").read_text().split()
+                    state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+                except (OSError, ValueError):
+                    continue
+                spent = int(ran) + int(waited)
+                total += spent
+                busiest = max(busiest, spent)
+                sleeping &= state not in ("R", "D")
+        except OSError:
+            pass
+        return ThreadTimes(total, busiest, sleeping)
+
+    def asleep(self) -> bool:
+        """Whether all threads slept and none ran, at this look and the ones before.
+
+        Looks that follow each other too fast count once.
+        """
+        now = time.monotonic()
+        if now - self._at < _BETWEEN:
+            time.sleep(_BETWEEN - (now - self._at))
+        sample = self.sample()
+        still = sample.sleeping and self._last is not None and sample.ran == self._last.ran
+        self._still = self._still + 1 if still else 0
+        self._last, self._at = sample, time.monotonic()
+        return self._still >= _STILL
+
+    def awake(self) -> None:
+        """Forget what was seen: there is something new to do."""
+        self._still, self._last = 0, None
+
+    def spins(self, seconds: float = 0.15) -> bool:
+        """Whether the busiest thread ran or waited for a CPU for most of this time."""
+        before, begun = self.sample(), time.monotonic()
+        time.sleep(seconds)
+        after, ended = self.sample(), time.monotonic()
+        spent = (after.busiest - before.busiest) / 1e9
+        return spent >= SPINNING * (ended - begun)
+
+    def resources(self) -> tuple[int, int]:
+        """Return resident pages and open descriptors; zeros for a process that has gone."""
+        try:
+            pages = int(self._status.read_text().split()[1])
+            return pages, sum(1 for _ in self._fds.iterdir())
+        except (OSError, ValueError, IndexError):
+            return 0, 0

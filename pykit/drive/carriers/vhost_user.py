@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Carry a driver to a vhost-user back-end: the front-end's side of the protocol."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pykit.drive.activity import Activity
+from pykit.drive.carriers import PeerGoneError, RefusedError
+from pykit.drive.memory import SharedMemory
+from pykit.drive.ring import Ring
+from pykit.vhost_user import (
+    LOG_ALL,
+    NEED_REPLY,
+    PATIENCE,
+    PROTOCOL_FEATURES,
+    FrontEndRequest,
+    Message,
+    Protocol,
+    receive,
+    send,
+)
+
+_U64 = struct.Struct("=Q")
+_VRING = struct.Struct("=II")
+_ADDR = struct.Struct("=IIQQQQ")
+_REGION = struct.Struct("=QQQQ")
+_CONFIG = struct.Struct("=III")
+#: Protocol features that this front-end drives; the others would change what it has to do.
+_DRIVEN = (
+    1 << Protocol.MQ
+    | 1 << Protocol.REPLY_ACK
+    | 1 << Protocol.CONFIG
+    | 1 << Protocol.CONFIGURE_MEM_SLOTS
+)
+#: A daemon closes its listener and makes a new one; a connection may land in the old one.
+_DIALS, _BETWEEN = 6, 0.04
+
+
+class VhostUserCarrier:
+    """A connection to a back-end, made anew for each life.
+
+    Args:
+        path: its socket.
+        activity: the process that serves it, where it is known.
+    """
+
+    name = "vhost-user"
+
+    def __init__(self, path: Path, activity: Activity | None = None) -> None:
+        self._path, self._activity = path, activity
+        self._sock: socket.socket | None = None
+        self._kicks: dict[int, int] = {}
+        self._calls: dict[int, int] = {}
+        self._rings: dict[int, Ring] = {}
+        self._features = self._protocol = 0
+        self._queues = 1
+        self._memory: SharedMemory | None = None
+        self._shared = False
+
+    @property
+    def queues(self) -> int:
+        """How many queues the back-end has, after the first ``reset``."""
+        return self._queues
+
+    @property
+    def protocol(self) -> int:
+        """The protocol features that are in use."""
+        return self._protocol
+
+    def attend(self, activity: Activity) -> None:
+        """Look at another process for whether it sleeps."""
+        self._activity = activity
+
+    def reset(self, memory: SharedMemory) -> None:
+        """Stop all queues on the connection that is there, or make a new one.
+
+        A connection that fails while its queues are stopped is replaced.
+        """
+        if self._sock is not None and self._memory is memory:
+            try:
+                for index in self._rings:
+                    self.base(index)
+            except PeerGoneError:
+                self.stop()
+            else:
+                self._forget_queues()
+                return
+        self.stop()
+        self._memory, self._shared = memory, False
+        self._dial()
+        self._features = self.ask(FrontEndRequest.GET_FEATURES).u64
+        self._protocol = 0
+        if self._features >> PROTOCOL_FEATURES & 1:
+            self._protocol = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64 & _DRIVEN
+            self.command(FrontEndRequest.SET_PROTOCOL_FEATURES, _U64.pack(self._protocol))
+        self.command(FrontEndRequest.SET_OWNER)
+        if self._has(Protocol.MQ):
+            self._queues = max(1, self.ask(FrontEndRequest.GET_QUEUE_NUM).u64)
+
+    def offered(self) -> int:
+        """Return the device's features, without the two bits that belong to the protocol."""
+        return self._features & ~(1 << PROTOCOL_FEATURES | 1 << LOG_ALL)
+
+    def accept(self, features: int) -> bool:
+        """Set features; a refusal shows only with REPLY_ACK."""
+        if self._features >> PROTOCOL_FEATURES & 1:
+            features |= 1 << PROTOCOL_FEATURES
+        try:
+            self.command(FrontEndRequest.SET_FEATURES, _U64.pack(features), acknowledged=True)
+        except RefusedError:
+            return False
+        if not self._shared:
+            self._share()
+            self._shared = True
+        return True
+
+    def config(self, offset: int, length: int) -> bytes:
+        """Read the configuration space; empty without the protocol feature CONFIG."""
+        if not self._has(Protocol.CONFIG):
+            return b""
+        payload = _CONFIG.pack(offset, length, 0) + bytes(length)
+        return self.ask(FrontEndRequest.GET_CONFIG, payload).payload[_CONFIG.size :]
+
+    def set_up(self, ring: Ring) -> None:
+        """Hand a queue over: size, addresses, base, and descriptors for kick and call."""
+        index, memory = ring.index, ring.memory
+        self._rings[index] = ring
+        kick, call = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2))
+        self._kicks[index], self._calls[index] = kick, call
+        self.command(FrontEndRequest.SET_VRING_NUM, _VRING.pack(index, ring.size))
+        areas = (ring.desc, ring.device, ring.driver)
+        self.command(FrontEndRequest.SET_VRING_BASE, _VRING.pack(index, ring.vring_base))
+        self.command(
+            FrontEndRequest.SET_VRING_ADDR,
+            _ADDR.pack(index, 0, *(memory.user(a) for a in areas), 0),
+        )
+        self.command(FrontEndRequest.SET_VRING_CALL, _U64.pack(index), (call,))
+        self.command(FrontEndRequest.SET_VRING_KICK, _U64.pack(index), (kick,))
+
+    def driver_ok(self) -> None:
+        """Enable all queues."""
+        if self._features >> PROTOCOL_FEATURES & 1:
+            for index in self._rings:
+                self.command(
+                    FrontEndRequest.SET_VRING_ENABLE, _VRING.pack(index, 1), acknowledged=True
+                )
+
+    def notify(self, queue: int) -> None:
+        """Signal a queue's kick descriptor."""
+        os.eventfd_write(self._kicks[queue], 1)
+
+    def interrupts(self, queue: int) -> int:
+        """Return how often a queue's call descriptor was signalled since the last time."""
+        try:
+            return os.eventfd_read(self._calls[queue])
+        except BlockingIOError:
+            return 0
+
+    def listen(self, queue: int, seconds: float) -> None:
+        """Wait for an interrupt of a queue, or for the end of the connection, at most this long."""
+        ready: tuple[int, int] = (self._calls[queue], self._connected().fileno())
+        select.select(ready, (), (), seconds)
+
+    def quiet(self) -> bool:
+        """Whether all kicks were taken and the back-end's threads sleep; raises PeerGoneError."""
+        self.check()
+        if any(_count(fd) for fd in self._kicks.values()):
+            return self._activity is not None and self._activity.asleep()
+        return self._activity is None or self._activity.asleep()
+
+    def check(self) -> None:
+        """Raise PeerGoneError where the back-end has ended the connection."""
+        sock = self._connected()
+        if not select.select((sock,), (), (), 0)[0]:
+            return
+        try:
+            ended = not sock.recv(1, socket.MSG_PEEK)
+        except OSError as error:
+            raise PeerGoneError(f"device ended the connection: {error.strerror}") from None
+        if ended:
+            raise PeerGoneError("device ended the connection")
+
+    def base(self, queue: int) -> int:
+        """Stop a queue and return the base that the back-end reports for it."""
+        reply = self.ask(FrontEndRequest.GET_VRING_BASE, _VRING.pack(queue, 0))
+        if len(reply.payload) != _VRING.size:
+            raise PeerGoneError(f"reply to GET_VRING_BASE has {len(reply.payload)} bytes")
+        return int(_VRING.unpack(reply.payload)[1])
+
+    def stop(self) -> None:
+        """Close the connection and the queues' descriptors."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+        self._forget_queues()
+
+    def _forget_queues(self) -> None:
+        for fd in (*self._kicks.values(), *self._calls.values()):
+            os.close(fd)
+        self._kicks, self._calls, self._rings = {}, {}, {}
+
+    def ask(self, request: int, payload: bytes = b"") -> Message:
+        """Send a message that has a reply of its own, and return that reply."""
+        send(self._connected(), request, payload, 0)
+        reply = _without_descriptors(receive(self._connected()))
+        if reply.request != request:
+            raise PeerGoneError(f"device answered message {request} by {reply.request}")
+        return reply
+
+    def command(
+        self,
+        request: int,
+        payload: bytes = b"",
+        fds: Sequence[int] = (),
+        acknowledged: bool = False,
+    ) -> None:
+        """Send a message; ask for an acknowledgement where the back-end has REPLY_ACK.
+
+        Raises:
+            RefusedError: the acknowledgement says that it failed.
+            PeerGoneError: the connection ended.
+        """
+        wanted = acknowledged and self._has(Protocol.REPLY_ACK)
+        send(self._connected(), request, payload, NEED_REPLY if wanted else 0, fds)
+        if wanted and (code := _without_descriptors(receive(self._connected())).u64):
+            raise RefusedError(f"device refused message {FrontEndRequest(request).name}: {code}")
+
+    def _share(self) -> None:
+        memory = self._memory
+        assert memory is not None
+        region = _REGION.pack(memory.base, memory.size, memory.user_address, 0)
+        if self._has(Protocol.CONFIGURE_MEM_SLOTS):
+            self.command(
+                FrontEndRequest.ADD_MEM_REG, bytes(8) + region, (memory.fd,), acknowledged=True
+            )
+        else:
+            table = _VRING.pack(1, 0) + region
+            self.command(FrontEndRequest.SET_MEM_TABLE, table, (memory.fd,), acknowledged=True)
+
+    def _has(self, bit: Protocol) -> bool:
+        return bool(self._protocol >> bit & 1)
+
+    def _connected(self) -> socket.socket:
+        if self._sock is None:
+            raise PeerGoneError("no connection to the device")
+        return self._sock
+
+    def _dial(self) -> None:
+        failure: OSError | None = None
+        for attempt in range(_DIALS):
+            if attempt:
+                time.sleep(_BETWEEN)
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.settimeout(PATIENCE)
+            try:
+                sock.connect(str(self._path))
+            except OSError as error:
+                sock.close()
+                failure = error
+                if error.errno not in (errno.ECONNREFUSED, errno.ENOENT, errno.ECONNRESET):
+                    break
+                continue
+            self._sock = sock
+            return
+        reason = failure.strerror if failure else "no reason"
+        raise PeerGoneError(f"cannot connect to {self._path}: {reason}")
+
+
+def _count(eventfd: int) -> int:
+    """The value of an eventfd's counter, which reading it would take."""
+    for line in Path(f"/proc/self/fdinfo/{eventfd}").read_text(encoding="ascii").splitlines():
+        if line.startswith("eventfd-count:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def _without_descriptors(message: Message) -> Message:
+    """Close the descriptors that a reply has; none that this front-end asks for has any."""
+    for fd in message.fds:
+        os.close(fd)
+    return message

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A virtio driver: one life of a device after the other, each step written down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pykit.drive.carriers import Carrier, PeerGoneError
+from pykit.drive.chain import Draft, UsedEntry
+from pykit.drive.kinds import DriverRequest, Kind, Served
+from pykit.drive.memory import CANARIES, SharedMemory
+from pykit.drive.packed import PackedRing
+from pykit.drive.record import Recorder
+from pykit.drive.ring import Ring, RingFeatures
+from pykit.drive.split import SplitRing
+from pykit.errors import UsageError
+from pykit.spec import bits
+
+#: How long to wait for an interrupt before asking whether the device still works, in seconds.
+GLANCE = 0.005
+#: How long a device may take for a request that it has to serve, in seconds.
+PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a life uses the device's queues.
+
+    Attributes:
+        packed, indirect, event_idx: features that are accepted if they are offered.
+        size: descriptors of each queue.
+        canary: what memory is filled with.
+    """
+
+    packed: bool = False
+    indirect: bool = True
+    event_idx: bool = True
+    size: int = 16
+    canary: int = CANARIES[0]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A used entry, the chain that it returned, and what became of the request."""
+
+    entry: UsedEntry
+    draft: Draft | None
+    served: Served | None
+    written: int
+
+
+class VirtioDriver:
+    """Drives one device through a carrier.
+
+    Attributes:
+        rings: the queues of the current life, by number.
+        features: what was accepted.
+        interrupts: how many used buffer notifications came in all lives.
+    """
+
+    def __init__(
+        self, carrier: Carrier, kind: Kind, memory: SharedMemory, recorder: Recorder
+    ) -> None:
+        self.carrier, self.kind, self.memory, self.recorder = carrier, kind, memory, recorder
+        self.rings: dict[int, Ring] = {}
+        self.features = self.interrupts = 0
+        self.shape = Shape()
+        self._requests: dict[tuple[int, int], DriverRequest] = {}
+
+    def bring_up(self, shape: Shape) -> None:
+        """Begin a life: reset, features, queues, DRIVER_OK (section 3.1.1).
+
+        Raises:
+            PeerGoneError: the device is not there.
+            UsageError: it does not offer the ring layout that is wanted.
+        """
+        self.shape, self.rings, self._requests = shape, {}, {}
+        self.recorder.begin()
+        note = self.recorder.event
+        note("status", status=0, op=bits.STATUS_RESET)
+        self.carrier.reset(self.memory)
+        # Until here the device may still have written what the life before allowed it to.
+        self.memory.fill(shape.canary)
+        note("status", status=bits.ACKNOWLEDGE, op=bits.STATUS_WRITE)
+        note("status", status=bits.ACKNOWLEDGE | bits.DRIVER, op=bits.STATUS_WRITE)
+        note("driver", id=self.kind.id, err=0, stage=bits.BEGIN)
+        offered = self.carrier.offered()
+        if shape.packed and not offered >> bits.RING_PACKED & 1:
+            raise UsageError("the device does not offer packed rings: drive it with split ones")
+        self.features = self._choose(offered, shape)
+        chosen = {"offered": offered, "driver": self.features, "acked": self.features}
+        note("features", **chosen, stage=1)
+        kept = self.carrier.accept(self.features)
+        status = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK
+        note("status", status=status, op=bits.STATUS_WRITE)
+        note("status", status=status if kept else status & ~bits.FEATURES_OK, op=bits.STATUS_READ)
+        if not kept:
+            raise PeerGoneError("device does not accept a subset of the features that it offers")
+        note("features", **chosen, stage=2)
+        self._set_up_queues(shape)
+        self.carrier.driver_ok()
+        note("status", status=status | bits.DRIVER_OK, op=bits.STATUS_WRITE)
+        note("driver", id=self.kind.id, err=0, stage=bits.PROBED)
+        for make in self.kind.prime:
+            self.serve(self.kind.queue, make(self.memory, 0))
+
+    def _choose(self, offered: int, shape: Shape) -> int:
+        wanted = self.kind.features | 1 << bits.VERSION_1 | 1 << bits.ACCESS_PLATFORM
+        wanted |= shape.packed << bits.RING_PACKED
+        wanted |= shape.indirect << bits.INDIRECT_DESC | shape.event_idx << bits.EVENT_IDX
+        return offered & wanted
+
+    def _set_up_queues(self, shape: Shape) -> None:
+        features = RingFeatures(
+            indirect=bool(self.features >> bits.INDIRECT_DESC & 1),
+            event_idx=bool(self.features >> bits.EVENT_IDX & 1),
+            packed=shape.packed,
+        )
+        make = PackedRing if shape.packed else SplitRing
+        for index in range(min(max(self.kind.queues, 2), self.carrier.queues)):
+            ring = make(self.memory, self.recorder, index, shape.size, features)
+            ring.lay_out()
+            self.carrier.set_up(ring)
+            self.rings[index] = ring
+
+    def submit(
+        self,
+        queue: int,
+        request: DriverRequest,
+        indirect: bool = False,
+        kick: bool = True,
+    ) -> Draft:
+        """Expose a good request, and notify the device if it wants to be."""
+        draft = self.rings[queue].draft(request.buffers, indirect)
+        self.expose(queue, draft, request, kick)
+        return draft
+
+    def expose(self, queue: int, draft: Draft, request: DriverRequest, kick: bool = True) -> None:
+        """Expose a draft of a request, good or not, and notify the device if it wants to be."""
+        ring = self.rings[queue]
+        ring.expose(draft)
+        if request.note:
+            self.recorder.event("blk_start", queue, head=draft.head & 0xFFFF, **request.note)
+        self._requests[queue, draft.head] = request
+        if kick and ring.kick_needed():
+            self.notify(queue)
+
+    def notify(self, queue: int) -> None:
+        """Notify the device of available buffers."""
+        self.recorder.event("notify", queue)
+        self.carrier.notify(queue)
+
+    def collect(self, queue: int) -> list[Completion]:
+        """Take what the device has used, and ask for the next interrupt.
+
+        More may have come before that was asked for, so the ring is looked at again.
+        """
+        ring = self.rings[queue]
+        found: list[Completion] = []
+        while entries := ring.take():
+            found += [self._complete(queue, ring, entry) for entry in entries]
+            ring.request_interrupt()
+        return found
+
+    def _complete(self, queue: int, ring: Ring, entry: UsedEntry) -> Completion:
+        request = self._requests.pop((queue, entry.id), None)
+        draft = ring.outstanding.get(entry.id)
+        written, served = 0, None
+        if request is not None and draft is not None:
+            written = self._written(request)
+            served = request.outcome(entry)
+        ring.settle(entry)
+        if request is not None and request.note:
+            self.recorder.event(
+                "blk_done",
+                queue,
+                sector=request.note["sector"],
+                type=request.note["type"],
+                len=entry.length,
+                head=entry.id & 0xFFFF,
+                status=self.memory.load(request.status_at, 1)[0],
+            )
+        return Completion(entry, draft, served, written)
+
+    def _written(self, request: DriverRequest) -> int:
+        """Bytes from the first writable one up to the last that the device wrote."""
+        before = found = 0
+        for buffer in request.buffers:
+            if buffer.write:
+                part = self.memory.written(buffer.address, buffer.length)
+                found = before + part if part else found
+                before += buffer.length
+        return found
+
+    def listen(self, queue: int, seconds: float) -> None:
+        """Wait for a used buffer notification at most this long, and write down what came."""
+        self.carrier.listen(queue, seconds)
+        self._interrupted(queue)
+
+    def _interrupted(self, queue: int) -> None:
+        """Write down the used buffer notifications that came."""
+        ring, count = self.rings[queue], self.carrier.interrupts(queue)
+        self.interrupts += count
+        for _ in range(min(count, ring.size)):
+            self.recorder.event(
+                "interrupt", queue, used_idx=ring.used_position, last_used=ring.taken_position
+            )
+
+    def serve(
+        self, queue: int, request: DriverRequest, indirect: bool = False, patience: float = PATIENCE
+    ) -> Completion | None:
+        """Expose a request and wait for it; None if the device does not return it.
+
+        Raises:
+            PeerGoneError: the device went away.
+        """
+        self.submit(queue, request, indirect)
+        done = self.wait(queue, 1, patience)
+        return done[0] if done else None
+
+    def wait(self, queue: int, count: int, patience: float = PATIENCE) -> list[Completion]:
+        """Take used entries until there are so many, or the device does nothing any more.
+
+        Raises:
+            PeerGoneError: the device went away.
+        """
+        found: list[Completion] = []
+        deadline = time.monotonic() + patience
+        while True:
+            found += self.collect(queue)
+            if len(found) >= count or time.monotonic() > deadline:
+                return found
+            self.listen(queue, GLANCE)
+            found += self.collect(queue)
+            if len(found) < count and self.carrier.quiet():
+                # What it did last may have come after the look above.
+                return [*found, *self.collect(queue)]
+
+    def end(self) -> None:
+        """End the life; chains that are outstanding come back unused."""
+        for ring in self.rings.values():
+            for _ in ring.outstanding:
+                self.recorder.event("detach", ring.index, num_free=ring.free, slots=1)
+        self.recorder.event("driver", id=self.kind.id, err=0, stage=bits.REMOVED)
+
+    def trespasses(self) -> Sequence[object]:
+        """Return the bytes that the device wrote without being allowed to."""
+        return self.memory.trespasses()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Begin lives of a device whose process may have ended with the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pykit.drive.carriers import PeerGoneError
+from pykit.drive.driver import Shape, VirtioDriver
+from pykit.drive.peer import Peer
+
+
+@dataclass(frozen=True)
+class DrivenDevice:
+    """A driver with its carrier, and the process behind it where this command started it."""
+
+    driver: VirtioDriver
+    peer: Peer | None
+
+    def begin(self, shape: Shape) -> None:
+        """Begin a life; start the process again where it has ended.
+
+        Some back-ends end with their connection, so that an end in between is no fault.
+
+        Raises:
+            PeerGoneError: the device cannot be reached.
+            UsageError: it does not offer the ring layout that is wanted.
+        """
+        if self.peer is not None and self.peer.death() is not None:
+            self.restart()
+        try:
+            self.driver.bring_up(shape)
+        except PeerGoneError:
+            if self.peer is None or self.peer.death(DYING) is None:
+                raise
+            self.restart()
+            self.driver.bring_up(shape)
+
+    def restart(self) -> None:
+        """Start the process anew, where it is ours; else only end the connection."""
+        self.driver.carrier.stop()
+        if self.peer is not None:
+            self.peer.kill()
+            self.peer.start()
+            self.driver.carrier.attend(self.peer.activity)
+
+
+#: How long a process may take to die after it has ended the connection, in seconds.
+DYING = 0.3

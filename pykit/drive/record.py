@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the driver does, written down as events of the table (docs/events.md)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pykit.paths import write_atomically
+from pykit.trace.driven import FILE, write_driven
+
+
+@dataclass
+class Recorder:
+    """Collects the events of one device in the order in which they happen.
+
+    Attributes:
+        device: QEMU's name of such a device, such as ``virtio-blk-pci``; rules ask for it.
+        life: number of the device's current life.
+    """
+
+    device: str
+    driver: str = "pykit-drive"
+    life: int = -1
+    _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    _count: int = 0
+    _seq: dict[int, int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin the device's next life."""
+        self.life += 1
+        self._seq.clear()
+
+    def event(self, kind: str, queue: int | None = None, **fields: Any) -> None:
+        """Write down an event of the current life, of one of its queues or of none."""
+        row: dict[str, Any] = {
+            "row": self._count,
+            "ts": time.monotonic_ns(),
+            "cpu": 0,
+            "pid": 0,
+            "dev": 0,
+            "life": self.life,
+            **fields,
+        }
+        if queue is not None:
+            seq = self._seq.get(queue, 0) + 1
+            self._seq[queue] = seq
+            row |= {"vq": queue, "seq": seq}
+        self._count += 1
+        self._rows[kind].append(row)
+
+    @property
+    def events(self) -> int:
+        """How many events were written down."""
+        return self._count
+
+    def save(self, capture: Path, peer: str, outcome: str, message: str) -> None:
+        """Write a capture directory that ``pykit check`` judges.
+
+        Args:
+            capture: the directory, which must not exist.
+            peer: program and version at the other side.
+            outcome: how the peer ended, such as ``clean``.
+            message: the same in one line.
+        """
+        capture.mkdir(parents=True)
+        write_driven(capture / FILE, self._rows)
+        info = {
+            "schema": 1,
+            "complete": True,
+            "clock": "mono",
+            "cpus": 1,
+            "kernel": "",
+            "qemu": peer,
+            "outcome": {"kind": outcome, "message": message},
+            "devices": [{"id": "dev0", "type": self.device, "options": {}, "driver": self.driver}],
+            "steps": [],
+            "qmp": [],
+        }
+        write_atomically(capture / "capture.json", json.dumps(info, indent=1).encode())

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of ``pykit drive``: conforming requests, then cases, then the verdicts of the rules."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pykit import spec, trace
+from pykit.drive import emulated
+from pykit.drive.carriers import Carrier, PeerGoneError
+from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.carriers.vhost_user import VhostUserCarrier
+from pykit.drive.cases import Case
+from pykit.drive.conforming import Conforming, Deviation
+from pykit.drive.driver import VirtioDriver
+from pykit.drive.kinds import kind_of
+from pykit.drive.lives import DrivenDevice
+from pykit.drive.memory import SharedMemory
+from pykit.drive.peer import Peer
+from pykit.drive.record import Recorder
+from pykit.drive.session import CaseResult, Session
+from pykit.errors import Exit, PykitError, UsageError
+from pykit.paths import write_atomically
+from pykit.qemu import program as qemu
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The device: a socket that is there, a command that makes one, or a device of QEMU's.
+
+    Attributes:
+        kind: device type, such as ``blk``.
+        socket: path of a back-end that runs.
+        command: program and arguments of one that is started, with ``{socket}``.
+        qemu: a device of QEMU's as its option ``-device`` takes it.
+    """
+
+    kind: str
+    socket: Path | None = None
+    command: tuple[str, ...] = ()
+    qemu: str = ""
+
+    def __str__(self) -> str:
+        if self.qemu:
+            return f"QEMU {qemu.version()} -device {self.qemu}"
+        return shlex.join(self.command) if self.command else str(self.socket)
+
+
+@dataclass
+class DriveResult:
+    """All results of one run.
+
+    Attributes:
+        target: what was driven.
+        seed: of the conforming requests.
+        requests: how many conforming requests were made.
+        deviations: those that did not do what they have to.
+        cases: results of the cases, in order.
+        verdicts: of the rules on the conforming requests.
+        directory: where it was written.
+        seconds: how long it took.
+    """
+
+    target: Target
+    seed: int
+    directory: Path
+    requests: int = 0
+    deviations: list[Deviation] = field(default_factory=list)
+    cases: list[CaseResult] = field(default_factory=list)
+    verdicts: spec.Verdicts | None = None
+    seconds: float = 0.0
+
+    @property
+    def classes(self) -> Counter[str]:
+        """How many cases have each class."""
+        return Counter(c.outcome.verdict for c in self.cases if c.outcome is not None)
+
+    @property
+    def wrong(self) -> list[CaseResult]:
+        """Cases whose class is none of the right ones."""
+        return [case for case in self.cases if not case.right]
+
+    @property
+    def failed_rules(self) -> list[spec.Verdict]:
+        """Rules on the device that failed on the conforming requests.
+
+        The driver is ours, and leaves features alone that a driver should accept.
+        """
+        found = self.verdicts.rules if self.verdicts else ()
+        return [v for v in found if v.verdict == "fail" and v.rule.side != "driver"]
+
+    @property
+    def exit_code(self) -> Exit:
+        """FAILED where a request, a case or a rule failed; SKIP where nothing was decided."""
+        if self.deviations or self.wrong or self.failed_rules:
+            return Exit.FAILED
+        return Exit.OK if self.requests or self.classes else Exit.SKIP
+
+    def as_json(self) -> dict[str, Any]:
+        """What ``drive.json`` holds."""
+        return {
+            "schema": 1,
+            "target": str(self.target),
+            "device": self.target.kind,
+            "seed": self.seed,
+            "requests": self.requests,
+            "deviations": [vars(deviation) for deviation in self.deviations],
+            "classes": dict(self.classes),
+            "cases": [_case_json(result) for result in self.cases],
+            "failed-rules": [verdict.as_json() for verdict in self.failed_rules],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _case_json(result: CaseResult) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "case": result.case.name,
+        "clause": result.case.row.clause,
+        "right": list(result.case.row.accepted),
+    }
+    if result.outcome is None:
+        return found | {"skipped": result.skipped}
+    return found | result.outcome.as_json() | {"confirmed": list(result.confirmed)}
+
+
+def drive(
+    target: Target,
+    cases: Iterable[Case],
+    directory: Path,
+    *,
+    seed: int = 1,
+    progress: Progress,
+) -> DriveResult:
+    """Drive a device, and write the run directory.
+
+    Raises:
+        UsageError: the target cannot be used as it is given.
+        PykitError: it could not be started or reached.
+    """
+    begun = time.monotonic()
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty: name a new directory")
+    result = DriveResult(target, seed, directory)
+    kind = kind_of(target.kind)
+    with ExitStack() as stack:
+        memory = emulated.memory() if target.qemu else SharedMemory()
+        stack.callback(memory.close)
+        carrier, peer = _carrier(target, memory, stack)
+        recorder = Recorder(kind.type)
+        driver = VirtioDriver(carrier, kind, memory, recorder)
+        conforming = Conforming(DrivenDevice(driver, peer), seed)
+        try:
+            result.deviations += conforming.run(progress)
+        except PeerGoneError as error:
+            death = peer.death(0.3) if peer else None
+            raise PykitError(f"{target}: {death or error}: is it a {kind.name} device?") from None
+        result.requests = conforming.requests
+        recorder.save(directory / "capture", str(target), "clean", "all requests were made")
+        plain = VirtioDriver(carrier, kind, memory, Recorder(kind.type))
+        _run_cases(result, Session(DrivenDevice(plain, peer)), cases, progress)
+        carrier.stop()
+    events = trace.load(directory / "capture")
+    result.verdicts = spec.check(events)
+    result.seconds = time.monotonic() - begun
+    _write(directory / "verdicts.json", result.verdicts.as_json())
+    _write(directory / "drive.json", result.as_json())
+    return result
+
+
+def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Carrier, Peer | None]:
+    carrier: Carrier
+    if target.socket is not None:
+        carrier = VhostUserCarrier(target.socket)
+        stack.callback(carrier.stop)
+        return carrier, None
+    command = target.command
+    if target.qemu:
+        command = stack.enter_context(emulated.command(target.qemu, memory))
+    peer = Peer(command)
+    stack.callback(peer.close)
+    peer.start()
+    make = QtestCarrier if target.qemu else VhostUserCarrier
+    carrier = make(peer.socket, peer.activity)
+    stack.callback(carrier.stop)
+    return carrier, peer
+
+
+def _run_cases(
+    result: DriveResult, session: Session, cases: Iterable[Case], progress: Progress
+) -> None:
+    chosen: Sequence[Case] = tuple(cases)
+    for number, found in enumerate(session.run(iter(chosen)), 1):
+        result.cases.append(found)
+        if number % 20 == 0 or number == len(chosen):
+            progress(f"cases: {number} of {len(chosen)}")
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    write_atomically(path, json.dumps(data, indent=1).encode())

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A split virtqueue as its driver (section 2.7)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pykit.drive.chain import Draft, RingDescriptor, UsedEntry
+from pykit.drive.ring import STORED, Ring
+from pykit.spec.bits import DESC_BYTES, NEXT
+
+_USED = struct.Struct("<II")
+_NO_NOTIFY = 1
+WRAP = 1 << 16
+
+
+@dataclass
+class SplitRing(Ring):
+    """Descriptor table, available ring and used ring.
+
+    Attributes:
+        avail_idx: the available index in memory.
+        last_used: the used index up to which entries were taken.
+        kicked: the available index at the last decision whether to notify.
+    """
+
+    avail_idx: int = 0
+    last_used: int = 0
+    kicked: int = 0
+    _unused: list[int] = field(default_factory=list)
+
+    layout = 0
+
+    def lay_out(self) -> None:
+        """Allocate the areas; the device may write the used ring."""
+        memory, size = self.memory, self.size
+        self.desc = memory.allocate(DESC_BYTES * size, 16)
+        self.driver = memory.allocate(6 + 2 * size, 2)
+        self.device = memory.allocate(self.device_bytes, 4)
+        memory.store(self.desc, bytes(DESC_BYTES * size))
+        memory.store(self.driver, bytes(6 + 2 * size))
+        memory.store(self.device, bytes(self.device_bytes))
+        memory.allow(self.device, self.device_bytes)
+        self._unused = list(range(size))
+        self.avail_idx = self.last_used = self.kicked = 0
+        self._record_set_up(0, 0, self.index + 1)
+        self.request_interrupt()
+
+    @property
+    def device_bytes(self) -> int:
+        """Length of the used ring with avail_event."""
+        return 6 + 8 * self.size
+
+    @property
+    def free(self) -> int:
+        """How many descriptors are free."""
+        return len(self._unused)
+
+    @property
+    def vring_base(self) -> int:
+        """The available index from which the device goes on."""
+        return self.last_used
+
+    def _slots(self, count: int) -> tuple[list[int], int]:
+        taken, self._unused = self._unused[:count], self._unused[count:]
+        return taken, taken[0]
+
+    def _describe(self, buffers: Sequence[RingDescriptor], slots: list[int], head: int) -> Draft:
+        chained = []
+        for i, descriptor in enumerate(buffers):
+            if i + 1 < len(buffers):
+                descriptor = replace(descriptor.having(flags=NEXT), next=slots[i + 1])
+            chained.append((slots[i], descriptor))
+        return Draft(chained, head=head)
+
+    def _store_table(self, draft: Draft) -> None:
+        data = b"".join(_packed(descriptor) for descriptor in draft.table)
+        self.memory.store(draft.table_at, data)
+
+    def write(self, draft: Draft) -> None:
+        """Write descriptors, then the entry, then the index (section 2.7.13)."""
+        for slot, descriptor in draft.slots:
+            if slot < self.size:
+                self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor))
+        entry = self.driver + 4 + 2 * (self.avail_idx % self.size)
+        self.memory.store(entry, struct.pack("<H", draft.head & 0xFFFF))
+        self.avail_idx = (self.avail_idx + draft.step) % WRAP
+        self.memory.store(self.driver + 2, struct.pack("<H", self.avail_idx))
+
+    def _position(self) -> int:
+        return self.avail_idx
+
+    def _release(self, draft: Draft) -> None:
+        self._unused += [slot for slot, _ in draft.slots if slot < self.size]
+
+    @staticmethod
+    def _stored_flags(third: int, fourth: int) -> int:
+        return third
+
+    def kick_needed(self) -> bool:
+        """Decide by avail_event, or by the flags of the used ring (section 2.7.10)."""
+        new, old = self.avail_idx, self.kicked
+        flags = self.memory.load16(self.device)
+        event = self.memory.load16(self.device + 4 + 8 * self.size)
+        if self.features.event_idx:
+            needed = (new - event - 1) % WRAP < (new - old) % WRAP
+        else:
+            needed = not flags & _NO_NOTIFY
+        shown = event if self.features.event_idx else flags
+        self.recorder.event(
+            "kick",
+            self.index,
+            old=old,
+            new=new,
+            event=shown,
+            event_after=shown,
+            flags=flags,
+            flags_after=flags,
+            event_idx=int(self.features.event_idx),
+            needed=int(needed),
+        )
+        self.kicked = new
+        return needed
+
+    @property
+    def to_end(self) -> int:
+        """Entries of the available ring up to its end."""
+        return self.size - self.avail_idx % self.size
+
+    @property
+    def used_position(self) -> int:
+        """The used index in memory."""
+        return self.used_idx
+
+    @property
+    def taken_position(self) -> int:
+        """The used index up to which entries were taken."""
+        return self.last_used
+
+    @property
+    def used_idx(self) -> int:
+        """The used index in memory."""
+        return self.memory.load16(self.device + 2)
+
+    def take(self) -> list[UsedEntry]:
+        """Take used entries up to the used index, at most one ring full."""
+        taken = []
+        used_idx = self.used_idx
+        for _ in range(min((used_idx - self.last_used) % WRAP, self.size)):
+            at = self.device + 4 + 8 * (self.last_used % self.size)
+            number, length = _USED.unpack(self.memory.load(at, 8))
+            entry = UsedEntry(number, length, self.last_used)
+            taken.append(entry)
+            self.recorder.event(
+                "used",
+                self.index,
+                id=number,
+                len=length,
+                index=self.last_used,
+                used_idx=used_idx,
+                accepted=int(number in self.outstanding),
+            )
+            self.last_used = (self.last_used + 1) % WRAP
+        return taken
+
+    def request_interrupt(self) -> None:
+        """Set used_event to the next entry; the flags never suppress (section 2.7.7)."""
+        if self.features.event_idx:
+            at = self.driver + 4 + 2 * self.size
+            self.memory.store(at, struct.pack("<H", self.last_used))
+        self.recorder.event(
+            "callback",
+            self.index,
+            avail_flags=0,
+            used_event=self.last_used if self.features.event_idx else 0,
+            last_used=self.last_used,
+            used_idx=self.used_idx,
+            event_idx=int(self.features.event_idx),
+            enable=1,
+            pending=int(self.used_idx != self.last_used),
+        )
+
+
+def _packed(descriptor: RingDescriptor) -> bytes:
+    return STORED.pack(
+        descriptor.address & (1 << 64) - 1,
+        descriptor.length & 0xFFFFFFFF,
+        descriptor.flags & 0xFFFF,
+        descriptor.next & 0xFFFF,
+    )
