@@ -16,9 +16,9 @@ Run = Callable[..., steps.RunResult]
 @pytest.mark.parametrize(
     ("name", "waived"),
     [
-        ("seabios", ("IN-DR-01",)),
+        ("seabios", ("IN-DR-01", "PM-DR-05", "RS-DR-01")),
         pytest.param("u-boot", ("IN-DR-01", "ST-DR-01"), marks=pytest.mark.slow),
-        pytest.param("ovmf", (), marks=pytest.mark.slow),
+        pytest.param("ovmf", ("PM-DR-05", "RS-DR-01"), marks=pytest.mark.slow),
         pytest.param("ipxe", (), marks=pytest.mark.slow),
     ],
 )

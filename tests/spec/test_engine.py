@@ -242,6 +242,14 @@ def used_event_is_always_written() -> Log:
     return log
 
 
+def edk_does_not_wait() -> Log:
+    """As EDK II does it."""
+    log = cases.reset.of_registers()
+    cases.reset.reset_is_not_read_back(log)
+    log.kernel = "OVMF"
+    return log
+
+
 def mmio_does_not_wait() -> Log:
     """As Linux does it."""
     log = cases.reset.of_registers()
@@ -291,6 +299,8 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("IN-DR-01", u_boot),
     ("RS-DR-01", sea_bios),
     ("PM-DR-05", sea_bios),
+    ("RS-DR-01", lambda: edk_does_not_wait().build()),
+    ("PM-DR-05", lambda: edk_does_not_wait().build()),
     ("RS-DR-01", lambda: mmio_does_not_wait().build()),
     ("ST-DR-01", u_boot),
     ("IN-DR-08", lambda: statistics_come_early().build()),
