@@ -225,7 +225,9 @@ class Machine:
     def read_config(self) -> None:
         for where, value in FIELDS:
             if where.feature is not None and self.has(where.feature):
-                self.read(where, value)
+                # A request of so many segments, with header and status, fits the queue.
+                fits = min(value, self.set.size - 2) if where == cfg.SEG_MAX else value
+                self.read(where, fits)
 
     def set_up_queue(self, vq: int) -> None:
         queue = Queue(vq, list(range(self.set.size)))
@@ -258,6 +260,10 @@ class Machine:
         self.host("dev_status", status=0, life=None)
         self.host("dev_status", status=0, life=None if last else self.life + 1)
         for queue in self.queues:
+            for chain in queue.outstanding.values():
+                queue.free += chain.slots
+                count = {"num_free": len(queue.free), "slots": len(chain.slots)}
+                self.guest("detach", queue, **count)
             self.guest("queue", queue, size=self.set.size, layout=int(self.set.packed), op=1)
         self.guest("driver", id=2, err=0, stage=4)
         # The life is over when the driver is; the core goes on.
@@ -494,7 +500,9 @@ class Machine:
         sizes: list[int] = []
         sector = 0
         if kind in (bits.T_IN, bits.T_OUT):
-            sizes = [512 * self.random.randrange(1, 9) for _ in range(self.random.randrange(1, 6))]
+            most = min(5, self.set.size - 2)
+            count = self.random.randrange(1, most + 1)
+            sizes = [512 * self.random.randrange(1, 9) for _ in range(count)]
             sector = self.random.randrange(CAPACITY - 64)
         elif kind in bits.RANGE_TYPES:
             sizes = [16 * self.random.randrange(1, 4)]
