@@ -16,6 +16,7 @@
 #include <linux/sort.h>
 #include <linux/uaccess.h>
 
+#include "../compat/ftrace.h"
 #include "hook.h"
 
 #define MOST_HOOKS	64
@@ -61,11 +62,7 @@ static void notrace pykit_hook_redirect(unsigned long ip, unsigned long parent_i
 	hook = __inline_bsearch(&ip, table, hooked, sizeof(*table), pykit_hook_compare_ip);
 	if (!hook)
 		return;
-#ifdef PYKIT_HAVE_FTRACE_REGS_IP
-	ftrace_regs_set_instruction_pointer(fregs, hook->instead);
-#else
-	ftrace_instruction_pointer_set(fregs, hook->instead);
-#endif
+	compat_ftrace_set_ip(fregs, hook->instead);
 }
 
 static struct ftrace_ops ops = {
@@ -128,11 +125,11 @@ int pykit_hook_start(void)
  */
 bool pykit_hook_calls(unsigned long caller, unsigned long callee)
 {
-#ifdef CONFIG_X86
 	u8 code[CALLER_BYTES];
 	unsigned int i;
 
-	if (copy_from_kernel_nofault(code, (void *)caller, sizeof(code)))
+	if (!IS_ENABLED(CONFIG_X86) ||
+	    copy_from_kernel_nofault(code, (void *)caller, sizeof(code)))
 		return true;
 	for (i = 0; i + CALL_BYTES <= sizeof(code); i++) {
 		s32 distance;
@@ -144,9 +141,6 @@ bool pykit_hook_calls(unsigned long caller, unsigned long callee)
 			return true;
 	}
 	return false;
-#else
-	return true;
-#endif
 }
 
 static long pykit_hook_sum_inside(void)

@@ -5,6 +5,7 @@
 #include <linux/device.h>
 #include <linux/module.h>
 
+#include "../compat/virtio.h"
 #include "pykit_loopback.h"
 
 static struct pykit_loopback *to_pykit_loopback(struct virtio_device *vdev)
@@ -105,16 +106,9 @@ static void pykit_loopback_del_vqs(struct virtio_device *vdev)
 		pykit_loopback_queue_delete(vq->priv);
 }
 
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
 static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
-				   struct virtqueue *vqs[], struct virtqueue_info infos[],
+				   struct virtqueue *vqs[], const struct compat_vqs *wanted,
 				   struct irq_affinity *affinity)
-#else
-static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs,
-				   struct virtqueue *vqs[], vq_callback_t *callbacks[],
-				   const char *const names[], const bool *ctx,
-				   struct irq_affinity *affinity)
-#endif
 {
 	struct pykit_loopback *l = to_pykit_loopback(vdev);
 	unsigned int i, index = 0;
@@ -122,21 +116,13 @@ static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs
 	if (nvqs > ARRAY_SIZE(l->vqs))
 		return -ENOENT;
 	for (i = 0; i < nvqs; i++) {
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-		vq_callback_t *callback = infos[i].callback;
-		const char *name = infos[i].name;
-		bool context = infos[i].ctx;
-#else
-		vq_callback_t *callback = callbacks[i];
-		const char *name = names[i];
-		bool context = ctx && ctx[i];
-#endif
+		const struct virtqueue_info info = compat_vq_info(wanted, i);
 
 		vqs[i] = NULL;
-		if (!name)
+		if (!info.name)
 			continue;
-		vqs[i] = pykit_loopback_queue_set_up(&l->vqs[index++], callback, name,
-						     context);
+		vqs[i] = pykit_loopback_queue_set_up(&l->vqs[index++], info.callback,
+						     info.name, info.ctx);
 		if (IS_ERR(vqs[i])) {
 			int err = PTR_ERR(vqs[i]);
 
@@ -146,6 +132,8 @@ static int pykit_loopback_find_vqs(struct virtio_device *vdev, unsigned int nvqs
 	}
 	return 0;
 }
+
+COMPAT_FIND_VQS_OP(pykit_loopback_find_vqs)
 
 static u64 pykit_loopback_get_features(struct virtio_device *vdev)
 {
@@ -171,7 +159,7 @@ static const struct virtio_config_ops config_ops = {
 	.set_status		= pykit_loopback_set_status,
 	.reset			= pykit_loopback_reset,
 	.synchronize_cbs	= pykit_loopback_synchronize_cbs,
-	.find_vqs		= pykit_loopback_find_vqs,
+	.find_vqs		= pykit_loopback_find_vqs_op,
 	.del_vqs		= pykit_loopback_del_vqs,
 	.get_features		= pykit_loopback_get_features,
 	.finalize_features	= pykit_loopback_finalize_features,

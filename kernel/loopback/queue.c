@@ -9,16 +9,8 @@
 #include <linux/file.h>
 #include <linux/slab.h>
 
+#include "../compat/eventfd.h"
 #include "pykit_loopback.h"
-
-static void pykit_loopback_signal_back_end(struct eventfd_ctx *kick)
-{
-#ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
-	eventfd_signal(kick, 1);
-#else
-	eventfd_signal(kick);
-#endif
-}
 
 static bool pykit_loopback_notify(struct virtqueue *vq)
 {
@@ -33,7 +25,7 @@ static bool pykit_loopback_notify(struct virtqueue *vq)
 	if (READ_ONCE(q->device->gone))
 		irq_work_queue(&q->deliver);
 	else
-		pykit_loopback_signal_back_end(q->kick);
+		compat_eventfd_signal(q->kick);
 	return true;
 }
 

@@ -9,6 +9,7 @@
 #include <linux/device.h>
 #include <linux/module.h>
 
+#include "../compat/virtio.h"
 #include "pykit_probe.h"
 
 /* Knows the bus, and matches no device. */
@@ -98,7 +99,6 @@ static void pykit_probe_unbind(struct device *dev)
 	pykit_hook_leave();
 }
 
-#ifdef CONFIG_PM_SLEEP
 static int pykit_probe_freeze(struct virtio_device *vdev)
 {
 	int err;
@@ -106,7 +106,7 @@ static int pykit_probe_freeze(struct virtio_device *vdev)
 	pykit_hook_enter();
 	if (vdev->dev.driver && pykit_probe_chosen(vdev))
 		pykit_probe_trace_stage(vdev, PYKIT_STAGE_FREEZE, 0);
-	err = virtio_device_freeze(vdev);
+	err = compat_device_freeze(vdev);
 	pykit_hook_leave();
 	return err;
 }
@@ -116,13 +116,12 @@ static int pykit_probe_restore(struct virtio_device *vdev)
 	int err;
 
 	pykit_hook_enter();
-	err = virtio_device_restore(vdev);
+	err = compat_device_restore(vdev);
 	if (vdev->dev.driver && pykit_probe_chosen(vdev))
 		pykit_probe_trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
 	pykit_hook_leave();
 	return err;
 }
-#endif
 
 /* Trace no status: an interrupt handler may not read it on every transport. */
 static void pykit_probe_config_changed(struct virtio_device *vdev)
@@ -184,10 +183,8 @@ int pykit_probe_device_init(void)
 			PYKIT_HOOK(register_virtio_device, pykit_probe_register_device),
 			PYKIT_HOOK(knows_bus.driver.bus->probe, pykit_probe_bind),
 			PYKIT_HOOK(knows_bus.driver.bus->remove, pykit_probe_unbind),
-#ifdef CONFIG_PM_SLEEP
-			PYKIT_HOOK(virtio_device_freeze, pykit_probe_freeze),
-			PYKIT_HOOK(virtio_device_restore, pykit_probe_restore),
-#endif
+			PYKIT_HOOK(COMPAT_DEVICE_FREEZE, pykit_probe_freeze),
+			PYKIT_HOOK(COMPAT_DEVICE_RESTORE, pykit_probe_restore),
 			PYKIT_HOOK(virtio_config_changed, pykit_probe_config_changed),
 		};
 

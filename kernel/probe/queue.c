@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 #include <linux/virtio_ids.h>
 
+#include "../compat/virtio_add.h"
 #include "pykit_probe.h"
 
 /* All queues that are watched. Changed under the lock, read under RCU. */
@@ -129,14 +130,16 @@ static int pykit_probe_add_sgs(struct virtqueue *vq, struct scatterlist *sgs[],
 
 /* The others add one scatterlist, which is all that they differ in. */
 #define ADD_ONE(name, outs, ins, args, ...)				\
+	ADD_ONE_BY(name, virtqueue_##name, outs, ins, args, __VA_ARGS__)
+
+#define ADD_ONE_BY(name, add, outs, ins, args, ...)			\
 static int pykit_probe_##name args					\
 {									\
 	struct pykit_sgs s = { .sgs = &sg, .out = outs, .in = ins };	\
 	struct pykit_probe_queue *q = pykit_probe_before_add(vq, &s);	\
 									\
 	return pykit_probe_after_add(q, &s,				\
-				     virtqueue_##name(vq, sg, num,	\
-						      __VA_ARGS__));	\
+				     add(vq, sg, num, __VA_ARGS__));	\
 }
 
 ADD_ONE(add_outbuf, 1, 0,
@@ -151,22 +154,18 @@ ADD_ONE(add_inbuf_ctx, 0, 1,
 	(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
 	 void *data, void *ctx, gfp_t gfp),
 	data, ctx, gfp)
-#ifdef PYKIT_HAVE_ADD_PREMAPPED
-ADD_ONE(add_outbuf_premapped, 1, 0,
-	(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
-	 void *data, gfp_t gfp),
-	data, gfp)
-ADD_ONE(add_inbuf_premapped, 0, 1,
-	(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
-	 void *data, void *ctx, gfp_t gfp),
-	data, ctx, gfp)
-#endif
-#ifdef PYKIT_HAVE_ADD_CACHE_CLEAN
-ADD_ONE(add_inbuf_cache_clean, 0, 1,
-	(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
-	 void *data, gfp_t gfp),
-	data, gfp)
-#endif
+ADD_ONE_BY(add_outbuf_premapped, compat_add_outbuf_premapped, 1, 0,
+	   (struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
+	    void *data, gfp_t gfp),
+	   data, gfp)
+ADD_ONE_BY(add_inbuf_premapped, compat_add_inbuf_premapped, 0, 1,
+	   (struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
+	    void *data, void *ctx, gfp_t gfp),
+	   data, ctx, gfp)
+ADD_ONE_BY(add_inbuf_cache_clean, compat_add_inbuf_cache_clean, 0, 1,
+	   (struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
+	    void *data, gfp_t gfp),
+	   data, gfp)
 
 static bool pykit_probe_kick_prepare(struct virtqueue *vq)
 {
@@ -616,13 +615,9 @@ static const struct pykit_hook hooks[] = {
 	PYKIT_HOOK(virtqueue_add_outbuf, pykit_probe_add_outbuf),
 	PYKIT_HOOK(virtqueue_add_inbuf, pykit_probe_add_inbuf),
 	PYKIT_HOOK(virtqueue_add_inbuf_ctx, pykit_probe_add_inbuf_ctx),
-#ifdef PYKIT_HAVE_ADD_PREMAPPED
-	PYKIT_HOOK(virtqueue_add_outbuf_premapped, pykit_probe_add_outbuf_premapped),
-	PYKIT_HOOK(virtqueue_add_inbuf_premapped, pykit_probe_add_inbuf_premapped),
-#endif
-#ifdef PYKIT_HAVE_ADD_CACHE_CLEAN
-	PYKIT_HOOK(virtqueue_add_inbuf_cache_clean, pykit_probe_add_inbuf_cache_clean),
-#endif
+	PYKIT_HOOK(COMPAT_ADD_OUTBUF_PREMAPPED, pykit_probe_add_outbuf_premapped),
+	PYKIT_HOOK(COMPAT_ADD_INBUF_PREMAPPED, pykit_probe_add_inbuf_premapped),
+	PYKIT_HOOK(COMPAT_ADD_INBUF_CACHE_CLEAN, pykit_probe_add_inbuf_cache_clean),
 	PYKIT_HOOK(virtqueue_kick_prepare, pykit_probe_kick_prepare),
 	PYKIT_HOOK(virtqueue_notify, pykit_probe_notify),
 	PYKIT_HOOK(virtqueue_kick, pykit_probe_kick),

@@ -11,6 +11,7 @@
 #include "selftest.h"
 
 #ifdef PYKIT_HAVE_ZONED
+
 #define APPENDS		3
 
 /* Append a page at the write pointer; store the sector of the pointer. */
@@ -106,4 +107,4 @@ static const struct kernel_param_ops append_ops = {
 
 module_param_cb(append, &append_ops, NULL, 0200);
 MODULE_PARM_DESC(append, "Append to the zone of a disk that begins at a sector: DISK SECTOR");
-#endif
+#endif /* PYKIT_HAVE_ZONED */

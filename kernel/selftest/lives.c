@@ -4,6 +4,7 @@
  *
  * Error messages from the virtio core are expected here.
  */
+#include "../compat/virtio.h"
 #include "selftest.h"
 
 static void selftest_check_works(struct selftest *t)
@@ -78,52 +79,40 @@ static void selftest_recycle(struct virtqueue *vq, void *buf)
 	recycled++;
 }
 
-static int selftest_resize_vq(struct virtqueue *vq, u32 size)
-{
-#ifdef PYKIT_HAVE_RECYCLE_DONE
-	return virtqueue_resize(vq, size, selftest_recycle, NULL);
-#else
-	return virtqueue_resize(vq, size, selftest_recycle);
-#endif
-}
-
 void selftest_resize(struct selftest *t)
 {
 	recycled = 0;
-	CHECK(t, selftest_resize_vq(t->vq, 2 * SELFTEST_RING) == -E2BIG);
-	CHECK(t, selftest_resize_vq(t->vq, 0) == -EINVAL);
+	CHECK(t, compat_virtqueue_resize(t->vq, 2 * SELFTEST_RING, selftest_recycle) == -E2BIG);
+	CHECK(t, compat_virtqueue_resize(t->vq, 0, selftest_recycle) == -EINVAL);
 	/* The size that it has: nothing is done. */
 	CHECK(t, !selftest_add(t, 1, 1, t));
-	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING));
+	CHECK(t, !compat_virtqueue_resize(t->vq, SELFTEST_RING, selftest_recycle));
 	CHECK(t, !recycled);
-	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING / 2));
+	CHECK(t, !compat_virtqueue_resize(t->vq, SELFTEST_RING / 2, selftest_recycle));
 	CHECK(t, recycled == 1);
 	CHECK(t, virtqueue_get_vring_size(t->vq) == SELFTEST_RING / 2);
 	CHECK(t, t->vq->num_free == SELFTEST_RING / 2);
 	selftest_check_works(t);
-	CHECK(t, !selftest_resize_vq(t->vq, SELFTEST_RING));
+	CHECK(t, !compat_virtqueue_resize(t->vq, SELFTEST_RING, selftest_recycle));
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
 	selftest_check_works(t);
 }
 
-#ifdef PYKIT_HAVE_VIRTQUEUE_RESET
 void selftest_reset(struct selftest *t)
 {
+	if (!__is_defined(PYKIT_HAVE_VIRTQUEUE_RESET)) {
+		selftest_skip(t, "no virtqueue_reset()");
+		return;
+	}
 	recycled = 0;
 	selftest_check_works(t);
 	CHECK(t, !selftest_add(t, 1, 1, t));
 	CHECK(t, !selftest_add(t, 1, 0, t));
-	CHECK(t, !virtqueue_reset(t->vq, selftest_recycle, NULL));
+	CHECK(t, !compat_virtqueue_reset(t->vq, selftest_recycle));
 	CHECK(t, recycled == 2);
 	CHECK(t, t->vq->num_free == SELFTEST_RING);
 	selftest_check_works(t);
 }
-#else
-void selftest_reset(struct selftest *t)
-{
-	selftest_skip(t, "no virtqueue_reset()");
-}
-#endif
 
 /* A driver that cannot have its queue gives up, and may try again. */
 void selftest_probe_fails(struct selftest *t)
@@ -144,7 +133,6 @@ void selftest_probe_fails(struct selftest *t)
 		selftest_check_works(t);
 }
 
-#ifdef CONFIG_PM_SLEEP
 void selftest_freeze(struct selftest *t)
 {
 	static const u8 wanted[] = {
@@ -153,20 +141,18 @@ void selftest_freeze(struct selftest *t)
 	};
 	struct soft_dev *dev = t->dev;
 
+	if (!IS_ENABLED(CONFIG_PM_SLEEP)) {
+		selftest_skip(t, "no suspend");
+		return;
+	}
 	selftest_check_works(t);
-	CHECK(t, !virtio_device_freeze(&dev->vdev));
+	CHECK(t, !compat_device_freeze(&dev->vdev));
 	CHECK(t, !dev->status);
 	CHECK(t, !t->vq);
-	CHECK(t, !virtio_device_restore(&dev->vdev));
+	CHECK(t, !compat_device_restore(&dev->vdev));
 	if (!CHECK(t, t->vq))
 		return;
 	selftest_check_works(t);
 	CHECK(t, dev->num_statuses == ARRAY_SIZE(wanted));
 	CHECK(t, !memcmp(dev->statuses, wanted, sizeof(wanted)));
 }
-#else
-void selftest_freeze(struct selftest *t)
-{
-	selftest_skip(t, "no suspend");
-}
-#endif

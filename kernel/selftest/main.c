@@ -8,10 +8,8 @@
  */
 #include <linux/module.h>
 #include <linux/slab.h>
-#if IS_REACHABLE(CONFIG_KUNIT)
-#include <kunit/test.h>
-#endif
 
+#include "../compat/virtio.h"
 #include "selftest.h"
 
 /* No device of this type is there, nor will be. */
@@ -20,10 +18,8 @@
 /* Three bits: packed, indirect, event index. */
 #define RINGS		8
 
-#define SUITE		"pykit_virtqueue"
-
-static bool test = true;
-module_param(test, bool, 0444);
+bool selftest_wanted = true;
+module_param_named(test, selftest_wanted, bool, 0444);
 MODULE_PARM_DESC(test, "Whether to test virtqueues");
 
 static struct device *parent;
@@ -78,18 +74,16 @@ static void selftest_remove(struct virtio_device *vdev)
 	selftest_del_vq(vdev->priv);
 }
 
-#ifdef CONFIG_PM_SLEEP
-static int selftest_pm_freeze(struct virtio_device *vdev)
+static int __maybe_unused selftest_pm_freeze(struct virtio_device *vdev)
 {
 	selftest_del_vq(vdev->priv);
 	return 0;
 }
 
-static int selftest_pm_restore(struct virtio_device *vdev)
+static int __maybe_unused selftest_pm_restore(struct virtio_device *vdev)
 {
 	return selftest_probe(vdev);
 }
-#endif
 
 static const struct virtio_device_id id_table[] = {
 	{ SELFTEST_ID, VIRTIO_DEV_ANY_ID },
@@ -102,10 +96,7 @@ static struct virtio_driver selftest_driver = {
 	.id_table	= id_table,
 	.probe		= selftest_probe,
 	.remove		= selftest_remove,
-#ifdef CONFIG_PM_SLEEP
-	.freeze		= selftest_pm_freeze,
-	.restore	= selftest_pm_restore,
-#endif
+	COMPAT_IF_SLEEP(.freeze = selftest_pm_freeze, .restore = selftest_pm_restore)
 };
 
 static void selftest_free_dev(struct soft_dev *dev)
@@ -140,10 +131,7 @@ out:
 }
 
 /* With every kind of ring each, one after the other. */
-static const struct selftest_case {
-	const char *name;
-	void (*run)(struct selftest *t);
-} cases[] = {
+const struct selftest_case selftest_cases[] = {
 	{ "add_outbuf", selftest_add_outbuf },
 	{ "add_inbuf", selftest_add_inbuf },
 	{ "add_sgs", selftest_add_sgs },
@@ -178,8 +166,12 @@ static const struct selftest_case {
 	{ "vringh", selftest_vringh },
 };
 
-/* Cases are run one at a time. */
-static void selftest_run_case(void *report, const struct selftest_case *what)
+/**
+ * selftest_run_case() - run a case with every kind of ring
+ * @report: where a check that does not hold is reported
+ * @what: the case; one at a time
+ */
+void selftest_run_case(void *report, const struct selftest_case *what)
 {
 	static struct selftest t;
 	unsigned int kind;
@@ -194,8 +186,13 @@ static void selftest_run_case(void *report, const struct selftest_case *what)
 	}
 }
 
-/* Which kind of ring it was, for who reads the report. */
-static const char *selftest_ring_name(struct selftest *t)
+/**
+ * selftest_ring_name() - name a kind of ring in a report
+ * @t: a test with such a ring
+ *
+ * Return: the name.
+ */
+const char *selftest_ring_name(const struct selftest *t)
 {
 	static const char * const names[RINGS] = {
 		"split, direct, flags", "split, direct, event index",
@@ -206,104 +203,6 @@ static const char *selftest_ring_name(struct selftest *t)
 
 	return names[t->packed << 2 | t->indirect << 1 | t->event_idx];
 }
-
-#if IS_REACHABLE(CONFIG_KUNIT)
-void selftest_failed(struct selftest *t, const char *what, const char *file,
-		     int line)
-{
-	struct kunit *kunit = t->report;
-
-	KUNIT_FAIL(kunit, "%s: %s (%s:%d)\n", selftest_ring_name(t), what,
-		   kbasename(file), line);
-}
-
-void selftest_skip(struct selftest *t, const char *why)
-{
-	struct kunit *kunit = t->report;
-
-	kunit_mark_skipped(kunit, "%s", why);
-}
-
-static void selftest_describe(const struct selftest_case *what, char *to)
-{
-	strscpy(to, what->name, KUNIT_PARAM_DESC_SIZE);
-}
-
-KUNIT_ARRAY_PARAM(cases, cases, selftest_describe);
-
-static void selftest_every_ring(struct kunit *kunit)
-{
-	if (test)
-		selftest_run_case(kunit, kunit->param_value);
-	else
-		kunit_mark_skipped(kunit, "not asked for");
-}
-
-static struct kunit_case kunit_cases[] = {
-	KUNIT_CASE_PARAM(selftest_every_ring, cases_gen_params),
-	{ }
-};
-
-static struct kunit_suite suite = {
-	.name = SUITE,
-	.test_cases = kunit_cases,
-};
-
-/* KUnit runs it as soon as the module is there. */
-kunit_test_suite(suite);
-
-static void selftest_run_all(void)
-{
-}
-#else
-struct selftest_report {
-	bool failed;
-	const char *skipped;
-};
-
-void selftest_failed(struct selftest *t, const char *what, const char *file,
-		     int line)
-{
-	struct selftest_report *report = t->report;
-
-	report->failed = true;
-	pr_info("    # %s: %s (%s:%d)\n", selftest_ring_name(t), what, kbasename(file),
-		line);
-}
-
-void selftest_skip(struct selftest *t, const char *why)
-{
-	((struct selftest_report *)t->report)->skipped = why;
-}
-
-/* Print the report that KUnit would print. */
-static void selftest_run_all(void)
-{
-	unsigned int i, failed = 0, skipped = 0, total = ARRAY_SIZE(cases);
-
-	pr_info("KTAP version 1\n");
-	pr_info("1..1\n");
-	pr_info("    KTAP version 1\n");
-	pr_info("    # Subtest: " SUITE "\n");
-	pr_info("    1..%u\n", total);
-	for (i = 0; i < total; i++) {
-		struct selftest_report report = { };
-
-		selftest_run_case(&report, &cases[i]);
-		failed += report.failed;
-		skipped += !!report.skipped;
-		if (report.skipped)
-			pr_info("    ok %u %s # SKIP %s\n", i + 1,
-				cases[i].name, report.skipped);
-		else
-			pr_info("    %sok %u %s\n", report.failed ? "not " : "",
-				i + 1, cases[i].name);
-	}
-	pr_info("# Totals: pass:%u fail:%u skip:%u total:%u\n",
-		total - failed - skipped, failed, skipped, total);
-	pr_info("%sok 1 " SUITE "\n", failed ? "not " : "");
-}
-#endif
 
 static int __init selftest_init(void)
 {
@@ -318,7 +217,7 @@ static int __init selftest_init(void)
 	err = selftest_disk_init(parent);
 	if (err)
 		goto out_driver;
-	if (test)
+	if (selftest_wanted)
 		selftest_run_all();
 	return 0;
 

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 
+#include "../compat/blk.h"
 #include "selftest.h"
 
 #ifdef PYKIT_HAVE_ZONED
@@ -22,11 +23,7 @@ static int selftest_map_data(struct request *req, void *data, unsigned int bytes
 {
 	if (!bytes)
 		return 0;
-#ifdef PYKIT_HAVE_MAP_KERN_QUEUE
-	return blk_rq_map_kern(req->q, req, data, bytes, GFP_KERNEL);
-#else
-	return blk_rq_map_kern(req, data, bytes, GFP_KERNEL);
-#endif
+	return compat_rq_map_kern(req, data, bytes, GFP_KERNEL);
 }
 
 static int selftest_execute(struct gendisk *disk, u32 type, u64 sector, void *data,

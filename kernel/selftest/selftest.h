@@ -2,7 +2,9 @@
 /*
  * The self-test of the virtqueue API, shared by its files.
  *
- * main.c	the module: cases one after the other, reported as KTAP
+ * main.c	the module, and the table of its cases
+ * by_kunit.c	runs and reports them by KUnit
+ * by_itself.c	the same without it, in KUnit's format
  * cases.c	buffers, notifications, callbacks
  * lives.c	what ends or interrupts a queue's life: damage, reset, suspend
  * hostile.c	what no device may write, and our observers must bear
@@ -10,6 +12,7 @@
  * soft.c	a virtio transport in software
  * ring.c	the device's side of a virtqueue
  * disk.c	a disk in software, for what other disks do not offer
+ * zones.c	its zones
  * append.c	zone appends to a disk
  */
 #ifndef PYKIT_SELFTEST_H
@@ -17,6 +20,8 @@
 
 #include "soft.h"
 
+#define SELFTEST_SUITE	"pykit_virtqueue"
+#define SELFTEST_CASES	32
 #define SELFTEST_RING	16
 
 /**
@@ -53,9 +58,26 @@ static inline u8 *selftest_buf(struct selftest *t, unsigned int n)
 	return t->buf + n * 64;
 }
 
+/**
+ * struct selftest_case - a case, to be run with every kind of ring
+ * @name: name in the report
+ * @run: what does it
+ */
+struct selftest_case {
+	const char *name;
+	void (*run)(struct selftest *t);
+};
+
+/* main.c */
+extern const struct selftest_case selftest_cases[SELFTEST_CASES];
+extern bool selftest_wanted;
+void selftest_run_case(void *report, const struct selftest_case *what);
+const char *selftest_ring_name(const struct selftest *t);
+
+/* by_kunit.c where the kernel has KUnit, else by_itself.c */
+void selftest_run_all(void);
 void selftest_failed(struct selftest *t, const char *what, const char *file,
 		     int line);
-
 void selftest_skip(struct selftest *t, const char *why);
 
 /* Goes on when it does not hold, as a test should say all that it can. */
@@ -111,7 +133,14 @@ void selftest_hostile_loop(struct selftest *t);
 void selftest_hostile_head(struct selftest *t);
 
 /* vringh.c */
+#if IS_REACHABLE(CONFIG_VHOST_RING)
 void selftest_vringh(struct selftest *t);
+#else
+static inline void selftest_vringh(struct selftest *t)
+{
+	selftest_skip(t, "no vringh");
+}
+#endif
 
 /* main.c: lives.c takes queues away and finds them again. */
 int selftest_find_vq(struct selftest *t);

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/virtio_ids.h>
 
+#include "../compat/virtio.h"
 #include "soft.h"
 
 static void soft_get(struct virtio_device *vdev, unsigned int offset, void *buf,
@@ -117,16 +118,9 @@ static int soft_find_vq(struct soft_dev *dev, unsigned int i, vq_callback_t *cal
 	return 0;
 }
 
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
 static int soft_find_vqs(struct virtio_device *vdev, unsigned int count,
-			 struct virtqueue *vqs[], struct virtqueue_info info[],
+			 struct virtqueue *vqs[], const struct compat_vqs *wanted,
 			 struct irq_affinity *affinity)
-#else
-static int soft_find_vqs(struct virtio_device *vdev, unsigned int count,
-			 struct virtqueue *vqs[], vq_callback_t *callbacks[],
-			 const char * const names[], const bool *ctx,
-			 struct irq_affinity *affinity)
-#endif
 {
 	struct soft_dev *dev = to_soft(vdev);
 	unsigned int i;
@@ -135,17 +129,17 @@ static int soft_find_vqs(struct virtio_device *vdev, unsigned int count,
 	if (count > dev->num_vqs)
 		return -ENOENT;
 	for (i = 0; i < count && !err; i++) {
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-		err = soft_find_vq(dev, i, info[i].callback, info[i].name);
-#else
-		err = soft_find_vq(dev, i, callbacks[i], names[i]);
-#endif
+		const struct virtqueue_info info = compat_vq_info(wanted, i);
+
+		err = soft_find_vq(dev, i, info.callback, info.name);
 		vqs[i] = dev->vqs[i].vq;
 	}
 	if (err)
 		soft_del_vqs(vdev);
 	return err;
 }
+
+COMPAT_FIND_VQS_OP(soft_find_vqs)
 
 static int soft_disable_vq(struct virtqueue *vq)
 {
@@ -167,7 +161,7 @@ static const struct virtio_config_ops soft_ops = {
 	.get_status		= soft_get_status,
 	.set_status		= soft_set_status,
 	.reset			= soft_reset,
-	.find_vqs		= soft_find_vqs,
+	.find_vqs		= soft_find_vqs_op,
 	.del_vqs		= soft_del_vqs,
 	.get_features		= soft_get_features,
 	.finalize_features	= soft_finalize_features,

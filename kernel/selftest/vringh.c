@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Case: vringh as the device's side, where the kernel has it.
+ * Case: vringh as the device's side. Built where the kernel has it, see Kbuild.
  */
-#include "selftest.h"
-
-#if IS_REACHABLE(CONFIG_VHOST_RING)
 #include <linux/vhost_iotlb.h>
 #include <linux/vringh.h>
+
+#include "selftest.h"
 
 /* Addresses are physical, and any may be used: two entries, as none is that long. */
 static struct vhost_iotlb *selftest_all_memory(void)
@@ -76,9 +75,3 @@ void selftest_vringh(struct selftest *t)
 		selftest_serve_many(t, &host);
 	vhost_iotlb_free(all);
 }
-#else
-void selftest_vringh(struct selftest *t)
-{
-	selftest_skip(t, "no vringh");
-}
-#endif

@@ -13,6 +13,8 @@
 
 #include <pykit_config.h>
 
+#include "../compat/virtio.h"
+
 #define WATCHERS	(PYKIT_BY_PROBE + 1)
 
 /**
@@ -104,14 +106,7 @@ static const struct pykit_watcher *pykit_config_next_watcher(const struct pykit_
  */
 u64 pykit_config_offered(struct virtio_device *vdev)
 {
-#ifdef PYKIT_HAVE_GET_FEATURES
-	u64 features[VIRTIO_FEATURES_U64S];
-
-	virtio_get_features(vdev, features);
-	return features[0];
-#else
-	return vdev->config->get_features(vdev);
-#endif
+	return compat_offered_features(vdev);
 }
 EXPORT_SYMBOL_GPL(pykit_config_offered);
 
@@ -270,21 +265,11 @@ static int pykit_config_finalize_features(struct virtio_device *vdev)
 }
 
 static int pykit_config_find_vqs(struct virtio_device *vdev, unsigned int count,
-				 struct virtqueue *vqs[],
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-				 struct virtqueue_info info[],
-#else
-				 vq_callback_t *callbacks[],
-				 const char * const names[], const bool *ctx,
-#endif
-				 struct irq_affinity *desc)
+				 struct virtqueue *vqs[], const struct compat_vqs *wanted,
+				 struct irq_affinity *affinity)
 {
 	struct pykit_op op = pykit_config_op_begin(vdev);
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-	int err = op.orig->find_vqs(vdev, count, vqs, info, desc);
-#else
-	int err = op.orig->find_vqs(vdev, count, vqs, callbacks, names, ctx, desc);
-#endif
+	int err = compat_transport_find_vqs(op.orig, vdev, count, vqs, wanted, affinity);
 	const struct pykit_watcher *w;
 
 	for (w = pykit_config_first_watcher(&op); w; w = pykit_config_next_watcher(&op, w))
@@ -293,6 +278,8 @@ static int pykit_config_find_vqs(struct virtio_device *vdev, unsigned int count,
 	pykit_config_op_end(&op);
 	return err;
 }
+
+COMPAT_FIND_VQS_OP(pykit_config_find_vqs)
 
 static void pykit_config_del_vqs(struct virtio_device *vdev)
 {
@@ -352,7 +339,7 @@ static struct pykit_config *pykit_config_alloc(struct virtio_device *vdev)
 	cfg->ops.set_status = pykit_config_set_status;
 	cfg->ops.reset = pykit_config_reset;
 	cfg->ops.finalize_features = pykit_config_finalize_features;
-	cfg->ops.find_vqs = pykit_config_find_vqs;
+	cfg->ops.find_vqs = pykit_config_find_vqs_op;
 	cfg->ops.del_vqs = pykit_config_del_vqs;
 	if (cfg->ops.disable_vq_and_reset)
 		cfg->ops.disable_vq_and_reset = pykit_config_disable_vq;

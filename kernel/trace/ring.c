@@ -16,6 +16,8 @@
 
 #include <pykit_ring.h>
 
+#include "../compat/virtio.h"
+
 #define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
 
@@ -27,10 +29,8 @@ static bool pykit_ring_can_translate(struct virtio_device *vdev)
 {
 	struct device *parent = vdev->dev.parent;
 
-#ifdef PYKIT_HAVE_VDEV_MAP
-	if (vdev->map)
+	if (compat_has_own_map(vdev))
 		return false;
-#endif
 	return virtio_has_dma_quirk(vdev) || iommu_get_domain_for_dev(parent) ||
 	       !get_dma_ops(parent);
 }

@@ -151,7 +151,7 @@ static int pykit_vhost_start_queue(struct pykit_vhost *v, struct pykit_vhost_vq 
 		goto out;
 	}
 	err = 1;
-	pykit_vhost_fault_start(q);
+	pykit_fault_call(pykit_vhost_fault_start(q));
 	atomic_set(&q->at.seq, 0);
 	pykit_trace_vq(vhost_queue, &q->at, vq->acked_features, vq->num,
 		       vq->last_avail_idx, vq->last_used_idx);
@@ -251,27 +251,12 @@ out:
 	return err;
 }
 
-static int pykit_vhost_init_iotlb(struct vhost_dev *dev)
-{
-#ifdef PYKIT_HAVE_VHOST_IOTLB_ENABLED
-	return vhost_init_device_iotlb(dev, true);
-#else
-	return vhost_init_device_iotlb(dev);
-#endif
-}
-
 /* Returns whether addresses are translated as the features say. */
 static bool pykit_vhost_set_translation(struct vhost_dev *dev, u64 features)
 {
 	if (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
-		return !pykit_vhost_init_iotlb(dev);
-#ifdef PYKIT_HAVE_VHOST_CLEAR_IOTLB
-	vhost_clear_device_iotlb(dev);
-	return true;
-#else
-	/* There is no way back but to reset the owner. */
-	return !dev->iotlb;
-#endif
+		return !compat_vhost_init_iotlb(dev);
+	return compat_vhost_clear_iotlb(dev);
 }
 
 static long pykit_vhost_set_features(struct pykit_vhost *v, const u64 __user *arg)
@@ -381,26 +366,17 @@ static long pykit_vhost_other_ioctl(struct pykit_vhost *v, unsigned int cmd,
 	long err;
 
 	mutex_lock(&v->dev.mutex);
+	err = compat_vhost_worker_ioctl(&v->dev, cmd, argp);
+	if (err != -ENOIOCTLCMD)
+		goto out;
 	err = vhost_dev_ioctl(&v->dev, cmd, argp);
 	if (err == -ENOIOCTLCMD)
 		err = vhost_vring_ioctl(&v->dev, cmd, argp);
 	vhost_dev_flush(&v->dev);
+out:
 	mutex_unlock(&v->dev.mutex);
 	return err == -ENOIOCTLCMD ? -ENOTTY : err;
 }
-
-#ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
-static long pykit_vhost_worker_ioctl(struct pykit_vhost *v, unsigned int cmd,
-				     void __user *argp)
-{
-	long err;
-
-	mutex_lock(&v->dev.mutex);
-	err = vhost_worker_ioctl(&v->dev, cmd, argp);
-	mutex_unlock(&v->dev.mutex);
-	return err;
-}
-#endif
 
 static long pykit_vhost_any_ioctl(struct pykit_vhost *v, unsigned int cmd, void __user *argp)
 {
@@ -427,13 +403,6 @@ static long pykit_vhost_any_ioctl(struct pykit_vhost *v, unsigned int cmd, void 
 		return pykit_vhost_get_config(v, argp);
 	case VHOST_VDPA_GET_VQS_COUNT:
 		return put_user(PYKIT_VHOST_MAX_QUEUES, (u32 __user *)argp);
-#ifdef PYKIT_HAVE_VHOST_WORKER_IOCTL
-	case VHOST_NEW_WORKER:
-	case VHOST_FREE_WORKER:
-	case VHOST_ATTACH_VRING_WORKER:
-	case VHOST_GET_VRING_WORKER:
-		return pykit_vhost_worker_ioctl(v, cmd, argp);
-#endif
 	default:
 		return pykit_vhost_other_ioctl(v, cmd, argp);
 	}
@@ -496,7 +465,7 @@ static struct miscdevice pykit_vhost_misc = {
 
 static int __init pykit_vhost_init(void)
 {
-	int err = pykit_vhost_fault_init();
+	int err = pykit_fault_result(pykit_vhost_fault_init(), 0);
 
 	return err ? err : misc_register(&pykit_vhost_misc);
 }

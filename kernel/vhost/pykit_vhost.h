@@ -20,8 +20,9 @@
 #include <trace/events/pykit.h>
 #include <uapi/linux/pykit_vhost.h>
 
-/* The kernel's own, private to drivers/vhost. */
-#include "vhost.h"
+#include "../common/fault.h"
+/* With the kernel's own vhost.h, private to drivers/vhost. */
+#include "../compat/vhost.h"
 
 /* Bounds of one discard or write-zeroes request, as the configuration says. */
 #define PYKIT_VHOST_MAX_RANGES		16
@@ -81,18 +82,16 @@ struct pykit_answer {
  * struct pykit_vhost_vq - a queue of an instance
  * @vq: vhost's part; its mutex serialises everything
  * @at: how trace events name this queue
- * @fault: what goes wrong with it, see fault.c
+ * @fault: what goes wrong with it in a build with FAULT=1, see fault.c
  */
 struct pykit_vhost_vq {
 	struct vhost_virtqueue vq;
 	struct pykit_at at;
-#ifdef PYKIT_FAULT
 	struct {
 		unsigned int count;
 		bool holds;
 		struct pykit_answer held;
 	} fault;
-#endif
 };
 
 /**
@@ -142,8 +141,7 @@ bool pykit_vhost_disk_flush(struct pykit_disk *disk);
 bool pykit_vhost_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free);
 bool pykit_vhost_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes);
 
-#ifdef PYKIT_FAULT
-/* fault.c */
+/* fault.c: called by pykit_fault_call() and pykit_fault_result() */
 int pykit_vhost_fault_init(void);
 void pykit_vhost_fault_start(struct pykit_vhost_vq *q);
 bool pykit_vhost_fault_status(struct pykit_vhost_vq *q);
@@ -151,35 +149,5 @@ int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 			     struct pykit_answer *answer);
 int pykit_vhost_fault_settle(struct pykit_vhost_vq *q);
 bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed);
-#else
-static inline int pykit_vhost_fault_init(void)
-{
-	return 0;
-}
-
-static inline void pykit_vhost_fault_start(struct pykit_vhost_vq *q) { }
-
-static inline bool pykit_vhost_fault_status(struct pykit_vhost_vq *q)
-{
-	return false;
-}
-
-static inline int pykit_vhost_fault_answer(struct pykit_vhost *v,
-					   struct pykit_vhost_vq *q,
-					   struct pykit_answer *answer)
-{
-	return pykit_vhost_answer(q, answer);
-}
-
-static inline int pykit_vhost_fault_settle(struct pykit_vhost_vq *q)
-{
-	return 0;
-}
-
-static inline bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed)
-{
-	return needed;
-}
-#endif
 
 #endif /* PYKIT_VHOST_H */

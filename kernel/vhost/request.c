@@ -163,7 +163,8 @@ void pykit_vhost_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 	answer->status = status;
 	answer->writable = rq->writable;
 	answer->len = rq->writable - 1 - left;
-	if (pykit_vhost_fault_status(q) || !put_user(status, rq->status))
+	if (pykit_fault_result(pykit_vhost_fault_status(q), false) ||
+	    !put_user(status, rq->status))
 		answer->len += !left;
 	else
 		vq_err(&q->vq, "cannot write the status of the chain at %u\n",

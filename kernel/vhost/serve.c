@@ -2,8 +2,7 @@
 /*
  * Virtqueues: chains taken, answered, signalled.
  */
-#include <linux/eventfd.h>
-
+#include "../compat/eventfd.h"
 #include "pykit_vhost.h"
 
 /**
@@ -64,11 +63,7 @@ static void pykit_vhost_call_driver(struct vhost_virtqueue *vq)
 {
 	if (!vq->call_ctx.ctx)
 		return;
-#ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
-	eventfd_signal(vq->call_ctx.ctx, 1);
-#else
-	eventfd_signal(vq->call_ctx.ctx);
-#endif
+	compat_eventfd_signal(vq->call_ctx.ctx);
 }
 
 /*
@@ -104,7 +99,7 @@ static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_
 		needed = !(signal.event & VRING_AVAIL_F_NO_INTERRUPT);
 	vq->signalled_used = signal.new;
 	vq->signalled_used_valid = true;
-	signal.sent = pykit_vhost_fault_signal(q, needed);
+	signal.sent = pykit_fault_result(pykit_vhost_fault_signal(q, needed), needed);
 	pykit_trace_vq(vhost_signal, &q->at, &signal);
 	if (signal.sent)
 		pykit_vhost_call_driver(vq);
@@ -123,16 +118,6 @@ static bool pykit_vhost_enable_notify(struct pykit_vhost *v, struct pykit_vhost_
 
 	pykit_trace_vq(vhost_notify, &q->at, q->vq.last_avail_idx, 1, pending);
 	return pending;
-}
-
-/* Put back what cannot be served: the queue stands there until the next kick. */
-static void pykit_vhost_put_back(struct vhost_virtqueue *vq)
-{
-#ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
-	vhost_discard_vq_desc(vq, 1, 1);
-#else
-	vhost_discard_vq_desc(vq, 1);
-#endif
 }
 
 /*
@@ -158,7 +143,8 @@ static ssize_t pykit_vhost_serve_one(struct pykit_vhost *v, struct pykit_vhost_v
 	err = pykit_vhost_request_parse(vq, out, in, &rq);
 	if (err) {
 		vq_err(vq, "cannot serve the chain at %d\n", head);
-		pykit_vhost_put_back(vq);
+		/* Put it back: the queue stands there until the next kick. */
+		compat_vhost_discard(vq, 1, 1);
 		return err;
 	}
 	pykit_trace_vq(vhost_get, &q->at, &(struct pykit_got){
@@ -170,7 +156,8 @@ static ssize_t pykit_vhost_serve_one(struct pykit_vhost *v, struct pykit_vhost_v
 	/* All that may have been written: the status is not always at the front. */
 	if (log)
 		vhost_log_write(vq, log, log_num, rq.writable, vq->iov + out, in);
-	err = pykit_vhost_fault_answer(v, q, &answer);
+	err = pykit_fault_result(pykit_vhost_fault_answer(v, q, &answer),
+				 pykit_vhost_answer(q, &answer));
 	return err ? err : rq.readable + rq.writable;
 }
 
@@ -189,7 +176,7 @@ static void pykit_vhost_serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq
 			served++;
 			continue;
 		}
-		if (pykit_vhost_fault_settle(q))
+		if (pykit_fault_result(pykit_vhost_fault_settle(q), 0))
 			break;
 		if (served > signalled)
 			pykit_vhost_signal_driver(v, q);
@@ -199,7 +186,7 @@ static void pykit_vhost_serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq
 		pykit_vhost_disable_notify(v, q);
 	} while (!READ_ONCE(v->stopping) &&
 		 !vhost_exceeds_weight(vq, served, min_t(size_t, bytes, INT_MAX)));
-	pykit_vhost_fault_settle(q);
+	pykit_fault_call(pykit_vhost_fault_settle(q));
 	if (served > signalled)
 		pykit_vhost_signal_driver(v, q);
 }

@@ -14,7 +14,7 @@
 #include <uapi/linux/pykit_vhost.h>
 
 /* The kernel's own, private to drivers/vhost. */
-#include "vhost.h"
+#include "../compat/vhost.h"
 
 /* main.c */
 bool pykit_vprobe_served(const struct mm_struct *mm, u32 *number);

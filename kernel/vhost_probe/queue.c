@@ -10,7 +10,6 @@
  * Where vhost calls one of its operations from another, that is done here as vhost
  * defines it, by the functions here: compilers may have inlined them there.
  */
-#include <linux/eventfd.h>
 #include <linux/ftrace.h>
 #include <linux/hashtable.h>
 #include <linux/mutex.h>
@@ -20,6 +19,7 @@
 #include <linux/uaccess.h>
 
 #include "../common/hook.h"
+#include "../compat/eventfd.h"
 #include "pykit_vhost_probe.h"
 
 /**
@@ -190,7 +190,6 @@ static void pykit_vprobe_after_get(struct pykit_vprobe_queue *w, u16 position, i
 	w->next = position + 1;
 }
 
-#ifdef PYKIT_HAVE_VHOST_IN_ORDER
 static int pykit_vprobe_get_n(struct vhost_virtqueue *vq, struct iovec iov[],
 			      unsigned int iov_size, unsigned int *out, unsigned int *in,
 			      struct vhost_log *log, unsigned int *log_num,
@@ -198,8 +197,7 @@ static int pykit_vprobe_get_n(struct vhost_virtqueue *vq, struct iovec iov[],
 {
 	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 	u16 position = vq->last_avail_idx;
-	int head = vhost_get_vq_desc_n(vq, iov, iov_size, out, in, log, log_num,
-				       descs);
+	int head = compat_vhost_get(vq, iov, iov_size, out, in, log, log_num, descs);
 
 	if (w)
 		pykit_vprobe_after_get(w, position, head, iov, *out, *in);
@@ -213,21 +211,6 @@ static int pykit_vprobe_get(struct vhost_virtqueue *vq, struct iovec iov[],
 {
 	return pykit_vprobe_get_n(vq, iov, iov_size, out, in, log, log_num, NULL);
 }
-#else
-static int pykit_vprobe_get(struct vhost_virtqueue *vq, struct iovec iov[],
-			    unsigned int iov_size, unsigned int *out, unsigned int *in,
-			    struct vhost_log *log, unsigned int *log_num)
-{
-	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
-	u16 position = vq->last_avail_idx;
-	int head = vhost_get_vq_desc(vq, iov, iov_size, out, in, log, log_num);
-
-	if (w)
-		pykit_vprobe_after_get(w, position, head, iov, *out, *in);
-	pykit_hook_leave();
-	return head;
-}
-#endif
 
 static void pykit_vprobe_after_discard(struct pykit_vprobe_queue *w)
 {
@@ -237,27 +220,17 @@ static void pykit_vprobe_after_discard(struct pykit_vprobe_queue *w)
 		w->first = w->next;
 }
 
-#ifdef PYKIT_HAVE_VHOST_DISCARD_DESCS
 static void pykit_vprobe_discard(struct vhost_virtqueue *vq, int chains, unsigned int descs)
 {
 	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 
-	vhost_discard_vq_desc(vq, chains, descs);
+	compat_vhost_discard(vq, chains, descs);
 	if (w)
 		pykit_vprobe_after_discard(w);
 	pykit_hook_leave();
 }
-#else
-static void pykit_vprobe_discard(struct vhost_virtqueue *vq, int chains)
-{
-	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
 
-	vhost_discard_vq_desc(vq, chains);
-	if (w)
-		pykit_vprobe_after_discard(w);
-	pykit_hook_leave();
-}
-#endif
+COMPAT_DISCARD_OP(pykit_vprobe_discard)
 
 static struct pykit_vprobe_queue *pykit_vprobe_before_used(struct vhost_virtqueue *vq,
 							   const struct vring_used_elem *heads,
@@ -298,13 +271,8 @@ static int pykit_vprobe_use(struct vhost_virtqueue *vq, struct vring_used_elem *
 			    u16 *chains, unsigned int count)
 {
 	struct pykit_vprobe_queue *w = pykit_vprobe_before_used(vq, heads, count);
-	int err;
+	int err = compat_vhost_add_used_n(vq, heads, chains, count);
 
-#ifdef PYKIT_HAVE_VHOST_IN_ORDER
-	err = vhost_add_used_n(vq, heads, chains, count);
-#else
-	err = vhost_add_used_n(vq, heads, count);
-#endif
 	if (w && err >= 0)
 		pykit_vprobe_after_used(w, count);
 	pykit_hook_leave();
@@ -386,12 +354,6 @@ static void notrace pykit_vprobe_before_eventfd(unsigned long ip, unsigned long 
  */
 static struct ftrace_ops eventfd_ops = { .func = pykit_vprobe_before_eventfd };
 
-#ifdef PYKIT_HAVE_EVENTFD_SIGNAL_COUNT
-#define SIGNALS_EVENTFD		((unsigned long)eventfd_signal)
-#else
-#define SIGNALS_EVENTFD		((unsigned long)eventfd_signal_mask)
-#endif
-
 static void pykit_vprobe_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
 	struct pykit_vprobe_queue *w = pykit_vprobe_enter(vq);
@@ -426,37 +388,16 @@ static void pykit_vprobe_add_used_and_signal(struct vhost_dev *dev, struct vhost
 	pykit_vprobe_signal(dev, vq);
 }
 
-#ifdef PYKIT_HAVE_VHOST_IN_ORDER
-static int pykit_vprobe_add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
-				   u16 *chains, unsigned int count)
-{
-	return pykit_vprobe_use(vq, heads, chains, count);
-}
-
-static void pykit_vprobe_add_used_and_signal_n(struct vhost_dev *dev,
-					       struct vhost_virtqueue *vq,
-					       struct vring_used_elem *heads, u16 *chains,
-					       unsigned int count)
+static void pykit_vprobe_use_and_signal(struct vhost_dev *dev, struct vhost_virtqueue *vq,
+					struct vring_used_elem *heads, u16 *chains,
+					unsigned int count)
 {
 	pykit_vprobe_use(vq, heads, chains, count);
 	pykit_vprobe_signal(dev, vq);
 }
-#else
-static int pykit_vprobe_add_used_n(struct vhost_virtqueue *vq, struct vring_used_elem *heads,
-				   unsigned int count)
-{
-	return pykit_vprobe_use(vq, heads, NULL, count);
-}
 
-static void pykit_vprobe_add_used_and_signal_n(struct vhost_dev *dev,
-					       struct vhost_virtqueue *vq,
-					       struct vring_used_elem *heads,
-					       unsigned int count)
-{
-	pykit_vprobe_use(vq, heads, NULL, count);
-	pykit_vprobe_signal(dev, vq);
-}
-#endif
+COMPAT_ADD_USED_N_OP(pykit_vprobe_use)
+COMPAT_ADD_USED_AND_SIGNAL_N_OP(pykit_vprobe_use_and_signal)
 
 static void pykit_vprobe_disable_notify(struct vhost_dev *dev, struct vhost_virtqueue *vq)
 {
@@ -486,16 +427,14 @@ static int pykit_vprobe_note_hooks(void)
 {
 	static const struct pykit_hook hooks[] = {
 		PYKIT_HOOK(vhost_vq_init_access, pykit_vprobe_init_access),
-#ifdef PYKIT_HAVE_VHOST_IN_ORDER
-		PYKIT_HOOK(vhost_get_vq_desc_n, pykit_vprobe_get_n),
-#endif
+		PYKIT_HOOK(COMPAT_VHOST_GET_DESC_N, pykit_vprobe_get_n),
 		PYKIT_HOOK(vhost_get_vq_desc, pykit_vprobe_get),
-		PYKIT_HOOK(vhost_discard_vq_desc, pykit_vprobe_discard),
-		PYKIT_HOOK(vhost_add_used_n, pykit_vprobe_add_used_n),
+		PYKIT_HOOK(vhost_discard_vq_desc, pykit_vprobe_discard_op),
+		PYKIT_HOOK(vhost_add_used_n, pykit_vprobe_use_op),
 		PYKIT_HOOK(vhost_add_used, pykit_vprobe_add_used),
 		PYKIT_HOOK(vhost_signal, pykit_vprobe_signal),
 		PYKIT_HOOK(vhost_add_used_and_signal, pykit_vprobe_add_used_and_signal),
-		PYKIT_HOOK(vhost_add_used_and_signal_n, pykit_vprobe_add_used_and_signal_n),
+		PYKIT_HOOK(vhost_add_used_and_signal_n, pykit_vprobe_use_and_signal_op),
 		PYKIT_HOOK(vhost_disable_notify, pykit_vprobe_disable_notify),
 		PYKIT_HOOK(vhost_enable_notify, pykit_vprobe_enable_notify),
 	};
@@ -512,7 +451,7 @@ int pykit_vprobe_watch(void)
 {
 	int err;
 
-	err = ftrace_set_filter_ip(&eventfd_ops, SIGNALS_EVENTFD, 0, 1) ?:
+	err = ftrace_set_filter_ip(&eventfd_ops, COMPAT_EVENTFD_SIGNALS, 0, 1) ?:
 	      register_ftrace_function(&eventfd_ops);
 	if (err)
 		goto no_filter;

@@ -13,6 +13,7 @@
 #include <linux/random.h>
 #include <linux/scatterlist.h>
 
+#include "../compat/zoned.h"
 #include "pykit_blk.h"
 
 #define MARK_BYTES	sizeof(u64)
@@ -133,7 +134,6 @@ static size_t pykit_blk_read_answer(struct pykit_blk_req *rq, void *to, size_t b
 	return rq->sgt.nents ? sg_pcopy_to_buffer(sgl, sg_nents(sgl), to, bytes, skip) : 0;
 }
 
-#ifdef PYKIT_HAVE_ZONED
 static void pykit_blk_trace_zones(struct pykit_blk_vq *q, struct pykit_blk_req *rq, u64 count)
 {
 	size_t skip = sizeof(struct virtio_blk_zone_report);
@@ -152,7 +152,6 @@ static void pykit_blk_trace_zones(struct pykit_blk_vq *q, struct pykit_blk_req *
 		pykit_trace_vq(blk_zone, &q->ring.at, &zone);
 	}
 }
-#endif
 
 /**
  * pykit_blk_trace_answer() - trace what the device wrote to a request's buffers
@@ -175,7 +174,6 @@ void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq)
 	case VIRTIO_BLK_T_GET_LIFETIME:
 		answer.bytes = pykit_blk_read_answer(rq, answer.value, sizeof(answer.value), 0);
 		break;
-#ifdef PYKIT_HAVE_ZONED
 	case VIRTIO_BLK_T_ZONE_REPORT:
 		answer.bytes = pykit_blk_read_answer(rq, answer.value,
 						     sizeof(answer.value[0]), 0);
@@ -184,13 +182,10 @@ void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq)
 		memcpy(answer.value, &rq->append.sector, sizeof(rq->append.sector));
 		answer.bytes = sizeof(rq->append.sector);
 		break;
-#endif
 	default:
 		return;
 	}
 	pykit_trace_vq(blk_answer, &q->ring.at, &answer);
-#ifdef PYKIT_HAVE_ZONED
 	if (answer.type == VIRTIO_BLK_T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
 		pykit_blk_trace_zones(q, rq, le64_to_cpu(answer.value[0]));
-#endif
 }

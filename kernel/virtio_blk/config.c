@@ -17,10 +17,8 @@ static DEFINE_MUTEX(pykit_bus_lock);
 
 static const struct pykit_watcher pykit_watcher = {
 	.by		= PYKIT_BY_DRIVER,
-#ifdef PYKIT_FAULT
-	.status_write	= pykit_blk_fault_status_write,
-	.status_read	= pykit_blk_fault_status_read,
-#endif
+	.status_write	= pykit_fault_result(pykit_blk_fault_status_write, NULL),
+	.status_read	= pykit_fault_result(pykit_blk_fault_status_read, NULL),
 };
 
 static int pykit_blk_bus_notify(struct notifier_block *nb, unsigned long action,

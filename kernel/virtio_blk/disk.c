@@ -8,7 +8,8 @@
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
-#include "pykit_blk.h"
+#include "../compat/blk.h"
+#include "zoned.h"
 
 /* What a disk without a geometry of its own says: as SCSI disks do. */
 #define HEADS		64
@@ -45,25 +46,13 @@ static int pykit_blk_read_geometry(struct gendisk *disk, struct hd_geometry *geo
 	return vdev ? 0 : -ENXIO;
 }
 
-#ifndef PYKIT_HAVE_GETGEO_DISK
-static int pykit_blk_read_disk_geometry(struct block_device *bdev,
-					struct hd_geometry *geo)
-{
-	return pykit_blk_read_geometry(bdev->bd_disk, geo);
-}
-#endif
+COMPAT_GETGEO_OP(pykit_blk_read_geometry)
 
 const struct block_device_operations pykit_blk_disk_ops = {
 	.owner		= THIS_MODULE,
-#ifdef PYKIT_HAVE_GETGEO_DISK
-	.getgeo		= pykit_blk_read_geometry,
-#else
-	.getgeo		= pykit_blk_read_disk_geometry,
-#endif
+	.getgeo		= pykit_blk_read_geometry_op,
 	.free_disk	= pykit_blk_free_disk,
-#if defined(PYKIT_HAVE_ZONED) && IS_ENABLED(CONFIG_BLK_DEV_ZONED)
-	.report_zones	= pykit_blk_report_zones,
-#endif
+	.report_zones	= pykit_blk_report_zones_op,
 };
 
 static ssize_t serial_show(struct device *d, struct device_attribute *attr,

@@ -5,7 +5,7 @@
  *
  * Damage to a split ring is done to a request of the driver's own (GET_ID), that
  * is made available before DRIVER_OK. The device must not look at the ring yet:
- * the damage is traced, mended, and only then is the device allowed to go on.
+ * the damage is traced, undone, and only then is the device allowed to go on.
  * Everything else in such a run is as it should be.
  */
 #include <linux/module.h>
@@ -287,13 +287,13 @@ void pykit_blk_fault_damage(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_blk_fault_mend() - undo the damage, now that it was traced
+ * pykit_blk_fault_undo() - undo the damage, now that it was traced
  * @q: the queue, locked
  *
  * But for a head that is used again: what the device says of it is put right
  * when it says so, see pykit_blk_fault_before_get().
  */
-void pykit_blk_fault_mend(struct pykit_blk_vq *q)
+void pykit_blk_fault_undo(struct pykit_blk_vq *q)
 {
 	if (!q->fault.armed)
 		return;
@@ -436,7 +436,7 @@ static void pykit_blk_free_requests(struct pykit_blk_vq *q)
 }
 
 /**
- * pykit_blk_fault_after_ready() - let the device see a request that was mended
+ * pykit_blk_fault_after_ready() - let the device see a request whose damage was undone
  * @dev: the device
  *
  * Return: 0, -ETIMEDOUT if it does not answer.

@@ -5,7 +5,8 @@
 #include <linux/blkdev.h>
 #include <linux/log2.h>
 
-#include "pykit_blk.h"
+#include "../compat/blk.h"
+#include "zoned.h"
 
 /* No request carries more ranges than this. */
 #define MAX_RANGES	256u
@@ -174,10 +175,7 @@ int pykit_blk_read_limits(struct pykit_blk_dev *dev,
 		return err;
 	lim->write_cache = pykit_blk_write_cache(vdev);
 	pykit_blk_look_around(vdev);
-#ifdef PYKIT_HAVE_ZONED
-	err = pykit_blk_read_zones(vdev, lim);
-#endif
-	return err;
+	return pykit_blk_read_zones(vdev, lim);
 }
 
 /**
@@ -195,12 +193,17 @@ bool pykit_blk_write_cache(struct virtio_device *vdev)
 	return writeback;
 }
 
-#ifdef PYKIT_HAVE_LIMITS_FEATURES
-static struct gendisk *__pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
-					      const struct pykit_blk_limits *lim)
+/**
+ * pykit_blk_alloc_disk() - make the disk of a device
+ * @dev: the device; its tag set is allocated
+ * @lim: what it can take
+ *
+ * Return: the disk or an error pointer.
+ */
+struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
+				     const struct pykit_blk_limits *lim)
 {
 	struct queue_limits limits = {
-		.features		= BLK_FEAT_ROTATIONAL,
 		.logical_block_size	= lim->block_size,
 		.physical_block_size	= lim->physical_block_size,
 		.alignment_offset	= lim->alignment_offset,
@@ -216,73 +219,11 @@ static struct gendisk *__pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
 		.max_secure_erase_sectors = lim->erase_sectors,
 	};
 
-	if (lim->write_cache)
-		limits.features |= BLK_FEAT_WRITE_CACHE;
-#ifdef PYKIT_HAVE_ZONED
-	if (lim->zone_sectors) {
-		limits.features |= BLK_FEAT_ZONED;
-		limits.chunk_sectors = lim->zone_sectors;
-		limits.max_open_zones = lim->max_open_zones;
-		limits.max_active_zones = lim->max_active_zones;
-		limits.zone_write_granularity = lim->write_granularity;
-#ifdef PYKIT_HAVE_HW_ZONE_APPEND
-		limits.max_hw_zone_append_sectors = lim->max_append_sectors;
-#else
-		limits.max_zone_append_sectors = lim->max_append_sectors;
-#endif
-	}
-#endif
-	return blk_mq_alloc_disk(&dev->tag_set, &limits, dev);
-}
-#else
-static struct gendisk *__pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
-					      const struct pykit_blk_limits *lim)
-{
-	struct request_queue *queue;
-	struct gendisk *disk;
-
-	if (lim->block_size > PAGE_SIZE)
-		return ERR_PTR(-EINVAL);
-#ifdef PYKIT_HAVE_ALLOC_DISK_LIMITS
-	disk = blk_mq_alloc_disk(&dev->tag_set, NULL, dev);
-#else
-	disk = blk_mq_alloc_disk(&dev->tag_set, dev);
-#endif
-	if (IS_ERR(disk))
-		return disk;
-	queue = disk->queue;
-	blk_queue_logical_block_size(queue, lim->block_size);
-	blk_queue_physical_block_size(queue, lim->physical_block_size);
-	blk_queue_alignment_offset(queue, lim->alignment_offset);
-	if (lim->io_min)
-		blk_queue_io_min(queue, lim->io_min);
-	blk_queue_io_opt(queue, lim->io_opt);
-	blk_queue_max_segments(queue, lim->max_segments);
-	blk_queue_max_segment_size(queue, lim->max_segment_size);
-	blk_queue_max_hw_sectors(queue, UINT_MAX);
-	if (lim->discard_sectors || lim->erase_sectors) {
-		blk_queue_max_discard_sectors(queue, lim->discard_sectors);
-		blk_queue_max_secure_erase_sectors(queue, lim->erase_sectors);
-		blk_queue_max_discard_segments(queue, lim->discard_segments);
-		queue->limits.discard_granularity = lim->discard_granularity;
-	}
-	blk_queue_max_write_zeroes_sectors(queue, lim->zeroes_sectors);
-	blk_queue_write_cache(queue, lim->write_cache, false);
-	return disk;
-}
-#endif
-
-/**
- * pykit_blk_alloc_disk() - make the disk of a device
- * @dev: the device; its tag set is allocated
- * @lim: what it can take
- *
- * Return: the disk or an error pointer.
- */
-struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
-				     const struct pykit_blk_limits *lim)
-{
-	return __pykit_blk_alloc_disk(dev, lim);
+	if (lim->zone_sectors)
+		compat_limit_zones(&limits, lim->zone_sectors, lim->max_open_zones,
+				   lim->max_active_zones, lim->max_append_sectors,
+				   lim->write_granularity);
+	return compat_alloc_disk(&dev->tag_set, &limits, lim->write_cache, dev);
 }
 
 /**
@@ -294,20 +235,5 @@ struct gendisk *pykit_blk_alloc_disk(struct pykit_blk_dev *dev,
  */
 int pykit_blk_set_write_cache(struct gendisk *disk, bool enable)
 {
-#ifdef PYKIT_HAVE_LIMITS_FEATURES
-	struct queue_limits limits = queue_limits_start_update(disk->queue);
-
-	if (enable)
-		limits.features |= BLK_FEAT_WRITE_CACHE;
-	else
-		limits.features &= ~BLK_FEAT_WRITE_CACHE;
-#ifdef PYKIT_HAVE_LIMITS_COMMIT_FROZEN
-	return queue_limits_commit_update_frozen(disk->queue, &limits);
-#else
-	return queue_limits_commit_update(disk->queue, &limits);
-#endif
-#else
-	blk_queue_write_cache(disk->queue, enable, false);
-	return 0;
-#endif
+	return compat_set_write_cache(disk->queue, enable);
 }

@@ -8,7 +8,9 @@
 #include <linux/slab.h>
 #include <linux/virtio_ids.h>
 
-#include "pykit_blk.h"
+#include "../compat/blk.h"
+#include "../compat/virtio.h"
+#include "zoned.h"
 
 DEFINE_IDA(pykit_blk_ida);
 struct workqueue_struct *pykit_blk_wq;
@@ -67,9 +69,7 @@ static int pykit_blk_init_tags(struct pykit_blk_dev *dev)
 		set->queue_depth = max(set->queue_depth / 2, 1u);
 	set->ops = &pykit_blk_mq_ops;
 	set->numa_node = NUMA_NO_NODE;
-#ifdef PYKIT_HAVE_SHOULD_MERGE
-	set->flags = BLK_MQ_F_SHOULD_MERGE;
-#endif
+	set->flags = COMPAT_TAG_SET_FLAGS;
 	set->cmd_size = struct_size_t(struct pykit_blk_req, sg,
 				      PYKIT_BLK_INLINE_SG);
 	set->driver_data = dev;
@@ -110,7 +110,7 @@ static int pykit_blk_validate(struct virtio_device *vdev)
 	if (err)
 		pykit_blk_trace_stage(vdev, PYKIT_STAGE_FAILED, err);
 	else
-		pykit_blk_fault_validate(vdev);
+		pykit_fault_call(pykit_blk_fault_validate(vdev));
 	return err;
 }
 
@@ -141,20 +141,18 @@ static int pykit_blk_start_disk(struct pykit_blk_dev *dev)
 	int err;
 
 	pykit_blk_update_capacity(dev);
-	err = pykit_blk_fault_before_ready(dev);
+	err = pykit_fault_result(pykit_blk_fault_before_ready(dev), 0);
 	if (err)
 		return err;
 	virtio_device_ready(vdev);
-	err = pykit_blk_fault_after_ready(dev);
+	err = pykit_fault_result(pykit_blk_fault_after_ready(dev), 0);
 	if (err)
 		return err;
-#ifdef PYKIT_HAVE_ZONED
-	if (IS_ENABLED(CONFIG_BLK_DEV_ZONED) && dev->zone_sectors) {
-		err = blk_revalidate_disk_zones(dev->disk);
+	if (dev->zone_sectors) {
+		err = compat_revalidate_zones(dev->disk);
 		if (err)
 			return err;
 	}
-#endif
 	return device_add_disk(&vdev->dev, dev->disk, pykit_blk_disk_groups);
 }
 
@@ -204,7 +202,7 @@ static int pykit_blk_probe(struct virtio_device *vdev)
 out_disk:
 	pykit_blk_stop_recovery(dev);
 	virtio_reset_device(vdev);
-	pykit_blk_fault_stop(dev);
+	pykit_fault_call(pykit_blk_fault_stop(dev));
 	/* Was never added, and so does not free the device with it. */
 	put_disk(dev->disk);
 out_tags:
@@ -233,7 +231,7 @@ static void pykit_blk_remove(struct virtio_device *vdev)
 		pykit_blk_fail_outstanding(dev);
 	del_gendisk(dev->disk);
 	pykit_blk_stop_recovery(dev);
-	pykit_blk_fault_stop(dev);
+	pykit_fault_call(pykit_blk_fault_stop(dev));
 	virtio_reset_device(vdev);
 	blk_mq_free_tag_set(&dev->tag_set);
 	pykit_blk_del_vqs(dev);
@@ -245,23 +243,16 @@ static void pykit_blk_remove(struct virtio_device *vdev)
 	put_disk(dev->disk);
 }
 
-#ifdef CONFIG_PM_SLEEP
 /* Lets no request in any more, and waits for those that are inside. */
 static void pykit_blk_drain(struct request_queue *queue)
 {
-#ifdef PYKIT_HAVE_FREEZE_MEMFLAGS
-	unsigned int memflags = blk_mq_freeze_queue(queue);
+	unsigned int memflags = compat_freeze_queue(queue);
 
 	blk_mq_quiesce_queue_nowait(queue);
-	blk_mq_unfreeze_queue(queue, memflags);
-#else
-	blk_mq_freeze_queue(queue);
-	blk_mq_quiesce_queue_nowait(queue);
-	blk_mq_unfreeze_queue(queue);
-#endif
+	compat_unfreeze_queue(queue, memflags);
 }
 
-static int pykit_blk_freeze(struct virtio_device *vdev)
+static int __maybe_unused pykit_blk_freeze(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 
@@ -270,14 +261,14 @@ static int pykit_blk_freeze(struct virtio_device *vdev)
 		pykit_blk_fail_outstanding(dev);
 	pykit_blk_drain(dev->disk->queue);
 	pykit_blk_stop_recovery(dev);
-	pykit_blk_fault_stop(dev);
+	pykit_fault_call(pykit_blk_fault_stop(dev));
 	virtio_reset_device(vdev);
 	flush_work(&dev->config_work);
 	pykit_blk_del_vqs(dev);
 	return 0;
 }
 
-static int pykit_blk_restore(struct virtio_device *vdev)
+static int __maybe_unused pykit_blk_restore(struct virtio_device *vdev)
 {
 	struct pykit_blk_dev *dev = vdev->priv;
 	int err;
@@ -290,7 +281,6 @@ static int pykit_blk_restore(struct virtio_device *vdev)
 	pykit_blk_trace_stage(vdev, PYKIT_STAGE_RESTORE, err);
 	return err;
 }
-#endif
 
 static const struct virtio_device_id id_table[] = {
 	{ VIRTIO_ID_BLOCK, VIRTIO_DEV_ANY_ID },
@@ -312,9 +302,7 @@ static const unsigned int feature_table[] = {
 	VIRTIO_BLK_F_WRITE_ZEROES,
 	VIRTIO_BLK_F_LIFETIME,
 	VIRTIO_BLK_F_SECURE_ERASE,
-#ifdef PYKIT_HAVE_ZONED
-	VIRTIO_BLK_F_ZONED,
-#endif
+	COMPAT_ZONED_FEATURE
 };
 
 static struct virtio_driver pykit_blk_driver = {
@@ -328,17 +316,14 @@ static struct virtio_driver pykit_blk_driver = {
 	.probe			= pykit_blk_probe,
 	.remove			= pykit_blk_remove,
 	.config_changed		= pykit_blk_config_changed,
-#ifdef CONFIG_PM_SLEEP
-	.freeze			= pykit_blk_freeze,
-	.restore		= pykit_blk_restore,
-#endif
+	COMPAT_IF_SLEEP(.freeze = pykit_blk_freeze, .restore = pykit_blk_restore)
 };
 
 static int __init pykit_blk_init(void)
 {
 	int err;
 
-	err = pykit_blk_fault_init();
+	err = pykit_fault_result(pykit_blk_fault_init(), 0);
 	if (err)
 		return err;
 	/* What waits for it may be memory that is to be freed. */

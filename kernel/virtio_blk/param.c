@@ -6,6 +6,7 @@
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
 
+#include "../compat/zoned.h"
 #include "pykit_blk.h"
 
 /* A ring's size is 16 bits wide and, in a split ring, a power of two. */
@@ -93,11 +94,9 @@ int pykit_blk_choose_features(struct virtio_device *vdev)
 		refused |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 	if (!indirect)
 		refused |= BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC);
-#ifdef PYKIT_HAVE_ZONED
 	/* No legacy device is zoned. */
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1))
 		refused |= BIT_ULL(VIRTIO_BLK_F_ZONED);
-#endif
 	vdev->features &= ~refused;
 	missing = require & ~vdev->features;
 	if (!missing)

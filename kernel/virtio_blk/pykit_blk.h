@@ -14,7 +14,9 @@
  * ring.h	virtqueues: the core's operations, for every request
  * ring.c	the same with tracing: changes of the ring
  * config.c	the transport's operations, watched
+ * zoned.h	what zoned.c has for the other files
  * fault.c	deliberate bugs (only in a build with FAULT=1)
+ * fault.h	what fault.c has for the other files
  */
 #ifndef PYKIT_BLK_H
 #define PYKIT_BLK_H
@@ -32,50 +34,13 @@
 #include <pykit_config.h>
 #include <pykit_ring.h>
 
+#include "../compat/blk_uapi.h"
+#include "fault.h"
+
 #define PYKIT_BLK_INLINE_SG	2
 /* A status that no device has: what the byte holds before the device writes it. */
 #define PYKIT_BLK_UNWRITTEN	0xff
 #define PYKIT_BLK_NAME_LEN	20
-
-/* Described in version 1.1, and not in the kernel's headers. */
-#ifndef VIRTIO_BLK_F_LIFETIME
-#define VIRTIO_BLK_F_LIFETIME	15
-#define VIRTIO_BLK_T_GET_LIFETIME 10
-
-struct virtio_blk_lifetime {
-	__le16 pre_eol_info;
-	__le16 device_lifetime_est_typ_a;
-	__le16 device_lifetime_est_typ_b;
-};
-#endif
-
-#ifdef PYKIT_FAULT
-/**
- * struct pykit_fault_state - what goes wrong on a queue
- * @late_kick: rings a doorbell that was withheld
- * @kicks: kicks that were needed
- * @used: used entries that were taken
- * @rqs: the driver's own requests, while they are under way
- * @id: where they read the identity into
- * @done: completed for each of them
- * @armed: whether what is made available next is damaged
- * @head: head of the chain that is damaged
- * @next: its link that was overwritten
- * @returned: how often the device has returned a head that was used again
- */
-struct pykit_fault_state {
-	struct delayed_work late_kick;
-	unsigned int kicks;
-	unsigned int used;
-	struct pykit_blk_req *rqs[2];
-	char *id;
-	struct completion done;
-	bool armed;
-	u16 head;
-	__virtio16 next;
-	unsigned int returned;
-};
-#endif
 
 /**
  * struct pykit_blk_vq - a request queue of the device
@@ -90,9 +55,7 @@ struct pykit_blk_vq {
 	spinlock_t lock; /* serialises all that touches the ring */
 	struct pykit_ring ring;
 	char name[PYKIT_BLK_NAME_LEN];
-#ifdef PYKIT_FAULT
-	struct pykit_fault_state fault;
-#endif
+	struct pykit_blk_fault_state fault;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -282,20 +245,6 @@ int pykit_blk_set_write_cache(struct gendisk *disk, bool enable);
 void pykit_blk_look_around(struct virtio_device *vdev);
 void pykit_blk_look_at(struct virtio_device *vdev, unsigned int offset, unsigned int bytes);
 
-/* zoned.c */
-#ifdef PYKIT_HAVE_ZONED
-int pykit_blk_read_zones(struct virtio_device *vdev,
-			 struct pykit_blk_limits *lim);
-#ifdef PYKIT_HAVE_REPORT_ZONES_ARGS
-int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
-			   unsigned int zones,
-			   struct blk_report_zones_args *args);
-#else
-int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
-			   unsigned int zones, report_zones_cb cb, void *data);
-#endif
-#endif
-
 /* disk.c */
 extern const struct block_device_operations pykit_blk_disk_ops;
 extern const struct attribute_group *pykit_blk_disk_groups[];
@@ -319,73 +268,5 @@ void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq);
 int pykit_blk_config_interpose(struct virtio_device *vdev);
 void pykit_blk_config_frozen(struct virtio_device *vdev);
 void pykit_blk_config_exit(void);
-
-/* fault.c */
-#ifdef PYKIT_FAULT
-int pykit_blk_fault_init(void);
-void pykit_blk_fault_validate(struct virtio_device *vdev);
-void pykit_blk_fault_init_queue(struct pykit_blk_vq *q);
-int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev);
-int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev);
-void pykit_blk_fault_stop(struct pykit_blk_dev *dev);
-void pykit_blk_fault_damage(struct pykit_blk_vq *q);
-void pykit_blk_fault_mend(struct pykit_blk_vq *q);
-bool pykit_blk_fault_withhold(struct pykit_blk_vq *q);
-void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
-				const struct pykit_used *used);
-bool pykit_blk_fault_take_again(struct pykit_blk_vq *q);
-u8 pykit_blk_fault_status_write(u8 status);
-u8 pykit_blk_fault_status_read(u8 status);
-#else
-static inline int pykit_blk_fault_init(void)
-{
-	return 0;
-}
-
-static inline void pykit_blk_fault_validate(struct virtio_device *vdev)
-{
-}
-
-static inline void pykit_blk_fault_init_queue(struct pykit_blk_vq *q)
-{
-}
-
-static inline int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev)
-{
-	return 0;
-}
-
-static inline int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
-{
-	return 0;
-}
-
-static inline void pykit_blk_fault_stop(struct pykit_blk_dev *dev)
-{
-}
-
-static inline void pykit_blk_fault_damage(struct pykit_blk_vq *q)
-{
-}
-
-static inline void pykit_blk_fault_mend(struct pykit_blk_vq *q)
-{
-}
-
-static inline bool pykit_blk_fault_withhold(struct pykit_blk_vq *q)
-{
-	return false;
-}
-
-static inline void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
-					      const struct pykit_used *used)
-{
-}
-
-static inline bool pykit_blk_fault_take_again(struct pykit_blk_vq *q)
-{
-	return false;
-}
-#endif
 
 #endif /* PYKIT_BLK_H */

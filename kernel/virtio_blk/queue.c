@@ -2,13 +2,11 @@
 /*
  * Requests: from the block layer to a virtqueue and back.
  */
-#include <linux/blk-mq.h>
-#ifdef PYKIT_HAVE_VIRTIO_MAP_QUEUES
-#include <linux/blk-mq-virtio.h>
-#endif
 #include <linux/bvec.h>
 #include <linux/slab.h>
 
+#include "../compat/blk.h"
+#include "../compat/zoned.h"
 #include "ring.h"
 
 static blk_status_t pykit_blk_result(u8 status)
@@ -18,12 +16,10 @@ static blk_status_t pykit_blk_result(u8 status)
 		return BLK_STS_OK;
 	case VIRTIO_BLK_S_UNSUPP:
 		return BLK_STS_NOTSUPP;
-#ifdef PYKIT_HAVE_ZONED
 	case VIRTIO_BLK_S_ZONE_OPEN_RESOURCE:
 		return BLK_STS_ZONE_OPEN_RESOURCE;
 	case VIRTIO_BLK_S_ZONE_ACTIVE_RESOURCE:
 		return BLK_STS_ZONE_ACTIVE_RESOURCE;
-#endif
 	default:
 		return BLK_STS_IOERR;
 	}
@@ -77,7 +73,6 @@ static int pykit_blk_request_type(struct request *req)
 		return VIRTIO_BLK_T_WRITE_ZEROES;
 	case REQ_OP_SECURE_ERASE:
 		return VIRTIO_BLK_T_SECURE_ERASE;
-#ifdef PYKIT_HAVE_ZONED
 	case REQ_OP_ZONE_APPEND:
 		return VIRTIO_BLK_T_ZONE_APPEND;
 	case REQ_OP_ZONE_OPEN:
@@ -90,7 +85,6 @@ static int pykit_blk_request_type(struct request *req)
 		return VIRTIO_BLK_T_ZONE_RESET;
 	case REQ_OP_ZONE_RESET_ALL:
 		return VIRTIO_BLK_T_ZONE_RESET_ALL;
-#endif
 	default:
 		return -1;
 	}
@@ -99,12 +93,11 @@ static int pykit_blk_request_type(struct request *req)
 /* The device says where it appended to, before the status. */
 static void pykit_blk_setup_append(struct virtio_device *vdev, struct pykit_blk_req *rq)
 {
-#ifdef PYKIT_HAVE_ZONED
-	if (virtio32_to_cpu(vdev, rq->hdr.type) != VIRTIO_BLK_T_ZONE_APPEND)
+	if (!COMPAT_HAS_ZONES ||
+	    virtio32_to_cpu(vdev, rq->hdr.type) != VIRTIO_BLK_T_ZONE_APPEND)
 		return;
 	rq->in_len = sizeof(rq->append);
 	rq->append.status = PYKIT_BLK_UNWRITTEN;
-#endif
 }
 
 static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct request *req)
@@ -131,9 +124,7 @@ static blk_status_t pykit_blk_setup_request(struct virtio_device *vdev, struct r
 	case -1:
 		return BLK_STS_NOTSUPP;
 	case VIRTIO_BLK_T_FLUSH:
-#ifdef PYKIT_HAVE_ZONED
 	case VIRTIO_BLK_T_ZONE_RESET_ALL:
-#endif
 		sector = 0;
 		break;
 	case VIRTIO_BLK_T_WRITE_ZEROES:
@@ -175,11 +166,7 @@ static int pykit_blk_map_data(struct request *req)
 		rq->sgt.nents = 0;
 		return -ENOMEM;
 	}
-#ifdef PYKIT_HAVE_MAP_SG_QUEUE
-	return blk_rq_map_sg(req->q, req, rq->sgt.sgl);
-#else
-	return blk_rq_map_sg(req, rq->sgt.sgl);
-#endif
+	return compat_rq_map_sg(req, rq->sgt.sgl);
 }
 
 static __always_inline void __pykit_blk_undo_setup(struct request *req)
@@ -403,43 +390,6 @@ static void pykit_blk_commit_rqs(struct blk_mq_hw_ctx *hctx)
 		pykit_blk_ring_notify(q);
 }
 
-/*
- * Lists of requests had no type of their own; and of a request that did not come
- * by pykit_blk_queue_rq() the driver had to tell the table of tags.
- */
-#ifdef PYKIT_HAVE_RQ_LIST
-static void pykit_blk_list_add(struct rq_list *list, struct request *req)
-{
-	rq_list_add_tail(list, req);
-}
-
-static struct request *pykit_blk_list_pop(struct rq_list *list)
-{
-	return rq_list_pop(list);
-}
-#else
-struct rq_list {
-	struct request *head;
-	struct request *tail;
-};
-
-static void pykit_blk_list_add(struct rq_list *list, struct request *req)
-{
-	req->mq_hctx->tags->rqs[req->tag] = req;
-	req->rq_next = NULL;
-	if (list->head)
-		list->tail->rq_next = req;
-	else
-		list->head = req;
-	list->tail = req;
-}
-
-static struct request *pykit_blk_list_pop(struct rq_list *list)
-{
-	return rq_list_pop(&list->head);
-}
-#endif
-
 /* All at once: one lock, one decision to notify. */
 static void pykit_blk_add_list(struct pykit_blk_vq *q, struct rq_list *list)
 {
@@ -451,7 +401,7 @@ static void pykit_blk_add_list(struct pykit_blk_vq *q, struct rq_list *list)
 	if (unlikely(!q->vq))
 		return;
 	spin_lock_irqsave(&q->lock, flags);
-	while ((req = pykit_blk_list_pop(list))) {
+	while ((req = compat_rq_list_pop(list))) {
 		if (unlikely(pykit_blk_add_rq(q, req))) {
 			/* Comes again by pykit_blk_queue_rq(), which knows what to do. */
 			pykit_blk_undo_setup(req);
@@ -464,52 +414,37 @@ static void pykit_blk_add_list(struct pykit_blk_vq *q, struct rq_list *list)
 		pykit_blk_ring_notify(q);
 }
 
-static void pykit_blk_queue_list(struct rq_list *list)
+static void pykit_blk_queue_rqs(struct rq_list *list)
 {
 	struct rq_list ready = { }, left = { };
 	struct pykit_blk_vq *q = NULL;
 	struct request *req;
 
-	while ((req = pykit_blk_list_pop(list))) {
+	while ((req = compat_rq_list_pop(list))) {
 		struct pykit_blk_vq *next = pykit_blk_hctx_queue(req->mq_hctx);
 
 		if (q && q != next)
 			pykit_blk_add_list(q, &ready);
 		q = next;
-		pykit_blk_list_add(pykit_blk_prepare(q, req) ? &left : &ready, req);
+		compat_rq_list_add(pykit_blk_prepare(q, req) ? &left : &ready, req);
 	}
 	if (q)
 		pykit_blk_add_list(q, &ready);
 	*list = left;
 }
 
-#ifdef PYKIT_HAVE_RQ_LIST
-static void pykit_blk_queue_rqs(struct rq_list *list)
-{
-	pykit_blk_queue_list(list);
-}
-#else
-static void pykit_blk_queue_rqs(struct request **first)
-{
-	struct rq_list list = { .head = *first };
-
-	pykit_blk_queue_list(&list);
-	*first = list.head;
-}
-#endif
+COMPAT_QUEUE_RQS_OP(pykit_blk_queue_rqs)
 
 static void pykit_blk_complete_rq(struct request *req)
 {
 	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
 
 	__pykit_blk_undo_setup(req);
-#ifdef PYKIT_HAVE_ZONED
-	if (req_op(req) == REQ_OP_ZONE_APPEND) {
+	if (COMPAT_HAS_ZONES && req_op(req) == REQ_OP_ZONE_APPEND) {
 		struct pykit_blk_dev *dev = req->q->queuedata;
 
 		req->__sector = virtio64_to_cpu(dev->vdev, rq->append.sector);
 	}
-#endif
 	blk_mq_end_request(req, pykit_blk_result(*pykit_blk_status(rq)));
 }
 
@@ -636,11 +571,7 @@ static void pykit_blk_map_queues(struct blk_mq_tag_set *set)
 	struct blk_mq_queue_map *map = &set->map[HCTX_TYPE_DEFAULT];
 
 	map->nr_queues = dev->num_vqs - dev->num_poll;
-#ifdef PYKIT_HAVE_VIRTIO_MAP_QUEUES
-	blk_mq_virtio_map_queues(map, dev->vdev, 0);
-#else
-	blk_mq_map_hw_queues(map, &dev->vdev->dev, 0);
-#endif
+	compat_map_hw_queues(map, dev->vdev);
 	if (!dev->num_poll)
 		return;
 	/* No queue of their own: reads go where the rest goes. */
@@ -654,7 +585,7 @@ static void pykit_blk_map_queues(struct blk_mq_tag_set *set)
 
 const struct blk_mq_ops pykit_blk_mq_ops = {
 	.queue_rq	= pykit_blk_queue_rq,
-	.queue_rqs	= pykit_blk_queue_rqs,
+	.queue_rqs	= pykit_blk_queue_rqs_op,
 	.commit_rqs	= pykit_blk_commit_rqs,
 	.complete	= pykit_blk_complete_rq,
 	.map_queues	= pykit_blk_map_queues,
@@ -676,22 +607,17 @@ int pykit_blk_submit_drv_in(struct gendisk *disk, u32 type, u64 sector, void *bu
 			    unsigned int bytes)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
-	struct request_queue *queue = disk->queue;
 	struct pykit_blk_req *rq;
 	struct request *req;
 	int err;
 
-	req = blk_mq_alloc_request(queue, REQ_OP_DRV_IN, 0);
+	req = blk_mq_alloc_request(disk->queue, REQ_OP_DRV_IN, 0);
 	if (IS_ERR(req))
 		return PTR_ERR(req);
 	rq = blk_mq_rq_to_pdu(req);
 	rq->hdr.type = cpu_to_virtio32(dev->vdev, type);
 	rq->hdr.sector = cpu_to_virtio64(dev->vdev, sector);
-#ifdef PYKIT_HAVE_MAP_KERN_QUEUE
-	err = blk_rq_map_kern(queue, req, buf, bytes, GFP_KERNEL);
-#else
-	err = blk_rq_map_kern(req, buf, bytes, GFP_KERNEL);
-#endif
+	err = compat_rq_map_kern(req, buf, bytes, GFP_KERNEL);
 	if (!err)
 		err = blk_status_to_errno(blk_execute_rq(req, false));
 	blk_mq_free_request(req);

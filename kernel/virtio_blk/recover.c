@@ -5,6 +5,7 @@
  */
 #include <linux/blkdev.h>
 
+#include "../compat/virtio.h"
 #include "ring.h"
 
 /**
@@ -145,7 +146,7 @@ void pykit_blk_broken(struct pykit_blk_dev *dev)
 		queue_work(pykit_blk_wq, &dev->broken_work);
 }
 
-#ifdef CONFIG_PM_SLEEP
+/* Negotiate anew, which calls this driver's restore(). */
 static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
 {
 	struct virtio_device *vdev = dev->vdev;
@@ -155,15 +156,15 @@ static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
 		 dev->tag_set.timeout / HZ);
 	pykit_blk_trace_stage(vdev, PYKIT_STAGE_FREEZE, -ETIMEDOUT);
 	pykit_blk_settle(dev, true);
-	pykit_blk_fault_stop(dev);
+	pykit_fault_call(pykit_blk_fault_stop(dev));
 	pykit_blk_del_vqs(dev);
-	/* Negotiates anew, and calls this driver's restore(). */
-	err = virtio_device_restore(vdev);
+	err = compat_device_restore(vdev);
 	if (err)
 		dev_err(&vdev->dev, "device does not come back: %d\n", err);
 }
-#else
-static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
+
+/* A kernel without suspend cannot restore a device. */
+static void pykit_blk_give_up_device(struct pykit_blk_dev *dev)
 {
 	dev_err(&dev->vdev->dev, "no answer for %u s: failing its requests\n",
 		dev->tag_set.timeout / HZ);
@@ -171,7 +172,6 @@ static void pykit_blk_reset_device(struct pykit_blk_dev *dev)
 	pykit_blk_settle(dev, false);
 	pykit_blk_resume(dev);
 }
-#endif
 
 static void pykit_blk_reset_work(struct work_struct *work)
 {
@@ -179,8 +179,12 @@ static void pykit_blk_reset_work(struct work_struct *work)
 						 reset_work);
 
 	mutex_lock(&dev->recover_lock);
-	if (dev->vqs[0].vq && !atomic_read(&dev->broken))
-		pykit_blk_reset_device(dev);
+	if (dev->vqs[0].vq && !atomic_read(&dev->broken)) {
+		if (IS_ENABLED(CONFIG_PM_SLEEP))
+			pykit_blk_reset_device(dev);
+		else
+			pykit_blk_give_up_device(dev);
+	}
 	mutex_unlock(&dev->recover_lock);
 }
 

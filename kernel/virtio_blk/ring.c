@@ -56,13 +56,13 @@ int pykit_blk_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[]
 		pykit_ring_add_failed(&q->ring, &s, err, !full);
 		return err;
 	}
-	pykit_blk_fault_damage(q);
+	pykit_fault_call(pykit_blk_fault_damage(q));
 	pykit_ring_after_add(&q->ring, &s);
 	token->head = s.chain.head;
 	if (pykit_blk_ring_tells_adds())
 		*status_addr = pykit_blk_status_address(q, pykit_ring_walk(&q->ring, &s),
 							status);
-	pykit_blk_fault_mend(q);
+	pykit_fault_call(pykit_blk_fault_undo(q));
 	return 0;
 }
 
@@ -99,13 +99,13 @@ struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *le
 
 	if (!pykit_ring_before_get(&q->ring, &used))
 		return NULL;
-	pykit_blk_fault_before_get(q, &used);
+	pykit_fault_call(pykit_blk_fault_before_get(q, &used));
 	token = virtqueue_get_buf(q->vq, len);
 	pykit_ring_after_get(&q->ring, &used, token, num_free);
 	/* It may have been added before anybody listened. */
-	if (token && !__is_defined(PYKIT_FAULT))
+	if (token && !PYKIT_HAS_FAULTS)
 		token->head = used.id;
-	if (token && pykit_blk_fault_take_again(q)) {
+	if (token && pykit_fault_result(pykit_blk_fault_take_again(q), false)) {
 		pykit_ring_read_used(&q->ring, &used);
 		pykit_trace_vq(used, &q->ring.at, &used);
 	}

@@ -41,7 +41,7 @@ static inline bool pykit_blk_ring_tells_adds(void)
  */
 static inline bool pykit_blk_ring_watches_adds(struct pykit_blk_vq *q)
 {
-	return __is_defined(PYKIT_FAULT) || pykit_blk_ring_tells_adds() ||
+	return PYKIT_HAS_FAULTS || pykit_blk_ring_tells_adds() ||
 	       trace_pykit_notify_enabled() || trace_pykit_add_failed_enabled() ||
 	       q->ring.is_packed;
 }
@@ -84,7 +84,7 @@ static inline bool pykit_blk_ring_kick_prepare(struct pykit_blk_vq *q)
 		needed = virtqueue_kick_prepare(q->vq);
 		q->ring.kick_idx = q->ring.next_avail;
 	}
-	return needed && !pykit_blk_fault_withhold(q);
+	return needed && !pykit_fault_result(pykit_blk_fault_withhold(q), false);
 }
 
 /**
@@ -112,7 +112,7 @@ static inline struct pykit_blk_req *pykit_blk_ring_get(struct pykit_blk_vq *q,
 	unsigned int num_free = q->vq->num_free;
 	struct pykit_blk_req *token;
 
-	if (__is_defined(PYKIT_FAULT) || trace_pykit_used_enabled() ||
+	if (PYKIT_HAS_FAULTS || trace_pykit_used_enabled() ||
 	    trace_pykit_blk_done_enabled())
 		return pykit_blk_ring_get_watched(q, len);
 	token = virtqueue_get_buf(q->vq, len);

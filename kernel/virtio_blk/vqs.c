@@ -5,6 +5,7 @@
 #include <linux/interrupt.h>
 #include <linux/slab.h>
 
+#include "../compat/virtio.h"
 #include "ring.h"
 
 /**
@@ -47,7 +48,7 @@ int pykit_blk_alloc_vqs(struct pykit_blk_dev *dev)
 		snprintf(q->name, sizeof(q->name), "req%s.%u",
 			 polled ? "_poll" : "", i);
 		spin_lock_init(&q->lock);
-		pykit_blk_fault_init_queue(q);
+		pykit_fault_call(pykit_blk_fault_init_queue(q));
 	}
 	return 0;
 }
@@ -62,36 +63,18 @@ static int pykit_blk_find_vqs(struct pykit_blk_dev *dev, struct virtqueue **vqs)
 {
 	struct irq_affinity affinity = { };
 	unsigned int i;
-	int err = -ENOMEM;
-#ifdef PYKIT_HAVE_VIRTQUEUE_INFO
-	struct virtqueue_info *info;
+	struct virtqueue_info *infos;
+	int err;
 
-	info = kcalloc(dev->num_vqs, sizeof(*info), GFP_KERNEL);
-	if (!info)
-		return err;
+	infos = kcalloc(dev->num_vqs, sizeof(*infos), GFP_KERNEL);
+	if (!infos)
+		return -ENOMEM;
 	for (i = 0; i < dev->num_vqs; i++) {
-		info[i].name = dev->vqs[i].name;
-		info[i].callback = pykit_blk_callback(dev, i);
+		infos[i].name = dev->vqs[i].name;
+		infos[i].callback = pykit_blk_callback(dev, i);
 	}
-	err = virtio_find_vqs(dev->vdev, dev->num_vqs, vqs, info, &affinity);
-	kfree(info);
-#else
-	vq_callback_t **callbacks;
-	const char **names;
-
-	callbacks = kcalloc(dev->num_vqs, sizeof(*callbacks), GFP_KERNEL);
-	names = kcalloc(dev->num_vqs, sizeof(*names), GFP_KERNEL);
-	if (callbacks && names) {
-		for (i = 0; i < dev->num_vqs; i++) {
-			names[i] = dev->vqs[i].name;
-			callbacks[i] = pykit_blk_callback(dev, i);
-		}
-		err = virtio_find_vqs(dev->vdev, dev->num_vqs, vqs, callbacks,
-				      names, &affinity);
-	}
-	kfree(names);
-	kfree(callbacks);
-#endif
+	err = compat_find_vqs(dev->vdev, dev->num_vqs, vqs, infos, &affinity);
+	kfree(infos);
 	return err;
 }
 
@@ -102,13 +85,8 @@ static void pykit_blk_recycle(struct virtqueue *vq, void *buf)
 
 static int pykit_blk_resize(struct virtqueue *vq, unsigned int size)
 {
-	int err;
+	int err = compat_virtqueue_resize(vq, size, pykit_blk_recycle);
 
-#ifdef PYKIT_HAVE_RECYCLE_DONE
-	err = virtqueue_resize(vq, size, pykit_blk_recycle, NULL);
-#else
-	err = virtqueue_resize(vq, size, pykit_blk_recycle);
-#endif
 	if (err)
 		dev_err(&vq->vdev->dev, "ring %s of %u descriptors cannot have %u: %d\n",
 			vq->name, virtqueue_get_vring_size(vq), size, err);

@@ -6,7 +6,7 @@
 #include <linux/log2.h>
 #include <linux/vmalloc.h>
 
-#include "pykit_blk.h"
+#include "zoned.h"
 
 #ifdef PYKIT_HAVE_ZONED
 
@@ -153,25 +153,6 @@ static struct virtio_blk_zone_report *pykit_blk_alloc_report(struct pykit_blk_de
 	return NULL;
 }
 
-#ifdef PYKIT_HAVE_REPORT_ZONES_ARGS
-static int pykit_blk_report_zone(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
-				 struct blk_report_zones_args *args)
-{
-	return disk_report_zone(disk, zone, n, args);
-}
-#else
-struct blk_report_zones_args {
-	report_zones_cb cb;
-	void *data;
-};
-
-static int pykit_blk_report_zone(struct gendisk *disk, struct blk_zone *zone, unsigned int n,
-				 struct blk_report_zones_args *args)
-{
-	return args->cb(zone, n, args->data);
-}
-#endif
-
 /* One request; returns how many zones are handed on after it, or an error. */
 static int pykit_blk_report_some(struct pykit_blk_dev *dev, sector_t *sector,
 				 unsigned int first, unsigned int wanted,
@@ -195,7 +176,7 @@ static int pykit_blk_report_some(struct pykit_blk_dev *dev, sector_t *sector,
 	for (n = 0; n < count; n++) {
 		err = pykit_blk_read_zone(dev, &report->zones[n], &zone);
 		if (!err)
-			err = pykit_blk_report_zone(dev->disk, &zone, first + n, args);
+			err = compat_report_zone(dev->disk, &zone, first + n, args);
 		if (err)
 			return err;
 		*sector = zone.start + zone.len;
@@ -203,8 +184,8 @@ static int pykit_blk_report_some(struct pykit_blk_dev *dev, sector_t *sector,
 	return first + n;
 }
 
-static int __pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
-				    unsigned int zones, struct blk_report_zones_args *args)
+static int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
+				  unsigned int zones, struct blk_report_zones_args *args)
 {
 	struct pykit_blk_dev *dev = disk->private_data;
 	struct virtio_blk_zone_report *report;
@@ -227,21 +208,6 @@ static int __pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
 	return done ?: -EINVAL;
 }
 
-#ifdef PYKIT_HAVE_REPORT_ZONES_ARGS
-int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
-			   unsigned int zones,
-			   struct blk_report_zones_args *args)
-{
-	return __pykit_blk_report_zones(disk, sector, zones, args);
-}
-#else
-int pykit_blk_report_zones(struct gendisk *disk, sector_t sector,
-			   unsigned int zones, report_zones_cb cb, void *data)
-{
-	struct blk_report_zones_args args = { .cb = cb, .data = data };
-
-	return __pykit_blk_report_zones(disk, sector, zones, &args);
-}
-#endif
-#endif
-#endif
+COMPAT_REPORT_ZONES_OP(pykit_blk_report_zones)
+#endif /* CONFIG_BLK_DEV_ZONED */
+#endif /* PYKIT_HAVE_ZONED */

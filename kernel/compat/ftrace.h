@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What an ftrace callback does to a traced function, as the newest kernel has it.
+ */
+#ifndef PYKIT_COMPAT_FTRACE_H
+#define PYKIT_COMPAT_FTRACE_H
+
+#include <linux/ftrace.h>
+
+/* Renamed by 94d095ffa0e1 ("ftrace: abstract DYNAMIC_FTRACE_WITH_ARGS accesses"), v6.2. */
+static __always_inline void compat_ftrace_set_ip(struct ftrace_regs *fregs, unsigned long ip)
+{
+#ifdef PYKIT_HAVE_FTRACE_REGS_IP
+	ftrace_regs_set_instruction_pointer(fregs, ip);
+#else
+	ftrace_instruction_pointer_set(fregs, ip);
+#endif
+}
+
+#endif /* PYKIT_COMPAT_FTRACE_H */
