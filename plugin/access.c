@@ -157,7 +157,7 @@ static void on_epoch(unsigned int vcpu, uint64_t current)
 	if (!port)
 		return;
 	pthread_mutex_lock(&lock);
-	if (log_tells_of_status())
+	if (log_shows_status())
 		ask_for_rings(0);
 	pthread_mutex_unlock(&lock);
 }

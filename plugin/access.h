@@ -49,7 +49,7 @@ bool memory_value(uint64_t address, unsigned int size, uint64_t *value);
 
 /* log.c */
 bool log_follow(const char *path);
-bool log_tells_of_status(void);
+bool log_shows_status(void);
 
 /* rings.c */
 bool rings_connect(const char *path);

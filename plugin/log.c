@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *followed;
-static FILE *told;
+static FILE *qemu_log;
 
 /* False where there is none to follow. It need not be there yet. */
 bool log_follow(const char *path)
@@ -17,17 +17,17 @@ bool log_follow(const char *path)
 }
 
 /* Whether a device's status has been set since the last time that this was asked. */
-bool log_tells_of_status(void)
+bool log_shows_status(void)
 {
 	char line[256];
 	bool found = false;
 
-	if (!told)
-		told = fopen(followed, "r");
-	if (!told)
+	if (!qemu_log)
+		qemu_log = fopen(followed, "r");
+	if (!qemu_log)
 		return false;
-	clearerr(told);
-	while (fgets(line, sizeof(line), told))
+	clearerr(qemu_log);
+	while (fgets(line, sizeof(line), qemu_log))
 		found |= !!strstr(line, "virtio_set_status ");
 	return found;
 }

@@ -21,7 +21,7 @@
 /**
  * struct pykit_ring - a virtqueue's ring, as its observer keeps track
  * @vq: the core's virtqueue
- * @at: how trace events name it
+ * @vqid: how trace events name it
  * @split: the split ring, NULL when packed
  * @packed: the packed ring, NULL when split
  * @driver: the packed ring's driver event area
@@ -39,7 +39,7 @@
  */
 struct pykit_ring {
 	struct virtqueue *vq;
-	struct pykit_at at;
+	struct pykit_vq_id vqid;
 	const struct vring *split;
 	struct vring_packed_desc *packed;
 	struct vring_packed_desc_event *driver;

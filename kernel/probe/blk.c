@@ -131,7 +131,7 @@ static void pykit_probe_trace_ranges(struct pykit_probe_queue *q, struct pykit_p
 	u16 i;
 
 	for (i = 0; i < blk->segments && pykit_probe_read_on(from, &range, sizeof(range)); i++)
-		pykit_trace_vq(blk_range, &q->ring.at, blk->head, i,
+		pykit_trace_vq(blk_range, &q->ring.vqid, blk->head, i,
 			       le64_to_cpu(range.sector),
 			       le32_to_cpu(range.num_sectors),
 			       le32_to_cpu(range.flags));
@@ -216,7 +216,7 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int c
 		blk.bytes -= sizeof(u64);
 	if (pykit_probe_has_ranges(blk.type))
 		blk.segments = blk.bytes / sizeof(struct virtio_blk_discard_write_zeroes);
-	pykit_trace_vq(blk_start, &q->ring.at, &blk);
+	pykit_trace_vq(blk_start, &q->ring.vqid, &blk);
 	pykit_probe_trace_ranges(q, &from, &blk);
 	req->started = pykit_ring_memory(vdev, blk.status_addr);
 	req->status_addr = blk.status_addr;
@@ -274,7 +274,7 @@ static void pykit_probe_trace_zones(struct pykit_probe_queue *q,
 		zone.wp = le64_to_cpu(desc.wp);
 		zone.type = desc.type;
 		zone.state = desc.state;
-		pykit_trace_vq(blk_zone, &q->ring.at, &zone);
+		pykit_trace_vq(blk_zone, &q->ring.vqid, &zone);
 	}
 }
 
@@ -295,7 +295,7 @@ static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
 	answer.bytes = pykit_probe_read_answer(q, req, answer.value, bytes, 0);
 	if (!answer.bytes)
 		return;
-	pykit_trace_vq(blk_answer, &q->ring.at, &answer);
+	pykit_trace_vq(blk_answer, &q->ring.vqid, &answer);
 	if (answer.type == T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
 		pykit_probe_trace_zones(q, req, le64_to_cpu(answer.value[0]));
 }
@@ -345,6 +345,6 @@ void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *
 	if (!req)
 		return;
 	req->end.len = used->len;
-	pykit_trace_vq(blk_done, &q->ring.at, &req->end);
+	pykit_trace_vq(blk_done, &q->ring.vqid, &req->end);
 	req->started = false;
 }

@@ -218,7 +218,7 @@ static bool pykit_probe_kick(struct virtqueue *vq)
 	if (q) {
 		/* A decision that was not seen shows as a gap. */
 		if (q->kicking && !READ_ONCE(leaving))
-			atomic_inc(&q->ring.at.seq);
+			atomic_inc(&q->ring.vqid.seq);
 		q->kicking = 0;
 		WRITE_ONCE(q->ringing, 0);
 	}

@@ -32,9 +32,9 @@ static bool lax;
 module_param(lax, bool, 0644);
 MODULE_PARM_DESC(lax, "Fail what zones forbid with a status that is not theirs: a faulty disk");
 
-static unsigned int lose;
-module_param(lose, uint, 0644);
-MODULE_PARM_DESC(lose, "Drop the next N requests");
+static unsigned int drop_requests;
+module_param(drop_requests, uint, 0644);
+MODULE_PARM_DESC(drop_requests, "Drop the next N requests");
 
 static struct soft_disk *the_disk;
 
@@ -197,8 +197,8 @@ static void soft_disk_serve_one(struct soft_disk *d, struct soft_vq *q,
 	unsigned int i;
 	u8 status;
 
-	if (lose) {
-		lose--;
+	if (drop_requests) {
+		drop_requests--;
 		return;
 	}
 	/* What it has no answer for it answers with zeroes. */

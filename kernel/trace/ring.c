@@ -124,7 +124,7 @@ static void pykit_ring_trace_queue(struct pykit_ring *r, u8 op)
 		state.used_flags = virtio16_to_cpu(vdev, r->split->used->flags);
 		state.used_idx = virtio16_to_cpu(vdev, r->split->used->idx);
 	}
-	pykit_trace_vq(queue, &r->at, &state);
+	pykit_trace_vq(queue, &r->vqid, &state);
 }
 
 /* Find the memory of a packed ring: the core exposes only its addresses. */
@@ -177,7 +177,7 @@ int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 
 	*r = (struct pykit_ring) {
 		.vq = vq,
-		.at = { .dev = vdev->index, .vq = vq->index, .by = by },
+		.vqid = { .dev = vdev->index, .vq = vq->index, .by = by },
 		.size = virtqueue_get_vring_size(vq),
 		.num_queues = num_queues,
 		.is_packed = virtio_has_feature(vdev, VIRTIO_F_RING_PACKED),
@@ -437,7 +437,7 @@ static unsigned int pykit_ring_walk_packed(struct pykit_ring *r, const struct py
 		now = (struct pykit_desc) { .slot = d->slot, .pos = k };
 		pykit_ring_read_packed(&r->packed[d->slot], &now);
 		/* What stands in memory, whichever side wrote it; the rules decide that. */
-		pykit_trace_vq(slot, &r->at, s->chain.head, &now);
+		pykit_trace_vq(slot, &r->vqid, s->chain.head, &now);
 		/* The device writes neither address nor what it did not use. */
 		d->addr = now.addr;
 		d->next = s->chain.head;
@@ -557,12 +557,12 @@ void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int 
 		.event = s->event,
 		.flags = s->flags,
 		.event_idx = r->event_idx,
-		.rang = asked && err == -ENOSPC && s->out && !r->is_packed,
+		.notified = asked && err == -ENOSPC && s->out && !r->is_packed,
 	};
 
 	pykit_ring_read_event(r, &failure.event_after, &failure.flags_after);
-	pykit_trace_vq(add_failed, &r->at, &failure);
-	if (failure.rang)
+	pykit_trace_vq(add_failed, &r->vqid, &failure);
+	if (failure.notified)
 		pykit_ring_trace_notify(r);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_add_failed);
@@ -582,9 +582,9 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 			   pykit_ring_walk_split(r, s);
 	/* A walk that could not begin has no descriptor, not even the table's. */
 	s->chain.chain = n ? n - s->chain.indirect : 0;
-	pykit_trace_vq(add, &r->at, &s->chain);
+	pykit_trace_vq(add, &r->vqid, &s->chain);
 	for (i = 0; i < n; i++)
-		pykit_trace_vq(desc, &r->at, s->chain.head, &r->descs[i]);
+		pykit_trace_vq(desc, &r->vqid, s->chain.head, &r->descs[i]);
 	return n;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_walk);
@@ -622,7 +622,7 @@ void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
 	kick->needed = needed;
 	pykit_ring_read_event(r, &kick->event_after, &kick->flags_after);
 	r->kick_idx = r->next_avail;
-	pykit_trace_vq(kick, &r->at, kick);
+	pykit_trace_vq(kick, &r->vqid, kick);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_kick);
 
@@ -632,7 +632,7 @@ EXPORT_SYMBOL_GPL(pykit_ring_after_kick);
  */
 void pykit_ring_trace_notify(struct pykit_ring *r)
 {
-	pykit_trace_vq(notify, &r->at);
+	pykit_trace_vq(notify, &r->vqid);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_trace_notify);
 
@@ -649,7 +649,7 @@ static u16 pykit_ring_used_idx(struct pykit_ring *r)
  */
 void pykit_ring_trace_interrupt(struct pykit_ring *r)
 {
-	pykit_trace_vq(interrupt, &r->at, pykit_ring_used_idx(r), r->last_used);
+	pykit_trace_vq(interrupt, &r->vqid, pykit_ring_used_idx(r), r->last_used);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_trace_interrupt);
 
@@ -676,7 +676,7 @@ void pykit_ring_trace_stray(struct pykit_ring *r)
 		if (!(now.flags & PACKED_AVAIL) == !(now.flags & PACKED_USED)) {
 			if (!pykit_ring_packed_is_used(r, next) &&
 			    next == READ_ONCE(r->last_used))
-				pykit_trace_vq(slot, &r->at, PYKIT_HEAD_UNKNOWN, &now);
+				pykit_trace_vq(slot, &r->vqid, PYKIT_HEAD_UNKNOWN, &now);
 			return;
 		}
 		pos = pykit_ring_advance(r, pos, 1);
@@ -759,7 +759,7 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 {
 	used->accepted = accepted;
 	pykit_ring_read_suppression(r, &used->event, &used->event_flags);
-	pykit_trace_vq(used, &r->at, used);
+	pykit_trace_vq(used, &r->vqid, used);
 	if (accepted)
 		pykit_ring_took(r, used->id, num_free);
 }
@@ -782,7 +782,7 @@ void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 	};
 
 	pykit_ring_read_suppression(r, &cb.used_event, &cb.avail_flags);
-	pykit_trace_vq(callback, &r->at, &cb);
+	pykit_trace_vq(callback, &r->vqid, &cb);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_callback);
 
@@ -793,7 +793,7 @@ EXPORT_SYMBOL_GPL(pykit_ring_callback);
  */
 void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free)
 {
-	pykit_trace_vq(detach, &r->at, r->vq->num_free,
+	pykit_trace_vq(detach, &r->vqid, r->vq->num_free,
 		       r->vq->num_free - num_free);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_detached);

@@ -63,8 +63,8 @@ static int pykit_vhost_open(struct inode *inode, struct file *file)
 	}
 	for (i = 0; i < PYKIT_VHOST_MAX_QUEUES; i++) {
 		v->vqs[i].vq.handle_kick = pykit_vhost_handle_kick;
-		v->vqs[i].at.dev = v->index;
-		v->vqs[i].at.vq = i;
+		v->vqs[i].vqid.dev = v->index;
+		v->vqs[i].vqid.vq = i;
 		v->vq_ptrs[i] = &v->vqs[i].vq;
 	}
 	v->serves = -1;
@@ -152,8 +152,8 @@ static int pykit_vhost_start_queue(struct pykit_vhost *v, struct pykit_vhost_vq 
 	}
 	err = 1;
 	pykit_fault_call(pykit_vhost_fault_start(q));
-	atomic_set(&q->at.seq, 0);
-	pykit_trace_vq(vhost_queue, &q->at, vq->acked_features, vq->num,
+	atomic_set(&q->vqid.seq, 0);
+	pykit_trace_vq(vhost_queue, &q->vqid, vq->acked_features, vq->num,
 		       vq->last_avail_idx, vq->last_used_idx);
 	/* A kick may have come before there was anybody to heed it. */
 	vhost_poll_queue(&vq->poll);

@@ -81,12 +81,12 @@ struct pykit_answer {
 /**
  * struct pykit_vhost_vq - a queue of an instance
  * @vq: vhost's part; its mutex serialises everything
- * @at: how trace events name this queue
+ * @vqid: how trace events name this queue
  * @fault: what goes wrong with it in a build with FAULT=1, see fault.c
  */
 struct pykit_vhost_vq {
 	struct vhost_virtqueue vq;
-	struct pykit_at at;
+	struct pykit_vq_id vqid;
 	struct {
 		unsigned int count;
 		bool holds;

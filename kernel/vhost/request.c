@@ -139,7 +139,7 @@ static void pykit_vhost_trace_end(struct pykit_vhost_vq *q, const struct pykit_r
 	};
 
 	if (trace_pykit_vhost_blk_enabled() && !get_user(end.status, rq->status))
-		pykit_trace_vq(vhost_blk, &q->at, &end);
+		pykit_trace_vq(vhost_blk, &q->vqid, &end);
 }
 
 /**

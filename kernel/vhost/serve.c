@@ -39,7 +39,7 @@ static void pykit_vhost_trace_used(struct pykit_vhost_vq *q)
 	    copy_from_user(&entry, &used->ring[slot], sizeof(entry)) ||
 	    get_user(used_idx, &used->idx) || get_user(avail_idx, &avail->idx))
 		return;
-	pykit_trace_vq(vhost_used, &q->at, vhost32_to_cpu(vq, entry.id),
+	pykit_trace_vq(vhost_used, &q->vqid, vhost32_to_cpu(vq, entry.id),
 		       vhost32_to_cpu(vq, entry.len), vhost16_to_cpu(vq, used_idx),
 		       vhost16_to_cpu(vq, avail_idx));
 }
@@ -100,7 +100,7 @@ static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_
 	vq->signalled_used = signal.new;
 	vq->signalled_used_valid = true;
 	signal.sent = pykit_fault_result(pykit_vhost_fault_signal(q, needed), needed);
-	pykit_trace_vq(vhost_signal, &q->at, &signal);
+	pykit_trace_vq(vhost_signal, &q->vqid, &signal);
 	if (signal.sent)
 		pykit_vhost_call_driver(vq);
 }
@@ -108,7 +108,7 @@ static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_
 static void pykit_vhost_disable_notify(struct pykit_vhost *v, struct pykit_vhost_vq *q)
 {
 	vhost_disable_notify(&v->dev, &q->vq);
-	pykit_trace_vq(vhost_notify, &q->at, q->vq.last_avail_idx, 0, 0);
+	pykit_trace_vq(vhost_notify, &q->vqid, q->vq.last_avail_idx, 0, 0);
 }
 
 /* Returns whether there is more to do already. */
@@ -116,7 +116,7 @@ static bool pykit_vhost_enable_notify(struct pykit_vhost *v, struct pykit_vhost_
 {
 	bool pending = vhost_enable_notify(&v->dev, &q->vq);
 
-	pykit_trace_vq(vhost_notify, &q->at, q->vq.last_avail_idx, 1, pending);
+	pykit_trace_vq(vhost_notify, &q->vqid, q->vq.last_avail_idx, 1, pending);
 	return pending;
 }
 
@@ -147,7 +147,7 @@ static ssize_t pykit_vhost_serve_one(struct pykit_vhost *v, struct pykit_vhost_v
 		compat_vhost_discard(vq, 1, 1);
 		return err;
 	}
-	pykit_trace_vq(vhost_get, &q->at, &(struct pykit_got){
+	pykit_trace_vq(vhost_get, &q->vqid, &(struct pykit_got){
 		.readable = rq.readable, .writable = rq.writable,
 		.out = out, .in = in, .head = head, .avail_idx = avail_idx,
 	});

@@ -26,7 +26,7 @@
  * struct pykit_vprobe_queue - a queue, from when it was first served until the module goes
  * @node: in the table of all
  * @vq: vhost's
- * @at: how trace events name it
+ * @vqid: how trace events name it
  * @watched: whether its back-end is watched
  * @taken: chains that were taken and not traced yet, by position
  * @size: length of @taken
@@ -38,7 +38,7 @@
 struct pykit_vprobe_queue {
 	struct hlist_node node;
 	struct vhost_virtqueue *vq;
-	struct pykit_at at;
+	struct pykit_vq_id vqid;
 	bool watched;
 	struct pykit_got *taken;
 	u16 size;
@@ -118,12 +118,12 @@ static void pykit_vprobe_start(struct vhost_virtqueue *vq)
 	w->size = vq->num;
 	w->first = vq->last_avail_idx;
 	w->next = w->first;
-	w->at.dev = number;
-	w->at.vq = pykit_vprobe_index_of(vq);
-	atomic_set(&w->at.seq, 0);
+	w->vqid.dev = number;
+	w->vqid.vq = pykit_vprobe_index_of(vq);
+	atomic_set(&w->vqid.seq, 0);
 	w->signal.valid = false;
 	w->watched = true;
-	pykit_trace_vq(vhost_queue, &w->at, vq->acked_features, vq->num,
+	pykit_trace_vq(vhost_queue, &w->vqid, vq->acked_features, vq->num,
 		       vq->last_avail_idx, vq->last_used_idx);
 }
 
@@ -146,7 +146,7 @@ static struct pykit_got *pykit_vprobe_taken_at(struct pykit_vprobe_queue *w, u16
 
 static void pykit_vprobe_trace_first(struct pykit_vprobe_queue *w)
 {
-	pykit_trace_vq(vhost_get, &w->at, pykit_vprobe_taken_at(w, w->first));
+	pykit_trace_vq(vhost_get, &w->vqid, pykit_vprobe_taken_at(w, w->first));
 	w->first++;
 }
 
@@ -260,7 +260,7 @@ static void pykit_vprobe_after_used(struct pykit_vprobe_queue *w, unsigned int c
 		slot = (vq->last_used_idx - count) & (vq->num - 1);
 		if (copy_from_user(&entry, &vq->used->ring[slot], sizeof(entry)))
 			return;
-		pykit_trace_vq(vhost_used, &w->at, vhost32_to_cpu(vq, entry.id),
+		pykit_trace_vq(vhost_used, &w->vqid, vhost32_to_cpu(vq, entry.id),
 			       vhost32_to_cpu(vq, entry.len),
 			       vhost16_to_cpu(vq, used),
 			       vhost16_to_cpu(vq, avail));
@@ -325,7 +325,7 @@ static void pykit_vprobe_trace_signal(struct pykit_vprobe_queue *w, bool sent)
 		pagefault_enable();
 	}
 	w->signals = NULL;
-	pykit_trace_vq(vhost_signal, &w->at, s);
+	pykit_trace_vq(vhost_signal, &w->vqid, s);
 }
 
 /*
@@ -405,7 +405,7 @@ static void pykit_vprobe_disable_notify(struct vhost_dev *dev, struct vhost_virt
 
 	vhost_disable_notify(dev, vq);
 	if (w)
-		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 0, 0);
+		pykit_trace_vq(vhost_notify, &w->vqid, vq->last_avail_idx, 0, 0);
 	pykit_hook_leave();
 }
 
@@ -418,7 +418,7 @@ static bool pykit_vprobe_enable_notify(struct vhost_dev *dev, struct vhost_virtq
 		pykit_vprobe_trace_taken(w);
 	pending = vhost_enable_notify(dev, vq);
 	if (w)
-		pykit_trace_vq(vhost_notify, &w->at, vq->last_avail_idx, 1, pending);
+		pykit_trace_vq(vhost_notify, &w->vqid, vq->last_avail_idx, 1, pending);
 	pykit_hook_leave();
 	return pending;
 }

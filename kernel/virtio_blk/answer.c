@@ -124,7 +124,7 @@ static void pykit_blk_trace_wrote(struct pykit_blk_vq *q, struct pykit_blk_req *
 		wrote.bytes = blk_rq_payload_bytes(req);
 		pykit_blk_read_data(rq, virtio_has_feature(q->vq->vdev, VIRTIO_BLK_F_RO), &wrote);
 	}
-	pykit_trace_vq(blk_wrote, &q->ring.at, &wrote);
+	pykit_trace_vq(blk_wrote, &q->ring.vqid, &wrote);
 }
 
 static size_t pykit_blk_read_answer(struct pykit_blk_req *rq, void *to, size_t bytes, off_t skip)
@@ -149,7 +149,7 @@ static void pykit_blk_trace_zones(struct pykit_blk_vq *q, struct pykit_blk_req *
 		zone.wp = virtio64_to_cpu(vdev, desc.z_wp);
 		zone.type = desc.z_type;
 		zone.state = desc.z_state;
-		pykit_trace_vq(blk_zone, &q->ring.at, &zone);
+		pykit_trace_vq(blk_zone, &q->ring.vqid, &zone);
 	}
 }
 
@@ -185,7 +185,7 @@ void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq)
 	default:
 		return;
 	}
-	pykit_trace_vq(blk_answer, &q->ring.at, &answer);
+	pykit_trace_vq(blk_answer, &q->ring.vqid, &answer);
 	if (answer.type == VIRTIO_BLK_T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
 		pykit_blk_trace_zones(q, rq, le64_to_cpu(answer.value[0]));
 }

@@ -64,13 +64,13 @@ MODULE_PARM_DESC(ring_size, "Descriptors of a ring, 0 for what the device says")
 module_param_cb(timeout, &timeout_ops, &pykit_blk_params.timeout, 0644);
 MODULE_PARM_DESC(timeout, "Seconds after which a device that does not answer is reset, 0 for never");
 
-static unsigned long long refuse;
-module_param(refuse, ullong, 0644);
-MODULE_PARM_DESC(refuse, "Mask of features not to accept");
+static unsigned long long features_mask;
+module_param(features_mask, ullong, 0644);
+MODULE_PARM_DESC(features_mask, "Features not to accept, as a mask");
 
-static unsigned long long require;
-module_param(require, ullong, 0644);
-MODULE_PARM_DESC(require, "Mask of features without which a device is not driven");
+static unsigned long long features_required;
+module_param(features_required, ullong, 0644);
+MODULE_PARM_DESC(features_required, "Features without which a device is not driven, as a mask");
 
 static bool event_idx = true;
 module_param(event_idx, bool, 0644);
@@ -81,14 +81,14 @@ module_param(indirect, bool, 0644);
 MODULE_PARM_DESC(indirect, "Whether to accept INDIRECT_DESC");
 
 /**
- * pykit_blk_choose_features() - refuse and require what the parameters say
+ * pykit_blk_choose_features() - choose features as the parameters say
  * @vdev: the device, as it comes to validate()
  *
  * Return: 0, or -ENODEV if a feature that is required is not there.
  */
 int pykit_blk_choose_features(struct virtio_device *vdev)
 {
-	u64 refused = refuse, missing;
+	u64 refused = features_mask, missing;
 
 	if (!event_idx)
 		refused |= BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
@@ -98,7 +98,7 @@ int pykit_blk_choose_features(struct virtio_device *vdev)
 	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1))
 		refused |= BIT_ULL(VIRTIO_BLK_F_ZONED);
 	vdev->features &= ~refused;
-	missing = require & ~vdev->features;
+	missing = features_required & ~vdev->features;
 	if (!missing)
 		return 0;
 	dev_err(&vdev->dev, "features %#llx are required and not there\n",

@@ -205,9 +205,9 @@ static void pykit_blk_trace_start(struct pykit_blk_vq *q, const struct pykit_blk
 	};
 	u16 i;
 
-	pykit_trace_vq(blk_start, &q->ring.at, &blk);
+	pykit_trace_vq(blk_start, &q->ring.vqid, &blk);
 	for (i = 0; i < data->segments; i++)
-		pykit_trace_vq(blk_range, &q->ring.at, head, i,
+		pykit_trace_vq(blk_range, &q->ring.vqid, head, i,
 			       le64_to_cpu(data->ranges[i].sector),
 			       le32_to_cpu(data->ranges[i].num_sectors),
 			       le32_to_cpu(data->ranges[i].flags));
@@ -471,7 +471,7 @@ static noinline void pykit_blk_trace_done(struct pykit_blk_vq *q,
 
 	if (!rq->done)
 		pykit_blk_trace_answer(q, rq);
-	pykit_trace_vq(blk_done, &q->ring.at, &end);
+	pykit_trace_vq(blk_done, &q->ring.vqid, &end);
 }
 
 /* The next request that the device is done with, which is to be completed. */

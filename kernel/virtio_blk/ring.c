@@ -107,7 +107,7 @@ struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *le
 		token->head = used.id;
 	if (token && pykit_fault_result(pykit_blk_fault_take_again(q), false)) {
 		pykit_ring_read_used(&q->ring, &used);
-		pykit_trace_vq(used, &q->ring.at, &used);
+		pykit_trace_vq(used, &q->ring.vqid, &used);
 	}
 	return token;
 }

@@ -77,13 +77,13 @@ enum pykit_status_op {
 };
 
 /**
- * struct pykit_at - a virtqueue as its trace events name it
+ * struct pykit_vq_id - a virtqueue as its trace events name it
  * @dev: index of the virtio device, or number of the vhost instance
  * @vq: index of the queue in its device
  * @by: one of &enum pykit_by; vhost back-ends leave it alone
  * @seq: sequence number of the last event of this queue
  */
-struct pykit_at {
+struct pykit_vq_id {
 	u32 dev;
 	u16 vq;
 	u8 by;
@@ -202,7 +202,7 @@ struct pykit_desc {
  * @flags: the flags before
  * @flags_after: the flags afterwards
  * @event_idx: whether EVENT_IDX was negotiated
- * @rang: whether the core has rung the doorbell in it
+ * @notified: whether the core notified the device in it
  */
 struct pykit_add_failure {
 	s32 err;
@@ -216,7 +216,7 @@ struct pykit_add_failure {
 	u16 flags;
 	u16 flags_after;
 	u8 event_idx;
-	u8 rang;
+	u8 notified;
 };
 
 /**
@@ -422,19 +422,19 @@ struct pykit_signal {
 /**
  * pykit_trace_vq() - emit an event of a virtqueue
  * @event: name of the event, without "pykit_"
- * @at: &struct pykit_at of the queue
+ * @vqid: &struct pykit_vq_id of the queue
  *
  * Further arguments are those of the event. A number is spent only where the
  * event is enabled, and before a place in the trace buffer is asked for: a gap
  * is an event that was lost.
  */
-#define pykit_trace_vq(event, at, ...)					\
+#define pykit_trace_vq(event, vqid, ...)					\
 do {									\
 	if (trace_pykit_##event##_enabled()) {				\
-		struct pykit_at *__at = (at);				\
+		struct pykit_vq_id *__vqid = (vqid);			\
 									\
-		trace_pykit_##event(__at,				\
-				    atomic_inc_return(&__at->seq),	\
+		trace_pykit_##event(__vqid,				\
+				    atomic_inc_return(&__vqid->seq),	\
 				    ##__VA_ARGS__);			\
 	}								\
 } while (0)
@@ -598,9 +598,9 @@ TRACE_DEFINE_ENUM(PYKIT_QUEUE_UNBROKEN);
 
 #define PYKIT_VHOST_ASSIGN						\
 	do {								\
-		__entry->dev = at->dev;					\
+		__entry->dev = vqid->dev;					\
 		__entry->seq = seq;					\
-		__entry->vq = at->vq;					\
+		__entry->vq = vqid->vq;					\
 	} while (0)
 
 #define PYKIT_VHOST_FMT		"dev=%u vq=%u seq=%u "
@@ -614,7 +614,7 @@ TRACE_DEFINE_ENUM(PYKIT_QUEUE_UNBROKEN);
 #define PYKIT_VQ_ASSIGN							\
 	do {								\
 		PYKIT_VHOST_ASSIGN;					\
-		__entry->by = at->by;					\
+		__entry->by = vqid->by;					\
 	} while (0)
 
 #define PYKIT_VQ_FMT	"dev=%u by=%s vq=%u seq=%u "
@@ -707,9 +707,9 @@ TRACE_EVENT(pykit_config_change,
 );
 
 TRACE_EVENT(pykit_queue,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_queue_state *state),
-	    TP_ARGS(at, seq, state),
+	    TP_ARGS(vqid, seq, state),
 	    TP_STRUCT__entry(__field(u64, desc)
 			     __field(u64, avail)
 			     __field(u64, used)
@@ -741,9 +741,9 @@ TRACE_EVENT(pykit_queue,
 );
 
 TRACE_EVENT(pykit_add,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_chain *chain),
-	    TP_ARGS(at, seq, chain),
+	    TP_ARGS(vqid, seq, chain),
 	    TP_STRUCT__entry(__field(u64, before)
 			     __field(u64, readable)
 			     __field(u64, writable)
@@ -769,9 +769,9 @@ TRACE_EVENT(pykit_add,
 );
 
 TRACE_EVENT(pykit_desc,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 chain,
 		     const struct pykit_desc *desc),
-	    TP_ARGS(at, seq, chain, desc),
+	    TP_ARGS(vqid, seq, chain, desc),
 	    TP_STRUCT__entry(__field(u64, addr)
 			     PYKIT_VQ_FIELDS(__field(u32, len),
 					     __field(u16, head) __field(u16, slot)
@@ -795,9 +795,9 @@ TRACE_EVENT(pykit_desc,
 );
 
 TRACE_EVENT(pykit_slot,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 chain,
 		     const struct pykit_desc *desc),
-	    TP_ARGS(at, seq, chain, desc),
+	    TP_ARGS(vqid, seq, chain, desc),
 	    TP_STRUCT__entry(__field(u64, addr)
 			     PYKIT_VQ_FIELDS(__field(u32, len),
 					     __field(u16, head) __field(u16, slot)
@@ -820,16 +820,16 @@ TRACE_EVENT(pykit_slot,
 );
 
 TRACE_EVENT(pykit_add_failed,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_add_failure *failure),
-	    TP_ARGS(at, seq, failure),
+	    TP_ARGS(vqid, seq, failure),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(s32, err) __field(u32, chain)
 					     __field(u32, num_free),
 					     __field(u16, slots) __field(u16, old)
 					     __field(u16, new) __field(u16, event)
 					     __field(u16, event_after) __field(u16, flags)
 					     __field(u16, flags_after),
-					     __field(u8, event_idx) __field(u8, rang))),
+					     __field(u8, event_idx) __field(u8, notified))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->err = failure->err;
 			   __entry->chain = failure->chain;
@@ -842,19 +842,19 @@ TRACE_EVENT(pykit_add_failed,
 			   __entry->flags = failure->flags;
 			   __entry->flags_after = failure->flags_after;
 			   __entry->event_idx = failure->event_idx;
-			   __entry->rang = failure->rang;
+			   __entry->notified = failure->notified;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "err=%d chain=%u slots=%u num_free=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x rang=%u",
+	    TP_printk(PYKIT_VQ_FMT "err=%d chain=%u slots=%u num_free=%u old=%u new=%u event_idx=%u event=%u/%u flags=%#x/%#x notified=%u",
 		      PYKIT_VQ_ARGS, __entry->err, __entry->chain, __entry->slots,
 		      __entry->num_free, __entry->old, __entry->new, __entry->event_idx,
 		      __entry->event, __entry->event_after, __entry->flags,
-		      __entry->flags_after, __entry->rang)
+		      __entry->flags_after, __entry->notified)
 );
 
 TRACE_EVENT(pykit_kick,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_kick *kick),
-	    TP_ARGS(at, seq, kick),
+	    TP_ARGS(vqid, seq, kick),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, __field(u16, old) __field(u16, new)
 					     __field(u16, event) __field(u16, event_after)
 					     __field(u16, flags) __field(u16, flags_after),
@@ -876,8 +876,8 @@ TRACE_EVENT(pykit_kick,
 );
 
 TRACE_EVENT(pykit_notify,
-	    TP_PROTO(const struct pykit_at *at, u32 seq),
-	    TP_ARGS(at, seq),
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq),
+	    TP_ARGS(vqid, seq),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, PYKIT_NONE, PYKIT_NONE)),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 	    ),
@@ -886,8 +886,8 @@ TRACE_EVENT(pykit_notify,
 );
 
 TRACE_EVENT(pykit_interrupt,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 used_idx, u16 last_used),
-	    TP_ARGS(at, seq, used_idx, last_used),
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 used_idx, u16 last_used),
+	    TP_ARGS(vqid, seq, used_idx, last_used),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE,
 					     __field(u16, used_idx) __field(u16, last_used),
 					     PYKIT_NONE)),
@@ -900,9 +900,9 @@ TRACE_EVENT(pykit_interrupt,
 );
 
 TRACE_EVENT(pykit_used,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_used *used),
-	    TP_ARGS(at, seq, used),
+	    TP_ARGS(vqid, seq, used),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
 					     __field(u16, index) __field(u16, used_idx)
 					     __field(u16, flags) __field(u16, event)
@@ -925,9 +925,9 @@ TRACE_EVENT(pykit_used,
 );
 
 TRACE_EVENT(pykit_callback,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_callback *cb),
-	    TP_ARGS(at, seq, cb),
+	    TP_ARGS(vqid, seq, cb),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE, __field(u16, avail_flags)
 					     __field(u16, used_event)
 					     __field(u16, last_used) __field(u16, used_idx),
@@ -949,8 +949,8 @@ TRACE_EVENT(pykit_callback,
 );
 
 TRACE_EVENT(pykit_detach,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 num_free, u16 slots),
-	    TP_ARGS(at, seq, num_free, slots),
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u32 num_free, u16 slots),
+	    TP_ARGS(vqid, seq, num_free, slots),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, num_free),
 					     __field(u16, slots), PYKIT_NONE)),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
@@ -962,8 +962,8 @@ TRACE_EVENT(pykit_detach,
 );
 
 TRACE_EVENT(pykit_blk_start,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, const struct pykit_blk *blk),
-	    TP_ARGS(at, seq, blk),
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, const struct pykit_blk *blk),
+	    TP_ARGS(vqid, seq, blk),
 	    TP_STRUCT__entry(__field(u64, sector)
 			     __field(u64, status_addr)
 			     __field(u64, bytes)
@@ -985,9 +985,9 @@ TRACE_EVENT(pykit_blk_start,
 );
 
 TRACE_EVENT(pykit_blk_range,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 chain, u16 pos,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 chain, u16 pos,
 		     u64 sector, u32 sectors, u32 flags),
-	    TP_ARGS(at, seq, chain, pos, sector, sectors, flags),
+	    TP_ARGS(vqid, seq, chain, pos, sector, sectors, flags),
 	    TP_STRUCT__entry(__field(u64, sector)
 			     PYKIT_VQ_FIELDS(__field(u32, sectors) __field(u32, flags),
 					     __field(u16, head) __field(u16, pos), PYKIT_NONE)),
@@ -1004,9 +1004,9 @@ TRACE_EVENT(pykit_blk_range,
 );
 
 TRACE_EVENT(pykit_blk_answer,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_blk_answer *answer),
-	    TP_ARGS(at, seq, answer),
+	    TP_ARGS(vqid, seq, answer),
 	    TP_STRUCT__entry(__field(u64, first)
 			     __field(u64, second)
 			     __field(u64, third)
@@ -1027,9 +1027,9 @@ TRACE_EVENT(pykit_blk_answer,
 );
 
 TRACE_EVENT(pykit_blk_zone,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_blk_zone *zone),
-	    TP_ARGS(at, seq, zone),
+	    TP_ARGS(vqid, seq, zone),
 	    TP_STRUCT__entry(__field(u64, start)
 			     __field(u64, capacity)
 			     __field(u64, wp)
@@ -1052,9 +1052,9 @@ TRACE_EVENT(pykit_blk_zone,
 );
 
 TRACE_EVENT(pykit_blk_wrote,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_blk_wrote *wrote),
-	    TP_ARGS(at, seq, wrote),
+	    TP_ARGS(vqid, seq, wrote),
 	    TP_STRUCT__entry(__field(u64, bytes)
 			     __field(u64, written)
 			     __field(u64, touched)
@@ -1079,9 +1079,9 @@ TRACE_EVENT(pykit_blk_wrote,
 );
 
 DECLARE_EVENT_CLASS(pykit_blk_end,
-		    TP_PROTO(const struct pykit_at *at, u32 seq,
+		    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 			     const struct pykit_blk_end *end),
-		    TP_ARGS(at, seq, end),
+		    TP_ARGS(vqid, seq, end),
 		    TP_STRUCT__entry(__field(u64, sector)
 				     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, len),
 						     __field(u16, head),
@@ -1100,15 +1100,15 @@ DECLARE_EVENT_CLASS(pykit_blk_end,
 );
 
 DEFINE_EVENT(pykit_blk_end, pykit_blk_done,
-	     TP_PROTO(const struct pykit_at *at, u32 seq,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		      const struct pykit_blk_end *end),
-	     TP_ARGS(at, seq, end)
+	     TP_ARGS(vqid, seq, end)
 );
 
 DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
-	     TP_PROTO(const struct pykit_at *at, u32 seq,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		      const struct pykit_blk_end *end),
-	     TP_ARGS(at, seq, end)
+	     TP_ARGS(vqid, seq, end)
 );
 
 TRACE_EVENT(pykit_vhost_attach,
@@ -1126,9 +1126,9 @@ TRACE_EVENT(pykit_vhost_attach,
 );
 
 TRACE_EVENT(pykit_vhost_queue,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u64 features, u32 size,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u64 features, u32 size,
 		     u16 avail_idx, u16 used_idx),
-	    TP_ARGS(at, seq, features, size, avail_idx, used_idx),
+	    TP_ARGS(vqid, seq, features, size, avail_idx, used_idx),
 	    TP_STRUCT__entry(__field(u64, features)
 			     PYKIT_VHOST_FIELDS(__field(u32, size),
 						__field(u16, avail_idx)
@@ -1145,8 +1145,8 @@ TRACE_EVENT(pykit_vhost_queue,
 );
 
 TRACE_EVENT(pykit_vhost_get,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, const struct pykit_got *got),
-	    TP_ARGS(at, seq, got),
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, const struct pykit_got *got),
+	    TP_ARGS(vqid, seq, got),
 	    TP_STRUCT__entry(__field(u64, readable)
 			     __field(u64, writable)
 			     PYKIT_VHOST_FIELDS(__field(u32, out) __field(u32, in),
@@ -1166,9 +1166,9 @@ TRACE_EVENT(pykit_vhost_get,
 );
 
 TRACE_EVENT(pykit_vhost_used,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u32 id, u32 len,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u32 id, u32 len,
 		     u16 used_idx, u16 avail_idx),
-	    TP_ARGS(at, seq, id, len, used_idx, avail_idx),
+	    TP_ARGS(vqid, seq, id, len, used_idx, avail_idx),
 	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(__field(u32, id) __field(u32, len),
 						__field(u16, used_idx)
 						__field(u16, avail_idx), PYKIT_NONE)),
@@ -1184,9 +1184,9 @@ TRACE_EVENT(pykit_vhost_used,
 );
 
 TRACE_EVENT(pykit_vhost_signal,
-	    TP_PROTO(const struct pykit_at *at, u32 seq,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_signal *signal),
-	    TP_ARGS(at, seq, signal),
+	    TP_ARGS(vqid, seq, signal),
 	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(PYKIT_NONE, __field(u16, old) __field(u16, new)
 						__field(u16, event),
 						__field(u8, event_idx) __field(u8, valid)
@@ -1205,9 +1205,9 @@ TRACE_EVENT(pykit_vhost_signal,
 );
 
 TRACE_EVENT(pykit_vhost_notify,
-	    TP_PROTO(const struct pykit_at *at, u32 seq, u16 avail_idx, u8 enable,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 avail_idx, u8 enable,
 		     u8 pending),
-	    TP_ARGS(at, seq, avail_idx, enable, pending),
+	    TP_ARGS(vqid, seq, avail_idx, enable, pending),
 	    TP_STRUCT__entry(PYKIT_VHOST_FIELDS(PYKIT_NONE, __field(u16, avail_idx),
 						__field(u8, enable) __field(u8, pending))),
 	    TP_fast_assign(PYKIT_VHOST_ASSIGN;
