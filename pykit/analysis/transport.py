@@ -12,6 +12,7 @@ from pykit.spec.view import View
 from pykit.trace import Events
 from pykit.trace.asked import NAMES
 from pykit.trace.capture import QUEUE_QUERY
+from pykit.trace.kinds import SET_UP
 
 _GENERATION, _VECTOR = (0x15, 1), (0x1A, 2)
 _SELECTED, _NO_VECTOR = (0x16, 2), 0xFFFF
@@ -85,7 +86,9 @@ def _used(view: View, look: Look) -> dict[str, Any]:
     """Return the sizes of a device's queues, and its features as last negotiated."""
     events = view.events
     named = _named(events, look.dev)
-    sizes = {
+    set_up = view.of("queue").filter(op=SET_UP, dev=look.dev) if look.dev is not None else None
+    sizes = {} if set_up is None else dict(set_up.select("vq", "size").iter_rows())
+    sizes |= {
         answer.queue: answer.answer["vring-num"]
         for answer in events.capture.qmp
         if answer.query == QUEUE_QUERY
@@ -109,12 +112,15 @@ def _used(view: View, look: Look) -> dict[str, Any]:
 
 
 def _vectors(view: View, dev: int | None) -> dict[int, int]:
-    """Return the MSI-X vector of each queue that a driver last read back, by queue."""
+    """Return the MSI-X vector of each queue that a driver last read back, by queue.
+
+    What it reads after it gave the vector back counts only where it never had one.
+    """
     if dev is None:
         return {}
     reads = view.of("register").filter(register="queue_vector", write=0, dev=dev)
-    reads = reads.drop_nulls(["vq", "value"])
-    return dict(reads.select("vq", "value").iter_rows())
+    pairs = reads.drop_nulls(["vq", "value"]).select("vq", "value").rows()
+    return dict(pairs) | {vq: value for vq, value in pairs if value != _NO_VECTOR}
 
 
 def _features(offered: int, acked: int, kind: str) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ def test_a_pci_device() -> None:
     assert [cap["name"] for cap in found["capabilities"]] == [
         "notify", "device", "isr", "common", "pci",
     ]  # fmt: skip
-    assert found["virtqueues"] == [{"queue": 0, "size": 256, "vector": 1}]
+    assert found["virtqueues"][0] == {"queue": 0, "size": 256, "vector": 1}
     text = list(lines([found]))
     assert (
         text[0] == "device 1 vd0 virtio-blk-pci: pci at 01:00.0, 1af4:1042 (1af4:1100) revision 1"
