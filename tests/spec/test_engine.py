@@ -291,6 +291,39 @@ def interrupts_at_the_end_of_the_ring() -> Log:
     return log
 
 
+def one_vector_as_asked() -> Log:
+    """As QEMU does it."""
+    log = cases.pci_capabilities.surveyed()
+    cases.pci_capabilities.one_vector(log)
+    log.options = {"vectors": 1}
+    return log
+
+
+def network_offer_by_halfwords() -> Log:
+    """As iPXE does it."""
+    log = cases.pci_registers.on_pci()
+    log.one("register", register="device_feature")["size"] = 2
+    log.device_type = "virtio-net-pci"
+    return log
+
+
+def legacy_of(kernel: str) -> Log:
+    """As drivers of the legacy interface do it: no ANY_LAYOUT, the capacity once."""
+    log = cases.legacy.on_pci()
+    cases.legacy.any_layout_is_declined(log)
+    cases.legacy.capacity_is_read_once(log)
+    log.kernel = kernel
+    return log
+
+
+def network_accepts_its_address() -> Log:
+    """As iPXE does it."""
+    log = legacy_of("")
+    log.one("register", register="driver_feature")["value"] = 0x20
+    log.device_type = "virtio-net-pci"
+    return log
+
+
 #: As many as there are waivers: each is met by something.
 WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SU-DE-02", lambda: id_is_counted_whole().build()),
@@ -310,7 +343,13 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("MN-DR-03", lambda: acknowledged_too_early().build()),
     ("NA-DR-07", lambda: failed_adds_notify().build()),
     ("DX-32", lambda: used_event_is_always_written().build()),
+    ("PQ-DE-01", lambda: one_vector_as_asked().build()),
+    ("PL-DR-03", lambda: network_offer_by_halfwords().build()),
+    ("LG-RD-01", lambda: legacy_of("U-Boot").build()),
+    ("LG-RD-01", lambda: network_accepts_its_address().build()),
+    ("LG-CD-01", lambda: legacy_of("U-Boot").build()),
     ("DX-65", lambda: interrupts_at_the_end_of_the_ring().build()),
+    ("LG-RD-01", lambda: legacy_of("6.1.0").build()),
 ]
 
 
