@@ -322,8 +322,8 @@ def used_len_within_buffer(view: View) -> Result:
     """Section 2.7.8: a used entry's len is at most the number of the chain's writable bytes.
 
     Checked: each used entry whose chain is known, of both layouts, whether or not the driver
-    accepted it, and each that a vhost back-end traced. In a split ring the writable bytes are
-    those of the descriptors in memory where all of them were traced.
+    accepted it, and each that a vhost back-end traced. The writable bytes are those that the
+    driver handed over, or those of a split ring's descriptors in memory where these are more.
 
     - Chains whose head was reused while outstanding are left out: the trace does not show which
       of the two the device served.
@@ -334,7 +334,8 @@ def used_len_within_buffer(view: View) -> Result:
     entries = Rows.of(rings, used).plus(chain=pairs.add_of).where(known)
     entries = entries.where(~pairs.doubtful[entries["chain"]])
     chain = entries["chain"]
-    entries = entries.plus(writable=view.writable[chain], add_row=adds.row[chain])
+    writable = np.maximum(view.writable, adds.writable)
+    entries = entries.plus(writable=writable[chain], add_row=adds.row[chain])
     own = entries.check(
         entries["len"] <= entries["writable"],
         "{queue}: used len {len}, writable {writable} bytes",
