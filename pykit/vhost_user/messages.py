@@ -138,7 +138,11 @@ def receive(sock: socket.socket) -> Message:
     if size > LARGEST:
         _close(fds)
         raise PeerGoneError(f"peer sent message {request} with {size} bytes of payload")
-    payload, more = _exactly(sock, size)
+    try:
+        payload, more = _exactly(sock, size)
+    except PeerGoneError:
+        _close(fds)
+        raise
     return Message(request, flags, payload, (*fds, *more))
 
 
