@@ -13,7 +13,7 @@ from pykit.paths import PROGRAMS, ROOT
 from pykit.qemu import program
 from pykit.toml import Place, choice
 
-_PARAMETER = re.compile(r"^module_param(?:_cb|_array)?\((\w+)", re.MULTILINE)
+_PARAMETER = re.compile(r"^module_param(?:_cb|_array|_named)?\((\w+)", re.MULTILINE)
 
 
 @functools.cache
