@@ -150,11 +150,11 @@ class _Need:
 
 #: Of a driver that is traced from its start on, with the modern or only with the legacy interface.
 _BEGUN = (
-    _Need("status", ("IN-DR-01", "IN-DR-03", "ST-DR-02")),
+    _Need("status", ("IN-DR-01", "ST-DR-02")),
     _Need("features", ("FB-DR-01", "FB-DR-05", "FB-DR-06")),
 )
 _BEGUN_MODERN = (
-    _Need("status", ("IN-DR-05",)),
+    _Need("status", ("IN-DR-03", "IN-DR-05")),
     _Need("features", ("IN-DR-04", "RF-DR-01")),
 )
 #: Of queues that are traced from their set-up on.
@@ -216,10 +216,10 @@ def _needs(view: View) -> Iterator[_Need]:
 
 def _inside_needs(view: View) -> Iterator[_Need]:
     rings, adds = view.rings, view.adds
+    modern = _modern(view)
     if not _joined_late(view):
         yield from _BEGUN
-        devices = view.events.capture.devices
-        if not devices or not all(device.legacy for device in devices):
+        if modern:
             yield from _BEGUN_MODERN
     carrying = set(adds.q.tolist())
     for layout in sorted({int(rings.layout[q]) for q in carrying}):
@@ -227,11 +227,21 @@ def _inside_needs(view: View) -> Iterator[_Need]:
             yield from _SET_UP.get(layout, ())
         yield from _CARRIED.get(layout, ())
     if carrying:
-        yield from (*_NOTIFIED, *_LIVE)
+        yield from (*(_NOTIFIED if modern else ()), *_LIVE)
     if any(
         carries_requests(view.life(*rings.queue[q][:2]).id, rings.queue[q][2]) for q in carrying
     ):
         yield from _LIVE_REQUESTS
+
+
+def _modern(view: View) -> bool:
+    """Return whether any life may be of a device that is not used as a legacy one."""
+    devices = view.events.capture.devices
+    if devices and all(device.legacy for device in devices):
+        return False
+    return not view.lives or any(
+        life.has(bits.VERSION_1) is not False for life in view.lives.values()
+    )
 
 
 def _joined_late(view: View) -> bool:

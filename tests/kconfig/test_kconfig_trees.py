@@ -34,7 +34,7 @@ def tree(kernel: kernels.Kernel) -> Path:
 COMMON = ("guest", "minimal", "mmio", "pci-legacy", "vng")
 
 #: Fragments of options that no kernel for everybody has.
-SPECIAL = {"kasan", "kcsan", "lockdep", "vdpa", "kunit"}
+SPECIAL = {"kasan", "kcsan", "lockdep", "vdpa", "kunit", "virtio-modular"}
 
 
 @pytest.mark.parametrize("name", COMMON)

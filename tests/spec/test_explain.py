@@ -33,7 +33,7 @@ def test_an_explanation_is_complete() -> None:
     assert text.startswith("DX-05: driver MUST\n")
     for part in (
         "Section: 2.7.5 structure",
-        "Needs: driver:add; driver:queue",
+        "Needs: driver:add; driver:desc; driver:queue",
         "single events prove it",
         "Checked: each head in an available ring",
         "Its topic (pykit/spec/topics/split.py):",

@@ -19,7 +19,7 @@ from pykit.spec.lives import block_lives, ends_within
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.timing import OTHER_SIDE
-from pykit.spec.topics.block import ranges_of, requests_of
+from pykit.spec.topics.block import ranges_of
 from pykit.spec.topics.canary import marks
 from pykit.spec.view import View
 
@@ -122,10 +122,12 @@ def _spans(view: View, *types: int) -> Rows:
 
     A request with ranges has one row for each of them. Requests whose end was not seen end never.
     """
-    requests = requests_of(view)
+    # Ranges number all requests, also those of which the probe read a part alone.
+    requests = Rows.of(view.rings, view.requests)
     number = np.arange(len(requests))
     ranges = ranges_of(view)
     mine = np.isin(requests["type"], types) & ~np.isin(requests["type"], bits.RANGE_TYPES)
+    mine &= requests["sound"]
     ranged = np.isin(ranges["type"], [t for t in types if t in bits.RANGE_TYPES])
     of = np.concatenate([number[mine], ranges["request"][ranged]]).astype(np.int64)
     first = np.concatenate([requests["sector"][mine], ranges["sector"][ranged]])
