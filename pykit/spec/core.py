@@ -164,7 +164,7 @@ _SET_UP = {
 }
 #: Of queues that carry anything.
 _CARRIED = {
-    SPLIT: (_Need("chains", ("DX-01", "DX-02", "DX-03", "DX-07", "DX-37", "SI-DR-02")),),
+    SPLIT: (_Need("chains", ("DX-01", "DX-02", "DX-03", "DX-07", "DX-37")),),
     PACKED: (_Need("chains", ("DX-09",)),),
 }
 _NOTIFIED = (_Need("notifications", ("IN-DR-08",)),)
