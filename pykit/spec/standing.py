@@ -47,7 +47,8 @@ _DEVICE_ACTS = (
 def standstills(view: View) -> tuple[Standstill, ...]:
     """Return all queues that are in use at the end of a trace and have chains that wait.
 
-    A queue is here for any time; ``ns`` tells those that stand still from those at work.
+    A queue is listed however short it waits: by ``ns`` a caller divides those that stand still
+    from those at work.
     """
     return view.keep("standstills", lambda view: tuple(_find(view)))
 
@@ -104,6 +105,9 @@ class _Waiting:
 
 
 def _of_driver(view: View, q: int) -> Standstill | None:
+    if not view.recorded("add", "used"):
+        # Every chain would seem to wait, or none.
+        return None
     waiting = _waiting(view, q)
     if waiting is None:
         return None

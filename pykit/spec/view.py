@@ -126,11 +126,19 @@ class View:
         """Kinds of which there is at least one event."""
         return frozenset(self.events.base["kind"].drop_nulls().unique().cast(pl.String).to_list())
 
-    @cached_property
+    def recorded(self, *kinds: str) -> bool:
+        """Whether all these kinds of the guest's tracepoints were switched on.
+
+        A rule with a choice of observers asks before it judges by one of them: what a trace
+        cannot hold says nothing.
+        """
+        recorded = self.events.recorded
+        return recorded is None or recorded.issuperset(kinds)
+
+    @property
     def untyped(self) -> bool:
         """Whether the events that say what a device is were not switched on."""
-        recorded = self.events.recorded
-        return recorded is not None and "driver" not in recorded
+        return not self.recorded("driver")
 
     @cached_property
     def elsewhere(self) -> frozenset[int]:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pykit import spec, trace
@@ -25,3 +27,25 @@ def test_named(tmp_path: Path, name: str, rule: str, message: str) -> None:
     verdicts = spec.check(trace.load(tmp_path / "capture"))
     assert message in verdicts.of(rule).message
     assert verdicts.having("fail") == (rule,)
+
+
+def without(events: trace.Events, kind: str) -> trace.Events:
+    """The same trace, recorded with one of the guest's tracepoints switched off."""
+    inside = pl.col("source").is_in(("driver", "probe", "vhost"))
+    left = events.table.filter(~inside | (pl.col("kind") != kind))
+    numbered = left.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+    kinds = events.table.filter(inside)["kind"].unique().cast(pl.String)
+    recorded = events.recorded if events.recorded is not None else frozenset(kinds)
+    return replace(events.with_table(numbered), recorded=recorded - {kind})
+
+
+@pytest.mark.parametrize("name", ["capture-6.12", "used-len-zero", "one-chain-a-kick"])
+def test_a_tracepoint_switched_off_makes_no_rule_fail(tmp_path: Path, name: str) -> None:
+    shutil.unpack_archive(DATA / f"{name}.tar.xz", tmp_path)
+    folder = tmp_path / "capture"
+    events = trace.load(folder if folder.is_dir() else tmp_path)
+    failed = set(spec.check(events).having("fail"))
+    inside = events.table.filter(pl.col("source").is_in(("driver", "probe", "vhost")))
+    for kind in inside["kind"].unique().cast(pl.String):
+        now = spec.check(without(events, kind))
+        assert set(now.having("fail")) <= failed, kind

@@ -171,6 +171,10 @@ class _Device:
 
 
 def _spans_of_split(view: View, q: int, rows: Columns, driver: Columns) -> Spans:
+    negotiated = view.rings.feature(bits.EVENT_IDX)[q]
+    if negotiated < 0 and not are(driver, "callback").any():
+        # Nothing says whether the driver writes an event index or flags.
+        return _nothing()
     used = view.used
     taken = np.flatnonzero((used.q == q) & used.fresh)
     position = used.position[taken] - view.rings.used[q]

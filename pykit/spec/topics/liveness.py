@@ -44,7 +44,7 @@ def _returned(view: View) -> int:
 
 @rule(
     "DX-39",
-    needs="driver:add|qemu:dev_pop|qmp:features",
+    needs=("driver:add|qemu:dev_pop|qmp:features", "driver:used|qemu:dev_pop|qmp:features"),
 )
 def device_keeps_up(view: View) -> Result:
     """Sections 2.7.7, 2.7.8 and 2.7.10: the device takes each request, returns it, and interrupts
@@ -75,7 +75,7 @@ def device_keeps_up(view: View) -> Result:
     return tally.result()
 
 
-@rule("DX-40", needs=("driver:add", "driver:kick"))
+@rule("DX-40", needs=("driver:add", "driver:kick", "driver:used"))
 def driver_keeps_up(view: View) -> Result:
     """Sections 2.7.10 and 2.7.14: the driver notifies of what the device asked for, and takes what
     it is interrupted for.
@@ -101,7 +101,7 @@ def driver_keeps_up(view: View) -> Result:
     return tally.result()
 
 
-@rule("DX-18", needs=("driver:kick", "driver:add"))
+@rule("DX-18", needs=("driver:kick", "driver:add", "driver:used"))
 def device_looks_before_it_sleeps(view: View) -> Result:
     """Section 2.7.10: a device that asks for no notification looks for new entries by itself, and
     looks once more after it asked for notifications again.
@@ -141,7 +141,9 @@ def device_looks_before_it_sleeps(view: View) -> Result:
     return tally.result()
 
 
-@rule("DX-36", needs=("driver:queue", "driver:status", "driver:add"))
+@rule(
+    "DX-36", needs=("driver:queue", "driver:status", "driver:add", "driver:used", "driver:detach")
+)
 def requests_are_reclaimed(view: View) -> Result:
     """No section, from section 3.3 and 2.1: after a reset, or after a queue broke, no request is
     forgotten: the driver takes its answer, or takes it back.

@@ -21,7 +21,7 @@ RING_BITS = (bits.INDIRECT_DESC, bits.EVENT_IDX)
 
 @rule(
     "XC-04",
-    needs=("driver:add", "vhost:vhost_get"),
+    needs=("driver:add", "driver:used", "vhost:vhost_get", "vhost:vhost_used"),
     title="What the driver made available and took is what the vhost back-end got and returned.",
 )
 def both_ends_agree(view: View) -> Result:

@@ -260,6 +260,8 @@ def used_once_per_exposure(view: View) -> Result:
 
 def returned(view: View, layout: int, *, again: bool) -> Result:
     """Check ids of used entries: ``again`` for double returns, else for ids not outstanding."""
+    if not view.recorded("add", "used"):
+        return Result(0)
     rings, used, pairs = view.rings, view.used, view.pairs
     single = rings.feature(bits.IN_ORDER)[used.q] != 1
     judged = (rings.layout[used.q] == layout) & single & used.fresh
@@ -293,6 +295,8 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     - Contested: the driver had moved its own index over entries that it had not filled, or broken
       the ring in another way. The device may have used what stood there.
     """
+    if not view.recorded("add"):
+        return vhost.used_ahead(view)
     rings, adds = view.rings, view.adds
     readings = view.events_of("used", "callback")
     q = readings["q"]

@@ -40,7 +40,7 @@ def _rows(frame: pl.DataFrame) -> Rows:
 
 def returned(view: View, *, again: bool) -> Result:
     """Check used ids against heads taken: ``again`` for double returns, else for ids not taken."""
-    if "vhost_used" not in view.kinds:
+    if "vhost_used" not in view.kinds or not view.recorded("vhost_get"):
         return Result(0)
     frame = _ordered(view, "vhost_get", "vhost_used")
     used = are(frame, "vhost_used")
