@@ -61,6 +61,11 @@ def later(mask: Bools, key: Ints) -> Ints:
     return np.where(found >= 0, len(key) - 1 - found, -1)
 
 
+def sooner(one: Ints, other: Ints) -> Ints:
+    """Return by row the first of two rows that ``later`` found; -1 where neither was."""
+    return np.where(one < 0, other, np.where(other < 0, one, np.minimum(one, other)))
+
+
 @dataclass
 class Registers:
     """All register accesses but notifications, and notifications by themselves.

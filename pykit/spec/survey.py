@@ -241,10 +241,14 @@ def _ask(view: View, function: Function) -> None:
     """Add what QEMU says that the device offers of the features that do not depend on its type."""
     names = {device.id for device in _named(view, function)}
     for answer in view.events.capture.qmp:
-        told = answer.answer.get("host-features")
-        if answer.query != STATUS_QUERY or answer.device not in names or not isinstance(told, dict):
+        offer = answer.answer.get("host-features")
+        if (
+            answer.query != STATUS_QUERY
+            or answer.device not in names
+            or not isinstance(offer, dict)
+        ):
             continue
-        known = feature_bits({"transports": told.get("transports", [])})
+        known = feature_bits({"transports": offer.get("transports", [])})
         if known is not None:
             function.offers |= known & _COMMON
             function.windows |= _COMMON

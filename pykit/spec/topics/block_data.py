@@ -8,19 +8,16 @@ read-only, a checksum (``blk_wrote``).
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools
 from pykit.spec.blkconfig import MAY_UNMAP
-from pykit.spec.lives import block_lives, ends_within
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
-from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.topics.block import ranges_of
 from pykit.spec.topics.canary import marks
+from pykit.spec.topics.config import changes_are_announced
 from pykit.spec.view import View
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
@@ -89,7 +86,7 @@ def id_strings_are_text(view: View) -> Result:
     )
 
 
-@rule("BO-DE-12", needs="driver:config")
+@rule("BO-DE-12", needs=("driver:config", "driver:config_change"))
 def may_unmap_change_is_announced(view: View) -> Result:
     """Section 5.2.6.2: a device that changes write_zeroes_may_unmap announces that.
 
@@ -99,19 +96,9 @@ def may_unmap_change_is_announced(view: View) -> Result:
 
     Undecided: none came and the trace ends less than 5 s after the second read.
     """
-    tally = Tally(none="write_zeroes_may_unmap did not change")
-    for life in block_lives(view, tally):
-        reads = list(life.reads(MAY_UNMAP.offset, MAY_UNMAP.width))
-        for (first, before), (second, now) in pairwise(reads):
-            if before == now:
-                continue
-            announced = any(change.row > first.row for change in life.changes)
-            if not announced and ends_within(second.ts, OTHER_SIDE, view.end[0]):
-                tally.undecided()
-                continue
-            text = f"{life.name}: write_zeroes_may_unmap {before} became {now} unannounced"
-            tally.check(announced, (first.row, second.row), text)
-    return tally.result()
+    return changes_are_announced(
+        view, MAY_UNMAP, Tally(none="write_zeroes_may_unmap did not change")
+    )
 
 
 # Data of several requests. A request lies in time between the rows that show its begin and end.

@@ -16,6 +16,7 @@ from pykit.spec.blkconfig import (
     UNUSED0,
     UNUSED1,
     WRITEBACK,
+    Field,
 )
 from pykit.spec.lives import (
     Access,
@@ -372,9 +373,13 @@ def capacity_change_is_announced(view: View) -> Result:
     Undecided: none came and the trace ends less than 5 s after the second read: it may have
     been on its way.
     """
-    tally = Tally(none="the capacity did not change")
+    return changes_are_announced(view, CAPACITY, Tally(none="the capacity did not change"))
+
+
+def changes_are_announced(view: View, field: Field, tally: Tally) -> Result:
+    """Check that a notification follows the first of two reads of a field that differ."""
     for life in block_lives(view, tally):
-        reads = list(life.reads(CAPACITY.offset, CAPACITY.width))
+        reads = list(life.reads(field.offset, field.width))
         for (first, before), (second, now) in pairwise(reads):
             if before == now:
                 continue
@@ -382,6 +387,6 @@ def capacity_change_is_announced(view: View) -> Result:
             if not announced and ends_within(second.ts, OTHER_SIDE, view.end[0]):
                 tally.undecided()
                 continue
-            text = f"{life.name}: capacity {before} became {now} unannounced"
+            text = f"{life.name}: {field.name} {before} became {now} unannounced"
             tally.check(announced, (first.row, second.row), text)
     return tally.result()

@@ -39,11 +39,7 @@ def kicks_have_16_bits(view: View) -> Result:
 
     Checked: each access to a queue's notification address in lives without that feature.
     """
-    kicks, mask = _kicks(view, False)
-    rows = kicks.where(mask)
-    return kicks.check(
-        rows, (rows["size"] == 2) & rows["write"], "{place}: notified by {size} bytes", none=NO_KICK
-    )
+    return _have_bytes(view, False, 2)
 
 
 @rule("PK-DR-02", needs=SEEN)
@@ -52,10 +48,18 @@ def kicks_have_32_bits(view: View) -> Result:
 
     Checked: each access to a queue's notification address in lives with that feature.
     """
-    kicks, mask = _kicks(view, True)
+    return _have_bytes(view, True, 4)
+
+
+def _have_bytes(view: View, data: bool, size: int) -> Result:
+    """Check the size of notifications in lives with NOTIFICATION_DATA, or in those without."""
+    kicks, mask = _kicks(view, data)
     rows = kicks.where(mask)
     return kicks.check(
-        rows, (rows["size"] == 4) & rows["write"], "{place}: notified by {size} bytes", none=NO_KICK
+        rows,
+        (rows["size"] == size) & rows["write"],
+        "{place}: notified by {size} bytes",
+        none=NO_KICK,
     )
 
 
@@ -95,7 +99,7 @@ def _config_data(view: View, data: bool) -> Result:
     kicks, mask = _kicks(view, data, True)
     regs = registers(view)
     reads = regs.reads("notif_config_data")
-    told = {
+    last_read = {
         (dev, life, vq): value
         for dev, life, vq, value in zip(
             *(getattr(regs, name)[reads].tolist() for name in ("dev", "life", "vq", "value")),
@@ -103,7 +107,7 @@ def _config_data(view: View, data: bool) -> Result:
         )
     }
     places = zip(kicks.dev.tolist(), kicks.life.tolist(), kicks.vq.tolist(), strict=True)
-    wanted = np.array([told.get(place, -1) for place in places], dtype=np.int64)
+    wanted = np.array([last_read.get(place, -1) for place in places], dtype=np.int64)
     rows = kicks.where(mask & kicks.known & (wanted >= 0), wanted=wanted)
     return kicks.check(
         rows,

@@ -12,7 +12,7 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import Ints
 from pykit.spec.model import Result, rule
-from pykit.spec.registers import PCI, Registers, earlier, later, registers
+from pykit.spec.registers import PCI, Registers, earlier, later, registers, sooner
 from pykit.spec.topics.pci_registers import SEEN, after_reset
 from pykit.spec.view import View
 
@@ -100,7 +100,7 @@ def vectors_are_verified(view: View) -> Result:
     ready = later(
         regs.writes("status") & ((regs.value & bits.DRIVER_OK != 0) | (regs.value == 0)), regs.span
     )
-    ends = np.where(again < 0, ready, np.where(ready < 0, again, np.minimum(again, ready)))
+    ends = sooner(again, ready)
     verified = (read >= 0) & ((ends < 0) | (read < ends))
     decided = verified | (ends >= 0)
     rows = regs.where(mapped & decided, verified=verified)

@@ -19,6 +19,7 @@ from pykit.spec.registers import (
     earlier,
     later,
     registers,
+    sooner,
 )
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
@@ -123,7 +124,7 @@ def stopped_queues_are_read_back(view: View) -> Result:
     read = later(regs.reads("queue_enable"), regs.queue)
     again = later(regs.writes("queue_enable"), regs.queue)
     ended = later(regs.on("status") & regs.write & (regs.value == 0), regs.dev)
-    ends = np.where(again < 0, ended, np.where(ended < 0, again, np.minimum(again, ended)))
+    ends = sooner(again, ended)
     verified = (read >= 0) & ((ends < 0) | (read < ends))
     decided = verified | (ends >= 0)
     rows = regs.where(stops & decided, verified=verified)
