@@ -11,6 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
+from pykit.errors import UsageError
 from pykit.files import naming
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -53,6 +54,12 @@ def used(entry: Path) -> None:
                 shutil.rmtree(other, ignore_errors=True)
             else:
                 other.unlink()
+
+
+def require_empty(directory: Path, what_to_do: str = "name another with --to") -> None:
+    """Raise UsageError for a path that is there and is not an empty directory."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} exists and is not an empty directory: {what_to_do}")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -28,7 +28,7 @@ from pykit.matrix.execute.rundir import (
 )
 from pykit.matrix.execute.runnable import apply_axes
 from pykit.matrix.plan.cell import MatrixCell
-from pykit.paths import fresh_directory
+from pykit.paths import fresh_directory, require_empty
 from pykit.run import attach as attach_to
 from pykit.run import own
 from pykit.scenario import Observer
@@ -184,8 +184,7 @@ def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None
     if (capture is None) == (qemu_log is None):
         raise UsageError("nothing to check: name a run directory, or add --qemu-log FILE")
     if to is not None:
-        if to.exists() and (not to.is_dir() or any(to.iterdir())):
-            raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
+        require_empty(to)
         to.mkdir(parents=True, exist_ok=True)
     if qemu_log is not None:
         return _result(judge_events(trace.load_log(qemu_log)), None, write_to=to)

@@ -37,7 +37,7 @@ class QueueState:
 
     Attributes:
         dev, vq: the queue.
-        stuck: it stands still, and somebody's turn it is.
+        stuck: it stands still, and the sentence names the side whose turn it is.
         sentence: what is to be said of it.
         evidence: events that show it.
     """

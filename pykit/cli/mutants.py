@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pykit.cli.matrix import run_plan
-from pykit.cli.options import JsonOption
+from pykit.cli.options import JsonOption, TagOption
 from pykit.cli.terminal import dump, echo, print_table, say
 from pykit.errors import UsageError
 
@@ -28,9 +28,7 @@ def mutants(
             metavar="PATTERN", help="Run only these cells: 'mutants/*kick*' (repeatable)."
         ),
     ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(help="Run only cells with this tag (repeatable).")
-    ] = None,
+    tag: TagOption = None,
     kernel: Annotated[
         list[str] | None,
         typer.Option(

@@ -74,10 +74,11 @@ def rules(
 def _checked(folders: list[Path]) -> Counter[str]:
     """Return how much each rule checked in the runs of some matrices, by rule id."""
     from pykit.matrix import read_journal
+    from pykit.matrix.results.view import JOURNAL
 
     counts: Counter[str] = Counter()
     for folder in folders:
-        for record in read_journal(folder / "journal.jsonl"):
+        for record in read_journal(folder / JOURNAL):
             counts.update({rule.id: rule.checked for rule in record.rules})
     return counts
 

@@ -19,9 +19,14 @@ from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQu
 from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.vhost_user import (
+    CONFIG,
     NEED_REPLY,
     PROTOCOL_FEATURES,
+    REGION,
     REPLY,
+    U64,
+    VRING,
+    VRING_ADDR,
     FrontEndRequest,
     Message,
     PeerGoneError,
@@ -30,11 +35,6 @@ from pykit.vhost_user import (
     send,
 )
 
-_U64 = struct.Struct("=Q")
-_VRING = struct.Struct("=II")
-_ADDR = struct.Struct("=IIQQQQ")
-_REGION = struct.Struct("=QQQQ")
-_CONFIG = struct.Struct("=III")
 _PROTOCOL = (
     1 << Protocol.MQ
     | 1 << Protocol.REPLY_ACK
@@ -67,7 +67,7 @@ class _Setup:
 
 
 class _RefusedError(Exception):
-    """A message cannot be done; the front-end is told so where it asked."""
+    """A message cannot be done; the acknowledgement, where it is asked for, reports that."""
 
 
 def serve(
@@ -150,7 +150,7 @@ class Connection:
         if reply is not None:
             send(self._sock, message.request, reply, REPLY)
         elif message.flags & NEED_REPLY and self._protocol >> Protocol.REPLY_ACK & 1:
-            send(self._sock, message.request, _U64.pack(code), REPLY)
+            send(self._sock, message.request, U64.pack(code), REPLY)
         elif code:
             raise PeerGoneError(f"message {message.request} cannot be done: connection ended")
 
@@ -159,17 +159,17 @@ class Connection:
         payload = message.payload
         match message.request:
             case FrontEndRequest.GET_FEATURES:
-                return _U64.pack(_OFFERED)
+                return U64.pack(_OFFERED)
             case FrontEndRequest.SET_FEATURES:
-                self._set_features(_U64.unpack(payload)[0])
+                self._set_features(U64.unpack(payload)[0])
             case FrontEndRequest.GET_PROTOCOL_FEATURES:
-                return _U64.pack(_PROTOCOL)
+                return U64.pack(_PROTOCOL)
             case FrontEndRequest.SET_PROTOCOL_FEATURES:
-                (self._protocol,) = _U64.unpack(payload)
+                (self._protocol,) = U64.unpack(payload)
             case FrontEndRequest.GET_QUEUE_NUM:
-                return _U64.pack(len(self._setups))
+                return U64.pack(len(self._setups))
             case FrontEndRequest.GET_MAX_MEM_SLOTS:
-                return _U64.pack(_SLOTS)
+                return U64.pack(_SLOTS)
             case FrontEndRequest.SET_OWNER | FrontEndRequest.SET_VRING_ERR:
                 pass
             case FrontEndRequest.SET_MEM_TABLE:
@@ -179,7 +179,7 @@ class Connection:
             case FrontEndRequest.GET_CONFIG:
                 return self._config(payload)
             case FrontEndRequest.GET_VRING_BASE:
-                return self._stop(_VRING.unpack(payload)[0])
+                return self._stop(VRING.unpack(payload)[0])
             case _:
                 self._set_queue(message, kept)
         return None
@@ -190,48 +190,48 @@ class Connection:
         self._features = features
 
     def _set_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
-        count, _ = _VRING.unpack_from(payload)
-        if count != len(fds) or len(payload) < _VRING.size + count * _REGION.size:
+        count, _ = VRING.unpack_from(payload)
+        if count != len(fds) or len(payload) < VRING.size + count * REGION.size:
             raise _RefusedError(f"{count} regions with {len(fds)} descriptors")
         self._memory.clear()
         for number in range(count):
-            region = payload[_VRING.size + number * _REGION.size :][: _REGION.size]
+            region = payload[VRING.size + number * REGION.size :][: REGION.size]
             self._add_memory(region, fds[number : number + 1], kept)
 
     def _add_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
         if len(fds) != 1:
             raise _RefusedError(f"a region with {len(fds)} descriptors")
-        guest, size, user, offset = _REGION.unpack(payload)
+        guest, size, user, offset = REGION.unpack(payload)
         kept.add(fds[0])
         self._memory.add(guest, size, user, offset, fds[0])
 
     def _config(self, payload: bytes) -> bytes:
-        offset, size, flags = _CONFIG.unpack_from(payload)
+        offset, size, flags = CONFIG.unpack_from(payload)
         data = self._disk.config()[offset : offset + size].ljust(size, b"\0")
         if size > len(payload):
             raise _RefusedError(f"configuration of {size} bytes in a message of {len(payload)}")
-        return _CONFIG.pack(offset, size, flags) + data
+        return CONFIG.pack(offset, size, flags) + data
 
     def _set_queue(self, message: Message, kept: set[int]) -> None:
         payload, fds = message.payload, message.fds
         match message.request:
             case FrontEndRequest.SET_VRING_NUM:
-                index, size = _VRING.unpack(payload)
+                index, size = VRING.unpack(payload)
                 if not 0 < size <= _LARGEST_QUEUE:
                     raise _RefusedError(f"a queue of {size}")
                 self._setup(index).size = size
             case FrontEndRequest.SET_VRING_BASE:
-                index, base = _VRING.unpack(payload)
+                index, base = VRING.unpack(payload)
                 self._setup(index).base = base
             case FrontEndRequest.SET_VRING_ADDR:
-                index, _, desc, used, avail, _ = _ADDR.unpack(payload)
+                index, _, desc, used, avail, _ = VRING_ADDR.unpack(payload)
                 self._setup(index).areas = (desc, used, avail)
             case FrontEndRequest.SET_VRING_ENABLE:
-                index, enabled = _VRING.unpack(payload)
+                index, enabled = VRING.unpack(payload)
                 self._setup(index).enabled = bool(enabled)
                 self._start(index)
             case FrontEndRequest.SET_VRING_KICK | FrontEndRequest.SET_VRING_CALL:
-                (value,) = _U64.unpack(payload)
+                (value,) = U64.unpack(payload)
                 setup = self._setup(value & 0xFF)
                 if not value & _NO_FD and len(fds) != 1:
                     raise _RefusedError(f"{len(fds)} descriptors")
@@ -286,7 +286,7 @@ class Connection:
         base = setup.queue.base if setup.queue is not None else setup.base
         setup.queue = None
         self._drop_kick(setup)
-        return _VRING.pack(index, base)
+        return VRING.pack(index, base)
 
     def _kicked(self, setup: _Setup) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -3,12 +3,11 @@
 
 from pykit.drive.cases import Case, CaseRow, expand, read_rows
 from pykit.drive.emulated import kind_of as emulated_kind
-from pykit.drive.outcome import CLASSES, CaseOutcome
+from pykit.drive.outcome import CaseOutcome
 from pykit.drive.run import DriveResult, Target, drive
 from pykit.drive.session import CaseResult
 
 __all__ = [
-    "CLASSES",
     "Case",
     "CaseOutcome",
     "CaseResult",

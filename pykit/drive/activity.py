@@ -36,8 +36,6 @@ class Activity:
 
     def __init__(self, pid: int) -> None:
         self._tasks = Path(f"/proc/{pid}/task")
-        self._status = Path(f"/proc/{pid}/statm")
-        self._fds = Path(f"/proc/{pid}/fd")
         self._still = 0
         self._last: ThreadTimes | None = None
         self._at = 0.0
@@ -75,10 +73,6 @@ class Activity:
         self._last, self._at = sample, time.monotonic()
         return self._still >= _STILL
 
-    def awake(self) -> None:
-        """Forget what was seen: there is something new to do."""
-        self._still, self._last = 0, None
-
     def spins(self, seconds: float = 0.15) -> bool:
         """Whether the busiest thread ran or waited for a CPU for most of this time."""
         before, begun = self.sample(), time.monotonic()
@@ -86,11 +80,3 @@ class Activity:
         after, ended = self.sample(), time.monotonic()
         spent = (after.busiest - before.busiest) / 1e9
         return spent >= SPINNING * (ended - begun)
-
-    def resources(self) -> tuple[int, int]:
-        """Return resident pages and open descriptors; zeros for a process that has gone."""
-        try:
-            pages = int(self._status.read_text().split()[1])
-            return pages, sum(1 for _ in self._fds.iterdir())
-        except (OSError, ValueError, IndexError):
-            return 0, 0

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pykit.drive.carriers import Carrier, PeerGoneError
@@ -116,7 +115,6 @@ class VirtioDriver:
         features = RingFeatures(
             indirect=bool(self.features >> bits.INDIRECT_DESC & 1),
             event_idx=bool(self.features >> bits.EVENT_IDX & 1),
-            packed=shape.packed,
         )
         make = PackedRing if shape.packed else SplitRing
         for index in range(min(max(self.kind.queues, 2), self.carrier.queues)):
@@ -244,7 +242,3 @@ class VirtioDriver:
             for _ in ring.outstanding:
                 self.recorder.event("detach", ring.index, num_free=ring.free, slots=1)
         self.recorder.event("driver", id=self.kind.id, err=0, stage=bits.REMOVED)
-
-    def trespasses(self) -> Sequence[object]:
-        """Return the bytes that the device wrote without being allowed to."""
-        return self.memory.trespasses()

@@ -56,22 +56,22 @@ def command(device: str, shared: SharedMemory) -> Iterator[tuple[str, ...]]:
         device: as for ``-device``: its name, and options after commas.
         shared: the machine's memory.
     """
-    program, version = qemu.find()
+    program, _ = qemu.find()
     prefix = f"virtio-{kind_of(device)}"
     with TemporaryDirectory(prefix="pykit-drive-") as name:
         folder = Path(name)
         (folder / "bios").write_bytes(_idle())
         with (folder / "disk").open("wb") as disk:
             disk.truncate(_DISK)
-        cpu = "qemu64,cx16=off" if version < (10,) else "qemu64"
         yield (
             program,
-            *("-machine", "q35,memory-backend=ram", "-accel", "tcg,thread=single", "-cpu", cpu),
+            *("-machine", "q35,memory-backend=ram"),
+            *qemu.cpu_options("tcg"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-m", f"{RAM >> 20}"),
             *("-object", f"memory-backend-file,id=ram,size={RAM},share=on,mem-path={shared.path}"),
             *("-bios", str(folder / "bios")),
             *("-qtest", "unix:{socket},server=on,wait=off", "-qtest-log", "/dev/null"),
-            *(part.replace("{folder}", str(folder)) for part in _BEHIND[prefix]),
+            *(part.replace("{folder}", qemu.value(folder)) for part in _BEHIND[prefix]),
             *("-device", f"{device}{_JOINED[prefix]}"),
         )
 

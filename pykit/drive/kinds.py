@@ -139,48 +139,39 @@ def _read(memory: SharedMemory, number: int) -> DriverRequest:
     return blk_request(memory, bits.T_IN, number % 8, bits.SECTOR)
 
 
-def _fuse_init(memory: SharedMemory, number: int) -> DriverRequest:
-    """FUSE_INIT of protocol 7.31 (include/uapi/linux/fuse.h), the first request of any session."""
-    size = _FUSE_IN.size + _FUSE_INIT.size
-    header = memory.allocate(size)
-    init = _FUSE_INIT.pack(7, 31, 1 << 17, 0)
-    memory.store(header, _FUSE_IN.pack(size, 26, number + 1, 0, 0, 0, 0, 0) + init)
+def _fuse(
+    memory: SharedMemory, number: int, opcode: int, node: int, body: bytes, room: int
+) -> DriverRequest:
+    """Make a request of FUSE (include/uapi/linux/fuse.h) with room for its reply's body."""
+    size = _FUSE_IN.size + len(body)
+    request = memory.allocate(size)
+    unique = number + 1
+    memory.store(request, _FUSE_IN.pack(size, opcode, unique, node, 0, 0, 0, 0) + body)
     reply = memory.allocate(_FUSE_OUT.size)
-    body = memory.allocate(64)
+    rest = memory.allocate(room)
 
     def outcome(entry: UsedEntry) -> Served:
-        length, error, unique = _FUSE_OUT.unpack(memory.load(reply, _FUSE_OUT.size))
-        if unique != number + 1 or length > entry.length:
+        length, error, answered = _FUSE_OUT.unpack(memory.load(reply, _FUSE_OUT.size))
+        if answered != unique or length > entry.length:
             return "wrong-data"
         return "error" if error else "served"
 
     buffers = [
-        Buffer(header, size),
+        Buffer(request, size),
         Buffer(reply, _FUSE_OUT.size, write=True),
-        Buffer(body, 64, write=True),
+        Buffer(rest, room, write=True),
     ]
     return DriverRequest(buffers, outcome)
+
+
+def _fuse_init(memory: SharedMemory, number: int) -> DriverRequest:
+    """FUSE_INIT of protocol 7.31, the first request of any session."""
+    return _fuse(memory, number, 26, 0, _FUSE_INIT.pack(7, 31, 1 << 17, 0), 64)
 
 
 def _fuse_statfs(memory: SharedMemory, number: int) -> DriverRequest:
     """FUSE_STATFS of the root."""
-    header = memory.allocate(_FUSE_IN.size)
-    memory.store(header, _FUSE_IN.pack(_FUSE_IN.size, 17, number + 1, 1, 0, 0, 0, 0))
-    reply = memory.allocate(_FUSE_OUT.size)
-    body = memory.allocate(80)
-
-    def outcome(entry: UsedEntry) -> Served:
-        length, error, unique = _FUSE_OUT.unpack(memory.load(reply, _FUSE_OUT.size))
-        if unique != number + 1 or length > entry.length:
-            return "wrong-data"
-        return "error" if error else "served"
-
-    buffers = [
-        Buffer(header, _FUSE_IN.size),
-        Buffer(reply, _FUSE_OUT.size, write=True),
-        Buffer(body, 80, write=True),
-    ]
-    return DriverRequest(buffers, outcome)
+    return _fuse(memory, number, 17, 1, b"", 80)
 
 
 def _returned(entry: UsedEntry) -> Served:

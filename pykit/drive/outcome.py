@@ -30,10 +30,6 @@ Class = Literal[
     "handled", "rejected", "stopped", "exited", "wedged", "spinning", "wrong-data", "crashed",
     "trespassed",
 ]  # fmt: skip
-CLASSES: tuple[Class, ...] = (
-    "handled", "rejected", "stopped", "exited", "wedged", "spinning", "wrong-data", "crashed",
-    "trespassed",
-)  # fmt: skip
 #: Classes that are confirmed by new runs before they are reported.
 SERIOUS: frozenset[Class] = frozenset({"wedged", "spinning", "wrong-data", "crashed", "trespassed"})
 

@@ -140,11 +140,6 @@ class Peer:
         lines = [line for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return lines[-1].strip() if lines else "no output"
 
-    @property
-    def output(self) -> str:
-        """The end of its output."""
-        return self._tail.decode(errors="replace")
-
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         with process.stdout as pipe:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,8 +25,6 @@ class RingFeatures:
 
     indirect: bool = False
     event_idx: bool = False
-    packed: bool = False
-    in_order: bool = False
 
 
 @dataclass
@@ -156,7 +155,7 @@ class Ring(ABC):
         if draft.table:
             self._store_table(draft)
         self.outstanding[draft.head] = draft
-        before = self._now()
+        before = time.monotonic_ns()
         self.write(draft)
         self._record(draft, before)
 
@@ -207,12 +206,6 @@ class Ring(ABC):
     @abstractmethod
     def _position(self) -> int:
         """The field ``avail_idx`` of the event ``add``."""
-
-    @staticmethod
-    def _now() -> int:
-        from time import monotonic_ns
-
-        return monotonic_ns()
 
     def _record(self, draft: Draft, before: int) -> None:
         self.recorder.event(

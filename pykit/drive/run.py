@@ -27,8 +27,8 @@ from pykit.drive.memory import SharedMemory
 from pykit.drive.peer import Peer
 from pykit.drive.record import Recorder
 from pykit.drive.session import CaseResult, Session
-from pykit.errors import Exit, PykitError, UsageError
-from pykit.paths import write_atomically
+from pykit.errors import Exit, PykitError
+from pykit.paths import require_empty, write_atomically
 from pykit.qemu import program as qemu
 
 Progress = Callable[[str], None]
@@ -148,8 +148,7 @@ def drive(
         PykitError: it could not be started or reached.
     """
     begun = time.monotonic()
-    if directory.exists() and any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty: name a new directory")
+    require_empty(directory)
     result = DriveResult(target, seed, directory)
     kind = kind_of(target.kind)
     with ExitStack() as stack:
@@ -199,7 +198,7 @@ def _run_cases(
     result: DriveResult, session: Session, cases: Iterable[Case], progress: Progress
 ) -> None:
     chosen: Sequence[Case] = tuple(cases)
-    for number, found in enumerate(session.run(iter(chosen)), 1):
+    for number, found in enumerate(session.run(chosen), 1):
         result.cases.append(found)
         if number % 20 == 0 or number == len(chosen):
             progress(f"cases: {number} of {len(chosen)}")

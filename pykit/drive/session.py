@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pykit.drive.carriers import PeerGoneError
@@ -61,7 +61,7 @@ class Session:
         self._number = 0
         self._shape: Shape | None = None
 
-    def run(self, cases: Iterator[Case]) -> Iterator[CaseResult]:
+    def run(self, cases: Iterable[Case]) -> Iterator[CaseResult]:
         """Run cases in turn; confirm what is serious in new processes."""
         for case in cases:
             result = self._once(case)
@@ -242,7 +242,6 @@ class Session:
     def _ended(self, why: str) -> CaseOutcome:
         """The connection ended: was it the process, and does it take another connection?"""
         trespass = self._trespass()
-        shape = self._driver.shape
         self._shape = None
         self._driver.carrier.stop()
         # A connection is made at once by a process that lives; waiting for its death takes longer.
@@ -254,7 +253,6 @@ class Session:
         line = self._peer.last_line
         effect: Effect = "signal" if death.signal else "exited"
         self._restart()
-        self._driver.shape = shape
         return CaseOutcome(effect, "restart", trespass=trespass, detail=f"{death}: {line}")
 
 

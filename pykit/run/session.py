@@ -19,6 +19,7 @@ from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
 from pykit.observe import access
 from pykit.observe.ringwatch import RingWatcher
+from pykit.paths import require_empty
 from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
 from pykit.run.work import Failed, ScenarioSteps
@@ -107,8 +108,7 @@ def require_free(out: Path) -> None:
     """Raise UsageError where a run cannot write into ``out``: it is not empty, or has a name that
     QEMU does not take as it is.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an empty directory: name another")
+    require_empty(out, "name another")
     if "%" in str(out.absolute()):
         raise UsageError(
             f"{out.absolute()}: QEMU takes % in a log's name for a placeholder: name a directory "

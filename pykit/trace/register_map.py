@@ -166,7 +166,7 @@ def named(frame: pl.DataFrame, device: str) -> pl.DataFrame:
     """Add ``register`` and ``vq`` to accesses in order.
 
     ``frame`` has ``structure``, ``offset`` (in it), ``value`` (null if not known), ``write`` and
-    the column ``device`` that tells devices apart. ``vq`` is the queue that a register belongs to,
+    the column ``device`` that numbers devices. ``vq`` is the queue that a register belongs to,
     by the last selection since the device's last reset, or the queue that was notified; else null.
     """
     offsets = frame["offset"].cast(pl.Int64).to_numpy()

@@ -2,12 +2,17 @@
 """The vhost-user protocol (QEMU, docs/interop/vhost-user.rst), for both of its sides."""
 
 from pykit.vhost_user.messages import (
+    CONFIG,
     HEADER,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
     PROTOCOL_FEATURES,
+    REGION,
     REPLY,
+    U64,
+    VRING,
+    VRING_ADDR,
     FrontEndRequest,
     Message,
     PeerGoneError,
@@ -17,12 +22,17 @@ from pykit.vhost_user.messages import (
 )
 
 __all__ = [
+    "CONFIG",
     "HEADER",
     "LOG_ALL",
     "NEED_REPLY",
     "PATIENCE",
     "PROTOCOL_FEATURES",
+    "REGION",
     "REPLY",
+    "U64",
+    "VRING",
+    "VRING_ADDR",
     "FrontEndRequest",
     "Message",
     "PeerGoneError",

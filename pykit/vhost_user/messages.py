@@ -18,6 +18,13 @@ from pykit.errors import PykitError
 
 HEADER = struct.Struct("=III")
 VERSION, REPLY, NEED_REPLY = 1, 4, 8
+#: Payloads: a number; a queue and its size, base or state; a queue's addresses; a region of
+#: memory; a piece of the configuration space.
+U64 = struct.Struct("=Q")
+VRING = struct.Struct("=II")
+VRING_ADDR = struct.Struct("=IIQQQQ")
+REGION = struct.Struct("=QQQQ")
+CONFIG = struct.Struct("=III")
 #: More than any message of the protocol has.
 LARGEST = 1 << 16
 #: How long a reply may take, in seconds.

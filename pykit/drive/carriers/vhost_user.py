@@ -7,7 +7,6 @@ import errno
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +16,15 @@ from pykit.drive.carriers import PeerGoneError, RefusedError
 from pykit.drive.memory import SharedMemory
 from pykit.drive.ring import Ring
 from pykit.vhost_user import (
+    CONFIG,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
     PROTOCOL_FEATURES,
+    REGION,
+    U64,
+    VRING,
+    VRING_ADDR,
     FrontEndRequest,
     Message,
     Protocol,
@@ -28,11 +32,6 @@ from pykit.vhost_user import (
     send,
 )
 
-_U64 = struct.Struct("=Q")
-_VRING = struct.Struct("=II")
-_ADDR = struct.Struct("=IIQQQQ")
-_REGION = struct.Struct("=QQQQ")
-_CONFIG = struct.Struct("=III")
 #: Protocol features that this front-end drives; the others would change what it has to do.
 _DRIVEN = (
     1 << Protocol.MQ
@@ -70,11 +69,6 @@ class VhostUserCarrier:
         """How many queues the back-end has, after the first ``reset``."""
         return self._queues
 
-    @property
-    def protocol(self) -> int:
-        """The protocol features that are in use."""
-        return self._protocol
-
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
         self._activity = activity
@@ -100,7 +94,7 @@ class VhostUserCarrier:
         self._protocol = 0
         if self._features >> PROTOCOL_FEATURES & 1:
             self._protocol = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64 & _DRIVEN
-            self.command(FrontEndRequest.SET_PROTOCOL_FEATURES, _U64.pack(self._protocol))
+            self.command(FrontEndRequest.SET_PROTOCOL_FEATURES, U64.pack(self._protocol))
         self.command(FrontEndRequest.SET_OWNER)
         if self._has(Protocol.MQ):
             self._queues = max(1, self.ask(FrontEndRequest.GET_QUEUE_NUM).u64)
@@ -114,7 +108,7 @@ class VhostUserCarrier:
         if self._features >> PROTOCOL_FEATURES & 1:
             features |= 1 << PROTOCOL_FEATURES
         try:
-            self.command(FrontEndRequest.SET_FEATURES, _U64.pack(features), acknowledged=True)
+            self.command(FrontEndRequest.SET_FEATURES, U64.pack(features), acknowledged=True)
         except RefusedError:
             return False
         if not self._shared:
@@ -126,8 +120,8 @@ class VhostUserCarrier:
         """Read the configuration space; empty without the protocol feature CONFIG."""
         if not self._has(Protocol.CONFIG):
             return b""
-        payload = _CONFIG.pack(offset, length, 0) + bytes(length)
-        return self.ask(FrontEndRequest.GET_CONFIG, payload).payload[_CONFIG.size :]
+        payload = CONFIG.pack(offset, length, 0) + bytes(length)
+        return self.ask(FrontEndRequest.GET_CONFIG, payload).payload[CONFIG.size :]
 
     def set_up(self, ring: Ring) -> None:
         """Hand a queue over: size, addresses, base, and descriptors for kick and call."""
@@ -135,22 +129,22 @@ class VhostUserCarrier:
         self._rings[index] = ring
         kick, call = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2))
         self._kicks[index], self._calls[index] = kick, call
-        self.command(FrontEndRequest.SET_VRING_NUM, _VRING.pack(index, ring.size))
+        self.command(FrontEndRequest.SET_VRING_NUM, VRING.pack(index, ring.size))
         areas = (ring.desc, ring.device, ring.driver)
-        self.command(FrontEndRequest.SET_VRING_BASE, _VRING.pack(index, ring.vring_base))
+        self.command(FrontEndRequest.SET_VRING_BASE, VRING.pack(index, ring.vring_base))
         self.command(
             FrontEndRequest.SET_VRING_ADDR,
-            _ADDR.pack(index, 0, *(memory.user(a) for a in areas), 0),
+            VRING_ADDR.pack(index, 0, *(memory.user(a) for a in areas), 0),
         )
-        self.command(FrontEndRequest.SET_VRING_CALL, _U64.pack(index), (call,))
-        self.command(FrontEndRequest.SET_VRING_KICK, _U64.pack(index), (kick,))
+        self.command(FrontEndRequest.SET_VRING_CALL, U64.pack(index), (call,))
+        self.command(FrontEndRequest.SET_VRING_KICK, U64.pack(index), (kick,))
 
     def driver_ok(self) -> None:
         """Enable all queues."""
         if self._features >> PROTOCOL_FEATURES & 1:
             for index in self._rings:
                 self.command(
-                    FrontEndRequest.SET_VRING_ENABLE, _VRING.pack(index, 1), acknowledged=True
+                    FrontEndRequest.SET_VRING_ENABLE, VRING.pack(index, 1), acknowledged=True
                 )
 
     def notify(self, queue: int) -> None:
@@ -190,10 +184,10 @@ class VhostUserCarrier:
 
     def base(self, queue: int) -> int:
         """Stop a queue and return the base that the back-end reports for it."""
-        reply = self.ask(FrontEndRequest.GET_VRING_BASE, _VRING.pack(queue, 0))
-        if len(reply.payload) != _VRING.size:
+        reply = self.ask(FrontEndRequest.GET_VRING_BASE, VRING.pack(queue, 0))
+        if len(reply.payload) != VRING.size:
             raise PeerGoneError(f"reply to GET_VRING_BASE has {len(reply.payload)} bytes")
-        return int(_VRING.unpack(reply.payload)[1])
+        return int(VRING.unpack(reply.payload)[1])
 
     def stop(self) -> None:
         """Close the connection and the queues' descriptors."""
@@ -236,13 +230,13 @@ class VhostUserCarrier:
     def _share(self) -> None:
         memory = self._memory
         assert memory is not None
-        region = _REGION.pack(memory.base, memory.size, memory.user_address, 0)
+        region = REGION.pack(memory.base, memory.size, memory.user_address, 0)
         if self._has(Protocol.CONFIGURE_MEM_SLOTS):
             self.command(
                 FrontEndRequest.ADD_MEM_REG, bytes(8) + region, (memory.fd,), acknowledged=True
             )
         else:
-            table = _VRING.pack(1, 0) + region
+            table = VRING.pack(1, 0) + region
             self.command(FrontEndRequest.SET_MEM_TABLE, table, (memory.fd,), acknowledged=True)
 
     def _has(self, bit: Protocol) -> bool:

@@ -15,7 +15,7 @@ from pykit.matrix.plan.planfile import PlanFile
 from pykit.matrix.record import CellRecord, read_journal
 from pykit.matrix.results import MatrixView, write_results
 from pykit.matrix.results.view import JOURNAL, PLAN, load
-from pykit.paths import write_atomically
+from pykit.paths import require_empty, write_atomically
 from pykit.trace import changed_files
 
 
@@ -41,8 +41,7 @@ def merge(directories: Sequence[Path], to: Path) -> Merged:
     Raises UsageError where the plans differ, where a cell has different verdicts in two
     directories, or where ``to`` is there already; nothing is written then.
     """
-    if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise UsageError(f"{to} exists and is not an empty directory: name another with --to")
+    require_empty(to)
     plan = _one_plan(directories)
     found: dict[str, tuple[CellRecord, Path]] = {}
     twice = []
