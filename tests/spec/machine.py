@@ -122,6 +122,8 @@ class Queue:
     place: int = 0
     used_places: list[int] = field(default_factory=lambda: [0])
     polling: bool = False
+    #: Packed: interrupts of all descriptors are enabled, from the set-up to the first callback.
+    always: bool = True
 
 
 class Machine:
@@ -651,7 +653,7 @@ class Machine:
     def driver_flags(self, queue: Queue) -> int:
         """Flags of the available ring or of the driver event suppression structure."""
         if self.set.packed and self.has(bits.EVENT_IDX):
-            return 1 if queue.polling else 2
+            return 0 if queue.always else 1 if queue.polling else 2
         return queue.avail_flags
 
     def driver_event(self, queue: Queue) -> int:
@@ -661,7 +663,7 @@ class Machine:
         return self.used_at(queue, max(queue.used_event, self.base))
 
     def callback(self, task: Task, queue: Queue, *, enable: bool) -> bool:
-        queue.polling = not enable
+        queue.polling, queue.always = not enable, False
         if self.has(bits.EVENT_IDX):
             queue.used_event = queue.last_used if enable else 0
         else:
@@ -778,7 +780,7 @@ class Machine:
         old, new = queue.signalled, self.base + len(queue.used)
         queue.signalled = new
         if self.has(bits.EVENT_IDX) and self.set.packed:
-            wanted = not queue.polling and old <= queue.used_event < new
+            wanted = queue.always or (not queue.polling and old <= queue.used_event < new)
         elif self.has(bits.EVENT_IDX):
             wanted = (new - queue.used_event - 1) % WRAP < new - old
         else:
