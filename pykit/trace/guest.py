@@ -166,9 +166,10 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
         for name, dtype in own.items():
             column = known.setdefault(name, dtype)
             fixed = BASE.get(name)
-            # Signed and unsigned have no common type that holds a u64.
+            # Signed and unsigned have no common type that holds a u64; text and numbers have none.
             if (
-                dtype.is_signed_integer() != column.is_signed_integer()
+                not column.is_integer()
+                or dtype.is_signed_integer() != column.is_signed_integer()
                 or name in _RESERVED
                 or (fixed is not None and widest((fixed, dtype)) != fixed)
             ):

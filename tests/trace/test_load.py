@@ -399,6 +399,7 @@ def test_more_fields_than_known(tmp_path: Path) -> None:
         (("s32", "dev"), ("u8", "status"), ("u8", "op")),
         (("u32", "dev"), ("u8", "status"), ("u8", "op"), ("u32", "cpu")),
         (("u32", "dev"), ("u8", "status"), ("u8", "op"), ("s32", "len")),
+        (("u32", "dev"), ("u8", "status"), ("u8", "op"), ("u8", "state")),
     ],
 )
 def test_fields_that_do_not_fit(tmp_path: Path, fields: tuple[tuple[str, str], ...]) -> None:
