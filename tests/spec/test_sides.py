@@ -147,6 +147,20 @@ def test_the_device_wrote_into_the_available_ring() -> None:
     assert EITHER in row.message
 
 
+def test_avail_flags_that_stay_whatever_the_driver_does() -> None:
+    log = run()
+    for event in log.of("callback", vq=0):
+        event["avail_flags"] = 1
+    row = verdicts(log).of("NU-DR-03")
+    assert row.verdict == "inconclusive"
+    assert EITHER in row.message
+    # Before anything is used the device has no reason to write there.
+    early = dict.fromkeys(("used_event", "last_used", "used_idx", "enable", "pending"), 0)
+    first = log.one("add", vq=0)
+    log.insert(first, "callback", after=False, avail_flags=1, event_idx=1, **early)
+    assert verdicts(log).of("NU-DR-03").violations == 1
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(0, "inconclusive"), (1, "fail")])
 def test_the_access_tracer_shows_who_wrote(value: int, verdict: str) -> None:
     log = run()

@@ -4,9 +4,11 @@
 The flags are read from memory, behind an operation of the driver; the device must not write there,
 but a faulty one may. Three things tell the two apart:
 
-- at set-up the device does not know the ring yet;
+- at set-up, and until the device has used something, it has no reason to write to the ring yet;
 - a driver that does the same again writes the same: a value that stands there at some times, and
   not at others, behind the same kind of operation may be the device's;
+- with EVENT_IDX the driver has nothing to write there: a wrong value that stays, whatever the
+  driver does, may be the device's; one that comes and goes with the driver's operations is not;
 - the access tracer has each store of the guest.
 """
 
@@ -16,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools, are, ints
+from pykit.spec.arrays import NEVER, Bools, are, ints
 from pykit.spec.model import Result
 from pykit.spec.rows import Rows
 from pykit.spec.view import View
@@ -39,8 +41,10 @@ def avail_flags(view: View, *, event_idx: bool) -> Result:
     events = events.where(rings.split(q) & known & (mode == event_idx))
     holds = events["avail_flags"] <= most
     stored, seen = _stores(view, most)
-    certain = events["setup"] | stored[events["q"]]
+    certain = events["setup"] | stored[events["q"]] | _nothing_used(view, events)
     doubtful = seen[events["q"]] | _changes(events, holds)
+    if event_idx:
+        doubtful |= _stays(events, holds)
     return events.check(
         holds,
         "{queue}: avail flags are {avail_flags}",
@@ -57,6 +61,24 @@ def _changes(events: Rows, holds: Bools) -> Bools:
     bad = np.bincount(group[~holds], minlength=count) > 0
     mixed: Bools = (good & bad)[group]
     return mixed
+
+
+def _stays(events: Rows, holds: Bools) -> Bools:
+    """By row: no operation of the driver on its queue was followed by a value that holds."""
+    count = int(events["q"].max(initial=0)) + 1
+    good = np.bincount(events["q"][holds & ~events["setup"]], minlength=count) > 0
+    stays: Bools = ~good[events["q"]]
+    return stays
+
+
+def _nothing_used(view: View, events: Rows) -> Bools:
+    """By row: the queue was seen from its set-up on, and nothing was used in it so far."""
+    rings, used, q = view.rings, view.used, events["q"]
+    first = np.full(len(rings.queue), NEVER)
+    np.minimum.at(first, used.q, used.at)
+    unmoved = events["used_idx"] == rings.used[q]
+    early: Bools = rings.whole[q] & unmoved & (events["at"] < first[q])
+    return early
 
 
 def _stores(view: View, most: int) -> tuple[Bools, Bools]:
