@@ -10,7 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import NEVER, Bools, Ints, exceeds_more, grouped_cumsum, steps16
+from pykit.spec.arrays import (
+    NEVER,
+    Bools,
+    Columns,
+    Ints,
+    are,
+    exceeds_more,
+    grouped_cumsum,
+    ints,
+    steps16,
+)
 from pykit.spec.rings import (
     PACKED,
     SPLIT,
@@ -70,3 +80,14 @@ def behind(soiled: Ints, q: Ints, at: Ints) -> Bools:
     """By row: whether its place is behind the one where the driver broke the queue's ring."""
     after: Bools = at > soiled[q]
     return after
+
+
+def given_up(frame: Columns, q: Ints) -> Bools:
+    """By row, sorted by queue: whether the driver has refused a used entry of the queue so far.
+
+    The Linux core gives such a queue up (``vring.broken``): that nothing is taken from it any more
+    says nothing about the driver.
+    """
+    refused = are(frame, "used") & (ints(frame, "accepted") == 0)
+    given: Bools = grouped_cumsum(refused.astype(np.int64), q) > 0
+    return given

@@ -190,3 +190,18 @@ def test_a_status_without_a_place() -> None:
     row = found.of("DX-23")
     assert row.verdict == "inconclusive"
     assert EITHER in row.message
+
+
+def test_the_driver_gave_the_queue_up() -> None:
+    """It refused an entry, and so takes none any more: that is no lost wake-up of its own."""
+    log = run()
+    enabled = [e for e in log.of("callback", vq=0, enable=1) if not e["pending"]][-1]
+    enabled["used_idx"] = (enabled["last_used"] + 1) % 65536
+    place = log.events.index(enabled)
+    log.drop(e for e in log.events[place + 1 :] if e.get("vq") == 0 and e["source"] == "driver")
+    log.outcome = "hang"
+    assert "DX-17" in verdicts(log).having("fail")
+    log.of("used", vq=0)[-1] |= {"accepted": 0, "id": 15}
+    found = verdicts(log)
+    assert "DX-17" not in found.having("fail")
+    assert found.having("fail")

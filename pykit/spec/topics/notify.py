@@ -46,6 +46,7 @@ from pykit.spec.arrays import (
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import device_wishes, is_packed
 from pykit.spec.rows import Rows
+from pykit.spec.soil import given_up
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
 from pykit.spec.topics.availflags import avail_flags
 from pykit.spec.topics.failed_adds import (
@@ -527,6 +528,7 @@ def no_lost_wakeup(view: View) -> Result:
       happened on the queue.
     - A block driver that did nothing on the queue any more waits for an interrupt for sure if the
       trace goes on for 10 s, or the guest hung; before that it may be preempted.
+    - A driver that refused a used entry takes nothing from the queue any more: undecided.
     """
     rings = view.rings
     frame = rings.of("callback", "used", "interrupt", "queue")
@@ -548,7 +550,7 @@ def no_lost_wakeup(view: View) -> Result:
     stayed = inline & ~last & np.roll(are(frame, "used", "callback"), -1)
     hung = view.events.capture.outcome.kind == "hang"
     waited |= inline & last & (hung | (view.end[0] - ts >= PREEMPTED_TASK))
-    decided = (enabled & ~pending) | waited | stayed
+    decided = ((enabled & ~pending) | waited | stayed) & ~given_up(frame, q)
     table = Rows.of(rings, frame).plus(past=past, waited=waited).where(decided)
 
     def message(i: int) -> str:

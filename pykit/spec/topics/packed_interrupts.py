@@ -17,6 +17,7 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import AT_DESC, ahead, is_packed
 from pykit.spec.packed_suppression import readable
 from pykit.spec.rows import Rows
+from pykit.spec.soil import given_up
 from pykit.spec.timing import OTHER_SIDE, PREEMPTED_TASK
 from pykit.spec.topics.interrupts import must_interrupt, should_not_interrupt, spans
 from pykit.spec.view import View
@@ -88,7 +89,7 @@ def no_lost_wakeup(view: View) -> Result:
     pause = np.full(len(q), view.end[0]) - ts
     pause[:-1] = np.where(last[:-1], pause[:-1], ts[1:] - ts[:-1])
     waited = inline & (pause >= np.where(last, PREEMPTED_TASK, OTHER_SIDE))
-    decided = (enabled & ~there) | waited | (inline & ~last)
+    decided = ((enabled & ~there) | waited | (inline & ~last)) & ~given_up(frame, q)
     table = Rows.of(rings, frame).plus(past=past, waited=waited).where(decided)
 
     def message(i: int) -> str:
