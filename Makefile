@@ -15,6 +15,8 @@ HAS_KEY = $(filter pkcs11:%,$(SIG_KEY))$(wildcard $(SIG_KEY) $(KDIR)/$(SIG_KEY))
 NO_SIGNING = $(if $(HAS_KEY),,CONFIG_MODULE_SIG_ALL=)
 MODULES := $(MAKE) -C $(KDIR) M=$(CURDIR) $(NO_BTF)
 export VHOST_H FAULT
+# The tests start hundreds of short Python processes: none of them shall compile the kit anew.
+export PYTHONDONTWRITEBYTECODE :=
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' pykit/__init__.py)
 DKMS_SRC := $(DESTDIR)/usr/src/pykit-$(VERSION)
 DKMS_FILES := dkms.conf Makefile Kbuild kernel pykit/__init__.py LICENSE

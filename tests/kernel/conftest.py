@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pykit import kernels, modules, spec, steps
-from pykit.errors import Exit
+from pykit import kernels, modules, steps
 from pykit.scenario import Observer
 
 Run = Callable[..., steps.RunResult]
-FailsFor = Callable[[steps.RunResult, spec.Fault], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,18 +82,3 @@ def direct(run: Run) -> steps.RunResult:
 def vng(run: Run) -> steps.RunResult:
     """The default scenario under virtme-ng."""
     return run(runner="vng")
-
-
-@pytest.fixture(scope="session")
-def fails_for() -> FailsFor:
-    """Assert that a run fails exactly the rules that name a deliberate bug, with evidence."""
-
-    def check(result: steps.RunResult, fault: spec.Fault) -> None:
-        failed = set(result.verdicts.having("fail"))
-        assert result.outcome.kind == "clean", result.outcome.message
-        assert fault.explains(failed), f"{fault.name} made {sorted(failed)} fail"
-        assert result.exit_code == (Exit.FAILED if failed else Exit.OK)
-        for name in failed:
-            assert result.verdicts.of(name).evidence, f"{name} fails without evidence"
-
-    return check
