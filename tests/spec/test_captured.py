@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from pykit import spec, trace
+from tests.spec.machine import run
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -49,3 +50,9 @@ def test_a_tracepoint_switched_off_makes_no_rule_fail(tmp_path: Path, name: str)
     for kind in inside["kind"].unique().cast(pl.String):
         now = spec.check(without(events, kind))
         assert set(now.having("fail")) <= failed, kind
+
+
+def test_a_tracepoint_of_a_packed_ring_switched_off_makes_no_rule_fail() -> None:
+    events = run(packed=True, requests=15, queues=1, pulled=True).build()
+    for kind in ("add", "kick", "notify", "interrupt", "used", "callback", "slot", "queue"):
+        assert not spec.check(without(events, kind)).having("fail"), kind

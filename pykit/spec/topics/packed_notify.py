@@ -28,7 +28,7 @@ def _unread(view: View) -> Result | None:
     return Result(0, undecided=int(is_packed(view, kicks["q"]).sum()), why=UNREAD, doubt=UNREAD)
 
 
-@rule("DX-62", needs=("driver:kick", "driver:queue"))
+@rule("DX-62", needs=("driver:kick", "driver:queue", "driver:notify"))
 def notifies_where_requested(view: View) -> Result:
     """Section 2.8.10: the driver notifies of new descriptors of which the device wants to know.
 
@@ -41,7 +41,7 @@ def notifies_where_requested(view: View) -> Result:
     return _unread(view) or must_notify(view, decisions(view).packed)
 
 
-@rule("DX-63", needs=("driver:kick", "driver:queue"))
+@rule("DX-63", needs=("driver:kick", "driver:queue", "driver:notify"))
 def silent_where_suppressed(view: View) -> Result:
     """Section 2.8.10: the driver does not notify of descriptors for which the device suppressed it.
 
