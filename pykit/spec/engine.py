@@ -33,6 +33,14 @@ OBSERVERS = {
     "qmp": "QMP",
     "survey": "the transport survey",
 }
+#: The driver's events on a queue, which are numbered anew when it is set up or joined.
+_OF_QUEUES = frozenset(
+    ("driver", kind)
+    for kind in (
+        *("add", "desc", "slot", "add_failed", "kick", "notify", "interrupt", "used", "callback"),
+        *("detach", "blk_start", "blk_range", "blk_answer", "blk_zone", "blk_wrote", "blk_done"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -222,6 +230,9 @@ def _unrecorded(view: View, rule: Rule) -> tuple[str, ...]:
         running = [(source, kind) for source, _, kind in choices if _seen(view, source, kind)]
         if not any(_recorded(view, source, kind) for source, kind in running):
             absent |= dict.fromkeys(tracepoint(kind) for _, kind in running)
+        # Without it nobody knows where one queue ends and the next with its number begins.
+        if any(choice in _OF_QUEUES for choice in running) and not view.recorded("queue"):
+            absent[tracepoint("queue")] = None
     return tuple(absent)
 
 

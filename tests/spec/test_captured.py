@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from pykit import spec, trace
+from pykit.trace.kinds import JOINED, LEFT
 from tests.spec.machine import run
 
 DATA = Path(__file__).parents[1] / "data"
@@ -56,3 +57,14 @@ def test_a_tracepoint_of_a_packed_ring_switched_off_makes_no_rule_fail() -> None
     events = run(packed=True, requests=15, queues=1, pulled=True).build()
     for kind in ("add", "kick", "notify", "interrupt", "used", "callback", "slot", "queue"):
         assert not spec.check(without(events, kind)).having("fail"), kind
+
+
+def test_without_the_event_queue_nobody_knows_where_a_queue_begins() -> None:
+    """A probe that left a queue and joined it again, in a trace without the events of that."""
+    log = run(queues=1, requests=40, size=8)
+    first, again = log.of("add")[5], log.of("add")[25]
+    for at, op in ((first, LEFT), (again, JOINED)):
+        log.insert(at, "queue", vq=0, op=op, layout=0, size=8)
+    missed = slice(log.events.index(first), log.events.index(again))
+    log.drop(event for event in log.events[missed] if event["source"] == "driver")
+    assert not spec.check(without(log.build(), "queue")).having("fail")
