@@ -10,10 +10,10 @@ import typer
 
 from pykit.cli.options import JsonOption
 from pykit.cli.terminal import dump, echo, print_table, progress
-from pykit.errors import UsageError
+from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from pykit.drive import CaseRow, DriveResult
+    from pykit.drive import CaseRow, Deviation, DrivenOne, DriveResult, EveryResult
 
 
 def drive(
@@ -32,11 +32,13 @@ def drive(
         str | None,
         typer.Option(
             metavar="DEVICE",
-            help="Drive this device of QEMU's without a guest: 'virtio-blk-pci,num-queues=2'.",
+            help="Drive this device of QEMU's without a guest: 'virtio-blk-pci,num-queues=2', or "
+            "all that this QEMU has: all.",
         ),
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="TYPE", help="Drive this device type: blk, net, rng, vsock, fs.")
+        str,
+        typer.Option(metavar="TYPE", help="Drive this device type: blk, net, fs, vsock, scsi, …"),
     ] = "blk",
     only: Annotated[
         list[str] | None,
@@ -79,12 +81,19 @@ def drive(
         raise UsageError(
             "name one device: --socket PATH, --qemu DEVICE, or a command with {socket} after --"
         )
+    directory = to or paths.fresh_directory("drive")
+    if qemu == "all":
+        with progress() as say:
+            every = driving.drive_every(cases, directory, seed=seed, progress=say)
+        if as_json:
+            dump(every.as_json())
+        else:
+            _print_every(every)
+        raise typer.Exit(every.exit_code)
     kind = driving.emulated_kind(qemu) if qemu else device
     target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
     with progress() as say:
-        result = driving.drive(
-            target, cases, to or paths.fresh_directory("drive"), seed=seed, progress=say
-        )
+        result = driving.drive(target, cases, directory, seed=seed, progress=say)
     if as_json:
         dump(result.as_json())
     else:
@@ -102,6 +111,44 @@ def _print_rows(rows: tuple[CaseRow, ...], as_json: bool) -> None:
     )
 
 
+def _by_kind(deviations: list[Deviation]) -> dict[str, list[Deviation]]:
+    """Group deviations by what came of the request."""
+    found: dict[str, list[Deviation]] = {}
+    for deviation in deviations:
+        found.setdefault(deviation.what, []).append(deviation)
+    return found
+
+
+def _print_every(every: EveryResult) -> None:
+    driven = [one for one in every.devices if one.result or one.failure]
+    print_table(
+        ("device", "requests", "deviate", "cases", "classes", "fail"),
+        (_row(one) for one in driven),
+    )
+    for one in every.devices:
+        if one.obstacle:
+            echo(f"not driven: {one.device}: {one.obstacle}")
+    held = sum(one.exit_code == Exit.OK for one in driven)
+    echo(f"{len(driven)} devices: {held} held; {every.seconds:.1f} s; details: {every.directory}")
+
+
+def _row(one: DrivenOne) -> tuple[str, ...]:
+    if one.result is None:
+        return (one.device, "", "", "", "", one.failure)
+    result = one.result
+    classes = ", ".join(f"{count} {name}" for name, count in result.classes.most_common())
+    wrong = dict.fromkeys(found.case.row.name for found in result.wrong)
+    wrong |= dict.fromkeys(verdict.rule.id for verdict in result.failed_rules)
+    return (
+        one.device,
+        str(result.requests),
+        str(len(result.deviations)),
+        str(sum(result.classes.values())),
+        classes,
+        ", ".join(wrong),
+    )
+
+
 def _print_result(result: DriveResult) -> None:
     for found in result.wrong:
         outcome = found.outcome
@@ -114,8 +161,10 @@ def _print_result(result: DriveResult) -> None:
         echo(f"     {'; '.join(fact for fact in facts if fact)}")
         if found.confirmed[1]:
             echo(f"     again in {found.confirmed[0]} of {found.confirmed[1]} new processes")
-    for deviation in result.deviations:
-        echo(f"FAIL conforming request ({deviation.setting}): {deviation.shape}: {deviation.what}")
+    for what, found_so in _by_kind(result.deviations).items():
+        first = found_so[0]
+        more = f" (and {len(found_so) - 1} more)" if found_so[1:] else ""
+        echo(f"FAIL conforming request ({first.setting}): {first.shape}: {what}{more}")
     for verdict in result.failed_rules:
         echo(f"FAIL {verdict.rule.id} {verdict.rule.side} {verdict.message}")
     skipped = {found.skipped for found in result.cases if found.outcome is None}

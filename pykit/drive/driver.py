@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.chain import Draft, UsedEntry
-from pykit.drive.kinds import DriverRequest, Kind, Served
+from pykit.drive.kinds import Kind
 from pykit.drive.memory import CANARIES, SharedMemory
 from pykit.drive.packed import PackedRing
 from pykit.drive.record import Recorder
+from pykit.drive.requests import DriverRequest, Served
 from pykit.drive.ring import Ring, RingFeatures
 from pykit.drive.split import SplitRing
 from pykit.errors import UsageError
@@ -80,6 +81,7 @@ class VirtioDriver:
         note = self.recorder.event
         note("status", status=0, op=bits.STATUS_RESET)
         self.carrier.reset(self.memory)
+        self.recorder.legacy = self.carrier.legacy
         # Until here the device may still have written what the life before allowed it to.
         self.memory.fill(shape.canary)
         note("status", status=bits.ACKNOWLEDGE, op=bits.STATUS_WRITE)
@@ -92,9 +94,12 @@ class VirtioDriver:
         chosen = {"offered": offered, "driver": self.features, "acked": self.features}
         note("features", **chosen, stage=1)
         kept = self.carrier.accept(self.features)
-        status = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK
-        note("status", status=status, op=bits.STATUS_WRITE)
-        note("status", status=status if kept else status & ~bits.FEATURES_OK, op=bits.STATUS_READ)
+        status = bits.ACKNOWLEDGE | bits.DRIVER
+        if not self.carrier.legacy:
+            status |= bits.FEATURES_OK
+            found = status if kept else status & ~bits.FEATURES_OK
+            note("status", status=status, op=bits.STATUS_WRITE)
+            note("status", status=found, op=bits.STATUS_READ)
         if not kept:
             raise PeerGoneError("device does not accept a subset of the features that it offers")
         note("features", **chosen, stage=2)
@@ -107,6 +112,8 @@ class VirtioDriver:
 
     def _choose(self, offered: int, shape: Shape) -> int:
         wanted = self.kind.features | 1 << bits.VERSION_1 | 1 << bits.ACCESS_PLATFORM
+        # Only legacy devices offer it: requests are cut anywhere.
+        wanted |= 1 << bits.ANY_LAYOUT
         wanted |= shape.packed << bits.RING_PACKED
         wanted |= shape.indirect << bits.INDIRECT_DESC | shape.event_idx << bits.EVENT_IDX
         return offered & wanted
@@ -115,10 +122,12 @@ class VirtioDriver:
         features = RingFeatures(
             indirect=bool(self.features >> bits.INDIRECT_DESC & 1),
             event_idx=bool(self.features >> bits.EVENT_IDX & 1),
+            legacy=self.carrier.legacy,
         )
         make = PackedRing if shape.packed else SplitRing
         for index in range(min(max(self.kind.queues, 2), self.carrier.queues)):
-            ring = make(self.memory, self.recorder, index, shape.size, features)
+            size = self.carrier.size(index, shape.size)
+            ring = make(self.memory, self.recorder, index, size, features)
             ring.lay_out()
             self.carrier.set_up(ring)
             self.rings[index] = ring

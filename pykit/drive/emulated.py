@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A QEMU without a guest, for one of its devices."""
+"""A QEMU without a guest, for one of its virtio devices."""
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,23 +17,120 @@ from pykit.qemu import program as qemu
 
 #: All of the machine's memory, and the part that the driver uses.
 RAM, BASE, SIZE = 16 << 20, 1 << 20, 1 << 18
-#: What a device needs at the host's side, by the beginning of its name.
-_BEHIND = {
-    "virtio-blk": ("-blockdev", "driver=file,filename={folder}/disk,node-name=disk"),
-    "virtio-net": ("-netdev", "hubport,id=net,hubid=0"),
-    "virtio-rng": ("-object", "rng-builtin,id=rng"),
-}
-_JOINED = {
-    "virtio-blk": ",drive=disk",
-    "virtio-net": ",netdev=net,romfile=",
-    "virtio-rng": ",rng=rng",
-}
 _DISK = 64 << 20
+_BLOCKDEV = ("-blockdev", "driver=file,filename={folder}/disk,node-name=disk")
+#: Machines: microvm has MMIO transports; without its timer nothing raises interrupts but them.
+_PCI = "q35,memory-backend=ram"
+_MMIO = "microvm,pit=off,pic=off,rtc=off,ioapic2=off,memory-backend=ram"
+_NAME = re.compile(
+    r"(?P<family>virtio-.+?)(-(?P<bus>pci|device)(-non-transitional|-transitional)?)?"
+)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The devices of one type.
+
+    Attributes:
+        kind: as ``pykit drive --device`` names it.
+        behind: options for what the device needs at the host's side.
+        joined: properties that connect it.
+        ports: a device on the bus that it makes.
+        pci: there is none on MMIO.
+    """
+
+    kind: str
+    behind: tuple[str, ...] = ()
+    joined: str = ""
+    ports: tuple[str, ...] = ()
+    pci: bool = False
+
+
+def _memory(size: int) -> tuple[str, ...]:
+    return ("-object", f"memory-backend-ram,id=more,size={size}M")
+
+
+_FAMILIES = {
+    "virtio-blk": Family("blk", _BLOCKDEV, ",drive=disk"),
+    "virtio-net": Family("net", ("-netdev", "hubport,id=net,hubid=0"), ",netdev=net"),
+    "virtio-rng": Family("rng", ("-object", "rng-builtin,id=rng"), ",rng=rng"),
+    "virtio-scsi": Family("scsi", _BLOCKDEV, ports=("-device", "scsi-hd,drive=disk")),
+    "virtio-serial": Family(
+        "console", ("-chardev", "null,id=null"), ports=("-device", "virtconsole,chardev=null")
+    ),
+    "virtio-balloon": Family("balloon"),
+    "virtio-keyboard": Family("input"),
+    "virtio-mouse": Family("input"),
+    "virtio-tablet": Family("input"),
+    "virtio-crypto": Family(
+        "crypto", ("-object", "cryptodev-backend-builtin,id=crypto"), ",cryptodev=crypto"
+    ),
+    "virtio-9p": Family(
+        "9p",
+        ("-fsdev", "local,id=files,path={folder},security_model=none"),
+        ",fsdev=files,mount_tag=files",
+    ),
+    "virtio-gpu": Family("gpu"),
+    "virtio-vga": Family("gpu", pci=True),
+    "virtio-iommu": Family("iommu", pci=True),
+    "virtio-mem": Family("mem", _memory(128), ",memdev=more", pci=True),
+    "virtio-pmem": Family("pmem", _memory(16), ",memdev=more", pci=True),
+}
+
+
+@dataclass(frozen=True)
+class EmulatedDevice:
+    """A device of this QEMU's: as ``--qemu`` takes it, or why it cannot be driven."""
+
+    name: str
+    obstacle: str = ""
 
 
 def memory() -> SharedMemory:
     """Make the guest memory that QEMU and the driver share."""
     return SharedMemory(BASE, SIZE, RAM)
+
+
+def every() -> Iterator[EmulatedDevice]:
+    """Yield all virtio devices of this QEMU, each once with every transport that it has."""
+    names = qemu.devices()
+    for name in sorted(names):
+        if not re.match(r"(virtio|vhost)-.*(-pci|-device)$|(virtio|vhost-user)-vga", name):
+            continue
+        if obstacle := _obstacle(name):
+            yield EmulatedDevice(name, obstacle)
+            continue
+        yield EmulatedDevice(name)
+        if f"{name}-transitional" in names:
+            yield EmulatedDevice(f"{name},disable-modern=on")
+        if is_mmio(name):
+            yield EmulatedDevice(f"{name},force-legacy=on")
+
+
+def _obstacle(name: str) -> str:
+    """Why a device cannot be driven; empty where it can."""
+    if name.startswith("vhost-user-"):
+        return "the device is another process: drive that by --socket"
+    if name.startswith("vhost-"):
+        return "the device is the host's kernel"
+    if name.startswith("virtio-input-host"):
+        return "needs an input device of the host"
+    if "-gl" in name:
+        return "needs a display with OpenGL"
+    family = _family(name)
+    if family is None:
+        return "no request is known for this type"
+    return "needs PCI" if family.pci and is_mmio(name) else ""
+
+
+def _family(device: str) -> Family | None:
+    match = _NAME.fullmatch(device.partition(",")[0])
+    return _FAMILIES.get(match["family"]) if match else None
+
+
+def is_mmio(device: str) -> bool:
+    """Whether a device of QEMU's is one for MMIO."""
+    return device.partition(",")[0].endswith("-device")
 
 
 def kind_of(device: str) -> str:
@@ -40,12 +139,18 @@ def kind_of(device: str) -> str:
     Raises:
         UsageError: no request is known for such a device.
     """
-    name = device.partition(",")[0]
-    for prefix in _BEHIND:
-        if name.startswith(f"{prefix}-pci"):
-            return prefix.removeprefix("virtio-")
-    choices = ", ".join(f"{prefix}-pci" for prefix in _BEHIND)
-    raise UsageError(f"unknown QEMU device {name!r} (choose from {choices})")
+    family = _family(device)
+    if family is not None:
+        return family.kind
+    choices = ", ".join(f"{prefix}-pci" for prefix in _FAMILIES)
+    raise UsageError(
+        f"unknown QEMU device {device.partition(',')[0]!r} (choose from {choices}, or all)"
+    )
+
+
+def type_of(device: str, pci: str) -> str:
+    """The device's type as captures have it: that of PCI, or its kin on MMIO."""
+    return f"{pci.removesuffix('-pci')}-device" if is_mmio(device) else pci
 
 
 @contextmanager
@@ -53,26 +158,38 @@ def command(device: str, shared: SharedMemory) -> Iterator[tuple[str, ...]]:
     """Yield the command that starts QEMU with a device and a CPU that does nothing.
 
     Args:
-        device: as for ``-device``: its name, and options after commas.
+        device: as for ``-device``: its name, and options after commas. Of an MMIO device
+            ``force-legacy=on``, which is its transport's, chooses the legacy interface.
         shared: the machine's memory.
     """
     program, _ = qemu.find()
-    prefix = f"virtio-{kind_of(device)}"
+    kind_of(device)
+    family = _family(device)
+    assert family is not None
+    mmio = is_mmio(device)
+    plain = device.replace(",force-legacy=on", "").replace(",force-legacy=off", "")
+    legacy = "on" if ",force-legacy=on" in device else "off"
     with TemporaryDirectory(prefix="pykit-drive-") as name:
         folder = Path(name)
         (folder / "bios").write_bytes(_idle())
         with (folder / "disk").open("wb") as disk:
             disk.truncate(_DISK)
+        options = "" if mmio or family.kind != "net" else ",romfile="
         yield (
             program,
-            *("-machine", "q35,memory-backend=ram"),
+            *("-machine", _MMIO if mmio else _PCI),
             *qemu.cpu_options("tcg"),
-            *("-nodefaults", "-no-user-config", "-display", "none", "-m", f"{RAM >> 20}"),
+            *("-nodefaults", "-no-user-config", "-display", "none"),
+            *("-m", f"{RAM >> 20}" if mmio else f"{RAM >> 20},slots=1,maxmem=1G"),
             *("-object", f"memory-backend-file,id=ram,size={RAM},share=on,mem-path={shared.path}"),
+            # This option takes its value as it is.
             *("-bios", str(folder / "bios")),
-            *("-qtest", "unix:{socket},server=on,wait=off", "-qtest-log", "/dev/null"),
-            *(part.replace("{folder}", qemu.value(folder)) for part in _BEHIND[prefix]),
-            *("-device", f"{device}{_JOINED[prefix]}"),
+            *("-chardev", "socket,id=qtest,path={socket},server=on,wait=off"),
+            *("-qtest", "chardev:qtest", "-qtest-log", "/dev/null"),
+            *("-global", f"virtio-mmio.force-legacy={legacy}"),
+            *(part.replace("{folder}", qemu.value(folder)) for part in family.behind),
+            *("-device", f"{plain}{family.joined}{options}"),
+            *family.ports,
         )
 
 

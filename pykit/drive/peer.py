@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +59,18 @@ class Peer:
 
     Args:
         command: program and arguments; ``{socket}`` stands for the socket's path.
+        quote: how a path is written in these arguments.
 
     Raises:
         UsageError: the command names no socket, or the program is not there.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], quote: Callable[[Path], str] = str) -> None:
         if not any(SOCKET in part for part in command):
             raise UsageError(f"the command names no socket: write {SOCKET} where its path goes")
         if shutil.which(command[0]) is None:
             raise UsageError(f"no program {command[0]!r}: install it, or name its path")
-        self._command = list(command)
+        self._command, self._quote = list(command), quote
         self._folder = Path(tempfile.mkdtemp(prefix="pykit-drive-"))
         self.socket = self._folder / "socket"
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +87,8 @@ class Peer:
         """
         self.socket.unlink(missing_ok=True)
         self._tail, self.logged = b"", 0
-        arguments = [part.replace(SOCKET, str(self.socket)) for part in self._command]
+        path = self._quote(self.socket)
+        arguments = [part.replace(SOCKET, path) for part in self._command]
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,

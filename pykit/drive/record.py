@@ -20,11 +20,13 @@ class Recorder:
 
     Attributes:
         device: QEMU's name of such a device, such as ``virtio-blk-pci``; rules ask for it.
+        legacy: whether it is driven by the legacy interface.
         life: number of the device's current life.
     """
 
     device: str
     driver: str = "pykit-drive"
+    legacy: bool = False
     life: int = -1
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
@@ -69,6 +71,7 @@ class Recorder:
         """
         capture.mkdir(parents=True)
         write_driven(capture / FILE, self._rows)
+        device = {"id": "dev0", "type": self.device, "options": {}, "driver": self.driver}
         info = {
             "schema": 1,
             "complete": True,
@@ -77,7 +80,7 @@ class Recorder:
             "kernel": "",
             "qemu": peer,
             "outcome": {"kind": outcome, "message": message},
-            "devices": [{"id": "dev0", "type": self.device, "options": {}, "driver": self.driver}],
+            "devices": [device | {"legacy": self.legacy}],
             "steps": [],
             "qmp": [],
         }

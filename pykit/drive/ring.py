@@ -21,10 +21,11 @@ STORED = struct.Struct("<QIHH")
 
 @dataclass(frozen=True)
 class RingFeatures:
-    """What was negotiated about virtqueues."""
+    """What was negotiated about virtqueues; ``legacy`` ones have one address (section 2.7.2)."""
 
     indirect: bool = False
     event_idx: bool = False
+    legacy: bool = False
 
 
 @dataclass

@@ -155,17 +155,19 @@ def drive(
         memory = emulated.memory() if target.qemu else SharedMemory()
         stack.callback(memory.close)
         carrier, peer = _carrier(target, memory, stack)
-        recorder = Recorder(kind.type)
+        type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
+        recorder = Recorder(type_)
         driver = VirtioDriver(carrier, kind, memory, recorder)
         conforming = Conforming(DrivenDevice(driver, peer), seed)
         try:
             result.deviations += conforming.run(progress)
         except PeerGoneError as error:
             death = peer.death(0.3) if peer else None
-            raise PykitError(f"{target}: {death or error}: is it a {kind.name} device?") from None
+            why = f"{death}: {peer.last_line}" if peer and death else str(error)
+            raise PykitError(f"{target}: {why}: is it a {kind.name} device?") from None
         result.requests = conforming.requests
         recorder.save(directory / "capture", str(target), "clean", "all requests were made")
-        plain = VirtioDriver(carrier, kind, memory, Recorder(kind.type))
+        plain = VirtioDriver(carrier, kind, memory, Recorder(type_))
         _run_cases(result, Session(DrivenDevice(plain, peer)), cases, progress)
         carrier.stop()
     events = trace.load(directory / "capture")
@@ -182,14 +184,17 @@ def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Ca
         carrier = VhostUserCarrier(target.socket)
         stack.callback(carrier.stop)
         return carrier, None
-    command = target.command
     if target.qemu:
         command = stack.enter_context(emulated.command(target.qemu, memory))
-    peer = Peer(command)
+        peer = Peer(command, qemu.value)
+    else:
+        peer = Peer(target.command)
     stack.callback(peer.close)
     peer.start()
-    make = QtestCarrier if target.qemu else VhostUserCarrier
-    carrier = make(peer.socket, peer.activity)
+    if target.qemu:
+        carrier = QtestCarrier(peer.socket, peer.activity, emulated.is_mmio(target.qemu))
+    else:
+        carrier = VhostUserCarrier(peer.socket, peer.activity)
     stack.callback(carrier.stop)
     return carrier, peer
 

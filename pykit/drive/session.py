@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.cases import Case
 from pykit.drive.driver import Completion, Shape
-from pykit.drive.kinds import DriverRequest
 from pykit.drive.lives import DYING, DrivenDevice
 from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import SERIOUS, CaseOutcome, Effect, Life
+from pykit.drive.requests import DriverRequest
 from pykit.drive.spoil import SPOILS
 from pykit.errors import PykitError, UsageError
 from pykit.spec import bits
@@ -103,6 +103,9 @@ class Session:
         driver = self._driver
         if case.table == "indirect" and not driver.features >> bits.INDIRECT_DESC & 1:
             return CaseResult(case, None, skipped="the device does not offer INDIRECT_DESC")
+        size = driver.rings[driver.kind.queue].size
+        if size != case.size != case.row.sizes[0]:
+            return CaseResult(case, None, skipped="the device does not allow that queue size")
         outcome = self._outcome(case)
         seconds = time.monotonic() - begun
         return CaseResult(case, CaseOutcome(**{**vars(outcome), "seconds": seconds}))
@@ -124,7 +127,7 @@ class Session:
             same
             and driver.memory.room >= _BYTES
             and all(not r.outstanding for r in driver.rings.values())
-            and all(ring.free >= min(_ROOM, shape.size) for ring in driver.rings.values())
+            and all(ring.free >= min(_ROOM, ring.size) for ring in driver.rings.values())
         )
 
     def _restart(self) -> None:
@@ -132,7 +135,7 @@ class Session:
         self._device.restart()
 
     def _outcome(self, case: Case) -> CaseOutcome:
-        queue = self._driver.kind.queue
+        driver, queue = self._driver, self._driver.kind.queue
         spinning = False
         try:
             found = self._expose(case)
@@ -140,7 +143,7 @@ class Session:
             return self._ended(str(error))
         trespass = self._trespass()
         effect = _effect(found, case.row.legal)
-        if effect == "swallowed" and self._peer is not None:
+        if effect == "swallowed" and self._peer is not None and not driver.carrier.quiet():
             spinning = self._peer.activity.spins()
         try:
             life = self._life(queue)

@@ -14,6 +14,8 @@ from pykit.spec.bits import DESC_BYTES, NEXT
 _USED = struct.Struct("<II")
 _NO_NOTIFY = 1
 WRAP = 1 << 16
+#: What a legacy device's used ring is aligned to (section 2.7.2).
+_PAGE = 4096
 
 
 @dataclass
@@ -36,9 +38,15 @@ class SplitRing(Ring):
     def lay_out(self) -> None:
         """Allocate the areas; the device may write the used ring."""
         memory, size = self.memory, self.size
-        self.desc = memory.allocate(DESC_BYTES * size, 16)
-        self.driver = memory.allocate(6 + 2 * size, 2)
-        self.device = memory.allocate(self.device_bytes, 4)
+        if self.features.legacy:
+            driver = DESC_BYTES * size
+            device = -(-(driver + 6 + 2 * size) // _PAGE) * _PAGE
+            self.desc = memory.allocate(device + self.device_bytes, _PAGE)
+            self.driver, self.device = self.desc + driver, self.desc + device
+        else:
+            self.desc = memory.allocate(DESC_BYTES * size, 16)
+            self.driver = memory.allocate(6 + 2 * size, 2)
+            self.device = memory.allocate(self.device_bytes, 4)
         memory.store(self.desc, bytes(DESC_BYTES * size))
         memory.store(self.driver, bytes(6 + 2 * size))
         memory.store(self.device, bytes(self.device_bytes))

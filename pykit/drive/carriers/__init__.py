@@ -32,6 +32,10 @@ class Carrier(Protocol):
     def queues(self) -> int:
         """How many virtqueues the device has."""
 
+    @property
+    def legacy(self) -> bool:
+        """Whether the device is driven by the legacy interface, after the first ``reset``."""
+
     def attend(self, activity: Activity) -> None:
         """Take the process that serves the device from here on."""
 
@@ -50,6 +54,9 @@ class Carrier(Protocol):
 
     def config(self, offset: int, length: int) -> bytes:
         """Read the configuration space; empty where the carrier cannot."""
+
+    def size(self, queue: int, wanted: int) -> int:
+        """Return the size that a queue gets: what is wanted, if the device allows it."""
 
     def set_up(self, ring: Ring) -> None:
         """Hand over a queue: size, addresses, and the means to notify."""

@@ -13,16 +13,24 @@ import time
 from pathlib import Path
 
 from pykit.drive.activity import Activity
-from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.pci import PciDevice
+from pykit.drive.carriers import PeerGoneError, pci
+from pykit.drive.carriers.mmio import MmioDevice
+from pykit.drive.carriers.registers import RegisterDevice
 from pykit.drive.memory import SharedMemory
 from pykit.drive.ring import Ring
 from pykit.spec import bits
 from pykit.vhost_user import PATIENCE
 
+#: The interrupt controller whose lines are watched, and the first line of virtio's.
+_CONTROLLER, _FIRST_LINE = "ioapic", 16
+
 
 class Qtest:
-    """A connection to QEMU's qtest server, which QEMU opens."""
+    """A connection to QEMU's qtest server, which QEMU opens.
+
+    Attributes:
+        raised: lines of the interrupt controller that were raised since they were taken.
+    """
 
     def __init__(self, path: Path) -> None:
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -33,21 +41,29 @@ class Qtest:
             self._sock.close()
             raise PeerGoneError(f"cannot connect to {path}: {error.strerror}") from None
         self._rest = b""
+        self.raised: set[int] = set()
+        self.ports = _Ports(self)
 
     def close(self) -> None:
         """End the connection."""
         self._sock.close()
 
-    def check(self) -> None:
-        """Raise PeerGoneError where QEMU has ended the connection."""
-        if not select.select((self._sock,), (), (), 0)[0]:
-            return
-        try:
-            ended = not self._sock.recv(1, socket.MSG_PEEK)
-        except OSError as error:
-            raise PeerGoneError(f"QEMU ended the connection: {error.strerror}") from None
-        if ended:
-            raise PeerGoneError("QEMU ended the connection")
+    def watch(self) -> None:
+        """Have the lines of the interrupt controller reported."""
+        self.ask(f"irq_intercept_in {_CONTROLLER}")
+
+    def listen(self, seconds: float) -> None:
+        """Wait for a line to be raised, at most this long.
+
+        Raises:
+            PeerGoneError: QEMU has ended the connection.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.raised:
+            left = max(deadline - time.monotonic(), 0)
+            if b"\n" not in self._rest and not select.select((self._sock,), (), (), left)[0]:
+                return
+            self._interrupt(self._line())
 
     def ask(self, command: str) -> str:
         """Send a command and return what follows its OK.
@@ -60,7 +76,7 @@ class Qtest:
             while True:
                 line = self._line()
                 # Lines of interrupts come whenever they like.
-                if not line.startswith("IRQ "):
+                if not self._interrupt(line):
                     break
         except TimeoutError:
             raise PeerGoneError(f"QEMU did not answer {command!r} in time") from None
@@ -70,9 +86,21 @@ class Qtest:
             raise PeerGoneError(f"QEMU answered {command!r} by {line!r}")
         return line[2:].strip()
 
+    def _interrupt(self, line: str) -> bool:
+        """Take a line of the protocol that reports an interrupt; return whether it was one."""
+        words = line.split()
+        if not words or words[0] != "IRQ":
+            return False
+        if words[1] == "raise" and int(words[2]) >= _FIRST_LINE:
+            self.raised.add(int(words[2]))
+        return True
+
     def _line(self) -> str:
         while b"\n" not in self._rest:
-            part = self._sock.recv(1 << 16)
+            try:
+                part = self._sock.recv(1 << 16)
+            except ConnectionError as error:
+                raise PeerGoneError(f"QEMU ended the connection: {error.strerror}") from None
             if not part:
                 raise PeerGoneError("QEMU ended the connection")
             self._rest += part
@@ -87,40 +115,65 @@ class Qtest:
         """Write a register in memory space."""
         self.ask(f"write{_LETTERS[width]} {address:#x} {value:#x}")
 
-    def port_in(self, port: int, width: int) -> int:
-        """Read an I/O port: 1, 2 or 4 bytes."""
-        return int(self.ask(f"in{_LETTERS[width]} {port:#x}"), 16)
 
-    def port_out(self, port: int, value: int, width: int) -> None:
+class _Ports:
+    """The I/O ports."""
+
+    def __init__(self, qtest: Qtest) -> None:
+        self._qtest = qtest
+
+    def read(self, port: int, width: int) -> int:
+        """Read an I/O port: 1, 2 or 4 bytes."""
+        return int(self._qtest.ask(f"in{_LETTERS[width]} {port:#x}"), 16)
+
+    def write(self, port: int, value: int, width: int) -> None:
         """Write an I/O port."""
-        self.ask(f"out{_LETTERS[width]} {port:#x} {value:#x}")
+        self._qtest.ask(f"out{_LETTERS[width]} {port:#x} {value:#x}")
 
 
 _LETTERS = {1: "b", 2: "w", 4: "l", 8: "q"}
 
 
 class QtestCarrier:
-    """Drives a virtio PCI device by its registers.
+    """Drives a virtio device of QEMU's by its registers.
 
     Args:
         path: socket of the qtest server.
         activity: QEMU's process.
+        mmio: the device is on MMIO, else on PCI.
     """
 
     name = "qtest"
 
-    def __init__(self, path: Path, activity: Activity) -> None:
-        self._path, self._activity = path, activity
+    def __init__(self, path: Path, activity: Activity, mmio: bool = False) -> None:
+        self._path, self._activity, self._mmio = path, activity, mmio
         self._qtest: Qtest | None = None
-        self._device: PciDevice | None = None
+        self._device: RegisterDevice | None = None
         self._messages: dict[int, int] = {}
         self._memory: SharedMemory | None = None
+        self._largest: dict[int, int] = {}
         self._queues = 1
 
     @property
     def queues(self) -> int:
         """How many queues the device has, after the first ``reset``."""
         return self._queues
+
+    @property
+    def legacy(self) -> bool:
+        """Whether the device is driven by the legacy interface."""
+        return self.device.legacy
+
+    @property
+    def device(self) -> RegisterDevice:
+        """The device's registers, after the first ``reset``.
+
+        Raises:
+            PeerGoneError: there is no connection.
+        """
+        if self._device is None:
+            raise PeerGoneError("no connection to QEMU")
+        return self._device
 
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
@@ -130,7 +183,10 @@ class QtestCarrier:
         """Find the device if that was not done yet, and write 0 to its status (section 2.1)."""
         if self._device is None:
             self._qtest = Qtest(self._path)
-            self._device = PciDevice.find(self._qtest)
+            find = MmioDevice.find if self._mmio else pci.find
+            self._device = find(self._qtest)
+            if not self._device.messages:
+                self._qtest.watch()
         self._memory, self._messages = memory, {}
         device = self._device
         device.set_status(0)
@@ -144,60 +200,81 @@ class QtestCarrier:
 
     def offered(self) -> int:
         """Read the device's features."""
-        return self._bound().features()
+        return self.device.features()
 
     def accept(self, features: int) -> bool:
-        """Write features, then FEATURES_OK; return whether it stays set."""
-        device = self._bound()
+        """Write features, then FEATURES_OK; return whether it stays set (not with legacy)."""
+        device = self.device
         device.accept(features)
+        if device.legacy:
+            return True
         status = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK
         device.set_status(status)
         return bool(device.status() & bits.FEATURES_OK)
 
     def config(self, offset: int, length: int) -> bytes:
         """Read the device's own configuration, a byte at a time."""
-        device = self._bound()
-        return bytes(device.config(offset + i, 1) for i in range(length))
+        space = self.device.space
+        return bytes(space.bus.read(space.base + offset + i, 1) for i in range(length))
+
+    def size(self, queue: int, wanted: int) -> int:
+        """What is wanted up to the largest; the legacy PCI interface leaves no choice."""
+        if queue not in self._largest:
+            # Once a size was written the register has that one.
+            self._largest[queue] = self.device.largest(queue)
+        largest = self._largest[queue]
+        return largest if self.device.transport == "pci-legacy" else min(wanted, largest)
 
     def set_up(self, ring: Ring) -> None:
-        """Write a queue's registers; its interrupt becomes a store into guest memory."""
-        message = ring.memory.allocate(4, 4)
-        ring.memory.store(message, bytes(4))
-        ring.memory.allow(message, 4)
-        self._messages[ring.index] = message
-        self._bound().set_up(ring, message)
+        """Write a queue's registers; its message becomes a store into guest memory."""
+        message = 0
+        if self.device.messages:
+            message = ring.memory.allocate(4, 4)
+            ring.memory.store(message, bytes(4))
+            ring.memory.allow(message, 4)
+            self._messages[ring.index] = message
+        self.device.set_up(ring, message)
 
     def driver_ok(self) -> None:
         """Write DRIVER_OK."""
-        device = self._bound()
-        device.set_status(device.status() | bits.DRIVER_OK)
+        self.device.set_status(self.device.status() | bits.DRIVER_OK)
 
     def notify(self, queue: int) -> None:
         """Write the queue's number to its notification register."""
-        self._bound().notify(queue)
+        self.device.notify(queue)
 
     def interrupts(self, queue: int) -> int:
-        """Return 1 if interrupts came since the last call: their messages overwrite each other."""
-        memory, at = self._memory, self._messages.get(queue)
-        if memory is None or at is None or not any(memory.load(at, 4)):
+        """Return 1 if interrupts came since the last call: what comes together is seen as one."""
+        if self.device.messages:
+            memory, at = self._memory, self._messages.get(queue)
+            if memory is None or at is None or not any(memory.load(at, 4)):
+                return 0
+            memory.store(at, bytes(4))
+            return 1
+        assert self._qtest is not None
+        if not self._qtest.raised:
             return 0
-        memory.store(at, bytes(4))
-        return 1
+        # Acknowledging lowers the line, and what comes from here on raises it again.
+        self._qtest.raised.clear()
+        return self.device.acknowledge() & 1
 
     def listen(self, queue: int, seconds: float) -> None:
-        """Wait for a queue's message, at most this long."""
-        memory, at = self._memory, self._messages[queue]
-        assert memory is not None
+        """Wait for a queue's message or the device's line, at most this long."""
+        assert self._qtest is not None
+        assert self._memory is not None
+        if not self.device.messages:
+            self._qtest.listen(seconds)
+            return
+        at = self._messages[queue]
         deadline = time.monotonic() + seconds
-        while not any(memory.load(at, 4)) and time.monotonic() < deadline:
+        while not any(self._memory.load(at, 4)) and time.monotonic() < deadline:
             time.sleep(0.0001)
 
     def quiet(self) -> bool:
         """Whether all threads of QEMU sleep; raises PeerGoneError where it has ended."""
-        self._bound()
-        assert self._qtest is not None
         # A command would wake QEMU, so that it never slept.
-        self._qtest.check()
+        assert self._qtest is not None
+        self._qtest.listen(0)
         return self._activity.asleep()
 
     def stop(self) -> None:
@@ -205,8 +282,3 @@ class QtestCarrier:
         if self._qtest is not None:
             self._qtest.close()
         self._qtest = self._device = None
-
-    def _bound(self) -> PciDevice:
-        if self._device is None:
-            raise PeerGoneError("no connection to QEMU")
-        return self._device

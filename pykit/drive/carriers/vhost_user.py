@@ -69,6 +69,11 @@ class VhostUserCarrier:
         """How many queues the back-end has, after the first ``reset``."""
         return self._queues
 
+    @property
+    def legacy(self) -> bool:
+        """Never: the protocol has no such back-ends."""
+        return False
+
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
         self._activity = activity
@@ -122,6 +127,10 @@ class VhostUserCarrier:
             return b""
         payload = CONFIG.pack(offset, length, 0) + bytes(length)
         return self.ask(FrontEndRequest.GET_CONFIG, payload).payload[CONFIG.size :]
+
+    def size(self, queue: int, wanted: int) -> int:
+        """What is wanted: the protocol has no greatest size."""
+        return wanted
 
     def set_up(self, ring: Ring) -> None:
         """Hand a queue over: size, addresses, base, and descriptors for kick and call."""

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A virtio MMIO device of version 2 or 1 by its registers (sections 4.2.2 and 4.2.4)."""
+
+from __future__ import annotations
+
+from pykit.drive.carriers import PeerGoneError
+from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice
+from pykit.drive.ring import Ring
+from pykit.trace.register_map import MMIO_CONFIG
+
+#: Where QEMU's microvm has its transports, how many, and how far apart.
+_FIRST, _COUNT, _STEP = 0xFEB00000, 24, 0x200
+_MAGIC = 0x74726976
+_LEGACY = 1
+
+
+class MmioDevice(RegisterDevice):
+    """The device behind one transport.
+
+    Args:
+        bus: memory space.
+        base: address of its registers.
+        version: of the interface: 1 is the legacy one.
+    """
+
+    def __init__(self, bus: Bus, base: int, version: int) -> None:
+        self.transport = "mmio-legacy" if version == _LEGACY else "mmio"
+        self.registers = RegisterBlock(bus, base, self.transport)
+        self.space = RegisterBlock(bus, base + MMIO_CONFIG, "config")
+
+    @classmethod
+    def find(cls, bus: Bus) -> MmioDevice:
+        """Find the transport that has a device behind it.
+
+        Raises:
+            PeerGoneError: there is none.
+        """
+        for base in range(_FIRST, _FIRST + _COUNT * _STEP, _STEP):
+            registers = RegisterBlock(bus, base, "mmio")
+            if registers.read("magic") == _MAGIC and registers.read("device_id"):
+                return cls(bus, base, registers.read("version"))
+        raise PeerGoneError("QEMU has no virtio device behind any MMIO transport")
+
+    def set_up(self, ring: Ring, message: int) -> None:
+        """Write size and addresses; a legacy queue has one address, in pages."""
+        self.registers.write("queue_select", ring.index)
+        if self.legacy:
+            self.registers.write("page_size", PAGE)
+        self.registers.write("queue_size", ring.size)
+        if self.legacy:
+            self.registers.write("queue_align", PAGE)
+            self.registers.write("queue_pfn", ring.desc // PAGE)
+            return
+        self.areas(ring)
+        self.registers.write("queue_enable", 1)
+
+    def notify(self, queue: int) -> None:
+        """Write the queue's number to QueueNotify."""
+        self.registers.write("queue_notify", queue)
+
+    def acknowledge(self) -> int:
+        """Read InterruptStatus, and write what it has to InterruptACK."""
+        status = self.registers.read("isr")
+        if status:
+            self.registers.write("interrupt_ack", status)
+        return status

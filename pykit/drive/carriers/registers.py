@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A virtio device by its registers: what the transports have in common (section 4).
+
+Names of registers are those of ``pykit.trace.register_map``: one name stands for one notion in all
+transports.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+from pykit.drive.ring import Ring
+from pykit.trace.register_map import REGISTERS
+
+#: Queues that are looked for where no register has their number.
+_MOST_QUEUES = 64
+#: What the used ring of a legacy queue is aligned to, and the unit of its address (2.7.2).
+PAGE = 4096
+
+
+class Bus(Protocol):
+    """Access to an address space."""
+
+    def read(self, address: int, width: int) -> int:
+        """Read 1, 2, 4 or 8 bytes."""
+
+    def write(self, address: int, value: int, width: int) -> None:
+        """Write 1, 2, 4 or 8 bytes."""
+
+
+@dataclass(frozen=True)
+class RegisterBlock:
+    """One structure of registers.
+
+    Attributes:
+        bus: the address space that it is in.
+        base: its first address.
+        structure: its name in ``pykit.trace.REGISTERS``.
+    """
+
+    bus: Bus
+    base: int
+    structure: str
+
+    def __contains__(self, name: str) -> bool:
+        return name in REGISTERS[self.structure]
+
+    def read(self, name: str) -> int:
+        """Read a register at its own width."""
+        register = REGISTERS[self.structure][name]
+        return self.bus.read(self.base + register.offset, register.size)
+
+    def write(self, name: str, value: int) -> None:
+        """Write a register at its own width."""
+        register = REGISTERS[self.structure][name]
+        self.bus.write(self.base + register.offset, value, register.size)
+
+
+class RegisterDevice(ABC):
+    """A device on one transport.
+
+    Attributes:
+        transport: pci, pci-legacy, mmio or mmio-legacy.
+        registers: the structure with status, features and queues.
+        space: the device's own configuration, byte 0 at its base.
+        messages: whether interrupts are messages into guest memory (MSI-X).
+    """
+
+    transport: str
+    registers: RegisterBlock
+    space: RegisterBlock
+    messages = False
+
+    @property
+    def legacy(self) -> bool:
+        """Whether it is driven by the legacy interface."""
+        return self.transport.endswith("-legacy")
+
+    def status(self) -> int:
+        """Read the device status."""
+        return self.registers.read("status")
+
+    def set_status(self, value: int) -> None:
+        """Write the device status."""
+        self.registers.write("status", value)
+
+    def queues(self) -> int:
+        """Find out how many queues the device has: the first that is not there has size 0."""
+        for index in range(_MOST_QUEUES):
+            if not self.largest(index):
+                return index
+        return _MOST_QUEUES
+
+    def largest(self, index: int) -> int:
+        """Select a queue and read the largest size that the device allows."""
+        self.registers.write("queue_select", index)
+        largest = "queue_size_max" if "queue_size_max" in self.registers else "queue_size"
+        return self.registers.read(largest)
+
+    def features(self) -> int:
+        """Read all words of the device's features; the legacy PCI header has one."""
+        if "device_feature_select" not in self.registers:
+            return self.registers.read("device_feature")
+        found = 0
+        for word in range(2):
+            self.registers.write("device_feature_select", word)
+            found |= self.registers.read("device_feature") << 32 * word
+        return found
+
+    def accept(self, features: int) -> None:
+        """Write all words of the driver's features."""
+        if "driver_feature_select" not in self.registers:
+            self.registers.write("driver_feature", features & 0xFFFFFFFF)
+            return
+        for word in range(2):
+            self.registers.write("driver_feature_select", word)
+            self.registers.write("driver_feature", features >> 32 * word & 0xFFFFFFFF)
+
+    @abstractmethod
+    def set_up(self, ring: Ring, message: int) -> None:
+        """Write a queue's size and addresses, and enable it.
+
+        Args:
+            ring: the queue.
+            message: address in guest memory that its interrupt writes to, 0 without messages.
+        """
+
+    @abstractmethod
+    def notify(self, queue: int) -> None:
+        """Notify the device of new available buffers."""
+
+    @abstractmethod
+    def acknowledge(self) -> int:
+        """Read the interrupt status, and acknowledge it."""
+
+    def areas(self, ring: Ring) -> None:
+        """Write the addresses of a queue's three areas."""
+        for name, address in (
+            ("queue_desc", ring.desc), ("queue_driver", ring.driver), ("queue_device", ring.device),
+        ):  # fmt: skip
+            self.registers.write(f"{name}_low", address & 0xFFFFFFFF)
+            self.registers.write(f"{name}_high", address >> 32)

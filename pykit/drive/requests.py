@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Requests as buffers in guest memory, each with what shows that it was served."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pykit.drive.chain import Buffer, UsedEntry
+from pykit.drive.memory import SharedMemory
+from pykit.spec import bits
+
+#: What became of a request that came back.
+Served = Literal["served", "error", "wrong-data"]
+_HEADER = struct.Struct("<IIQ")
+
+
+@dataclass
+class DriverRequest:
+    """A request that is ready to be exposed.
+
+    Attributes:
+        buffers: in the order of the chain.
+        outcome: judges what came back, given the memory and the used length.
+        note: fields of the event ``blk_start``; empty for other devices.
+        status_at: address of a status byte that the device has to write; 0 without one.
+    """
+
+    buffers: list[Buffer]
+    outcome: Callable[[UsedEntry], Served]
+    note: dict[str, int] = field(default_factory=dict)
+    status_at: int = 0
+
+    @property
+    def writable(self) -> int:
+        """Bytes that the device may write."""
+        return sum(buffer.length for buffer in self.buffers if buffer.write)
+
+
+def blk_request(
+    memory: SharedMemory,
+    kind: int,
+    sector: int,
+    data: bytes | int,
+    cuts: tuple[int, ...] = (),
+    expected: bytes | None = None,
+) -> DriverRequest:
+    """Make a block request (section 5.2.6).
+
+    Args:
+        memory: where its buffers go.
+        kind: a type such as ``bits.T_IN``.
+        sector: of the request's header.
+        data: bytes to be read by the device, or how many it is to write.
+        cuts: lengths at which the data are cut into buffers; the rest makes one more.
+        expected: what the device has to write.
+    """
+    header = memory.allocate(bits.HEADER_BYTES)
+    memory.store(header, _HEADER.pack(kind, 0, sector))
+    buffers = [Buffer(header, bits.HEADER_BYTES)]
+    length = data if isinstance(data, int) else len(data)
+    pieces = []
+    for cut in (*cuts, length - sum(cuts)):
+        if cut:
+            pieces.append(Buffer(memory.allocate(cut), cut, isinstance(data, int)))
+    if isinstance(data, bytes):
+        done = 0
+        for piece in pieces:
+            memory.store(piece.address, data[done : done + piece.length])
+            done += piece.length
+    status = memory.allocate(1, 1)
+    buffers += [*pieces, Buffer(status, 1, write=True)]
+
+    def outcome(entry: UsedEntry) -> Served:
+        if memory.load(status, 1)[0] != bits.S_OK:
+            return "error"
+        if expected is not None:
+            found = b"".join(memory.load(p.address, p.length) for p in pieces)
+            if found != expected:
+                return "wrong-data"
+        return "served"
+
+    note = {
+        "sector": sector,
+        "status_addr": status,
+        "bytes": length,
+        "type": kind,
+        "segments": len(pieces),
+    }
+    return DriverRequest(buffers, outcome, note, status)
+
+
+def tell(memory: SharedMemory, data: bytes) -> DriverRequest:
+    """Make a request of bytes for the device alone: it is served when it comes back."""
+    at = memory.allocate(len(data))
+    memory.store(at, data)
+    return DriverRequest([Buffer(at, len(data))], lambda _: "served")
+
+
+def ask(
+    memory: SharedMemory, data: bytes, room: Sequence[int], judge: Callable[[bytes], Served]
+) -> DriverRequest:
+    """Make a request of bytes, and room for the answer.
+
+    Args:
+        memory: where its buffers go.
+        data: what the device reads; empty for a request of an answer alone.
+        room: bytes that the answer may have, one buffer each.
+        judge: judges the bytes that the used length claims.
+    """
+    buffers = []
+    if data:
+        at = memory.allocate(len(data))
+        memory.store(at, data)
+        buffers.append(Buffer(at, len(data)))
+    answer = [Buffer(memory.allocate(length), length, write=True) for length in room]
+
+    def outcome(entry: UsedEntry) -> Served:
+        found = b"".join(memory.load(part.address, part.length) for part in answer)
+        return judge(found[: entry.length])
+
+    return DriverRequest([*buffers, *answer], outcome)
