@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pykit import kconfig, kernels, spec, trace
 from pykit.errors import Exit, GuestError, UsageError
 from pykit.guests import EXIT_CODES, Outcome
-from pykit.matrix.execute.own_guest import run_in_own_guest
+from pykit.matrix.execute.own_guest import NOTHING_BROUGHT, run_in_own_guest
 from pykit.matrix.execute.rundir import (
     JudgedCapture,
     about_cell,
@@ -28,6 +27,7 @@ from pykit.matrix.execute.rundir import (
 )
 from pykit.matrix.execute.runnable import apply_axes
 from pykit.matrix.plan.cell import MatrixCell
+from pykit.modules import BroughtModules
 from pykit.paths import fresh_directory, require_empty
 from pykit.run import attach as attach_to
 from pykit.run import own
@@ -87,19 +87,24 @@ def run(
     driver: str | None = None,
     ring: str = "split",
     observe: Sequence[Observer] = (),
-    replaced: Mapping[str, Path] = MappingProxyType({}),
+    brought: BroughtModules = NOTHING_BROUGHT,
+    device: str | None = None,
 ) -> RunResult:
     """Boot a guest, run a scenario in it, check the capture, write the run directory.
 
     The run is a matrix of one cell, in a guest of its own. ``fault`` is a deliberate bug of the
-    block driver, ``device_fault`` one of the vhost driver. ``replaced`` are files, by module name,
-    that are loaded in place of the kernel's own modules.
+    block driver, ``device_fault`` one of the vhost driver. ``brought`` are the user's own
+    modules, of which the last driver is the one under test unless ``driver`` names it. ``device``
+    is the user's back-end (``pykit.scenario.served_by``).
 
     Raises UsageError for names that do not exist, InfraError for what could not be built,
     booted or written, GuestError where a guest that ended badly left no events at all.
     Any other guest that crashed or hung is no error: its outcome says so.
     """
     started = time.time()
+    names = brought.names
+    if names and driver is None:
+        driver = names[-1]
     axes = {
         "kernel": kernel_name,
         "runner": runner,
@@ -111,17 +116,21 @@ def run(
         "device-fault": device_fault,
     }
     given = {axis: value for axis, value in axes.items() if value}
-    entry = apply_axes(MatrixCell(scenario_name, scenario_name, scenario_name, given))
-    if replaced and (entry.scenario.firmware is not None or runner != "direct"):
+    if brought and runner != "direct":
         raise UsageError(
-            "--replace needs --boot direct: virtme-ng loads the kernel's own virtio modules first, "
-            "and firmware loads none"
+            "modules of your own need --boot direct: virtme-ng loads the kernel's virtio modules "
+            "first"
         )
+    cell = MatrixCell(scenario_name, scenario_name, scenario_name, given)
+    entry = apply_axes(cell, names, device)
+    if brought and entry.scenario.firmware is not None:
+        raise UsageError(f"scenario {entry.scenario.name} boots firmware, which loads no modules")
     directory = to or fresh_directory(entry.scenario.name)
-    outcome, guest = run_in_own_guest(entry, directory, say, replaced)
-    about = about_cell(entry, guest)
-    if replaced:
-        about["replaced"] = {name: str(path.resolve()) for name, path in replaced.items()}
+    own_modules = brought.describe()
+    outcome, guest = run_in_own_guest(entry, directory, say, brought)
+    about = about_cell(entry, guest) | ({"brought": own_modules} if brought else {})
+    if device is not None:
+        about["device"] = device
     return _ended(directory, about, outcome, started)
 
 

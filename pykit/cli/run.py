@@ -48,8 +48,12 @@ def run(
     ] = "blk",
     kernel: KernelOption = None,
     boot: Annotated[
-        Boot, typer.Option(help="Boot by virtme-ng, or by QEMU with an initramfs.")
-    ] = Boot.VNG,
+        Boot | None,
+        typer.Option(
+            help="Boot by virtme-ng (default), or directly by QEMU with an initramfs (default with "
+            "--module and --replace)."
+        ),
+    ] = None,
     transport: Annotated[
         str,
         typer.Option(metavar="T", help="Use this transport: pci, pci-legacy, mmio or mmio-legacy."),
@@ -73,6 +77,14 @@ def run(
             "virtio_blk, which the probe then observes.",
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BACK-END",
+            help="Use this vhost-user back-end for the disk: vhost-user:PATH, its socket, or "
+            "'cmd:COMMAND', which starts it, with {socket} where the socket's path goes.",
+        ),
+    ] = None,
     driver_fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Boot a driver with this deliberate bug.")
     ] = None,
@@ -80,12 +92,20 @@ def run(
         str | None,
         typer.Option(metavar="NAME", help="Boot a vhost back-end with this deliberate bug."),
     ] = None,
+    module: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Load this .ko and use its driver, of the module's name unless --driver names "
+            "another (repeatable: first what the last one needs).",
+        ),
+    ] = None,
     replace: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODULE=FILE",
             help="Load this .ko in place of the kernel's own module, such as "
-            "virtio_ring=virtio_ring.ko (repeatable; with --boot direct).",
+            "virtio_ring=virtio_ring.ko (repeatable).",
         ),
     ] = None,
     guest: Annotated[
@@ -125,6 +145,7 @@ def run(
     Example: pykit run blk --kernel debian-6.12 --boot direct
     """
     from pykit import steps
+    from pykit.modules import BroughtModules
 
     del for_git  # main() sees to it, for errors have exit codes as well.
     if guest or qemu_args or attach:
@@ -137,18 +158,20 @@ def run(
     if is_pattern(scenario):
         _require_only(context, _CELLS, "cells of a matrix")
         run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
+    brought = BroughtModules(dict(map(_replacement, replace or [])), tuple(module or ()))
     with progress() as say:
         result = steps.run(
             scenario,
             kernel_name=kernel,
-            runner=boot.value,
+            runner=boot or (Boot.DIRECT if brought else Boot.VNG),
             transport=transport,
             driver=driver,
             ring=ring,
             observe=[observer.value for observer in observe or []],
             fault=driver_fault,
             device_fault=device_fault,
-            replaced=dict(map(_replacement, replace or [])),
+            brought=brought,
+            device=device,
             to=to,
             say=say,
         )
@@ -160,8 +183,6 @@ def _replacement(text: str) -> tuple[str, Path]:
     name, equals, file = text.partition("=")
     if not (name and equals and file):
         raise UsageError(f"--replace {text}: write MODULE=FILE, such as virtio_ring=virtio_ring.ko")
-    if not Path(file).is_file():
-        raise UsageError(f"--replace {text}: no file {file}")
     return name.replace("-", "_"), Path(file)
 
 

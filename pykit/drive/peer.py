@@ -18,16 +18,14 @@ from pathlib import Path
 
 from pykit.drive.activity import Activity
 from pykit.errors import PykitError, UsageError
+from pykit.scenario.model import SOCKET
+from pykit.vhost_user import listens
 
-#: Stands for the socket's path in a command.
-SOCKET = "{socket}"
 #: How long a process may take until its socket is there, and until it has died, in seconds.
 START, END = 60.0, 5.0
 #: A log that grows beyond this many bytes between two looks is a flood.
 FLOOD = 8 << 20
 _KEPT = 64 << 10
-#: __SO_ACCEPTCON in the flags of /proc/net/unix (include/uapi/linux/net.h).
-_ACCEPTS = 1 << 16
 
 
 class PeerError(PykitError):
@@ -102,7 +100,7 @@ class Peer:
         self.activity = Activity(self._process.pid)
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         deadline = time.monotonic() + START
-        while not _listens(self.socket):
+        while not listens(self.socket):
             if (death := self.death()) is not None:
                 raise PeerError(f"{self._command[0]} {death} before it listened: {self.last_line}")
             if time.monotonic() > deadline:
@@ -148,12 +146,3 @@ class Peer:
             while data := os.read(pipe.fileno(), 1 << 16):
                 self.logged += len(data)
                 self._tail = (self._tail + data)[-_KEPT:]
-
-
-def _listens(path: Path) -> bool:
-    """Whether a process listens at a socket; connecting to find out would end some back-ends."""
-    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
-        fields = line.split(maxsplit=7)
-        if len(fields) == 8 and fields[7] == str(path) and int(fields[3], 16) & _ACCEPTS:
-            return True
-    return False

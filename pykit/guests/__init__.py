@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Build, start and talk to guests, and classify how they ended."""
 
+from pykit.guests.back_end import served
 from pykit.guests.outcome import EXIT_CODES, Kind, Outcome
 from pykit.guests.runners import bare_vng, runner
 
-__all__ = ["EXIT_CODES", "Kind", "Outcome", "bare_vng", "runner"]
+__all__ = ["EXIT_CODES", "Kind", "Outcome", "bare_vng", "runner", "served"]

@@ -3,23 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
-import shutil
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pykit.errors import InfraError, UsageError
+from pykit.errors import UsageError
 from pykit.qemu import program
 from pykit.qemu.keeper import require_socket
 from pykit.scenario.model import BAD_SECTOR, Device, Scenario
-
-_SERVED_S = 20.0
 
 #: A command of QMP with its arguments.
 Command = tuple[str, dict[str, Any]]
@@ -66,7 +59,7 @@ def forget(device: Device) -> list[Command]:
 def _behind(device: Device, folder: Path) -> list[Command]:
     match device.backing:
         case "file" | "null" | "failing":
-            return [("blockdev-add", _disk(device, folder))]
+            return [("blockdev-add", disk(device, folder))]
         case "vhost-user":
             peer = _socket(socket_of(device, folder), server=False)
             return [("chardev-add", {"id": node(device), "backend": peer})]
@@ -85,7 +78,7 @@ def _behind(device: Device, folder: Path) -> list[Command]:
     return []
 
 
-def _disk(device: Device, folder: Path) -> dict[str, Any]:
+def disk(device: Device, folder: Path) -> dict[str, Any]:
     """A block node, as blockdev-add has it; makes the raw file if it is one."""
     if device.backing == "null":
         size = device.size_mib << 20
@@ -157,7 +150,7 @@ def memory_options(scenario: Scenario) -> list[str]:
 def require_sockets(scenario: Scenario, folder: Path) -> None:
     """Raise InfraError where a device's id and TMPDIR together are too long for its socket."""
     for device in scenario.devices:
-        if device.backing == "vhost-user":
+        if device.backing == "vhost-user" and not isinstance(device.peer, Path):
             require_socket(socket_of(device, folder))
         if any(child.backing == "pipe" for child in device.children):
             require_socket(_pipe(device.id, folder))
@@ -170,47 +163,9 @@ def _pipe(parent: str, folder: Path) -> Path:
 
 def socket_of(device: Device, folder: Path) -> Path:
     """Where a vhost-user disk is served."""
+    if isinstance(device.peer, Path):
+        return device.peer
     return folder / f"{device.id}.sock"
-
-
-@contextlib.contextmanager
-def served(device: Device, folder: Path) -> Iterator[None]:
-    """A vhost-user disk is served by qemu-storage-daemon until the block is left.
-
-    Raises InfraError where it is not.
-    """
-    daemon = shutil.which("qemu-storage-daemon")
-    if daemon is None:
-        raise InfraError("qemu-storage-daemon is not installed: make setup")
-    path, log = socket_of(device, folder), folder / f"{device.id}.log"
-    export = {
-        "type": "vhost-user-blk", "id": device.id, "node-name": node(device), "writable": True,
-        "addr": {"type": "unix", "path": str(path)},
-        "num-queues": int(device.options.get("num-queues", 1)),
-    }  # fmt: skip
-    disk = _disk(device, folder)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            # Whatever becomes of pykit, the daemon does not outlive it.
-            [
-                "setpriv", "--pdeathsig", "KILL",
-                daemon, "--blockdev", json.dumps(disk), "--export", json.dumps(export),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )  # fmt: skip
-    try:
-        end = time.monotonic() + _SERVED_S
-        while not path.exists():
-            if process.poll() is not None or time.monotonic() > end:
-                said = log.read_text(errors="replace").strip() or "nothing"
-                raise InfraError(f"qemu-storage-daemon does not serve {device.id}, it said: {said}")
-            time.sleep(0.02)
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def cold_options(scenario: Scenario, folder: Path) -> list[str]:

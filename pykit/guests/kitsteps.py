@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 #: The step that loads modules, the one that ends tracing and brings the capture out (with what
@@ -123,6 +124,23 @@ def load_theirs(name: str) -> str:
     """Lines that load one of the kernel's own modules, by its file's name."""
     loaded = f"/sys/module/{module_of(name)}"
     return f'[ -d {loaded} ] || insmod "$PAYLOAD/modules/{name}" || die "cannot load {name}"\n'
+
+
+def require_driver(name: str, modules: Sequence[str]) -> str:
+    """Lines that end the step unless one of the user's ``modules`` registered a driver of that
+    name; none without such modules.
+    """
+    if not modules:
+        return ""
+    return f"""
+[ -d /sys/bus/virtio/drivers/{shlex.quote(name)} ] || {{
+	there=
+	for link in {" ".join(f"/sys/module/{module}/drivers/virtio:*" for module in modules)}; do
+		[ ! -e $link ] || there="$there --driver ${{link##*/virtio:}}"
+	done
+	die "{", ".join(modules)}: no virtio driver {name} is registered:${{there:- by no module}}"
+}}
+"""
 
 
 def load_ours(path: Path, buffer_kb: int, *parameters: Parameters) -> str:

@@ -85,13 +85,8 @@ def put_files(
         (folder / name).mkdir(parents=True)
     shutil.copy(AGENT / "agent.sh", folder)
     (folder / "lib.sh").write_text((AGENT / "lib.sh").read_text() + _programs(scenario.programs))
-    wanted = {"pykit_trace", *scenario.modules}
-    missing = wanted - {path.stem for path in modules}
-    if missing:
-        raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
-    ours = [path for path in modules if path.stem in wanted]
-    transport = [scenario.transport.module] if scenario.devices else []
-    needs = closure(kernel, [*transport, *scenario.kernel_modules, *depends_on(ours)])
+    ours = _ours(scenario, modules)
+    needs = loaded_modules(scenario, kernel, modules)
     for path in needs:
         copy_module(path, folder / "modules")
     for path in ours:
@@ -101,15 +96,34 @@ def put_files(
     return ours, [plain_name(path.name) for path in needs]
 
 
+def loaded_modules(scenario: Scenario, kernel: Kernel, modules: Sequence[Path]) -> list[Path]:
+    """Return files of the kernel's own modules that are loaded for a scenario, in load order.
+
+    ``modules`` are all of ours. Raises InfraError for one that is not there.
+    """
+    transport = [scenario.transport.module] if scenario.devices else []
+    ours = _ours(scenario, modules)
+    return closure(kernel, [*transport, *scenario.kernel_modules, *depends_on(ours)])
+
+
+def _ours(scenario: Scenario, modules: Sequence[Path]) -> list[Path]:
+    wanted = {"pykit_trace", *scenario.modules}
+    missing = wanted - {path.stem for path in modules}
+    if missing:
+        raise InfraError(f"{', '.join(sorted(missing))}.ko was not built: see pykit build")
+    return [path for path in modules if path.stem in wanted]
+
+
 def put_kit_steps(
     folder: Path, scenario: Scenario, theirs: Iterable[str], ours: Iterable[str]
 ) -> None:
     """The kit's own steps; ``theirs`` and ``ours`` are the lines that load modules."""
     cold = not scenario.transport.hot_plug
     hold, let_go = (kitsteps.HOLD, kitsteps.LET_GO) if cold else ("", "")
+    registered = kitsteps.require_driver(scenario.driver_name, scenario.brought)
     activate = [f"MUTANT={scenario.mutant_switch}\n", kitsteps.ACTIVATE_LINES]
     steps = {
-        kitsteps.LOAD: "".join([hold, *theirs, let_go, *ours, *activate]),
+        kitsteps.LOAD: "".join([hold, *theirs, registered, let_go, *ours, *activate]),
         kitsteps.CARRY: kitsteps.CARRY_LINES,
         kitsteps.BEGIN: kitsteps.BEGIN_LINES,
         kitsteps.BIND: kitsteps.BIND_LINES,

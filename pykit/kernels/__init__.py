@@ -4,7 +4,7 @@
 from pykit.kernels.built import Step
 from pykit.kernels.model import Kernel, Progress
 from pykit.kernels.names import Known, build, get, list_known, resolve
-from pykit.kernels.replaced import with_modules
+from pykit.kernels.replaced import require_replaceable, with_modules
 from pykit.kernels.sources import source_part, source_tree
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "build",
     "get",
     "list_known",
+    "require_replaceable",
     "resolve",
     "source_part",
     "source_tree",

@@ -7,7 +7,7 @@ so that what would be a line in a guest's log becomes a line on the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -115,18 +115,20 @@ class Inspection:
         }
 
 
-def inspect(path: Path, kernel: Kernel) -> Inspection:
+def inspect(path: Path, kernel: Kernel, beside: Iterable[Path] = ()) -> Inspection:
     """Compare a module with the kernel that is to load it.
 
-    Symbols of the other modules of its set are known from the Module.symvers that the
-    build left beside it or in a folder above.
+    Symbols of the other modules of its set, and of the modules ``beside``, are known from the
+    Module.symvers that their builds left beside each or in a folder above.
 
     Raises: UsageError where the file is no kernel module; InfraError where the kernel's
         build directory is not complete.
     """
     module = read_module(path)
     kernel_side = expected(kernel)
-    exports = {**kernel_side.exports, **_set_exports(path)}
+    exports = dict(kernel_side.exports)
+    for file in (*beside, path):
+        exports |= _set_exports(file)
     undefined = [symbol for symbol in module.symbols if symbol.section is None]
     compared = compare(module, kernel)
     problems = [*_problems(path, module, kernel, kernel_side, exports)]

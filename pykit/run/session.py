@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pykit.errors import InfraError, UsageError
-from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners
+from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners, served
 from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
@@ -83,7 +83,7 @@ def run_scenario(
         with contextlib.ExitStack() as watching:
             for device in scenario.devices:
                 if device.backing == "vhost-user":
-                    watching.enter_context(device_args.served(device, keeper.folder))
+                    watching.enter_context(served(device, keeper.folder))
             for observer in observers:
                 watching.enter_context(observer)
             ended = session.run(command, staged.nonce)

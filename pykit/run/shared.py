@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from pykit.guests import device_args, kitsteps
+from pykit.guests import kitsteps, served
 from pykit.guests.bring_up import BootedGuest, bring_up
 from pykit.guests.bundle import Bundle, drivers_of, loads
 from pykit.guests.channel import GuestChannel, GuestEndedError
@@ -166,7 +166,7 @@ class ScenarioRun:
     def _begin(self, scenario: Scenario, switch: Mapping[str, str]) -> Failed:
         for device in scenario.devices:
             if device.backing == "vhost-user":
-                self._stack.enter_context(device_args.served(device, self._up.folder))
+                self._stack.enter_context(served(device, self._up.folder))
         code, said = self._up.guest.run(kitsteps.BEGIN, switch)
         return ("module-failed", kitsteps.last_lines(said)) if code != 0 else None
 

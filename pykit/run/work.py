@@ -52,9 +52,8 @@ class ScenarioSteps:
         self._transport = scenario.transport
         self._devices = {device.id: device for device in scenario.devices}
         self._slots = {device.id: slot + n for n, device in enumerate(scenario.devices)}
-        drivers = (device.driver for device in scenario.devices)
         self._variables = {
-            "DRIVER": next(drivers, scenario.driver or Device.driver),
+            "DRIVER": scenario.driver_name,
             "COUNT": str(scenario.count),
         }
         self._steps: list[dict[str, Any]] = []

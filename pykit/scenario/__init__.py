@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Read and check scenarios: which device, modules and programs, and what is done with them."""
 
-from pykit.scenario.axes import on_transport, under_driver, with_ring
+from pykit.scenario.axes import on_transport, served_by, under_driver, with_ring
 from pykit.scenario.model import Observer, Scenario, Trouble
 from pykit.scenario.reader import load_scenario
 
@@ -11,6 +11,7 @@ __all__ = [
     "Trouble",
     "load_scenario",
     "on_transport",
+    "served_by",
     "under_driver",
     "with_ring",
 ]

@@ -7,15 +7,20 @@ file serves every combination of them.
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from pykit.errors import UsageError
-from pykit.scenario.model import Scenario
+from pykit.scenario.model import SOCKET, Scenario
 from pykit.scenario.transport import PCI, transport
 from pykit.toml import choice
 
 #: The module that traces a driver which has no tracepoints of pykit.
 PROBE = "pykit_probe"
+
+_VHOST_USER_BLK = "vhost-user-blk-pci"
 
 #: Layouts of a virtqueue; the first is the default of a device.
 RINGS = ("split", "packed")
@@ -60,16 +65,16 @@ def on_transport(scenario: Scenario, name: str) -> Scenario:
     return replace(scenario, transport=to, devices=tuple(devices))
 
 
-def under_driver(scenario: Scenario, driver: str) -> Scenario:
+def under_driver(scenario: Scenario, driver: str, modules: Sequence[str] = ()) -> Scenario:
     """The scenario with all its devices, plugged or made by it, driven by ``driver``.
 
-    A driver of pykit (``pykit_*``) traces its own events; any other is the kernel's, and the
-    probe is loaded to trace it.
+    A driver of pykit (``pykit_*``) traces its own events; any other is the kernel's, or the one
+    that ``modules`` bring, and the probe is loaded to trace it.
     """
     before = {device.driver for device in scenario.devices} | {scenario.driver} - {None}
     if not before:
         raise UsageError(f"scenario {scenario.name} has no device for {driver} to drive")
-    ours = driver.startswith("pykit_")
+    ours = driver.startswith("pykit_") and not modules
     module = driver if ours else PROBE
     others = [name for name in scenario.modules if name not in (*before, module)]
     parameters = {name: scenario.parameters[name] for name in others if name in scenario.parameters}
@@ -78,11 +83,45 @@ def under_driver(scenario: Scenario, driver: str) -> Scenario:
     return replace(
         scenario,
         modules=(*others, module),
-        kernel_modules=(*scenario.kernel_modules, *(() if ours else (driver,))),
+        kernel_modules=(*scenario.kernel_modules, *(() if ours else modules or (driver,))),
+        brought=tuple(modules),
         devices=tuple(replace(device, driver=driver) for device in scenario.devices),
         driver=scenario.driver and driver,
         parameters=parameters,
     )
+
+
+def served_by(scenario: Scenario, spec: str) -> Scenario:
+    """The scenario with its block device served by the user's back-end.
+
+    ``spec`` is ``vhost-user:PATH``, the socket at which it listens, or ``cmd:COMMAND``, which
+    starts it, with ``{socket}`` where the path of its socket goes.
+
+    Raises UsageError for another ``spec``, and a scenario whose device cannot be served so.
+    """
+    kind, _, text = spec.partition(":")
+    peer: Path | tuple[str, ...]
+    if kind == "vhost-user" and text:
+        peer = Path(text).expanduser().absolute()
+    elif kind == "cmd" and SOCKET in text:
+        try:
+            peer = tuple(shlex.split(text))
+        except ValueError as error:
+            raise UsageError(f"--device {spec}: {error}: mend the quotes") from error
+    elif kind == "cmd":
+        raise UsageError(f"--device {spec}: write {SOCKET} where the path of its socket goes")
+    else:
+        raise UsageError(f"--device {spec}: write vhost-user:PATH or 'cmd:COMMAND … {SOCKET}'")
+    usable = ("virtio-blk-pci", _VHOST_USER_BLK)
+    devices = [device for device in scenario.devices if device.type in usable]
+    resizes = any(step.action == "resize" for step in scenario.steps)
+    if len(scenario.devices) != 1 or not devices or resizes or scenario.firmware:
+        raise UsageError(
+            f"scenario {scenario.name} is not of one block device that keeps its size, which "
+            "--device would serve: choose vhost-user or io"
+        )
+    device = replace(devices[0], type=_VHOST_USER_BLK, backing="vhost-user", peer=peer)
+    return replace(scenario, devices=(device,))
 
 
 def with_ring(scenario: Scenario, layout: str) -> Scenario:

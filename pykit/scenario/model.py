@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from pykit.paths import ROOT
@@ -44,6 +45,9 @@ Trouble = Literal[
 #: The sector that cannot be read of a disk that fails.
 BAD_SECTOR = 2048
 
+#: Stands for the path of its socket in a back-end's command.
+SOCKET = "{socket}"
+
 #: Firmware that has virtio drivers of its own.
 FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
 
@@ -65,6 +69,9 @@ class Device:
     files: dict[str, str] = field(default_factory=dict)
     #: Devices on the bus that this one makes.
     children: tuple[Device, ...] = ()
+    #: The user's back-end of a vhost-user device, its socket or its command with SOCKET in it;
+    #: None: qemu-storage-daemon.
+    peer: Path | tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,13 @@ class Scenario:
     #: The module that has the switch of mutants, and the number to be written to it: 0 for none of
     #: them. None where the kernel's modules are its own.
     mutant: tuple[str, int] | None = None
+    #: The user's own modules that have to register the driver under test.
+    brought: tuple[str, ...] = ()
+
+    @property
+    def driver_name(self) -> str:
+        """Return the virtio driver under test: of the first device, else the scenario's own."""
+        return next((device.driver for device in self.devices), self.driver or Device.driver)
 
     @property
     def mutant_switch(self) -> str:

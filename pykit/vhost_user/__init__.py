@@ -20,6 +20,7 @@ from pykit.vhost_user.messages import (
     receive,
     send,
 )
+from pykit.vhost_user.sockets import listens
 
 __all__ = [
     "CONFIG",
@@ -37,6 +38,7 @@ __all__ = [
     "Message",
     "PeerGoneError",
     "Protocol",
+    "listens",
     "receive",
     "send",
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pykit import kernels, modules, steps
+from pykit.matrix.execute.own_guest import NOTHING_BROUGHT
 from pykit.scenario import Observer
 
 Run = Callable[..., steps.RunResult]
@@ -54,6 +55,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         transport: str = "pci",
         driver: str | None = None,
         observe: tuple[Observer, ...] = (),
+        brought: modules.BroughtModules = NOTHING_BROUGHT,
+        device: str | None = None,
     ) -> steps.RunResult:
         what = fault or device_fault or "clean"
         return steps.run(
@@ -67,6 +70,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             transport=transport,
             driver=driver,
             observe=observe,
+            brought=brought,
+            device=device,
         )
 
     return start

@@ -61,8 +61,30 @@ def test_changed_file_gives_another_folder(kernel: Kernel, tmp_path: Path) -> No
     assert with_modules(kernel, {"virtio_ring": mine}).modules_dir != first.modules_dir
 
 
-def test_name_that_is_no_module(kernel: Kernel, tmp_path: Path) -> None:
-    mine = tmp_path / "virtio_net.ko"
+def test_module_that_the_kernel_does_not_have(kernel: Kernel, tmp_path: Path) -> None:
+    mine, helper = tmp_path / "my-blk.ko", tmp_path / "helper.ko"
     mine.write_text("mine")
-    with pytest.raises(UsageError, match=r"virtio_net: no module of 6\.1\.0-x"):
-        with_modules(kernel, {"virtio_net": mine})
+    helper.write_text("helper")
+    files = {"my_blk": mine, "helper": helper}
+    changed = with_modules(
+        kernel, files, {"my_blk": ["helper", "virtio_ring"], "helper": ["virtio"]}
+    )
+    names = [file.name for file in closure(changed, ["my_blk"])]
+    assert names == ["virtio.ko.xz", "virtio_ring.ko.xz", "helper.ko", "my_blk.ko"]
+    assert closure(changed, ["my_blk"])[-1].read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("virtio_net", r"virtio_net is no module of 6\.1\.0-x: check the name"),
+        ("virtio_pci", r"virtio_pci is built into 6\.1\.0-x and cannot be replaced: use a kernel"),
+    ],
+)
+def test_name_that_is_no_module(kernel: Kernel, tmp_path: Path, name: str, message: str) -> None:
+    builtin = kernel.modules_dir / "modules.builtin"
+    builtin.write_text("kernel/drivers/virtio/virtio-pci.ko\n")
+    mine = tmp_path / "mine.ko"
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=message):
+        with_modules(kernel, {name: mine})

@@ -11,8 +11,9 @@ import pytest
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import device_args
+from pykit.guests.back_end import served
 from pykit.paths import ROOT
-from pykit.scenario import load_scenario, on_transport
+from pykit.scenario import load_scenario, on_transport, served_by
 from pykit.scenario.model import SCENARIOS, Device
 from pykit.scenario.reader import QMP_COMMANDS
 from pykit.scenario.transport import TRANSPORTS
@@ -149,7 +150,42 @@ def test_wrong_backing(tmp_path: Path) -> None:
 
 def test_a_daemon_that_ends_is_said_so(tmp_path: Path) -> None:
     device = Device("vd0", "vhost-user-blk-pci", 1, {"num-queues": 0}, backing="vhost-user")
-    with pytest.raises(InfraError, match="vd0"), device_args.served(device, tmp_path):
+    with pytest.raises(InfraError, match="vd0"), served(device, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("/tmp/a.sock", r"--device /tmp/a\.sock: write vhost-user:PATH or 'cmd:"),
+        ("vhost-user:", r"write vhost-user:PATH"),
+        ("cmd:back-end --socket a", r"write \{socket\} where"),
+        ("cmd:back-end '{socket}", "mend the quotes"),
+    ],
+)
+def test_a_device_that_is_none(spec: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        served_by(load_scenario("io"), spec)
+
+
+@pytest.mark.parametrize("name", ["blk", "seabios", "others", "vhost"])
+def test_scenarios_that_a_back_end_cannot_serve(name: str) -> None:
+    with pytest.raises(UsageError, match=f"scenario {name} is not of one block device"):
+        served_by(load_scenario(name), "vhost-user:/tmp/a.sock")
+
+
+def test_the_user_s_back_end_serves_the_disk(tmp_path: Path) -> None:
+    (device,) = served_by(load_scenario("io"), "cmd:back-end --socket {socket}").devices
+    assert (device.type, device.backing) == ("vhost-user-blk-pci", "vhost-user")
+    assert device.peer == ("back-end", "--socket", "{socket}")
+    with pytest.raises(InfraError, match="no program back-end"), served(device, tmp_path):
+        pass
+    (device,) = served_by(load_scenario("io"), f"vhost-user:{tmp_path}/sock").devices
+    assert device_args.socket_of(device, tmp_path / "other") == tmp_path / "sock"
+    with pytest.raises(InfraError, match="is no socket: start"), served(device, tmp_path):
+        pass
+    (device,) = served_by(load_scenario("io"), "cmd:false {socket}").devices
+    with pytest.raises(InfraError, match="false, for vd0, ended"), served(device, tmp_path):
         pass
 
 

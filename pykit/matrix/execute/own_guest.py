@@ -3,32 +3,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
 from pykit import kconfig, kernels, modules
 from pykit.errors import UsageError
 from pykit.guests import Outcome
+from pykit.guests.payload import loaded_modules
 from pykit.matrix.execute.mutated import mutate
 from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin
 from pykit.matrix.execute.runnable import RunnableCell
+from pykit.modules import BroughtModules
+from pykit.modules.closure import module_name
 from pykit.qemu import program
 from pykit.run import outside, require_free, run_scenario
+from pykit.scenario import Scenario
 
 Say = Callable[[str], None]
+
+#: No modules of the user's.
+NOTHING_BROUGHT = BroughtModules()
 
 
 def run_in_own_guest(
     entry: RunnableCell,
     out: Path,
     say: Say = lambda _: None,
-    replaced: Mapping[str, Path] = MappingProxyType({}),
+    brought: BroughtModules = NOTHING_BROUGHT,
 ) -> tuple[Outcome, GuestOrigin]:
     """Boot a guest, run the cell's scenario in it, and leave the capture in ``out``.
 
-    Gets the kernel and builds the modules first, where they are not there yet. ``replaced`` are
-    files, by module name, that are loaded in place of the kernel's own modules.
+    Gets the kernel and builds the modules first, where they are not there yet. ``brought`` are
+    the user's own modules.
 
     Raises UsageError for ``out`` and a kernel that lacks options, InfraError for what could not
     be built, booted or written. A guest that crashed or hung is an outcome, not an error.
@@ -41,14 +47,13 @@ def run_in_own_guest(
             return outside.run(scenario, out=out, progress=say), FIRMWARE
         kernel = kernels.resolve(entry.kernel, progress=say)
         require_profile(kernel, scenario.transport.profile)
-        for path in replaced.values():
-            modules.inspect(path, kernel).require()
-        if replaced:
-            kernel = kernels.with_modules(kernel, replaced)
+        if brought:
+            kernel = brought.into(kernel)
         if entry.mutated:
             mutated = mutate(kernel, say)
             kernel, scenario = mutated.kernel, mutated.activate(entry).scenario
         built = modules.build(kernel, fault=bool(entry.faults), progress=say)
+        _require_loaded(brought, scenario, kernel, built)
         where = f"({entry.runner}), scenario {scenario.name}, {scenario.transport.name}"
         say(f"boot {kernel.release} {where}")
         outcome = run_scenario(
@@ -68,3 +73,16 @@ def require_profile(kernel: kernels.Kernel, profile: str) -> None:
     lacks = kconfig.check(profile, kernel.config)
     if lacks:
         raise UsageError(f"kernel {kernel.release}: {'; '.join(map(str, lacks))}")
+
+
+def _require_loaded(
+    brought: BroughtModules, scenario: Scenario, kernel: kernels.Kernel, built: modules.Build
+) -> None:
+    """Raise UsageError for a module of the user's that the scenario would not load."""
+    there = {module_name(path.name) for path in loaded_modules(scenario, kernel, built.modules)}
+    for name in brought.files():
+        if name not in there:
+            raise UsageError(
+                f"scenario {scenario.name} does not load {name}: add --driver {name} if it is the "
+                "driver under test, or choose another scenario"
+            )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
@@ -19,6 +20,7 @@ from pykit.scenario import (
     Trouble,
     load_scenario,
     on_transport,
+    served_by,
     under_driver,
     with_ring,
 )
@@ -81,8 +83,13 @@ def runnable(cell: MatrixCell) -> RunnableCell:
         raise UsageError(f"{cell.name}: {error}") from None
 
 
-def apply_axes(cell: MatrixCell) -> RunnableCell:
+def apply_axes(
+    cell: MatrixCell, modules: Sequence[str] = (), device: str | None = None
+) -> RunnableCell:
     """Load the cell's scenario and change it as its axes say.
+
+    ``modules`` are the user's own that bring the driver, ``device`` is the user's back-end
+    (``served_by``).
 
     Raises UsageError for values that do not exist, or do not go together.
     """
@@ -96,7 +103,9 @@ def apply_axes(cell: MatrixCell) -> RunnableCell:
             "it takes no --kernel, --driver, --observe and no faults"
         )
     if "driver" in axes:
-        scenario = under_driver(scenario, axes["driver"])
+        scenario = under_driver(scenario, axes["driver"], modules)
+    if device is not None:
+        scenario = served_by(scenario, device)
     scenario = on_transport(scenario, axes.get("transport", "pci"))
     scenario = with_ring(scenario, axes.get("ring", "split"))
     observe = tuple(word for word in axes.get("observe", "").split("+") if word)
