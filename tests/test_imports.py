@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -15,7 +17,7 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "vhost_user",
+    "errors", "text", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "vhost_user",
     "kconfig", "kernels", "modules", "qemu", "scenario", "guests", "observe", "run", "trace",
     "spec", "report", "analysis", "mutants", "drive", "device", "matrix", "steps", "bisect",
     "doctor", "bench", "testing", "cli",
@@ -91,3 +93,10 @@ def test_a_package_is_used_by_its_entry(name: str) -> None:
     new = {module: sorted(past[module]) for module in past.keys() - PAST_THE_ENTRY[name]}
     assert not new, f"export from pykit.{name} what these import"
     assert past.keys() == PAST_THE_ENTRY[name], "take what is past the entry no more off the list"
+
+
+def test_the_verbs_load_nothing_that_computes() -> None:
+    """Help, versions and errors of usage come at once: a verb imports what it needs when called."""
+    command = "import sys, pykit.cli.ending; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", command], text=True).split()
+    assert not {"numba", "numpy", "polars", "pydantic", "jinja2"} & set(loaded)

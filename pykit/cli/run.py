@@ -13,7 +13,6 @@ from pykit.cli.matrix import run_cells
 from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
 from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
-from pykit.matrix.plan.names import is_pattern
 
 if TYPE_CHECKING:
     from pykit.steps import RunResult
@@ -145,6 +144,7 @@ def run(
     Example: pykit run blk --kernel debian-6.12 --boot direct
     """
     from pykit import steps
+    from pykit.matrix.plan.names import is_pattern
     from pykit.modules import BroughtModules
 
     del for_git  # main() sees to it, for errors have exit codes as well.

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from pykit.report.text import printable
+from pykit.text import printable
 
 
 class SafeConsole(Console):

@@ -15,7 +15,7 @@ from pykit import spec
 from pykit.errors import Exit, UsageError
 from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.matrix.plan.names import is_cell_name, slug
-from pykit.report.text import shown
+from pykit.text import shown
 
 #: The result of a cell as a whole.
 #:

@@ -13,9 +13,9 @@ from rich.console import Console
 from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
 from pykit.report import html, junit, kcidb, ktap, sarif, terminal
-from pykit.report.text import tail
 from pykit.report.view import view_of
 from pykit.spec import Verdicts
+from pykit.text import tail
 from pykit.trace import Events
 
 __all__ = ["print_terminal", "write_all"]

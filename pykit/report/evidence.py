@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pykit.report.text import shown
+from pykit.text import shown
 from pykit.trace.kinds import OUTSIDE
 
 #: Columns of every event, in the order they are shown, with their headings.

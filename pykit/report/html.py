@@ -17,8 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from pykit.report.evidence import slice_of
-from pykit.report.text import printable, shown
 from pykit.report.view import ORDER, ReportView, clauses_of
+from pykit.text import printable, shown
 
 #: Entries of run.json that the page shows elsewhere or that do not help a reader.
 _ELSEWHERE = frozenset({"schema", "outcome"})

@@ -18,9 +18,9 @@ from typing import Any, Literal, cast
 from pykit.errors import Exit
 from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.report.evidence import slice_of
-from pykit.report.text import shown
 from pykit.report.view import ReportView
 from pykit.spec import Verdict
+from pykit.text import shown
 
 #: Origin of the submission; a CI system replaces it by its own.
 ORIGIN = "pykit"

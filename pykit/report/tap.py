@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pykit.report.text import shown
+from pykit.text import shown
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pykit.report.text import shown, tail
 from pykit.spec import CLAUSES, Clause, Verdict, Verdicts
+from pykit.text import shown, tail
 from pykit.trace import CaptureInfo, Events
 
 #: Verdicts in the order of the reports.

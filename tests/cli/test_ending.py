@@ -23,7 +23,8 @@ from pykit.errors import Exit
 
 from ..trace.encode import write_capture
 from ..trace.test_load import life, page_of
-from .test_errors import one_line, pykit
+from .command import pykit
+from .test_errors import one_line
 
 #: A title, a cleared screen, a bell, a C1 sequence, a direction override.
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egpj"

@@ -14,7 +14,7 @@ import pytest
 from pykit.paths import ROOT
 from tools.cli_reference import reference, tree
 
-from .test_errors import pykit
+from .command import pykit
 
 #: First words of help texts.
 VERBS = frozenset(

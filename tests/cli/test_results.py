@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from ..matrix.conftest import CELLS, records, rule, write_matrix
-from .test_errors import one_line, pykit
+from .command import pykit
+from .test_errors import one_line
 
 HELD = {"blk/split": records()["blk/split"]}
 CELL = (CELLS["blk/split"],)

@@ -9,7 +9,8 @@ from pathlib import Path
 from pykit import spec
 from pykit.matrix import CellRecord, RuleResult
 from pykit.matrix.record import RuleVerdict
-from tests.cli.test_errors import one_line, pykit
+from tests.cli.command import pykit
+from tests.cli.test_errors import one_line
 
 
 def test_one_rule_as_text_and_json(tmp_path: Path) -> None:

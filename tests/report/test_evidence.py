@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pykit.report.evidence import slice_of
-from pykit.report.text import shown, tail
+from pykit.text import shown, tail
 
 from .conftest import EVIDENCE, HOSTILE, PATIENT
 

@@ -11,9 +11,9 @@ from typing import Literal, get_args
 from pykit.matrix.plan.cell import Subject
 from pykit.matrix.record import CellRecord, RuleResult, RuleVerdict
 from pykit.matrix.results.view import CellView, MatrixView
-from pykit.report.text import shown
 from pykit.spec import rules
 from pykit.spec.model import Rule
+from pykit.text import shown
 
 _SIDES: tuple[tuple[Literal["driver", "device"], str], ...] = (
     ("driver", "Drivers"),

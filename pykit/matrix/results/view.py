@@ -13,7 +13,7 @@ from pykit.errors import Exit, UsageError
 from pykit.matrix.plan.planfile import PlanFile, PlannedCell
 from pykit.matrix.plan.shard import shard
 from pykit.matrix.record import CellRecord, RuleResult, Status, read_journal
-from pykit.report.text import shown
+from pykit.text import shown
 
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
