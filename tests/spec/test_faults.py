@@ -119,3 +119,20 @@ def test_faults_name_rules() -> None:
     for fault in (*spec.faults().values(), *spec.faults("device").values()):
         assert {*fault.rules, *fault.either} <= known
         assert fault.what
+
+
+@pytest.mark.parametrize(
+    ("act", "kind"),
+    [
+        (cases.block.too_many_discards, bits.T_DISCARD),
+        (cases.block.half_a_segment, bits.T_DISCARD),
+        (cases.block.too_many_zeroes, bits.T_WRITE_ZEROES),
+        (cases.block.flush_with_data, bits.T_FLUSH),
+    ],
+)
+def test_more_than_is_allowed_may_be_refused(act: Callable[[Log], None], kind: int) -> None:
+    log = run()
+    act(log)
+    cases.block.end_of(log, cases.block.request(log, kind))["status"] = bits.S_UNSUPP
+    failed = [v.rule for v in spec.check(log.build()).rules if v.verdict == "fail"]
+    assert {rule.side for rule in failed} == {"driver"}, failed

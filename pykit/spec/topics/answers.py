@@ -11,10 +11,11 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
+from pykit.spec.blkconfig import CAPACITY, LIMITS
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
 from pykit.spec.topics import vhost
-from pykit.spec.topics.block import kind_of, laid_out, ranges_of, requests_of
+from pykit.spec.topics.block import kind_of, laid_out, limits, ranges_of, requests_of
 from pykit.spec.view import View
 
 
@@ -132,6 +133,28 @@ def flagged(view: View, flags: int) -> Bools:
     ranges = ranges_of(view)
     found = np.zeros(len(view.requests.q), dtype=np.bool_)
     found[ranges["request"][ranges["flags"] & flags != 0]] = True
+    return found
+
+
+def excessive(view: View) -> Bools:
+    """By request: the device need not support it, for the driver asks for more than is allowed.
+
+    Flushes with data; and requests with segments whose data is not whole segments, or that has
+    more or longer segments than the device takes (BO-DR-05, -07, -09 to -11, DX-21).
+    """
+    requests = Rows.of(view.rings, view.requests)
+    kind, size, q = requests["type"], requests["bytes"], requests["q"]
+    count = np.maximum(requests["segments"], size // bits.RANGE_BYTES)
+    found: Bools = (kind == bits.T_FLUSH) & (size > 0)
+    found |= np.isin(kind, bits.RANGE_TYPES) & ((size == 0) | (size % bits.RANGE_BYTES != 0))
+    ranges = ranges_of(view)
+    long = np.zeros(len(ranges), dtype=np.bool_)
+    for name, (sectors, segments) in LIMITS.items():
+        found |= (kind == name) & (count > limits(view, q, segments))
+        long |= (ranges["type"] == name) & (ranges["sectors"] > limits(view, ranges["q"], sectors))
+    end = ranges["sector"] + ranges["sectors"]
+    long |= (ranges["sector"] < 0) | (end > limits(view, ranges["q"], CAPACITY))
+    found[ranges["request"][long]] = True
     return found
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from pykit import pci
 from pykit.spec import bits
 from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.survey import functions
-from pykit.spec.topics.answers import flagged
+from pykit.spec.topics.answers import excessive, flagged
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
@@ -173,7 +171,8 @@ def no_impossible_offer(view: View) -> Result:
     A block device's offer is also checked by what it does: each flush, discard, write-zeroes
     and secure-erase request whose feature was negotiated and whose end was seen does not end with
     UNSUPP. Requests with a flag in a segment are left out, as those may have to end so (5.2.6.2),
-    and so are all where events were lost.
+    and requests that ask for more than is allowed, as the device may refuse those: flushes with
+    data, segments that are not whole, too many or too long. So are all where events were lost.
     """
     tally = Tally(none=NOT_SEEN)
     _served_as_offered(view, tally)
@@ -192,10 +191,9 @@ def _served_as_offered(view: View, tally: Tally) -> None:
     """Check that requests which a negotiated feature brings do not end with UNSUPP."""
     if view.events.lost:
         return
-    requests = Rows.of(view.rings, view.requests).plus(flagged=flagged(view, ~0))
-    requests = requests.where(
-        requests["sound"] & (requests["status"] >= 0) & ~requests["flagged"].astype(np.bool_)
-    )
+    requests = Rows.of(view.rings, view.requests)
+    fair = ~flagged(view, ~0) & ~excessive(view)
+    requests = requests.where(requests["sound"] & (requests["status"] >= 0) & fair)
     for kind, bit in OFFERED_TYPES.items():
         negotiated = view.rings.feature(bit)[requests["q"]] == 1
         mine = requests.where((requests["type"] == kind) & negotiated)
