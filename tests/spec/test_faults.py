@@ -136,3 +136,13 @@ def test_more_than_is_allowed_may_be_refused(act: Callable[[Log], None], kind: i
     cases.block.end_of(log, cases.block.request(log, kind))["status"] = bits.S_UNSUPP
     failed = [v.rule for v in spec.check(log.build()).rules if v.verdict == "fail"]
     assert {rule.side for rule in failed} == {"driver"}, failed
+
+
+def test_refused_entry_may_be_passed() -> None:
+    """The device returns what it does not have; the driver refuses the entry and goes on."""
+    log = run()
+    used = log.of("used", vq=0)[5]
+    used["accepted"], used["id"] = 0, 0xFFFF
+    failed = set(spec.check(log.build()).having("fail"))
+    assert "DX-01" in failed
+    assert "DX-37" not in failed

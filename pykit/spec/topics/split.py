@@ -205,17 +205,21 @@ def used_entries_in_order(view: View) -> Result:
     the entry before.
 
     - With IN_ORDER a driver may take several chains from one entry.
+    - A driver that refuses an entry, as its id is not outstanding, may look at it again or go on
+      behind it.
     - The first entry of a queue that was joined late has none before it and is not counted.
     - An entry also has to be below the device's used index as the driver read it. That is only
       held against the driver where the device's index never went back: see DX-03.
     """
     rings, used = view.rings, view.used
-    taken = Rows.of(rings, used).where((used.accepted == 1) & _one_entry_a_chain(view, used.q))
+    looked = Rows.of(rings, used).where(_one_entry_a_chain(view, used.q))
+    accepted = looked["accepted"] == 1
+    taken = looked.where(accepted)
     q, index, used_idx = taken["q"], taken["index"], taken["used_idx"]
     first, from_setup = first_of(q), rings.whole[q]
     step = steps16(index, q, np.where(from_setup, rings.used[q], index))
     judged = ~first | from_setup
-    out_of_turn = judged & (step != np.where(first, 0, 1))
+    out_of_turn = judged & _out_of_turn(view, looked)[accepted]
     ahead = (used_idx - index) % WRAP
     absent = (ahead == 0) | (ahead > WRAP // 2)
     went_back = steps16(used_idx, q, used_idx) < 0
@@ -230,6 +234,22 @@ def used_entries_in_order(view: View) -> Result:
 
     found = taken.violations(~out_of_turn & ~(absent & sane), message)
     return Result(int(judged.sum()), found, why=NO_SPLIT)
+
+
+def _out_of_turn(view: View, looked: Rows) -> Bools:
+    """By used entry: it, or a refused one since the last that was taken, has a wrong index."""
+    q, index, refused = looked["q"], looked["index"], looked["accepted"] == 0
+    first, from_setup = first_of(q), view.rings.whole[q]
+    step = steps16(index, q, np.where(from_setup, view.rings.used[q], index))
+    after_refused = np.zeros(len(q), dtype=np.bool_)
+    after_refused[1:] = refused[:-1] & ~first[1:]
+    right = (step == np.where(first, 0, 1)) | (after_refused & (step == 0))
+    wrong = (~right & (~first | from_setup)).astype(np.int64)
+    total = np.cumsum(wrong)
+    # Up to, and without, the first entry behind the last one that was taken.
+    begin = np.maximum.accumulate(np.where(first | np.roll(~refused, 1), np.arange(len(q)), 0))
+    since: Bools = total - (total - wrong)[begin] > 0
+    return since
 
 
 _ADDS_AND_USED = ("driver:add|vhost:vhost_get", "driver:used|vhost:vhost_used")
