@@ -5,12 +5,19 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pykit.device.memory import GuestMemory
-from pykit.device.queue import Chain, Queue
+from pykit.device.memory import GuestMemory, load16, store16
+from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
+from pykit.spec import bits
+
+#: What no device writes: a status, flags of the used ring, event suppression flags.
+_NO_STATUS, _NO_FLAGS, _NO_SUPPRESSION = b"\x7f", 1 << 1, 3
+#: A feature of network devices, and a reserved bit.
+_NET_FEATURE, _RESERVED = 3, 45
 
 Writes = list[tuple[memoryview, bytes]]
 
@@ -25,6 +32,7 @@ class Returning:
         times: how often it is returned.
         interrupt: True: always, False: never, None: as the driver wants.
         late: writes that follow when the chain was returned.
+        then: what follows at once when it was returned, before the interrupt.
     """
 
     queue: Queue
@@ -35,15 +43,44 @@ class Returning:
     times: int = 1
     interrupt: bool | None = None
     late: Writes | None = None
+    then: Callable[[], None] | None = None
+
+    @property
+    def kind(self) -> int:
+        """Type of the request, -1 if it has no header."""
+        if not self.chain.readable or self.chain.readable[0][1] < 4:
+            return -1
+        (kind,) = struct.unpack("<I", self.memory.at(self.chain.readable[0][0], 4))
+        return int(kind)
+
+
+def _as_it_is(step: Returning) -> None:
+    """Return a chain as it should be."""
+
+
+def _as_asked(queue: Queue) -> None:
+    """Ask for notifications as it should be."""
 
 
 @dataclass(frozen=True)
 class DeviceFault:
-    """A fault: what it does, the class that ``pykit drive`` has to give it, and the step."""
+    """A fault: what it does, and the steps that it changes.
+
+    Attributes:
+        change: how a chain is returned.
+        features: how what is offered changes.
+        asks: what it does behind each request for notifications.
+        refuses: refuse the features that the driver accepts.
+        idles: look for no further chain behind the first.
+    """
 
     name: str
     does: str
-    change: Callable[[Returning], None]
+    change: Callable[[Returning], None] = _as_it_is
+    features: Callable[[int], int] = int
+    asks: Callable[[Queue], None] = _as_asked
+    refuses: bool = False
+    idles: bool = False
 
 
 FAULTS: dict[str, DeviceFault] = {}
@@ -78,6 +115,41 @@ def _status_unwritten(step: Returning) -> None:
     step.writes = step.writes[:-1]
 
 
+@_fault("status-undefined", "write a status that is not defined")
+def _status_undefined(step: Returning) -> None:
+    if step.writes:
+        step.writes[-1] = (step.writes[-1][0], _NO_STATUS)
+
+
+@_fault("unsupported", "support no write")
+def _unsupported(step: Returning) -> None:
+    if step.kind == bits.T_OUT and step.writes:
+        step.writes[-1] = (step.writes[-1][0], bytes((bits.S_UNSUPP,)))
+
+
+@_fault("read-zeroes", "read zeroes from everywhere")
+def _read_zeroes(step: Returning) -> None:
+    if step.kind == bits.T_IN:
+        step.writes = [(view, bytes(len(data))) for view, data in step.writes]
+
+
+@_fault("failed-length", "fail reads, and claim to have written all of their data")
+def _failed_length(step: Returning) -> None:
+    if step.kind == bits.T_IN and step.writes:
+        step.writes = [(step.writes[-1][0], bytes((bits.S_IOERR,)))]
+        step.length = step.chain.capacity
+
+
+@_fault("length-short", "return a used length that is one byte too short")
+def _length_short(step: Returning) -> None:
+    step.length = max(step.length - 1, 0)
+
+
+@_fault("length-huge", "return the largest used length there is")
+def _length_huge(step: Returning) -> None:
+    step.length = (1 << 32) - 1
+
+
 @_fault("length-zero", "return a used length of 0")
 def _length_zero(step: Returning) -> None:
     step.length = 0
@@ -101,6 +173,40 @@ def _id_outside(step: Returning) -> None:
 @_fault("returned-twice", "return each chain twice")
 def _returned_twice(step: Returning) -> None:
     step.times = 2
+
+
+@_fault("index-ahead", "leave out an entry when returning a chain")
+def _index_ahead(step: Returning) -> None:
+    step.queue.skip()
+
+
+@_fault("index-late", "hide the last used entry (split rings)")
+def _index_late(step: Returning) -> None:
+    _shift_index(step, 1)
+
+
+@_fault("index-back", "take the used index back over an entry (split rings)")
+def _index_back(step: Returning) -> None:
+    _shift_index(step, 2)
+
+
+def _shift_index(step: Returning, by: int) -> None:
+    def shift() -> None:
+        if isinstance(step.queue, SplitQueue):
+            store16(step.queue.device, 2, (load16(step.queue.device, 2) - by) % (1 << 16))
+
+    step.then = shift
+
+
+@_fault("wrap-wrong", "write used descriptors of the other round (packed rings)")
+def _wrap_wrong(step: Returning) -> None:
+    if isinstance(step.queue, PackedQueue):
+        step.queue.used_wrap = not step.queue.used_wrap
+
+
+@_fault("slots-one", "go on one slot behind the first of a list (packed rings)")
+def _slots_one(step: Returning) -> None:
+    step.chain = replace(step.chain, slots=1)
 
 
 @_fault("swallowed", "never return a chain")
@@ -132,6 +238,12 @@ def _writes_behind(step: Returning) -> None:
         step.writes.append((step.memory.at(address + length, 1), b"\xa5"))
 
 
+@_fault("writes-descriptor", "write into the descriptor table (split rings)")
+def _writes_descriptor(step: Returning) -> None:
+    if isinstance(step.queue, SplitQueue):
+        step.writes.append((step.queue.desc[:1], b"\xa5"))
+
+
 @_fault("writes-driver-area", "write into the driver area")
 def _writes_driver_area(step: Returning) -> None:
     step.writes.append((step.queue.driver[:2], b"\xa5\xa5"))
@@ -158,3 +270,47 @@ def _sleeps(step: Returning) -> None:
 @_fault("dies", "end by a signal at the first chain")
 def _dies(step: Returning) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _undefined_flags(queue: Queue) -> None:
+    if isinstance(queue, SplitQueue):
+        store16(queue.device, 0, _NO_FLAGS)
+    else:
+        store16(queue.device, 2, _NO_SUPPRESSION)
+
+
+def _no_notifications(queue: Queue) -> None:
+    """Never ask: by the flags, and by an index that is behind."""
+    if isinstance(queue, SplitQueue):
+        store16(queue.device, 0, 0 if queue.event_idx else 1)
+        if queue.event_idx:
+            store16(queue.device, 4 + 8 * queue.size, (queue.next - 1) % (1 << 16))
+    else:
+        store16(queue.device, 2, 1)
+
+
+def _offers(*wanted: int, without: tuple[int, ...] = ()) -> Callable[[int], int]:
+    added, gone = bits.mask(frozenset(wanted)), bits.mask(frozenset(without))
+    return lambda offered: (offered | added) & ~gone
+
+
+for _more in (
+    DeviceFault("flags-undefined", "ask by flags that are not defined", asks=_undefined_flags),
+    DeviceFault("asks-never", "ask for no notification", asks=_no_notifications),
+    DeviceFault("idles", "serve one chain a notification", idles=True),
+    DeviceFault("refuses-features", "refuse what the driver accepts of the offer", refuses=True),
+    DeviceFault(
+        "offers-other-type", "offer a feature of network devices", features=_offers(_NET_FEATURE)
+    ),
+    DeviceFault("offers-reserved", "offer a reserved feature", features=_offers(_RESERVED)),
+    DeviceFault("no-flush", "do not offer FLUSH", features=_offers(without=(bits.BLK_FLUSH,))),
+    DeviceFault(
+        "no-version-1", "do not offer VERSION_1", features=_offers(without=(bits.VERSION_1,))
+    ),
+    DeviceFault(
+        "cache-control-alone",
+        "offer CONFIG_WCE without FLUSH",
+        features=_offers(bits.BLK_CONFIG_WCE, without=(bits.BLK_FLUSH,)),
+    ),
+):
+    FAULTS[_more.name] = _more

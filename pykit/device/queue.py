@@ -99,6 +99,10 @@ class Queue(ABC):
         """Return a chain, with so many bytes written."""
 
     @abstractmethod
+    def skip(self) -> None:
+        """Leave out an entry, which no device does that is right."""
+
+    @abstractmethod
     def request_notifications(self) -> None:
         """Ask for a notification of the next chain."""
 
@@ -220,6 +224,10 @@ class SplitQueue(Queue):
         self.used = (self.used + 1) % _WRAP
         store16(self.device, 2, self.used)
 
+    def skip(self) -> None:
+        """The index moves over an entry with the next one."""
+        self.used = (self.used + 1) % _WRAP
+
     def request_notifications(self) -> None:
         """Set avail_event to the next entry; without EVENT_IDX the flags never suppress."""
         if self.event_idx:
@@ -298,8 +306,15 @@ class PackedQueue(Queue):
         store16(self.desc, at + 12, chain.id)
         flags = (_AVAIL | _USED_FLAG) if self.used_wrap else 0
         store16(self.desc, at + 14, flags | (WRITE if chain.writable else 0))
-        self.used += chain.slots
+        self._advance(chain.slots)
         self._since += chain.slots
+
+    def skip(self) -> None:
+        """A descriptor stays as it was."""
+        self._advance(1)
+
+    def _advance(self, slots: int) -> None:
+        self.used += slots
         if self.used >= self.size:
             self.used, self.used_wrap = self.used - self.size, not self.used_wrap
 

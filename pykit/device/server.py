@@ -110,6 +110,7 @@ class Connection:
         say: Callable[[str], None],
     ) -> None:
         self._sock, self._disk, self._fault, self._say = sock, disk, fault, say
+        self._offered = fault.features(_OFFERED) if fault else _OFFERED
         self._memory = GuestMemory()
         self._setups = [_Setup() for _ in range(queues)]
         self._features = self._protocol = 0
@@ -159,7 +160,7 @@ class Connection:
         payload = message.payload
         match message.request:
             case FrontEndRequest.GET_FEATURES:
-                return U64.pack(_OFFERED)
+                return U64.pack(self._offered)
             case FrontEndRequest.SET_FEATURES:
                 self._set_features(U64.unpack(payload)[0])
             case FrontEndRequest.GET_PROTOCOL_FEATURES:
@@ -185,8 +186,10 @@ class Connection:
         return None
 
     def _set_features(self, features: int) -> None:
-        if features & ~_OFFERED:
-            raise _RefusedError(f"features {features & ~_OFFERED:#x} are not offered")
+        if features & ~self._offered:
+            raise _RefusedError(f"features {features & ~self._offered:#x} are not offered")
+        if self._fault is not None and self._fault.refuses:
+            raise _RefusedError(f"features {features:#x} are refused")
         self._features = features
 
     def _set_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
@@ -303,8 +306,12 @@ class Connection:
                 chain = queue.pop()
                 if chain is not None:
                     self._return(setup, queue, chain)
+                    if self._fault is not None and self._fault.idles:
+                        return
                     continue
                 queue.request_notifications()
+                if self._fault is not None:
+                    self._fault.asks(queue)
                 chain = queue.pop()
                 if chain is None:
                     return
@@ -323,6 +330,8 @@ class Connection:
             view[: len(data)] = data
         for _ in range(step.times):
             queue.push(step.chain, step.length)
+        if step.then is not None:
+            step.then()
         wanted = queue.interrupt_wanted()
         if (wanted if step.interrupt is None else step.interrupt) and setup.call >= 0:
             os.eventfd_write(setup.call, 1)

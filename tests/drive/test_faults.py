@@ -27,8 +27,19 @@ SHAPES = (Shape(packed=False), Shape(packed=True))
 #: Faults that a driver sees in the used buffers of conforming requests, and those that the rules
 #: name by their ids.
 BY_RULE = {
+    "status-undefined": {"DX-23"},
+    "length-short": {"DX-25"},
     "length-zero": {"DX-25"},
     "length-greater": {"DX-06"},
+    "length-huge": {"DX-06"},
+    "index-ahead": {"DX-01", "DX-03"},
+    "flags-undefined": {"NA-DE-01", "NA-DE-03"},
+    "refuses-features": {"FB-DE-02"},
+    "offers-other-type": {"FB-DE-04"},
+    "offers-reserved": {"FB-DE-04"},
+    "no-flush": {"BI-DE-01"},
+    "no-version-1": {"RF-DE-01"},
+    "cache-control-alone": {"BI-DE-02"},
 }
 #: An interrupt too many is only known to be one with the device's side of the story; the other two
 #: keep their driver waiting, and have a class below or none.
