@@ -8,17 +8,14 @@ to check in every sound run checked nothing, the rest proves little.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-import polars as pl
 
 from pykit.scenario import Trouble
 from pykit.spec import bits
-from pykit.spec.lives import Life
 from pykit.spec.owed import carries_requests
 from pykit.spec.rings import PACKED, SPLIT
-from pykit.spec.standing import needs_reset, standstills
+from pykit.spec.standing import standstills
 from pykit.spec.standstill import Standstill, name_of
 from pykit.spec.timing import ONE_SIDE, PREEMPTED_TASK
 from pykit.spec.view import View
@@ -75,7 +72,7 @@ def _refused(view: View) -> _Found:
 
 def _resets_needed(view: View) -> _Found:
     for life in view.lives.values():
-        if any(needs_reset(value) for value in (*_read(life), *_announced(view, life))):
+        if life.needs_reset:
             yield "needs-reset", f"{name_of(view, life.dev)} set DEVICE_NEEDS_RESET"
     reported = set()
     for answer in view.events.capture.qmp:
@@ -86,15 +83,6 @@ def _resets_needed(view: View) -> _Found:
         if asks or answer.answer.get("broken") is True:
             reported.add(answer.device)
             yield "needs-reset", f"{answer.device} is broken and waits for a reset, by QMP"
-
-
-def _read(life: Life) -> Iterator[int]:
-    return (status.value for status in life.status if status.op == bits.STATUS_READ)
-
-
-def _announced(view: View, life: Life) -> Iterable[int]:
-    mine = (pl.col("dev") == life.dev) & (pl.col("life") == life.number)
-    return view.of("config_change").filter(mine)["status"].drop_nulls().to_list()
 
 
 def _lost(view: View) -> _Found:

@@ -67,10 +67,11 @@ class Access(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A configuration change notification that the driver received."""
+    """A configuration change notification that the driver received, with the status read then."""
 
     row: int
     ts: int | None
+    status: int
 
 
 @dataclass
@@ -90,6 +91,9 @@ class Life:
     id: int | None = None
     transport: str | None = None
     legacy: bool = False
+    #: Whether the driver wrote other features to the registers than it uses, or changed them there
+    #: after FEATURES_OK: device and driver may not agree on what was negotiated.
+    at_odds: bool = False
     #: Whether queues may share an interrupt vector: QEMU's command line limits the vectors.
     shares_vectors: bool = False
     features: list[Features] = field(default_factory=list)
@@ -123,6 +127,12 @@ class Life:
         # A legacy driver does not know FEATURES_OK.
         return True if any(s.value & bits.FEATURES_OK for s in self.written) else None
 
+    @property
+    def needs_reset(self) -> bool:
+        """Return whether the device had declared itself broken."""
+        reads = (s.value for s in self.status if s.op == bits.STATUS_READ)
+        return any(map(needs_reset, (*reads, *(change.status for change in self.changes))))
+
     def first_write(self, bit: int) -> Status | None:
         """Return the first status write with a bit set that was traced in the guest."""
         return next((s for s in self.status if s.sets(bit)), None)
@@ -141,6 +151,11 @@ class Life:
                 yield access, access.value >> 8 * start & (1 << 8 * width) - 1
 
 
+def needs_reset(status: int) -> bool:
+    """Return whether a status has DEVICE_NEEDS_RESET; 0xFF is a device that is gone."""
+    return bool(status & bits.NEEDS_RESET) and status != bits.NO_DEVICE
+
+
 def negotiated_lives(view: View) -> Iterator[tuple[Life, Status]]:
     """Return lives whose write of FEATURES_OK was traced in the guest, with that write."""
     for life in view.lives.values():
@@ -156,6 +171,28 @@ def block_lives(view: View, tally: Tally) -> Iterator[Life]:
             yield life
         elif life.id is None and life.features and view.untyped:
             tally.undecided(doubt="what the device is was not recorded")
+
+
+def logged_features(view: View, life: Life) -> list[Features]:
+    """Return what the registers' log has of the negotiation in a life whose driver is traced.
+
+    A driver may write others than it keeps. The first state is that of the write of FEATURES_OK,
+    each later one a write to the features after that. Empty where the life has no other trace.
+    """
+    if not life.features:
+        return []
+
+    def make(view: View) -> dict[tuple[int, int], list[Features]]:
+        found: dict[tuple[int, int], list[Features]] = {}
+        own = set(view.of("features")["row"].to_list())
+        frame = view.captured.of("features").filter(source="registers")
+        columns = ("dev", "life", "row", "offered", "driver", "acked", "stage")
+        for dev, number, row, *state in frame.select(columns).iter_rows():
+            if row not in own:
+                found.setdefault((dev, number), []).append(Features(row, *state))
+        return found
+
+    return view.keep("logged features", make).get((life.dev, life.number), [])
 
 
 def ends_within(ts: int | None, limit: int, end: int) -> bool:
@@ -188,6 +225,9 @@ def read_lives(view: View) -> dict[tuple[int, int], Life]:
         if key not in lives:
             lives[key] = _new(view, *key)
         _enter(lives[key], event)
+    for life in lives.values():
+        written = {state.acked for state in logged_features(view, life)}
+        life.at_odds = bool(written) and written != {life.features[-1].acked}
     known = {life.dev: life.id for life in lives.values() if life.id is not None}
     for life in lives.values():
         life.id = life.id if life.id is not None else known.get(life.dev)
@@ -225,4 +265,4 @@ def _enter(life: Life, event: dict[str, Any]) -> None:
         case "generation":
             life.config.append(Access(row, ts, event["pid"], 0, 0, event["generation"], False))
         case "config_change":
-            life.changes.append(Change(row, ts))
+            life.changes.append(Change(row, ts, event["status"] or 0))

@@ -21,7 +21,6 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import (
-    NEVER,
     Bools,
     Columns,
     Ints,
@@ -395,28 +394,6 @@ def device_wishes(view: View, frame: Columns) -> Wishes:
     later = ints(frame, "event_after")
     stable = (flags == ints(frame, "flags_after")) & ((flags != AT_DESC) | (event == later))
     return Wishes(requested, stable & sound, flags == AT_DESC, ahead(new, old, size) > 0)
-
-
-def broken_by_driver(view: View) -> Ints:
-    """By queue: where the driver first wrote what it must not into a packed ring; NEVER if not.
-
-    These are flags that do not fit the wrap counter or the list, and a used descriptor that the
-    driver refuses though its id is that of a list which is outstanding.
-    """
-    return view.keep("packed broken", _broken_by_driver)
-
-
-def _broken_by_driver(view: View) -> Ints:
-    broken = np.full(len(view.rings.queue), NEVER)
-    memory, taken = slots(view), entries(view)
-    size = np.maximum(view.rings.size[memory.q], 1) if len(memory.q) else memory.q
-    wrap = 1 - memory.place // size % 2
-    wrong = memory.mine & (memory.flags >> AVAIL_BIT & 1 != wrap)
-    wrong |= memory.mine & ((memory.flags & bits.NEXT != 0) == memory.last)
-    np.minimum.at(broken, memory.q[wrong], memory.at[wrong])
-    disowned = ~taken.accepted & (taken.list >= 0)
-    np.minimum.at(broken, taken.q[disowned], taken.at[disowned])
-    return broken
 
 
 class Completed(NamedTuple):

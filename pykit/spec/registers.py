@@ -13,7 +13,7 @@ end a span too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, ints
 from pykit.spec.model import Result
 from pykit.spec.rows import Row, Rows
-from pykit.spec.view import View
 from pykit.trace.register_map import NAMES, REGISTERS, STRUCTURES
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
 
 #: Structures of the transports.
 PCI, MMIO, LEGACY = ("common",), ("mmio",), ("legacy", "mmio-legacy")

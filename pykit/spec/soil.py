@@ -17,11 +17,14 @@ from pykit.spec.arrays import (
     Ints,
     are,
     exceeds_more,
+    first_of,
     grouped_cumsum,
     ints,
+    key_of,
     steps16,
 )
 from pykit.spec.rings import (
+    ID_SPAN,
     PACKED,
     SPLIT,
     UNKNOWN_HEAD,
@@ -31,6 +34,7 @@ from pykit.spec.rings import (
     Rings,
     Used,
 )
+from pykit.trace.kinds import SET_UP
 
 
 def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
@@ -41,13 +45,39 @@ def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
     return step, exceeds_more(beyond, adds.q)
 
 
+def shared_descriptors(
+    adds: Adds, used: Used, pairs: Pairs, chains: Chains, judged: Bools
+) -> tuple[Ints, Ints, Bools]:
+    """Return which ring descriptors of ``judged`` chains another outstanding chain holds.
+
+    By descriptor, slot by slot: its index in ``chains``, the chain that held it before (-1: none),
+    and whether that one is still outstanding.
+    """
+    slots = np.flatnonzero((chains.table == 0) & chains.good & judged[chains.chain])
+    # Each slot's chains in the order of their exposure.
+    place = key_of(chains.q[slots], chains.slot[slots], ID_SPAN)
+    order = slots[np.lexsort((chains.at[slots], place))]
+    place = key_of(chains.q[order], chains.slot[order], ID_SPAN)
+    holder = np.full(len(order), -1, dtype=np.int64)
+    holder[1:] = chains.chain[order][:-1]
+    holder[first_of(place)] = -1
+    mine = chains.chain[order]
+    other = (holder >= 0) & (holder != mine) & ~pairs.doubtful[mine] & ~pairs.doubtful[holder]
+    returned = pairs.used_of[holder]
+    free = returned >= 0
+    if len(used.at):
+        free &= used.at[returned] < adds.at[mine]
+    return order, holder, other & ~free
+
+
 def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains) -> Ints:
     """By queue: the place from which on the driver has broken its ring, NEVER if it has not.
 
-    Split rings: the available index went back or ahead of the chains; a head or a link names a
-    descriptor that there is not. Both layouts: a head was made available again while
-    outstanding; a chain is longer than the queue, or loops. Packed rings: the driver refused an
-    id that is outstanding by the ring's memory.
+    Split rings: the used ring's flags were not 0 at its set-up; the available index went back or
+    ahead of the chains; a head or a link names a descriptor that there is not; two outstanding
+    chains share one. Both layouts: a head was made available again while outstanding; a chain is
+    longer than the queue, or loops. Packed rings: the driver refused an id that is outstanding by
+    the ring's memory.
     """
     count = len(rings.queue)
     soiled = np.full(count, NEVER)
@@ -55,6 +85,10 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
     def mark(q: Ints, at: Ints, broken: Bools) -> None:
         np.minimum.at(soiled, q[broken], at[broken])
 
+    setups = rings.of("queue")
+    if len(setups):
+        flagged = (setups["op"] == SET_UP) & (setups["used_flags"] != 0)
+        mark(setups["q"], setups["at"], flagged & rings.split(setups["q"]))
     if len(adds.q):
         split = rings.layout[adds.q] == SPLIT
         packed = rings.layout[adds.q] == PACKED
@@ -67,6 +101,10 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
         broken |= pairs.reused & (adds.head != UNKNOWN_HEAD)
         broken |= chains.looped | ((size > 0) & (adds.chain > size))
         mark(adds.q, adds.at, broken)
+        single = split & (rings.feature(bits.IN_ORDER)[adds.q] != 1)
+        order, _, shared = shared_descriptors(adds, used, pairs, chains, single)
+        at = chains.at[order][shared].astype(np.int64)
+        np.minimum.at(soiled, chains.q[order][shared], at)
     linked = (rings.layout[chains.q] == SPLIT) & (chains.flags & bits.NEXT != 0)
     linked &= (chains.room > 0) & (chains.next >= chains.room)
     mark(chains.q.astype(np.int64), chains.at.astype(np.int64), linked)

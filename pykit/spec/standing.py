@@ -9,7 +9,8 @@ Each chain goes one way, and at each point one side has to act::
     PUBLISHED   ASLEEP    HELD      UNSIGNALLED     UNCOLLECTED
               UNTAKEN
 
-PUBLISHED is the driver's turn: the device asked for a notification of the entry and none came.
+PUBLISHED is the driver's turn: the device asked for a notification of the entry and none came, or
+the available index that it wrote does not reach the entry.
 UNTAKEN is the device's: it was notified. ASLEEP is the device's as well: it had asked for no
 notification, so that it has to look by itself. HELD and UNSIGNALLED are the device's turn,
 UNCOLLECTED the driver's.
@@ -30,7 +31,9 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
+from pykit.spec.given import without_vector
 from pykit.spec.logged import logged_standstills
+from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
 from pykit.spec.rings import SPLIT
 from pykit.spec.standstill import Standstill, State, Turn, name_of
@@ -130,7 +133,7 @@ def _of_driver(view: View, q: int) -> Standstill | None:
         ns=max(view.end[0] - since, 0),
         rows=(int(adds.row[first]), *rows),
         requests=carries_requests(view.life(dev, life).id, vq),
-        sound=bool(view.chains.whole[first]) and not _reset_needed(view, dev, life),
+        sound=_sound(view, q, first),
     )
 
 
@@ -213,6 +216,11 @@ def _turn(waiting: _Waiting) -> _Judged:
 def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
     view, q = waiting.view, waiting.q
     rings, adds = view.rings, view.adds
+    index = int(adds.avail_idx[waiting.chains[-1]])
+    position = int(rings.avail[q] + adds.number[waiting.first])
+    if rings.layout[q] == SPLIT and rings.whole[q] and (position - index) % WRAP < WRAP // 2:
+        words = f"its available index is {index}, which does not expose the entry"
+        return "published", "driver", words, since, shown
     frame = rings.of("kick", "notify").of_queue(q)
     frame = frame.take(ints(frame, "at") > adds.at[waiting.first])
     times = view.events.base["time"]
@@ -303,9 +311,11 @@ def _progress(waiting: _Waiting) -> _Progress:
             found.append((int(ints(inside, "used_idx")[-1]), int(ints(inside, "row")[-1])))
         if backend.height:
             found.append((int(backend["used_idx"][-1]), int(backend["row"][-1])))
-    flushed = _device_rows(view, q, "dev_flush")
+    # QEMU logs no flush of a packed ring: each element that it fills is one.
+    split = rings.layout[q] == SPLIT
+    flushed = _device_rows(view, q, "dev_flush" if split else "dev_fill")
     if flushed.height:
-        total = (start + int(flushed["count"].sum())) % WRAP
+        total = (start + int(flushed["count"].sum() if split else flushed.height)) % WRAP
         found.append((total, int(flushed["row"][-1])))
     best = _Progress(collected, collected, -1)
     for returned, row in found:
@@ -342,6 +352,8 @@ def _call(waiting: _Waiting, progress: _Progress, calls: Columns) -> tuple[Turn,
     off = not ints(calls, "enable")[-1] if len(calls) else wish["avail_flags"] & 1
     if off:
         return "driver", "it disabled interrupts"
+    if without_vector(waiting.view)[q]:
+        return "driver", "it gave the queue no vector"
     if split and len(calls) and wish["used_idx"] == progress.returned:
         return "driver", "it enabled interrupts while the entry was there, and did not look"
     if _interrupted(waiting, int(ints(last, "row")[-1])):
@@ -369,11 +381,9 @@ def _interrupted(waiting: _Waiting, armed: int) -> bool:
     return bool(log.height) and log["kind"][-1] == "dev_signal"
 
 
-def _reset_needed(view: View, dev: int, life: int) -> bool:
-    """Return whether the device had declared itself broken."""
-    return any(needs_reset(s.value) for s in view.life(dev, life).status)
-
-
-def needs_reset(status: int) -> bool:
-    """Return whether a status has DEVICE_NEEDS_RESET; 0xFF is a device that is gone."""
-    return bool(status & bits.NEEDS_RESET) and status != bits.NO_DEVICE
+def _sound(view: View, q: int, first: int) -> bool:
+    """Return whether the device can serve a waiting chain, as far as the driver is concerned."""
+    dev, life, _ = view.rings.queue[q]
+    whole = bool(view.chains.whole[first]) and not view.contested_queues[q]
+    whole = whole and not malformed_requests(view)[first]
+    return whole and not view.life(dev, life).needs_reset

@@ -16,9 +16,10 @@ import numpy.typing as npt
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools, Columns, Ints, numbers
+from pykit.spec.arrays import NEVER, Bools, Columns, Ints, numbers
+from pykit.spec.given import misgiven
 from pykit.spec.lives import Life, Status, read_lives
-from pykit.spec.packed import broken_by_driver
+from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
 from pykit.spec.soil import behind, by_driver
@@ -208,12 +209,20 @@ class View:
 
     @cached_property
     def soiled(self) -> Ints:
-        """By queue: from where on the driver has broken its ring.
+        """By queue: from where on the driver has broken its ring; -1 if it never gave it.
 
-        See ``soil.by_driver`` and, for what stood in packed rings, ``packed.broken_by_driver``.
+        See ``soil.by_driver``, ``given.misgiven`` and, for what stood in packed rings,
+        ``packed_broken.broken_by_driver``.
         """
         found = by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
+        found[misgiven(self)] = -1
         return np.minimum(found, broken_by_driver(self))
+
+    @cached_property
+    def contested_queues(self) -> Bools:
+        """By queue: whether the driver has broken its ring anywhere, or never gave it."""
+        broken: Bools = self.soiled < NEVER
+        return broken
 
     def contested(self, rows: Rows) -> Bools:
         """By queue event of a rule about the device: the driver had broken the ring before."""

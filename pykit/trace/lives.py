@@ -2,11 +2,12 @@
 """Lives of a device: from one reset to the next, numbered by those that have a driver.
 
 The device side sees every reset, and numbers the spans between them in which
-the DRIVER bit was written. The driver's own tracepoints begin when the driver
-is called, after the virtio core has written that bit: there a life begins at
-stage 0, or at the reset before a DRIVER bit that is written again (restore
-after freeze). What follows a life's last reset (queue deletion) still belongs
-to it, up to stage 4. So the k-th life is the same one on both sides.
+the DRIVER bit was written, or one that comes after it. The driver's own
+tracepoints begin when the driver is called, after the virtio core has written
+that bit: there a life begins at stage 0, or at the reset before such a bit
+that is written again (restore after freeze). What follows a life's last reset
+(queue deletion) still belongs to it, up to stage 4. So the k-th life is the
+same one on both sides.
 
 The probe may be absent, and miss the end of a life and the lives after it. What it sees later
 counts as a new life, whether it joins a bound driver (stage 7) or sees one begin. ``returned``
@@ -24,7 +25,8 @@ from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, JOINED, LEFT
 from pykit.trace.pages import Array
 
-DRIVER_BIT = 2
+#: DRIVER, DRIVER_OK, FEATURES_OK: a faulty driver may leave one out.
+DRIVER_BITS = 2 | 4 | 8
 _BEGIN, _FAILED, _REMOVED, _JOINED = 0, 2, 4, 7
 _WRITE, _RESET = 0, 2
 
@@ -38,7 +40,7 @@ def device_lives(rows: pl.DataFrame) -> pl.DataFrame:
     reset = (status & (pl.col("status") == 0)).fill_null(False)
     rows = rows.with_columns(reset.cast(pl.UInt32).cum_sum().over("dev").alias("span"))
     driven = (
-        rows.filter(status & (pl.col("status") & DRIVER_BIT != 0))
+        rows.filter(status & (pl.col("status") & DRIVER_BITS != 0))
         .select("dev", "span")
         .unique()
         .sort("dev", "span")
@@ -96,7 +98,7 @@ def returned(frames: Frames) -> pl.Series:
     if since.is_empty() or statuses.is_empty():
         return life
     begun = (
-        statuses.filter(pl.col("status") & DRIVER_BIT != 0, pl.col("life").is_not_null())
+        statuses.filter(pl.col("status") & DRIVER_BITS != 0, pl.col("life").is_not_null())
         .group_by("dev", "life")
         .agg(pl.col("time").min())
     )
@@ -160,7 +162,7 @@ def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
                 bounds.append((at + 1, -1))
         elif op == _RESET or (op == _WRITE and status == 0):
             reset = at
-        elif op == _WRITE and status & DRIVER_BIT and (reset is not None or not lives):
+        elif op == _WRITE and status & DRIVER_BITS and (reset is not None or not lives):
             start, bound = at if reset is None else reset, True
         if start is not None:
             bounds.append((start, lives))

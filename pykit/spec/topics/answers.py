@@ -20,12 +20,15 @@ from pykit.spec.view import View
 
 
 def not_the_devices(view: View, rows: Rows, request: Ints) -> Bools:
-    """By row: the driver had broken the ring, or its request (-1: unknown), so that DX-19 fails."""
+    """By row: the driver broke the ring, or its request (-1: unknown), so that DX-19 fails.
+
+    It may break the ring while a request is under way, so that the whole queue counts.
+    """
     laid = laid_out(view)
     wrong = np.zeros(len(view.requests.q) + 1, dtype=np.bool_)
     wrong[laid.requests["number"][~(laid.header & laid.room & laid.last)]] = True
     wrong[-1] = False
-    found: Bools = wrong[request] | view.contested(rows)
+    found: Bools = wrong[request] | view.contested_queues[rows["q"]]
     return found
 
 

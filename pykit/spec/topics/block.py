@@ -10,6 +10,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints, key_of, last_before
 from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
+from pykit.spec.malformed import bytes_of, without_request
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import ID_SPAN
 from pykit.spec.rows import Row, Rows
@@ -371,6 +372,9 @@ def header_first_status_last(view: View) -> Result:
     can read are the header and the data that it is to have, those that it can write the
     data that it is to return and the status.
 
+    Of each other chain of a block device: it has as many bytes as a header to read, and one to
+    write.
+
     Where the driver's events do not have the status's address (0), its place is not checked. How
     the other types are laid out depends on the device.
     """
@@ -388,8 +392,25 @@ def header_first_status_last(view: View) -> Result:
             return "{queue}: {kind} request: no byte for the status"
         return "{queue}: {kind} request: the status is not in the last byte that the device writes"
 
-    return requests.check(
+    found = requests.check(
         header & room & laid.last, message, none="no request's descriptors were seen"
+    )
+    return found + _chains_without_request(view)
+
+
+def _chains_without_request(view: View) -> Result:
+    """Check chains of block devices that are too short for the observer to find a request there."""
+    rings, adds = view.rings, view.adds
+    if not len(rings.queue):
+        return Result(0)
+    judged = rings.device()[adds.q] == bits.BLK_ID
+    judged[view.requests.chain[view.requests.chain >= 0]] = False
+    read, written = bytes_of(view)
+    chains = Rows.of(rings, adds).plus(read=read, written=written, short=without_request(view))
+    chains = chains.where(judged)
+    return chains.check(
+        ~chains["short"],
+        "{queue}: a chain of {read} bytes to read and {written} to write, which is no request",
     )
 
 

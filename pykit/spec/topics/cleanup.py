@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.given import reset_alone
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Tally
@@ -26,7 +27,7 @@ class _Deletion(NamedTuple):
         q: number of the queue in view.rings.
         outstanding: chains that were made available and not returned.
         reset: whether the driver reset the device between DRIVER_OK and the deletion.
-        alone: whether the queue may have been reset alone, which is not traced.
+        alone: whether the queue may have been reset alone, which only the registers' log shows.
     """
 
     life: Life
@@ -63,6 +64,7 @@ def _find_deletions(view: View) -> Iterator[_Deletion]:
         reset = any(s.op == bits.STATUS_RESET and ready.row < s.row < row for s in life.status)
         name = f"{life.name}, queue {vq}"
         alone = not reset and life.has(bits.RING_RESET) is not False
+        alone = alone and reset_alone(view, rings.queue[q]) is not False
         yield _Deletion(life, name, row, q, int(exposed - returned), reset, alone)
 
 
@@ -74,7 +76,7 @@ def reset_before_withdrawal(view: View) -> Result:
     without a reset before, no chain may be outstanding.
 
     Undecided: a deletion without a reset of the device where RING_RESET was negotiated, or may
-    have been. The queue may have been reset alone, which the trace does not show.
+    have been, unless the registers' log shows that the queue was not reset alone.
     """
     tally = Tally(none=NONE, doubt=ALONE)
     for deletion in _deletions(view):

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 
 from pykit import pci
 from pykit.spec import bits
-from pykit.spec.lives import Features, Life, Status, block_lives, negotiated_lives
+from pykit.spec.lives import (
+    Features,
+    Life,
+    Status,
+    block_lives,
+    logged_features,
+    negotiated_lives,
+)
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.survey import functions
@@ -29,13 +36,17 @@ _GAPS = frozenset({25, 26, 31})
 
 
 def _states(view: View) -> Iterator[tuple[Life, Features]]:
-    """Return each traced state of each life's negotiation."""
-    return ((life, seen) for life in view.lives.values() for seen in life.features)
+    """Return each traced state of each life's negotiation; then those of the registers' log."""
+    for life in view.lives.values():
+        yield from ((life, seen) for seen in life.features)
+        yield from ((life, seen) for seen in logged_features(view, life))
 
 
 def _outcomes(view: View) -> Iterator[tuple[Life, Features]]:
-    """Return the last traced state of each life's negotiation."""
-    return ((life, life.features[-1]) for life in view.lives.values() if life.features)
+    """Return the last traced state of each life's negotiation; then that of the registers' log."""
+    for life in view.lives.values():
+        for states in (life.features, logged_features(view, life)):
+            yield from ((life, last) for last in states[-1:])
 
 
 @rule("FB-DR-01", needs="driver:features", local=True)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pykit.spec import bits
-from pykit.spec.lives import Life, Status, ends_within, negotiated_lives
+from pykit.spec.lives import Life, Status, ends_within, logged_features, negotiated_lives
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE
-from pykit.spec.topics.queue_registers import enabled_late
+from pykit.spec.topics.queue_registers import enabled_late, enabled_never
 from pykit.spec.topics.status import check_after_driver_ok, steps_of, writes
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
@@ -32,7 +32,8 @@ def steps_in_order(view: View) -> Result:
     - In the guest's trace, which only begins with the negotiation: a modern driver sets
       FEATURES_OK before DRIVER_OK, and sets its queues up after FEATURES_OK and before
       DRIVER_OK; with RING_RESET it may set them up again later.
-    - In the register accesses: no queue is enabled for the first time after DRIVER_OK.
+    - In the register accesses: no queue is enabled for the first time after DRIVER_OK, and each
+      whose addresses were written is enabled by then.
     - When the driver looks at the offer and accepts a part of it is not looked at here: IN-DR-04
       and IN-DR-05 have what follows from that.
     """
@@ -43,6 +44,7 @@ def steps_in_order(view: View) -> Result:
         if life.first_write(bits.DRIVER_OK) or life.first_write(bits.FEATURES_OK):
             tally.check_together(1, _wrong_inside(view, life))
     tally.check_together(0, enabled_late(view))
+    tally.check_together(0, enabled_never(view))
     return tally.result()
 
 
@@ -120,7 +122,8 @@ def features_are_frozen(view: View) -> Result:
 
     Checked: each traced state of the negotiation after the write of FEATURES_OK, against the last
     one before it: no bit was added. None went away either, where the state before was that of a
-    driver which had finished its choice: up to then the core may drop bits.
+    driver which had finished its choice: up to then the core may drop bits. Where the registers'
+    log has the same life, each write to the features after FEATURES_OK leaves them alone.
 
     Undecided: a life of which no state after FEATURES_OK, or none before it, was traced.
     """
@@ -147,6 +150,12 @@ def features_are_frozen(view: View) -> Result:
             if not new:
                 changed = f"withdrawn after FEATURES_OK: bits {bits.names_of(gone)}"
             tally.check(not new and not gone, now.row, f"{life.name}: {changed}")
+    for life in view.lives.values():
+        states = logged_features(view, life)
+        for now in states[1:]:
+            changed = bits.names_of(now.acked ^ states[0].acked)
+            text = f"{life.name}: written differently after FEATURES_OK: bits {changed}"
+            tally.check(now.acked == states[0].acked, (states[0].row, now.row), text)
     return tally.result()
 
 

@@ -29,6 +29,9 @@ some value requests an interrupt of the span's entries; ``suppressed``: some val
 with both is undecided. A device may send one interrupt for several entries, and send it late:
 so a span ends with an interrupt, or with the log.
 
+Contested is what a device does with a queue whose ring the driver has broken, or never gave it; and
+that it does not interrupt for a queue to which the driver gave no vector.
+
 A vhost back-end traces the value that it read; its decisions need no window (see ``vhost.py``).
 """
 
@@ -41,6 +44,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
+from pykit.spec.given import without_vector
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import PLACES, completed, entries, lists, one_by_one
 from pykit.spec.packed_suppression import PackedSuppression, packed_suppression, readable
@@ -423,6 +427,7 @@ def must_interrupt(view: View, chosen: Bools) -> Result:
         none=NONE,
         undecided=int((chosen & s.requested & ~judged).sum()),
         doubt=DOUBT,
+        unless=(view.contested_queues | without_vector(view))[table["q"]],
     )
 
 
@@ -444,6 +449,7 @@ def should_not_interrupt(view: View, chosen: Bools) -> Result:
         none=NONE,
         undecided=int((chosen & s.sent & s.requested & s.suppressed).sum()),
         doubt=DOUBT,
+        unless=view.contested_queues[table["q"]],
     )
 
 

@@ -47,8 +47,10 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import device_wishes, is_packed
 from pykit.spec.rows import Rows
 from pykit.spec.soil import given_up
+from pykit.spec.standing import standstills
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
 from pykit.spec.topics.availflags import avail_flags
+from pykit.spec.topics.doorbells import superfluous_doorbells
 from pykit.spec.topics.failed_adds import (
     by_task,
     failed_adds,
@@ -273,7 +275,8 @@ def must_notify(view: View, chosen: Bools) -> Result:
     judged = chosen & d.requested & d.stable & ~d.open
     missing = judged & ~d.notified & ~d.answered
     flags = ~d.event_idx
-    missing &= d.event_idx | contradicts(judged & flags, missing & flags, d.core_notifies)
+    certain = contradicts(judged & flags, missing & flags, d.core_notifies)
+    missing &= d.event_idx | certain | np.isin(d.row, _waited_for(view))
     table = Rows.of(view.rings, d).plus(missing=missing).where(judged)
     undecided = chosen & d.requested & (~d.stable | d.open)
     return table.check(
@@ -283,6 +286,12 @@ def must_notify(view: View, chosen: Bools) -> Result:
         undecided=int(undecided.sum()),
         doubt=UNSTABLE,
     )
+
+
+def _waited_for(view: View) -> list[int]:
+    """Return rows of decisions behind which a queue stands still, as its driver did not notify."""
+    still = (entry for entry in standstills(view) if entry.state == "published")
+    return [row for entry in still if entry.ns >= PREEMPTED_TASK for row in entry.rows]
 
 
 def should_not_notify(view: View, chosen: Bools) -> Result:
@@ -337,14 +346,16 @@ def silent_off_event_index(view: View) -> Result:
     """Section 2.7.10: with EVENT_IDX the driver does not notify of entries but avail_event's.
 
     Checked: each decision on a split queue with EVENT_IDX whose new entries do not include the
-    one that the device requested, and each add that failed while the device requested none.
+    one that the device requested, each add that failed while the device requested none, and each
+    decided notification where the registers' log has those that arrived: these are no more.
 
     Undecided: avail_event changed between its two readings, or the notification came later than
     1 ms: code that is not traced may have sent it.
     """
     d = decisions(view)
     own = should_not_notify(view, d.event_idx & ~d.packed)
-    return own + superfluous(view, event_idx=True)
+    own += superfluous(view, event_idx=True)
+    return own + superfluous_doorbells(view, packed=False)
 
 
 @rule("NA-DR-04", needs=("driver:kick", "driver:notify"))
@@ -355,7 +366,8 @@ def notifies_without_flag(view: View) -> Result:
 
     - Undecided and left out: as for NA-DR-06.
     - The flag may change twice between its two readings. A missing notification counts where the
-      core decided to notify, or where more than a fifth of all decisions lack theirs.
+      core decided to notify, where more than a fifth of all decisions lack theirs, or where the
+      queue then stands still for 10 s.
     - A queue without any decision: as for NA-DR-06.
     """
     d = decisions(view)
@@ -440,6 +452,7 @@ def _used_flags(view: View, names: tuple[str, str], *, event_idx: bool) -> Resul
         kicks["largest"] <= (0 if event_idx else 1),
         "{queue}: used flags are {largest}",
         none=NO_DECISION,
+        unless=view.contested(kicks),
     )
 
 

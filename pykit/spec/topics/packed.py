@@ -17,6 +17,8 @@ from pykit.spec.rows import Rows
 from pykit.spec.topics.block import NO_LIMIT, limits
 from pykit.spec.topics.framing import readable_first
 from pykit.spec.topics.indirect import fits_queue, indirect_if_negotiated
+from pykit.spec.topics.pci_registers import SEEN
+from pykit.spec.topics.queue_registers import aligned
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
@@ -25,17 +27,17 @@ BESIDE_DATA = 4
 NO_INDIRECT = "no indirect descriptor in a packed ring"
 
 
-@rule("PV-DR-01", needs="driver:queue", local=True)
+@rule("PV-DR-01", needs=f"driver:queue|{SEEN}", local=True)
 def ring_alignment(view: View) -> Result:
     """Section 2.8: the descriptor ring starts at a multiple of 16, both event areas at one of 4.
 
-    Checked: each set-up of a packed queue.
+    Checked: each set-up of a packed queue, and each queue that is enabled by the device's
+    registers, by the addresses that were written there.
     """
     setups = view.queue_setups(PACKED)
-    aligned = (setups["desc"] % 16 == 0) & (setups["avail"] % 4 == 0) & (setups["used"] % 4 == 0)
-    return setups.check(
-        aligned, "{queue}: a part of the ring is not aligned (16, 4, 4)", none=NO_PACKED
-    )
+    good = (setups["desc"] % 16 == 0) & (setups["avail"] % 4 == 0) & (setups["used"] % 4 == 0)
+    text = "{queue}: a part of the ring is not aligned (16, 4, 4)"
+    return setups.check(good, text, none=NO_PACKED) + aligned(view, (16, 4, 4), packed=True)
 
 
 @rule("PS-DR-02", needs=("driver:desc", "driver:queue"))
@@ -109,14 +111,17 @@ def indirect_is_not_in_a_list(view: View) -> Result:
 def only_write_inside_a_table(view: View) -> Result:
     """Section 2.8 (indirect): of all flags, entries of an indirect table have at most WRITE.
 
-    Checked: each entry of an indirect table of a packed queue. NEXT is tolerated: where the
-    observer cannot read a table, it makes up its entries from the request, linked by NEXT.
+    Checked: each entry of an indirect table of a packed queue. NEXT is tolerated but in a table's
+    last entry: where the observer cannot read a table, it makes up its entries from the request,
+    linked by NEXT.
     """
     rings, chains = view.rings, view.chains
-    entries = Rows.of(rings, chains)
+    last = np.ones(len(chains.chain), dtype=np.bool_)
+    last[:-1] = chains.chain[1:] != chains.chain[:-1]
+    entries = Rows.of(rings, chains).plus(most=np.where(last, 0, bits.NEXT) | bits.WRITE)
     entries = entries.where((rings.layout[chains.q] == PACKED) & (chains.table == 1))
     return entries.check(
-        entries["flags"] & ~(bits.WRITE | bits.NEXT) == 0,
+        entries["flags"] & ~entries["most"] == 0,
         "{queue}: entry {slot} of a table has flags {flags:#x}",
         none=NO_INDIRECT,
     )

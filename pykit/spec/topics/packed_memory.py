@@ -24,7 +24,6 @@ from pykit.spec.arrays import Bools
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
     AVAIL_BIT,
-    UNKNOWN_ID,
     entries,
     ids,
     lists,
@@ -33,6 +32,7 @@ from pykit.spec.packed import (
     recorded,
     slots,
 )
+from pykit.spec.packed_broken import ids_again, outstanding_slots
 from pykit.spec.rows import Rows
 from pykit.spec.topics.packed_order import wrap_counters
 from pykit.spec.view import View
@@ -131,23 +131,8 @@ def id_is_not_outstanding(view: View) -> Result:
       the same id and len, the list is left out.
     - With IN_ORDER a used descriptor may return a batch: which ids are free is not known.
     """
-    found, taken, known = lists(view), entries(view), ids(view)
-    there, settled = overwritten(view)
-    memory = slots(view)
-    twice = np.zeros(len(found.q), dtype=np.bool_)
-    doubtful = np.zeros(len(found.q), dtype=np.bool_)
-    # The observer keeps the ids that are outstanding: it gives no head to a list with one of them.
-    suspect = view.adds.head[found.add] == UNKNOWN_ID
-    mine = np.flatnonzero(memory.last & suspect[memory.list])
-    other = there[mine]
-    same = np.zeros(len(mine), dtype=np.bool_)
-    if len(taken.q):
-        same = (other >= 0) & (taken.id[other] == memory.id[mine])
-        same &= taken.len[other] == memory.len[mine]
-    clear = memory.mine[mine] & settled[mine] & ~same
-    size = view.rings.size[memory.q[mine]]
-    twice[memory.list[mine[clear & (memory.id[mine] < size)]]] = True
-    doubtful[memory.list[mine[~clear]]] = True
+    found, known = lists(view), ids(view)
+    twice, doubtful = ids_again(view)
     table = Rows.of(view.rings, found).plus(twice=twice, id=known)
     single = one_by_one(view, found.q)
     judged = single & ~doubtful & ((known >= 0) | twice)
@@ -169,19 +154,11 @@ def room_for_the_whole_list(view: View) -> Result:
     ring has. Lists behind a used descriptor whose list is not known are undecided; queues with
     IN_ORDER, where one may return a batch, are left out.
     """
-    found, taken = lists(view), entries(view)
+    found = lists(view)
     size = view.rings.size[found.q]
-    freed = np.where(taken.list >= 0, found.slots[taken.list], 0) if len(found.q) else taken.id
-    freed = np.where(taken.accepted, freed, 0)
-    total = np.concatenate([[0], np.cumsum(freed)])
-    stray = np.concatenate([[0], np.cumsum(taken.accepted & (taken.list < 0))])
-    begin = np.searchsorted(taken.q, found.q)
-    upto = np.maximum(np.searchsorted(taken.at, found.at), begin)
-    base = lists(view).base[found.q] if len(found.q) else found.q
-    outstanding = found.end - base - (total[upto] - total[begin])
+    outstanding, clear = outstanding_slots(view)
     table = Rows.of(view.rings, found).plus(outstanding=outstanding, size=size)
     single = one_by_one(view, found.q)
-    clear = (stray[upto] == stray[begin]) & single
     table = table.where(clear)
     return table.check(
         table["outstanding"] <= table["size"],

@@ -13,6 +13,7 @@ import numpy as np
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import AT_DESC, is_packed, slot_of, traced
 from pykit.spec.rows import Rows
+from pykit.spec.topics.doorbells import superfluous_doorbells
 from pykit.spec.topics.notify import decisions, must_notify, should_not_notify
 from pykit.spec.view import View
 
@@ -46,12 +47,16 @@ def silent_where_suppressed(view: View) -> Result:
     """Section 2.8.10: the driver does not notify of descriptors for which the device suppressed it.
 
     Checked: each decision on a packed queue about new descriptors, none of which the device's
-    event suppression structure names, or at which it suppresses all (flags 1). Decisions without
-    new descriptors are left out: a driver may notify more often.
+    event suppression structure names, or at which it suppresses all (flags 1); and with EVENT_IDX
+    each decided notification, as for NA-DR-07. Decisions without new descriptors are left out: a
+    driver may notify more often.
 
     Undecided: as for NA-DR-07 and NA-DR-03.
     """
-    return _unread(view) or should_not_notify(view, decisions(view).packed)
+    if unread := _unread(view):
+        return unread
+    own = should_not_notify(view, decisions(view).packed)
+    return own + superfluous_doorbells(view, packed=True)
 
 
 @rule("DX-69", needs=("driver:callback", "driver:queue"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
+from pykit.spec.given import enablings, given_rings, never_enabled, rings_given
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.registers import (
     ADDRESSES,
@@ -44,14 +45,6 @@ def unset(regs: Registers, enabling: Bools) -> Bools:
     return missing & enabling
 
 
-def enablings(regs: Registers, structures: tuple[str, ...]) -> Bools:
-    """Return writes that enable a queue of devices whose reset was seen."""
-    found: Bools = (
-        regs.of(structures) & regs.writes("queue_enable") & (regs.value == 1) & regs.begun
-    )
-    return found & (regs.vq >= 0)
-
-
 @rule("PM-DR-04", needs=SEEN)
 def configured_before_enabled(view: View) -> Result:
     """Section 4.1.4.3.2: the driver configures a queue before it enables it.
@@ -72,6 +65,55 @@ def configured_before_enabled(view: View) -> Result:
     late = regs.where(after)
     return result.reporting(
         late.violations(np.zeros(len(late), dtype=np.bool_), "{place}: {access} set when enabled")
+    )
+
+
+@rule("DX-72", needs=(SEEN, "driver:queue"))
+def device_is_given_the_ring(view: View) -> Result:
+    """Sections 4.1.5.1.3 and 4.2.3.2: the device gets the addresses and the size of the ring that
+    the driver uses.
+
+    Checked: each write that enables a queue of which the driver's set-up was traced: the three
+    addresses and the size, as they were written last, are those of a set-up of that queue in the
+    same life. A size that was not written is the one that was read.
+
+    Undecided: a queue whose set-up, addresses or size were not recorded.
+    """
+    regs = registers(view)
+    enabling = enablings(regs, PCI + MMIO)
+    given, known, right = rings_given(view, enabling)
+    rows = regs.where(
+        enabling & known,
+        right=right,
+        **dict(zip(("desc", "avail", "used", "queue_size"), given.T, strict=True)),
+    )
+    return regs.check(
+        rows,
+        rows["right"],
+        "{place}: the device is given {queue_size} descriptors at {desc:#x}, its other parts at"
+        " {avail:#x} and {used:#x}, which is not the ring that the driver uses",
+        undecided=int(np.count_nonzero(enabling & ~known)),
+        doubt="the queue's set-up, addresses or size were not recorded",
+        none=NO_SETUP,
+    )
+
+
+def aligned(view: View, alignments: tuple[int, int, int], *, packed: bool) -> Result:
+    """Check the addresses that were written of each queue with a ring of one layout, when it is
+    enabled: each is a multiple of its alignment.
+    """
+    regs = registers(view)
+    enabling = enablings(regs, PCI + MMIO) & (regs.accepted(bits.RING_PACKED) == packed)
+    given = given_rings(regs)[:, :3]
+    rows = regs.where(
+        enabling & (given >= 0).all(axis=1),
+        right=(given % alignments == 0).all(axis=1),
+        **dict(zip(("desc", "avail", "used"), given.T, strict=True)),
+    )
+    return rows.check(
+        rows["right"],
+        "{place}: the parts of the ring at {desc:#x}, {avail:#x} and {used:#x} are not aligned"
+        f" {alignments}",
     )
 
 
@@ -136,6 +178,13 @@ def stopped_queues_are_read_back(view: View) -> Result:
         doubt="the trace ends there",
         none="no queue was stopped",
     )
+
+
+def enabled_never(view: View) -> Iterator[Violation]:
+    """Report queues whose addresses a driver wrote, and which it had not enabled at DRIVER_OK."""
+    rows = registers(view).where(never_enabled(view))
+    text = "{place}: not enabled when DRIVER_OK is written"
+    yield from rows.violations(np.zeros(len(rows), dtype=np.bool_), text)
 
 
 def enabled_late(view: View) -> Iterator[Violation]:

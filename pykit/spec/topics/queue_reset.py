@@ -11,11 +11,12 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
+from pykit.spec.given import enablings
 from pykit.spec.model import Result, rule
 from pykit.spec.registers import MMIO, PCI, Registers, earlier, later, registers
 from pykit.spec.rows import Tally
 from pykit.spec.topics.pci_registers import NOT_RESET, SEEN
-from pykit.spec.topics.queue_registers import enablings, unset
+from pykit.spec.topics.queue_registers import unset
 from pykit.spec.view import View
 
 BOTH = PCI + MMIO

@@ -66,6 +66,19 @@ def _of_config(view: View, regs: Registers, devices: Bools, width: int) -> tuple
     return mask, start
 
 
+def wide_config_reads(view: View, regs: Registers) -> Bools:
+    """Return reads of configuration fields of more than one byte.
+
+    Of a device whose layout is not known these are the reads of more than one byte.
+    """
+    every = np.ones(len(regs), dtype=np.bool_)
+    mask = regs.on(CONFIG) & (regs.size > 1)
+    for width in (2, 4):
+        mask |= _of_config(view, regs, every, width)[0]
+    reads: Bools = mask & ~regs.write
+    return reads
+
+
 def check_widths(
     view: View, transport: tuple[str, ...], structures: tuple[str, ...], width: int
 ) -> Result:

@@ -14,31 +14,32 @@ from pykit.spec.arrays import (
     exceeds_more,
     first_of,
     grouped_cumsum,
-    key_of,
     steps16,
 )
 from pykit.spec.model import Result, Violation, rule
-from pykit.spec.rings import ID_SPAN, SPLIT
+from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Rows
-from pykit.spec.soil import avail_steps
+from pykit.spec.soil import avail_steps, shared_descriptors
 from pykit.spec.topics import vhost
+from pykit.spec.topics.pci_registers import SEEN
+from pykit.spec.topics.queue_registers import aligned
 from pykit.spec.view import View
 
 MAX_CHAIN = 1 << 32
 NO_SPLIT = "no split virtqueue was used"
 
 
-@rule("VQ-DR-01", needs="driver:queue", local=True)
+@rule("VQ-DR-01", needs=f"driver:queue|{SEEN}", local=True)
 def ring_alignment(view: View) -> Result:
     """Section 2.7: descriptor table, available and used ring start at multiples of 16, 2 and 4.
 
-    Checked: each set-up of a split queue.
+    Checked: each set-up of a split queue, and each queue that is enabled by the device's
+    registers, by the addresses that were written there.
     """
     setups = view.queue_setups(SPLIT)
-    aligned = (setups["desc"] % 16 == 0) & (setups["avail"] % 2 == 0) & (setups["used"] % 4 == 0)
-    return setups.check(
-        aligned, "{queue}: a part of the ring is not aligned (16, 2, 4)", none=NO_SPLIT
-    )
+    good = (setups["desc"] % 16 == 0) & (setups["avail"] % 2 == 0) & (setups["used"] % 4 == 0)
+    own = setups.check(good, "{queue}: a part of the ring is not aligned (16, 2, 4)", none=NO_SPLIT)
+    return own + aligned(view, (16, 2, 4), packed=False)
 
 
 @rule("NA-DR-01", needs="driver:queue", local=True)
@@ -174,24 +175,11 @@ def nothing_exposed_twice(view: View) -> Result:
 
 def _shared_descriptors(view: View, judged: Bools) -> tuple[Violation, ...]:
     """Ring descriptors of a chain that another chain, still outstanding, holds."""
-    rings, adds, pairs, chains = view.rings, view.adds, view.pairs, view.chains
-    slots = np.flatnonzero((chains.table == 0) & chains.good & judged[chains.chain])
-    # Each slot's chains in the order of their exposure.
-    place = key_of(chains.q[slots], chains.slot[slots], ID_SPAN)
-    order = slots[np.lexsort((chains.at[slots], place))]
-    place = key_of(chains.q[order], chains.slot[order], ID_SPAN)
-    holder = np.full(len(order), -1, dtype=np.int64)
-    holder[1:] = chains.chain[order][:-1]
-    holder[first_of(place)] = -1
-    mine = chains.chain[order]
-    other = (holder >= 0) & (holder != mine) & ~pairs.doubtful[mine] & ~pairs.doubtful[holder]
-    returned = pairs.used_of[holder]
-    free = returned >= 0
-    if len(view.used.at):
-        free &= view.used.at[returned] < adds.at[mine]
+    rings, adds, chains = view.rings, view.adds, view.chains
+    order, holder, shared = shared_descriptors(adds, view.used, view.pairs, chains, judged)
     descriptors = Rows.of(rings, chains).take(order)
     return descriptors.plus(holder=adds.head[holder], holder_row=adds.row[holder]).violations(
-        ~other | free,
+        ~shared,
         "{queue}: descriptor {slot} belongs to head {holder}, which is outstanding",
         shown=("row", "holder_row"),
     )

@@ -23,12 +23,14 @@ def survives_empty_notifications(view: View) -> Result:
     made available, and the trace goes on for 10 s, or the guest hung.
 
     - Undecided: a notification behind which neither is the case.
+    - Contested: the driver had broken the queue's ring, or never given it to the device.
     - Devices that another process or the kernel serves are left out: QEMU does not see their rings.
     """
     tally = Tally(none="no notification without a new entry was handled")
     events = view.columns("dev_kick", "dev_pop", "dev_fill", "dev_flush", "dev_signal")
     waiting = _not_taken(view)
     hung = view.events.capture.outcome.kind == "hang"
+    broken = {view.rings.queue[q] for q in np.flatnonzero(view.contested_queues).tolist()}
     for name, rows in events.by_queue().items():
         if name[0] in view.elsewhere:
             continue
@@ -41,7 +43,9 @@ def survives_empty_notifications(view: View) -> Result:
         dead = empty[empty > alive]
         end = int(view.base("ts")[rows["row"][-1]])
         over = hung or not ends_within(end, PREEMPTED_TASK, view.end[1])
-        if len(dead) and name in waiting and over:
+        if len(dead) and name in broken:
+            tally.contested(len(dead))
+        elif len(dead) and name in waiting and over:
             where = f"device {name[0]}, life {name[1]}, queue {name[2]}"
             text = f"{where}: after a notification of nothing, others went unanswered"
             tally.check(False, int(rows["row"][dead[0]]), text)

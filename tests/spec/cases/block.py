@@ -109,6 +109,14 @@ def empty_header(log: Log) -> None:
     next(e for e in chain if e["kind"] == "desc" and e["len"] == 16)["len"] = 0
 
 
+@case("DX-19")
+def no_request(log: Log) -> None:
+    """A chain has fewer bytes than a header, so that no request is found in it."""
+    chain = next(c for c in chains(log, 0) if c[-1]["type"] == bits.T_FLUSH)
+    next(e for e in chain if e["kind"] == "desc" and e["len"] == 16)["len"] = 8
+    log.drop(chain[-1:])
+
+
 @case("DX-20")
 def too_many_segments(log: Log) -> None:
     """The device says seg_max 2, and requests have more elements."""

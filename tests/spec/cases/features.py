@@ -16,6 +16,36 @@ def accepts_what_is_not_offered(log: Log) -> None:
     log.one("features")["acked"] |= 1 << bits.BLK_LIFETIME
 
 
+def with_registers() -> Log:
+    """Return a log in which the registers show what the driver's own trace has."""
+    log = run()
+    traced = log.of("features")[-1]
+    known = {name: traced[name] for name in ("dev", "life", "offered", "driver", "acked")}
+    for _ in range(2):
+        log.add("features", source="registers", **known, stage=0)
+    return log
+
+
+@case("FB-DR-01", "FB-DR-08", clean=with_registers)
+def writes_other_features_than_it_keeps(log: Log) -> None:
+    """The driver writes a feature that was not offered, and that it does not note itself."""
+    for event in log.of("features", source="registers"):
+        event["acked"] |= 1 << 50
+
+
+@case("RF-DR-01", clean=with_registers)
+def leaves_version_1_out(log: Log) -> None:
+    """The driver does not write VERSION_1, which it takes for acknowledged."""
+    for event in log.of("features", source="registers"):
+        event["acked"] &= ~(1 << bits.VERSION_1)
+
+
+@case("IN-DR-04", clean=with_registers)
+def writes_features_again(log: Log) -> None:
+    """The driver writes the features again after FEATURES_OK, with one less."""
+    log.of("features", source="registers")[-1]["acked"] &= ~(1 << bits.BLK_FLUSH)
+
+
 def net() -> Log:
     """Return a log of a network device whose features have all their prerequisites."""
     value = sum(1 << bit for bit in (0, 1, 7, 11, 17, 22, 32))

@@ -63,6 +63,18 @@ def keeps_chains(log: Log) -> None:
     stopped(log, log.of("dev_pop")[-1])
 
 
+@case("DX-40", clean=AT_WORK)
+def index_is_not_moved(log: Log) -> None:
+    """The driver notifies of a chain, and has not moved its available index over it."""
+    place = log.events.index(needed_kick(log))
+    reported = next(event for event in log.events[place:] if event["kind"] == "notify")
+    log.drop(event for event in log.events[place:] if event["source"] == "qemu")
+    taken = len(log.of("dev_pop"))
+    for number, event in enumerate(log.of("add")):
+        event["avail_idx"] = min(event["avail_idx"], taken) if number >= taken else number + 1
+    stopped(log, reported)
+
+
 @case("DX-39", clean=AT_WORK)
 def ignores_notification(log: Log) -> None:
     """The device is notified and takes nothing."""

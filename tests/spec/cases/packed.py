@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pykit.spec import bits
 from pykit.spec import blkconfig as cfg
 from tests.spec.cases.base import case, like
@@ -52,6 +54,14 @@ def packed_table_and_next(log: Log) -> None:
 def packed_table_in_a_table(log: Log) -> None:
     """An entry of an indirect table has INDIRECT."""
     log.one("desc", table=1)["flags"] |= bits.INDIRECT
+
+
+@case("PI-DR-02", clean=like(packed=True))
+def packed_table_without_end(log: Log) -> None:
+    """The last entry of an indirect table has NEXT."""
+    table = log.of("desc", table=1)
+    last = next(a for a, b in pairwise(table) if a["head"] != b["head"])
+    last["flags"] |= bits.NEXT
 
 
 @case("DX-13", clean=like(packed=True, declined=1 << bits.EVENT_IDX))

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from tests.spec.cases.base import case
-from tests.spec.cases.pci_registers import on_pci
+from tests.spec.cases.pci_registers import on_pci, packed
 from tests.spec.log import Event, Log
-from tests.spec.registers import DEV, mmio, pci, repeat
+from tests.spec.registers import DEV, PLACE, QUEUES, SIZE, mmio, pci, repeat
 
 
 def on_mmio() -> Log:
@@ -56,6 +56,18 @@ def fresh_reset_bit() -> Log:
     return device.log
 
 
+def with_rings() -> Log:
+    """Return a log of a PCI device whose driver's set-ups of the queues are traced."""
+    device = pci()
+    for vq in range(QUEUES):
+        at = PLACE * (vq + 1)
+        ring = {"desc": at, "avail": at + 0x10000, "used": at + 0x20000, "size": SIZE}
+        rest = ("avail_flags", "avail_idx", "used_flags", "used_idx", "layout", "op")
+        place = {"dev": DEV, "life": 0, "vq": vq, "cpu": 0, "pid": 7, "num_queues": QUEUES}
+        device.log.add("queue", **place, **ring, **dict.fromkeys(rest, 0))
+    return device.log
+
+
 def _first(log: Log, name: str, write: int, nth: int = 0, **fields: object) -> Event:
     return log.one("register", nth, register=name, write=write, **fields)
 
@@ -73,6 +85,33 @@ def vector_after_enabling(log: Log) -> None:
     """The driver writes a queue's vector when the queue is enabled."""
     late = _first(log, "queue_vector", 1, vq=1)
     repeat(log, _first(log, "queue_enable", 1, vq=1), late)
+
+
+@case("DX-72", clean=with_rings)
+def areas_are_swapped(log: Log) -> None:
+    """The driver gives the device the address of each of a queue's two rings for the other."""
+    one = _first(log, "queue_driver_low", 1, vq=1)
+    other = _first(log, "queue_device_low", 1, vq=1)
+    one["value"], other["value"] = other["value"], one["value"]
+
+
+@case("DX-72", clean=with_rings)
+def half_the_size(log: Log) -> None:
+    """The driver gives the device half the size of the ring."""
+    _first(log, "queue_size", 1, vq=0)["value"] //= 2
+
+
+@case("VQ-DR-01", clean=on_mmio)
+@case("PV-DR-01", clean=packed)
+def misaligned(log: Log) -> None:
+    """The driver gives the device an address of the used ring that is no multiple of 4."""
+    _first(log, "queue_device_low", 1, vq=1)["value"] += 2
+
+
+@case("IN-DR-01", clean=with_rings)
+def never_enabled(log: Log) -> None:
+    """The driver sets a queue up, and does not enable it."""
+    log.drop(log.of("register", register="queue_enable", write=1, vq=1))
 
 
 @case("MR-DR-17", clean=on_mmio)
