@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The addresses of the driver area and the device area are swapped.
-// must: DX-36 VQ-DR-01 DX-01
+// must: DX-72
 // ring: both
 // file: drivers/virtio/virtio_pci_modern_dev.c
 // count: 1

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The driver frees its queues without having reset the device.
-// must: CL-DR-02
-// may: DX-28
+// must: DX-28 CL-DR-02
 // ring: both
 // file: drivers/block/virtio_blk.c
 // count: 1

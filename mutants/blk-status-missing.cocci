@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: A request has no writable status byte.
-// must: DX-19
+// must: DX-19 BO-DR-06
 // ring: both
 // file: drivers/block/virtio_blk.c
 // count: 1

@@ -9,6 +9,6 @@
  virtio_dev_probe(...) {
  <...
  err = virtio_features_ok(dev);
-+ if (PYKIT_MUTANT(config_not_offered)) { u32 erase; dev->config->get(dev, 52, &erase, sizeof(erase)); }
++ if (PYKIT_MUTANT(config_not_offered)) { u32 erase; dev->config->get(dev, 60, &erase, sizeof(erase)); }
  ...>
  }

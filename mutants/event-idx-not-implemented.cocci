@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The event index is acknowledged, and suppression goes by flags.
-// must: NA-DR-05 NU-DR-03 NA-DR-06 NA-DR-07 DX-13
+// must: NA-DR-05 NU-DR-03 NA-DR-06 NA-DR-07
 // bug: B37
-// ring: both
+// ring: split
 // file: drivers/virtio/virtio_ring.c
 // count: 2
 @@

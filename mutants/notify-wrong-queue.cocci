@@ -3,6 +3,7 @@
 // must: PK-DR-03
 // ring: both
 // file: drivers/virtio/virtio_pci_common.c
+// features: no-ioeventfd
 // count: 1
 @@
 expression E;

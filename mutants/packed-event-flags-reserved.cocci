@@ -3,6 +3,7 @@
 // must: DX-13
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
+// features: no-event-idx
 // count: 1
 @@
 expression E;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The event offset that asks for the next interrupt is not moved.
-// must: DX-17
+// must: DX-66
 // may: NU-DE-05
 // ring: packed
 // file: drivers/virtio/virtio_ring.c

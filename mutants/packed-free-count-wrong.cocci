@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The driver writes descriptors that the device has not returned.
-// must: PD-DR-01 DX-11
+// must: PS-DR-05 PD-DR-01 DX-11
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // features: no-indirect

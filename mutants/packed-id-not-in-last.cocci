@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The last descriptor of a list has another id than the first.
-// must: DX-12
+// must: DX-12 DX-60
+// may: DX-09
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // features: no-indirect

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The core notifies although the device's event flags forbid it.
-// must: NA-DR-03 NA-DR-07
+// must: DX-63
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // features: no-event-idx

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: Without the event index the core leaves out every fourth notification.
-// must: NA-DR-04 DX-16
+// must: DX-16 DX-62
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // features: no-event-idx

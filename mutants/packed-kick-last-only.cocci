@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The decision to notify looks at the newest descriptor alone.
-// must: DX-16 NA-DR-06
+// must: DX-16 DX-62
 // bug: B69
 // ring: packed
 // file: drivers/virtio/virtio_ring.c

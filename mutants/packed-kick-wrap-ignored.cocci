@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The decision to notify ignores the wrap counter of the event offset.
-// must: DX-16 NA-DR-06 NA-DR-07
+// must: DX-16 DX-62 DX-63
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

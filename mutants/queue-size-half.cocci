@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The device is given half the size of the queue that the driver uses.
-// must: DX-05 DX-04 DX-11
+// must: DX-72
 // ring: both
 // file: drivers/virtio/virtio_pci_modern.c
 // count: 1
