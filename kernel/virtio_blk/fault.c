@@ -3,13 +3,12 @@
  * Deliberate bugs, one at a time, for rules to find. Only in a build with
  * FAULT=1, where the parameter "fault" names the bug.
  *
- * Damage to a split ring is done to a request of the driver's own (GET_ID), that
- * is made available before DRIVER_OK. The device must not look at the ring yet:
- * the damage is traced, undone, and only then is the device allowed to go on.
- * Everything else in such a run is as it should be.
+ * Damage to a ring is done to a request of the driver's own (GET_ID), that is made
+ * available before DRIVER_OK. The device must not look at the ring yet: the damage
+ * is traced, undone, and only then is the device allowed to go on. Everything else
+ * in such a run is as it should be.
  */
 #include <linux/module.h>
-#include <linux/slab.h>
 
 #include "ring.h"
 
@@ -20,41 +19,159 @@
 /* A doorbell that was withheld is rung after so long. */
 #define LATE_KICK_MS	10
 
-#define GET_ID_TIMEOUT	(5 * HZ)
+#define REQUEST_TIMEOUT	(5 * HZ)
 
-enum pykit_fault {
-	FAULT_NONE,
-	FEATURE_NOT_OFFERED,
-	KICK_WITHHELD,
-	DESCRIPTOR_LOOP,
-	HEAD_REUSE,
-	AVAIL_IDX_STEP,
-	STATUS_NOT_LAST,
-	USED_TWICE,
-	FEATURES_OK_SKIPPED,
-	KICK_BEFORE_DRIVER_OK,
-	WRITE_BEFORE_HEADER,
+static bool pykit_blk_every_so_often(unsigned int *count)
+{
+	return ++*count % FAULT_EVERY == FAULT_FIRST;
+}
+
+static bool pykit_blk_withhold(struct pykit_blk_vq *q, bool needed)
+{
+	if (!needed || !pykit_blk_every_so_often(&q->fault.kicks))
+		return needed;
+	schedule_delayed_work(&q->fault.late_kick, msecs_to_jiffies(LATE_KICK_MS));
+	return false;
+}
+
+static bool pykit_blk_kick_always(struct pykit_blk_vq *q, bool needed)
+{
+	return true;
+}
+
+static bool pykit_blk_take_again(struct pykit_blk_vq *q)
+{
+	return pykit_blk_every_so_often(&q->fault.used);
+}
+
+static const struct pykit_blk_fault faults[] = {
+	/* Negotiation. */
+	{ .name = "feature-not-offered", .negotiate = pykit_blk_fault_not_offered },
+	{ .name = "feature-undefined", .negotiate = pykit_blk_fault_undefined },
+	{ .name = "feature-reserved", .negotiate = pykit_blk_fault_reserved },
+	{ .name = "feature-of-other-type", .negotiate = pykit_blk_fault_of_other_type },
+	{ .name = "packed-not-accepted", .negotiate = pykit_blk_fault_not_packed },
+	{ .name = "features-late", .negotiate = pykit_blk_fault_features_late },
+	{ .name = "two-steps-in-one", .negotiate = pykit_blk_fault_two_steps },
+	{ .name = "acknowledge-missing", .negotiate = pykit_blk_fault_no_acknowledge },
+	{ .name = "failed-ignored", .negotiate = pykit_blk_fault_failed },
+	{
+		.name = "features-ok-skipped",
+		.status_write = pykit_blk_fault_no_features_ok,
+		.status_read = pykit_blk_fault_claim_features_ok,
+	},
+	{ .name = "status-overwritten", .status_write = pykit_blk_fault_drop_acknowledge },
+	{ .name = "field-not-offered", .negotiate = pykit_blk_fault_field_not_offered },
+	{ .name = "writeback-early", .negotiate = pykit_blk_fault_writeback_early },
+	{ .name = "config-written-early", .negotiate = pykit_blk_fault_config_written },
+	{ .name = "generation-not-read", .negotiate = pykit_blk_fault_no_generation },
+	/* Rings when they are set up. */
+	{
+		.name = "used-flags-set", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.set_up = pykit_blk_fault_used_flags,
+	},
+	{
+		.name = "indices-not-zero", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.set_up = pykit_blk_fault_indices,
+	},
+	{ .name = "kick-before-driver-ok", .before_ready = pykit_blk_ring_notify },
+	/* Chains of split rings. */
+	{
+		.name = "descriptor-loop", .layout = PYKIT_BLK_FAULT_SPLIT, .direct = true,
+		.damage = pykit_blk_fault_loop,
+	},
+	{
+		.name = "next-outside", .layout = PYKIT_BLK_FAULT_SPLIT, .direct = true,
+		.damage = pykit_blk_fault_next_outside,
+	},
+	{
+		.name = "head-outside", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_head_outside,
+	},
+	{
+		.name = "head-reuse", .layout = PYKIT_BLK_FAULT_SPLIT, .twice = true,
+		.damage = pykit_blk_fault_head_reuse,
+	},
+	{
+		.name = "descriptor-shared", .layout = PYKIT_BLK_FAULT_SPLIT, .direct = true,
+		.twice = true, .damage = pykit_blk_fault_shared,
+	},
+	{
+		.name = "avail-idx-step", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_idx_step,
+	},
+	{
+		.name = "avail-idx-back", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_idx_back,
+	},
+	{
+		.name = "avail-idx-far", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_idx_far,
+	},
+	{
+		.name = "chain-too-long", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_too_long,
+	},
+	{
+		.name = "table-left", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.damage = pykit_blk_fault_table_left,
+	},
+	/* Chains of packed rings. */
+	{
+		.name = "wrap-counter-wrong", .layout = PYKIT_BLK_FAULT_PACKED,
+		.damage = pykit_blk_fault_wrap,
+	},
+	{
+		.name = "list-not-linked", .layout = PYKIT_BLK_FAULT_PACKED, .direct = true,
+		.damage = pykit_blk_fault_not_linked,
+	},
+	/* Chains of both. */
+	{ .name = "header-short", .damage = pykit_blk_fault_header_short },
+	{ .name = "status-not-last", .damage = pykit_blk_fault_status_not_last },
+	{ .name = "status-missing", .damage = pykit_blk_fault_status_missing },
+	{ .name = "status-readable", .damage = pykit_blk_fault_status_readable },
+	{ .name = "write-before-header", .damage = pykit_blk_fault_write_first },
+	{ .name = "indirect-not-negotiated", .direct = true, .damage = pykit_blk_fault_no_table },
+	{ .name = "table-length-odd", .damage = pykit_blk_fault_table_odd },
+	{ .name = "table-empty", .damage = pykit_blk_fault_table_empty },
+	{ .name = "table-linked", .damage = pykit_blk_fault_table_linked },
+	{ .name = "table-nested", .damage = pykit_blk_fault_table_nested },
+	/* Requests, which the device has to answer. */
+	{ .name = "get-id-long", .request = &pykit_blk_get_id_long },
+	{ .name = "flush-sector", .request = &pykit_blk_flush_sector },
+	{ .name = "flush-data", .request = &pykit_blk_flush_data },
+	{ .name = "write-odd", .request = &pykit_blk_write_odd },
+	{ .name = "write-beyond-capacity", .request = &pykit_blk_write_beyond },
+	{ .name = "type-undefined", .request = &pykit_blk_type_undefined },
+	{ .name = "type-not-negotiated", .request = &pykit_blk_type_not_negotiated },
+	{ .name = "discard-unmap", .request = &pykit_blk_discard_unmap },
+	{ .name = "discard-odd", .request = &pykit_blk_discard_odd },
+	{ .name = "discard-many", .request = &pykit_blk_discard_many },
+	{ .name = "discard-beyond-capacity", .request = &pykit_blk_discard_beyond },
+	{ .name = "zeroes-many", .request = &pykit_blk_zeroes_many },
+	{ .name = "zeroes-long", .request = &pykit_blk_zeroes_long },
+	/* Notifications, and the entries that they are about. */
+	{ .name = "kick-withheld", .kick = pykit_blk_withhold },
+	{ .name = "kick-always", .kick = pykit_blk_kick_always },
+	{
+		.name = "avail-flags-undefined", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.set_up = pykit_blk_fault_avail_flags,
+		.callback = pykit_blk_fault_avail_flags,
+	},
+	{
+		.name = "event-flags-reserved", .layout = PYKIT_BLK_FAULT_PACKED,
+		.callback = pykit_blk_fault_event_flags,
+	},
+	{ .name = "used-twice", .used_again = pykit_blk_take_again },
 };
 
-static const char *const fault_names[] = {
-	[FAULT_NONE]		= "",
-	[FEATURE_NOT_OFFERED]	= "feature-not-offered",
-	[KICK_WITHHELD]		= "kick-withheld",
-	[DESCRIPTOR_LOOP]	= "descriptor-loop",
-	[HEAD_REUSE]		= "head-reuse",
-	[AVAIL_IDX_STEP]	= "avail-idx-step",
-	[STATUS_NOT_LAST]	= "status-not-last",
-	[USED_TWICE]		= "used-twice",
-	[FEATURES_OK_SKIPPED]	= "features-ok-skipped",
-	[KICK_BEFORE_DRIVER_OK]	= "kick-before-driver-ok",
-	[WRITE_BEFORE_HEADER]	= "write-before-header",
-};
+static const struct pykit_blk_fault none = { };
 
 static char *fault = "";
 module_param(fault, charp, 0444);
 MODULE_PARM_DESC(fault, "Deliberate bug to enable (names in fault.c)");
 
-static enum pykit_fault pykit_fault;
+static const struct pykit_blk_fault *chosen = &none;
 
 /**
  * pykit_blk_fault_init() - find the fault that the parameter names
@@ -63,32 +180,21 @@ static enum pykit_fault pykit_fault;
  */
 int pykit_blk_fault_init(void)
 {
-	int i = match_string(fault_names, ARRAY_SIZE(fault_names), fault);
+	unsigned int i;
 
-	if (i >= 0) {
-		pykit_fault = i;
+	if (!*fault)
 		return 0;
+	for (i = 0; i < ARRAY_SIZE(faults); i++) {
+		if (!strcmp(faults[i].name, fault)) {
+			chosen = &faults[i];
+			return 0;
+		}
 	}
 	pr_err("%s: no fault is called \"%s\"; there are:\n", KBUILD_MODNAME,
 	       fault);
-	for (i = FAULT_NONE + 1; i < ARRAY_SIZE(fault_names); i++)
-		pr_err("%s:   %s\n", KBUILD_MODNAME, fault_names[i]);
+	for (i = 0; i < ARRAY_SIZE(faults); i++)
+		pr_err("%s:   %s\n", KBUILD_MODNAME, faults[i].name);
 	return -EINVAL;
-}
-
-/* A feature of block devices that is defined and that this one lacks. */
-static u64 pykit_blk_feature_not_offered(u64 offered)
-{
-	static const unsigned int candidates[] = {
-		VIRTIO_BLK_F_SECURE_ERASE, VIRTIO_BLK_F_RO,
-		VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_BLK_F_DISCARD,
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(candidates); i++)
-		if (!(offered & BIT_ULL(candidates[i])))
-			return BIT_ULL(candidates[i]);
-	return 0;
 }
 
 /**
@@ -97,24 +203,10 @@ static u64 pykit_blk_feature_not_offered(u64 offered)
  */
 void pykit_blk_fault_validate(struct virtio_device *vdev)
 {
-	u64 feature;
-
-	switch (pykit_fault) {
-	case FEATURE_NOT_OFFERED:
-		/* Acknowledged, then thought better of: the run goes on. */
-		feature = pykit_blk_feature_not_offered(pykit_config_offered(vdev));
-		vdev->features |= feature;
-		vdev->config->finalize_features(vdev);
-		vdev->features &= ~feature;
-		vdev->config->finalize_features(vdev);
-		break;
-	case DESCRIPTOR_LOOP:
-		/* In an indirect table a loop would break its rules as well. */
+	if (chosen->direct)
 		__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
-		break;
-	default:
-		break;
-	}
+	if (chosen->negotiate)
+		chosen->negotiate(vdev);
 }
 
 /**
@@ -125,9 +217,7 @@ void pykit_blk_fault_validate(struct virtio_device *vdev)
  */
 u8 pykit_blk_fault_status_write(u8 status)
 {
-	if (pykit_fault == FEATURES_OK_SKIPPED)
-		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
-	return status;
+	return chosen->status_write ? chosen->status_write(status) : status;
 }
 
 /**
@@ -138,118 +228,40 @@ u8 pykit_blk_fault_status_write(u8 status)
  */
 u8 pykit_blk_fault_status_read(u8 status)
 {
-	if (pykit_fault == FEATURES_OK_SKIPPED &&
-	    status & VIRTIO_CONFIG_S_DRIVER)
-		status |= VIRTIO_CONFIG_S_FEATURES_OK;
-	return status;
-}
-
-static bool pykit_blk_every_so_often(unsigned int *count)
-{
-	return ++*count % FAULT_EVERY == FAULT_FIRST;
-}
-
-static void pykit_blk_late_kick(struct work_struct *work)
-{
-	struct pykit_blk_vq *q = container_of(to_delayed_work(work),
-					      struct pykit_blk_vq,
-					      fault.late_kick);
-
-	pykit_blk_ring_notify(q);
+	return chosen->status_read ? chosen->status_read(status) : status;
 }
 
 /**
- * pykit_blk_fault_withhold() - forget to notify
- * @q: the queue, locked; the device needs to be notified
+ * pykit_blk_fault_kick() - go wrong in notifying
+ * @q: the queue, locked
+ * @needed: whether the device needs to be notified
  *
- * Return: whether not to notify.
+ * Return: whether it is.
  */
-bool pykit_blk_fault_withhold(struct pykit_blk_vq *q)
+bool pykit_blk_fault_kick(struct pykit_blk_vq *q, bool needed)
 {
-	if (pykit_fault != KICK_WITHHELD || !pykit_blk_every_so_often(&q->fault.kicks))
-		return false;
-	schedule_delayed_work(&q->fault.late_kick, msecs_to_jiffies(LATE_KICK_MS));
-	return true;
+	return chosen->kick ? chosen->kick(q, needed) : needed;
 }
 
 /**
- * pykit_blk_fault_take_again() - forget that a used entry was taken
+ * pykit_blk_fault_callback() - go wrong in asking for interrupts, or for none
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_callback(struct pykit_blk_vq *q)
+{
+	if (chosen->callback)
+		chosen->callback(q);
+}
+
+/**
+ * pykit_blk_fault_used_again() - forget that a used entry was taken
  * @q: the queue, locked
  *
  * Return: whether to take it once more.
  */
-bool pykit_blk_fault_take_again(struct pykit_blk_vq *q)
+bool pykit_blk_fault_used_again(struct pykit_blk_vq *q)
 {
-	return pykit_fault == USED_TWICE && pykit_blk_every_so_often(&q->fault.used);
-}
-
-/* Slot @pos of the chain at @head, in the ring or in its indirect table. */
-static struct vring_desc *pykit_blk_chain_desc(struct pykit_blk_vq *q, u16 head,
-					       unsigned int pos)
-{
-	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_desc *table = q->ring.split->desc;
-	u16 slot = head;
-
-	if (virtio16_to_cpu(vdev, table[head].flags) & VRING_DESC_F_INDIRECT) {
-		table = pykit_ring_memory(vdev,
-					  virtio64_to_cpu(vdev, table[head].addr));
-		if (!table)
-			return NULL;
-		slot = 0;
-	}
-	while (pos--)
-		slot = virtio16_to_cpu(vdev, table[slot].next);
-	return &table[slot];
-}
-
-/* Exchange two descriptors, but for where they lead. */
-static void pykit_blk_swap_descs(struct pykit_blk_vq *q, u16 head, unsigned int a,
-				 unsigned int b)
-{
-	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_desc *x = pykit_blk_chain_desc(q, head, a);
-	struct vring_desc *y = pykit_blk_chain_desc(q, head, b);
-	__virtio16 write = cpu_to_virtio16(vdev, VRING_DESC_F_WRITE);
-
-	if (!x || !y)
-		return;
-	swap(x->addr, y->addr);
-	swap(x->len, y->len);
-	if ((x->flags ^ y->flags) & write) {
-		x->flags ^= write;
-		y->flags ^= write;
-	}
-}
-
-static void pykit_blk_change_avail_idx(struct pykit_blk_vq *q, s16 by)
-{
-	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_avail *avail = q->ring.split->avail;
-
-	avail->idx = cpu_to_virtio16(vdev, virtio16_to_cpu(vdev, avail->idx) + by);
-}
-
-/* The last descriptor of a request's chain leads to itself. */
-static void pykit_blk_link_last(struct pykit_blk_vq *q, u16 head)
-{
-	struct virtio_device *vdev = q->vq->vdev;
-	struct vring_desc *last = pykit_blk_chain_desc(q, head, 2);
-
-	q->fault.next = last->next;
-	last->next = cpu_to_virtio16(vdev, last - q->ring.split->desc);
-	last->flags |= cpu_to_virtio16(vdev, VRING_DESC_F_NEXT);
-}
-
-static void pykit_blk_unlink_last(struct pykit_blk_vq *q, u16 head)
-{
-	struct vring_desc *last = &q->ring.split->desc[head];
-	unsigned int pos = 2;
-
-	while (pos--)
-		last = &q->ring.split->desc[virtio16_to_cpu(q->vq->vdev, last->next)];
-	last->next = q->fault.next;
-	last->flags &= ~cpu_to_virtio16(q->vq->vdev, VRING_DESC_F_NEXT);
+	return chosen->used_again && chosen->used_again(q);
 }
 
 /**
@@ -258,32 +270,8 @@ static void pykit_blk_unlink_last(struct pykit_blk_vq *q, u16 head)
  */
 void pykit_blk_fault_damage(struct pykit_blk_vq *q)
 {
-	struct virtio_device *vdev = q->vq->vdev;
-	__virtio16 *entry;
-
-	if (!q->fault.armed)
-		return;
-	entry = &q->ring.split->avail->ring[q->ring.next_avail & (q->ring.size - 1)];
-	q->fault.head = virtio16_to_cpu(vdev, *entry);
-	switch (pykit_fault) {
-	case DESCRIPTOR_LOOP:
-		pykit_blk_link_last(q, q->fault.head);
-		break;
-	case AVAIL_IDX_STEP:
-		pykit_blk_change_avail_idx(q, 1);
-		break;
-	case STATUS_NOT_LAST:
-		pykit_blk_swap_descs(q, q->fault.head, 1, 2);
-		break;
-	case WRITE_BEFORE_HEADER:
-		pykit_blk_swap_descs(q, q->fault.head, 0, 1);
-		break;
-	case HEAD_REUSE:
-		*entry = cpu_to_virtio16(vdev, q->fault.rqs[0]->head);
-		break;
-	default:
-		break;
-	}
+	if (q->fault.armed)
+		chosen->damage(q);
 }
 
 /**
@@ -295,24 +283,8 @@ void pykit_blk_fault_damage(struct pykit_blk_vq *q)
  */
 void pykit_blk_fault_undo(struct pykit_blk_vq *q)
 {
-	if (!q->fault.armed)
-		return;
-	switch (pykit_fault) {
-	case DESCRIPTOR_LOOP:
-		pykit_blk_unlink_last(q, q->fault.head);
-		break;
-	case AVAIL_IDX_STEP:
-		pykit_blk_change_avail_idx(q, -1);
-		break;
-	case STATUS_NOT_LAST:
-		pykit_blk_swap_descs(q, q->fault.head, 1, 2);
-		break;
-	case WRITE_BEFORE_HEADER:
-		pykit_blk_swap_descs(q, q->fault.head, 0, 1);
-		break;
-	default:
-		break;
-	}
+	if (q->fault.armed)
+		pykit_blk_fault_repair(q);
 }
 
 /**
@@ -329,7 +301,7 @@ void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
 	struct vring_used *ring;
 	u16 slot;
 
-	if (pykit_fault != HEAD_REUSE || !q->fault.rqs[1] ||
+	if (chosen->damage != pykit_blk_fault_head_reuse || !q->fault.rqs[1] ||
 	    used->id != q->fault.rqs[0]->head || !q->fault.returned++)
 		return;
 	ring = q->ring.split->used;
@@ -338,58 +310,13 @@ void pykit_blk_fault_before_get(struct pykit_blk_vq *q,
 	q->fault.rqs[1]->status = q->fault.rqs[0]->status;
 }
 
-static struct pykit_blk_req *pykit_blk_alloc_get_id(struct pykit_blk_vq *q)
+static void pykit_blk_late_kick(struct work_struct *work)
 {
-	struct pykit_blk_req *rq = kzalloc(struct_size(rq, sg, 1), GFP_KERNEL);
+	struct pykit_blk_vq *q = container_of(to_delayed_work(work),
+					      struct pykit_blk_vq,
+					      fault.late_kick);
 
-	if (!rq)
-		return NULL;
-	rq->hdr.type = cpu_to_virtio32(q->vq->vdev, VIRTIO_BLK_T_GET_ID);
-	rq->in_len = sizeof(rq->status);
-	rq->done = &q->fault.done;
-	return rq;
-}
-
-static int pykit_blk_add_get_id(struct pykit_blk_vq *q, struct pykit_blk_req *token,
-				bool armed)
-{
-	struct pykit_blk_req *rq = q->fault.rqs[0];
-	struct pykit_blk_data data = {
-		.sgl = rq->sg,
-		.bytes = VIRTIO_BLK_ID_BYTES,
-	};
-	int err;
-
-	sg_init_one(rq->sg, q->fault.id, VIRTIO_BLK_ID_BYTES);
-	spin_lock_irq(&q->lock);
-	q->fault.armed = armed;
-	err = pykit_blk_add(q, rq, &data, token);
-	q->fault.armed = false;
-	spin_unlock_irq(&q->lock);
-	return err;
-}
-
-static int pykit_blk_damage_request(struct pykit_blk_vq *q)
-{
-	int err;
-
-	if (q->ring.is_packed) {
-		dev_err(&q->vq->vdev->dev, "fault %s needs a split ring\n", fault);
-		return -EINVAL;
-	}
-	q->fault.id = kzalloc(VIRTIO_BLK_ID_BYTES, GFP_KERNEL);
-	q->fault.rqs[0] = pykit_blk_alloc_get_id(q);
-	if (!q->fault.id || !q->fault.rqs[0])
-		return -ENOMEM;
-	err = pykit_blk_add_get_id(q, q->fault.rqs[0], pykit_fault != HEAD_REUSE);
-	if (err || pykit_fault != HEAD_REUSE)
-		return err;
-
-	/* The same buffers once more, as the head says that it is used for. */
-	q->fault.rqs[1] = pykit_blk_alloc_get_id(q);
-	if (!q->fault.rqs[1])
-		return -ENOMEM;
-	return pykit_blk_add_get_id(q, q->fault.rqs[1], true);
+	pykit_blk_ring_notify(q);
 }
 
 /**
@@ -403,6 +330,18 @@ void pykit_blk_fault_init_queue(struct pykit_blk_vq *q)
 }
 
 /**
+ * pykit_blk_fault_set_up() - trace the set-up of a queue, damaged if it has to be
+ * @q: the queue, which the device does not use yet
+ */
+void pykit_blk_fault_set_up(struct pykit_blk_vq *q)
+{
+	if (chosen->set_up)
+		chosen->set_up(q);
+	pykit_ring_begin(&q->ring);
+	pykit_blk_fault_repair(q);
+}
+
+/**
  * pykit_blk_fault_before_ready() - go wrong before DRIVER_OK
  * @dev: the device
  *
@@ -410,29 +349,17 @@ void pykit_blk_fault_init_queue(struct pykit_blk_vq *q)
  */
 int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev)
 {
-	switch (pykit_fault) {
-	case DESCRIPTOR_LOOP:
-	case HEAD_REUSE:
-	case AVAIL_IDX_STEP:
-	case STATUS_NOT_LAST:
-	case WRITE_BEFORE_HEADER:
-		return pykit_blk_damage_request(&dev->vqs[0]);
-	case KICK_BEFORE_DRIVER_OK:
-		pykit_blk_ring_notify(&dev->vqs[0]);
-		return 0;
-	default:
-		return 0;
-	}
-}
+	struct pykit_blk_vq *q = &dev->vqs[0];
 
-static void pykit_blk_free_requests(struct pykit_blk_vq *q)
-{
-	kfree(q->fault.rqs[0]);
-	kfree(q->fault.rqs[1]);
-	kfree(q->fault.id);
-	q->fault.rqs[0] = NULL;
-	q->fault.rqs[1] = NULL;
-	q->fault.id = NULL;
+	if (chosen->layout == (q->ring.is_packed ? PYKIT_BLK_FAULT_SPLIT :
+						   PYKIT_BLK_FAULT_PACKED)) {
+		dev_err(&dev->vdev->dev, "fault %s needs a %s ring\n", fault,
+			q->ring.is_packed ? "split" : "packed");
+		return -EINVAL;
+	}
+	if (chosen->before_ready)
+		chosen->before_ready(q);
+	return chosen->damage || chosen->request ? pykit_blk_fault_send(q, chosen) : 0;
 }
 
 /**
@@ -455,9 +382,9 @@ int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
 	if (notify)
 		pykit_blk_ring_notify(q);
 	for (i = 0; i < ARRAY_SIZE(q->fault.rqs) && q->fault.rqs[i]; i++)
-		if (!wait_for_completion_timeout(&q->fault.done, GET_ID_TIMEOUT))
+		if (!wait_for_completion_timeout(&q->fault.done, REQUEST_TIMEOUT))
 			return -ETIMEDOUT;
-	pykit_blk_free_requests(q);
+	pykit_blk_fault_free(q);
 	return 0;
 }
 
@@ -471,6 +398,6 @@ void pykit_blk_fault_stop(struct pykit_blk_dev *dev)
 
 	for (i = 0; i < dev->num_vqs; i++) {
 		cancel_delayed_work_sync(&dev->vqs[i].fault.late_kick);
-		pykit_blk_free_requests(&dev->vqs[i]);
+		pykit_blk_fault_free(&dev->vqs[i]);
 	}
 }

@@ -81,21 +81,32 @@ static int pykit_blk_init_tags(struct pykit_blk_dev *dev)
 	return blk_mq_alloc_tag_set(set);
 }
 
+/**
+ * pykit_blk_start_again() - reset a device, and do what the core does before validate()
+ * @vdev: the device
+ *
+ * Return: 0, or an error if the device cannot have these features.
+ */
+int pykit_blk_start_again(struct virtio_device *vdev)
+{
+	const struct virtio_config_ops *ops = vdev->config;
+
+	virtio_reset_device(vdev);
+	ops->set_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+	ops->set_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE |
+			      VIRTIO_CONFIG_S_DRIVER);
+	return ops->finalize_features(vdev);
+}
+
 /*
  * A device whose driver failed has to be reset before it is driven again, and
  * the core leaves that out.
  */
 static int pykit_blk_start_anew(struct virtio_device *vdev)
 {
-	const struct virtio_config_ops *ops = vdev->config;
-
-	if (!(ops->get_status(vdev) & VIRTIO_CONFIG_S_FAILED))
+	if (!(vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_FAILED))
 		return 0;
-	virtio_reset_device(vdev);
-	ops->set_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-	ops->set_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE |
-			      VIRTIO_CONFIG_S_DRIVER);
-	return ops->finalize_features(vdev);
+	return pykit_blk_start_again(vdev);
 }
 
 static int pykit_blk_validate(struct virtio_device *vdev)

@@ -15,8 +15,8 @@
  * ring.c	the same with tracing: changes of the ring
  * config.c	the transport's operations, watched
  * zoned.h	what zoned.c has for the other files
- * fault.c	deliberate bugs (only in a build with FAULT=1)
- * fault.h	what fault.c has for the other files
+ * fault*.c	deliberate bugs (only in a build with FAULT=1)
+ * fault.h	what they have for the other files
  */
 #ifndef PYKIT_BLK_H
 #define PYKIT_BLK_H
@@ -217,6 +217,7 @@ extern struct ida pykit_blk_ida;
 extern struct workqueue_struct *pykit_blk_wq;
 void pykit_blk_trace_stage(struct virtio_device *vdev,
 			   enum pykit_stage stage, int err);
+int pykit_blk_start_again(struct virtio_device *vdev);
 
 /* param.c */
 int pykit_blk_choose_features(struct virtio_device *vdev);

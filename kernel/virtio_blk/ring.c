@@ -105,7 +105,7 @@ struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *le
 	/* It may have been added before anybody listened. */
 	if (token && !PYKIT_HAS_FAULTS)
 		token->head = used.id;
-	if (token && pykit_fault_result(pykit_blk_fault_take_again(q), false)) {
+	if (token && pykit_fault_result(pykit_blk_fault_used_again(q), false)) {
 		pykit_ring_read_used(&q->ring, &used);
 		pykit_trace_vq(used, &q->ring.vqid, &used);
 	}

@@ -84,7 +84,7 @@ static inline bool pykit_blk_ring_kick_prepare(struct pykit_blk_vq *q)
 		needed = virtqueue_kick_prepare(q->vq);
 		q->ring.kick_idx = q->ring.next_avail;
 	}
-	return needed && !pykit_fault_result(pykit_blk_fault_withhold(q), false);
+	return pykit_fault_result(pykit_blk_fault_kick(q, needed), needed);
 }
 
 /**
@@ -138,6 +138,7 @@ static inline void pykit_blk_ring_interrupt(struct pykit_blk_vq *q)
 static inline void pykit_blk_ring_disable_cb(struct pykit_blk_vq *q)
 {
 	virtqueue_disable_cb(q->vq);
+	pykit_fault_call(pykit_blk_fault_callback(q));
 	if (trace_pykit_callback_enabled())
 		pykit_ring_callback(&q->ring, false, false);
 }
@@ -152,6 +153,7 @@ static inline bool pykit_blk_ring_enable_cb(struct pykit_blk_vq *q)
 {
 	bool enabled = virtqueue_enable_cb(q->vq);
 
+	pykit_fault_call(pykit_blk_fault_callback(q));
 	if (trace_pykit_callback_enabled())
 		pykit_ring_callback(&q->ring, true, !enabled);
 	return enabled;

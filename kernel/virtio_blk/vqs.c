@@ -93,6 +93,14 @@ static int pykit_blk_resize(struct virtqueue *vq, unsigned int size)
 	return err;
 }
 
+static void pykit_blk_begin(struct pykit_blk_vq *q)
+{
+	if (PYKIT_HAS_FAULTS)
+		pykit_blk_fault_set_up(q);
+	else
+		pykit_ring_begin(&q->ring);
+}
+
 /**
  * pykit_blk_init_vqs() - set up a device's virtqueues
  * @dev: the device, not ready yet
@@ -120,7 +128,7 @@ int pykit_blk_init_vqs(struct pykit_blk_dev *dev)
 			err = pykit_ring_init(&dev->vqs[i].ring, vqs[i],
 					      PYKIT_BY_DRIVER, dev->num_vqs);
 		if (!err)
-			pykit_ring_begin(&dev->vqs[i].ring);
+			pykit_blk_begin(&dev->vqs[i]);
 	}
 	if (err)
 		pykit_blk_del_vqs(dev);

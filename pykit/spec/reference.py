@@ -40,6 +40,10 @@ class Bug(Protocol):
     def either(self) -> tuple[str, ...]:
         """Return rules of which one fails by it."""
 
+    @property
+    def packed(self) -> tuple[str, ...]:
+        """Return the rules that fail by it on packed rings, if others do."""
+
 
 def reference(
     rules: Sequence[Rule], coverage: Coverage, waivers: Iterable[Waiver], faults: Iterable[Bug]
@@ -65,9 +69,10 @@ def reference(
     lines += [f"- {waiver.rule}: {waiver.reason}. Seen: {waiver.evidence}." for waiver in waivers]
     lines += ["", "## Deliberate bugs", ""]
     for fault in faults:
-        names = ", ".join(fault.rules)
-        if fault.either:
-            names += f", and {' or '.join(fault.either)}"
+        alternatives = " or ".join(fault.either)
+        names = ", and ".join(filter(None, (", ".join(fault.rules), alternatives)))
+        if fault.packed:
+            names += f"; on packed rings {', '.join(fault.packed)}"
         lines.append(f"- `{fault.name}`: {fault.what}. Fails: {names or 'nothing, it is allowed'}.")
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pykit import spec
+from pykit.mutants.catalog import real_bugs
 from pykit.spec import bits
 from tests.spec import cases
 from tests.spec.log import Log
@@ -52,7 +53,7 @@ ACTS: dict[str, Callable[[Log], None]] = {
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("declined", [0, 1 << bits.EVENT_IDX], ids=["event", "flags"])
-@pytest.mark.parametrize("name", sorted(spec.faults()))
+@pytest.mark.parametrize("name", sorted(ACTS))
 def test_exactly_its_rules_fail(name: str, declined: int, seed: int) -> None:
     log = run(declined=declined, seed=seed)
     ACTS[name](log)
@@ -103,7 +104,7 @@ DEVICE_ACTS: dict[str, Callable[[Log], None]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(spec.faults("device")))
+@pytest.mark.parametrize("name", sorted(DEVICE_ACTS))
 def test_exactly_its_rules_fail_for_a_device(name: str) -> None:
     log = cases.vhost.vhost()
     log.events += cases.vhost.vhost(dev=1, event_idx=0).events
@@ -117,8 +118,9 @@ def test_exactly_its_rules_fail_for_a_device(name: str) -> None:
 def test_faults_name_rules() -> None:
     known = {rule.id for rule in spec.rules()}
     for fault in (*spec.faults().values(), *spec.faults("device").values()):
-        assert {*fault.rules, *fault.either} <= known
+        assert {*fault.rules, *fault.either, *fault.packed} <= known
         assert fault.what
+        assert {*fault.bugs} <= real_bugs().keys()
 
 
 @pytest.mark.parametrize(

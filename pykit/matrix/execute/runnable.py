@@ -152,8 +152,11 @@ def _faults(
             raise UsageError(
                 f"scenario {scenario.name} does not load {module}, which has the fault {name}"
             )
+        ring = axes.get("ring", "split")
+        if not known[name].fits(ring):
+            raise UsageError(f"the fault {name} needs a {known[name].ring} ring")
         faults[module] = name
-        expected.append(known[name])
+        expected.append(known[name].on(ring))
     return faults, tuple(expected)
 
 

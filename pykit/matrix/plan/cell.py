@@ -22,6 +22,8 @@ OWN_QEMU = "default"
 
 #: The axis of mutants of the kernel's own code, and what its values name.
 MUTANT = "mutant"
+#: The axis of deliberate bugs of our driver.
+DRIVER_FAULT = "driver-fault"
 
 #: What a cell needs beside its guest: modules that compile without a complaint of W=1 C=1.
 Requirement = Literal["strict-build"]
@@ -35,7 +37,7 @@ KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
     "driver": None,
     "transport": tuple(TRANSPORTS),
     "ring": RINGS,
-    "driver-fault": (NONE, *spec.faults("driver")),
+    DRIVER_FAULT: (NONE, *spec.faults("driver")),
     "device-fault": (NONE, *spec.faults("device")),
     MUTANT: (NONE, *(mutant.name for mutant in all_mutants())),
     "observe": (NONE, "access", "rings", "access+rings"),

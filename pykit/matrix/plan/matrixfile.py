@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from pykit import spec
 from pykit.errors import UsageError
 from pykit.matrix.plan import expand
 from pykit.matrix.plan.cell import (
     ALL,
+    DRIVER_FAULT,
     KNOWN_AXES,
     MUTANT,
     NONE,
@@ -210,8 +212,7 @@ class _Loader:
         values = {axis: tuple(labels) for axis, labels in axes.items()}
         excludes = [entry.values for entry in group.exclude]
         rows = self._rows(place, group, values, excludes)
-        if MUTANT in axes:
-            rows = [row for row in rows if _fits(group.scenario, row)]
+        rows = [row for row in rows if _fits(group.scenario, row)]
         if not rows:
             raise self._toml.wrong(
                 (*place, "exclude"), "nothing is left: every combination is excluded"
@@ -393,8 +394,11 @@ def _labels(axis: str, allowed: Iterable[str]) -> list[str]:
 
 
 def _fits(scenario: str, row: dict[str, str]) -> bool:
-    """Whether a mutant's code runs in a cell; the control's does in each."""
-    mutant = find_mutant(row[MUTANT])
+    """Whether a deliberate fault's code runs in a cell; a control's does in each."""
+    fault = spec.faults("driver").get(row.get(DRIVER_FAULT, NONE))
+    if fault is not None and not fault.fits(row.get("ring", "split")):
+        return False
+    mutant = find_mutant(row.get(MUTANT, NONE))
     return mutant is None or mutant.fits(scenario, row)
 
 
