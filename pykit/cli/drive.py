@@ -13,7 +13,7 @@ from pykit.cli.terminal import dump, echo, print_table, progress
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from pykit.drive import CaseRow, Deviation, DrivenOne, DriveResult, EveryResult
+    from pykit.drive import Deviation, DrivenOne, DriveResult, EveryResult, Row
 
 
 def drive(
@@ -59,10 +59,10 @@ def drive(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Drive a virtio device without a guest: conforming requests, then malformed chains.
+    """Drive a virtio device without a guest: conforming requests, then malformed ones.
 
     The device is a vhost-user back-end or one of QEMU's; its disk is overwritten. The rules judge
-    the conforming requests; each malformed chain gets a class: handled, rejected, stopped, exited,
+    the conforming requests; each case gets a class: handled, rejected, stopped, exited,
     wedged, spinning, wrong-data, crashed or trespassed.
 
     Example: pykit drive --device blk --socket /tmp/vhost.sock
@@ -70,12 +70,12 @@ def drive(
     from pykit import drive as driving
     from pykit import paths
 
-    rows = driving.read_rows()
-    cases = list(driving.expand(rows, only or ()))
+    tables = driving.read_tables()
+    cases = list(driving.expand(tables, only or ()))
     if quick:
         cases = list({case.row.name: case for case in reversed(cases)}.values())[::-1]
     if listing:
-        _print_rows(rows, as_json)
+        _print_rows(tables.rows, as_json)
         return
     if sum(map(bool, (socket, qemu, command))) != 1:
         raise UsageError(
@@ -101,7 +101,7 @@ def drive(
     raise typer.Exit(result.exit_code)
 
 
-def _print_rows(rows: tuple[CaseRow, ...], as_json: bool) -> None:
+def _print_rows(rows: tuple[Row, ...], as_json: bool) -> None:
     if as_json:
         dump([row.model_dump() for row in rows])
         return

@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Drive a device without a guest: a virtio driver in Python, its cases, and what they showed."""
 
-from pykit.drive.cases import Case, CaseRow, expand, read_rows
+from pykit.drive.cases import Tables, expand, read_tables
 from pykit.drive.conforming import Deviation
 from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.outcome import CaseOutcome
+from pykit.drive.rows import AnyCase, Row
 from pykit.drive.run import DriveResult, Target, drive
-from pykit.drive.session import CaseResult
+from pykit.drive.runner import CaseResult
 
 __all__ = [
-    "Case",
+    "AnyCase",
     "CaseOutcome",
     "CaseResult",
-    "CaseRow",
     "Deviation",
     "DriveResult",
     "DrivenOne",
     "EveryResult",
+    "Row",
+    "Tables",
     "Target",
     "drive",
     "drive_every",
     "emulated_kind",
     "expand",
-    "read_rows",
+    "read_tables",
 ]

@@ -12,7 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pykit.drive.outcome import Class
+from pykit.drive.access import RegisterCase, RegisterRow
+from pykit.drive.rows import AnyCase, Row
 from pykit.drive.spoil import SPOILS, Where
 from pykit.errors import UsageError
 from pykit.paths import ROOT
@@ -26,19 +27,12 @@ When = Literal["first", "later", "in-flight", "at-end"]
 Layout = Literal["split", "packed"]
 Table = Literal["direct", "indirect"]
 
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-
-class CaseRow(BaseModel):
-    """A row of the table.
+class CaseRow(Row):
+    """A row of the table of chains and rings.
 
     Attributes:
-        name: of the row.
-        does: what is wrong with the chain, or legal and rare, in words.
-        clause: id of the clause that is broken, or used.
         spoil: the function that does it, of pykit/drive/spoil.py.
-        legal: the request conforms, and has to be served.
-        right: classes that are right for it; by default those of a legal or a malformed chain.
         where: which descriptors are changed, one case each.
         when: at which moments, one case each.
         rings: for which layouts.
@@ -47,35 +41,32 @@ class CaseRow(BaseModel):
         ahead: how many buffers stand in the ring before an indirect table (split rings).
     """
 
-    model_config = _STRICT
-
-    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    does: str
-    clause: str
     spoil: str = "nothing"
-    legal: bool = False
-    right: list[Class] = []
-    where: list[Where] = ["first"]
-    when: list[When] = ["first"]
-    rings: list[Layout] = ["split", "packed"]
-    tables: list[Table] = ["direct", "indirect"]
-    sizes: list[int] = [16]
+    where: list[Where] = Field(["first"])
+    when: list[When] = Field(["first"])
+    rings: list[Layout] = Field(["split", "packed"])
+    tables: list[Table] = Field(["direct", "indirect"])
+    sizes: list[int] = Field([16])
     ahead: int = 0
 
+
+class Tables(BaseModel):
+    """Rows of all tables, or of one file.
+
+    Attributes:
+        case: chains and rings.
+        access: accesses to registers.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    case: list[CaseRow] = []
+    access: list[RegisterRow] = []
+
     @property
-    def accepted(self) -> tuple[Class, ...]:
-        """The classes that are right."""
-        if self.right:
-            return tuple(self.right)
-        return ("handled",) if self.legal else ("handled", "rejected", "stopped", "exited")
-
-
-class _File(BaseModel):
-    """A file of rows."""
-
-    model_config = _STRICT
-
-    case: list[CaseRow]
+    def rows(self) -> tuple[Row, ...]:
+        """All of them."""
+        return (*self.case, *self.access)
 
 
 @dataclass(frozen=True)
@@ -96,33 +87,41 @@ class Case:
         return "/".join(parts)
 
 
-def read_rows(paths: Iterable[Path] | None = None) -> tuple[CaseRow, ...]:
+def read_tables(paths: Iterable[Path] | None = None) -> Tables:
     """Read all rows of cases/*.toml, or of these files.
 
     Raises:
-        UsageError: a file has an unknown key, spoil, clause, or a name twice.
+        UsageError: a file has an unknown key, spoil, step or clause, or a name twice.
     """
-    rows: dict[str, CaseRow] = {}
+    tables: dict[str, list[Row]] = {}
+    names: set[str] = set()
     for path in sorted(CASES.glob("*.toml")) if paths is None else paths:
         file = TomlFile(path)
         try:
-            found = _File.model_validate(file.data).case
+            found = Tables.model_validate(file.data)
         except ValidationError as error:
             first = error.errors()[0]
             raise file.wrong(tuple(first["loc"]), first["msg"]) from None
-        for number, row in enumerate(found):
-            place = ("case", number)
-            if row.name in rows:
-                raise file.wrong((*place, "name"), f"a second row is called {row.name!r}")
-            if row.spoil not in SPOILS:
-                raise file.wrong((*place, "spoil"), choice(row.spoil, SPOILS, "spoil"))
-            if row.clause not in CLAUSES:
-                raise file.wrong((*place, "clause"), f"unknown clause {row.clause!r}")
-            rows[row.name] = row
-    return tuple(rows.values())
+        for table in type(found).model_fields:
+            rows: list[Row] = getattr(found, table)
+            for number, row in enumerate(rows):
+                _check(file, (table, number), row, names)
+            tables.setdefault(table, []).extend(rows)
+    return Tables.model_validate(tables)
 
 
-def expand(rows: Iterable[CaseRow], only: Iterable[str] = ()) -> Iterator[Case]:
+def _check(file: TomlFile, place: tuple[str, int], row: Row, names: set[str]) -> None:
+    """Refuse a name that is there twice, and names that nothing has."""
+    if row.name in names:
+        raise file.wrong((*place, "name"), f"a second row is called {row.name!r}")
+    names.add(row.name)
+    if isinstance(row, CaseRow) and row.spoil not in SPOILS:
+        raise file.wrong((*place, "spoil"), choice(row.spoil, SPOILS, "spoil"))
+    if row.clause not in CLAUSES:
+        raise file.wrong((*place, "clause"), f"unknown clause {row.clause!r}")
+
+
+def expand(tables: Tables, only: Iterable[str] = ()) -> Iterator[AnyCase]:
     """Make all cases of the rows whose names match one of the patterns, if there are any.
 
     Raises:
@@ -130,13 +129,19 @@ def expand(rows: Iterable[CaseRow], only: Iterable[str] = ()) -> Iterator[Case]:
     """
     patterns = list(only)
     matched: set[str] = set()
-    for row in rows:
-        axes = product(row.rings, row.tables, row.sizes, row.when, row.where)
-        for ring, table, size, when, where in axes:
-            case = Case(row, where, when, ring, table, size)
-            fits = {p for p in patterns if fnmatchcase(case.name, p) or p == row.name}
-            matched |= fits
-            if fits or not patterns:
-                yield case
+    for case in _all(tables):
+        fits = {p for p in patterns if fnmatchcase(case.name, p) or p == case.row.name}
+        matched |= fits
+        if fits or not patterns:
+            yield case
     if strange := [pattern for pattern in patterns if pattern not in matched]:
         raise UsageError(f"no case matches {strange[0]!r}: `pykit drive --list` lists all")
+
+
+def _all(tables: Tables) -> Iterator[AnyCase]:
+    for row in tables.case:
+        axes = product(row.rings, row.tables, row.sizes, row.when, row.where)
+        for ring, table, size, when, where in axes:
+            yield Case(row, where, when, ring, table, size)
+    for access in tables.access:
+        yield RegisterCase(access)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.chain import Draft, UsedEntry
@@ -22,6 +23,10 @@ from pykit.spec import bits
 GLANCE = 0.005
 #: How long a device may take for a request that it has to serve, in seconds.
 PATIENCE = 5.0
+
+
+#: How far a device is brought up.
+Stage = Literal["driver", "features-ok", "ready", "live"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,12 @@ class VirtioDriver:
         self.shape = Shape()
         self._requests: dict[tuple[int, int], DriverRequest] = {}
 
-    def bring_up(self, shape: Shape) -> None:
+    def bring_up(self, shape: Shape, until: Stage = "live") -> None:
         """Begin a life: reset, features, queues, DRIVER_OK (section 3.1.1).
+
+        Args:
+            shape: of its queues.
+            until: stop after DRIVER was written, features were accepted, queues were set up.
 
         Raises:
             PeerGoneError: the device is not there.
@@ -87,6 +96,8 @@ class VirtioDriver:
         note("status", status=bits.ACKNOWLEDGE, op=bits.STATUS_WRITE)
         note("status", status=bits.ACKNOWLEDGE | bits.DRIVER, op=bits.STATUS_WRITE)
         note("driver", id=self.kind.id, err=0, stage=bits.BEGIN)
+        if until == "driver":
+            return
         offered = self.carrier.offered()
         if shape.packed and not offered >> bits.RING_PACKED & 1:
             raise UsageError("the device does not offer packed rings: drive it with split ones")
@@ -103,7 +114,11 @@ class VirtioDriver:
         if not kept:
             raise PeerGoneError("device does not accept a subset of the features that it offers")
         note("features", **chosen, stage=2)
+        if until == "features-ok":
+            return
         self._set_up_queues(shape)
+        if until == "ready":
+            return
         self.carrier.driver_ok()
         note("status", status=status | bits.DRIVER_OK, op=bits.STATUS_WRITE)
         note("driver", id=self.kind.id, err=0, stage=bits.PROBED)

@@ -52,7 +52,7 @@ def _memory(size: int) -> tuple[str, ...]:
 
 _FAMILIES = {
     "virtio-blk": Family("blk", _BLOCKDEV, ",drive=disk"),
-    "virtio-net": Family("net", ("-netdev", "hubport,id=net,hubid=0"), ",netdev=net"),
+    "virtio-net": Family("net", ("-netdev", "user,id=net,restrict=on"), ",netdev=net"),
     "virtio-rng": Family("rng", ("-object", "rng-builtin,id=rng"), ",rng=rng"),
     "virtio-scsi": Family("scsi", _BLOCKDEV, ports=("-device", "scsi-hd,drive=disk")),
     "virtio-serial": Family(

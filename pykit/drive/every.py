@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pykit.drive import emulated
-from pykit.drive.cases import Case
+from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
 from pykit.errors import Exit, PykitError
 from pykit.paths import require_empty, write_atomically
@@ -72,7 +72,7 @@ class EveryResult:
 
 
 def drive_every(
-    cases: Sequence[Case], directory: Path, *, seed: int = 1, progress: Progress
+    cases: Sequence[AnyCase], directory: Path, *, seed: int = 1, progress: Progress
 ) -> EveryResult:
     """Drive all devices, and write a run directory with one below it for each.
 

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from pykit import spec, trace
 from pykit.drive import emulated
+from pykit.drive.access import RegisterCase
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
@@ -26,7 +28,10 @@ from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
 from pykit.drive.peer import Peer
 from pykit.drive.record import Recorder
-from pykit.drive.session import CaseResult, Session
+from pykit.drive.register_session import RegisterSession
+from pykit.drive.rows import AnyCase
+from pykit.drive.runner import CaseResult
+from pykit.drive.session import Session
 from pykit.errors import Exit, PykitError
 from pykit.paths import require_empty, write_atomically
 from pykit.qemu import program as qemu
@@ -135,7 +140,7 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
 
 def drive(
     target: Target,
-    cases: Iterable[Case],
+    cases: Iterable[AnyCase],
     directory: Path,
     *,
     seed: int = 1,
@@ -168,7 +173,7 @@ def drive(
         result.requests = conforming.requests
         recorder.save(directory / "capture", str(target), "clean", "all requests were made")
         plain = VirtioDriver(carrier, kind, memory, Recorder(type_))
-        _run_cases(result, Session(DrivenDevice(plain, peer)), cases, progress)
+        _run_cases(result, DrivenDevice(plain, peer), cases, progress)
         carrier.stop()
     events = trace.load(directory / "capture")
     result.verdicts = spec.check(events)
@@ -200,10 +205,12 @@ def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Ca
 
 
 def _run_cases(
-    result: DriveResult, session: Session, cases: Iterable[Case], progress: Progress
+    result: DriveResult, device: DrivenDevice, cases: Iterable[AnyCase], progress: Progress
 ) -> None:
-    chosen: Sequence[Case] = tuple(cases)
-    for number, found in enumerate(session.run(chosen), 1):
+    chosen: Sequence[AnyCase] = tuple(cases)
+    chains = Session(device).run(case for case in chosen if isinstance(case, Case))
+    registers = (case for case in chosen if isinstance(case, RegisterCase))
+    for number, found in enumerate(chain(chains, RegisterSession(device).run(registers)), 1):
         result.cases.append(found)
         if number % 20 == 0 or number == len(chosen):
             progress(f"cases: {number} of {len(chosen)}")

@@ -12,7 +12,7 @@ import pytest
 
 from pykit import spec, trace
 from pykit.device import FAULTS
-from pykit.drive import expand, read_rows
+from pykit.drive import expand, read_tables
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.conforming import Conforming
 from pykit.drive.driver import Shape, VirtioDriver
@@ -77,7 +77,7 @@ def test_correct_back_end(tmp_path: Path) -> None:
         assert list(conforming.run(quietly, SHAPES)) == []
         assert conforming.requests >= 40
         recorder.save(tmp_path / "capture", "pykit device", "clean", "")
-        cases = list(expand(read_rows()))[::9]
+        cases = list(expand(read_tables()))[::9]
         for found in Session(device).run(iter(cases)):
             assert found.outcome is not None, found
             assert found.right, found
@@ -114,7 +114,7 @@ def test_fault_is_caught(fault: str, tmp_path: Path) -> None:
     ],
 )
 def test_fault_has_its_class(fault: str, verdict: str) -> None:
-    cases = expand(read_rows(), ["plain/first/first/split/direct/16"])
+    cases = expand(read_tables(), ["plain/first/first/split/direct/16"])
     with driven("--fault", fault) as (device, _):
         (found,) = Session(device).run(cases)
     assert found.outcome is not None

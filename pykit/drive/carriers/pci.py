@@ -190,11 +190,16 @@ class ModernPci(RegisterDevice):
 
     def notify(self, queue: int) -> None:
         """Write a queue's number to its place in the notification structure (4.1.5.2)."""
-        self._bus.write(self._doorbells + self._offsets[queue] * self._multiplier, queue, 2)
+        offset = self._offsets.get(queue, queue)
+        self._bus.write(self._doorbells + offset * self._multiplier, queue, 2)
 
     def acknowledge(self) -> int:
         """Read the ISR status, which clears it."""
         return self._isr.read("isr")
+
+    def block(self, register: str) -> RegisterBlock | None:
+        """The structure that has a register: the common one, or that of ISR."""
+        return self._isr if register == "isr" else super().block(register)
 
 
 class LegacyPci(RegisterDevice):

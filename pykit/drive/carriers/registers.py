@@ -96,8 +96,16 @@ class RegisterDevice(ABC):
     def largest(self, index: int) -> int:
         """Select a queue and read the largest size that the device allows."""
         self.registers.write("queue_select", index)
+        return self.limit()
+
+    def limit(self) -> int:
+        """Read the largest size of the selected queue."""
         largest = "queue_size_max" if "queue_size_max" in self.registers else "queue_size"
         return self.registers.read(largest)
+
+    def block(self, register: str) -> RegisterBlock | None:
+        """The structure that has a register; None without one."""
+        return self.registers if register in self.registers else None
 
     def features(self) -> int:
         """Read all words of the device's features; the legacy PCI header has one."""
