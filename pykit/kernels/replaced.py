@@ -36,12 +36,11 @@ def with_modules(
         (path, needs.split())
         for path, _, needs in (line.partition(":") for line in _lines(kernel, "modules.dep"))
     ]
-    moved = {path: f"{_FOLDER}/{_name(path)}.ko" for path, _ in listed if _name(path) in files}
+    places = {name: f"{_FOLDER}/{name}{_suffix(file)}" for name, file in files.items()}
+    moved = {path: places[_name(path)] for path, _ in listed if _name(path) in files}
     require_replaceable(kernel, files.keys() - added.keys())
     needed = {moved.get(path, path): [moved.get(n, n) for n in needs] for path, needs in listed}
-    by_name = {_name(path): path for path in needed} | {
-        name: f"{_FOLDER}/{name}.ko" for name in added
-    }
+    by_name = {_name(path): path for path in needed} | places
     # A module may depend on others that are added as well.
     for name in added:
         needed[by_name[name]] = [by_name[module] for module in _chain(name, added, needed, by_name)]
@@ -100,6 +99,11 @@ def require_replaceable(kernel: Kernel, names: Iterable[str]) -> None:
                 "has it as a module (pykit kernel build mutants), or build a kernel with the change"
             )
         raise UsageError(f"{name} is no module of {kernel.release}: check the name")
+
+
+def _suffix(file: Path) -> str:
+    """Return ``.ko`` with the suffix of a compression, by which modules are unpacked."""
+    return f".ko{file.suffix}" if file.suffix in (".xz", ".gz", ".zst") else ".ko"
 
 
 def _lines(kernel: Kernel, file: str) -> list[str]:

@@ -61,6 +61,14 @@ def test_changed_file_gives_another_folder(kernel: Kernel, tmp_path: Path) -> No
     assert with_modules(kernel, {"virtio_ring": mine}).modules_dir != first.modules_dir
 
 
+def test_compressed_file_is_known_as_one(kernel: Kernel, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.ko.xz"
+    mine.write_bytes(b"mine")
+    changed = with_modules(kernel, {"virtio_ring": mine, "my_blk": mine}, {"my_blk": ["virtio"]})
+    names = [file.name for file in closure(changed, ["virtio_ring", "my_blk"])]
+    assert names == ["virtio.ko.xz", "virtio_ring.ko.xz", "my_blk.ko.xz"]
+
+
 def test_module_that_the_kernel_does_not_have(kernel: Kernel, tmp_path: Path) -> None:
     mine, helper = tmp_path / "my-blk.ko", tmp_path / "helper.ko"
     mine.write_text("mine")
