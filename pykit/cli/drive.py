@@ -13,7 +13,7 @@ from pykit.cli.terminal import dump, echo, print_table, progress
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
-    from pykit.drive import Deviation, DrivenOne, DriveResult, EveryResult, Row
+    from pykit.drive import Deviation, DrivenOne, DriveResult, EveryResult, TableRow
 
 
 def drive(
@@ -101,7 +101,7 @@ def drive(
     raise typer.Exit(result.exit_code)
 
 
-def _print_rows(rows: tuple[Row, ...], as_json: bool) -> None:
+def _print_rows(rows: tuple[TableRow, ...], as_json: bool) -> None:
     if as_json:
         dump([row.model_dump() for row in rows])
         return

@@ -6,7 +6,7 @@ from pykit.drive.conforming import Deviation
 from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.outcome import CaseOutcome
-from pykit.drive.rows import AnyCase, Row
+from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.run import DriveResult, Target, drive
 from pykit.drive.runner import CaseResult
 
@@ -18,7 +18,7 @@ __all__ = [
     "DriveResult",
     "DrivenOne",
     "EveryResult",
-    "Row",
+    "TableRow",
     "Tables",
     "Target",
     "drive",

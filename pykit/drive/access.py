@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from pykit.drive.carriers.registers import RegisterBlock, RegisterDevice
-from pykit.drive.rows import Row
+from pykit.drive.rows import TableRow
 from pykit.trace.register_map import NAMES
 
 #: Moments: before features, before queues, before DRIVER_OK, with a queue that serves, with a
@@ -35,7 +35,7 @@ _STEPS = tuple(
 )
 
 
-class RegisterRow(Row):
+class RegisterRow(TableRow):
     """A row of the table of accesses.
 
     Attributes:
@@ -69,7 +69,7 @@ class RegisterCase:
 
     @property
     def name(self) -> str:
-        """Row and moment, such as ``status-again/live``."""
+        """TableRow and moment, such as ``status-again/live``."""
         return f"{self.row.name}/{self.row.at}"
 
 
@@ -84,7 +84,7 @@ def lacking(row: RegisterRow, device: RegisterDevice) -> str:
     return ""
 
 
-class Access:
+class Accessor:
     """Does the steps of a row.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pykit.drive.access import RegisterCase, RegisterRow
-from pykit.drive.rows import AnyCase, Row
+from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.spoil import SPOILS, Where
 from pykit.errors import UsageError
 from pykit.paths import ROOT
@@ -28,7 +28,7 @@ Layout = Literal["split", "packed"]
 Table = Literal["direct", "indirect"]
 
 
-class CaseRow(Row):
+class CaseRow(TableRow):
     """A row of the table of chains and rings.
 
     Attributes:
@@ -64,7 +64,7 @@ class Tables(BaseModel):
     access: list[RegisterRow] = []
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[TableRow, ...]:
         """All of them."""
         return (*self.case, *self.access)
 
@@ -82,7 +82,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Row and choices, such as ``next-itself/last/first/split/direct/16``."""
+        """TableRow and choices, such as ``next-itself/last/first/split/direct/16``."""
         parts = (self.row.name, self.where, self.when, self.ring, self.table, str(self.size))
         return "/".join(parts)
 
@@ -93,7 +93,7 @@ def read_tables(paths: Iterable[Path] | None = None) -> Tables:
     Raises:
         UsageError: a file has an unknown key, spoil, step or clause, or a name twice.
     """
-    tables: dict[str, list[Row]] = {}
+    tables: dict[str, list[TableRow]] = {}
     names: set[str] = set()
     for path in sorted(CASES.glob("*.toml")) if paths is None else paths:
         file = TomlFile(path)
@@ -103,14 +103,14 @@ def read_tables(paths: Iterable[Path] | None = None) -> Tables:
             first = error.errors()[0]
             raise file.wrong(tuple(first["loc"]), first["msg"]) from None
         for table in type(found).model_fields:
-            rows: list[Row] = getattr(found, table)
+            rows: list[TableRow] = getattr(found, table)
             for number, row in enumerate(rows):
                 _check(file, (table, number), row, names)
             tables.setdefault(table, []).extend(rows)
     return Tables.model_validate(tables)
 
 
-def _check(file: TomlFile, place: tuple[str, int], row: Row, names: set[str]) -> None:
+def _check(file: TomlFile, place: tuple[str, int], row: TableRow, names: set[str]) -> None:
     """Refuse a name that is there twice, and names that nothing has."""
     if row.name in names:
         raise file.wrong((*place, "name"), f"a second row is called {row.name!r}")

@@ -7,7 +7,7 @@ import re
 import time
 from dataclasses import replace
 
-from pykit.drive.access import Access, RegisterCase, RegisterRow, lacking
+from pykit.drive.access import Accessor, RegisterCase, RegisterRow, lacking
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, Stage
@@ -49,7 +49,7 @@ class RegisterSession(CaseRunner[RegisterCase]):
             driver.submit(queue, self._request())
         if not row.legal and any(_PLACES.match(step) for step in row.steps):
             driver.memory.allow(driver.memory.base, driver.memory.size)
-        access = Access(carrier.device, carrier.queues, self._submit)
+        access = Accessor(carrier.device, carrier.queues, self._submit)
         wrong = access.run(row)
         spinning = self._settle()
         trespass = self._trespass()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pykit.drive.outcome import Class
 
 
-class Row(BaseModel):
+class TableRow(BaseModel):
     """A row of a table of cases.
 
     Attributes:
@@ -42,8 +42,8 @@ class AnyCase(Protocol):
 
     @property
     def name(self) -> str:
-        """Row and choices."""
+        """TableRow and choices."""
 
     @property
-    def row(self) -> Row:
+    def row(self) -> TableRow:
         """The row that it is of."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pykit.drive import emulated, expand, read_tables
-from pykit.drive.access import Access, RegisterCase, RegisterRow, lacking
+from pykit.drive.access import Accessor, RegisterCase, RegisterRow, lacking
 from pykit.drive.carriers.mmio import MmioDevice
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import VirtioDriver
@@ -44,7 +44,7 @@ def row(*steps: str) -> RegisterRow:
 
 
 def done(bus: Remembering, *steps: str) -> str:
-    return Access(MmioDevice(bus, 0x1000, 2), 3, lambda: None).run(row(*steps))
+    return Accessor(MmioDevice(bus, 0x1000, 2), 3, lambda: None).run(row(*steps))
 
 
 def test_steps() -> None:
