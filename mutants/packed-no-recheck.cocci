@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The used descriptor is not looked at again after interrupts were enabled.
 // must: DX-66
+// bug: B03
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: VERSION_1 is offered and not acknowledged.
 // must: RF-DR-01
+// bug: B66
 // ring: both
 // file: drivers/virtio/virtio_pci_modern.c
 // count: 1

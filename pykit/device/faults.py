@@ -72,6 +72,8 @@ class DeviceFault:
         asks: what it does behind each request for notifications.
         refuses: refuse the features that the driver accepts.
         idles: look for no further chain behind the first.
+        size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
+        bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
     """
 
     name: str
@@ -81,16 +83,18 @@ class DeviceFault:
     asks: Callable[[Queue], None] = _as_asked
     refuses: bool = False
     idles: bool = False
+    size: int = 0
+    bugs: tuple[str, ...] = ()
 
 
 FAULTS: dict[str, DeviceFault] = {}
 
 
 def _fault(
-    name: str, does: str
+    name: str, does: str, *bugs: str
 ) -> Callable[[Callable[[Returning], None]], Callable[[Returning], None]]:
     def register(change: Callable[[Returning], None]) -> Callable[[Returning], None]:
-        FAULTS[name] = DeviceFault(name, does, change)
+        FAULTS[name] = DeviceFault(name, does, change, bugs=bugs)
         return change
 
     return register
@@ -133,7 +137,7 @@ def _read_zeroes(step: Returning) -> None:
         step.writes = [(view, bytes(len(data))) for view, data in step.writes]
 
 
-@_fault("failed-length", "fail reads, and claim to have written all of their data")
+@_fault("failed-length", "fail reads, and claim to have written all of their data", "B64", "B76")
 def _failed_length(step: Returning) -> None:
     if step.kind == bits.T_IN and step.writes:
         step.writes = [(step.writes[-1][0], bytes((bits.S_IOERR,)))]
@@ -150,7 +154,7 @@ def _length_huge(step: Returning) -> None:
     step.length = (1 << 32) - 1
 
 
-@_fault("length-zero", "return a used length of 0")
+@_fault("length-zero", "return a used length of 0", "B24")
 def _length_zero(step: Returning) -> None:
     step.length = 0
 
@@ -202,6 +206,17 @@ def _shift_index(step: Returning, by: int) -> None:
 def _wrap_wrong(step: Returning) -> None:
     if isinstance(step.queue, PackedQueue):
         step.queue.used_wrap = not step.queue.used_wrap
+
+
+@_fault("wrap-kept", "keep the wrap counter where a list ends with the ring (packed)", "B50")
+def _wrap_kept(step: Returning) -> None:
+    queue = step.queue
+
+    def keep() -> None:
+        if isinstance(queue, PackedQueue) and queue.used == 0:
+            queue.used_wrap = not queue.used_wrap
+
+    step.then = keep
 
 
 @_fault("slots-one", "go on one slot behind the first of a list (packed rings)")
@@ -298,6 +313,7 @@ for _more in (
     DeviceFault("flags-undefined", "ask by flags that are not defined", asks=_undefined_flags),
     DeviceFault("asks-never", "ask for no notification", asks=_no_notifications),
     DeviceFault("idles", "serve one chain a notification", idles=True),
+    DeviceFault("size-ignored", "use a queue of 256 entries", size=256, bugs=("B16",)),
     DeviceFault("refuses-features", "refuse what the driver accepts of the offer", refuses=True),
     DeviceFault(
         "offers-other-type", "offer a feature of network devices", features=_offers(_NET_FEATURE)

@@ -276,7 +276,8 @@ class Connection:
         if setup.queue is None:
             make = PackedQueue if self._has(bits.RING_PACKED) else SplitQueue
             event_idx = self._has(bits.EVENT_IDX)
-            setup.queue = make(self._memory, setup.size, setup.areas, event_idx, setup.base)
+            size = (self._fault.size if self._fault else 0) or setup.size
+            setup.queue = make(self._memory, size, setup.areas, event_idx, setup.base)
             setup.broken = False
         self._serve(setup)
 
