@@ -27,7 +27,7 @@ HOLDER = "capture.json"
 _LINES = (".log",)
 #: Files that decoding reads wherever they are found.
 _EVIDENCE = re.compile(
-    r"(?:qemu\.log|qmp\.json|access\.(?:bin|json)|rings\.(?:npy|json)|survey\.json|tracing/.*)"
+    r"(?:qemu\.log|qmp\.json|access\.(?:bin|json)|rings\.(?:npy|json)|survey\.json|tracing/.*|tap-[^/]+/.*)"
 )
 _CHUNK = 1 << 20
 

@@ -21,7 +21,8 @@ def queues(events: Events, requests: pl.DataFrame) -> pl.DataFrame:
     notification needed, null without a kick), ``chains_per_kick``, ``used_per_interrupt``,
     ``depth`` (mean of those outstanding when one is added, itself included) and ``deepest``.
     """
-    source = "driver" if (events.table["source"] == "driver").any() else "probe"
+    sources = set(events.table["source"].unique().cast(pl.String).to_list())
+    source = next((name for name in ("driver", "probe", "tap") if name in sources), "probe")
     mine = events.table.filter((pl.col("source") == source) & pl.col("vq").is_not_null())
 
     def count(kind: str) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pykit import __version__
-from pykit.cli import device, doctor, drive, kernel, matrix, mutants, results, rules, run
+from pykit.cli import device, doctor, drive, kernel, matrix, mutants, results, rules, run, tap
 from pykit.cli.bench import bench_app
 from pykit.cli.terminal import echo
 from pykit.errors import Exit
@@ -37,6 +37,7 @@ app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.command()(drive.drive)
 app.command()(device.device)
+app.command()(tap.tap)
 app.command()(mutants.mutants)
 app.add_typer(kernel.kernel_app, name="kernel")
 app.add_typer(bench_app, name="bench")

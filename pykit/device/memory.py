@@ -60,6 +60,28 @@ class GuestMemory:
         """Forget all regions; their mappings go with the last view of them."""
         self._regions.clear()
 
+    def remove(self, guest: int, size: int, user: int) -> None:
+        """Forget a region.
+
+        Raises:
+            BadAddressError: there is none like it.
+        """
+        left = [r for r in self._regions if (r.guest, r.size, r.user) != (guest, size, user)]
+        if len(left) == len(self._regions):
+            raise BadAddressError(f"there is no region of {size} bytes at {guest:#x}")
+        self._regions = left
+
+    def guest_address(self, user: int) -> int:
+        """The guest-physical address of one of the front-end's own.
+
+        Raises:
+            BadAddressError: it is in no region.
+        """
+        for region in self._regions:
+            if region.user <= user < region.user + region.size:
+                return region.guest + user - region.user
+        raise BadAddressError(f"the front-end's {user:#x} is not shared")
+
     def at(self, address: int, length: int) -> memoryview:
         """The bytes at a guest-physical address.
 

@@ -5,6 +5,7 @@ from pykit.drive.cases import Tables, expand, read_tables
 from pykit.drive.conforming import Deviation
 from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
+from pykit.drive.kinds import Kind, kind_of
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.run import DriveResult, Target, drive
@@ -18,6 +19,7 @@ __all__ = [
     "DriveResult",
     "DrivenOne",
     "EveryResult",
+    "Kind",
     "TableRow",
     "Tables",
     "Target",
@@ -25,5 +27,6 @@ __all__ = [
     "drive_every",
     "emulated_kind",
     "expand",
+    "kind_of",
     "read_tables",
 ]

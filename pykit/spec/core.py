@@ -215,7 +215,7 @@ def _inside_needs(view: View) -> Iterator[_Need]:
             yield from _SET_UP.get(layout, ())
         yield from _CARRIED.get(layout, ())
     if carrying:
-        yield from (*(_NOTIFIED if modern else ()), *_LIVE)
+        yield from (*(_NOTIFIED if modern and view.recorded("status") else ()), *_LIVE)
     if any(
         carries_requests(view.life(*rings.queue[q][:2]).id, rings.queue[q][2]) for q in carrying
     ):

@@ -36,15 +36,17 @@ Array = npt.NDArray[Any]
 
 
 def judged(frames: Frames) -> Frames:
-    """Choose one trace of each driver: its own, or the probe's, or its registers'.
+    """Choose one trace of each driver: its own, or the probe's, or its registers', or a tap's.
 
     All of them use the same kinds of events, so that rules know only ``driver``. Events of a
     trace that was not chosen keep their rows, since rows are counted, but have no kind.
     """
     table = frames.base
     sources = set(table["source"].unique())
-    if not sources & {"probe", "registers"}:
+    if not sources & {"probe", "registers", "tap"}:
         return frames
+    if not sources & {*INSIDE, "registers", "vhost"}:
+        return _tapped(frames)
     own = table.filter(pl.col("source") == "driver")["dev"].unique()
     inside = table.filter(pl.col("source").is_in(INSIDE))["dev"].unique()
     probe = (pl.col("source") == "probe").fill_null(False)
@@ -61,6 +63,19 @@ def judged(frames: Frames) -> Frames:
     chosen = base["kind"].is_not_null()
     kept = {kind: rows.filter(chosen.gather(rows["row"])) for kind, rows in frames.own.items()}
     return replace(frames, base=base, own=kept)
+
+
+def _tapped(frames: Frames) -> Frames:
+    """Take a tap's events for those of the driver and the back-end, which nothing else saw."""
+    vhost = pl.col("kind").cast(pl.String).str.starts_with("vhost_")
+    device = pl.col("kind").cast(pl.String).str.starts_with("dev_")
+    seen = pl.when(vhost).then(pl.lit("vhost")).otherwise(pl.lit("driver"))
+    source = (
+        pl.when((pl.col("source") == "tap") & ~device)
+        .then(seen.cast(SOURCE_TYPE))
+        .otherwise("source")
+    )
+    return replace(frames, base=frames.base.with_columns(source=source))
 
 
 class View:

@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 
 from pykit.files import exists
-from pykit.trace import driven, pciconfig
+from pykit.trace import driven, pciconfig, tapped
 from pykit.trace.access import read_accesses
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
-from pykit.trace.errors import EmptyTraceError, MissingFormatsError
+from pykit.trace.errors import CaptureError, EmptyTraceError, MissingFormatsError
 from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
 from pykit.trace.guest import DecodedGuest, decode_guest
@@ -55,6 +55,8 @@ def load(capture: Path) -> Events:
             saved = read_tracing(tracing, capture)
         elif exists(capture / driven.FILE):
             return _driven(capture, info)
+        elif tapped.folders(capture) and not exists(log):
+            return _tapped(capture, info)
         elif not exists(log):
             raise MissingFormatsError(
                 f"{capture}: neither tracing/ nor qemu.log; run the capture again"
@@ -97,6 +99,13 @@ def load(capture: Path) -> Events:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
+    for name, folder in tapped.folders(capture).items():
+        if outside is None:
+            break
+        carried, cut = tapped.read_tap(folder, devices[name])
+        losses += cut
+        carried = tapped.from_outside(carried, outside)
+        outside = pl.concat([outside, carried], how="diagonal_relaxed")
     if surveyed is not None:
         shown = surveyed.rows(devices)
         seen = [shown] if outside is None else [outside, shown]
@@ -139,6 +148,33 @@ def _driven(capture: Path, info: CaptureInfo) -> Events:
         devices={device.id: number for number, device in enumerate(info.devices)},
         fields=fields,
         alignment="one side only",
+    )
+
+
+def _tapped(capture: Path, info: CaptureInfo) -> Events:
+    """What a tap saw of one device, beside which there was no other observer."""
+    ((name, folder), *_) = tapped.folders(capture).items()
+    numbers = {device.id: number for number, device in enumerate(info.devices)}
+    if name not in numbers:
+        raise CaptureError(f"{folder}: {name!r} is none of the capture's devices")
+    rows, losses = tapped.read_tap(folder, numbers[name])
+    if info.seal is not None:
+        losses = [*seal_losses(capture, info.seal.files), *losses]
+    if rows.is_empty():
+        raise EmptyTraceError(f"{capture}: no events: did a front-end start a queue?")
+    if not info.complete:
+        losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
+    frames, fields = join(None, rows.drop("row"), {})
+    frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
+    return Events(
+        frames=frames,
+        lost=total(losses),
+        losses=tuple(loss.line for loss in losses),
+        capture=info,
+        devices=numbers,
+        fields=fields,
+        alignment="one side only",
+        recorded=frozenset(tapped.TAPPED),
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 Dtype = type[pl.DataType]
 
 SOURCES = (
-    "driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp", "survey",
+    "driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp", "survey", "tap",
 )  # fmt: skip
 SOURCE_TYPE = pl.Enum(SOURCES)
 
@@ -18,7 +18,7 @@ SOURCE_TYPE = pl.Enum(SOURCES)
 INSIDE = ("driver", "probe")
 
 #: Observers on the host, by the host's wall clock.
-OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey")
+OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey", "tap")
 
 #: A driver's kinds that its register accesses show as well, without code in the guest.
 REGISTERS = ("status", "features", "config", "generation")

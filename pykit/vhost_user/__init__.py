@@ -4,6 +4,7 @@
 from pykit.vhost_user.messages import (
     CONFIG,
     HEADER,
+    LARGEST,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
@@ -25,6 +26,7 @@ from pykit.vhost_user.sockets import listens
 __all__ = [
     "CONFIG",
     "HEADER",
+    "LARGEST",
     "LOG_ALL",
     "NEED_REPLY",
     "PATIENCE",

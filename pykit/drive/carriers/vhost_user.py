@@ -41,6 +41,9 @@ _DRIVEN = (
 )
 #: A daemon closes its listener and makes a new one; a connection may land in the old one.
 _DIALS, _BETWEEN = 6, 0.04
+#: A back-end whose process is not known is through with all when it is silent for this long, in
+#: seconds: it took the notification, but it may still be at work.
+_SILENCE = 0.5
 
 
 class VhostUserCarrier:
@@ -60,6 +63,7 @@ class VhostUserCarrier:
         self._calls: dict[int, int] = {}
         self._rings: dict[int, Ring] = {}
         self._features = self._protocol = 0
+        self._heard = 0.0
         self._queues = 1
         self._memory: SharedMemory | None = None
         self._shared = False
@@ -158,14 +162,17 @@ class VhostUserCarrier:
 
     def notify(self, queue: int) -> None:
         """Signal a queue's kick descriptor."""
+        self._heard = time.monotonic()
         os.eventfd_write(self._kicks[queue], 1)
 
     def interrupts(self, queue: int) -> int:
         """Return how often a queue's call descriptor was signalled since the last time."""
         try:
-            return os.eventfd_read(self._calls[queue])
+            count = os.eventfd_read(self._calls[queue])
         except BlockingIOError:
             return 0
+        self._heard = time.monotonic()
+        return count
 
     def listen(self, queue: int, seconds: float) -> None:
         """Wait for an interrupt of a queue, or for the end of the connection, at most this long."""
@@ -177,7 +184,9 @@ class VhostUserCarrier:
         self.check()
         if any(_count(fd) for fd in self._kicks.values()):
             return self._activity is not None and self._activity.asleep()
-        return self._activity is None or self._activity.asleep()
+        if self._activity is not None:
+            return self._activity.asleep()
+        return time.monotonic() - self._heard > _SILENCE
 
     def check(self) -> None:
         """Raise PeerGoneError where the back-end has ended the connection."""
