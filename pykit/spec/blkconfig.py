@@ -44,6 +44,9 @@ WRITE_GRANULARITY = Field("write_granularity", 88, 4, bits.BLK_ZONED)
 ZONE_MODEL = Field("model", 92, 1, bits.BLK_ZONED)
 UNUSED2 = Field("unused2", 93, 3, bits.BLK_ZONED)
 
+#: Descriptors of a request beside its data: header and status. seg_max does not count them.
+FRAME = 2
+
 #: The zone characteristics (struct virtio_blk_zoned_characteristics), without padding.
 ZONE_FIELDS = (
     *(ZONE_SECTORS, MAX_OPEN_ZONES, MAX_ACTIVE_ZONES, MAX_APPEND_SECTORS, WRITE_GRANULARITY),

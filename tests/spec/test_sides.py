@@ -11,6 +11,7 @@ import pytest
 
 from pykit import spec
 from pykit.spec import bits
+from pykit.spec.blkconfig import SEG_MAX
 from tests.spec import cases
 from tests.spec.cases.served import served
 from tests.spec.log import Log
@@ -205,3 +206,13 @@ def test_the_driver_gave_the_queue_up() -> None:
     found = verdicts(log)
     assert "DX-17" not in found.having("fail")
     assert found.having("fail")
+
+
+def test_a_chain_that_is_too_long_as_seg_max_allows() -> None:
+    log = run()
+    cases.indirect.longer_than_the_queue(log)
+    assert not verdicts(log).of("SI-DR-03").message.endswith("allows")
+    log.one("config", offset=SEG_MAX.offset)["value"] = 126
+    found = verdicts(log)
+    assert found.of("DX-24").verdict == "fail"
+    assert found.of("SI-DR-03").message.endswith(", as the device's seg_max allows")

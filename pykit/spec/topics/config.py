@@ -11,6 +11,7 @@ from pykit.spec import bits
 from pykit.spec.blkconfig import (
     CAPACITY,
     FIELDS,
+    FRAME,
     NUM_QUEUES,
     SEG_MAX,
     UNUSED0,
@@ -31,9 +32,6 @@ from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
 from pykit.spec.view import View
 from pykit.trace.capture import QUEUE_QUERY
-
-#: Descriptors of a request beside its data: header and status.
-FRAME = 2
 
 
 @rule("CF-DR-03", needs=("driver:config", "driver:generation", "driver:features"))

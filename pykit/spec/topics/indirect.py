@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pykit.spec import bits
+from pykit.spec.blkconfig import FRAME, SEG_MAX
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Rows
@@ -54,7 +55,8 @@ def chain_fits_queue(view: View) -> Result:
     """Section 2.7.5.3: no chain is longer than the queue size, indirect descriptors included.
 
     Checked: each chain of a split queue of known size whose descriptors were seen. A chain that
-    loops has no length; SD-DR-01 reports it.
+    loops has no length; SD-DR-01 reports it. A device that allows longer chains in seg_max does
+    not change what the driver may make (DX-24 reports that device); the message mentions it.
     """
     return fits_queue(view, SPLIT)
 
@@ -65,11 +67,23 @@ def fits_queue(view: View, layout: int) -> Result:
     size = rings.size[adds.q]
     judged = (rings.layout[adds.q] == layout) & (size > 0) & chains.seen & ~chains.looped
     table = Rows.of(rings, adds).plus(elements=chains.elements, size=size).where(judged)
+
+    def message(i: int) -> str:
+        allowed = table["elements"][i] <= _allowed(view, int(table["q"][i]))
+        text = "{queue}: {elements} descriptors, queue size {size}"
+        return text + (", as the device's seg_max allows" if allowed else "")
+
     return table.check(
-        table["elements"] <= table["size"],
-        "{queue}: {elements} descriptors, queue size {size}",
-        none="no such chain was made available",
+        table["elements"] <= table["size"], message, none="no such chain was made available"
     )
+
+
+def _allowed(view: View, q: int) -> int:
+    """Return the longest chain that a block device's seg_max allows on a queue; 0 if unknown."""
+    life = view.life(*view.rings.queue[q][:2])
+    if not life.has(bits.BLK_SEG_MAX):
+        return 0
+    return max((most + FRAME for _, most in life.reads(SEG_MAX.offset, SEG_MAX.width)), default=0)
 
 
 @rule("SI-DR-04", needs=("driver:add", "driver:desc"), local=True)
