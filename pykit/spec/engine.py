@@ -33,6 +33,8 @@ OBSERVERS = {
     "qmp": "QMP",
     "survey": "the transport survey",
 }
+#: Parts of QEMU's names of vhost devices, by virtio device id.
+_VHOST = {1: "net", 8: "scsi", 19: "vsock"}
 #: The driver's events on a queue, which are numbered anew when it is set up or joined.
 _OF_QUEUES = frozenset(
     ("driver", kind)
@@ -192,7 +194,16 @@ def _types(view: View, violation: Violation) -> set[str]:
     devices = view.events.capture.devices
     of = {view.events.devices.get(device.id): device.type for device in devices}
     numbers = view.events.base["dev"].gather(list(violation.rows)).drop_nulls().unique()
-    return {of.get(number, "") for number in numbers} or {device.type for device in devices}
+    types = {of.get(number) or _loopback(view, number) for number in numbers}
+    return types or {device.type for device in devices}
+
+
+def _loopback(view: View, dev: int) -> str:
+    """Return the type of a device that vhost serves in the guest, as QEMU names such; else ""."""
+    if dev not in view.of("vhost_attach")["dev"]:
+        return ""
+    ids = {life.id for life in view.lives.values() if life.dev == dev}
+    return next((f"vhost-{name}" for number, name in _VHOST.items() if number in ids), "")
 
 
 def _absent(view: View, rule: Rule) -> str:

@@ -19,7 +19,7 @@ from pykit.spec.engine import VERDICTS, judge
 from pykit.spec.model import Result, Rule, Violation
 from pykit.spec.waivers import read
 from pykit.trace.kinds import KINDS
-from tests.spec import cases
+from tests.spec import cases, deviations
 from tests.spec.disk import Disk
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
@@ -362,6 +362,12 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("LG-CD-01", lambda: legacy_of("U-Boot").build()),
     ("DX-65", lambda: interrupts_at_the_end_of_the_ring().build()),
     ("LG-RD-01", lambda: legacy_of("6.1.0").build()),
+    ("IN-DR-01", lambda: deviations.legacy_ipxe().build()),
+    ("ST-DR-01", lambda: deviations.legacy_ipxe().build()),
+    ("CF-DR-04", lambda: deviations.legacy_sea_bios().build()),
+    ("CF-DR-03", lambda: deviations.vsock_driver().build()),
+    ("SC-DE-01", lambda: deviations.vhost_scsi().build()),
+    ("DX-24", lambda: deviations.seg_max_not_adjusted().build()),
 ]
 
 

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs of drivers and devices whose known deviations were seen on clean runs (waivers.toml)."""
+
+from __future__ import annotations
+
+from pykit.spec import bits
+from pykit.spec.blkconfig import SEG_MAX, SIZE_MAX
+from tests.spec import cases
+from tests.spec.log import Log
+from tests.spec.machine import OFFERED, run
+
+
+def legacy_ipxe() -> Log:
+    """The driver's bits at once, the first of them never; the address is read once."""
+    log = Log()
+    log.kernel, log.device_type = "iPXE", "virtio-net-pci"
+    log.add("features", dev=1, life=0, cpu=0, pid=1, offered=0x20, driver=0x20, acked=0x20, stage=0)
+    for status in (0, 6):
+        log.add("dev_status", dev=1, life=0, pid=1, status=status)
+    return log
+
+
+def legacy_sea_bios() -> Log:
+    """The configuration is read from its begin on, whatever is offered."""
+    log = run(offered=OFFERED & ~(1 << bits.BLK_SIZE_MAX))
+    log.kernel = "SeaBIOS"
+    for offset in range(SIZE_MAX.offset, SIZE_MAX.offset + SIZE_MAX.width):
+        log.insert(log.one("config"), "config", offset=offset, len=1, value=0, write=0)
+    return log
+
+
+def _in_the_guest(log: Log) -> Log:
+    """The device is the guest's own, not QEMU's."""
+    log.devices = {}
+    log.add("vhost_attach", dev=1, life=0, cpu=0, pid=1, serves=1, ended=0)
+    return log
+
+
+def vsock_driver() -> Log:
+    """64 bits of a vhost-vsock device's configuration are read without the generation."""
+    log = cases.base.bare(id=19, offered=1 << bits.VERSION_1)
+    log.add("config", dev=1, life=0, cpu=0, pid=7, offset=0, len=8, value=3, write=0)
+    cases.base.later(log)
+    return _in_the_guest(log)
+
+
+def vhost_scsi() -> Log:
+    """A response comes with a used len of 0."""
+    log = cases.others.chain(bits.SCSI_ID, 2, 51, 108, 108)()
+    cases.others.scsi_response_is_missing(log)
+    return _in_the_guest(log)
+
+
+def seg_max_not_adjusted() -> Log:
+    """QEMU's own seg_max, on a queue of 16."""
+    log = run()
+    log.one("config", offset=SEG_MAX.offset)["value"] = 126
+    return log
