@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from pykit.device import overwrite
 from pykit.device.memory import GuestMemory, load16, store16
+from pykit.device.overwrite import Round
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
 from pykit.spec import bits
 
@@ -74,6 +76,7 @@ class DeviceFault:
         idles: look for no further chain behind the first.
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
+        beside: what a thread does to the ring, again and again.
     """
 
     name: str
@@ -85,6 +88,7 @@ class DeviceFault:
     idles: bool = False
     size: int = 0
     bugs: tuple[str, ...] = ()
+    beside: Round | None = None
 
 
 FAULTS: dict[str, DeviceFault] = {}
@@ -327,6 +331,15 @@ for _more in (
         "cache-control-alone",
         "offer CONFIG_WCE without FLUSH",
         features=_offers(bits.BLK_CONFIG_WCE, without=(bits.BLK_FLUSH,)),
+    ),
+    *(
+        DeviceFault(f"{what}-overwritten", f"overwrite {does}, again and again", beside=turn)
+        for what, does, turn in (
+            ("ids", "ids of packed descriptors", overwrite.ids_of_descriptors),
+            ("links", "links of split descriptors", overwrite.links_of_descriptors),
+            ("tables", "places of indirect tables", overwrite.indirect_tables),
+            ("entries", "ids of used entries", overwrite.ids_of_used_entries),
+        )
     ),
 ):
     FAULTS[_more.name] = _more

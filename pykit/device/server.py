@@ -15,6 +15,7 @@ from pathlib import Path
 from pykit.device.blk import FEATURES, ServedDisk
 from pykit.device.faults import DeviceFault, Returning
 from pykit.device.memory import BadAddressError, GuestMemory
+from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
 from pykit.errors import UsageError
 from pykit.spec import bits
@@ -63,6 +64,7 @@ class _Setup:
     call: int = -1
     enabled: bool = False
     queue: Queue | None = None
+    overwriter: Overwriter | None = None
     broken: bool = False
 
 
@@ -133,6 +135,7 @@ class Connection:
         finally:
             self._selector.close()
             for setup in self._setups:
+                _leave_ring(setup)
                 _close(setup.kick, setup.call)
 
     def _message(self, message: Message) -> None:
@@ -279,6 +282,8 @@ class Connection:
             size = (self._fault.size if self._fault else 0) or setup.size
             setup.queue = make(self._memory, size, setup.areas, event_idx, setup.base)
             setup.broken = False
+            if self._fault is not None and self._fault.beside is not None:
+                setup.overwriter = Overwriter(setup.queue, self._fault.beside)
         self._serve(setup)
 
     def _has(self, bit: int) -> bool:
@@ -289,6 +294,7 @@ class Connection:
         setup = self._setup(index)
         base = setup.queue.base if setup.queue is not None else setup.base
         setup.queue = None
+        _leave_ring(setup)
         self._drop_kick(setup)
         return VRING.pack(index, base)
 
@@ -338,6 +344,12 @@ class Connection:
             os.eventfd_write(setup.call, 1)
         for view, data in step.late or ():
             view[: len(data)] = data
+
+
+def _leave_ring(setup: _Setup) -> None:
+    if setup.overwriter is not None:
+        setup.overwriter.stop()
+        setup.overwriter = None
 
 
 def _close(*fds: int) -> None:
