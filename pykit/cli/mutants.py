@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,7 @@ def mutants(
         ),
     ] = None,
     listed: Annotated[
-        bool, typer.Option("--list", help="List the mutants of the kernel's own code, run nothing.")
+        bool, typer.Option("--list", help="List the mutants and the faults, run nothing.")
     ] = False,
     build: Annotated[
         bool, typer.Option("--build", help="Build the mutated modules only, and print them.")
@@ -114,14 +114,35 @@ def _targets(name: str) -> list[str]:
 
 
 def _list(found: tuple[Mutant, ...], as_json: bool) -> None:
+    """Print mutants of the kernel's own code, then the faults of our driver and our back-end."""
+    from pykit import spec
+
+    keys = ("name", "title", "side", "must", "may", "ring", "bug", "scenario", "needs")
+    entries: list[dict[str, Any]] = [
+        {"source": "kernel", **{key: getattr(mutant, key) for key in keys}} for mutant in found
+    ]
+    sides: tuple[spec.Side, ...] = ("driver", "device")
+    entries += [
+        {
+            "source": f"{side}-fault",
+            "name": fault.name,
+            "title": fault.what,
+            "side": side,
+            "must": (*fault.rules, *fault.either),
+            "packed": fault.packed,
+            "ring": fault.ring,
+            "bug": " ".join(fault.bugs),
+        }
+        for side in sides
+        for fault in spec.faults(side).values()
+    ]
     if as_json:
-        keys = ("name", "title", "side", "must", "may", "ring", "bug", "scenario", "needs")
-        dump([{key: getattr(mutant, key) for key in keys} for mutant in found])
+        dump(entries)
         return
-    columns = ["mutant", "side", "ring", "bug", "clauses", "what it does"]
-    print_table(
-        columns, ([m.name, m.side, m.ring, m.bug, " ".join(m.must), m.title] for m in found)
-    )
+    columns = ["source", "mutant", "side", "ring", "bug", "clauses", "what it does"]
+    names = ("source", "name", "side", "ring", "bug", "must", "title")
+    rows = ([entry[name] for name in names] for entry in entries)
+    print_table(columns, ([v if isinstance(v, str) else " ".join(v) for v in row] for row in rows))
 
 
 def _print(table: FaultTable) -> None:
