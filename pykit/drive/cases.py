@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pykit.drive.access import RegisterCase, RegisterRow
+from pykit.drive.messages import MessageCase, MessageRow
 from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.spoil import SPOILS, Where
 from pykit.errors import UsageError
@@ -21,6 +22,8 @@ from pykit.spec.clauses import CLAUSES
 from pykit.toml import TomlFile, choice
 
 CASES = ROOT / "cases"
+#: How the clause of a row of messages begins.
+_PROTOCOL = "vhost-user: "
 #: Moments of the spoilt chain: the first of its life, after five that were served, with three
 #: good ones in flight, or across the end of the ring.
 When = Literal["first", "later", "in-flight", "at-end"]
@@ -56,17 +59,19 @@ class Tables(BaseModel):
     Attributes:
         case: chains and rings.
         access: accesses to registers.
+        message: messages of vhost-user.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     case: list[CaseRow] = []
     access: list[RegisterRow] = []
+    message: list[MessageRow] = []
 
     @property
     def rows(self) -> tuple[TableRow, ...]:
         """All of them."""
-        return (*self.case, *self.access)
+        return (*self.case, *self.access, *self.message)
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,10 @@ def _check(file: TomlFile, place: tuple[str, int], row: TableRow, names: set[str
     names.add(row.name)
     if isinstance(row, CaseRow) and row.spoil not in SPOILS:
         raise file.wrong((*place, "spoil"), choice(row.spoil, SPOILS, "spoil"))
-    if row.clause not in CLAUSES:
+    if isinstance(row, MessageRow):
+        if not row.clause.startswith(_PROTOCOL):
+            raise file.wrong((*place, "clause"), f"name a message: '{_PROTOCOL}SET_OWNER'")
+    elif row.clause not in CLAUSES:
         raise file.wrong((*place, "clause"), f"unknown clause {row.clause!r}")
 
 
@@ -145,3 +153,5 @@ def _all(tables: Tables) -> Iterator[AnyCase]:
             yield Case(row, where, when, ring, table, size)
     for access in tables.access:
         yield RegisterCase(access)
+    for message in tables.message:
+        yield MessageCase(message)

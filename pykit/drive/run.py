@@ -26,6 +26,8 @@ from pykit.drive.driver import VirtioDriver
 from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
+from pykit.drive.message_session import MessageSession
+from pykit.drive.messages import MessageCase
 from pykit.drive.peer import Peer
 from pykit.drive.record import Recorder
 from pykit.drive.register_session import RegisterSession
@@ -210,7 +212,11 @@ def _run_cases(
     chosen: Sequence[AnyCase] = tuple(cases)
     chains = Session(device).run(case for case in chosen if isinstance(case, Case))
     registers = (case for case in chosen if isinstance(case, RegisterCase))
-    for number, found in enumerate(chain(chains, RegisterSession(device).run(registers)), 1):
+    messages = (case for case in chosen if isinstance(case, MessageCase))
+    found_so = chain(
+        chains, RegisterSession(device).run(registers), MessageSession(device).run(messages)
+    )
+    for number, found in enumerate(found_so, 1):
         result.cases.append(found)
         if number % 20 == 0 or number == len(chosen):
             progress(f"cases: {number} of {len(chosen)}")

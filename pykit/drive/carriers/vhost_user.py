@@ -62,7 +62,7 @@ class VhostUserCarrier:
         self._kicks: dict[int, int] = {}
         self._calls: dict[int, int] = {}
         self._rings: dict[int, Ring] = {}
-        self._features = self._protocol = 0
+        self._features = self._protocol = self._spoken = 0
         self._heard = 0.0
         self._queues = 1
         self._memory: SharedMemory | None = None
@@ -102,7 +102,8 @@ class VhostUserCarrier:
         self._features = self.ask(FrontEndRequest.GET_FEATURES).u64
         self._protocol = 0
         if self._features >> PROTOCOL_FEATURES & 1:
-            self._protocol = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64 & _DRIVEN
+            self._spoken = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64
+            self._protocol = self._spoken & _DRIVEN
             self.command(FrontEndRequest.SET_PROTOCOL_FEATURES, U64.pack(self._protocol))
         self.command(FrontEndRequest.SET_OWNER)
         if self._has(Protocol.MQ):
@@ -256,6 +257,19 @@ class VhostUserCarrier:
         else:
             table = VRING.pack(1, 0) + region
             self.command(FrontEndRequest.SET_MEM_TABLE, table, (memory.fd,), acknowledged=True)
+
+    @property
+    def connection(self) -> socket.socket:
+        """The connection itself, for messages that no front-end should send.
+
+        Raises:
+            PeerGoneError: there is none.
+        """
+        return self._connected()
+
+    def speaks(self, bit: Protocol) -> bool:
+        """Whether the back-end offers a protocol feature, driven or not."""
+        return bool(self._spoken >> bit & 1)
 
     def _has(self, bit: Protocol) -> bool:
         return bool(self._protocol >> bit & 1)
