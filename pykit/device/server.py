@@ -258,9 +258,13 @@ class Connection:
             setup.call = fd
             return
         self._drop_kick(setup)
-        setup.kick = fd
         if fd >= 0:
-            self._selector.register(fd, selectors.EVENT_READ, setup)
+            try:
+                self._selector.register(fd, selectors.EVENT_READ, setup)
+            except OSError as error:
+                _close(fd)
+                raise _RefusedError(f"a descriptor for kicks: {error.strerror}") from None
+        setup.kick = fd
         if not self._features >> PROTOCOL_FEATURES & 1:
             setup.enabled = True
         self._start(index)
