@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 
@@ -13,10 +14,12 @@ from pykit.drive.memory import CANARIES
 from pykit.drive.messages import MessageCase, MessageRow, MessageSender
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.runner import CaseResult, CaseRunner
-from pykit.vhost_user import FrontEndRequest, Protocol
+from pykit.vhost_user import FrontEndRequest, Protocol, receive, send
 
 #: Messages that decide where a back-end writes: after such a wrong one any place may be right.
 _PLACES = ("SET_MEM_TABLE", "ADD_MEM_REG", "REM_MEM_REG", "SET_VRING", "SET_FEATURES", "SET_LOG")
+#: Replies that a row may have left unread.
+_REPLIES = 8
 _STAGES: dict[str, Stage] = {
     "connected": "driver", "features-ok": "features-ok", "ready": "ready", "live": "live",
 }  # fmt: skip
@@ -51,8 +54,7 @@ class MessageSession(CaseRunner[MessageCase]):
         if not row.legal and any(step.startswith(_PLACES) for step in row.steps):
             driver.memory.allow(driver.memory.base, driver.memory.size)
         wrong = MessageSender(carrier, driver.memory.fd, self._symbol).run(row)
-        # A back-end that still answers has seen all that came before.
-        carrier.ask(FrontEndRequest.GET_FEATURES)
+        self._settle(carrier)
         alive = self._goes_on(row, carrier) and self._life(queue) == "queue"
         trespass = self._trespass()
         if wrong:
@@ -64,6 +66,18 @@ class MessageSession(CaseRunner[MessageCase]):
         if life == "reset" and row.at in ("connected", "features-ok"):
             return CaseOutcome("served", "queue", False, trespass)
         return CaseOutcome("swallowed", life, False, trespass)
+
+    @staticmethod
+    def _settle(carrier: VhostUserCarrier) -> None:
+        """Wait until the back-end has seen all messages: it answers the last, after any others."""
+        send(carrier.connection, FrontEndRequest.GET_FEATURES, b"", 0)
+        for _ in range(_REPLIES):
+            reply = receive(carrier.connection)
+            for fd in reply.fds:
+                os.close(fd)
+            if reply.request == FrontEndRequest.GET_FEATURES:
+                return
+        raise PeerGoneError("device answers by other messages than it was sent")
 
     @staticmethod
     def _goes_on(row: MessageRow, carrier: VhostUserCarrier) -> bool:

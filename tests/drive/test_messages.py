@@ -54,14 +54,19 @@ def test_wrong_table(change: str, message: str, tmp_path: Path) -> None:
 
 def test_own_back_end() -> None:
     names = ("base-is-position", "queue-number", "num-zero", "unknown-request", "log-of-nothing")
+    names += ("kick-not-an-event", "config-far-beyond")
     cases = (c for c in expand(read_tables(), names) if isinstance(c, MessageCase))
     with driven() as (device, _):
         found = {result.case.row.name: result for result in MessageSession(device).run(cases)}
+        assert device.peer is not None
+        assert device.peer.starts == 1
     assert all(result.right for result in found.values())
     assert {name: r.outcome.verdict if r.outcome else r.skipped for name, r in found.items()} == {
         "base-is-position": "stopped",
         "queue-number": "handled",
         "num-zero": "rejected",
         "unknown-request": "rejected",
+        "kick-not-an-event": "rejected",
+        "config-far-beyond": "handled",
         "log-of-nothing": "the back-end has no LOG_SHMFD",
     }
