@@ -28,6 +28,10 @@ def device(
     fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Have this deliberate fault.")
     ] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Have the fault that this Python file describes."),
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the faults, and serve none.")
     ] = False,
@@ -51,6 +55,10 @@ def device(
         raise UsageError("no socket: add --socket PATH")
     if fault is not None and fault not in back_end.FAULTS:
         raise UsageError(choice(fault, back_end.FAULTS, "fault"))
-    store = back_end.ServedDisk(disk, size_mib << 20, queues)
+    if fault and script:
+        raise UsageError("two faults: choose --fault or --script")
     chosen = back_end.FAULTS[fault] if fault else None
+    if script:
+        chosen = back_end.load_script(script)
+    store = back_end.ServedDisk(disk, size_mib << 20, queues)
     back_end.serve(socket, store, queues, chosen, say)

@@ -3,6 +3,7 @@
 
 from pykit.device.blk import ServedDisk
 from pykit.device.faults import FAULTS
+from pykit.device.script import load_script
 from pykit.device.server import serve
 
-__all__ = ["FAULTS", "ServedDisk", "serve"]
+__all__ = ["FAULTS", "ServedDisk", "load_script", "serve"]
