@@ -23,6 +23,7 @@ class Observer(StrEnum):
 
     ACCESS = "access"
     RINGS = "rings"
+    TAP = "tap"
 
 
 class Boot(StrEnum):
@@ -64,8 +65,8 @@ def run(
         list[Observer] | None,
         typer.Option(
             help="Add an observer outside the guest (repeatable): access, a TCG plugin that "
-            "records each access to rings and registers, or rings, which reads the avail and "
-            "used rings in guest memory."
+            "records each access to rings and registers, rings, which reads the avail and "
+            "used rings in guest memory, or tap, which stands before vhost-user devices."
         ),
     ] = None,
     driver: Annotated[

@@ -12,7 +12,7 @@ def unseen(scenario: Scenario, version: tuple[int, ...]) -> tuple[str, ...]:
     """A line for each; ``version`` is QEMU's."""
     lines = []
     outside = [device for device in scenario.devices if device.backing == "vhost-user"]
-    if scenario.qemu_trace:
+    if scenario.qemu_trace and "tap" not in scenario.observe:
         lines += [
             f"QEMU's log: the rings of {device.id}, which another process serves"
             for device in outside

@@ -17,7 +17,7 @@ from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
-from pykit.observe import access
+from pykit.observe import access, tapped, through_taps
 from pykit.observe.ringwatch import RingWatcher
 from pykit.paths import require_empty
 from pykit.qemu import accel, program
@@ -55,6 +55,9 @@ def run_scenario(
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
         require_space(keeper.folder, scenario)
+        behind = scenario.devices
+        if "tap" in scenario.observe:
+            scenario = through_taps(scenario, keeper.folder)
         device_args.require_sockets(scenario, keeper.folder)
         staged = payload.stage(
             keeper.folder,
@@ -81,9 +84,13 @@ def run_scenario(
         factor = deadlines.factor(kernel.config)
         session = _Session(scenario, keeper, out / "console.log", runner, factor, progress)
         with contextlib.ExitStack() as watching:
-            for device in scenario.devices:
+            for device in behind:
                 if device.backing == "vhost-user":
                     watching.enter_context(served(device, keeper.folder))
+            for device, front in zip(behind, scenario.devices, strict=True):
+                if front.peer != device.peer:
+                    path = device_args.socket_of(front, keeper.folder)
+                    watching.enter_context(tapped(device, keeper.folder, path, capture))
             for observer in observers:
                 watching.enter_context(observer)
             ended = session.run(command, staged.nonce)

@@ -16,9 +16,10 @@ SCENARIOS = ROOT / "scenarios"
 #: What the host does between the guest's steps.
 Action = Literal["plug", "unplug", "resize", "query", "qmp"]
 
-#: Who may look on from outside: a plugin of TCG's that sees every access to a ring, and a thread
-#: that looks at the rings in the guest's memory.
-Observer = Literal["access", "rings"]
+#: Who may look on from outside: a plugin of TCG's that sees every access to a ring, a thread that
+#: looks at the rings in the guest's memory, and a tap before each device that another process
+#: serves.
+Observer = Literal["access", "rings", "tap"]
 
 
 #: What is behind a device: a raw file, one of which reads of BAD_SECTOR fail, nothing at all (QEMU

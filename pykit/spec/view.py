@@ -43,10 +43,11 @@ def judged(frames: Frames) -> Frames:
     """
     table = frames.base
     sources = set(table["source"].unique())
-    if not sources & {"probe", "registers", "tap"}:
+    if "tap" in sources:
+        frames = _tapped(frames)
+        table = frames.base
+    if not sources & {"probe", "registers"}:
         return frames
-    if not sources & {*INSIDE, "registers", "vhost"}:
-        return _tapped(frames)
     own = table.filter(pl.col("source") == "driver")["dev"].unique()
     inside = table.filter(pl.col("source").is_in(INSIDE))["dev"].unique()
     probe = (pl.col("source") == "probe").fill_null(False)
@@ -66,7 +67,7 @@ def judged(frames: Frames) -> Frames:
 
 
 def _tapped(frames: Frames) -> Frames:
-    """Take a tap's events for those of the driver and the back-end, which nothing else saw."""
+    """Take a tap's events for those of the sides whose kinds they have."""
     vhost = pl.col("kind").cast(pl.String).str.starts_with("vhost_")
     device = pl.col("kind").cast(pl.String).str.starts_with("dev_")
     seen = pl.when(vhost).then(pl.lit("vhost")).otherwise(pl.lit("driver"))

@@ -99,9 +99,11 @@ def load(capture: Path) -> Events:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
         outside = pl.concat([outside, watched.rows], how="diagonal_relaxed")
-    for name, folder in tapped.folders(capture).items():
-        if outside is None:
-            break
+    taps = tapped.folders(capture)
+    also = tapped.BACK_END if taps else ()
+    for name, folder in taps.items():
+        if outside is None or name not in devices:
+            raise CaptureError(f"{folder}: {name!r} is none of the capture's devices")
         carried, cut = tapped.read_tap(folder, devices[name])
         losses += cut
         carried = tapped.from_outside(carried, outside)
@@ -129,7 +131,7 @@ def load(capture: Path) -> Events:
         fields=fields,
         alignment=alignment,
         # A recorder saves the formats of those events that it switched on.
-        recorded=frozenset(guest.extra) if guest else None,
+        recorded=frozenset((*guest.extra, *also)) if guest else None,
     )
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from pykit.files import open_regular, reason
 from pykit.trace.errors import CaptureError
-from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, Dtype
+from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, Dtype, columns_of
 from pykit.trace.losses import Loss
 from pykit.trace.values import as_object, load_json
 
@@ -25,6 +25,10 @@ from pykit.trace.values import as_object, load_json
 TAPPED = (
     "driver", "features", "queue", "add", "desc", "kick", "notify", "used", "callback",
     "interrupt", "blk_start", "blk_done", "vhost_signal", "dev_config_signal",
+)  # fmt: skip
+#: Those of a back-end that are made of them.
+BACK_END = (
+    "vhost_attach", "vhost_queue", "vhost_get", "vhost_used", "vhost_blk", "vhost_signal",
 )  # fmt: skip
 COLUMNS = "columns.json"
 PREFIX = "tap-"
@@ -146,12 +150,8 @@ def _back_end_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Rows of kinds ``vhost_…``: of split rings alone, whose indices those kinds have."""
     if "queue" not in set(rows["kind"].unique().to_list()):
         return
-    wide = rows.with_columns(
-        pl.lit(None, dtype).alias(name)
-        for kind in TAPPED
-        for name, dtype in KINDS[kind].items()
-        if name not in rows.columns
-    )
+    lacking = {n: t for n, t in columns_of(TAPPED, {}).items() if n not in rows.columns}
+    wide = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in lacking.items())
     packed = wide.filter(kind="queue", layout=1).select("life", "vq").unique()
     mine = wide.join(packed, on=("life", "vq"), how="anti", nulls_equal=True)
     base = ("row", "ts", "source", "dev", "life", "vq", "seq")
@@ -165,7 +165,7 @@ def _back_end_rows(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield queues.select(
         *base, pl.lit("vhost_queue").alias("kind"), "size", "avail_idx", "used_idx"
     ).join(
-        features.select("life", pl.col("acked").alias("features")), on="life", how="left"
+        features.select("life", pl.col("acked").alias("features")), on="life", how="inner"
     )  # fmt: skip
     yield queues.unique("life", keep="first", maintain_order=True).select(
         "row", "ts", "source", "dev", "life", pl.lit("vhost_attach").alias("kind"),

@@ -40,7 +40,7 @@ KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
     DRIVER_FAULT: (NONE, *spec.faults("driver")),
     "device-fault": (NONE, *spec.faults("device")),
     MUTANT: (NONE, *(mutant.name for mutant in all_mutants())),
-    "observe": (NONE, "access", "rings", "access+rings"),
+    "observe": (NONE, "access", "rings", "access+rings", "tap"),
     "qemu": None,
     "runner": ("direct", "vng"),
 }
