@@ -70,6 +70,8 @@ class Setting:
     pulled: bool = False
     read_only: bool = False
     outside: bool = True
+    #: Interrupts come in the midst of the driver's operations as well.
+    nested: bool = False
 
 
 @dataclass
@@ -633,14 +635,7 @@ class Machine:
     def handle(self, queue: Queue) -> None:
         """The interrupt: take what is there, until there is nothing more."""
         task = self.random.choice(self.tasks)
-        queue.interrupt = False
-        self.guest(
-            "interrupt",
-            queue,
-            task,
-            used_idx=self.used_seen(queue),
-            last_used=self.used_at(queue, queue.last_used),
-        )
+        self.interrupt(task, queue)
         while True:
             self.callback(task, queue, enable=False)
             while queue.last_used < self.base + len(queue.used):
@@ -649,6 +644,20 @@ class Machine:
                     self.step(queue)
             if self.callback(task, queue, enable=True):
                 return
+
+    def interrupt(self, task: Task, queue: Queue) -> None:
+        queue.interrupt = False
+        self.guest(
+            "interrupt",
+            queue,
+            task,
+            used_idx=self.used_seen(queue),
+            last_used=self.used_at(queue, queue.last_used),
+        )
+
+    def filled(self, queue: Queue) -> int:
+        """How many entries the device has used, from where the ring began."""
+        return self.base + len(queue.used)
 
     def driver_flags(self, queue: Queue) -> int:
         """Flags of the available ring or of the driver event suppression structure."""
@@ -670,6 +679,9 @@ class Machine:
             queue.avail_flags = 0 if enable else 1
         if self.random.random() < 0.2:
             self.step(queue)
+        if enable and self.set.nested and queue.interrupt and queue.last_used < self.filled(queue):
+            # What it is for is pending, and will be taken.
+            self.interrupt(task, queue)
         pending = enable and queue.last_used != self.base + len(queue.used)
         if self.random.random() < 0.1:
             self.step(queue)

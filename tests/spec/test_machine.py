@@ -40,6 +40,7 @@ def machines(draw: st.DrawFn) -> Setting:
         pulled=draw(st.booleans()),
         read_only=draw(st.booleans()),
         outside=draw(st.sampled_from([True, True, True, False])),
+        nested=draw(st.booleans()),
     )
 
 

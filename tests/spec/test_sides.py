@@ -212,7 +212,16 @@ def test_a_chain_that_is_too_long_as_seg_max_allows() -> None:
     log = run()
     cases.indirect.longer_than_the_queue(log)
     assert not verdicts(log).of("SI-DR-03").message.endswith("allows")
-    log.one("config", offset=SEG_MAX.offset)["value"] = 126
+    log.one("config", offset=SEG_MAX.offset)["value"] = 40
     found = verdicts(log)
     assert found.of("DX-24").verdict == "fail"
     assert found.of("SI-DR-03").message.endswith(", as the device's seg_max allows")
+
+
+def test_buffers_for_events_may_lie_where_they_are() -> None:
+    log = cases.survival.notified_of_nothing()
+    cases.survival.stops_after_a_notification_of_nothing(log)
+    assert verdicts(log).of("NA-DE-05").verdict == "fail"
+    for event in log.of("driver"):
+        event["id"] = bits.NET_ID
+    assert verdicts(log).of("NA-DE-05").verdict == "inconclusive"

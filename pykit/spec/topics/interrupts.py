@@ -22,7 +22,8 @@ The device read the driver's suppression
 1. not before the driver exposed the last chain that the device had popped before the flush,
 2. not before the driver enabled interrupts and saw that the entries were not there yet,
 3. not after the driver took an entry that the device filled later,
-4. not after the driver's n-th interrupt, if fewer than n had been sent by then.
+4. not after the driver's n-th interrupt, if fewer than n had been sent by then; but interrupts
+   are not ordered by the queue's lock: the operation traced next may have written its value.
 
 Any value that the driver wrote in this window may be the one that the device read. ``requested``:
 some value requests an interrupt of the span's entries; ``suppressed``: some value does not. A span
@@ -205,9 +206,10 @@ def _spans_of_queue(
     begin = np.maximum(
         _chains_exposed(view, q, suppression, device), _entries_not_there_yet(suppression, device)
     )
-    later = _later_entry_taken(taken, device)
-    stop = np.minimum(later, _interrupt_seen(view, q, rows, device))
-    stop = np.searchsorted(suppression.at, stop)
+    later = np.searchsorted(suppression.at, _later_entry_taken(taken, device))
+    # The interrupt may have come in the midst of the operation that is traced next.
+    seen = np.searchsorted(suppression.at, _interrupt_seen(view, q, rows, device)) + 1
+    stop = np.minimum(later, seen)
     requested, suppressed = _values_in_window(suppression, device, begin, stop)
 
     row = ints(rows, "row")
