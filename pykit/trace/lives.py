@@ -5,7 +5,8 @@ The device side sees every reset, and numbers the spans between them in which
 the DRIVER bit was written, or one that comes after it. The driver's own
 tracepoints begin when the driver is called, after the virtio core has written
 that bit: there a life begins at stage 0, or at the reset before such a bit
-that is written again (restore after freeze). What follows a life's last reset
+that is written again (restore after freeze). Stage 0 again begins a new life if the driver had
+written FAILED and that is gone. What follows a life's last reset
 (queue deletion) still belongs to it, up to stage 4. So the k-th life is the
 same one on both sides.
 
@@ -27,6 +28,7 @@ from pykit.trace.pages import Array
 
 #: DRIVER, DRIVER_OK, FEATURES_OK: a faulty driver may leave one out.
 DRIVER_BITS = 2 | 4 | 8
+_FAILED_BIT = 0x80
 _BEGIN, _FAILED, _REMOVED, _JOINED = 0, 2, 4, 7
 _WRITE, _RESET = 0, 2
 
@@ -145,7 +147,7 @@ def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
     bounds: list[tuple[int, int]] = []
     lives = 0
     reset: int | None = None
-    bound = False
+    bound = failed = False
     columns = ("row", "kind", "stage", "op", "status")
     # A trace may lack one of the two kinds.
     marks = marks.select(
@@ -153,6 +155,10 @@ def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
     )
     for at, kind, stage, op, status in marks.iter_rows():
         start: int | None = None
+        if kind == "driver" and stage == _BEGIN and failed and _was_reset(marks, at):
+            bound = False
+        if kind == "status" and op in (_WRITE, _RESET):
+            failed = bool(status & _FAILED_BIT)
         if kind == "driver":
             # Our driver traces its beginning in validate and in probe, the probe traces it once.
             new = stage == _JOINED or (stage == _BEGIN and (source == "probe" or not bound))
@@ -169,3 +175,12 @@ def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
             lives += 1
             reset = None
     return bounds
+
+
+def _was_reset(marks: pl.DataFrame, begin: int) -> bool:
+    """Return whether a device that a driver gave up was reset before the next one began there.
+
+    Nothing traces a reset while there is no driver; but FAILED is gone from the status.
+    """
+    later = marks.filter((pl.col("row") > begin) & (pl.col("kind") == "status"))
+    return bool(later.height) and not later["status"][0] & _FAILED_BIT

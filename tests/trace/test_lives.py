@@ -114,3 +114,19 @@ def test_before_it_left_nothing_is_renumbered() -> None:
     second = (driver(30, 0), queue(31, SET_UP), queue(50, LEFT))
     other = [qemu(time, life) for life, time in enumerate((9, 29, 200))]
     assert lives(*first, *second, *JOINS, *other) == [0] * 4 + [1] * 3 + [2] * 4
+
+
+@pytest.mark.parametrize(("status", "number"), [(3, 1), (0x83, 0)])
+def test_a_driver_that_begins_after_another_gave_up(status: int, number: int) -> None:
+    """It is a new life if FAILED is gone: the device was reset while nobody traced it."""
+    events = (
+        *(
+            ("driver", "driver", 10, {"stage": 0}),
+            ("driver", "status", 11, {"status": 0x83, "op": 0}),
+        ),
+        *(
+            ("driver", "driver", 20, {"stage": 0}),
+            ("driver", "status", 21, {"status": status, "op": 1}),
+        ),
+    )
+    assert guest_lives(frames(*events)).to_list() == [0, 0, number, number]
