@@ -12,6 +12,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.arrays import (
     NEVER,
+    WRAP,
     Bools,
     Columns,
     Ints,
@@ -34,7 +35,7 @@ from pykit.spec.rings import (
     Rings,
     Used,
 )
-from pykit.trace.kinds import SET_UP
+from pykit.trace.kinds import BROKEN, SET_UP
 
 
 def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
@@ -70,14 +71,44 @@ def shared_descriptors(
     return order, holder, other & ~free
 
 
+def disowned(rings: Rings, used: Used, pairs: Pairs) -> Bools:
+    """By used entry: the driver refuses it, though its id is outstanding by the ring's memory.
+
+    Only the first that a driver refuses of a queue counts, and none once the queue was broken: it
+    takes nothing from it any more.
+    """
+    refused = used.accepted == 0
+    earlier = grouped_cumsum(refused.astype(np.int64), used.q) - refused
+    queues = rings.of("queue")
+    broken = np.full(len(rings.queue), NEVER)
+    broke = queues["op"] == BROKEN
+    np.minimum.at(broken, queues["q"][broke], queues["at"][broke])
+    wrong: Bools = refused & (earlier == 0) & used.fresh & (pairs.add_of >= 0)
+    if len(used.q):
+        wrong &= used.at < broken[used.q]
+    return wrong
+
+
+def not_there(q: Ints, index: Ints, used_idx: Ints) -> Bools:
+    """By used entry that was taken, in order: the device's used index had not reached it.
+
+    Not where the device's index went back before, see DX-03.
+    """
+    ahead = (used_idx - index) % WRAP
+    went_back = steps16(used_idx, q, used_idx) < 0
+    sane = grouped_cumsum(went_back.astype(np.int64), q) == 0
+    absent: Bools = ((ahead == 0) | (ahead > WRAP // 2)) & sane
+    return absent
+
+
 def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains) -> Ints:
     """By queue: the place from which on the driver has broken its ring, NEVER if it has not.
 
     Split rings: the used ring's flags were not 0 at its set-up; the available index went back or
     ahead of the chains; a head or a link names a descriptor that there is not; two outstanding
     chains share one. Both layouts: a head was made available again while outstanding; a chain is
-    longer than the queue, or loops. Packed rings: the driver refused an id that is outstanding by
-    the ring's memory.
+    longer than the queue, or loops; the driver refused an id that is outstanding by the ring's
+    memory, or took a used entry that was not there.
     """
     count = len(rings.queue)
     soiled = np.full(count, NEVER)
@@ -109,8 +140,11 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
     linked &= (chains.room > 0) & (chains.next >= chains.room)
     mark(chains.q.astype(np.int64), chains.at.astype(np.int64), linked)
     if len(used.q):
-        disowned = (rings.layout[used.q] == PACKED) & (used.accepted != 1) & (pairs.add_of >= 0)
-        mark(used.q, used.at, disowned)
+        packed = (rings.layout[used.q] == PACKED) & (used.accepted != 1) & (pairs.add_of >= 0)
+        mark(used.q, used.at, packed | disowned(rings, used, pairs))
+        took = np.flatnonzero((rings.layout[used.q] == SPLIT) & (used.accepted == 1))
+        q = used.q[took]
+        mark(q, used.at[took], not_there(q, used.index[took], used.used_idx[took]))
     return soiled
 
 

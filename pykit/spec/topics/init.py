@@ -11,6 +11,7 @@ from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE
 from pykit.spec.topics.queue_registers import enabled_late, enabled_never
+from pykit.spec.topics.reset import never_reset
 from pykit.spec.topics.status import check_after_driver_ok, steps_of, writes
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
@@ -33,7 +34,8 @@ def steps_in_order(view: View) -> Result:
       FEATURES_OK before DRIVER_OK, and sets its queues up after FEATURES_OK and before
       DRIVER_OK; with RING_RESET it may set them up again later.
     - In the register accesses: no queue is enabled for the first time after DRIVER_OK, and each
-      whose addresses were written is enabled by then.
+      whose addresses were written is enabled by then. Where the log begins with the device, a
+      driver resets it before it writes DRIVER.
     - When the driver looks at the offer and accepts a part of it is not looked at here: IN-DR-04
       and IN-DR-05 have what follows from that.
     """
@@ -45,6 +47,7 @@ def steps_in_order(view: View) -> Result:
             tally.check_together(1, _wrong_inside(view, life))
     tally.check_together(0, enabled_late(view))
     tally.check_together(0, enabled_never(view))
+    tally.check_together(0, never_reset(view))
     return tally.result()
 
 

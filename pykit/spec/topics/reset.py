@@ -13,9 +13,11 @@ from pykit.spec import bits
 from pykit.spec.arrays import NEVER
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
+from pykit.spec.registers import registers
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE
 from pykit.spec.view import View
+from pykit.trace.capture import RECORDED
 
 UNREAD = "the status was not read after a reset"
 NOT_TRACED = "the transport may read the status itself, where the trace does not reach"
@@ -162,6 +164,26 @@ def _waited_for(view: View, *, pci: bool) -> Result:
         else:
             tally.undecided()
     return tally.result()
+
+
+def never_reset(view: View) -> Iterator[Violation]:
+    """Report devices that a driver takes (DRIVER and later bits) before it has reset them once.
+
+    The platform resets a device before the guest sees it: that is no reset by a driver. Who finds
+    the device may write ACKNOWLEDGE before.
+    """
+    capture = view.events.capture
+    if capture.outcome.kind == RECORDED or any(answer.at == "begin" for answer in capture.qmp):
+        # The log may begin anywhere.
+        return
+    regs = registers(view)
+    writes = np.flatnonzero(regs.writes("status"))
+    writes = writes[regs.value[writes] != bits.ACKNOWLEDGE]
+    for dev in np.unique(regs.dev[writes]).tolist():
+        first = int(writes[regs.dev[writes] == dev][0])
+        if regs.value[first]:
+            text = f"device {dev}: {int(regs.value[first]):#x} is written, and it was never reset"
+            yield Violation((int(regs.row[first]),), text)
 
 
 def _silent_after_reset(view: View, kinds: tuple[str, ...], text: str) -> Result:

@@ -7,7 +7,6 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import (
-    WRAP,
     Bools,
     Ints,
     count_before,
@@ -19,7 +18,7 @@ from pykit.spec.arrays import (
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Rows
-from pykit.spec.soil import avail_steps, shared_descriptors
+from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
 from pykit.spec.topics import vhost
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.topics.queue_registers import aligned
@@ -196,6 +195,8 @@ def used_entries_in_order(view: View) -> Result:
     - A driver that refuses an entry, as its id is not outstanding, may look at it again or go on
       behind it.
     - The first entry of a queue that was joined late has none before it and is not counted.
+    - An entry with the id of an outstanding chain, at the place where the next one has to be, is
+      taken: a driver that refuses it looks elsewhere, or does not know its own id.
     - An entry also has to be below the device's used index as the driver read it. That is only
       held against the driver where the device's index never went back: see DX-03.
     """
@@ -208,10 +209,7 @@ def used_entries_in_order(view: View) -> Result:
     step = steps16(index, q, np.where(from_setup, rings.used[q], index))
     judged = ~first | from_setup
     out_of_turn = judged & _out_of_turn(view, looked)[accepted]
-    ahead = (used_idx - index) % WRAP
-    absent = (ahead == 0) | (ahead > WRAP // 2)
-    went_back = steps16(used_idx, q, used_idx) < 0
-    sane = grouped_cumsum(went_back.astype(np.int64), q) == 0
+    absent = not_there(q, index, used_idx)
 
     def message(i: int) -> str:
         if not out_of_turn[i]:
@@ -220,8 +218,19 @@ def used_entries_in_order(view: View) -> Result:
             return "{queue}: entry {index} taken again"
         return "{queue}: entry {index} taken out of turn"
 
-    found = taken.violations(~out_of_turn & ~(absent & sane), message)
-    return Result(int(judged.sum()), found, why=NO_SPLIT)
+    found = taken.violations(~out_of_turn & ~absent, message)
+    return Result(int(judged.sum()), found, why=NO_SPLIT) + _disowned(view)
+
+
+def _disowned(view: View) -> Result:
+    """Check used entries with the id of an outstanding chain that the driver does not take.
+
+    It looks elsewhere in the ring then, or does not know its own id.
+    """
+    rings, used, pairs = view.rings, view.used, view.pairs
+    wrong = disowned(rings, used, pairs) & _one_entry_a_chain(view, used.q)
+    text = "{queue}: used id {id} is outstanding, and the driver does not take it"
+    return Result(0, Rows.of(rings, used).violations(~wrong, text))
 
 
 def _out_of_turn(view: View, looked: Rows) -> Bools:

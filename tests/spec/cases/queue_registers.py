@@ -109,6 +109,12 @@ def misaligned(log: Log) -> None:
 
 
 @case("IN-DR-01", clean=with_rings)
+def never_reset(log: Log) -> None:
+    """The driver does not reset the device before it uses it."""
+    log.drop([_first(log, "status", 1)])
+
+
+@case("IN-DR-01", clean=with_rings)
 def never_enabled(log: Log) -> None:
     """The driver sets a queue up, and does not enable it."""
     log.drop(log.of("register", register="queue_enable", write=1, vq=1))

@@ -115,6 +115,16 @@ def slot_of_another(log: Log) -> None:
 
 
 @case("DX-37")
+def chain_is_not_known(log: Log) -> None:
+    """The driver refuses an entry with the id of a chain that is outstanding."""
+    refused = log.of("used", vq=0, accepted=1)[20]
+    refused["accepted"] = 0
+    place = log.events.index(refused)
+    gone = ("used", "callback", "interrupt", "blk_done", "add", "kick", "notify")
+    log.drop(e for e in log.events[place + 1 :] if e["kind"] in gone and e.get("vq") == 0)
+
+
+@case("DX-37")
 def takes_twice(log: Log) -> None:
     """The driver takes a used entry twice."""
     used = log.of("used")[7]
