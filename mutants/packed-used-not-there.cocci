@@ -9,6 +9,6 @@
  is_used_desc_packed(...) {
  <...
 - return avail == used && used == used_wrap_counter;
-+ return avail == used && (used == used_wrap_counter || PYKIT_MUTANT(packed_used_not_there));
++ return avail == used && (used == used_wrap_counter || (!used_wrap_counter && PYKIT_MUTANT(packed_used_not_there)));
  ...>
  }

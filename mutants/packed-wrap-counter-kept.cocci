@@ -3,6 +3,7 @@
 // must: DX-11
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
+// features: no-indirect
 // count: 1
 @@
 @@
