@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pykit.paths import write_atomically
+from pykit.files import naming
+from pykit.seal import write_sealed
 from pykit.trace.driven import FILE, write_driven
 
 
@@ -84,4 +84,5 @@ class Recorder:
             "steps": [],
             "qmp": [],
         }
-        write_atomically(capture / "capture.json", json.dumps(info, indent=1).encode())
+        with naming(capture):
+            write_sealed(capture, info, ())

@@ -137,6 +137,9 @@ def load(capture: Path) -> Events:
 
 def _driven(capture: Path, info: CaptureInfo) -> Events:
     """What a driver of the kit wrote down of one device; nothing else was there to see it."""
+    losses = list(seal_losses(capture, info.seal.files)) if info.seal is not None else []
+    if not info.complete:
+        losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
     rows = driven.read_driven(capture)
     if rows.base.is_empty():
         raise EmptyTraceError(f"{capture}: no events: drive the device again")
@@ -144,8 +147,8 @@ def _driven(capture: Path, info: CaptureInfo) -> Events:
     frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
     return Events(
         frames=frames,
-        lost=0 if info.complete else 1,
-        losses=() if info.complete else (f"the capture is not complete: {info.outcome.message}",),
+        lost=total(losses),
+        losses=tuple(loss.line for loss in losses),
         capture=info,
         devices={device.id: number for number, device in enumerate(info.devices)},
         fields=fields,
