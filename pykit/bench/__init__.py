@@ -2,6 +2,7 @@
 """Measurements, each speed a ratio to a named peer in the same run; and the soak."""
 
 from pykit.bench.decode import Decode, decode
+from pykit.bench.drive import DriveRates, drive_rates
 from pykit.bench.driver import Driver, driver
 from pykit.bench.matrix import MatrixRate, matrix
 from pykit.bench.observers import Observers, observers
@@ -11,12 +12,14 @@ from pykit.bench.startup import Startup, startup
 __all__ = [
     "PARTS",
     "Decode",
+    "DriveRates",
     "Driver",
     "MatrixRate",
     "Observers",
     "Soak",
     "Startup",
     "decode",
+    "drive_rates",
     "driver",
     "matrix",
     "observers",

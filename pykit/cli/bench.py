@@ -64,6 +64,21 @@ def bench_driver(
     _print(measured, as_json)
 
 
+@bench_app.command("drive")
+def bench_drive(
+    count: Annotated[int, typer.Option(min=1, help="Run this many cases by each carrier.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure cases a minute of `pykit drive`, by vhost-user and by qtest.
+
+    Example: pykit bench drive --count 200
+    """
+    from pykit import bench
+
+    measured = bench.drive_rates(count, say=say)
+    _print(measured, as_json)
+
+
 @bench_app.command("decode")
 def bench_decode(
     run: Annotated[

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Drive a device without a guest: a virtio driver in Python, its cases, and what they showed."""
 
-from pykit.drive.cases import Tables, expand, read_tables
+from pykit.drive.cases import Case, Tables, expand, read_tables
 from pykit.drive.conforming import Deviation
 from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.kinds import Kind, kind_of
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.rows import AnyCase, TableRow
-from pykit.drive.run import DriveResult, Target, drive
+from pykit.drive.run import DriveResult, Target, drive, driven
 from pykit.drive.runner import CaseResult
+from pykit.drive.session import Session
 
 __all__ = [
     "AnyCase",
+    "Case",
     "CaseOutcome",
     "CaseResult",
     "Deviation",
@@ -20,11 +22,13 @@ __all__ = [
     "DrivenOne",
     "EveryResult",
     "Kind",
+    "Session",
     "TableRow",
     "Tables",
     "Target",
     "drive",
     "drive_every",
+    "driven",
     "emulated_kind",
     "expand",
     "kind_of",

@@ -7,8 +7,8 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -157,32 +157,43 @@ def drive(
     begun = time.monotonic()
     require_empty(directory)
     result = DriveResult(target, seed, directory)
-    kind = kind_of(target.kind)
-    with ExitStack() as stack:
-        memory = emulated.memory() if target.qemu else SharedMemory()
-        stack.callback(memory.close)
-        carrier, peer = _carrier(target, memory, stack)
-        type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
-        recorder = Recorder(type_)
-        driver = VirtioDriver(carrier, kind, memory, recorder)
-        conforming = Conforming(DrivenDevice(driver, peer), seed)
+    with driven(target) as device:
+        driver, peer = device.driver, device.peer
+        conforming = Conforming(device, seed)
         try:
             result.deviations += conforming.run(progress)
         except PeerGoneError as error:
             death = peer.death(0.3) if peer else None
             why = f"{death}: {peer.last_line}" if peer and death else str(error)
-            raise PykitError(f"{target}: {why}: is it a {kind.name} device?") from None
+            raise PykitError(f"{target}: {why}: is it a {target.kind} device?") from None
         result.requests = conforming.requests
-        recorder.save(directory / "capture", str(target), "clean", "all requests were made")
-        plain = VirtioDriver(carrier, kind, memory, Recorder(type_))
-        _run_cases(result, DrivenDevice(plain, peer), cases, progress)
-        carrier.stop()
+        message = "all requests were made"
+        driver.recorder.save(directory / "capture", str(target), "clean", message)
+        driver.recorder = Recorder(driver.recorder.device)
+        _run_cases(result, device, cases, progress)
     events = trace.load(directory / "capture")
     result.verdicts = spec.check(events)
     result.seconds = time.monotonic() - begun
     _write(directory / "verdicts.json", result.verdicts.as_json())
     _write(directory / "drive.json", result.as_json())
     return result
+
+
+@contextmanager
+def driven(target: Target) -> Iterator[DrivenDevice]:
+    """Yield a driver of a device, with the process behind it where this starts one.
+
+    Raises:
+        UsageError: the target cannot be used as it is given.
+        PykitError: it could not be started.
+    """
+    kind = kind_of(target.kind)
+    with ExitStack() as stack:
+        memory = emulated.memory() if target.qemu else SharedMemory()
+        stack.callback(memory.close)
+        carrier, peer = _carrier(target, memory, stack)
+        type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
+        yield DrivenDevice(VirtioDriver(carrier, kind, memory, Recorder(type_)), peer)
 
 
 def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Carrier, Peer | None]:

@@ -83,8 +83,10 @@ class Session(CaseRunner[Case]):
             return self._ended(str(error))
         trespass = self._trespass()
         effect = _effect(found, case.row.legal)
-        if effect == "swallowed" and self._peer is not None and not driver.carrier.quiet():
-            spinning = self._peer.activity.spins()
+        if effect == "swallowed" and self._peer is not None:
+            activity = self._peer.activity
+            rests = driver.carrier.quiet() and activity.sample().sleeping
+            spinning = not rests and activity.spins()
         try:
             life = self._life(queue)
         except PeerGoneError as error:

@@ -152,6 +152,7 @@ class QtestCarrier:
         self._messages: dict[int, int] = {}
         self._memory: SharedMemory | None = None
         self._largest: dict[int, int] = {}
+        self._broken, self._asked = False, True
         self._queues = 1
 
     @property
@@ -188,6 +189,7 @@ class QtestCarrier:
             if not self._device.messages:
                 self._qtest.watch()
         self._memory, self._messages = memory, {}
+        self._broken, self._asked = False, True
         device = self._device
         device.set_status(0)
         deadline = time.monotonic() + PATIENCE
@@ -241,6 +243,7 @@ class QtestCarrier:
 
     def notify(self, queue: int) -> None:
         """Write the queue's number to its notification register."""
+        self._asked = False
         self.device.notify(queue)
 
     def interrupts(self, queue: int) -> int:
@@ -259,9 +262,18 @@ class QtestCarrier:
         return self.device.acknowledge() & 1
 
     def listen(self, queue: int, seconds: float) -> None:
-        """Wait for a queue's message or the device's line, at most this long."""
+        """Wait for a queue's message or the device's line, at most this long.
+
+        A device that reports NEEDS_RESET is not waited for.
+        """
         assert self._qtest is not None
         assert self._memory is not None
+        if not self._asked:
+            # Once a notification: what asks more often keeps QEMU awake.
+            self._asked = True
+            self._broken = bool(self.device.status() & bits.NEEDS_RESET)
+        if self._broken:
+            return
         if not self.device.messages:
             self._qtest.listen(seconds)
             return
@@ -271,11 +283,15 @@ class QtestCarrier:
             time.sleep(0.0001)
 
     def quiet(self) -> bool:
-        """Whether all threads of QEMU sleep; raises PeerGoneError where it has ended."""
+        """Whether the device reports NEEDS_RESET or all of QEMU's threads sleep.
+
+        Raises:
+            PeerGoneError: QEMU has ended.
+        """
         # A command would wake QEMU, so that it never slept.
         assert self._qtest is not None
         self._qtest.listen(0)
-        return self._activity.asleep()
+        return self._broken or self._activity.asleep()
 
     def stop(self) -> None:
         """End the connection; the device is found again in the next life."""
