@@ -117,7 +117,9 @@ def test_suspend_and_resume_during_io(suspend: steps.RunResult) -> None:
         assert of(suspend, "used", life).height > 50
 
 
-@pytest.fixture(scope="module", params=["debian-6.12", "debian-6.1"])
+@pytest.fixture(
+    scope="module", params=["debian-6.12", pytest.param("debian-6.1", marks=pytest.mark.slow)]
+)
 def soft(request: pytest.FixtureRequest, run: Run) -> steps.RunResult:
     return run("selftest", kernel_name=request.param)
 

@@ -174,8 +174,17 @@ def test_never_booted(tmp_path: Path, kernel: kernels.Kernel, plain: modules.Bui
     assert (outcome.kind, outcome.exit_code) == ("never-booted", Exit.INFRA)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("runner", ["direct", "vng"])
+@pytest.mark.parametrize(
+    ("runner", "number"),
+    [
+        ("direct", signal.SIGKILL),
+        ("direct", signal.SIGTERM),
+        ("direct", signal.SIGINT),
+        ("vng", signal.SIGKILL),
+        pytest.param("vng", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("vng", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_killing_pykit_leaves_nothing(
     tmp_path: Path, plain: modules.Build, runner: str, number: signal.Signals
 ) -> None:

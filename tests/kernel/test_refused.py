@@ -28,7 +28,12 @@ ENOSPC = -28
 
 
 @pytest.fixture(
-    scope="module", params=[("virtio_blk", "true"), ("virtio_blk", "false"), (None, "true")]
+    scope="module",
+    params=[
+        ("virtio_blk", "true"),
+        pytest.param(("virtio_blk", "false"), marks=pytest.mark.slow),
+        (None, "true"),
+    ],
 )
 def what(request: pytest.FixtureRequest) -> tuple[str | None, str]:
     """The driver, and whether EVENT_IDX is offered."""
