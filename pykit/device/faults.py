@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from pykit.device import overwrite
 from pykit.device.memory import GuestMemory, load16, store16
-from pykit.device.overwrite import Round
+from pykit.device.overwrite import OverwrittenNow
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
 from pykit.spec import bits
 
@@ -76,7 +76,7 @@ class DeviceFault:
         idles: look for no further chain behind the first.
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
-        beside: what a thread does to the ring, again and again.
+        beside: what of the ring a thread overwrites, again and again.
     """
 
     name: str
@@ -88,7 +88,7 @@ class DeviceFault:
     idles: bool = False
     size: int = 0
     bugs: tuple[str, ...] = ()
-    beside: Round | None = None
+    beside: OverwrittenNow | None = None
 
 
 FAULTS: dict[str, DeviceFault] = {}
@@ -333,8 +333,8 @@ for _more in (
         features=_offers(bits.BLK_CONFIG_WCE, without=(bits.BLK_FLUSH,)),
     ),
     *(
-        DeviceFault(f"{what}-overwritten", f"overwrite {does}, again and again", beside=turn)
-        for what, does, turn in (
+        DeviceFault(f"{what}-overwritten", f"overwrite {does}, again and again", beside=targets)
+        for what, does, targets in (
             ("ids", "ids of packed descriptors", overwrite.ids_of_descriptors),
             ("links", "links of split descriptors", overwrite.links_of_descriptors),
             ("tables", "places of indirect tables", overwrite.indirect_tables),

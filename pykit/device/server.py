@@ -312,25 +312,30 @@ class Connection:
         """Serve all chains; ask for notifications, and look once more."""
         queue = setup.queue
         assert queue is not None
+        undisturbed = setup.overwriter.lock if setup.overwriter else contextlib.nullcontext()
         try:
-            while not setup.broken:
-                chain = queue.pop()
-                if chain is not None:
-                    self._return(setup, queue, chain)
-                    if self._fault is not None and self._fault.idles:
-                        return
-                    continue
-                queue.request_notifications()
-                if self._fault is not None:
-                    self._fault.asks(queue)
-                chain = queue.pop()
-                if chain is None:
-                    return
-                self._return(setup, queue, chain)
+            with undisturbed:
+                self._serve_all(setup, queue)
         except BadChainError as error:
             # The queue stands still until the device is reset (section 2.1.2).
             self._say(f"queue stopped: {error}")
             setup.broken = True
+
+    def _serve_all(self, setup: _Setup, queue: Queue) -> None:
+        while not setup.broken:
+            chain = queue.pop()
+            if chain is not None:
+                self._return(setup, queue, chain)
+                if self._fault is not None and self._fault.idles:
+                    return
+                continue
+            queue.request_notifications()
+            if self._fault is not None:
+                self._fault.asks(queue)
+            chain = queue.pop()
+            if chain is None:
+                return
+            self._return(setup, queue, chain)
 
     def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
         length, writes = self._disk.serve(self._memory, chain)

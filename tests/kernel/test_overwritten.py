@@ -30,11 +30,16 @@ def kernel_name() -> str | None:
         return None
 
 
-@pytest.mark.parametrize("ring", ["split", "packed"])
 @pytest.mark.parametrize("driver", ["pykit_virtio_blk", "virtio_blk"])
 @pytest.mark.parametrize(
-    "fault",
-    ["ids-overwritten", "links-overwritten", "tables-overwritten", "entries-overwritten"],
+    ("fault", "ring"),
+    [
+        ("ids-overwritten", "packed"),
+        ("links-overwritten", "split"),
+        ("tables-overwritten", "split"),
+        ("tables-overwritten", "packed"),
+        ("entries-overwritten", "split"),
+    ],
 )
 def test_nothing_is_followed(
     kernel_name: str | None, tmp_path: Path, ring: str, driver: str, fault: str
@@ -55,4 +60,5 @@ def test_nothing_is_followed(
     # Requests may fail, and may never end: that is the device's doing.
     assert result.outcome.kind not in ("splat", "panic", "qemu-died"), result.outcome.message
     assert "KASAN" not in console
-    assert result.events.of("add").height > 50
+    # A wrong id in a used entry may end all of it at once.
+    assert result.events.of("add").height >= (1 if fault == "entries-overwritten" else 20)
