@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Verbs that read what runs left: show, why, export, diff, merge."""
+"""Verbs that read what runs left: show, why, export, finding, diff, merge."""
 
 from __future__ import annotations
 
@@ -127,6 +127,36 @@ def export(
 
     for loss in analysis.write(run, to, output):
         say(f"lost: {loss}")
+
+
+def finding(
+    run: Annotated[
+        Path, typer.Argument(help="Name a run directory, its capture/, or a trace.dat.")
+    ],
+    rule: Annotated[
+        str | None,
+        typer.Argument(metavar="[RULE]", help="Describe this rule; without it, all that failed."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write to this file.")
+    ] = None,
+) -> None:
+    """Write a report of a deviation for its maintainers: clause, versions, reproducer, events.
+
+    Example: pykit finding runs/20260102-030405-blk DX-06 -o finding.md
+    """
+    from pykit import report, steps
+    from pykit.paths import write_atomically
+
+    found = steps.check(run, to=None)
+    rules = [rule] if rule else found.verdicts.having("fail")
+    if not rules:
+        raise UsageError(f"{run}: no rule failed; name one that is waived to report it")
+    text = "\n".join(report.finding_of(run, found.verdicts, found.events, name) for name in rules)
+    if output is None:
+        write(text)
+    else:
+        write_atomically(output, text.encode())
 
 
 def diff(

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
-from pykit.report import html, junit, kcidb, ktap, sarif, terminal
+from pykit.report import finding, html, junit, kcidb, ktap, sarif, terminal
 from pykit.report.view import view_of
 from pykit.spec import Verdicts
 from pykit.text import tail
 from pykit.trace import Events
 
-__all__ = ["print_terminal", "write_all"]
+__all__ = ["finding_of", "print_terminal", "write_all"]
 
 #: Lines of the console at the end of report.html.
 _CONSOLE_LINES = 100
@@ -62,6 +62,14 @@ def print_terminal(
 ) -> None:
     """Print a screen of failures, reasons and counts, with ``verbose`` all rules."""
     terminal.render(console, view_of(verdicts, events, {}, ""), closing, verbose=verbose)
+
+
+def finding_of(run_dir: Path, verdicts: Verdicts, events: Events, rule: str) -> str:
+    """Return a report for a maintainer, in Markdown, about a rule that failed or is waived.
+
+    Raises: UsageError, where the rule did neither.
+    """
+    return finding.render(view_of(verdicts, events, _run_info(run_dir / "run.json"), ""), rule)
 
 
 def _run_info(path: Path) -> Mapping[str, Any]:

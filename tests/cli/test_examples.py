@@ -29,6 +29,7 @@ VERBS = frozenset(
         "Connect",
         "Count",
         "Decode",
+        "Describe",
         "Divide",
         "Download",
         "Drive",

@@ -4,13 +4,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pykit.spec import check
+from pykit.trace import load
+
 from ..matrix.conftest import CELLS, records, rule, write_matrix
+from ..trace.conftest import unpack
 from .command import pykit
 from .test_errors import one_line
 
@@ -94,3 +99,14 @@ def test_exit_codes_for_git(tmp_path: Path) -> None:
     assert plain in (2, 3)
     code = pykit("run", "seabios", "--bisect", cwd=tmp_path, **missing).returncode
     assert code == (125 if plain == 3 else 255)
+
+
+def test_a_finding_of_a_capture(tmp_path: Path) -> None:
+    capture = unpack("used-len-zero.tar.xz", tmp_path) / "capture"
+    failed = [r.rule.id for r in check(load(capture)).rules if r.verdict == "fail"]
+    done = pykit("finding", capture, cwd=tmp_path)
+    assert done.returncode == 0
+    assert re.findall(r"(?m)^# The \w+ deviates from ([\w-]+):", done.stdout) == failed != []
+    assert pykit("finding", capture, failed[0], "-o", "x.md", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "x.md").read_text().startswith("# The ")
+    assert "is pass here" in one_line(pykit("finding", capture, "DX-01", cwd=tmp_path), 2)

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Write a deviation as a maintainer wants to read it: clause, versions, reproducer, events."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from pykit.errors import UsageError
+from pykit.report.evidence import slice_of
+from pykit.report.view import ReportView, clauses_of
+from pykit.spec import Verdict
+from pykit.text import shown
+
+#: Outcomes in which somebody's memory or process may have suffered.
+_SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone"})
+_OTHER = {"driver": "device", "device": "driver"}
+#: Events that a report quotes.
+_EVENTS = 16
+
+
+def render(view: ReportView, rule: str) -> str:
+    """Return a Markdown report about one rule that failed or is waived in a run.
+
+    Raises: UsageError, where the rule did neither.
+    """
+    row = next((row for row in view.rows if row.rule.id == rule), None)
+    if row is None:
+        raise UsageError(f"unknown rule {rule!r}: pykit rules lists them")
+    if row.verdict not in ("fail", "waived"):
+        raise UsageError(f"{rule} is {row.verdict} here: name a rule that failed or is waived")
+    title = clauses_of(row)[0].text if row.rule.clauses else row.rule.title
+    parts = [
+        f"# The {row.rule.side} deviates from {rule}: {title}",
+        *_caution(view),
+        "## What happens",
+        f"{_plain(row.message)}\n\n{_counted(row)}",
+        "## What the specification asks for",
+        _clauses(row),
+        "## Where it was seen",
+        _versions(view),
+        "## How to repeat it",
+        _reproducer(view, row),
+        "## Events",
+        _events(row),
+        "## Can the other side cause it?",
+        _cause(view, row),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _caution(view: ReportView) -> list[str]:
+    kind = view.capture.outcome.kind
+    if kind not in _SERIOUS:
+        return []
+    return [
+        f"> The run ended with `{kind}`: this may be a matter of security. Report it to the makers "
+        "in private first, and publish nothing before they have answered."
+    ]
+
+
+def _counted(row: Verdict) -> str:
+    return f"{row.violations:,} of {row.checked:,} checked places deviate."
+
+
+def _clauses(row: Verdict) -> str:
+    known = [
+        f"- VIRTIO specification, {clause.basis} ({clause.strength}): {clause.text}"
+        for clause in clauses_of(row)
+    ]
+    return "\n".join([*known, "", row.rule.doc.strip()] if known else [row.rule.doc.strip()])
+
+
+def _versions(view: ReportView) -> str:
+    run, capture = view.run, view.capture
+    kernel = run.get("kernel") if isinstance(run.get("kernel"), Mapping) else {}
+    assert isinstance(kernel, Mapping)
+    lines = {
+        "guest kernel": kernel.get("release") or capture.kernel,
+        "QEMU": run.get("qemu") or capture.qemu,
+        "driver": ", ".join(map(str, run.get("drivers") or ())),
+        "transport and ring": " ".join(
+            str(run[key]) for key in ("transport", "ring") if key in run
+        ),
+        "pykit": run.get("pykit"),
+        "date": str(run.get("started") or "")[:10],
+    }
+    return "\n".join(
+        f"- {name}: {_plain(shown(str(value)))}" for name, value in lines.items() if value
+    )
+
+
+def _reproducer(view: ReportView, row: Verdict) -> str:
+    command = _command(view.run.get("command"))
+    if not command:
+        return "The capture was recorded elsewhere: `pykit check` judges it again."
+    return f"```sh\npip install virtio-pykit\n{command}   # {row.rule.id} fails\n```"
+
+
+def _command(words: Any) -> str:
+    """Return the command line of run.json if it is one of pykit's."""
+    if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
+        return ""
+    head, *rest = words
+    if head.rpartition("/")[2] not in ("pykit", "__main__.py") or "run" not in rest[:1]:
+        return ""
+    kept, skip = [], False
+    for word in rest:
+        # Where the reporter wrote to is nothing to repeat.
+        if skip or word == "--to":
+            skip = not skip
+        elif not word.startswith("--to="):
+            kept.append(word)
+    return shown(shlex.join(["pykit", *kept]))
+
+
+def _events(row: Verdict) -> str:
+    if not row.evidence:
+        return "None: what should have been there was not."
+    lines = slice_of(row.evidence[:_EVENTS]).lines()
+    # Text of a guest must not end the block.
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join([fence, *lines, fence])
+
+
+def _plain(text: str) -> str:
+    """Escape what Markdown would take for markup in text of a guest."""
+    return re.sub(r"([<>`*_\[\]\\])", r"\\\1", text)
+
+
+def _cause(view: ReportView, row: Verdict) -> str:
+    other = _OTHER.get(row.rule.side)
+    if other is None:
+        return "The rule compares observers; it blames neither side."
+    broken = [found.rule.id for found in view.having("fail") if found.rule.side == other]
+    if broken:
+        return (
+            f"Perhaps: the {other} deviates as well ({', '.join(broken)}). See whether this one "
+            f"remains where the {other} conforms."
+        )
+    return (
+        f"The {other} kept all rules that were checked ({view.counts['pass']} pass): it takes no "
+        f"{other} out of the ordinary."
+    )

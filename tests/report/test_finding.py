@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pykit.errors import UsageError
+from pykit.report import finding
+from pykit.report.view import ReportView
+from pykit.text import shown
+from pykit.trace import CapturedOutcome
+
+from .conftest import HOSTILE, PATIENT, make_row, make_view
+
+COMMAND = ["/venv/bin/pykit", "run", "blk", "--kernel", "debian-6.12", "--to", "/secret", "-v"]
+
+
+def failed(view: ReportView) -> str:
+    return view.having("fail")[0].rule.id
+
+
+def test_a_report_has_all_that_a_maintainer_needs(view: ReportView) -> None:
+    view = replace(view, run={**view.run, "command": COMMAND, "qemu": "7.2.22", "pykit": "0.2.0"})
+    (row,) = view.having("fail")
+    text = finding.render(view, row.rule.id)
+    for heading in ("What happens", "What the specification", "Where", "How to", "Events", "Can"):
+        assert f"\n## {heading}" in text
+    assert f"{row.violations:,} of {row.checked:,} checked places deviate" in text
+    assert "- QEMU: 7.2.22" in text
+    # Where the reporter wrote to is nothing to repeat.
+    assert "\npykit run blk --kernel debian-6.12 -v   # " in text
+    assert "secret" not in text
+
+
+def test_what_is_no_deviation_is_refused(view: ReportView) -> None:
+    for verdict in ("pass", "inconclusive", "not-applicable"):
+        with pytest.raises(UsageError, match="name a rule that failed or is waived"):
+            finding.render(view, view.having(verdict)[0].rule.id)
+    with pytest.raises(UsageError, match="unknown rule 'XX-00'"):
+        finding.render(view, "XX-00")
+
+
+@pytest.mark.parametrize("kind", ["panic", "splat", "qemu-died", "back-end-gone"])
+def test_a_serious_end_is_not_for_the_public(view: ReportView, kind: str) -> None:
+    assert "security" not in finding.render(view, failed(view))
+    outcome = CapturedOutcome(kind, "it ended")
+    view = replace(view, capture=replace(view.capture, outcome=outcome))
+    assert "security" in finding.render(view, failed(view))
+
+
+def test_a_side_that_deviates_as_well_may_be_the_cause(view: ReportView) -> None:
+    (row,) = view.having("fail")
+    assert "kept all rules" in finding.render(view, row.rule.id)
+    other = "device" if row.rule.side == "driver" else "driver"
+    second = replace(row, rule=replace(row.rule, id="ZZ-01", side=other))
+    view = replace(view, rows=(*view.rows, second))
+    assert "deviates as well (ZZ-01)" in finding.render(view, row.rule.id)
+
+
+@PATIENT
+@given(st.text() | st.just(HOSTILE) | st.just("``````"))
+def test_text_of_a_guest_is_no_markup(text: str) -> None:
+    row = make_row("fail", message=shown(text), evidence=({"row": 1, "kind": "a", "name": text},))
+    view = make_view(row)
+    whole = finding.render(view, row.rule.id)
+    assert not re.search(r"(?<!\\)<", whole.partition("## Events")[0])
+    block = whole.partition("## Events")[2].partition("## Can")[0].strip().splitlines()
+    assert set(block[0]) == {"`"}
+    assert block[-1] == block[0]
+    assert not any(block[0] in line for line in block[1:-1])
