@@ -56,3 +56,11 @@ def seg_max_not_adjusted() -> Log:
     log = run()
     log.one("config", offset=SEG_MAX.offset)["value"] = 126
     return log
+
+
+def edk_reads_early() -> Log:
+    """As EDK II's virtio-blk does it: the capacity is read before the features are written."""
+    log = cases.config_registers.on_mmio()
+    cases.config_registers.wide_field_before_the_features(log)
+    log.kernel = "OVMF"
+    return log

@@ -368,6 +368,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("CF-DR-03", lambda: deviations.vsock_driver().build()),
     ("SC-DE-01", lambda: deviations.vhost_scsi().build()),
     ("DX-24", lambda: deviations.seg_max_not_adjusted().build()),
+    ("DX-33", lambda: deviations.edk_reads_early().build()),
 ]
 
 
