@@ -33,7 +33,7 @@ validate: setup ## Judge a real virtio-blk driver and a real QEMU device
 	$(PYKIT) run
 
 test: setup ## Run the test suite: unit tests and boot tests
-	$(PYTHON) -m pytest -m 'not slow' -n auto --dist loadfile
+	$(PYTHON) -m pytest -m 'not slow' -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: setup ## Run the tests that are too slow for make test
 	$(PYTHON) -m pytest -m slow

@@ -25,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.boot)
             if shutil.which("qemu-system-x86_64") is None:
                 item.add_marker(pytest.mark.skip(reason="no qemu-system-x86_64: make setup"))
+    # Long files first: the many short ones then fill both workers to the end.
+    items.sort(key=lambda item: item.get_closest_marker("boot") is None)
 
 
 def say(line: str) -> None:
