@@ -149,3 +149,16 @@ def test_capture_that_is_cut_off(tmp_path: Path) -> None:
     (folder / "columns.json").write_text('{"used": 1}')
     with pytest.raises(CaptureError, match="no layout"):
         trace.load(all_.run / "capture")
+
+
+def test_a_full_disk_ends_the_record_alone(tmp_path: Path) -> None:
+    with between(tmp_path, OwnDevice(tmp_path)) as all_:
+        all_.driver.bring_up(SPLIT)
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            all_.tap._recorder._kinds["add"].file = full
+            assert serve(all_, 5) == 5
+            all_.end()
+    assert "No space" in all_.tap.result.full
+    events = trace.load(all_.run / "capture")
+    assert events.lost
+    assert any("not complete" in line for line in events.losses)
