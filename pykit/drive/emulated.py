@@ -46,8 +46,9 @@ class Family:
     pci: bool = False
 
 
-def _memory(size: int) -> tuple[str, ...]:
-    return ("-object", f"memory-backend-ram,id=more,size={size}M")
+_MORE = ("-object", "memory-backend-ram,id=more,size=128M")
+#: A flush of memory that is no file fails.
+_MORE_FILE = ("-object", "memory-backend-file,id=more,size=16M,share=on,mem-path={folder}/more")
 
 
 _FAMILIES = {
@@ -73,8 +74,8 @@ _FAMILIES = {
     "virtio-gpu": Family("gpu"),
     "virtio-vga": Family("gpu", pci=True),
     "virtio-iommu": Family("iommu", pci=True),
-    "virtio-mem": Family("mem", _memory(128), ",memdev=more", pci=True),
-    "virtio-pmem": Family("pmem", _memory(16), ",memdev=more", pci=True),
+    "virtio-mem": Family("mem", _MORE, ",memdev=more", pci=True),
+    "virtio-pmem": Family("pmem", _MORE_FILE, ",memdev=more", pci=True),
 }
 
 
