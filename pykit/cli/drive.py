@@ -170,7 +170,7 @@ def _print_result(result: DriveResult) -> None:
     skipped = {found.skipped for found in result.cases if found.outcome is None}
     for why in sorted(skipped):
         count = sum(found.skipped == why for found in result.cases)
-        echo(f"not run: {count} cases: {why}")
+        echo(f"not decided: {count} cases: {why}")
     classes = ", ".join(f"{count} {name}" for name, count in result.classes.most_common())
     ran = sum(result.classes.values())
     echo(f"{ran} cases: {classes or 'none'}")

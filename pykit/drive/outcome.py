@@ -33,6 +33,9 @@ Class = Literal[
 #: Classes that are confirmed by new runs before they are reported.
 SERIOUS: frozenset[Class] = frozenset({"wedged", "spinning", "wrong-data", "crashed", "trespassed"})
 
+#: Of these the classes that rest on time: a busy machine alone may make one.
+BY_TIME: frozenset[Class] = frozenset({"wedged", "spinning"})
+
 
 @dataclass(frozen=True)
 class CaseOutcome:
