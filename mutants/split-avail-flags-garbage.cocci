@@ -3,6 +3,7 @@
 // must: NU-DR-01 NU-DR-03
 // ring: split
 // file: drivers/virtio/virtio_ring.c
+// observe: access
 // count: 1
 @@
 @@
