@@ -64,3 +64,10 @@ def edk_reads_early() -> Log:
     cases.config_registers.wide_field_before_the_features(log)
     log.kernel = "OVMF"
     return log
+
+
+def chains_as_long_as_seg_max() -> Log:
+    """A queue of 16, a table of 20, and QEMU's own seg_max."""
+    log = seg_max_not_adjusted()
+    cases.indirect.longer_than_the_queue(log)
+    return log

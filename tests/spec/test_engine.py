@@ -369,6 +369,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SC-DE-01", lambda: deviations.vhost_scsi().build()),
     ("DX-24", lambda: deviations.seg_max_not_adjusted().build()),
     ("DX-33", lambda: deviations.edk_reads_early().build()),
+    ("SI-DR-03", lambda: deviations.chains_as_long_as_seg_max().build()),
 ]
 
 
