@@ -297,7 +297,7 @@ class Connection:
         """Stop a queue; return where it stood."""
         setup = self._setup(index)
         base = setup.queue.base if setup.queue is not None else setup.base
-        setup.queue = None
+        setup.queue, setup.base = None, base
         _leave_ring(setup)
         self._drop_kick(setup)
         return VRING.pack(index, base)

@@ -54,7 +54,7 @@ def test_wrong_table(change: str, message: str, tmp_path: Path) -> None:
 
 def test_own_back_end() -> None:
     names = ("base-is-position", "queue-number", "num-zero", "unknown-request", "log-of-nothing")
-    names += ("kick-not-an-event", "config-far-beyond")
+    names += ("base-twice", "kick-not-an-event", "config-far-beyond")
     cases = (c for c in expand(read_tables(), names) if isinstance(c, MessageCase))
     with driven() as (device, _):
         found = {result.case.row.name: result for result in MessageSession(device).run(cases)}
@@ -63,6 +63,7 @@ def test_own_back_end() -> None:
     assert all(result.right for result in found.values())
     assert {name: r.outcome.verdict if r.outcome else r.skipped for name, r in found.items()} == {
         "base-is-position": "stopped",
+        "base-twice": "stopped",
         "queue-number": "handled",
         "num-zero": "rejected",
         "unknown-request": "rejected",
