@@ -20,7 +20,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.scenario.model import Device
 from pykit.scenario.transport import PCI
 
-#: Trace events of QEMU that the decoder knows; a QEMU that lacks one is asked for the rest.
+#: Trace events of QEMU that the decoder knows.
 TRACE_EVENTS = (
     "virtio_set_status",
     "virtio_queue_notify",
@@ -35,6 +35,8 @@ TRACE_EVENTS = (
     "pci_cfg_read",
     "pci_cfg_write",
 )
+#: What a QEMU that lacks one of them has in its place, from 11 on.
+LATER_EVENTS = {"virtio_notify_irqfd": "virtio_notify_irqfd_deferred_fn"}
 #: Those of the accesses to registers, which show the driver's side.
 REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 #: Our name of an answer with what a ring holds in the guest's memory; QEMU has no such query.
@@ -74,11 +76,17 @@ class Monitor:
         return str(self.ask("human-monitor-command", **{"command-line": line}))
 
     def trace(self, names: Iterable[str]) -> None:
-        """Switch these trace events on."""
+        """Switch these trace events on, or what QEMU has in their place."""
         for name in names:
-            self.ask(
-                "trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True}
-            )
+            try:
+                self._trace(name)
+            except QemuRefusedError:
+                if name not in LATER_EVENTS:
+                    raise
+                self._trace(LATER_EVENTS[name])
+
+    def _trace(self, name: str) -> None:
+        self.ask("trace-event-set-state", name=name, enable=True, **{"ignore-unavailable": True})
 
     def plug(self, device: Device, bus: str, folder: Path) -> None:
         """Hot-plug a device; files behind it, if any, are made in ``folder``."""

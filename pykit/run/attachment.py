@@ -28,7 +28,13 @@ from typing import Any
 from pykit.errors import InfraError, UsageError
 from pykit.guests import outcome
 from pykit.guests.channel import GuestEndedError
-from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor, QemuRefusedError
+from pykit.guests.monitor import (
+    LATER_EVENTS,
+    REGISTER_EVENTS,
+    TRACE_EVENTS,
+    Monitor,
+    QemuRefusedError,
+)
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import RESERVE_BYTES, TraceLog
 from pykit.observe.survey import Surveyor
@@ -226,7 +232,7 @@ def _traced(
 ) -> Iterator[_Restore]:
     """QEMU logs all virtio events to ``log`` until the block is left, then as before."""
     off = []
-    for name in (*TRACE_EVENTS, *REGISTER_EVENTS):
+    for name in (*TRACE_EVENTS, *LATER_EVENTS.values(), *REGISTER_EVENTS):
         # QEMU refuses to state an event that it lacks.
         with contextlib.suppress(QemuRefusedError):
             known = monitor.ask("trace-event-get-state", name=name)

@@ -61,6 +61,7 @@ _EVENTS = {
     "virtqueue_flush": _Event("dev_flush", "vq P count N", ("queue", "count")),
     "virtio_notify": _Event("dev_signal", "vdev P vq P", ("vdev", "queue")),
     "virtio_notify_irqfd": _Event("dev_signal", "vdev P vq P", ("vdev", "queue")),
+    "virtio_notify_irqfd_deferred_fn": _Event("dev_signal", "vdev P vq P", ("vdev", "queue")),
     "virtio_blk_handle_read": _Event(
         "dev_blk_start",
         "vdev P req P sector N nsectors N",
