@@ -92,6 +92,7 @@ def test_devices_and_queues(tmp_path: Path) -> None:
         pop(VQ0),
         f"virtio_notify vdev {OTHER:#x} vq {VQ0:#x}",
         f"virtio_notify_irqfd vdev {VDEV:#x} vq {VQ1:#x}",
+        f"virtio_notify_irqfd_deferred_fn vdev {VDEV:#x} vq {VQ1:#x}",
         status(0xABC0, 0),  # the third device: the capture has two
     )
     result = read_log(path, [4, 7])
@@ -105,6 +106,7 @@ def test_devices_and_queues(tmp_path: Path) -> None:
         ("dev_kick", 7, 0),
         ("dev_pop", 7, 0),
         ("dev_signal", 7, 0),
+        ("dev_signal", 4, 1),
         ("dev_signal", 4, 1),
     ]
 
