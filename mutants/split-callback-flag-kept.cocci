@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: Without the event index, interrupts stay suppressed after they were enabled.
-// must: DX-17 DX-36
+// must: DX-17 DX-40
 // may: NU-DE-03
 // ring: split
 // file: drivers/virtio/virtio_ring.c

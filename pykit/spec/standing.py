@@ -352,6 +352,9 @@ def _call(waiting: _Waiting, progress: _Progress, calls: Columns) -> tuple[Turn,
     off = not ints(calls, "enable")[-1] if len(calls) else wish["avail_flags"] & 1
     if off:
         return "driver", "it disabled interrupts"
+    flagged = len(calls) and split and wish["avail_flags"] & 1
+    if flagged and not rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
+        return "driver", "it enabled interrupts, and left the flag that suppresses them"
     if without_vector(waiting.view)[q]:
         return "driver", "it gave the queue no vector"
     if split and len(calls) and wish["used_idx"] == progress.returned:

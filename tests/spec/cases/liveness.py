@@ -40,10 +40,12 @@ def two_for_one_notification() -> Log:
     log.add("status", dev=1, life=0, cpu=0, pid=7, status=0x0F, op=0)
     log.add("dev_status", dev=1, life=0, pid=1, status=0x0F)
     for head in (0, 1):
-        log.add("add", **place, readable=16, writable=1, chain=1, num_free=7 - head, head=head,
-                avail_idx=head + 1, slots=1, indirect=0)  # fmt: skip
-        log.add("desc", **place, addr=4096, len=17, head=head, slot=head, flags=0, next=0, pos=0,
-                table=0)  # fmt: skip
+        log.add("add", **place, readable=16, writable=1, chain=2, num_free=6 - 2 * head, head=head,
+                avail_idx=head + 1, slots=2, indirect=0)  # fmt: skip
+        log.add("desc", **place, addr=4096, len=16, head=head, slot=head, flags=1, next=head + 4,
+                pos=0, table=0)  # fmt: skip
+        log.add("desc", **place, addr=4112, len=1, head=head, slot=head + 4, flags=2, next=0,
+                pos=1, table=0)  # fmt: skip
         log.add("kick", **place, old=head, new=head + 1, event=0, event_after=0, flags=0,
                 flags_after=0, event_idx=1, needed=1 - head)  # fmt: skip
         if not head:
