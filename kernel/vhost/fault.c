@@ -7,9 +7,8 @@
  * the trace events tell is read back from the driver's memory.
  */
 #include <linux/module.h>
-#include <linux/virtio_blk.h>
 
-#include "pykit_vhost.h"
+#include "fault.h"
 
 /* One in so many goes wrong, from the fourth, and so many at most. */
 #define FAULT_EVERY	64
@@ -19,32 +18,43 @@
 /* How much too long a length is. */
 #define FAULT_EXCESS	4096
 
-enum pykit_vhost_fault {
-	FAULT_NONE,
-	WRONG_ID,
-	LENGTH_TOO_LONG,
-	LENGTH_TOO_SHORT,
-	COMPLETED_TWICE,
-	USED_IDX_JUMP,
-	SIGNAL_MISSED,
-	SIGNAL_SPURIOUS,
-	COMPLETION_DROPPED,
-	STATUS_WITHHELD,
-	REORDERED,
-	DELAYED,
-};
+/* A flag of the used ring that is none. */
+#define UNDEFINED_FLAG	BIT(1)
 
 static const char *const fault_names[] = {
 	[FAULT_NONE]		= "",
 	[WRONG_ID]		= "wrong-id",
+	[ID_STALE]		= "id-stale",
 	[LENGTH_TOO_LONG]	= "length-too-long",
+	[LENGTH_ONE_MORE]	= "length-one-more",
+	[LENGTH_HUGE]		= "length-huge",
 	[LENGTH_TOO_SHORT]	= "length-too-short",
+	[LENGTH_ZERO]		= "length-zero",
 	[COMPLETED_TWICE]	= "completed-twice",
+	[TAKEN_TWICE]		= "taken-twice",
 	[USED_IDX_JUMP]		= "used-idx-jump",
+	[USED_FLAGS_UNDEFINED]	= "used-flags-undefined",
 	[SIGNAL_MISSED]		= "signal-missed",
+	[SIGNAL_LAST_ONLY]	= "signal-last-only",
+	[SIGNAL_SAMPLED_EARLY]	= "signal-sampled-early",
 	[SIGNAL_SPURIOUS]	= "signal-spurious",
+	[SIGNAL_IGNORES_EVENT]	= "signal-ignores-event",
+	[SIGNAL_IGNORES_FLAGS]	= "signal-ignores-flags",
 	[COMPLETION_DROPPED]	= "completion-dropped",
 	[STATUS_WITHHELD]	= "status-withheld",
+	[STATUS_UNDEFINED]	= "status-undefined",
+	[HEADER_WRITTEN]	= "header-written",
+	[DATA_UNWRITTEN]	= "data-unwritten",
+	[FAILED_LENGTH]		= "failed-length",
+	[ZEROES_KEPT]		= "zeroes-kept",
+	[FLUSH_UNSUPPORTED]	= "flush-unsupported",
+	[DISCARD_UNSUPPORTED]	= "discard-unsupported",
+	[FEATURE_OF_OTHER_TYPE]	= "feature-of-other-type",
+	[FEATURE_RESERVED]	= "feature-reserved",
+	[FLUSH_NOT_OFFERED]	= "flush-not-offered",
+	[CACHE_CONTROL_ALONE]	= "cache-control-alone",
+	[PADDING_SET]		= "padding-set",
+	[SEGMENTS_TOO_MANY]	= "segments-too-many",
 	[REORDERED]		= "reordered",
 	[DELAYED]		= "delayed",
 };
@@ -57,7 +67,7 @@ static unsigned int delay_ms = 20;
 module_param(delay_ms, uint, 0444);
 MODULE_PARM_DESC(delay_ms, "Delay of a delayed request in ms (default 20)");
 
-static enum pykit_vhost_fault pykit_vhost_fault;
+enum pykit_vhost_fault pykit_vhost_fault;
 
 /**
  * pykit_vhost_fault_init() - find the fault that the parameter names
@@ -83,26 +93,45 @@ int pykit_vhost_fault_init(void)
  */
 void pykit_vhost_fault_start(struct pykit_vhost_vq *q)
 {
+	struct vhost_virtqueue *vq = &q->vq;
+	vring_used_t __user *used = pykit_vhost_ring(vq, vq->used, VHOST_ADDR_USED);
+
 	q->fault.count = 0;
 	q->fault.holds = false;
+	q->fault.last = vq->num;
+	q->fault.event = 0;
+	if (pykit_vhost_fault != USED_FLAGS_UNDEFINED || !used)
+		return;
+	/* The flag stays: vhost changes the others only. */
+	vq->used_flags |= UNDEFINED_FLAG;
+	if (put_user(cpu_to_vhost16(vq, vq->used_flags), &used->flags))
+		vq_err(vq, "cannot write flags of the used ring\n");
 }
 
-static bool pykit_vhost_due(struct pykit_vhost_vq *q)
+/**
+ * pykit_vhost_due() - whether it is time to go wrong
+ * @q: the queue, locked
+ *
+ * Return: true for a few of what could go wrong after each start.
+ */
+bool pykit_vhost_due(struct pykit_vhost_vq *q)
 {
 	q->fault.count++;
 	return q->fault.count % FAULT_EVERY == FAULT_FIRST &&
 	       q->fault.count < FAULT_MOST * FAULT_EVERY;
 }
 
-/**
- * pykit_vhost_fault_status() - forget a status byte
- * @q: the queue, locked
- *
- * Return: whether not to write it.
- */
-bool pykit_vhost_fault_status(struct pykit_vhost_vq *q)
+/* The priority in the header, which the driver has no use for any more. */
+static int pykit_vhost_write_header(struct pykit_vhost_vq *q)
 {
-	return pykit_vhost_fault == STATUS_WITHHELD && pykit_vhost_due(q);
+	struct virtio_blk_outhdr __user *hdr = q->vq.iov[0].iov_base;
+	__virtio32 ioprio;
+
+	if (q->vq.iov[0].iov_len < sizeof(*hdr))
+		return 0;
+	if (get_user(ioprio, &hdr->ioprio) || put_user(~ioprio, &hdr->ioprio))
+		return -EFAULT;
+	return 0;
 }
 
 /*
@@ -143,12 +172,18 @@ static bool pykit_vhost_strikes(struct pykit_vhost_vq *q, const struct pykit_ans
 
 	switch (pykit_vhost_fault) {
 	case LENGTH_TOO_LONG:
+	case LENGTH_ONE_MORE:
+	case LENGTH_HUGE:
 		/* Of a read any wrong length would break a rule of its own. */
 		return done && answer->type == VIRTIO_BLK_T_OUT && pykit_vhost_due(q);
 	case LENGTH_TOO_SHORT:
+	case LENGTH_ZERO:
 		return done && answer->type == VIRTIO_BLK_T_IN && pykit_vhost_due(q);
 	case WRONG_ID:
+	case ID_STALE:
+	case HEADER_WRITTEN:
 	case COMPLETED_TWICE:
+	case TAKEN_TWICE:
 	case USED_IDX_JUMP:
 	case COMPLETION_DROPPED:
 	case REORDERED:
@@ -171,17 +206,39 @@ int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 			     struct pykit_answer *answer)
 {
 	bool strike = !q->fault.holds && pykit_vhost_strikes(q, answer);
+	u32 last = q->fault.last;
 	int err = 0;
+
+	q->fault.last = answer->id;
 
 	switch (strike ? pykit_vhost_fault : FAULT_NONE) {
 	case WRONG_ID:
 		answer->id += q->vq.num;
 		break;
+	case ID_STALE:
+		answer->id = last;
+		break;
 	case LENGTH_TOO_LONG:
 		answer->len = answer->writable + FAULT_EXCESS;
 		break;
+	case LENGTH_ONE_MORE:
+		answer->len = answer->writable + 1;
+		break;
+	case LENGTH_HUGE:
+		answer->len = U32_MAX;
+		break;
 	case LENGTH_TOO_SHORT:
 		answer->len--;
+		break;
+	case LENGTH_ZERO:
+		answer->len = 0;
+		break;
+	case HEADER_WRITTEN:
+		err = pykit_vhost_write_header(q);
+		break;
+	case TAKEN_TWICE:
+		/* Once more from the same entry of the available ring. */
+		compat_vhost_discard(&q->vq, 1, 1);
 		break;
 	case COMPLETED_TWICE:
 		err = pykit_vhost_answer(q, answer);
@@ -207,18 +264,52 @@ int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 	return err ? err : pykit_vhost_fault_settle(q);
 }
 
+/* What a device finds that looked before the driver had its say: at the last decision. */
+static bool pykit_vhost_wanted_before(struct pykit_vhost_vq *q, const struct pykit_signal *signal)
+{
+	u16 event = q->fault.event;
+
+	q->fault.event = signal->event;
+	if (signal->event_idx)
+		return vring_need_event(event, signal->new, signal->old);
+	return !(event & VRING_AVAIL_F_NO_INTERRUPT);
+}
+
 /**
  * pykit_vhost_fault_signal() - go wrong in signalling the driver
  * @q: the queue, locked
+ * @signal: the decision
  * @needed: whether the driver wants to be signalled
  *
  * Return: whether it is.
  */
-bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed)
+bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, const struct pykit_signal *signal,
+			      bool needed)
 {
-	if (pykit_vhost_fault == SIGNAL_MISSED && needed)
-		return !pykit_vhost_due(q);
-	if (pykit_vhost_fault == SIGNAL_SPURIOUS && !needed)
-		return pykit_vhost_due(q);
-	return needed;
+	bool strikes = false;
+
+	switch (pykit_vhost_fault) {
+	case SIGNAL_MISSED:
+		strikes = needed;
+		break;
+	case SIGNAL_LAST_ONLY:
+		strikes = needed && signal->event_idx && signal->valid &&
+			  signal->event != (u16)(signal->new - 1);
+		break;
+	case SIGNAL_SAMPLED_EARLY:
+		strikes = !pykit_vhost_wanted_before(q, signal) && needed && signal->valid;
+		break;
+	case SIGNAL_SPURIOUS:
+		strikes = !needed;
+		break;
+	case SIGNAL_IGNORES_EVENT:
+		strikes = !needed && signal->event_idx;
+		break;
+	case SIGNAL_IGNORES_FLAGS:
+		strikes = !needed && !signal->event_idx;
+		break;
+	default:
+		break;
+	}
+	return strikes && pykit_vhost_due(q) ? !needed : needed;
 }

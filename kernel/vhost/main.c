@@ -9,7 +9,6 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/virtio_blk.h>
 
 #include "../common/refusal.h"
 #include "pykit_vhost.h"
@@ -42,9 +41,11 @@ static u64 pykit_vhost_offered_features(const struct pykit_vhost *v)
 		       BIT_ULL(VIRTIO_BLK_F_MQ);
 
 	if (v->disk.read_only)
-		return features | BIT_ULL(VIRTIO_BLK_F_RO);
-	return features | BIT_ULL(VIRTIO_BLK_F_DISCARD) |
-	       BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES);
+		features |= BIT_ULL(VIRTIO_BLK_F_RO);
+	else
+		features |= BIT_ULL(VIRTIO_BLK_F_DISCARD) |
+			    BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES);
+	return pykit_fault_result(pykit_vhost_fault_features(features), features);
 }
 
 static int pykit_vhost_open(struct inode *inode, struct file *file)
@@ -337,6 +338,7 @@ static long pykit_vhost_get_config(struct pykit_vhost *v,
 	mutex_lock(&v->dev.mutex);
 	config.capacity = __cpu_to_virtio64(true, v->disk.bytes >> SECTOR_SHIFT);
 	mutex_unlock(&v->dev.mutex);
+	pykit_fault_call(pykit_vhost_fault_config(&config));
 	return copy_to_user(arg->buf, (u8 *)&config + part.off, part.len) ?
 		-EFAULT : 0;
 }

@@ -6,7 +6,7 @@
  * serve.c	virtqueues: chains taken, answered, signalled
  * request.c	block requests, from header to status byte
  * disk.c	where the data is: memory or a file
- * fault.c	deliberate bugs, in the build with FAULT=1
+ * fault*.c	deliberate bugs, in the build with FAULT=1
  * layout.c	how the compiler laid out vhost's structures
  */
 #ifndef PYKIT_VHOST_H
@@ -15,6 +15,7 @@
 #include <linux/blkdev.h>
 #include <linux/sizes.h>
 #include <linux/uio.h>
+#include <linux/virtio_blk.h>
 #include <linux/wait.h>
 
 #include <trace/events/pykit.h>
@@ -89,6 +90,8 @@ struct pykit_vhost_vq {
 	struct pykit_vq_id vqid;
 	struct {
 		unsigned int count;
+		u32 last;
+		u16 event;
 		bool holds;
 		struct pykit_answer held;
 	} fault;
@@ -141,13 +144,17 @@ bool pykit_vhost_disk_flush(struct pykit_disk *disk);
 bool pykit_vhost_disk_zero(struct pykit_disk *disk, u64 sector, u64 bytes, bool free);
 bool pykit_vhost_disk_discard(struct pykit_disk *disk, u64 sector, u64 bytes);
 
-/* fault.c: called by pykit_fault_call() and pykit_fault_result() */
+/* fault.c and fault_disk.c: called by pykit_fault_call() and pykit_fault_result() */
 int pykit_vhost_fault_init(void);
 void pykit_vhost_fault_start(struct pykit_vhost_vq *q);
-bool pykit_vhost_fault_status(struct pykit_vhost_vq *q);
+u64 pykit_vhost_fault_features(u64 features);
+void pykit_vhost_fault_config(struct virtio_blk_config *config);
+bool pykit_vhost_fault_serve(struct pykit_vhost_vq *q, struct pykit_request *rq, u8 *status);
+bool pykit_vhost_fault_status(struct pykit_vhost_vq *q, u8 *status);
 int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 			     struct pykit_answer *answer);
 int pykit_vhost_fault_settle(struct pykit_vhost_vq *q);
-bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, bool needed);
+bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, const struct pykit_signal *signal,
+			      bool needed);
 
 #endif /* PYKIT_VHOST_H */

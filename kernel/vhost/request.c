@@ -2,8 +2,6 @@
 /*
  * Block requests, from header to status byte.
  */
-#include <linux/virtio_blk.h>
-
 #include "pykit_vhost.h"
 
 static u8 pykit_vhost_serve_in(struct pykit_disk *disk, struct pykit_request *rq)
@@ -156,14 +154,17 @@ static void pykit_vhost_trace_end(struct pykit_vhost_vq *q, const struct pykit_r
 void pykit_vhost_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 			       struct pykit_request *rq, struct pykit_answer *answer)
 {
-	u8 status = pykit_vhost_serve_request(v, rq);
-	size_t left = iov_iter_count(&rq->in);
+	size_t left;
+	u8 status;
 
+	if (!pykit_fault_result(pykit_vhost_fault_serve(q, rq, &status), false))
+		status = pykit_vhost_serve_request(v, rq);
+	left = iov_iter_count(&rq->in);
 	answer->type = rq->type;
 	answer->status = status;
 	answer->writable = rq->writable;
 	answer->len = rq->writable - 1 - left;
-	if (pykit_fault_result(pykit_vhost_fault_status(q), false) ||
+	if (pykit_fault_result(pykit_vhost_fault_status(q, &status), false) ||
 	    !put_user(status, rq->status))
 		answer->len += !left;
 	else

@@ -99,7 +99,8 @@ static void pykit_vhost_signal_driver(struct pykit_vhost *v, struct pykit_vhost_
 		needed = !(signal.event & VRING_AVAIL_F_NO_INTERRUPT);
 	vq->signalled_used = signal.new;
 	vq->signalled_used_valid = true;
-	signal.sent = pykit_fault_result(pykit_vhost_fault_signal(q, needed), needed);
+	signal.sent = pykit_fault_result(pykit_vhost_fault_signal(q, &signal, needed),
+					 needed);
 	pykit_trace_vq(vhost_signal, &q->vqid, &signal);
 	if (signal.sent)
 		pykit_vhost_call_driver(vq);

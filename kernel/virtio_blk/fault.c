@@ -34,11 +34,6 @@ static bool pykit_blk_withhold(struct pykit_blk_vq *q, bool needed)
 	return false;
 }
 
-static bool pykit_blk_kick_always(struct pykit_blk_vq *q, bool needed)
-{
-	return true;
-}
-
 static bool pykit_blk_take_again(struct pykit_blk_vq *q)
 {
 	return pykit_blk_every_so_often(&q->fault.used);
@@ -152,7 +147,6 @@ static const struct pykit_blk_fault faults[] = {
 	{ .name = "zeroes-long", .request = &pykit_blk_zeroes_long },
 	/* Notifications, and the entries that they are about. */
 	{ .name = "kick-withheld", .kick = pykit_blk_withhold },
-	{ .name = "kick-always", .kick = pykit_blk_kick_always },
 	{
 		.name = "avail-flags-undefined", .layout = PYKIT_BLK_FAULT_SPLIT,
 		.set_up = pykit_blk_fault_avail_flags,

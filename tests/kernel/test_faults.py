@@ -36,7 +36,6 @@ NOTICED = {
     "signal-missed": {"signals"},
     "signal-last-only": {"signals"},
     "signal-sampled-early": {"signals"},
-    "signal-by-event": {"signals"},
     "signal-spurious": set(),
     "signal-ignores-event": set(),
     "signal-ignores-flags": set(),

@@ -174,6 +174,8 @@ def test_what_a_fault_explains() -> None:
         ({"lost": 1, "rules": (RuleResult(RULES[0], "fail", 1, 1, ""),)}, "failed"),
         ({"expected": ("A",)}, "failed"),
         ({"outcome": "panic"}, "failed"),
+        ({"outcome": "workload-failed"}, "failed"),
+        ({"outcome": "workload-failed", "breaks": True}, "held"),
         ({"outcome": "never-booted", "rules": ()}, "error"),
         ({"outcome": "not-run", "rules": ()}, "error"),
         ({"outcome": "interrupted"}, "inconclusive"),
