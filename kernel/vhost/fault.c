@@ -46,7 +46,6 @@ static const char *const fault_names[] = {
 	[HEADER_WRITTEN]	= "header-written",
 	[DATA_UNWRITTEN]	= "data-unwritten",
 	[FAILED_LENGTH]		= "failed-length",
-	[ZEROES_KEPT]		= "zeroes-kept",
 	[FLUSH_UNSUPPORTED]	= "flush-unsupported",
 	[DISCARD_UNSUPPORTED]	= "discard-unsupported",
 	[FEATURE_OF_OTHER_TYPE]	= "feature-of-other-type",

@@ -78,9 +78,6 @@ bool pykit_vhost_fault_serve(struct pykit_vhost_vq *q, struct pykit_request *rq,
 	case FAILED_LENGTH:
 		type = VIRTIO_BLK_T_IN;
 		break;
-	case ZEROES_KEPT:
-		type = VIRTIO_BLK_T_WRITE_ZEROES;
-		break;
 	case FLUSH_UNSUPPORTED:
 		type = VIRTIO_BLK_T_FLUSH;
 		break;
@@ -96,7 +93,7 @@ bool pykit_vhost_fault_serve(struct pykit_vhost_vq *q, struct pykit_request *rq,
 		iov_iter_advance(&rq->in, iov_iter_count(&rq->in));
 	if (pykit_vhost_fault == FAILED_LENGTH)
 		*status = VIRTIO_BLK_S_IOERR;
-	else if (pykit_vhost_fault == DATA_UNWRITTEN || pykit_vhost_fault == ZEROES_KEPT)
+	else if (pykit_vhost_fault == DATA_UNWRITTEN)
 		*status = VIRTIO_BLK_S_OK;
 	else
 		*status = VIRTIO_BLK_S_UNSUPP;
