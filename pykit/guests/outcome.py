@@ -44,6 +44,8 @@ EXIT_CODES: dict[Kind, Exit] = {
     "recorded": Exit.OK,
     # What a scenario that does not expect it must not end with.
     **dict.fromkeys(get_args(Trouble), Exit.FAILED),
+    # Something is wrong, and nobody can say with whom.
+    "contested": Exit.SKIP,
 }
 assert set(EXIT_CODES) == set(get_args(Kind))
 

@@ -37,10 +37,11 @@ Backing = Literal["file", "failing", "null", "vhost-user", "net", "folder", "pip
 #: * needs-reset: a device set DEVICE_NEEDS_RESET;
 #: * refused-used: the driver refused a used entry;
 #: * lost-requests: the driver took requests back that the device had not returned;
-#: * standstill: a queue stands still where the trace ends.
+#: * standstill: a queue stands still where the trace ends;
+#: * contested: rules look violated, and either side may be to blame.
 Trouble = Literal[
     "io-errors", "qemu-errors", "back-end-gone", "needs-reset", "refused-used", "lost-requests",
-    "standstill",
+    "standstill", "contested",
 ]  # fmt: skip
 
 #: The sector that cannot be read of a disk that fails.

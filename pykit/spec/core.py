@@ -8,7 +8,7 @@ to check in every sound run checked nothing, the rest proves little.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pykit.scenario import Trouble
@@ -47,10 +47,16 @@ class RunTrouble:
         return {"kind": self.kind, "sentence": self.sentence, "expected": self.expected}
 
 
-def troubles(view: View) -> tuple[RunTrouble, ...]:
-    """Return what broke in a run, in order of what leads to what."""
+def troubles(view: View, contested: Sequence[str] = ()) -> tuple[RunTrouble, ...]:
+    """Return what broke in a run, in order of what leads to what.
+
+    ``contested`` are rules that look violated, where no rule fails.
+    """
     expects = view.events.capture.expects
-    found = (*_refused(view), *_resets_needed(view), *_lost(view), *_still(view))
+    found = [*_refused(view), *_resets_needed(view), *_lost(view), *_still(view)]
+    if contested:
+        words = f"{', '.join(contested)} look violated: either side may be to blame"
+        found.append(("contested", words))
     return tuple(RunTrouble(kind, words, kind in expects) for kind, words in found)
 
 

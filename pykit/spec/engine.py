@@ -55,6 +55,7 @@ class Verdict:
         violations: how many of them break the rule.
         message: the first violation, the reason of another verdict, or the count.
         evidence: events around the first violations, as their non-null fields.
+        contested: how many look wrong, where either side may be to blame.
     """
 
     rule: Rule
@@ -63,6 +64,7 @@ class Verdict:
     violations: int
     message: str
     evidence: tuple[dict[str, Any], ...] = ()
+    contested: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """One entry of verdicts.json."""
@@ -131,9 +133,11 @@ def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> V
     known = tuple(waivers)
     verdicts = tuple(_verdict(view, rule, known) for rule in rules)
     checked = {entry.rule.id: entry.checked for entry in verdicts}
-    return Verdicts(
-        verdicts, events.base.height, events.lost, troubles(view), unlooked(view, checked)
-    )
+    # A rule that fails says what broke; without one the run must not look like a success.
+    failed = any(entry.verdict == "fail" for entry in verdicts)
+    contested = () if failed else tuple(e.rule.id for e in verdicts if e.contested)
+    broken = troubles(view, contested)
+    return Verdicts(verdicts, events.base.height, events.lost, broken, unlooked(view, checked))
 
 
 def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
@@ -156,7 +160,7 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
         return _breach(view, rule, result, waivers)
     if result.contested:
         message = f"{result.contested} looked wrong, {result.checked} held: {EITHER_SIDE}"
-        return Verdict(rule, "inconclusive", result.checked, 0, message)
+        return Verdict(rule, "inconclusive", result.checked, 0, message, contested=result.contested)
     if not result.checked:
         if result.undecided:
             return Verdict(
