@@ -23,7 +23,7 @@ The device read the driver's suppression
 2. not before the driver enabled interrupts and saw that the entries were not there yet,
 3. not after the driver took an entry that the device filled later,
 4. not after the driver's n-th interrupt, if fewer than n had been sent by then; but interrupts
-   are not ordered by the queue's lock: the operation traced next may have written its value.
+   are not ordered by the queue's lock: what the operation traced next requests may be in the ring.
 
 Any value that the driver wrote in this window may be the one that the device read. ``requested``:
 some value requests an interrupt of the span's entries; ``suppressed``: some value does not. A span
@@ -207,10 +207,10 @@ def _spans_of_queue(
         _chains_exposed(view, q, suppression, device), _entries_not_there_yet(suppression, device)
     )
     later = np.searchsorted(suppression.at, _later_entry_taken(taken, device))
+    seen = np.searchsorted(suppression.at, _interrupt_seen(view, q, rows, device))
+    _, suppressed = _values_in_window(suppression, device, begin, np.minimum(later, seen))
     # The interrupt may have come in the midst of the operation that is traced next.
-    seen = np.searchsorted(suppression.at, _interrupt_seen(view, q, rows, device)) + 1
-    stop = np.minimum(later, seen)
-    requested, suppressed = _values_in_window(suppression, device, begin, stop)
+    requested, _ = _values_in_window(suppression, device, begin, np.minimum(later, seen + 1))
 
     row = ints(rows, "row")
     over = ~device.sent & _no_more_interrupts(view, q, int(row[-1]))
