@@ -7,13 +7,15 @@ import socket
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pykit.device import ServedDisk
 from pykit.device.server import Connection
 from pykit.vhost_user import HEADER, NEED_REPLY, FrontEndRequest, Message, receive
 
+#: A connection has a thread of its own, which may have to wait on a busy machine.
+PATIENT = settings(deadline=None)
 NUMBERS = st.sampled_from([int(request) for request in FrontEndRequest]) | st.integers(0, 60)
 
 
@@ -49,6 +51,7 @@ def message(request: int, payload: bytes = b"", flags: int = 1) -> bytes:
     return HEADER.pack(request, flags, len(payload)) + payload
 
 
+@PATIENT
 @given(st.lists(st.tuples(NUMBERS, st.binary(max_size=64)), max_size=8))
 def test_any_messages_end_the_connection_and_nothing_else(
     messages: list[tuple[int, bytes]],
@@ -56,6 +59,7 @@ def test_any_messages_end_the_connection_and_nothing_else(
     served(*(message(number, payload) for number, payload in messages)).close()
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_end_the_connection_and_nothing_else(data: bytes) -> None:
     served(data).close()
