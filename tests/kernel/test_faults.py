@@ -2,7 +2,7 @@
 """Every deliberate bug of the driver or the device makes exactly the rules fail that name it.
 
 All bugs of a side share guests, as the matrices of ``matrices/`` have them. Those that the matrices
-tag ``smoke`` stand for the others, which are many.
+tag ``sample`` stand for the others, which are many.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ def noticed(found: dict[str, CellRecord], matrix: Path) -> None:
 
 
 def test_some_faults_of_the_driver(tmp_path: Path) -> None:
-    assert by_fault("driver", tmp_path / "matrix", "--tag", "smoke")
+    assert by_fault("driver", tmp_path / "matrix", "--tag", "sample")
 
 
 def test_some_faults_of_the_device(tmp_path: Path) -> None:
-    found = by_fault("device", tmp_path / "matrix", "--keep", "--tag", "smoke")
+    found = by_fault("device", tmp_path / "matrix", "--keep", "--tag", "sample")
     noticed(found, tmp_path / "matrix")
 
 

@@ -61,7 +61,7 @@ def test_how_a_guest_ended(view: ReportView, kind: str) -> None:
     status = paths_of(replace(view, capture=capture))["pykit.blk.guest"]["status"]
     assert (status == "PASS") == (kind in ("clean", "recorded"))
     assert (status == "MISS") == (kind in ("never-booted", "qemu-died", "module-failed"))
-    assert (status == "SKIP") == (kind == "interrupted")
+    assert (status == "SKIP") == (kind in ("interrupted", "contested"))
 
 
 @PATIENT
