@@ -17,7 +17,6 @@ from pykit.device.faults import DeviceFault, Returning
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
-from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.vhost_user import (
     CONFIG,
@@ -32,6 +31,7 @@ from pykit.vhost_user import (
     Message,
     PeerGoneError,
     Protocol,
+    listen,
     receive,
     send,
 )
@@ -80,13 +80,7 @@ def serve(
     Raises:
         UsageError: the socket cannot be made.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(path))
-        listener.listen(1)
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"{path}: cannot listen: {error.strerror}; remove an old socket") from None
+    listener = listen(path, 1)
     try:
         while True:
             connection, _ = listener.accept()

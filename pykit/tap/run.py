@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit import vhost_user
 from pykit.device.memory import GuestMemory
 from pykit.drive import Kind
 from pykit.errors import InfraError, UsageError
@@ -93,7 +94,7 @@ class Tap:
         self._listen, self._connect, self._kind = listen, connect, kind
         self._injection, self._heals, self._device, self._say = injection, heals, device, say
         self.result = TapResult(directory)
-        self._listener = _listener(listen)
+        self._listener = vhost_user.listen(listen, 4)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._watch = Watch()
         self._ended, self._ticked = False, 0.0
@@ -291,14 +292,3 @@ class FrontEndLeftError(PeerGoneError):
 
 class BackEndGoneError(PeerGoneError):
     """The back-end ended the connection."""
-
-
-def _listener(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(path))
-        listener.listen(4)
-    except OSError as error:
-        listener.close()
-        raise UsageError(f"{path}: cannot listen: {error.strerror}; remove an old socket") from None
-    return listener

@@ -21,7 +21,7 @@ from pykit.vhost_user.messages import (
     receive,
     send,
 )
-from pykit.vhost_user.sockets import listens
+from pykit.vhost_user.sockets import listen, listens
 
 __all__ = [
     "CONFIG",
@@ -40,6 +40,7 @@ __all__ = [
     "Message",
     "PeerGoneError",
     "Protocol",
+    "listen",
     "listens",
     "receive",
     "send",
