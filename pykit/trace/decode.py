@@ -143,17 +143,7 @@ def _driven(capture: Path, info: CaptureInfo) -> Events:
     rows = driven.read_driven(capture)
     if rows.base.is_empty():
         raise EmptyTraceError(f"{capture}: no events: drive the device again")
-    frames, fields = join(rows, None, {})
-    frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
-    return Events(
-        frames=frames,
-        lost=total(losses),
-        losses=tuple(loss.line for loss in losses),
-        capture=info,
-        devices={device.id: number for number, device in enumerate(info.devices)},
-        fields=fields,
-        alignment="one side only",
-    )
+    return _one_clock_only(join(rows, None, {}), losses, info)
 
 
 def _tapped(capture: Path, info: CaptureInfo) -> Events:
@@ -169,17 +159,24 @@ def _tapped(capture: Path, info: CaptureInfo) -> Events:
         raise EmptyTraceError(f"{capture}: no events: did a front-end start a queue?")
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    frames, fields = join(None, rows.drop("row"), {})
+    events = _one_clock_only(join(None, rows.drop("row"), {}), losses, info)
+    return replace(events, recorded=frozenset(tapped.TAPPED))
+
+
+def _one_clock_only(
+    joined: tuple[Frames, dict[str, tuple[str, ...]]], losses: Sequence[Loss], info: CaptureInfo
+) -> Events:
+    """Return events of one observer, whose clock is the time."""
+    frames, fields = joined
     frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
     return Events(
         frames=frames,
         lost=total(losses),
         losses=tuple(loss.line for loss in losses),
         capture=info,
-        devices=numbers,
+        devices={device.id: number for number, device in enumerate(info.devices)},
         fields=fields,
         alignment="one side only",
-        recorded=frozenset(tapped.TAPPED),
     )
 
 
