@@ -152,7 +152,7 @@ def finding(
     rules = [rule] if rule else found.verdicts.having("fail")
     if not rules:
         raise UsageError(f"{run}: no rule failed; name one that is waived to report it")
-    text = "\n".join(report.finding_of(run, found.verdicts, found.events, name) for name in rules)
+    text = report.finding_of(run, found.verdicts, found.events, rules)
     if output is None:
         write(text)
     else:

@@ -64,12 +64,13 @@ def print_terminal(
     terminal.render(console, view_of(verdicts, events, {}, ""), closing, verbose=verbose)
 
 
-def finding_of(run_dir: Path, verdicts: Verdicts, events: Events, rule: str) -> str:
-    """Return a report for a maintainer, in Markdown, about a rule that failed or is waived.
+def finding_of(run_dir: Path, verdicts: Verdicts, events: Events, rules: Sequence[str]) -> str:
+    """Return a report for maintainers, in Markdown, about rules that failed or are waived.
 
-    Raises: UsageError, where the rule did neither.
+    Raises: UsageError, where one of them did neither.
     """
-    return finding.render(view_of(verdicts, events, _run_info(run_dir / "run.json"), ""), rule)
+    view = view_of(verdicts, events, _run_info(run_dir / "run.json"), "")
+    return "\n".join(finding.render(view, rule) for rule in rules)
 
 
 def _run_info(path: Path) -> Mapping[str, Any]:

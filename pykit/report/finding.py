@@ -14,7 +14,7 @@ from pykit.report.view import ReportView, clauses_of
 from pykit.spec import Verdict
 from pykit.text import shown
 
-#: Outcomes in which somebody's memory or process may have suffered.
+#: Outcomes in which memory may be corrupt, or a process ended.
 _SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone"})
 _OTHER = {"driver": "device", "device": "driver"}
 #: Events that a report quotes.
