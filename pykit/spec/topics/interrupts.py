@@ -208,9 +208,10 @@ def _spans_of_queue(
     )
     later = np.searchsorted(suppression.at, _later_entry_taken(taken, device))
     seen = np.searchsorted(suppression.at, _interrupt_seen(view, q, rows, device))
-    _, suppressed = _values_in_window(suppression, device, begin, np.minimum(later, seen))
+    requested, suppressed = _values_in_window(suppression, device, begin, np.minimum(later, seen))
     # The interrupt may have come in the midst of the operation that is traced next.
-    requested, _ = _values_in_window(suppression, device, begin, np.minimum(later, seen + 1))
+    midst = (begin < seen) & (seen < later)
+    requested[midst] |= suppression.requests(seen[midst], device.low[midst], device.high[midst])
 
     row = ints(rows, "row")
     over = ~device.sent & _no_more_interrupts(view, q, int(row[-1]))
