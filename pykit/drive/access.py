@@ -69,7 +69,7 @@ class RegisterCase:
 
     @property
     def name(self) -> str:
-        """TableRow and moment, such as ``status-again/live``."""
+        """Row and moment, such as ``status-again/live``."""
         return f"{self.row.name}/{self.row.at}"
 
 

@@ -42,7 +42,7 @@ class AnyCase(Protocol):
 
     @property
     def name(self) -> str:
-        """TableRow and choices."""
+        """Row and choices."""
 
     @property
     def row(self) -> TableRow:

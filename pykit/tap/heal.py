@@ -62,15 +62,15 @@ def heal(relay: Relay, dial: Callable[[], Stream]) -> None:
 
 
 def _say_again(relay: Relay, back: Stream) -> None:
-    told = relay.told
+    negotiated = relay.negotiated
     _reply(back, R.GET_FEATURES)
-    if told.protocol is not None:
+    if negotiated.protocol is not None:
         _reply(back, R.GET_PROTOCOL_FEATURES)
-        back.send(R.SET_PROTOCOL_FEATURES, U64.pack(told.protocol))
-    if told.owner:
+        back.send(R.SET_PROTOCOL_FEATURES, U64.pack(negotiated.protocol))
+    if negotiated.owner:
         back.send(R.SET_OWNER, b"")
-    if told.features is not None:
-        back.send(R.SET_FEATURES, U64.pack(told.features))
+    if negotiated.features is not None:
+        back.send(R.SET_FEATURES, U64.pack(negotiated.features))
     if relay.channel.taken:
         back.send(R.SET_BACKEND_REQ_FD, b"", 0, relay.channel.open())
         relay.channel.sent()
@@ -85,7 +85,7 @@ def _set_up_again(relay: Relay, back: Stream, queue: TappedQueue) -> None:
     back.send(R.SET_VRING_NUM, VRING.pack(index, queue.size))
     base = queue.ring.heal() if queue.ring is not None else queue.base or 0
     back.send(R.SET_VRING_BASE, VRING.pack(index, base))
-    back.send(R.SET_VRING_ADDR, queue.place(queue.address, relay.told.accepted))
+    back.send(R.SET_VRING_ADDR, queue.place(queue.address, relay.negotiated.accepted))
     back.send(R.SET_VRING_CALL, U64.pack(index), 0, (queue.back_call,))
     if queue.has_kick:
         back.send(R.SET_VRING_KICK, U64.pack(index), 0, (queue.back_kick,))

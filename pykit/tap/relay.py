@@ -60,8 +60,8 @@ R = FrontEndRequest
 
 
 @dataclass
-class Told:
-    """What the front-end has said, to be said again to another back-end.
+class Negotiated:
+    """What the front-end negotiated, to be sent again to another back-end.
 
     Attributes:
         features, protocol: what was accepted; None before.
@@ -104,7 +104,7 @@ class Relay:
         say: Callable[[str], None],
     ) -> None:
         self.front, self.back, self.around = front, back, around
-        self.told = Told()
+        self.negotiated = Negotiated()
         self.queues: dict[int, TappedQueue] = {}
         self.unsettled = 0
         self.waiting: list[Message] = []
@@ -142,11 +142,11 @@ class Relay:
         payload, fds = message.payload, message.fds
         match message.request:
             case R.SET_FEATURES:
-                (self.told.features,) = U64.unpack(payload)
+                (self.negotiated.features,) = U64.unpack(payload)
             case R.SET_PROTOCOL_FEATURES:
-                (self.told.protocol,) = U64.unpack(payload)
+                (self.negotiated.protocol,) = U64.unpack(payload)
             case R.SET_OWNER:
-                self.told.owner = True
+                self.negotiated.owner = True
             case R.RESET_OWNER | R.RESET_DEVICE:
                 self._stop_all()
             case R.SET_MEM_TABLE:
@@ -175,10 +175,10 @@ class Relay:
                 index, base = VRING.unpack(payload)
                 queue = self._queue(index)
                 queue.base = base
-                queue.prepare(self.told.accepted)
+                queue.prepare(self.negotiated.accepted)
             case R.SET_VRING_ADDR:
                 queue = self._queue(struct.unpack_from("=I", payload)[0])
-                return queue.place(payload, self.told.accepted)
+                return queue.place(payload, self.negotiated.accepted)
             case R.SET_VRING_ENABLE:
                 index, enabled = VRING.unpack(payload)
                 queue = self._queue(index)
@@ -224,12 +224,12 @@ class Relay:
 
     def _start_ready(self) -> None:
         for queue in self.queues.values():
-            if not queue.ready(self.told.accepted):
+            if not queue.ready(self.negotiated.accepted):
                 continue
             if all(other.ring is None for other in self.queues.values()):
                 self._begin_life()
             try:
-                queue.start(self.told.accepted)
+                queue.start(self.negotiated.accepted)
             except (BadAddressError, ValueError) as error:
                 raise PeerGoneError(f"front-end: queue {queue.index}: {error}") from None
             queue.take_chains(drain(queue.kick))
@@ -238,12 +238,12 @@ class Relay:
     def _begin_life(self) -> None:
         recorder = self.around.recorder
         recorder.begin()
-        accepted = self.told.accepted & ~(1 << LOG_ALL | 1 << PROTOCOL_FEATURES)
+        accepted = self.negotiated.accepted & ~(1 << LOG_ALL | 1 << PROTOCOL_FEATURES)
         recorder.device("driver", self.around.device_id, 0, JOINED_STAGE)
         # What a front-end hides of the device's features, its driver cannot accept: of those that
         # were not accepted nobody knows whether they were offered.
         if accepted >> bits.VERSION_1 & 1:
-            recorder.device("features", self.told.offered & accepted, accepted, accepted, 2)
+            recorder.device("features", self.negotiated.offered & accepted, accepted, accepted, 2)
 
     def _stop_all(self) -> None:
         for queue in self.queues.values():
@@ -262,7 +262,7 @@ class Relay:
         try:
             match message.request:
                 case R.GET_FEATURES:
-                    self.told.offered = message.u64
+                    self.negotiated.offered = message.u64
                     payload = U64.pack(message.u64 & ~_MASKED)
                 case R.GET_PROTOCOL_FEATURES:
                     passed = _PASSED

@@ -35,7 +35,7 @@ def lay_out(index: int, size: int, areas: Areas, own_table: bool) -> Areas:
 def prepare(
     shadow: ShadowMemory, memory: GuestMemory, index: int, size: int, areas: Areas, base: int | None
 ) -> None:
-    """Write the indices that a back-end may read when it is told where the ring is."""
+    """Write the indices that a back-end may read when it gets the ring's addresses."""
     avail_at, used_at, _ = _places(size)
     try:
         used = memory.at_user(areas[1], 4).cast("H")[1]
