@@ -19,7 +19,7 @@ ROOT = Path(pykit.__file__).parent
 ORDER = (
     "errors", "text", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "vhost_user",
     "kconfig", "kernels", "modules", "qemu", "scenario", "guests", "observe", "run", "trace",
-    "spec", "report", "analysis", "mutants", "drive", "device", "tap", "matrix", "steps", "bisect",
+    "spec", "analysis", "report", "mutants", "drive", "device", "tap", "matrix", "steps", "bisect",
     "doctor", "bench", "testing", "cli",
 )  # fmt: skip
 

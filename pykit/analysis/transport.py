@@ -100,7 +100,7 @@ def _used(view: View, look: Look) -> dict[str, Any]:
     features = None
     if look.dev is not None and lives and lives[-1].negotiated:
         last = lives[-1].negotiated
-        features = list(_features(last.offered, last.acked, named["type"]))
+        features = list(features_of(last.offered, last.acked, named["type"]))
     vectors = _vectors(view, look.dev)
     return {
         "virtqueues": [
@@ -123,7 +123,8 @@ def _vectors(view: View, dev: int | None) -> dict[int, int]:
     return dict(pairs) | {vq: value for vq, value in pairs if value != _NO_VECTOR}
 
 
-def _features(offered: int, acked: int, kind: str) -> Iterator[dict[str, Any]]:
+def features_of(offered: int, acked: int, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield features that are offered or accepted, by bit; ``kind``: the device's type."""
     prefix = next((prefix for part, prefix in _BY_TYPE.items() if part in kind), None)
     own = {bit: name for name, bit in NAMES.items() if prefix and name.startswith(prefix)}
     for bit in range(64):
@@ -199,10 +200,10 @@ def _negotiated(device: dict[str, Any]) -> Iterator[str]:
         return
     for accepted, title in ((True, "accepted"), (False, "only offered")):
         mine = [f for f in device["features"] if f["accepted"] == accepted]
-        names = (_short(f["name"]) if f["name"] else str(f["bit"]) for f in mine)
+        names = (short_name(f["name"]) if f["name"] else str(f["bit"]) for f in mine)
         yield f"  {title}: {' '.join(names) or 'nothing'}"
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Return a feature's name without what all of them begin with."""
     return name.rpartition("_F_")[2]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pykit.analysis.evidence import slice_of
 from pykit.errors import Exit
-from pykit.report.evidence import slice_of
 from pykit.run import attach
 from pykit.spec.core import standing_still
 from pykit.spec.standing import standstills

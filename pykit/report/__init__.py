@@ -13,6 +13,7 @@ from rich.console import Console
 from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
 from pykit.report import finding, html, junit, kcidb, ktap, sarif, terminal
+from pykit.report.figures import figures_of
 from pykit.report.view import view_of
 from pykit.spec import Verdicts
 from pykit.text import tail
@@ -49,7 +50,9 @@ def write_all(
     write_atomically(run_dir / "junit.xml", junit.render(view))
     write_atomically(run_dir / "kcidb.json", kcidb.render(view).encode())
     write_atomically(run_dir / "sarif.json", sarif.render(view).encode())
-    write_atomically(run_dir / "report.html", html.render(view).encode())
+    write_atomically(
+        run_dir / "report.html", html.render(view, figures_of(verdicts, events)).encode()
+    )
 
 
 def print_terminal(

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from pykit.analysis.evidence import slice_of
 from pykit.errors import UsageError
-from pykit.report.evidence import slice_of
 from pykit.report.view import ReportView, clauses_of
 from pykit.spec import Verdict
 from pykit.text import shown

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from pykit.report.evidence import slice_of
+from pykit.analysis.evidence import Slice, slice_of
+from pykit.report.figures import Figures
 from pykit.report.view import ORDER, ReportView, clauses_of
 from pykit.text import printable, shown
 
@@ -33,18 +34,24 @@ MEANINGS = {
 }
 
 
-def render(view: ReportView) -> str:
+def render(view: ReportView, figures: Figures | None = None) -> str:
     """Return the whole page."""
     return template("report.html.j2").render(
         view=view,
+        figures=figures or Figures(),
         order=ORDER,
         meanings=MEANINGS,
-        slice_of=slice_of,
+        slice_of=_events,
         clauses_of=clauses_of,
         facts=list(_facts(view)),
         run=list(_flat(view.run)),
         title=_title(view),
     )
+
+
+def _events(rows: Sequence[Mapping[str, Any]]) -> Slice:
+    """Return events as text; ``time`` repeats what the first column has."""
+    return slice_of(rows, omit=frozenset({"time"}))
 
 
 def template(name: str) -> Template:

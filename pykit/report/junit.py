@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from pykit.report.evidence import slice_of
+from pykit.analysis.evidence import slice_of
 from pykit.report.view import ReportView, clauses_of
 from pykit.report.xml import case as new_case
 from pykit.report.xml import document, legal, suite

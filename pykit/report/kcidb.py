@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from pykit.analysis.evidence import slice_of
 from pykit.errors import Exit
 from pykit.guests.outcome import EXIT_CODES, Kind
-from pykit.report.evidence import slice_of
 from pykit.report.view import ReportView
 from pykit.spec import Verdict
 from pykit.text import shown

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pykit.report.evidence import slice_of
+from pykit.analysis.evidence import slice_of
 from pykit.report.tap import Point, document, suite
 from pykit.report.view import ReportView
 from pykit.spec import Verdict

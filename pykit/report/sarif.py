@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykit import __version__
+from pykit.analysis.evidence import slice_of
 from pykit.paths import ROOT
-from pykit.report.evidence import slice_of
 from pykit.report.view import ReportView
 from pykit.scenario.model import SCENARIOS
 from pykit.spec import CLAUSES, Rule, Verdict, rules

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pykit.report.evidence import slice_of
+from pykit.analysis.evidence import slice_of
 from pykit.report.view import ORDER, ReportView
 from pykit.spec import Verdict
 

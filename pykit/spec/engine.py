@@ -56,6 +56,7 @@ class Verdict:
         message: the first violation, the reason of another verdict, or the count.
         evidence: events around the first violations, as their non-null fields.
         contested: how many look wrong, where either side may be to blame.
+        rows: of the event table, those that show the violation of the message.
     """
 
     rule: Rule
@@ -65,6 +66,7 @@ class Verdict:
     message: str
     evidence: tuple[dict[str, Any], ...] = ()
     contested: int = 0
+    rows: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """One entry of verdicts.json."""
@@ -184,13 +186,14 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
         (v for v, excuse in zip(result.violations, excuses, strict=True) if not excuse), None
     )
     if first is None and excuses[0]:
-        message = f"{result.violations[0].message}; {excuses[0].reason}"
-        return Verdict(rule, "waived", result.checked, wrong, message, evidence)
+        shown = result.violations[0]
+        message = f"{shown.message}; {excuses[0].reason}"
+        return Verdict(rule, "waived", result.checked, wrong, message, evidence, rows=shown.rows)
     shown = first or result.violations[0]
     message = shown.message if wrong == 1 else f"{shown.message} (and {wrong - 1} more)"
     if first is not result.violations[0]:
         evidence = evidence_of(view.events, (shown,))
-    return Verdict(rule, "fail", result.checked, wrong, message, evidence)
+    return Verdict(rule, "fail", result.checked, wrong, message, evidence, rows=shown.rows)
 
 
 def _types(view: View, violation: Violation) -> set[str]:

@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from pykit.report import html
+from pykit.report.figures import Figures, RingFigure
 from pykit.report.view import ORDER, ReportView
 from pykit.spec import CLAUSES
 from pykit.trace import CapturedOutcome, CapturedStep
@@ -65,6 +67,16 @@ def test_a_failure_is_explained_with_its_events(view: ReportView) -> None:
         "dev 0, life 0, vq 1",
     ):
         assert words in page.said
+
+
+def test_the_ring_is_drawn_once_for_the_same_events() -> None:
+    figure = RingFigure("device 0, queue 1: split ring", (Markup("<svg></svg>"),), Markup(""))
+    rows = [make_row("fail", number, message="wrong") for number in (2, 3)]
+    figures = Figures({"SD-DR-02": figure}, {"SD-DR-03": "SD-DR-02"})
+    page = Page(html.render(make_view(*rows), figures))
+    assert [tag for tag, _ in page.tags].count("svg") == 1
+    assert "device 0, queue 1: split ring, at that moment" in page.said
+    assert "drawn at SD-DR-02" in page.said
 
 
 def test_it_says_what_was_run_and_how_it_ended(view: ReportView) -> None:

@@ -8,7 +8,6 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 import pytest
 from rich.console import Console
 
@@ -18,7 +17,7 @@ from pykit.report.view import ORDER, view_of
 from pykit.spec import Verdicts
 from pykit.spec.engine import VERDICTS
 from pykit.trace import CapturedOutcome, CapturedStep, Events
-from pykit.trace.frames import Frames
+from pykit.trace.events import join
 
 from .conftest import EVIDENCE, HOSTILE, make_row, make_view
 
@@ -45,8 +44,8 @@ def events() -> Events:
         outcome=CapturedOutcome("panic", HOSTILE),
         steps=(CapturedStep("fio", 1, 2.0, HOSTILE),),
     )
-    frames = Frames(pl.DataFrame({"row": [0]}), {}, {})
-    return Events(frames, 3, (HOSTILE,), capture, devices={}, fields={})
+    frames, fields = join(None, None, {})
+    return Events(frames, 3, (HOSTILE,), capture, devices={}, fields=fields)
 
 
 def test_all_files_are_written_and_nothing_else(

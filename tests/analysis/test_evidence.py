@@ -6,10 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pykit.report.evidence import slice_of
+from pykit.analysis.evidence import slice_of
 from pykit.text import shown, tail
-
-from .conftest import EVIDENCE, HOSTILE, PATIENT
+from tests.report.conftest import EVIDENCE, HOSTILE, PATIENT
 
 
 def test_names_for_numbers_and_one_time_base_a_clock() -> None:

@@ -30,7 +30,8 @@ _HEX = frozenset(
     | {"flags", "avail_flags", "used_flags"}
 )
 
-_STATUS_BITS = {
+#: Bits of the device status by name (VIRTIO 1.3, 2.1).
+STATUS_BITS = {
     1: "ACKNOWLEDGE",
     2: "DRIVER",
     4: "DRIVER_OK",
@@ -64,9 +65,9 @@ _QUEUE_OPS = {0: "set up", 1: "deleted", 2: "joined", 3: "left", 4: "broken", 5:
 
 #: Names of the values of (kind, field): of bits where the flag is True.
 _NAMES: dict[tuple[str, str], tuple[dict[int, str], bool]] = {
-    ("status", "status"): (_STATUS_BITS, True),
-    ("dev_status", "status"): (_STATUS_BITS, True),
-    ("config_change", "status"): (_STATUS_BITS, True),
+    ("status", "status"): (STATUS_BITS, True),
+    ("dev_status", "status"): (STATUS_BITS, True),
+    ("config_change", "status"): (STATUS_BITS, True),
     ("status", "op"): ({0: "write", 1: "read", 2: "reset"}, False),
     ("desc", "flags"): (_DESC_FLAGS, True),
     ("slot", "flags"): (_DESC_FLAGS, True),
@@ -165,13 +166,14 @@ def _value(kind: str, name: str, value: Any) -> str:
         return shown(str(value))
     if (kind, name) in _NAMES:
         names, bits = _NAMES[kind, name]
-        return _bits(value, names) if bits else names.get(value, str(value))
+        return bits_of(value, names) if bits else names.get(value, str(value))
     if name in _HEX or (kind, name) == ("queue", "used"):
         return f"{value:#x}"
     return str(value)
 
 
-def _bits(value: int, names: Mapping[int, str]) -> str:
+def bits_of(value: int, names: Mapping[int, str]) -> str:
+    """Return the names of the bits that are set, the rest as a number."""
     rest = value & ~sum(names)
     parts: Iterable[str] = (name for bit, name in names.items() if value & bit)
     return "|".join([*parts, *([f"{rest:#x}"] if rest else [])]) or "0"
