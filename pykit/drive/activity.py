@@ -74,9 +74,14 @@ class Activity:
         return self._still >= _STILL
 
     def spins(self, seconds: float = 0.15) -> bool:
-        """Whether the busiest thread ran or waited for a CPU for most of this time."""
+        """Whether the busiest thread ran or waited for a CPU for most of this time.
+
+        A process that comes to rest meanwhile does not spin, and is not looked at any longer.
+        """
         before, begun = self.sample(), time.monotonic()
-        time.sleep(seconds)
+        while time.monotonic() - begun < seconds:
+            if self.asleep():
+                return False
         after, ended = self.sample(), time.monotonic()
         spent = (after.busiest - before.busiest) / 1e9
         return spent >= SPINNING * (ended - begun)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pykit.drive.activity import Activity
@@ -41,6 +43,8 @@ class Qtest:
             self._sock.close()
             raise PeerGoneError(f"cannot connect to {path}: {error.strerror}") from None
         self._rest = b""
+        self._waiting: list[str] = []
+        self._gathering = False
         self.raised: set[int] = set()
         self.ports = _Ports(self)
 
@@ -65,23 +69,62 @@ class Qtest:
                 return
             self._interrupt(self._line())
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send the writes that are made within this at once: at the next read, or at its end.
+
+        QEMU does them in order, and answers each; only the driver waits less often.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        self._gathering = True
+        try:
+            yield
+            self._exchange()
+        finally:
+            self._gathering = False
+            self._waiting.clear()
+
     def ask(self, command: str) -> str:
         """Send a command and return what follows its OK.
 
         Raises:
             PeerGoneError: QEMU ended, is silent, or refuses the command.
         """
+        self._waiting.append(command)
+        return self._exchange()
+
+    def post(self, command: str) -> None:
+        """Send a command that has no value; later, where commands are sent together.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        self._waiting.append(command)
+        if not self._gathering:
+            self._exchange()
+
+    def _exchange(self) -> str:
+        """Send the commands that wait; return the answer of the last one, empty without any."""
+        commands, self._waiting = self._waiting, []
+        answer = ""
+        command = ""
         try:
-            self._sock.sendall(command.encode() + b"\n")
-            while True:
-                line = self._line()
-                # Lines of interrupts come whenever they like.
-                if not self._interrupt(line):
-                    break
+            if commands:
+                self._sock.sendall("\n".join((*commands, "")).encode())
+            for command in commands:
+                answer = self._answer(command)
         except TimeoutError:
             raise PeerGoneError(f"QEMU did not answer {command!r} in time") from None
         except OSError as error:
             raise PeerGoneError(f"QEMU ended the connection: {error.strerror}") from None
+        return answer
+
+    def _answer(self, command: str) -> str:
+        # Lines of interrupts come whenever they like.
+        while self._interrupt(line := self._line()):
+            pass
         if not line.startswith("OK"):
             raise PeerGoneError(f"QEMU answered {command!r} by {line!r}")
         return line[2:].strip()
@@ -113,7 +156,7 @@ class Qtest:
 
     def write(self, address: int, value: int, width: int) -> None:
         """Write a register in memory space."""
-        self.ask(f"write{_LETTERS[width]} {address:#x} {value:#x}")
+        self.post(f"write{_LETTERS[width]} {address:#x} {value:#x}")
 
 
 class _Ports:
@@ -128,7 +171,7 @@ class _Ports:
 
     def write(self, port: int, value: int, width: int) -> None:
         """Write an I/O port."""
-        self._qtest.ask(f"out{_LETTERS[width]} {port:#x} {value:#x}")
+        self._qtest.post(f"out{_LETTERS[width]} {port:#x} {value:#x}")
 
 
 _LETTERS = {1: "b", 2: "w", 4: "l", 8: "q"}
@@ -172,9 +215,14 @@ class QtestCarrier:
         Raises:
             PeerGoneError: there is no connection.
         """
-        if self._device is None:
-            raise PeerGoneError("no connection to QEMU")
+        self._connected()
+        assert self._device is not None
         return self._device
+
+    def _connected(self) -> Qtest:
+        if self._qtest is None or self._device is None:
+            raise PeerGoneError("no connection to QEMU")
+        return self._qtest
 
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
@@ -182,37 +230,40 @@ class QtestCarrier:
 
     def reset(self, memory: SharedMemory) -> None:
         """Find the device if that was not done yet, and write 0 to its status (section 2.1)."""
-        if self._device is None:
+        if self._qtest is None or self._device is None:
             self._qtest = Qtest(self._path)
             find = MmioDevice.find if self._mmio else pci.find
-            self._device = find(self._qtest)
+            with self._qtest.together():
+                self._device = find(self._qtest)
             if not self._device.messages:
                 self._qtest.watch()
         self._memory, self._messages = memory, {}
         self._broken, self._asked = False, True
         device = self._device
-        device.set_status(0)
-        deadline = time.monotonic() + PATIENCE
-        while device.status():
-            if time.monotonic() > deadline:
-                raise PeerGoneError("device did not end its reset")
-        self._queues = device.queues()
-        device.set_status(bits.ACKNOWLEDGE)
-        device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
+        with self._qtest.together():
+            device.set_status(0)
+            deadline = time.monotonic() + PATIENCE
+            while device.status():
+                if time.monotonic() > deadline:
+                    raise PeerGoneError("device did not end its reset")
+            self._queues = device.queues()
+            device.set_status(bits.ACKNOWLEDGE)
+            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
 
     def offered(self) -> int:
         """Read the device's features."""
-        return self.device.features()
+        with self._connected().together():
+            return self.device.features()
 
     def accept(self, features: int) -> bool:
         """Write features, then FEATURES_OK; return whether it stays set (not with legacy)."""
         device = self.device
-        device.accept(features)
-        if device.legacy:
-            return True
-        status = bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK
-        device.set_status(status)
-        return bool(device.status() & bits.FEATURES_OK)
+        with self._connected().together():
+            device.accept(features)
+            if device.legacy:
+                return True
+            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK)
+            return bool(device.status() & bits.FEATURES_OK)
 
     def config(self, offset: int, length: int) -> bytes:
         """Read the device's own configuration, a byte at a time."""
@@ -235,7 +286,8 @@ class QtestCarrier:
             ring.memory.store(message, bytes(4))
             ring.memory.allow(message, 4)
             self._messages[ring.index] = message
-        self.device.set_up(ring, message)
+        with self._connected().together():
+            self.device.set_up(ring, message)
 
     def driver_ok(self) -> None:
         """Write DRIVER_OK."""
