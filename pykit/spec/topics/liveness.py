@@ -10,31 +10,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from pykit.spec import bits
-from pykit.spec.arrays import Bools, are, ints
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.owed import carries_requests
+from pykit.spec.reclaimed import interrupted_queues, request_queues
 from pykit.spec.rows import Tally
 from pykit.spec.standing import standstills
 from pykit.spec.timing import PREEMPTED_TASK
 from pykit.spec.topics.notify import decisions
 from pykit.spec.view import View
-from pykit.trace.kinds import BROKEN, DELETED
 
 AT_WORK = "chains were under way, and the trace ends within 10 s"
 
 
-def _request_queues(view: View) -> Bools:
-    """By q: whether each chain of the queue is a request that has to be answered."""
-    return np.array(
-        [carries_requests(view.life(dev, life).id, vq) for dev, life, vq in view.rings.queue],
-        dtype=np.bool_,
-    )
-
-
 def _returned(view: View) -> int:
     """Return how many requests came back, by ring memory; else by the log of what was filled."""
-    requests = _request_queues(view)
+    requests = request_queues(view)
     if len(requests):
         back = requests[view.adds.q] & (view.pairs.used_of >= 0)
         return int(np.count_nonzero(back))
@@ -154,55 +144,11 @@ def requests_are_reclaimed(view: View) -> Result:
     Undecided: the trace ends within 10 s, and the queue is still there; or the driver made a head
     available that was outstanding, so that an answer may be either chain's.
     """
-    rings, adds, pairs, used = view.rings, view.adds, view.pairs, view.used
     tally = Tally(none="nothing was outstanding at a reset", doubt=AT_WORK)
-    times = view.events.base["time"]
-    for q, requests in enumerate(_request_queues(view).tolist()):
-        if not requests or not rings.whole[q]:
-            continue
-        events = rings.of("queue", "detach").of_queue(q)
-        ops = np.where(are(events, "queue"), ints(events, "op"), -1)
-        row = ints(events, "row")
-        broke = _first_break(view, q, row[ops == BROKEN].tolist())
-        if broke is None:
-            continue
-        # Chains are in the order of their queues.
-        low, high = np.searchsorted(adds.q, [q, q + 1])
-        mine = np.arange(low, high)[adds.row[low:high] < broke]
-        entry = pairs.used_of[mine]
-        before = (entry >= 0) & (used.row[np.maximum(entry, 0)] < broke if len(used.row) else False)
-        taken_back = row[are(events, "detach")]
-        early = int(np.count_nonzero(taken_back < broke))
-        outstanding = mine[~before][early:]
-        if not len(outstanding):
-            continue
-        if pairs.doubtful[low:high].any():
-            tally.undecided(len(outstanding))
-            continue
-        answered = int(np.count_nonzero(pairs.used_of[outstanding] >= 0))
-        reclaimed = answered + int(np.count_nonzero(taken_back >= broke))
-        left = len(outstanding) - reclaimed
-        deleted = row[ops == DELETED]
-        open_ = not len(deleted) and view.end[0] - int(times[broke] or 0) < PREEMPTED_TASK
-        if left > 0 and open_:
-            tally.undecided(left)
-            continue
-        found = [
-            Violation(
-                (broke, int(adds.row[outstanding[0]])),
-                f"{rings.name(q)}: {left} of {len(outstanding)} requests were neither answered nor "
-                "taken back",
-            )
-        ]
-        tally.check_together(len(outstanding), found if left > 0 else ())
+    for found in interrupted_queues(view):
+        if found.doubtful or (found.forgotten and found.open):
+            tally.undecided(found.outstanding if found.doubtful else found.forgotten)
+        else:
+            wrong = [Violation(found.rows, found.sentence)] if found.forgotten else ()
+            tally.check_together(found.outstanding, wrong)
     return tally.result()
-
-
-def _first_break(view: View, q: int, broken: list[int]) -> int | None:
-    """Return the row of the first reset of a queue's device, or break of the queue, if any."""
-    dev, life, _ = view.rings.queue[q]
-    begun = int(view.rings.row[np.searchsorted(view.rings.q, q)])
-    resets = [
-        s.row for s in view.life(dev, life).status if s.op == bits.STATUS_RESET and s.row > begun
-    ]
-    return min([*resets, *broken], default=None)
