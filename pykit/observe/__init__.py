@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Observe a guest from outside: the access tracer, the ring watcher, and what each cannot see."""
 
+from pykit.observe.asking import ask_all, ask_devices, ask_interrupts, device_id
 from pykit.observe.tap import tapped, through_taps
 
-__all__ = ["tapped", "through_taps"]
+__all__ = [
+    "ask_all",
+    "ask_devices",
+    "ask_interrupts",
+    "device_id",
+    "tapped",
+    "through_taps",
+]

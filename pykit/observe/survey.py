@@ -183,14 +183,14 @@ def _window(monitor: Monitor) -> int:
 
 def _config(monitor: Monitor, address: int) -> bytes:
     """Return a configuration space, with all that its extended capabilities reach to."""
-    config = _bytes(_memory(monitor, address, 4, pci.CONVENTIONAL // 4), 4)
+    config = _bytes(memory(monitor, address, 4, pci.CONVENTIONAL // 4), 4)
     found, _ = pci.capabilities(config)
     if not any(capability.id == pci.EXPRESS for capability in found):
         return config
     heads: dict[int, bytes] = {}
     pos = pci.CONVENTIONAL
     while pci.CONVENTIONAL <= pos < pci.EXTENDED and pos not in heads and len(heads) < _EXTENDED:
-        head = _memory(monitor, address + pos, 4, 1)
+        head = memory(monitor, address + pos, 4, 1)
         if head in ([], [0], [0xFFFFFFFF]):
             break
         heads[pos] = _bytes(head, 4)
@@ -225,7 +225,7 @@ def _registers(monitor: Monitor, config: bytes, *, own: bool) -> Iterator[list[A
         for offset, size, count in runs:
             if offset + size * count > structure.length:
                 continue
-            for n, value in enumerate(_memory(monitor, base + offset, size, count)):
+            for n, value in enumerate(memory(monitor, base + offset, size, count)):
                 yield [pci.CFG_TYPES[wanted], offset + n * size, size, value]
 
 
@@ -247,18 +247,18 @@ def _legacy(
 
 
 def _mmio(monitor: Monitor, address: int, *, own: bool) -> Iterator[list[Any]]:
-    head = _memory(monitor, address, 4, 4)
+    head = memory(monitor, address, 4, 4)
     yield from (["mmio", 4 * n, 4, value] for n, value in enumerate(head))
     legacy = len(head) == 4 and head[1] == 1
     runs = [*(_MMIO_LEGACY if legacy else _MMIO_SELECTED)]
     if own:
         runs.append((_MMIO_CONFIG, 4, _CONFIG // 4))
     for offset, size, count in runs:
-        for n, value in enumerate(_memory(monitor, address + offset, size, count)):
+        for n, value in enumerate(memory(monitor, address + offset, size, count)):
             yield ["mmio", offset + n * size, size, value]
 
 
-def _memory(monitor: Monitor, address: int, size: int, count: int) -> list[int]:
+def memory(monitor: Monitor, address: int, size: int, count: int) -> list[int]:
     """Return ``count`` values of ``size`` bytes; fewer where QEMU cannot read."""
     said = monitor.human(f"xp /{count}x{_LETTERS[size]} {address:#x}")
     values: list[int] = []

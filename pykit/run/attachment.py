@@ -84,8 +84,7 @@ def attach(qmp: Path, *, out: Path, seconds: float, progress: Progress = lambda 
         answers: list[dict[str, Any]] = []
         surveyor = Surveyor()
         try:
-            answers = outside.ask_all(monitor, "begin")
-            outside.survey_all(monitor, surveyor, "begin")
+            answers = outside.look(monitor, surveyor, "begin")
             with (
                 TraceLog(keeper.folder / "log", capture / "qemu.log") as log,
                 _traced(monitor, line, record, log.source, peer) as restore,
@@ -93,7 +92,7 @@ def attach(qmp: Path, *, out: Path, seconds: float, progress: Progress = lambda 
                 progress(f"attached to QEMU {name}, for {seconds:g} s: Ctrl-C ends it")
                 with contextlib.suppress(KeyboardInterrupt):
                     _watch(seconds, log, restore)
-                answers += outside.ask_all(monitor, "end")
+                answers += outside.look(monitor, surveyor, "end")
         except GuestEndedError as ended:
             kind, message = "qemu-died", ended.message
     outside.write_capture(

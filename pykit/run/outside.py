@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import select
 import socket
 import subprocess
@@ -23,13 +22,12 @@ from pykit.guests import firmware, outcome
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import (
     REGISTER_EVENTS,
-    RING_MEMORY,
     TRACE_EVENTS,
     Monitor,
-    answered,
 )
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
+from pykit.observe import ask_all, ask_interrupts, device_id
 from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
@@ -43,8 +41,6 @@ Progress = Callable[[str], None]
 _CONNECT_S = 20.0
 _LOOK_S = 0.1
 _MEMORY_MIB = 256
-#: How QEMU's human monitor shows two bytes of memory.
-_MEMORY = re.compile(r"^[0-9a-f]+: 0x([0-9a-f]{4})\s*$", re.MULTILINE)
 
 
 def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -> Outcome:
@@ -132,51 +128,13 @@ def write_capture(
     write_sealed(capture, info, observers + ["survey"] * bool(surveyor.readings))
 
 
-def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
-    """What QEMU believes of every virtio device and each of its queues that is set up."""
-    answers = []
-    for known in monitor.ask("x-query-virtio"):
-        path = known["path"]
-        name = device_id(path)
-        status = monitor.ask("x-query-virtio-status", path=path)
-        answers.append(answered(at, name, "x-query-virtio-status", None, status))
-        # For the rings of a device that another process serves, QEMU would have to stop them.
-        for queue in range(0 if status.get("vhost-started") else status["num-vqs"]):
-            ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
-            if ring["vring-desc"]:
-                answers.append(answered(at, name, "x-query-virtio-queue-status", queue, ring))
-                if (memory := _ring_memory(monitor, status, ring)) is not None:
-                    answers.append(answered(at, name, RING_MEMORY, queue, memory))
-    return answers
-
-
-def _ring_memory(
-    monitor: Monitor, status: dict[str, Any], ring: dict[str, Any]
-) -> dict[str, int] | None:
-    """Read what the driver wrote to a split ring, which QEMU's answer does not have.
-
-    None for a packed ring, one behind an IOMMU (its addresses are not the guest's physical
-    ones), and where QEMU does not read the memory.
-    """
-    features = str(status.get("guest-features", {}))
-    if "RING_PACKED" in features or "IOMMU_PLATFORM" in features:
-        return None
-    ends = ring["vring-avail"] + 4 + 2 * ring["vring-num"]
-    places = {"avail-idx": ring["vring-avail"] + 2, "used-event": ends}
-    found = {}
-    for name, address in places.items():
-        said = _MEMORY.search(monitor.human(f"xp /1hx {address:#x}"))
-        if said is None:
-            return None
-        found[name] = int(said[1], 16)
-    return found
-
-
-def survey_all(monitor: Monitor, surveyor: Surveyor, at: str) -> None:
-    """Read what the transport of every virtio device shows."""
+def look(monitor: Monitor, surveyor: Surveyor, at: str) -> list[dict[str, Any]]:
+    """Ask for all that is known of the virtio devices, and read what their transports show."""
+    answers = ask_all(monitor, at)
     for known in monitor.ask("x-query-virtio"):
         path = known["path"].removesuffix("/virtio-backend")
         surveyor.take(monitor, device_id(path), at, again=True, path=path)
+    return answers + ask_interrupts(monitor, surveyor, at)
 
 
 def devices(monitor: Monitor) -> list[dict[str, Any]]:
@@ -188,11 +146,6 @@ def devices(monitor: Monitor) -> list[dict[str, Any]]:
         name = device_id(known["path"])
         found.append({"id": name, "type": kind, "options": {}, "driver": ""})
     return found
-
-
-def device_id(path: str) -> str:
-    """The name of a device in QEMU's object tree: its id, or its place among those without."""
-    return path.removesuffix("/virtio-backend").rpartition("/")[2]
 
 
 class _Talk:
@@ -227,8 +180,7 @@ class _Talk:
                     for step in self._scenario.steps:
                         self._step(step, line)
                     with contextlib.closing(Monitor(self._keeper.folder / "qmp")) as monitor:
-                        self.answers = ask_all(monitor, "end")
-                        survey_all(monitor, self.surveyor, "end")
+                        self.answers = look(monitor, self.surveyor, "end")
         except GuestEndedError as ended:
             return ended.kind, ended.message
         except KeyboardInterrupt:

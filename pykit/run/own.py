@@ -147,8 +147,7 @@ def _watch(
                 watched = _watch_until(process, log, files, seconds)
                 if process.poll() is not None:
                     return _judged(_own_end(process, console), console), devices, answers
-                answers = outside.ask_all(monitor, "end")
-                outside.survey_all(monitor, surveyor, "end")
+                answers = outside.look(monitor, surveyor, "end")
     except GuestEndedError as ended:
         if keeper.process is not None and keeper.process.poll() not in (None, 0):
             return _own_end(keeper.process, console), devices, answers

@@ -180,7 +180,8 @@ class ScenarioRun:
         """Unplug what is left, bring the capture out, and say how it ended."""
         failed = failed or self.failed
         if failed is None or failed[0] in ("workload-failed", "hang"):
-            failed = self._guarded(self._survey, failed)
+            before = failed
+            failed = self._guarded(lambda: self._survey(before), failed)
         if failed is None or failed[0] == "workload-failed":
             failed = self._guarded(self._unplug, failed)
         if failed is None or failed[0] in ("workload-failed", "hang"):
@@ -206,8 +207,8 @@ class ScenarioRun:
         except GuestEndedError as ended:
             return self.work.ended(ended)
 
-    def _survey(self) -> Failed:
-        self.work.survey_rest(self._up.monitor)
+    def _survey(self, failed: Failed) -> Failed:
+        self.work.survey_rest(self._up.monitor, failed)
         return None
 
     def _unplug(self) -> Failed:

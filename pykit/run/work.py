@@ -18,6 +18,7 @@ from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
+from pykit.observe import ask_devices, ask_interrupts
 from pykit.observe.access import log_registers
 from pykit.observe.blind_spots import unseen
 from pykit.observe.survey import Surveyor
@@ -103,10 +104,19 @@ class ScenarioSteps:
         with self._timed(step):
             self._act(step, guest, monitor)
 
-    def survey_rest(self, monitor: Monitor) -> None:
-        """Read what the transport of each device shows that no step had read."""
+    def survey_rest(self, monitor: Monitor, failed: Failed) -> None:
+        """Read what the transport of each device shows that no step had read.
+
+        Of a guest that hangs, also what QEMU believes of its devices, and which interrupts are
+        masked: the guest itself cannot be asked any more.
+        """
+        hangs = failed is not None and failed[0] == "hang"
+        at = "hang" if hangs else "end"
         for device in self._plugged:
-            self._surveyor.take(monitor, device, "end")
+            self._surveyor.take(monitor, device, at, again=hangs)
+        if hangs:
+            found = [*ask_devices(monitor, at), *ask_interrupts(monitor, self._surveyor, at)]
+            self._answers += [a for a in found if a["device"] in ("", *self._plugged)]
 
     def unplug_rest(self, guest: GuestChannel, monitor: Monitor) -> None:
         """Take out what the steps left plugged, for whoever comes next."""

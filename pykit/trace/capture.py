@@ -23,8 +23,15 @@ SCHEMA = 1
 #: QMP's queries of a device and of one of its queues.
 STATUS_QUERY = "x-query-virtio-status"
 QUEUE_QUERY = "x-query-virtio-queue-status"
-#: What a split ring held in the guest's memory: the driver's side, read beside QUEUE_QUERY.
+#: The same of a queue that another process or the host's kernel serves: its addresses alone.
+VHOST_QUEUE_QUERY = "x-query-virtio-vhost-queue-status"
+#: What a ring held in the guest's memory, read beside the query of the queue.
 RING_MEMORY = "ring-memory"
+#: Whether the machine runs, whether the process behind a device is there, and which interrupts
+#: of a PCI function are masked and pending.
+MACHINE_QUERY, BACK_END, INTERRUPTS = "query-status", "back-end", "interrupts"
+
+_OWN_INDICES = {"last-avail-idx", "inuse", "shadow-avail-idx", "signalled-used"}
 
 #: The outcome of a trace that pykit did not capture.
 RECORDED = "recorded"
@@ -321,8 +328,14 @@ def _check_answer(query: str, answer: dict[str, Any], where: str) -> None:
                     integer(features, "unknown-dev-features", f"{where}: {side}", 0, (1 << 64) - 1)
     elif query == QUEUE_QUERY:
         integer(answer, "used-idx", where, 0, 0xFFFF)
-        for key in {"last-avail-idx", "inuse", "shadow-avail-idx"} & answer.keys():
+        integer(answer, "vring-num", where, 0) if "vring-num" in answer else None
+        for key in _OWN_INDICES & answer.keys():
             integer(answer, key, where, 0, 0xFFFF)
+    elif query == VHOST_QUEUE_QUERY:
+        integer(answer, "num", where, 0)
     elif query == RING_MEMORY:
-        for key in ("avail-idx", "used-event"):
+        for key in answer:
             integer(answer, key, where, 0, 0xFFFF)
+    elif query == INTERRUPTS:
+        for key in {"masked-vectors", "pending-vectors"} & answer.keys():
+            get(answer, key, list, where)
