@@ -31,10 +31,12 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
+from pykit.spec.circumstances import needs_reset
 from pykit.spec.given import without_vector
 from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
+from pykit.spec.packed import device_wishes
 from pykit.spec.rings import SPLIT
 from pykit.spec.standstill import Standstill, State, Turn, name_of
 from pykit.spec.view import View
@@ -247,15 +249,14 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
 def _wish(view: View, q: int, kicks: Columns) -> bool | None:
     """Return whether ring memory asked for a notification at any of these decisions.
 
-    None where the two readings around a decision differ, or a packed ring's request depends on a
-    position.
+    None where the two readings around a decision differ.
     """
     event, after = ints(kicks, "event"), ints(kicks, "event_after")
     if view.rings.layout[q] != SPLIT:
-        flags, flags_after = ints(kicks, "flags"), ints(kicks, "flags_after")
-        if (flags != flags_after).any() or (flags > 1).any():
-            return None
-        return bool((flags == 0).any())
+        wishes = device_wishes(view, kicks)
+        if (wishes.requested & wishes.stable).any():
+            return True
+        return False if wishes.stable.all() else None
     event_idx = view.rings.event_idx(np.full(len(kicks), q), ints(kicks, "event_idx"))
     new, old = ints(kicks, "new"), ints(kicks, "old")
     asked = np.where(event_idx, need_event(event, new, old), event & 1 == 0)
@@ -389,4 +390,4 @@ def _sound(view: View, q: int, first: int) -> bool:
     dev, life, _ = view.rings.queue[q]
     whole = bool(view.chains.whole[first]) and not view.contested_queues[q]
     whole = whole and not malformed_requests(view)[first]
-    return whole and not view.life(dev, life).needs_reset
+    return whole and not view.life(dev, life).needs_reset and not needs_reset(view, dev)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pykit.spec.view import View
 
 #: The side that has to act, and where the first waiting chain is on its way (see standing.py).
-Turn = Literal["driver", "device", "unknown"]
+Turn = Literal["driver", "device", "unknown", "host"]
 State = Literal["published", "untaken", "asleep", "held", "unsignalled", "uncollected"]
 
 _NS = 1_000_000_000
@@ -55,6 +55,7 @@ class Standstill:
             "driver": "the driver's turn",
             "device": "the device's turn",
             "unknown": "it is not known whose turn it is",
+            "host": "the host's turn",
         }[self.turn]
         chains = "1 chain waits" if self.count == 1 else f"{self.count} chains wait"
         return (

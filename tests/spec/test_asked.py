@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pykit.spec.asked import AskedQueue
 from pykit.spec.standing import standstills
 from pykit.spec.view import View
 from pykit.trace import load
 from tests.trace.conftest import unpack
 
-ALL_BACK = {"last-avail-idx": 20, "shadow-avail-idx": 20, "used-idx": 20, "inuse": 0}
+ALL_BACK = {"last-avail-idx": 20, "shadow-avail-idx": 20, "used-idx": 20, "signalled-used": 20,
+            "inuse": 0}  # fmt: skip
 
 
 def states(folder: Path, indices: dict[str, int], memory: dict[str, int]) -> list[tuple[str, str]]:
@@ -47,3 +49,75 @@ def test_whose_turn(
     tmp_path: Path, indices: dict[str, int], memory: dict[str, int], found: list[tuple[str, str]]
 ) -> None:
     assert states(tmp_path, indices, memory) == found
+
+
+def at_rest(event_idx: bool = True, **indices: int) -> AskedQueue:
+    """A queue of eight entries whose indices stand at both looks."""
+    named = {name.replace("_", "-"): value for name, value in indices.items()}
+    return AskedQueue(0, 0, named, 8, event_idx, 10, requests=True)
+
+
+OWN = {"last_avail_idx": 20, "used_idx": 20, "inuse": 0}
+OTHERS = {"avail_idx": 21, "used_index": 20, "used_event": 20}
+PACKED = {
+    "last_avail_idx": 3, "used_idx": 3, "inuse": 0, "device_event": 1 << 15 | 3, "device_flags": 2,
+    "driver_event": 1 << 15 | 3, "driver_flags": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("queue", "state", "turn"),
+    [
+        # QEMU's own device, by what both sides wrote to the ring.
+        (at_rest(**OWN, avail_idx=21, avail_event=20), "published", "driver"),
+        (at_rest(**OWN, avail_idx=21, avail_event=19), "asleep", "device"),
+        (at_rest(**OWN, avail_idx=22, avail_event=21), "untaken", "unknown"),
+        (at_rest(event_idx=False, **OWN, avail_idx=21, used_flags=1), "asleep", "device"),
+        (at_rest(event_idx=False, **OWN, avail_idx=21, used_flags=0), "untaken", "unknown"),
+        (at_rest(**OWN | {"last_avail_idx": 21}, avail_idx=21), "held", "device"),
+        (at_rest(**OWN, avail_idx=20, used_event=19, signalled_used=19), "unsignalled", "device"),
+        (at_rest(**OWN, avail_idx=20, used_event=19, signalled_used=20), "uncollected", "driver"),
+        (at_rest(**OWN, avail_idx=20, used_event=19), "uncollected", "unknown"),
+        # A device of another process, by memory alone.
+        (at_rest(**OTHERS, avail_event=20), "published", "driver"),
+        (at_rest(**OTHERS, avail_event=21), "held", "device"),
+        (at_rest(**OTHERS, avail_event=19), "asleep", "device"),
+        (at_rest(event_idx=False, **OTHERS, used_flags=1), "held", "device"),
+        (at_rest(event_idx=False, **OTHERS, used_flags=0), "untaken", "unknown"),
+        (at_rest(avail_idx=20, used_index=20, used_event=19), "uncollected", "unknown"),
+        (at_rest(**PACKED, next_flags=1 << 7), "published", "driver"),
+        (at_rest(**PACKED | {"driver_event": 1 << 15 | 2}, next_flags=0), "uncollected", "driver"),
+    ],
+)  # fmt: skip
+def test_indices(queue: AskedQueue, state: str, turn: str) -> None:
+    standing = queue.standing()
+    assert standing is not None
+    assert standing[:2] == (state, turn)
+    assert not queue.unknown
+
+
+@pytest.mark.parametrize(
+    ("queue", "known"),
+    [
+        (at_rest(**OWN, avail_idx=20, used_event=20), True),
+        (at_rest(**OTHERS | {"avail_idx": 20}), True),
+        (at_rest(**PACKED, next_flags=1 << 15), True),
+        # A queue that was never used.
+        (at_rest(event_idx=False, last_avail_idx=0, used_idx=0, inuse=0, avail_idx=0,
+                 used_event=0), True),
+        # A driver that polls, and one that never took anything, write the same.
+        (at_rest(last_avail_idx=4, used_idx=4, inuse=0, avail_idx=4, used_event=0), False),
+        (at_rest(event_idx=False, **OWN, avail_idx=20, used_event=0), False),
+        (at_rest(**PACKED | {"driver_flags": 1}, next_flags=0), False),
+        (at_rest(**PACKED | {"device_flags": 0}, next_flags=1 << 7), False),
+        (at_rest(**OWN), False),
+    ],
+)  # fmt: skip
+def test_what_nothing_waits_in(queue: AskedQueue, known: bool) -> None:
+    assert queue.standing() is None
+    assert bool(queue.unknown) is not known
+
+
+def test_a_full_ring() -> None:
+    assert at_rest(avail_idx=28, used_index=20, used_event=20, avail_event=28).full
+    assert not at_rest(**OTHERS, avail_event=21).full

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What keeps a device, or the whole guest, from going on at the end of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pykit.spec import bits
+from pykit.spec.standstill import Turn, name_of
+from pykit.trace.capture import BACK_END, INTERRUPTS, MACHINE_QUERY, STATUS_QUERY
+
+if TYPE_CHECKING:
+    from pykit.spec.lives import Life
+    from pykit.spec.view import View
+
+
+@dataclass(frozen=True)
+class Circumstance:
+    """Why nothing moves, whatever the rings say.
+
+    Attributes:
+        dev: the device; None for the whole guest.
+        turn: the side that has to act.
+        words: what was seen.
+    """
+
+    dev: int | None
+    turn: Turn
+    words: str
+
+
+def circumstances(view: View) -> tuple[Circumstance, ...]:
+    """Return what QMP's last answers, and the device's last life, show of the end of a trace."""
+    return view.keep("circumstances", lambda view: tuple(_find(view)))
+
+
+def needs_reset(view: View, dev: int) -> bool:
+    """Return whether a device waits for a reset at the end of a trace."""
+    return any(found.dev == dev and found.turn == "driver" for found in circumstances(view))
+
+
+def masked_interrupt(view: View, dev: int) -> str:
+    """Say which interrupt of a device is masked and pending at each look; empty if none is."""
+    looks = [
+        answer.answer
+        for answer in view.events.capture.qmp
+        if answer.query == INTERRUPTS and view.events.devices.get(answer.device) == dev
+    ]
+    if not looks:
+        return ""
+    last = looks[-1]
+    if last.get("kind") == "intx":
+        held = all(look.get("masked") and look.get("pending") for look in looks)
+        return "its INTx interrupt is pending, and disabled in the command register" if held else ""
+    waiting = set.intersection(*(set(look.get("pending-vectors", ())) for look in looks))
+    if not waiting:
+        return ""
+    vectors = ", ".join(map(str, sorted(waiting)))
+    if last.get("masked"):
+        return f"vector {vectors} is pending, and all of MSI-X is masked"
+    masked = waiting & set(last.get("masked-vectors", ()))
+    return f"vector {vectors} is pending, and masked in the MSI-X table" if masked else ""
+
+
+def _find(view: View) -> Iterator[Circumstance]:
+    last = {(answer.device, answer.query): answer for answer in view.events.capture.qmp}
+    broken = set()
+    for (name, query), answer in last.items():
+        if query == MACHINE_QUERY and answer.answer.get("running") is False:
+            why = answer.answer.get("status", "stopped")
+            yield Circumstance(None, "host", f"the guest is stopped (QEMU's state: {why})")
+        dev = view.events.devices.get(name)
+        if dev is None:
+            continue
+        if query == BACK_END and answer.answer.get("connected") is False:
+            yield Circumstance(dev, "device", "the process that serves it has closed its socket")
+        if query == STATUS_QUERY:
+            names = str(answer.answer.get("status", {}).get("statuses", []))
+            if "NEEDS_RESET" in names or answer.answer.get("broken") is True:
+                broken.add(dev)
+    lives = {life.dev: life for life in sorted(view.lives.values(), key=lambda life: life.number)}
+    broken |= {dev for dev, life in lives.items() if _waits_for_reset(life)}
+    for dev in sorted(broken):
+        yield Circumstance(
+            dev, "driver", f"{name_of(view, dev)} needs a reset (DEVICE_NEEDS_RESET), none came"
+        )
+
+
+def _waits_for_reset(life: Life) -> bool:
+    """Return whether a device had declared itself broken, and its driver went on or went away."""
+    if not life.needs_reset or life.stage(bits.REMOVE):
+        return False
+    return not life.status or life.status[-1].op != bits.STATUS_RESET
