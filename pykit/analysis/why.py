@@ -5,21 +5,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
 from pykit.analysis.evidence import slice_of
 from pykit.errors import Exit
 from pykit.run import attach
+from pykit.spec.asked import AskedQueue, asked_queues
+from pykit.spec.circumstances import circumstances, masked_interrupt
 from pykit.spec.core import standing_still
+from pykit.spec.reclaimed import interrupted_queues
 from pykit.spec.standing import standstills
-from pykit.spec.standstill import Standstill, name_of
+from pykit.spec.standstill import Standstill, Turn, name_of
 from pykit.spec.view import View
 from pykit.trace import Events, load
-from pykit.trace.capture import QUEUE_QUERY
+from pykit.trace.capture import STATUS_QUERY
 from pykit.trace.kinds import DELETED, LEFT
 
 _NS = 1_000_000_000
@@ -29,6 +33,7 @@ _EVIDENCE = 8
 _SHARE = 0.8
 
 Place = tuple[int, int]
+Found = Literal["stuck", "moves", "idle", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -36,45 +41,70 @@ class QueueState:
     """A queue that is in use where a trace ends.
 
     Attributes:
-        dev, vq: the queue.
-        stuck: it stands still, and the sentence names the side whose turn it is.
-        sentence: what is to be said of it.
+        dev, vq: the queue; ``vq`` is -1 for all of a device whose queues do not show.
+        found: it stands still, it moves, nothing waits in it, or that does not show.
+        sentence: what is to be said of it; of one that stands still whose turn it is and why.
+        turn: the side that has to act, of one that stands still.
+        since_ns: for how long one that stands still has not moved.
         evidence: events that show it.
     """
 
     dev: int
     vq: int
-    stuck: bool
+    found: Found
     sentence: str
+    turn: Turn | None = None
+    since_ns: int | None = None
     evidence: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def stuck(self) -> bool:
+        """Return whether it stands still."""
+        return self.found == "stuck"
 
 
 @dataclass(frozen=True)
 class Why:
-    """What is to be said of all queues at the end of a trace."""
+    """What is to be said of all queues at the end of a trace.
+
+    Attributes:
+        queues: those in use.
+        broken: sentences on a guest that is stopped, devices that need a reset or have lost their
+            back-end, and requests that were forgotten at a reset.
+        lost: events that were lost.
+        hang: where the guest hangs, how that was found.
+    """
 
     queues: tuple[QueueState, ...]
+    broken: tuple[str, ...]
     lost: int
+    hang: str = ""
 
     @property
     def exit_code(self) -> Exit:
         """Return FAILED where a queue is stuck, SKIP where too little was seen to say so."""
-        if any(queue.stuck for queue in self.queues):
+        if self.broken or any(queue.stuck for queue in self.queues):
             return Exit.FAILED
-        return Exit.SKIP if self.lost else Exit.OK
+        if self.lost or self.hang or any(queue.found == "unknown" for queue in self.queues):
+            return Exit.SKIP
+        return Exit.OK
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain data."""
-        return {"lost": self.lost, "queues": [vars(queue) for queue in self.queues]}
+        queues = [vars(queue) for queue in self.queues]
+        return {"lost": self.lost, "broken": list(self.broken), "hang": self.hang, "queues": queues}
 
     def lines(self) -> Iterator[str]:
         """Yield the text: stuck queues first."""
+        yield from self.broken
         for queue in sorted(self.queues, key=lambda queue: not queue.stuck):
             yield queue.sentence
             if queue.evidence:
                 yield from (f"     {line}" for line in slice_of(queue.evidence).lines())
         if not self.queues:
             yield "no queue is in use where the trace ends"
+        if self.hang and self.exit_code == Exit.SKIP:
+            yield f"the guest hangs, and no queue shows why: {self.hang}"
         if self.lost:
             yield f"{self.lost:,} events were lost: what seems to wait may be back"
 
@@ -98,50 +128,117 @@ def why_running(qmp: Path, seconds: float, say: Callable[[str], None]) -> Why:
 def explain(events: Events, limit_ns: int | None = None) -> Why:
     """Explain the queues of loaded events; see ``standing_still`` for the default limit."""
     view = View(events)
-    stuck = set(standing_still(view, limit_ns))
+    stuck = {(entry.dev, entry.vq) for entry in standing_still(view, limit_ns)}
     known: dict[Place, QueueState] = {}
     for entry in standstills(view):
-        known[entry.dev, entry.vq] = _state(view, entry, stuck=entry in stuck)
-    for place, sentence in _others(view):
-        known.setdefault(place, QueueState(*place, stuck=False, sentence=sentence))
-    return Why(tuple(known[place] for place in sorted(known)), events.lost)
+        place = (entry.dev, entry.vq)
+        known[place] = _stuck(view, entry) if place in stuck else _waits(entry)
+    for state in _others(view):
+        known.setdefault((state.dev, state.vq), state)
+    queues = tuple(known[place] for place in sorted(known))
+    ended = events.capture.outcome
+    hang = ended.message if ended.kind == "hang" else ""
+    return Why(queues, tuple(_broken(view)), events.lost, hang)
 
 
-def _state(view: View, entry: Standstill, *, stuck: bool) -> QueueState:
-    if stuck:
-        rows = sorted(set(entry.rows))[:_EVIDENCE]
-        evidence = tuple(view.events.frames.rows_as_dicts(rows))
-        return QueueState(entry.dev, entry.vq, True, entry.sentence, evidence)
+def _broken(view: View) -> Iterator[str]:
+    for found in circumstances(view):
+        where = "" if found.dev is None or found.turn == "driver" else name_of(view, found.dev)
+        yield f"{where}: {found.words}" if where else found.words
+    for queue in interrupted_queues(view):
+        if queue.forgotten and not queue.open:
+            yield f"{queue.sentence} after a reset, or after the queue broke"
+
+
+def _stuck(view: View, entry: Standstill) -> QueueState:
+    rows = sorted(set(entry.rows))[:_EVIDENCE]
+    evidence = tuple(view.events.frames.rows_as_dicts(rows))
+    entry = _explained(view, entry)
+    return QueueState(entry.dev, entry.vq, "stuck", entry.sentence, entry.turn, entry.ns, evidence)
+
+
+def _explained(view: View, entry: Standstill) -> Standstill:
+    """Return a standstill with what keeps the side from going on whose turn it seems to be."""
+    if entry.state in ("unsignalled", "uncollected") and (
+        words := masked_interrupt(view, entry.dev)
+    ):
+        entry = replace(entry, turn="driver", fact=f"{words}; {entry.fact}")
+    if _full(view, entry):
+        entry = replace(entry, fact=f"{entry.fact}; the ring is full")
+    for found in circumstances(view):
+        if found.dev in (None, entry.dev):
+            entry = replace(entry, turn=found.turn, fact=f"{found.words}; {entry.fact}")
+    return entry
+
+
+def _full(view: View, entry: Standstill) -> bool:
+    """Return whether a queue that stands still has no room for one more chain."""
+    added = view.of("add", "add_failed").filter(dev=entry.dev, vq=entry.vq)
+    if added.height:
+        last = added.sort("row").row(-1, named=True)
+        return bool(last["num_free"] == 0 or last["kind"] == "add_failed")
+    return any(
+        queue.full for queue in asked_queues(view) if (queue.dev, queue.vq) == (entry.dev, entry.vq)
+    )
+
+
+def _waits(entry: Standstill) -> QueueState:
     where = f"queue {entry.vq} of {entry.device}"
     if not entry.requests and entry.turn == "device":
         text = f"{where} is idle: {entry.count} chains wait for what the device has to say"
-    else:
-        text = f"{where} is at work: {entry.count} under way, moved {entry.ns / _NS:.1f} s before"
-    return QueueState(entry.dev, entry.vq, False, text)
+        return QueueState(entry.dev, entry.vq, "idle", text)
+    text = f"{where} is at work: {entry.count} under way, moved {entry.ns / _NS:.1f} s before"
+    return QueueState(entry.dev, entry.vq, "moves", text)
 
 
-def _others(view: View) -> Iterator[tuple[Place, str]]:
-    """Yield the queues that are in use and have no chain that waits."""
+def _others(view: View) -> Iterator[QueueState]:
+    """Yield the queues that are in use and have no chain that is known to wait."""
     rings = view.rings
     queues = rings.of("queue")
     gone = set(queues["q"][np.isin(queues["op"], (DELETED, LEFT))].tolist())
     for q, (dev, _, vq) in enumerate(rings.queue):
         if q not in gone:
-            count = int(np.count_nonzero(view.adds.q == q))
-            yield (dev, vq), _idle(view, dev, vq, count)
+            yield _idle(view, dev, vq, int(np.count_nonzero(view.adds.q == q)))
     traced = {dev for dev, _, _ in rings.queue}
     logged = view.of("dev_pop").group_by("dev", "vq").len().drop_nulls().sort("dev", "vq")
-    for dev, vq, count in logged.iter_rows():
+    counts = {(dev, vq): count for dev, vq, count in logged.iter_rows() if dev not in traced}
+    asked = {(queue.dev, queue.vq): queue for queue in asked_queues(view)}
+    for dev, vq in sorted(counts.keys() | asked.keys()):
         if dev not in traced:
-            yield (dev, vq), _idle(view, dev, vq, count)
+            yield _outside(view, (dev, vq), counts.get((dev, vq), 0), asked.get((dev, vq)))
+    known = traced | {dev for dev, _ in asked} | {dev for dev, _ in counts}
     for answer in view.events.capture.qmp:
         dev = view.events.devices.get(answer.device, -1)
-        if answer.query == QUEUE_QUERY and answer.queue is not None and dev not in traced:
-            yield (dev, answer.queue), _idle(view, dev, answer.queue, 0)
+        if answer.query == STATUS_QUERY and dev not in known and "DRIVER_OK" in str(answer.answer):
+            known.add(dev)
+            text = f"{name_of(view, dev)} is in use, and its queues do not show from outside"
+            yield QueueState(dev, -1, "unknown", text)
 
 
-def _idle(view: View, dev: int, vq: int, count: int) -> str:
+def _outside(view: View, place: Place, count: int, asked: AskedQueue | None) -> QueueState:
+    """Return what is known of a queue whose driver is not traced."""
+    where = f"queue {place[1]} of {name_of(view, place[0])}"
+    if asked is not None and asked.moved and not count:
+        return QueueState(*place, "moves", f"{where} is at work: its indices moved meanwhile")
+    if asked is not None and asked.requests and (words := asked.unknown):
+        return QueueState(*place, "unknown", f"{where} does not move, and {words}")
+    if _reset_with_chains(view, place):
+        text = f"{where} was reset with chains that were not returned: they may be lost"
+        return QueueState(*place, "unknown", text)
+    return _idle(view, *place, count)
+
+
+def _reset_with_chains(view: View, place: Place) -> bool:
+    """Return whether the device had chains at a reset in the log that it did not return."""
+    frame = view.of("dev_pop", "dev_fill").filter(dev=place[0], vq=place[1])
+    step = pl.when(pl.col("kind") == "dev_pop").then(1).otherwise(-1)
+    open_ = frame.group_by("life").agg(step.sum().alias("open"))
+    return bool((open_["open"] > 0).any())
+
+
+def _idle(view: View, dev: int, vq: int, count: int) -> QueueState:
     where = f"queue {vq} of {name_of(view, dev)}"
-    if not count:
-        return f"{where} is idle: no chain was made available meanwhile"
-    return f"{where} is idle: {count:,} chains were made available, all are back"
+    text = f"{where} is idle: no chain was made available meanwhile"
+    if count:
+        text = f"{where} is idle: {count:,} chains were made available, all are back"
+    return QueueState(dev, vq, "idle", text)

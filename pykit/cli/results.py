@@ -69,7 +69,7 @@ def why(
 ) -> NoReturn:
     """Explain which queues stand still: at which index, whose turn it is, and why.
 
-    Exits with 1 if a queue is stuck.
+    Exits with 1 if a queue is stuck, with 4 if that cannot be decided.
 
     Example: pykit why runs/20260102-030405-blk
     """

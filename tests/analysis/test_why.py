@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from pykit import analysis
 from pykit.analysis.why import explain
 from pykit.errors import Exit
 from tests.spec.cases.base import later, like
+from tests.spec.cases.liveness import forgets_a_request, reclaimed
 from tests.spec.machine import run
 from tests.spec.test_core import ASLEEP, HELD
 from tests.trace.conftest import unpack
@@ -52,3 +55,62 @@ def test_at_work() -> None:
     found = explain(log.build())
     assert found.exit_code == Exit.SKIP
     assert "1 events were lost" in list(found.lines())[-1]
+
+
+def answer(query: str, device: str, **found: Any) -> dict[str, Any]:
+    return {
+        "at": "end", "device": device, "query": query, "queue": None, "time_ns": 1, "return": found,
+    }  # fmt: skip
+
+
+RETURNED = {"last-avail-idx": 20, "shadow-avail-idx": 20, "used-idx": 20, "signalled-used": 20}
+MASKED = {"kind": "msi-x", "masked": False, "masked-vectors": [1], "pending-vectors": [1]}
+
+
+@pytest.mark.parametrize(
+    ("more", "turn", "words"),
+    [
+        (answer("query-status", "", running=False, status="io-error"), "host", "(QEMU's state: io"),
+        (answer("back-end", "vd", connected=False), "device", "has closed its socket"),
+        (answer("x-query-virtio-status", "vd", status={"statuses": []}, broken=True), "driver",
+         "needs a reset"),
+        (answer("interrupts", "vd", **MASKED), "driver", "vector 1 is pending, and masked in"),
+        (answer("interrupts", "vd", kind="intx", masked=True, pending=True), "driver",
+         "its INTx interrupt is pending, and disabled"),
+    ],
+)  # fmt: skip
+def test_what_keeps_a_queue(tmp_path: Path, more: dict[str, Any], turn: str, words: str) -> None:
+    path = unpack("attach-stuck.tar.xz", tmp_path) / "capture" / "qmp.json"
+    answers = []
+    for entry in json.loads(path.read_text()):
+        answers.append(entry)
+        if entry["queue"] is not None:
+            # What the device held is back: the interrupt is what is missing.
+            entry["return"] |= {**RETURNED, "inuse": 0}
+            memory = {"avail-idx": 20, "used-event": 19}
+            answers.append({**entry, "query": "ring-memory", "return": memory})
+    path.write_text(json.dumps([*answers, more]))
+    found = analysis.why(path.parent.parent)
+    assert found.exit_code == Exit.FAILED
+    (queue,) = found.queues
+    assert (queue.found, queue.turn) == ("stuck", turn)
+    assert words in queue.sentence
+    assert bool(found.broken) == (more["query"] != "interrupts")
+
+
+def test_a_request_forgotten_at_a_reset() -> None:
+    log = reclaimed()
+    assert not explain(log.build()).broken
+    forgets_a_request(log)
+    found = explain(log.build())
+    (sentence,) = found.broken
+    assert "neither answered nor taken back after a reset" in sentence
+    assert found.exit_code == Exit.FAILED
+
+
+def test_a_full_ring() -> None:
+    log = like(cut=True, queues=1)()
+    later(log)
+    log.of("add")[-1]["num_free"] = 0
+    (queue,) = (queue for queue in explain(log.build()).queues if queue.stuck)
+    assert queue.sentence.endswith("the ring is full")
