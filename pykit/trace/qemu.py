@@ -163,8 +163,9 @@ def read_log(
             )
         )
     driven = _driven(events, named) if numbers is None else ()
+    events = _merged(events, registers)
     known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
-    events = _name_devices(_merged(events, registers), known)
+    events = _name_devices(events, known)
     if "of_queue" in events.columns:
         events = events.with_columns(pl.coalesce("vq", "of_queue").alias("vq"))
     lost_pops = events.filter((pl.col("kind") == "dev_pop") & pl.col("dev").is_null()).height
@@ -299,10 +300,17 @@ def _numbered(driven: Sequence[Named]) -> pl.DataFrame:
 def _known_devices(
     events: pl.DataFrame, numbers: Sequence[int], plugs: Sequence[int]
 ) -> pl.DataFrame:
-    """Return the ``dev`` of each ``vdev`` pointer and the ``line`` it is valid from, by line."""
+    """Return the ``dev`` of each ``vdev`` pointer and the ``line`` it is valid from, by line.
+
+    A device that was plugged is the first whose status is set afterwards. It is known from its
+    first access on: a driver finds out what an MMIO device is, and resets it, before that status.
+    """
     status = events.filter(pl.col("kind") == "dev_status").select("line", "ts", "vdev").sort("line")
     if plugs:
-        firsts = [status.filter(pl.col("ts") >= time).head(1) for time in plugs]
+        firsts = [
+            _first_of(events.filter(pl.col("ts") >= time), status.filter(pl.col("ts") >= time))
+            for time in plugs
+        ]
         found = [
             first.with_columns(dev=pl.lit(n)) for n, first in zip(numbers, firsts, strict=True)
         ]
@@ -312,6 +320,12 @@ def _known_devices(
         dev = pl.Series("dev", list(numbers)[: order.height], dtype=pl.Int64)
         known = order.with_columns(dev, line=pl.lit(0))
     return known.select(pl.col(name).cast(dtype) for name, dtype in _KNOWN.items()).sort("line")
+
+
+def _first_of(events: pl.DataFrame, statuses: pl.DataFrame) -> pl.DataFrame:
+    """Return the first event of the device whose status is the first of ``statuses``."""
+    mine = statuses.select("vdev").head(1).join(events.select("line", "vdev"), on="vdev")
+    return mine.sort("line").head(1)
 
 
 def _name_devices(events: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,6 @@ import pytest
 
 from pykit import spec, trace
 from pykit.spec.registers import earlier, later
-from tests.spec.registers import mmio
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -55,11 +54,3 @@ def test_half_of_the_accesses_judges_nothing(tmp_path: Path, kept: str) -> None:
     verdicts = spec.check(trace.load_log(log))
     for name in ("PM-DR-04", "PQ-DR-05", "PM-DE-09", "PL-DR-01", "PM-DR-07"):
         assert verdicts.of(name).verdict == "inconclusive"
-
-
-def test_a_first_reset_of_mmio_belongs_to_no_device_yet() -> None:
-    """QEMU's log names an MMIO device behind the reset by which its driver begins."""
-    log = mmio().log
-    first = next(e for e in log.of("register", register="status", write=1) if e["value"] == 0)
-    log.drop([first])
-    assert spec.check(log.build()).of("IN-DR-01").verdict != "fail"

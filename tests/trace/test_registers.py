@@ -118,3 +118,18 @@ def test_exit_codes() -> None:
     result = steps.check(None, qemu_log=UBOOT, to=None)
     assert result.exit_code == Exit.FAILED
     assert result.outcome.kind == "recorded"
+
+
+def test_an_mmio_device_is_known_from_its_first_access_behind_the_plug() -> None:
+    """Its driver reads what it is, and resets it, before its status is logged."""
+    log = DATA / "qemu-7.2-registers-mmio.log"
+    lines = log.read_text().splitlines()
+    reset = next(
+        n for n, text in enumerate(lines) if "ops_write" in text and "70 value 0x0" in text
+    )
+    seconds, micros = map(int, lines[reset].split("@")[1].split(":")[0].split("."))
+    plug = seconds * 1_000_000_000 + micros * 1000
+    rows = read_log(log, [0], [plug]).rows
+    first = rows.filter(kind="register").row(0, named=True)
+    assert (first["register"], first["write"], first["value"], first["dev"]) == ("status", 1, 0, 0)
+    assert rows["ts"].min() == plug

@@ -170,15 +170,14 @@ def never_reset(view: View) -> Iterator[Violation]:
     """Report devices that a driver takes (DRIVER and later bits) before it has reset them once.
 
     The platform resets a device before the guest sees it: that is no reset by a driver. Who finds
-    the device may write ACKNOWLEDGE before. MMIO devices are left out: an access to them can only
-    be attributed once QEMU has logged the device's first status, which is that very reset.
+    the device may write ACKNOWLEDGE before.
     """
     capture = view.events.capture
     if capture.outcome.kind == RECORDED or any(answer.at == "begin" for answer in capture.qmp):
         # The log may begin anywhere.
         return
     regs = registers(view)
-    writes = np.flatnonzero(regs.writes("status") & ~regs.of(("mmio", "mmio-legacy")))
+    writes = np.flatnonzero(regs.writes("status"))
     writes = writes[regs.value[writes] != bits.ACKNOWLEDGE]
     for dev in np.unique(regs.dev[writes]).tolist():
         first = int(writes[regs.dev[writes] == dev][0])
