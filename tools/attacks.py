@@ -43,7 +43,7 @@ def related(tables: Tables) -> dict[str, list[str]]:
 
 def carriers(tables: Tables) -> dict[str, tuple[str, ...]]:
     """Return which carriers take cases of each row to a device."""
-    found = {row.name: ("vhost-user", "qtest") for row in tables.case}
+    found = {row.name: ("vhost-user", "qtest") for row in (*tables.case, *tables.blk)}
     found[_CONFORMING] = ("vhost-user", "qtest")
     return (
         found

@@ -13,8 +13,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pykit.drive.access import RegisterCase, RegisterRow
+from pykit.drive.blk_rows import BlkCase, BlkRow
 from pykit.drive.messages import MessageCase, MessageRow
-from pykit.drive.rows import AnyCase, TableRow
+from pykit.drive.rows import AnyCase, Layout, Table, TableRow
 from pykit.drive.spoil import SPOILS, Where
 from pykit.errors import UsageError
 from pykit.paths import ROOT
@@ -27,8 +28,6 @@ _PROTOCOL = "vhost-user: "
 #: Moments of the spoilt chain: the first of its life, after five that were served, with three
 #: good ones in flight, or across the end of the ring.
 When = Literal["first", "later", "in-flight", "at-end"]
-Layout = Literal["split", "packed"]
-Table = Literal["direct", "indirect"]
 
 
 class CaseRow(TableRow):
@@ -60,6 +59,7 @@ class Tables(BaseModel):
         case: chains and rings.
         access: accesses to registers.
         message: messages of vhost-user.
+        blk: block requests.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -67,11 +67,12 @@ class Tables(BaseModel):
     case: list[CaseRow] = []
     access: list[RegisterRow] = []
     message: list[MessageRow] = []
+    blk: list[BlkRow] = []
 
     @property
     def rows(self) -> tuple[TableRow, ...]:
         """All of them."""
-        return (*self.case, *self.access, *self.message)
+        return (*self.case, *self.access, *self.message, *self.blk)
 
 
 @dataclass(frozen=True)
@@ -155,3 +156,6 @@ def _all(tables: Tables) -> Iterator[AnyCase]:
         yield RegisterCase(access)
     for message in tables.message:
         yield MessageCase(message)
+    for blk in tables.blk:
+        for ring, table, size in product(blk.rings, blk.tables, blk.sizes):
+            yield BlkCase(blk, ring, table, size)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.chain import Draft, UsedEntry
+from pykit.drive.features import names
 from pykit.drive.kinds import Kind
 from pykit.drive.memory import CANARIES, SharedMemory
 from pykit.drive.packed import PackedRing
@@ -37,6 +38,8 @@ class Shape:
         packed, indirect, event_idx: features that are accepted if they are offered.
         size: descriptors of each queue.
         canary: what memory is filled with.
+        more: features that have to be offered, and are accepted beside the usual ones.
+        fewer: features that are not accepted.
     """
 
     packed: bool = False
@@ -44,6 +47,8 @@ class Shape:
     event_idx: bool = True
     size: int = 16
     canary: int = CANARIES[0]
+    more: int = 0
+    fewer: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class VirtioDriver:
         offered = self.carrier.offered()
         if shape.packed and not offered >> bits.RING_PACKED & 1:
             raise UsageError("the device does not offer packed rings: drive it with split ones")
+        if lacking := shape.more & ~offered:
+            raise UsageError(f"the device does not offer {names(lacking)}: drive another one")
         self.features = self._choose(offered, shape)
         chosen = {"offered": offered, "driver": self.features, "acked": self.features}
         note("features", **chosen, stage=1)
@@ -131,7 +138,7 @@ class VirtioDriver:
         wanted |= 1 << bits.ANY_LAYOUT
         wanted |= shape.packed << bits.RING_PACKED
         wanted |= shape.indirect << bits.INDIRECT_DESC | shape.event_idx << bits.EVENT_IDX
-        return offered & wanted
+        return offered & (wanted | shape.more) & ~shape.fewer
 
     def _set_up_queues(self, shape: Shape) -> None:
         features = RingFeatures(

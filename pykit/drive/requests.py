@@ -14,6 +14,7 @@ from pykit.spec import bits
 
 #: What became of a request that came back.
 Served = Literal["served", "error", "wrong-data"]
+Joined = Literal["", "header", "status"]
 _HEADER = struct.Struct("<IIQ")
 
 
@@ -46,6 +47,10 @@ def blk_request(
     data: bytes | int,
     cuts: tuple[int, ...] = (),
     expected: bytes | None = None,
+    *,
+    header: bytes = b"",
+    room: int = 1,
+    joined: Joined = "",
 ) -> DriverRequest:
     """Make a block request (section 5.2.6).
 
@@ -56,22 +61,37 @@ def blk_request(
         data: bytes to be read by the device, or how many it is to write.
         cuts: lengths at which the data are cut into buffers; the rest makes one more.
         expected: what the device has to write.
+        header: all of its bytes, where they are not those of kind and sector.
+        room: bytes for the status.
+        joined: with what the only piece of the data shares its buffer.
     """
-    header = memory.allocate(bits.HEADER_BYTES)
-    memory.store(header, _HEADER.pack(kind, 0, sector))
-    buffers = [Buffer(header, bits.HEADER_BYTES)]
+    header = header or _HEADER.pack(kind, 0, sector)
     length = data if isinstance(data, int) else len(data)
-    pieces = []
-    for cut in (*cuts, length - sum(cuts)):
-        if cut:
-            pieces.append(Buffer(memory.allocate(cut), cut, isinstance(data, int)))
+    lengths = [cut for cut in (*cuts, length - sum(cuts)) if cut]
+    front = memory.allocate(len(header) + (length if joined == "header" else 0))
+    memory.store(front, header)
+    if joined:
+        back = memory.allocate(room + (length if joined == "status" else 0))
+        places = [front + len(header) if joined == "header" else back]
+        status = back + (length if joined == "status" else 0)
+    else:
+        places = [memory.allocate(cut) for cut in lengths]
+        status = memory.allocate(room, 1)
+    writable = isinstance(data, int)
+    pieces = [Buffer(at, cut, writable) for at, cut in zip(places, lengths, strict=True)]
     if isinstance(data, bytes):
         done = 0
         for piece in pieces:
             memory.store(piece.address, data[done : done + piece.length])
             done += piece.length
-    status = memory.allocate(1, 1)
-    buffers += [*pieces, Buffer(status, 1, write=True)]
+    buffers = [Buffer(front, len(header)), *pieces, Buffer(status, room, write=True)]
+    if joined == "header":
+        buffers[:2] = [Buffer(front, len(header) + length)]
+    elif joined == "status":
+        buffers[1:] = [Buffer(back, length + room, write=True)]
+
+    # The status is the last byte of what the device may write.
+    status += max(room - 1, 0)
 
     def outcome(entry: UsedEntry) -> Served:
         if memory.load(status, 1)[0] != bits.S_OK:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pykit.drive.outcome import Class
+
+Layout = Literal["split", "packed"]
+Table = Literal["direct", "indirect"]
 
 
 class TableRow(BaseModel):

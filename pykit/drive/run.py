@@ -17,6 +17,8 @@ from typing import Any
 from pykit import spec, trace
 from pykit.drive import emulated
 from pykit.drive.access import RegisterCase
+from pykit.drive.blk_rows import BlkCase
+from pykit.drive.blk_session import BlkSession
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
@@ -224,8 +226,12 @@ def _run_cases(
     chains = Session(device).run(case for case in chosen if isinstance(case, Case))
     registers = (case for case in chosen if isinstance(case, RegisterCase))
     messages = (case for case in chosen if isinstance(case, MessageCase))
+    requests = (case for case in chosen if isinstance(case, BlkCase))
     found_so = chain(
-        chains, RegisterSession(device).run(registers), MessageSession(device).run(messages)
+        chains,
+        BlkSession(device).run(requests),
+        RegisterSession(device).run(registers),
+        MessageSession(device).run(messages),
     )
     for number, found in enumerate(found_so, 1):
         result.cases.append(found)

@@ -14,11 +14,14 @@ from pykit.drive.lives import DYING, DrivenDevice
 from pykit.drive.outcome import BY_TIME, SERIOUS, CaseOutcome, Effect, Life
 from pykit.drive.requests import DriverRequest
 from pykit.drive.rows import AnyCase
+from pykit.spec import bits
 
 #: How often a serious class has to come again, each time in a new process.
 CONFIRMATIONS = 3
 #: How long a device may take for a chain that it may also ignore, in seconds.
 MALFORMED = 1.0
+#: Descriptors that a good request has at most.
+_LEAST = 4
 
 
 C = TypeVar("C", bound=AnyCase)
@@ -105,15 +108,34 @@ class CaseRunner(ABC, Generic[C]):
         first = spans[0]
         return f"{total} bytes, the first {first.length} at {first.address:#x}"
 
+    def _aftermath(self, effect: Effect, queue: int, detail: str) -> CaseOutcome:
+        """Find out what a case that had this effect on a queue has left working."""
+        spinning, trespass = False, self._trespass()
+        if effect == "swallowed" and self._peer is not None:
+            activity = self._peer.activity
+            rests = self._driver.carrier.quiet() and activity.sample().sleeping
+            spinning = not rests and activity.spins()
+        try:
+            life = self._life(queue)
+        except PeerGoneError as error:
+            ended = self._ended(str(error))
+            return CaseOutcome(ended.effect, ended.life, spinning, trespass, ended.detail)
+        trespass = trespass or self._trespass()
+        if life != "queue":
+            life = self._after_reset(life)
+        return CaseOutcome(effect, life, spinning, trespass, detail)
+
     def _life(self, queue: int) -> Life:
         """Find out whether the queue serves a good request, or another queue does."""
         driver = self._driver
         others = [q for q in driver.kind.alike if q != queue and q in driver.rings]
         for number, life in ((queue, "queue"), *((q, "other-queue") for q in others)):
             ring = driver.rings[number]
-            if ring.free < 4:
+            # A queue of size 1 has room for a table alone.
+            table = ring.size < _LEAST and driver.features >> bits.INDIRECT_DESC & 1 == 1
+            if ring.free < (1 if table else _LEAST):
                 continue
-            done = driver.serve(number, self._request(), patience=MALFORMED)
+            done = driver.serve(number, self._request(), table, patience=MALFORMED)
             if done is not None and done.served == "served":
                 return "queue" if life == "queue" else "other-queue"
         return "nothing"

@@ -75,28 +75,13 @@ class Session(CaseRunner[Case]):
         )
 
     def _outcome(self, case: Case) -> CaseOutcome:
-        driver, queue = self._driver, self._driver.kind.queue
-        spinning = False
+        queue = self._driver.kind.queue
         try:
             found = self._expose(case)
         except PeerGoneError as error:
             return self._ended(str(error))
-        trespass = self._trespass()
-        effect = _effect(found, case.row.legal)
-        if effect == "swallowed" and self._peer is not None:
-            activity = self._peer.activity
-            rests = driver.carrier.quiet() and activity.sample().sleeping
-            spinning = not rests and activity.spins()
-        try:
-            life = self._life(queue)
-        except PeerGoneError as error:
-            ended = self._ended(str(error))
-            return CaseOutcome(ended.effect, ended.life, spinning, trespass, ended.detail)
-        trespass = trespass or self._trespass()
-        if life != "queue":
-            life = self._after_reset(life)
         detail = "" if found is None else f"used length {found.entry.length}"
-        return CaseOutcome(effect, life, spinning, trespass, detail)
+        return self._aftermath(_effect(found, case.row.legal), queue, detail)
 
     def _expose(self, case: Case) -> Completion | None:
         """Expose the spoilt chain at its moment; return it if it comes back."""

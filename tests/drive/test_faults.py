@@ -13,6 +13,8 @@ import pytest
 from pykit import spec, trace
 from pykit.device import FAULTS
 from pykit.drive import expand, read_tables
+from pykit.drive.blk_rows import BlkCase
+from pykit.drive.blk_session import BlkSession
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.cases import Case
@@ -88,6 +90,8 @@ def test_correct_back_end(tmp_path: Path) -> None:
             assert found.outcome is not None, found
             assert found.right, found
             assert found.outcome.verdict in ("handled", "rejected", "stopped")
+        requests = [case for case in expand(read_tables()) if isinstance(case, BlkCase)][::4]
+        assert all(found.right for found in BlkSession(device).run(requests))
     verdicts = spec.check(trace.load(tmp_path / "capture"))
     wrong = [v for v in verdicts.rules if v.verdict == "fail" and v.rule.side != "driver"]
     assert wrong == []
@@ -130,6 +134,16 @@ def test_fault_has_its_class(fault: str, verdict: str) -> None:
         (found,) = Session(device).run(cases)
     assert found.outcome is not None
     assert found.outcome.verdict == verdict
+
+
+@pytest.mark.slow
+def test_other_data_are_seen() -> None:
+    cases = [c for c in expand(read_tables(), ["patterns"]) if isinstance(c, BlkCase)]
+    with driven("--fault", "data-wrong") as (device, _):
+        (found,) = BlkSession(device).run(cases)
+    assert found.outcome is not None
+    assert found.outcome.verdict == "wrong-data"
+    assert found.outcome.detail == "in 5 512 is ok: other data in sector 5"
 
 
 def test_faults_repeat_real_bugs() -> None:
