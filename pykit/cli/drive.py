@@ -28,6 +28,14 @@ def drive(
         Path | None,
         typer.Option(metavar="PATH", help="Connect to a vhost-user back-end that listens here."),
     ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Start this back-end of Debian's, fetched into the cache: qemu-storage-daemon-11, "
+            "virtiofsd, passt, …",
+        ),
+    ] = None,
     qemu: Annotated[
         str | None,
         typer.Option(
@@ -77,9 +85,10 @@ def drive(
     if listing:
         _print_rows(tables.rows, as_json)
         return
-    if sum(map(bool, (socket, qemu, command))) != 1:
+    if sum(map(bool, (socket, peer, qemu, command))) != 1:
         raise UsageError(
-            "name one device: --socket PATH, --qemu DEVICE, or a command with {socket} after --"
+            "name one device: --socket PATH, --peer NAME, --qemu DEVICE, or a command with "
+            "{socket} after --"
         )
     directory = to or paths.fresh_directory("drive")
     if qemu == "all":
@@ -90,10 +99,13 @@ def drive(
         else:
             _print_every(every)
         raise typer.Exit(every.exit_code)
-    kind = driving.emulated_kind(qemu) if qemu else device
-    target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
     with progress() as say:
-        result = driving.drive(target, cases, directory, seed=seed, progress=say)
+        if peer:
+            result = driving.drive_peer(peer, cases, directory, seed=seed, progress=say)
+        else:
+            kind = driving.emulated_kind(qemu) if qemu else device
+            target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
+            result = driving.drive(target, cases, directory, seed=seed, progress=say)
     if as_json:
         dump(result.as_json())
     else:

@@ -6,6 +6,7 @@ from pykit.drive.conforming import Deviation
 from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.kinds import Kind, kind_of
+from pykit.drive.named import drive_peer
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.run import DriveResult, Target, drive, driven
@@ -28,6 +29,7 @@ __all__ = [
     "Target",
     "drive",
     "drive_every",
+    "drive_peer",
     "driven",
     "emulated_kind",
     "expand",

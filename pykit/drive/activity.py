@@ -32,9 +32,11 @@ class Activity:
 
     Args:
         pid: of the process.
+        polls: it runs with nothing to do as well, so that this shows nothing.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, polls: bool = False) -> None:
+        self.polls = polls
         self._tasks = Path(f"/proc/{pid}/task")
         self._still = 0
         self._last: ThreadTimes | None = None

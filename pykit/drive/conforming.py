@@ -97,6 +97,9 @@ class Conforming:
             progress(f"conforming requests, {name}")
             shape = replace(shape, canary=CANARIES[number % len(CANARIES)])
             yield from self._life(shape, name)
+        # The queues are still there, and nothing is in them.
+        if self._device.peer is not None:
+            self._device.peer.observe_idle()
 
     def _life(self, shape: Shape, name: str) -> Iterator[Deviation]:
         driver = self._driver

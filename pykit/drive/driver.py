@@ -147,7 +147,8 @@ class VirtioDriver:
             legacy=self.carrier.legacy,
         )
         make = PackedRing if shape.packed else SplitRing
-        for index in range(min(max(self.kind.queues, 2), self.carrier.queues)):
+        # A back-end without MQ does not report how many it has: its type decides.
+        for index in range(max(self.kind.queues, min(2, self.carrier.queues))):
             size = self.carrier.size(index, shape.size)
             ring = make(self.memory, self.recorder, index, size, features)
             ring.lay_out()

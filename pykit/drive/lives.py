@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.driver import Shape, VirtioDriver
+from pykit.drive.driver import Shape, Stage, VirtioDriver
 from pykit.drive.peer import Peer
 
 
@@ -17,8 +17,8 @@ class DrivenDevice:
     driver: VirtioDriver
     peer: Peer | None
 
-    def begin(self, shape: Shape) -> None:
-        """Begin a life; start the process again where it has ended.
+    def begin(self, shape: Shape, until: Stage = "live") -> None:
+        """Begin a life, up to a stage; start the process again where it has ended.
 
         Some back-ends end with their connection, so that an end in between is no fault.
 
@@ -29,12 +29,12 @@ class DrivenDevice:
         if self.peer is not None and self.peer.death() is not None:
             self.restart()
         try:
-            self.driver.bring_up(shape)
+            self.driver.bring_up(shape, until)
         except PeerGoneError:
             if self.peer is None or self.peer.death(DYING) is None:
                 raise
             self.restart()
-            self.driver.bring_up(shape)
+            self.driver.bring_up(shape, until)
 
     def restart(self) -> None:
         """Start the process anew, where it is ours; else only end the connection."""

@@ -36,7 +36,8 @@ class MessageSession(CaseRunner[MessageCase]):
         self._number += 1
         try:
             carrier.stop()
-            self._device.begin(Shape(canary=CANARIES[self._number % len(CANARIES)]))
+            shape = Shape(canary=CANARIES[self._number % len(CANARIES)])
+            self._device.begin(shape, _STAGES[case.row.at])
             lacking = [need for need in case.row.needs if not carrier.speaks(Protocol[need])]
             if lacking:
                 return CaseResult(case, None, skipped=f"the back-end has no {lacking[0]}")
@@ -47,8 +48,6 @@ class MessageSession(CaseRunner[MessageCase]):
 
     def _outcome(self, row: MessageRow, carrier: VhostUserCarrier) -> CaseOutcome:
         driver, queue = self._driver, self._driver.kind.queue
-        carrier.stop()
-        driver.bring_up(driver.shape, _STAGES[row.at])
         if row.at == "live":
             self._serve(queue)
         if not row.legal and any(step.startswith(_PLACES) for step in row.steps):

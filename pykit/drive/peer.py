@@ -75,6 +75,7 @@ class Peer:
         self._tail = b""
         self.logged = 0
         self.starts = 0
+        self._polls = False
         self.activity = Activity(0)
 
     def start(self) -> None:
@@ -97,7 +98,7 @@ class Peer:
         # A crash must not write the process's memory to the disk.
         resource.prlimit(self._process.pid, resource.RLIMIT_CORE, (0, 0))
         self.starts += 1
-        self.activity = Activity(self._process.pid)
+        self.activity = Activity(self._process.pid, self._polls)
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         deadline = time.monotonic() + START
         while not listens(self.socket):
@@ -110,6 +111,11 @@ class Peer:
                     "check its arguments"
                 )
             time.sleep(0.002)
+
+    def observe_idle(self) -> None:
+        """Find out whether the process polls: it is busy while it has nothing to do."""
+        self._polls = self.activity.spins() and self.activity.spins()
+        self.activity.polls = self._polls
 
     def death(self, patience: float = 0.0) -> Death | None:
         """Return how the process ended; None while it lives. Wait for its end this long."""

@@ -52,14 +52,18 @@ class Target:
         socket: path of a back-end that runs.
         command: program and arguments of one that is started, with ``{socket}``.
         qemu: a device of QEMU's as its option ``-device`` takes it.
+        title: what stands for the command in reports; by default the command itself.
     """
 
     kind: str
     socket: Path | None = None
     command: tuple[str, ...] = ()
     qemu: str = ""
+    title: str = ""
 
     def __str__(self) -> str:
+        if self.title:
+            return self.title
         if self.qemu:
             return f"QEMU {qemu.version()} -device {self.qemu}"
         return shlex.join(self.command) if self.command else str(self.socket)

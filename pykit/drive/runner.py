@@ -111,7 +111,7 @@ class CaseRunner(ABC, Generic[C]):
     def _aftermath(self, effect: Effect, queue: int, detail: str) -> CaseOutcome:
         """Find out what a case that had this effect on a queue has left working."""
         spinning, trespass = False, self._trespass()
-        if effect == "swallowed" and self._peer is not None:
+        if effect == "swallowed" and self._peer is not None and not self._peer.activity.polls:
             activity = self._peer.activity
             rests = self._driver.carrier.quiet() and activity.sample().sleeping
             spinning = not rests and activity.spins()
@@ -148,15 +148,19 @@ class CaseRunner(ABC, Generic[C]):
         return "reset" if self._revives() else self._restarted()
 
     def _revives(self) -> bool:
+        """Whether the device serves after a reset, or else on a new connection."""
         shape = self._driver.shape
         self._shape = None
-        try:
-            self._driver.bring_up(shape)
-            self._serve(self._driver.kind.queue)
-        except PeerGoneError:
-            return False
-        self._shape = shape
-        return True
+        for _ in range(2):
+            try:
+                self._driver.bring_up(shape)
+                self._serve(self._driver.kind.queue)
+            except PeerGoneError:
+                self._driver.carrier.stop()
+            else:
+                self._shape = shape
+                return True
+        return False
 
     def _restarted(self) -> Life:
         if self._peer is None:

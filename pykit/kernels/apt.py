@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,18 +111,40 @@ class PrivateApt:
 
     def show(self, name: str, version: str | None = None) -> Package | None:
         """The named version of a package, by default the newest; None if there is none."""
-        wanted = f"{name}={version}" if version else name
-        done = self._run("apt-cache", "--no-all-versions", "show", wanted)
-        fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", done.stdout, re.MULTILINE))
-        if fields.get("Package") != name:
-            return None
-        return Package(
-            name,
-            fields["Version"],
-            tuple(re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9.+-]*)", fields.get("Depends", ""))),
-            int(fields.get("Size", 0)),
-            int(fields.get("Installed-Size", 0)) << 10,
-        )
+        return self._show(f"{name}={version}" if version else name).get(name)
+
+    def closure(self, names: Iterable[str], follow: re.Pattern[str]) -> dict[str, Package]:
+        """The newest versions of packages and of all that they depend on and `follow` matches.
+
+        What the suite does not have is left out.
+        """
+        found: dict[str, Package] = {}
+        wanted = dict.fromkeys(names)
+        while wanted:
+            new = self._show(*wanted)
+            found |= new
+            depends = (name for package in new.values() for name in package.depends)
+            # One question for a whole level: each costs a second where nothing is cached.
+            wanted = dict.fromkeys(n for n in depends if n not in found and follow.match(n))
+        return found
+
+    def _show(self, *wanted: str) -> dict[str, Package]:
+        """Packages by name; without those that the suite does not have."""
+        found = {}
+        done = self._run("apt-cache", "--no-all-versions", "show", *wanted)
+        for stanza in done.stdout.split("\n\n"):
+            fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", stanza, re.MULTILINE))
+            if "Package" not in fields:
+                continue
+            depends = re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9.+-]*)", fields.get("Depends", ""))
+            found[fields["Package"]] = Package(
+                fields["Package"],
+                fields["Version"],
+                tuple(depends),
+                int(fields.get("Size", 0)),
+                int(fields.get("Installed-Size", 0)) << 10,
+            )
+        return found
 
     def download(self, packages: list[Package], into: Path, progress: Progress) -> list[Path]:
         """Fetch .deb files into `into`, checked against the signed index.

@@ -41,8 +41,8 @@ _DRIVEN = (
 )
 #: A daemon closes its listener and makes a new one; a connection may land in the old one.
 _DIALS, _BETWEEN = 6, 0.04
-#: A back-end whose process is not known is through with all when it is silent for this long, in
-#: seconds: it took the notification, but it may still be at work.
+#: A back-end whose process is not known, or polls, is through with all when it is silent for this
+#: long, in seconds: it may still be at work on what it took.
 _SILENCE = 0.5
 
 
@@ -98,8 +98,7 @@ class VhostUserCarrier:
                 return
         self.stop()
         self._memory, self._shared = memory, False
-        self._dial()
-        self._features = self.ask(FrontEndRequest.GET_FEATURES).u64
+        self._features = self._greet()
         self._protocol = 0
         if self._features >> PROTOCOL_FEATURES & 1:
             self._spoken = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64
@@ -183,11 +182,11 @@ class VhostUserCarrier:
     def quiet(self) -> bool:
         """Whether all kicks were taken and the back-end's threads sleep; raises PeerGoneError."""
         self.check()
-        if any(_count(fd) for fd in self._kicks.values()):
-            return self._activity is not None and self._activity.asleep()
-        if self._activity is not None:
+        if self._activity is not None and not self._activity.polls:
             return self._activity.asleep()
-        return time.monotonic() - self._heard > _SILENCE
+        # One that polls takes no kick.
+        taken = self._activity is not None or not any(map(_count, self._kicks.values()))
+        return taken and time.monotonic() - self._heard > _SILENCE
 
     def check(self) -> None:
         """Raise PeerGoneError where the back-end has ended the connection."""
@@ -278,6 +277,22 @@ class VhostUserCarrier:
         if self._sock is None:
             raise PeerGoneError("no connection to the device")
         return self._sock
+
+    def _greet(self) -> int:
+        """Connect and ask for the features; again where the connection is reset at once.
+
+        Raises:
+            PeerGoneError: there is no connection that lasts so long.
+        """
+        for _ in range(_DIALS - 1):
+            self._dial()
+            try:
+                return self.ask(FrontEndRequest.GET_FEATURES).u64
+            except PeerGoneError:
+                self.stop()
+                time.sleep(_BETWEEN)
+        self._dial()
+        return self.ask(FrontEndRequest.GET_FEATURES).u64
 
     def _dial(self) -> None:
         failure: OSError | None = None
