@@ -75,6 +75,19 @@ class Activity:
         self._last, self._at = sample, time.monotonic()
         return self._still >= _STILL
 
+    def never_sleeps(self, seconds: float = 0.5) -> bool:
+        """Whether some thread ran or waited for a CPU at each look during this time.
+
+        The kernel counts how long a thread waited when it gets its CPU, which is too late where
+        many others want it; the state is right at any time.
+        """
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            if self.sample().sleeping:
+                return False
+            time.sleep(_BETWEEN)
+        return True
+
     def spins(self, seconds: float = 0.15) -> bool:
         """Whether the busiest thread ran or waited for a CPU for most of this time.
 

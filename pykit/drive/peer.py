@@ -114,7 +114,7 @@ class Peer:
 
     def observe_idle(self) -> None:
         """Find out whether the process polls: it is busy while it has nothing to do."""
-        self._polls = self.activity.spins() and self.activity.spins()
+        self._polls = self.activity.never_sleeps()
         self.activity.polls = self._polls
 
     def death(self, patience: float = 0.0) -> Death | None:
