@@ -20,7 +20,7 @@ ORDER = (
     "errors", "text", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "vhost_user",
     "kconfig", "kernels", "modules", "qemu", "scenario", "guests", "observe", "run", "trace",
     "spec", "analysis", "report", "mutants", "peers", "drive", "device", "tap", "matrix", "steps",
-    "bisect", "doctor", "bench", "testing", "cli",
+    "baseline", "bisect", "doctor", "bench", "testing", "cli",
 )  # fmt: skip
 
 #: Modules that other packages import past the package's own entry, its __init__. The lists only

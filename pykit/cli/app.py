@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from pykit import __version__
-from pykit.cli import device, doctor, drive, kernel, matrix, mutants, results, rules, run, tap
+from pykit.cli import (
+    baseline,
+    device,
+    doctor,
+    drive,
+    kernel,
+    matrix,
+    mutants,
+    results,
+    rules,
+    run,
+    tap,
+)
 from pykit.cli.bench import bench_app
 from pykit.cli.terminal import echo
 from pykit.errors import Exit
@@ -26,6 +38,7 @@ app.command()(kernel.config)
 app.command()(kernel.build)
 app.command()(run.run)
 app.command()(run.check)
+app.command()(baseline.baseline)
 app.command()(results.show)
 app.command()(results.why)
 app.command()(results.export)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pykit.cli.baseline import BaselineOption, held_to, read_baseline
 from pykit.cli.options import JsonOption
 from pykit.cli.terminal import dump, echo, print_table, progress
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from pykit.baseline import BaselineFile
     from pykit.drive import Deviation, DrivenOne, DriveResult, EveryResult, TableRow
 
 
@@ -65,6 +67,7 @@ def drive(
         Path | None,
         typer.Option("--to", metavar="DIR", help="Write the run to this new directory."),
     ] = None,
+    baseline: BaselineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Drive a virtio device without a guest: conforming requests, then malformed ones.
@@ -78,6 +81,7 @@ def drive(
     from pykit import drive as driving
     from pykit import paths
 
+    known = read_baseline(baseline)
     tables = driving.read_tables()
     cases = list(driving.expand(tables, only or ()))
     if quick:
@@ -98,7 +102,7 @@ def drive(
             dump(every.as_json())
         else:
             _print_every(every)
-        raise typer.Exit(every.exit_code)
+        raise typer.Exit(_code(every.exit_code, known, directory, as_json))
     with progress() as say:
         if peer:
             result = driving.drive_peer(peer, cases, directory, seed=seed, progress=say)
@@ -110,7 +114,17 @@ def drive(
         dump(result.as_json())
     else:
         _print_result(result)
-    raise typer.Exit(result.exit_code)
+    raise typer.Exit(_code(result.exit_code, known, directory, as_json))
+
+
+def _code(code: Exit, known: BaselineFile | None, directory: Path, as_json: bool) -> Exit:
+    """Return the exit code, by the baseline where there is one."""
+    if known is None:
+        return code
+    from pykit.baseline import of_directory
+
+    found = held_to(known, of_directory(directory), directory, as_json=as_json)
+    return code if found is None else found
 
 
 def _print_rows(rows: tuple[TableRow, ...], as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pykit.cli.baseline import BaselineOption, held_to, read_baseline
 from pykit.cli.options import (
     AllOption,
     JsonOption,
@@ -23,6 +24,7 @@ from pykit.errors import UsageError
 from pykit.paths import fresh_directory
 
 if TYPE_CHECKING:
+    from pykit.baseline import BaselineFile
     from pykit.matrix.plan.cell import MatrixCell
     from pykit.matrix.results import MatrixView
 
@@ -66,6 +68,7 @@ def matrix(
             help="Write to this directory; an interrupted matrix found there is resumed.",
         ),
     ] = None,
+    baseline: BaselineOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the cells of matrices, many in one guest where they can share it.
@@ -84,6 +87,7 @@ def matrix(
         scheduler=scheduler,
         workers=workers,
         to=to,
+        known=read_baseline(baseline),
         as_json=as_json,
     )
 
@@ -111,6 +115,7 @@ def run_cells(
     scheduler: str | None = None,
     workers: int | None = None,
     to: Path | None,
+    known: BaselineFile | None,
     as_json: bool,
 ) -> NoReturn:
     """Run the chosen cells, print the counts, and exit with the matrix's exit code.
@@ -142,7 +147,12 @@ def run_cells(
         counts = ", ".join(f"{number} {status}" for status, number in view.counts.items() if number)
         echo(f"{len(view.cells)} cells: {counts}")
         echo(f"report: {directory / 'index.html'}")
-    raise typer.Exit(view.exit_code)
+    code = None
+    if known is not None:
+        from pykit.baseline import of_directory
+
+        code = held_to(known, of_directory(directory), directory, as_json=as_json)
+    raise typer.Exit(view.exit_code if code is None else code)
 
 
 def run_plan(

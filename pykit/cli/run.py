@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from pykit.cli.baseline import BaselineOption, held_to, read_baseline
 from pykit.cli.matrix import run_cells
 from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
 from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
 
 if TYPE_CHECKING:
+    from pykit.baseline import BaselineFile
     from pykit.steps import RunResult
 
 
@@ -34,8 +36,9 @@ class Boot(StrEnum):
 
 
 #: Options that cells of a matrix take, and those that one's own guest does.
-_CELLS = {"scenario", "kernel", "to", "as_json", "for_git"}
-_OWN = {"guest", "qemu_args", "attach", "seconds", "to", "verbose", "as_json", "for_git"}
+_ALWAYS = {"to", "baseline", "as_json", "for_git"}
+_CELLS = {"scenario", "kernel", *_ALWAYS}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "verbose", *_ALWAYS}
 
 
 def run(
@@ -134,6 +137,7 @@ def run(
         Path | None,
         typer.Option("--to", metavar="DIR", help="Write the run to this new directory."),
     ] = None,
+    baseline: BaselineOption = None,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
     for_git: Annotated[
@@ -149,16 +153,17 @@ def run(
     from pykit.modules import BroughtModules
 
     del for_git  # main() sees to it, for errors have exit codes as well.
+    known = read_baseline(baseline)
     if guest or qemu_args or attach:
         _require_only(context, _OWN, "a guest given by --guest, --qemu-args or --attach")
         with progress() as say:
             own = steps.run_own(
                 image=guest, arguments=qemu_args, attach=attach, seconds=seconds, to=to, say=say
             )
-        _present(own, verbose, as_json)
+        _present(own, verbose, as_json, known)
     if is_pattern(scenario):
         _require_only(context, _CELLS, "cells of a matrix")
-        run_cells([scenario], on=kernel, keep=True, to=to, as_json=as_json)
+        run_cells([scenario], on=kernel, keep=True, to=to, known=known, as_json=as_json)
     brought = BroughtModules(dict(map(_replacement, replace or [])), tuple(module or ()))
     with progress() as say:
         result = steps.run(
@@ -176,7 +181,7 @@ def run(
             to=to,
             say=say,
         )
-    _present(result, verbose, as_json)
+    _present(result, verbose, as_json, known)
 
 
 def _replacement(text: str) -> tuple[str, Path]:
@@ -213,6 +218,7 @@ def check(
         Path | None,
         typer.Option("--to", metavar="DIR", help="Write the reports to this new directory."),
     ] = None,
+    baseline: BaselineOption = None,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -222,7 +228,9 @@ def check(
     """
     from pykit import steps
 
-    _present(steps.check(directory, qemu_log=qemu_log, to=to), verbose, as_json)
+    known = read_baseline(baseline)
+    result = steps.check(directory, qemu_log=qemu_log, to=to)
+    _present(result, verbose, as_json, known, origin=directory)
 
 
 def bisect(
@@ -259,7 +267,14 @@ def bisect(
     raise typer.Exit(found.exit_code)
 
 
-def _present(result: RunResult, verbose: bool, as_json: bool) -> NoReturn:
+def _present(
+    result: RunResult,
+    verbose: bool,
+    as_json: bool,
+    known: BaselineFile | None,
+    origin: Path | None = None,
+) -> NoReturn:
+    """Print a result and exit; ``origin`` is the run that was checked again."""
     from pykit import report
 
     if as_json:
@@ -268,4 +283,11 @@ def _present(result: RunResult, verbose: bool, as_json: bool) -> NoReturn:
         report.print_terminal(
             out, result.verdicts, result.events, result.closing(), verbose=verbose
         )
-    raise typer.Exit(result.exit_code)
+    code = None
+    if known is not None:
+        from pykit.baseline import of_run
+
+        outcome = result.outcome.kind, result.outcome.message
+        examined = of_run(result.verdicts.as_json(), outcome, origin or result.directory)
+        code = held_to(known, [examined], result.directory, as_json=as_json)
+    raise typer.Exit(result.exit_code if code is None else code)

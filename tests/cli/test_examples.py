@@ -35,6 +35,7 @@ VERBS = frozenset(
         "Drive",
         "Drop",
         "Exit",
+        "Expect",
         "Explain",
         "Fetch",
         "Find",
