@@ -141,19 +141,23 @@ class VirtioDriver:
         return offered & (wanted | shape.more) & ~shape.fewer
 
     def _set_up_queues(self, shape: Shape) -> None:
+        # A back-end without MQ does not report how many it has: its type decides.
+        for index in range(max(self.kind.queues, min(2, self.carrier.queues))):
+            self.set_up(index, shape.size)
+
+    def set_up(self, index: int, wanted: int) -> None:
+        """Lay out a queue, of this size where the device allows it, and hand it over."""
         features = RingFeatures(
             indirect=bool(self.features >> bits.INDIRECT_DESC & 1),
             event_idx=bool(self.features >> bits.EVENT_IDX & 1),
             legacy=self.carrier.legacy,
         )
-        make = PackedRing if shape.packed else SplitRing
-        # A back-end without MQ does not report how many it has: its type decides.
-        for index in range(max(self.kind.queues, min(2, self.carrier.queues))):
-            size = self.carrier.size(index, shape.size)
-            ring = make(self.memory, self.recorder, index, size, features)
-            ring.lay_out()
-            self.carrier.set_up(ring)
-            self.rings[index] = ring
+        make = PackedRing if self.shape.packed else SplitRing
+        size = self.carrier.size(index, wanted)
+        ring = make(self.memory, self.recorder, index, size, features)
+        ring.lay_out()
+        self.carrier.set_up(ring)
+        self.rings[index] = ring
 
     def submit(
         self,

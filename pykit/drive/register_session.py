@@ -11,12 +11,19 @@ from pykit.drive.access import Accessor, RegisterCase, RegisterRow, lacking
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, Stage
+from pykit.drive.driver_steps import DriverSteps
+from pykit.drive.features import mask
 from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import CaseOutcome, Effect
 from pykit.drive.runner import CaseResult, CaseRunner
+from pykit.errors import UsageError
 
+#: How long an interrupt may come after its used buffer, in seconds.
+_LATE = 0.5
 #: What decides where a device writes: after such a write any place may be right.
-_PLACES = re.compile(r"(write queue_(desc|driver|device|pfn|size|enable)|poke registers)")
+_PLACES = re.compile(
+    r"(write queue_(desc|driver|device|pfn|size|enable)|poke (registers|vectors|window|msi))"
+)
 
 
 class RegisterSession(CaseRunner[RegisterCase]):
@@ -28,12 +35,18 @@ class RegisterSession(CaseRunner[RegisterCase]):
         if not isinstance(carrier, QtestCarrier):
             return CaseResult(case, None, skipped=f"{carrier.name} has no registers")
         self._number += 1
-        shape = Shape(canary=CANARIES[self._number % len(CANARIES)])
+        shape = Shape(
+            canary=CANARIES[self._number % len(CANARIES)],
+            more=mask(case.row.accept),
+            fewer=mask(case.row.refuse),
+        )
         try:
             self._device.begin(shape)
-            if reason := lacking(case.row, carrier.device):
+            if reason := self._lacking(case.row, carrier):
                 return CaseResult(case, None, skipped=reason)
             outcome = self._outcome(case.row, shape, carrier)
+        except UsageError as error:
+            return CaseResult(case, None, skipped=str(error))
         except PeerGoneError as error:
             outcome = self._ended(str(error))
         outcome = replace(outcome, seconds=time.monotonic() - begun)
@@ -45,11 +58,15 @@ class RegisterSession(CaseRunner[RegisterCase]):
         driver.bring_up(shape, stage)
         if row.at in ("live", "busy"):
             self._serve(queue)
+            if any("interrupts " in step for step in row.steps):
+                # That of the request above is none of the row's.
+                driver.listen(queue, _LATE)
         if row.at == "busy":
             driver.submit(queue, self._request())
         if not row.legal and any(_PLACES.match(step) for step in row.steps):
             driver.memory.allow(driver.memory.base, driver.memory.size)
-        access = Accessor(carrier.device, carrier.queues, self._submit)
+        steps = DriverSteps(driver, carrier, self._request, shape)
+        access = Accessor(lambda: carrier.device, steps.numbers, steps.actions)
         wrong = access.run(row)
         spinning = self._settle()
         trespass = self._trespass()
@@ -64,8 +81,15 @@ class RegisterSession(CaseRunner[RegisterCase]):
             effect, life = "served", "queue"
         return CaseOutcome(effect, life, spinning, trespass, wrong)
 
-    def _submit(self) -> None:
-        self._driver.submit(self._driver.kind.queue, self._request(), kick=False)
+    def _lacking(self, row: RegisterRow, carrier: QtestCarrier) -> str:
+        """Why a row cannot be run; empty where it can."""
+        kind = self._driver.kind
+        if row.device not in ("", kind.name):
+            return f"not for {kind.name}"
+        others = [queue for queue in kind.alike if queue != kind.queue and queue < carrier.queues]
+        if not others and any(step.endswith(" other") or " other " in step for step in row.steps):
+            return "the device has no other queue that takes requests"
+        return lacking(row, carrier.device)
 
     def _settle(self) -> bool:
         """Wait until the device does nothing any more; return whether a thread spins on."""

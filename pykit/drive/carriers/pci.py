@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -129,6 +130,31 @@ class PciFunction:
                 return self.bars[table & 7] + (table & ~7)
         return 0
 
+    def named(self, name: str) -> tuple[Bus, int] | None:
+        """The configuration space, a capability in it, or a table of MSI-X, as steps name it."""
+        if name == "pci":
+            return self, 0
+        kinds = {"express": pci.EXPRESS, "msi": pci.MSI, "msix": pci.MSI_X}
+        kinds |= {"vectors": pci.MSI_X, "pending": pci.MSI_X}
+        virtio = {"window": pci.PCI_CFG, "notify-capability": pci.NOTIFY_CFG}
+        for capability in pci.capabilities(self.config)[0]:
+            if capability.id == pci.VENDOR_SPECIFIC:
+                if pci.virtio(capability).cfg_type == virtio.get(name, -1):
+                    return self, capability.pos
+            elif capability.id != kinds.get(name):
+                continue
+            elif name in ("vectors", "pending"):
+                # Where table and pending bits are: offset, and BAR in the three lowest bits.
+                where = capability.number(4 if name == "vectors" else 8, 4) or 0
+                return (
+                    (self.bus, self.bars[where & 7] + (where & ~7))
+                    if where & 7 in self.bars
+                    else None
+                )
+            else:
+                return self, capability.pos
+        return None
+
 
 def find(bus: PciBus) -> RegisterDevice:
     """Find the machine's virtio device: by its modern interface, where it has one.
@@ -153,7 +179,7 @@ class ModernPci(RegisterDevice):
     def __init__(
         self, bus: PciBus, function: PciFunction, structures: dict[int, pci.VirtioCapability]
     ) -> None:
-        self._bus = bus
+        self._bus, self._function, self._structures = bus, function, structures
         self.registers = RegisterBlock(bus, function.place(structures[pci.COMMON_CFG]), "common")
         self._isr = RegisterBlock(bus, function.place(structures[pci.ISR_CFG]), "isr")
         # A device without a configuration of its own has no such structure.
@@ -196,6 +222,26 @@ class ModernPci(RegisterDevice):
     def acknowledge(self) -> int:
         """Read the ISR status, which clears it."""
         return self._isr.read("isr")
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """BARs and offsets of the common and the notification structure, address of the first."""
+        found = {"bar": self.registers.base}
+        for name, kind in (("common", pci.COMMON_CFG), ("notify", pci.NOTIFY_CFG)):
+            structure = self._structures[kind]
+            found[f"{name}-bar"], found[f"{name}-offset"] = (
+                structure.bar or 0,
+                structure.offset or 0,
+            )
+        return found
+
+    def place(self, name: str) -> tuple[Bus, int] | None:
+        """As for any device; also the configuration space, its capabilities, and MSI-X."""
+        if name == "notify":
+            return self._bus, self._doorbells
+        if name == "isr":
+            return self._isr.bus, self._isr.base
+        return self._function.named(name) or super().place(name)
 
     def block(self, register: str) -> RegisterBlock | None:
         """The structure that has a register: the common one, or that of ISR."""

@@ -151,11 +151,18 @@ class Qtest:
         return line.decode(errors="replace")
 
     def read(self, address: int, width: int) -> int:
-        """Read a register in memory space: 1, 2, 4 or 8 bytes."""
+        """Read memory space: 1, 2, 4 or 8 bytes at once, or 3 as the bus divides them."""
+        if width not in _LETTERS:
+            data = bytes.fromhex(self.ask(f"read {address:#x} {width:#x}").removeprefix("0x"))
+            return int.from_bytes(data, "little")
         return int(self.ask(f"read{_LETTERS[width]} {address:#x}"), 16)
 
     def write(self, address: int, value: int, width: int) -> None:
-        """Write a register in memory space."""
+        """Write memory space, as ``read`` reads it."""
+        if width not in _LETTERS:
+            data = value.to_bytes(width, "little").hex()
+            self.post(f"write {address:#x} {width:#x} 0x{data}")
+            return
         self.post(f"write{_LETTERS[width]} {address:#x} {value:#x}")
 
 
@@ -232,9 +239,7 @@ class QtestCarrier:
         """Find the device if that was not done yet, and write 0 to its status (section 2.1)."""
         if self._qtest is None or self._device is None:
             self._qtest = Qtest(self._path)
-            find = MmioDevice.find if self._mmio else pci.find
-            with self._qtest.together():
-                self._device = find(self._qtest)
+            self._device = self._found(self._qtest)
             if not self._device.messages:
                 self._qtest.watch()
         self._memory, self._messages = memory, {}
@@ -249,6 +254,14 @@ class QtestCarrier:
             self._queues = device.queues()
             device.set_status(bits.ACKNOWLEDGE)
             device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
+
+    def find(self) -> None:
+        """Find the device anew, and give it addresses: it may have lost them."""
+        self._device = self._found(self._connected())
+
+    def _found(self, qtest: Qtest) -> RegisterDevice:
+        with qtest.together():
+            return MmioDevice.find(qtest) if self._mmio else pci.find(qtest)
 
     def offered(self) -> int:
         """Read the device's features."""

@@ -8,6 +8,7 @@ transports.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +103,16 @@ class RegisterDevice(ABC):
         """Read the largest size of the selected queue."""
         largest = "queue_size_max" if "queue_size_max" in self.registers else "queue_size"
         return self.registers.read(largest)
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Where structures are, as steps name it: numbers of BARs, offsets in them, addresses."""
+        return {}
+
+    def place(self, name: str) -> tuple[Bus, int] | None:
+        """A structure that steps access byte by byte: its bus, and its first address there."""
+        block = {"registers": self.registers, "config": self.space}.get(name)
+        return None if block is None else (block.bus, block.base)
 
     def block(self, register: str) -> RegisterBlock | None:
         """The structure that has a register; None without one."""
