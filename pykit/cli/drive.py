@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -193,6 +194,9 @@ def _print_result(result: DriveResult) -> None:
         echo(f"FAIL conforming request ({first.setting}): {first.shape}: {what}{more}")
     for verdict in result.failed_rules:
         echo(f"FAIL {verdict.rule.id} {verdict.rule.side} {verdict.message}")
+    known = Counter(filter(None, map(result.known_as, result.cases)))
+    for deviation, count in known.items():
+        echo(f"known: {count} cases of {deviation.row}: {deviation.reason}")
     skipped = {found.skipped for found in result.cases if found.outcome is None}
     for why in sorted(skipped):
         count = sum(found.skipped == why for found in result.cases)

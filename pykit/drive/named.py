@@ -22,5 +22,5 @@ def drive_peer(
     """
     peer = peers.peer_of(name)
     with peers.started(peer, progress) as one:
-        target = Target(peer.kind, command=one.command, title=one.title)
+        target = Target(peer.kind, command=one.command, title=one.title, known=peer.known)
         return drive(target, cases, directory, seed=seed, progress=progress)

@@ -38,6 +38,7 @@ from pykit.drive.runner import CaseResult
 from pykit.drive.session import Session
 from pykit.errors import Exit, PykitError
 from pykit.paths import require_empty, write_atomically
+from pykit.peers import KnownDeviation
 from pykit.qemu import program as qemu
 
 Progress = Callable[[str], None]
@@ -53,6 +54,7 @@ class Target:
         command: program and arguments of one that is started, with ``{socket}``.
         qemu: a device of QEMU's as its option ``-device`` takes it.
         title: what stands for the command in reports; by default the command itself.
+        known: its known deviations.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Target:
     command: tuple[str, ...] = ()
     qemu: str = ""
     title: str = ""
+    known: tuple[KnownDeviation, ...] = ()
 
     def __str__(self) -> str:
         if self.title:
@@ -100,8 +103,15 @@ class DriveResult:
 
     @property
     def wrong(self) -> list[CaseResult]:
-        """Cases whose class is none of the right ones."""
-        return [case for case in self.cases if not case.right]
+        """Cases whose class is none of the right ones, and no known deviation."""
+        return [case for case in self.cases if not case.right and not self.known_as(case)]
+
+    def known_as(self, case: CaseResult) -> KnownDeviation | None:
+        """Return the known deviation that a case shows, if it does."""
+        if case.right or case.outcome is None:
+            return None
+        found = (known for known in self.target.known if known.row == case.case.row.name)
+        return next((known for known in found if case.outcome.verdict in known.classes), None)
 
     @property
     def failed_rules(self) -> list[spec.Verdict]:
@@ -129,13 +139,13 @@ class DriveResult:
             "requests": self.requests,
             "deviations": [vars(deviation) for deviation in self.deviations],
             "classes": dict(self.classes),
-            "cases": [_case_json(result) for result in self.cases],
+            "cases": [_case_json(result, self.known_as(result)) for result in self.cases],
             "failed-rules": [verdict.as_json() for verdict in self.failed_rules],
             "seconds": round(self.seconds, 3),
         }
 
 
-def _case_json(result: CaseResult) -> dict[str, Any]:
+def _case_json(result: CaseResult, known: KnownDeviation | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "case": result.case.name,
         "clause": result.case.row.clause,
@@ -143,7 +153,8 @@ def _case_json(result: CaseResult) -> dict[str, Any]:
     }
     if result.outcome is None:
         return found | {"skipped": result.skipped}
-    return found | result.outcome.as_json() | {"confirmed": list(result.confirmed)}
+    found |= result.outcome.as_json() | {"confirmed": list(result.confirmed)}
+    return found | ({"known": known.reason} if known else {})
 
 
 def drive(

@@ -12,6 +12,7 @@ from pykit.drive.carriers import PeerGoneError
 from pykit.drive.driver import Shape
 from pykit.drive.lives import DYING, DrivenDevice
 from pykit.drive.outcome import BY_TIME, SERIOUS, CaseOutcome, Effect, Life
+from pykit.drive.peer import Death
 from pykit.drive.requests import DriverRequest
 from pykit.drive.rows import AnyCase
 from pykit.spec import bits
@@ -147,8 +148,12 @@ class CaseRunner(ABC, Generic[C]):
             return life
         return "reset" if self._revives() else self._restarted()
 
-    def _revives(self) -> bool:
-        """Whether the device serves after a reset, or else on a new connection."""
+    def _revives(self, gone: bool = False) -> bool:
+        """Whether the device serves after a reset, or else on a new connection.
+
+        Args:
+            gone: the device has ended the connection itself.
+        """
         shape = self._driver.shape
         self._shape = None
         for _ in range(2):
@@ -157,6 +162,9 @@ class CaseRunner(ABC, Generic[C]):
                 self._serve(self._driver.kind.queue)
             except PeerGoneError:
                 self._driver.carrier.stop()
+                # Some end when their front-end leaves, which is no fault.
+                if not gone and self._peer is not None and self._peer.death(DYING) == Death(0):
+                    self._restart()
             else:
                 self._shape = shape
                 return True
@@ -174,7 +182,7 @@ class CaseRunner(ABC, Generic[C]):
         self._shape = None
         self._driver.carrier.stop()
         # A connection is made at once by a process that lives; waiting for its death takes longer.
-        if self._revives():
+        if self._revives(gone=True):
             return CaseOutcome("closed", "reset", trespass=trespass, detail=why)
         death = self._peer.death(DYING) if self._peer is not None else None
         if self._peer is None or death is None:

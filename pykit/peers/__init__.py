@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """vhost-user back-ends of other makers by name, fetched from Debian as kernels are."""
 
-from pykit.peers.catalog import PEERS, NamedPeer, peer_of
+from pykit.peers.catalog import PEERS, KnownDeviation, NamedPeer, peer_of
 from pykit.peers.start import StartedPeer, started
 
-__all__ = ["PEERS", "NamedPeer", "StartedPeer", "peer_of", "started"]
+__all__ = ["PEERS", "KnownDeviation", "NamedPeer", "StartedPeer", "peer_of", "started"]

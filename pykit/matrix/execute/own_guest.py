@@ -10,6 +10,7 @@ from pykit import kconfig, kernels, modules
 from pykit.errors import UsageError
 from pykit.guests import Outcome
 from pykit.guests.payload import loaded_modules
+from pykit.matrix.execute.driven import driven_without_guest
 from pykit.matrix.execute.mutated import mutate
 from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin
 from pykit.matrix.execute.runnable import RunnableCell
@@ -41,6 +42,9 @@ def run_in_own_guest(
     """
     scenario = entry.scenario
     require_free(out)
+    if entry.cell.peer:
+        say(f"drive {entry.cell.peer}")
+        return driven_without_guest(entry.cell.peer, out, say), FIRMWARE
     with program.using(entry.qemu):
         if scenario.firmware is not None:
             say(f"boot {scenario.firmware}, scenario {scenario.name}, {scenario.transport.name}")

@@ -105,7 +105,9 @@ def _alike(entry: RunnableCell) -> tuple[object, ...]:
 
 
 def _guest(entry: RunnableCell, say: Say) -> tuple[Kernel | None, modules.Build | None]:
-    """The kernel and the modules of a group; none for firmware."""
+    """The kernel and the modules of a group; none for firmware, and without a guest."""
+    if entry.cell.peer:
+        return None, None
     with program.using(entry.qemu):
         program.find()
     if entry.scenario.firmware is not None:

@@ -55,6 +55,9 @@ class JudgedCapture:
     def ended(self, outcome: Outcome) -> Outcome:
         """Return how the guest ended, with what its events show of broken devices."""
         found = self.events.capture.outcome
+        # What went wrong outside of a capture that ended well is not in it.
+        if found.kind in _WELL:
+            return outcome
         return replace(outcome, kind=cast(Kind, found.kind), message=found.message)
 
     def write(self, directory: Path) -> None:
@@ -93,6 +96,8 @@ def _with_troubles(events: trace.Events, verdicts: spec.Verdicts) -> trace.Event
 def about_cell(entry: RunnableCell, guest: GuestOrigin) -> dict[str, Any]:
     """Entries of run.json that say which cell was run and in which guest."""
     scenario, axes = entry.scenario, entry.cell.axes
+    if entry.cell.peer:
+        return {"scenario": scenario.name, "peer": entry.cell.peer}
     if scenario.firmware is not None:
         return {
             "scenario": scenario.name,

@@ -11,7 +11,7 @@ from typing import cast, get_args
 from pykit import spec
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
-from pykit.matrix.plan.cell import MUTANT, NONE, OWN_QEMU, MatrixCell, Patch, find_mutant
+from pykit.matrix.plan.cell import DRIVEN, MUTANT, NONE, OWN_QEMU, MatrixCell, Patch, find_mutant
 from pykit.matrix.record import CellRecord, Status
 from pykit.mutants import Mutant, rules_for, survivors
 from pykit.scenario import (
@@ -33,6 +33,8 @@ _FAULTY: dict[str, tuple[spec.Side, str]] = {
 }
 #: Axes that have no meaning for firmware, which brings its own driver.
 _LINUX_ONLY = ("kernel", "driver", "observe", MUTANT, *_FAULTY)
+#: In place of a scenario where there is no guest.
+_DRIVEN = Scenario(DRIVEN, "a back-end without a guest", 600.0, (), (), (), (), (), (), {})
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class RunnableCell:
     def shareable(self) -> bool:
         """Whether other cells may run in the same guest."""
         scenario = self.scenario
-        own = scenario.firmware or scenario.observe or scenario.icount
+        own = self.cell.peer or scenario.firmware or scenario.observe or scenario.icount
         return not (own or self.cell.isolate or self.qemu) and self.runner == "direct"
 
     @property
@@ -93,6 +95,8 @@ def apply_axes(
 
     Raises UsageError for values that do not exist, or do not go together.
     """
+    if cell.peer:
+        return RunnableCell(cell, None, _DRIVEN, "direct", "", {}, ())
     axes = {axis: value for axis, value in cell.axes.items() if value != NONE}
     scenario = load_scenario(cell.scenario)
     for patch in cell.patches:

@@ -22,6 +22,9 @@ OWN_QEMU = "default"
 
 #: The axis of mutants of the kernel's own code, and what its values name.
 MUTANT = "mutant"
+#: The axis of back-ends that `pykit drive` drives without a guest, and what stands in place of
+#: such a cell's scenario.
+PEER, DRIVEN = "peer", "drive"
 #: The axis of deliberate bugs of our driver.
 DRIVER_FAULT = "driver-fault"
 
@@ -104,7 +107,14 @@ class MatrixCell:
     subjects: tuple[Subject, ...] = ()
 
     @property
+    def peer(self) -> str:
+        """The back-end that is driven without a guest; empty for a scenario."""
+        return self.axes.get(PEER, "")
+
+    @property
     def command(self) -> str:
         """The command that repeats it."""
+        if self.peer:
+            return shlex.join(["pykit", "drive", "--peer", self.peer])
         words = ["pykit", "run", self.original or self.name]
         return shlex.join([*words, "--kernel", self.kernel] if self.kernel else words)

@@ -17,10 +17,12 @@ from pykit.errors import UsageError
 from pykit.matrix.plan import expand
 from pykit.matrix.plan.cell import (
     ALL,
+    DRIVEN,
     DRIVER_FAULT,
     KNOWN_AXES,
     MUTANT,
     NONE,
+    PEER,
     STRICT_MODEL,
     MatrixCell,
     Patch,
@@ -30,6 +32,7 @@ from pykit.matrix.plan.cell import (
 )
 from pykit.matrix.plan.names import is_cell_name, is_matrix_name
 from pykit.paths import ROOT
+from pykit.peers import PEERS
 from pykit.scenario import Scenario, available, load_scenario
 from pykit.scenario.model import SCENARIOS
 from pykit.toml import Place, TomlFile, choice, shown
@@ -90,7 +93,9 @@ class _OneCell(BaseModel):
     model_config = STRICT_MODEL
 
     name: Annotated[str, Field(min_length=1)]
-    scenario: str
+    scenario: str = ""
+    #: A back-end of `pykit drive --peer`, in place of a scenario.
+    peer: str | None = None
     tags: list[str] = []
     axes: dict[str, str] = {}
     change: Patch | None = None
@@ -257,6 +262,8 @@ class _Loader:
         )
 
     def _one(self, place: Place, one: _OneCell) -> MatrixCell:
+        if one.peer is not None:
+            return self._driven(place, one, one.peer)
         scenario = self._scenario(place, one.scenario)
         for axis, value in one.axes.items():
             at = (*place, "axes", axis)
@@ -276,6 +283,23 @@ class _Loader:
             patches=(one.change,) if one.change else (),
             requires=tuple(self._file.requires),
             isolate=one.isolate,
+            subjects=tuple(one.subject),
+        )
+
+    def _driven(self, place: Place, one: _OneCell, peer: str) -> MatrixCell:
+        """A cell that `pykit drive` runs: it has no guest, and nothing that a guest has."""
+        if peer not in PEERS:
+            raise self._toml.wrong((*place, "peer"), choice(peer, PEERS, "peer"))
+        if one.scenario or one.axes or one.change:
+            raise self._toml.wrong(
+                (*place, "peer"), "a peer is driven without a guest: it takes no scenario and axes"
+            )
+        return MatrixCell(
+            name=f"{self._name}/{one.name}",
+            matrix=self._name,
+            scenario=DRIVEN,
+            axes={PEER: peer},
+            tags=self._tags(one.tags),
             subjects=tuple(one.subject),
         )
 

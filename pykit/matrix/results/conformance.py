@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pykit.matrix.plan.cell import Subject
+from pykit.matrix.plan.cell import PEER, Subject
 from pykit.matrix.record import CellRecord, RuleResult, RuleVerdict
 from pykit.matrix.results.view import CellView, MatrixView
+from pykit.peers import PEERS
 from pykit.spec import rules
 from pykit.spec.model import Rule
 from pykit.text import shown
@@ -110,10 +111,30 @@ def _summaries(subjects: list[JudgedSubject]) -> Iterator[str]:
             if one.record and not one.results:
                 run += f": {_text(one.cell.why)}"
             yield f"| {_text(one.subject.name)} | {_text(one.subject.seen)} | {counts} | {run} |"
-    records = [one.record for one in subjects if one.record]
+    records = [one.record for one in subjects if one.record and not _peer(one)]
     versions = sorted({_text(record.qemu) for record in records} - {""})
     kernels = sorted({_text(record.release) for record in records} - {""})
     yield f"\nQEMU {', '.join(versions)}; kernels {', '.join(kernels)}."
+    yield from _driven(subjects)
+
+
+def _driven(subjects: list[JudgedSubject]) -> Iterator[str]:
+    """What cases came to, of back-ends that are driven without a guest."""
+    driven = [one for one in subjects if _peer(one) and one.record]
+    if not driven:
+        return
+    yield "\n## Back-ends driven without a guest\n"
+    yield (
+        "Malformed chains and messages have a right answer as well: cases that deviate are counted "
+        "here. Known deviations are named below; what lets a guest or a front-end end, block or "
+        "corrupt a back-end is named to its maker first (`SECURITY.md`).\n"
+    )
+    yield "| back-end | version | result |"
+    yield "| --- | --- | --- |"
+    for one in driven:
+        assert one.record is not None
+        cells = (one.subject.name, one.record.qemu, one.record.message)
+        yield f"| {' | '.join(map(_text, cells))} |"
 
 
 def _deviations(subjects: list[JudgedSubject], known: dict[str, Rule]) -> Iterator[str]:
@@ -127,6 +148,12 @@ def _deviations(subjects: list[JudgedSubject], known: dict[str, Rule]) -> Iterat
                     f"{result.verdict}): {rule.title} Seen {result.violations} times: "
                     f"{_text(result.message)}."
                 )
+        peer = PEERS.get(_peer(one))
+        for lapse in peer.known if peer and one.record else ():
+            yield (
+                f"* **{_text(one.subject.name)}**, case `{lapse.row}` (known): {lapse.reason}. "
+                f"Evidence: {lapse.evidence}."
+            )
 
 
 def _rule_by_rule(subjects: list[JudgedSubject], known: dict[str, Rule]) -> Iterator[str]:
@@ -147,6 +174,11 @@ def _rule_by_rule(subjects: list[JudgedSubject], known: dict[str, Rule]) -> Iter
 
 def _mark(result: RuleResult | None) -> str:
     return _MARKS[result.verdict] if result else " "
+
+
+def _peer(one: JudgedSubject) -> str:
+    """The back-end that the cell drives without a guest; empty for others."""
+    return one.cell.planned.axes.get(PEER, "")
 
 
 def _of(subjects: list[JudgedSubject], side: str) -> Iterator[JudgedSubject]:
