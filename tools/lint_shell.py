@@ -28,7 +28,8 @@ EXCLUDED = {
 
 def scripts(root: Path = ROOT) -> list[Path]:
     """Return the shell scripts of the checkout."""
-    return sorted(path for pattern in SCRIPTS for path in root.glob(pattern))
+    found = (path for pattern in SCRIPTS for path in root.glob(pattern))
+    return sorted(path for path in found if path.suffix != ".yml")
 
 
 def complaints(paths: Iterable[Path], folder: Path, *options: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, echo, say
+from pykit.cli.terminal import dump, echo, say, write
 from pykit.errors import Exit
 
 if TYPE_CHECKING:
@@ -63,6 +63,27 @@ def baseline(
         for entry in changed:
             echo(f"{title}: {entry.where}: {entry.what}")
     echo(f"{output}: {len(entries)} known failures")
+
+
+def summary(
+    directories: Annotated[
+        list[Path], typer.Argument(help="Name directories of runs, matrices and drives.")
+    ],
+    baseline: BaselineOption = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Print annotations for GitHub's workflows instead.")
+    ] = False,
+) -> None:
+    """Print results in Markdown, for a pull request: new failures with their clauses first.
+
+    Example: pykit summary runs/20260102-030405-drive --baseline pykit-baseline.toml
+    """
+    from pykit import baseline as known
+
+    examined = [one for directory in directories for one in known.of_directory(directory)]
+    found = known.compare(read_baseline(baseline) or known.BaselineFile(), examined)
+    text = "".join(f"{line}\n" for line in known.workflow_errors(found))
+    write(text if annotate else known.markdown(examined, found))
 
 
 def read_baseline(path: Path | None) -> BaselineFile | None:

@@ -111,6 +111,8 @@ def drive(
             kind = driving.emulated_kind(qemu) if qemu else device
             target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
             result = driving.drive(target, cases, directory, seed=seed, progress=say)
+        say("reports")
+        driving.write_reports(result)
     if as_json:
         dump(result.as_json())
     else:
@@ -210,4 +212,4 @@ def _print_result(result: DriveResult) -> None:
             f"{result.requests} conforming requests: {len(result.deviations)} deviate; rules on "
             f"the device: {len(result.failed_rules)} fail, {held} pass"
         )
-    echo(f"{result.seconds:.1f} s; details: {result.directory / 'drive.json'}")
+    echo(f"{result.seconds:.1f} s; details: {result.directory / 'report.html'}")

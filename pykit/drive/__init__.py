@@ -8,6 +8,7 @@ from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.kinds import Kind, kind_of
 from pykit.drive.named import drive_peer
 from pykit.drive.outcome import CaseOutcome
+from pykit.drive.reports import write_reports
 from pykit.drive.rows import AnyCase, TableRow
 from pykit.drive.run import DriveResult, Target, drive, driven
 from pykit.drive.runner import CaseResult
@@ -35,4 +36,5 @@ __all__ = [
     "expand",
     "kind_of",
     "read_tables",
+    "write_reports",
 ]

@@ -36,7 +36,7 @@ def render(view: ReportView, rule: str) -> str:
         f"# The {row.rule.side} deviates from {rule}: {title}",
         *_caution(view),
         "## What happens",
-        f"{_plain(row.message)}\n\n{_counted(row)}",
+        f"{plain(row.message)}\n\n{_counted(row)}",
         "## What the specification asks for",
         _clauses(row),
         "## Where it was seen",
@@ -88,7 +88,7 @@ def _versions(view: ReportView) -> str:
         "date": str(run.get("started") or "")[:10],
     }
     return "\n".join(
-        f"- {name}: {_plain(shown(str(value)))}" for name, value in lines.items() if value
+        f"- {name}: {plain(shown(str(value)))}" for name, value in lines.items() if value
     )
 
 
@@ -126,7 +126,7 @@ def _events(row: Verdict) -> str:
     return "\n".join([fence, *lines, fence])
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape what Markdown would take for markup in text of a guest."""
     return re.sub(r"([<>`*_\[\]\\])", r"\\\1", text)
 
