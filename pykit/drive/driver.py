@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ from pykit.drive.ring import Ring, RingFeatures
 from pykit.drive.split import SplitRing
 from pykit.errors import UsageError
 from pykit.spec import bits
+from pykit.trace.kinds import DELETED
 
 #: How long to wait for an interrupt before asking whether the device still works, in seconds.
 GLANCE = 0.005
@@ -159,6 +161,27 @@ class VirtioDriver:
         self.carrier.set_up(ring)
         self.rings[index] = ring
 
+    def renew(self, queue: int) -> bool:
+        """Reset a queue alone and set it up anew (section 2.6.1); False where that is not agreed.
+
+        Raises:
+            PeerGoneError: the device does not end the queue's reset.
+        """
+        if not self.features >> bits.RING_RESET & 1 or not self.carrier.reset_queue(queue):
+            return False
+        ring = self.rings[queue]
+        self._give_up(ring)
+        self.recorder.event("queue", queue, size=ring.size, layout=ring.layout, op=DELETED)
+        self.set_up(queue, self.shape.size)
+        return True
+
+    def _give_up(self, ring: Ring) -> None:
+        """Take back what the device has not used."""
+        ring.look_again()
+        for _ in ring.outstanding:
+            self.recorder.event("detach", ring.index, num_free=ring.free, slots=1)
+        ring.outstanding.clear()
+
     def submit(
         self,
         queue: int,
@@ -191,12 +214,16 @@ class VirtioDriver:
 
         More may have come before that was asked for, so the ring is looked at again.
         """
-        ring = self.rings[queue]
         found: list[Completion] = []
-        while entries := ring.take():
-            found += [self._complete(queue, ring, entry) for entry in entries]
-            ring.request_interrupt()
+        while entries := self.take(queue):
+            found += entries
+            self.rings[queue].request_interrupt()
         return found
+
+    def take(self, queue: int) -> list[Completion]:
+        """Take what the device has used, and leave what asks for interrupts as it is."""
+        ring = self.rings[queue]
+        return [self._complete(queue, ring, entry) for entry in ring.take()]
 
     def _complete(self, queue: int, ring: Ring, entry: UsedEntry) -> Completion:
         request = self._requests.pop((queue, entry.id), None)
@@ -207,16 +234,27 @@ class VirtioDriver:
             served = request.outcome(entry)
         ring.settle(entry)
         if request is not None and request.note:
-            self.recorder.event(
-                "blk_done",
-                queue,
-                sector=request.note["sector"],
-                type=request.note["type"],
-                len=entry.length,
-                head=entry.id & 0xFFFF,
-                status=self.memory.load(request.status_at, 1)[0],
-            )
+            self._note_end(queue, request, entry)
         return Completion(entry, draft, served, written)
+
+    def _note_end(self, queue: int, request: DriverRequest, entry: UsedEntry) -> None:
+        """Write down how a block request ended, and what its sectors hold if it went well."""
+        sector, kind = request.note["sector"], request.note["type"]
+        head, status = entry.id & 0xFFFF, self.memory.load(request.status_at, 1)[0]
+        if request.data is not None and status == bits.S_OK:
+            data = request.data()
+            for at in range(0, len(data), bits.SECTOR):
+                self.recorder.event(
+                    "blk_sector",
+                    queue,
+                    sector=sector + at // bits.SECTOR,
+                    sum=zlib.crc32(data[at : at + bits.SECTOR]),
+                    head=head,
+                    write=int(kind == bits.T_OUT),
+                )
+        self.recorder.event(
+            "blk_done", queue, sector=sector, type=kind, len=entry.length, head=head, status=status
+        )
 
     def _written(self, request: DriverRequest) -> int:
         """Bytes from the first writable one up to the last that the device wrote."""
@@ -275,6 +313,5 @@ class VirtioDriver:
     def end(self) -> None:
         """End the life; chains that are outstanding come back unused."""
         for ring in self.rings.values():
-            for _ in ring.outstanding:
-                self.recorder.event("detach", ring.index, num_free=ring.free, slots=1)
+            self._give_up(ring)
         self.recorder.event("driver", id=self.kind.id, err=0, stage=bits.REMOVED)

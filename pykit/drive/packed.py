@@ -102,6 +102,15 @@ class PackedRing(Ring):
             at = self.desc + DESC_BYTES * slot + 14
             self.memory.store(at, struct.pack("<H", value & 0xFFFF))
 
+    def _stored_used(self, entry: UsedEntry) -> UsedEntry:
+        at = self.desc + DESC_BYTES * (entry.position & ~WRAP_BIT)
+        _, length, number, _ = STORED.unpack(self.memory.load(at, DESC_BYTES))
+        return UsedEntry(number, length, entry.position)
+
+    def _altered(self, draft: Draft) -> int:
+        # The ring itself is the device's to write; the table is not.
+        return self._altered_in(draft.table_at + DESC_BYTES * i for i in range(len(draft.table)))
+
     def _position(self) -> int:
         return self.next_slot | (WRAP_BIT if self.wrap else 0)
 

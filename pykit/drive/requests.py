@@ -27,12 +27,14 @@ class DriverRequest:
         outcome: judges what came back, given the memory and the used length.
         note: fields of the event ``blk_start``; empty for other devices.
         status_at: address of a status byte that the device has to write; 0 without one.
+        data: returns the data that it wrote or read; None for other devices.
     """
 
     buffers: list[Buffer]
     outcome: Callable[[UsedEntry], Served]
     note: dict[str, int] = field(default_factory=dict)
     status_at: int = 0
+    data: Callable[[], bytes] | None = None
 
     @property
     def writable(self) -> int:
@@ -93,14 +95,13 @@ def blk_request(
     # The status is the last byte of what the device may write.
     status += max(room - 1, 0)
 
+    def found() -> bytes:
+        return b"".join(memory.load(p.address, p.length) for p in pieces)
+
     def outcome(entry: UsedEntry) -> Served:
         if memory.load(status, 1)[0] != bits.S_OK:
             return "error"
-        if expected is not None:
-            found = b"".join(memory.load(p.address, p.length) for p in pieces)
-            if found != expected:
-                return "wrong-data"
-        return "served"
+        return "served" if expected is None or found() == expected else "wrong-data"
 
     note = {
         "sector": sector,
@@ -109,7 +110,7 @@ def blk_request(
         "type": kind,
         "segments": len(pieces),
     }
-    return DriverRequest(buffers, outcome, note, status)
+    return DriverRequest(buffers, outcome, note, status, found)
 
 
 def tell(memory: SharedMemory, data: bytes) -> DriverRequest:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pykit.drive.chain import Buffer, Draft, RingDescriptor, UsedEntry
@@ -38,6 +38,8 @@ class Ring(ABC):
         desc, driver, device: addresses of its three areas (section 2.6).
         outstanding: drafts that the device has not returned, by head or buffer id.
         lenient: whether buffers that came back may still be written.
+        returned: used entries since the last chain was exposed, with the head of the chain that
+            each returned, and how many of its descriptors the device had altered.
     """
 
     memory: SharedMemory
@@ -50,6 +52,7 @@ class Ring(ABC):
     device: int = 0
     outstanding: dict[int, Draft] = field(default_factory=dict)
     lenient: bool = False
+    returned: list[tuple[UsedEntry, int, int]] = field(default_factory=list)
 
     #: As the column ``layout`` of the event ``queue``.
     layout = 0
@@ -151,6 +154,7 @@ class Ring(ABC):
 
     def expose(self, draft: Draft) -> None:
         """Make a draft available, let the device write its buffers, and write it down."""
+        self.look_again()
         for descriptor in draft.granted():
             self.memory.allow(descriptor.address, descriptor.length)
         if draft.table:
@@ -187,10 +191,39 @@ class Ring(ABC):
     def _stored_flags(third: int, fourth: int) -> int:
         """Which of a descriptor's last two fields has its flags."""
 
+    def look_again(self) -> None:
+        """Write down used entries as they stand now, which no device may have altered since."""
+        for entry, head, changed in self.returned:
+            now = self._stored_used(entry)
+            self.recorder.event(
+                "returned",
+                self.index,
+                id=now.id,
+                len=now.length,
+                index=entry.position,
+                head=head & 0xFFFF,
+                changed=changed,
+            )
+        self.returned = []
+
+    @abstractmethod
+    def _stored_used(self, entry: UsedEntry) -> UsedEntry:
+        """The used entry as it stands in memory."""
+
+    @abstractmethod
+    def _altered(self, draft: Draft) -> int:
+        """How many descriptors of a chain the device has altered, and may not."""
+
+    def _altered_in(self, places: Iterable[int]) -> int:
+        """How many of the descriptors at these addresses the device has altered."""
+        inside = (at for at in places if self.memory.covers(at, DESC_BYTES))
+        return sum(bool(self.memory.written(at, DESC_BYTES)) for at in inside)
+
     def settle(self, entry: UsedEntry) -> Draft | None:
         """Take a chain back; None if no such chain is outstanding."""
         draft = self.outstanding.pop(entry.id, None)
         if draft is not None:
+            self.returned.append((entry, draft.head, self._altered(draft)))
             for descriptor in () if self.lenient else draft.granted():
                 self.memory.forbid(descriptor.address, descriptor.length)
             self._release(draft)

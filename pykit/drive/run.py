@@ -31,6 +31,7 @@ from pykit.drive.memory import SharedMemory
 from pykit.drive.message_session import MessageSession
 from pykit.drive.messages import MessageCase
 from pykit.drive.peer import Peer
+from pykit.drive.rare import RareForms
 from pykit.drive.record import Recorder
 from pykit.drive.register_session import RegisterSession
 from pykit.drive.rows import AnyCase
@@ -184,6 +185,7 @@ def drive(
             why = f"{death}: {peer.last_line}" if peer and death else str(error)
             raise PykitError(f"{target}: {why}: is it a {target.kind} device?") from None
         result.requests = conforming.requests
+        RareForms(device, seed).run(progress)
         message = "all requests were made"
         driver.recorder.save(directory / "capture", str(target), "clean", message)
         driver.recorder = Recorder(driver.recorder.device)

@@ -26,11 +26,15 @@ class SplitRing(Ring):
         avail_idx: the available index in memory.
         last_used: the used index up to which entries were taken.
         kicked: the available index at the last decision whether to notify.
+        decoy_event: how far used_event is off without EVENT_IDX, where no device reads it.
+        decoy_flag: the available ring's flags with EVENT_IDX, which no device reads then.
     """
 
     avail_idx: int = 0
     last_used: int = 0
     kicked: int = 0
+    decoy_event: int = 0
+    decoy_flag: int = 0
     _unused: list[int] = field(default_factory=list)
 
     layout = 0
@@ -96,6 +100,16 @@ class SplitRing(Ring):
         self.memory.store(entry, struct.pack("<H", draft.head & 0xFFFF))
         self.avail_idx = (self.avail_idx + draft.step) % WRAP
         self.memory.store(self.driver + 2, struct.pack("<H", self.avail_idx))
+
+    def _stored_used(self, entry: UsedEntry) -> UsedEntry:
+        at = self.device + 4 + 8 * (entry.position % self.size)
+        number, length = _USED.unpack(self.memory.load(at, 8))
+        return UsedEntry(number, length, entry.position)
+
+    def _altered(self, draft: Draft) -> int:
+        slots = (self.desc + DESC_BYTES * slot for slot, _ in draft.slots)
+        table = (draft.table_at + DESC_BYTES * i for i in range(len(draft.table)))
+        return self._altered_in((*slots, *table))
 
     def _position(self) -> int:
         return self.avail_idx
@@ -175,17 +189,22 @@ class SplitRing(Ring):
 
     def request_interrupt(self) -> None:
         """Set used_event to the next entry; the flags never suppress (section 2.7.7)."""
-        if self.features.event_idx:
-            at = self.driver + 4 + 2 * self.size
-            self.memory.store(at, struct.pack("<H", self.last_used))
+        event_idx = self.features.event_idx
+        event = self.last_used if event_idx else 0
+        if self.decoy_event:
+            event = (self.last_used + self.decoy_event) % WRAP
+        if event_idx or self.decoy_event:
+            self.memory.store(self.driver + 4 + 2 * self.size, struct.pack("<H", event))
+        if self.decoy_flag:
+            self.memory.store(self.driver, struct.pack("<H", self.decoy_flag))
         self.recorder.event(
             "callback",
             self.index,
-            avail_flags=0,
-            used_event=self.last_used if self.features.event_idx else 0,
+            avail_flags=self.decoy_flag,
+            used_event=event,
             last_used=self.last_used,
             used_idx=self.used_idx,
-            event_idx=int(self.features.event_idx),
+            event_idx=int(event_idx),
             enable=1,
             pending=int(self.used_idx != self.last_used),
         )

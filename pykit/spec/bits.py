@@ -19,6 +19,9 @@ WRITE = 2
 INDIRECT = 4
 DESC_BYTES = 16
 
+#: What a vector register of MSI-X has for an event without a vector, section 4.1.4.3.
+NO_VECTOR = 0xFFFF
+
 # Stages of a driver (pykit_driver), operations on the status (pykit_status).
 BEGIN, PROBED, PROBE_FAILED, REMOVE, REMOVED, FREEZE, RESTORE = range(7)
 STATUS_WRITE, STATUS_READ, STATUS_RESET = range(3)

@@ -28,8 +28,6 @@ from pykit.trace.kinds import SET_UP
 if TYPE_CHECKING:
     from pykit.spec.view import View
 
-#: What MSI-X has for a queue without a vector.
-NO_VECTOR = 0xFFFF
 Place = tuple[int, int, int]
 
 
@@ -135,6 +133,6 @@ def without_vector(view: View) -> Bools:
     mine = regs.of(PCI) & regs.on("queue_vector") & regs.known & (later(ready, regs.span) >= 0)
     written = earlier(mine & regs.write, regs.queue) >= 0
     mine &= regs.write | written
-    last = mine & (later(mine, regs.queue) < 0) & (regs.value == NO_VECTOR)
+    last = mine & (later(mine, regs.queue) < 0) & (regs.value == bits.NO_VECTOR)
     places = {_place(regs, i) for i in np.flatnonzero(last).tolist()}
     return np.array([name in places for name in view.rings.queue], dtype=np.bool_)

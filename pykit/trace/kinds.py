@@ -93,7 +93,11 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_answer": "u64: first second third, u32: type, u16: head got",
         "blk_zone": "u64: start capacity wp, u16: head pos, u8: z_type z_state",
         "blk_wrote": "u64: bytes written touched, u32: type sum, u16: head, u8: header zero",
+        "blk_sector": "u64: sector, u32: sum, u16: head, u8: write",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
+        "returned": "u32: id len, u16: index head changed",
+        "queue_vector": "u16: vector",
+        "line": "u16: pci_status, u8: isr raised",
         "vhost_attach": "u32: serves, u8: ended",
         "vhost_queue": "u64: features, u32: size, u16: avail_idx used_idx",
         "vhost_get": "u64: readable writable, u32: out in, u16: head avail_idx",
@@ -158,8 +162,15 @@ def source_of(kind: str) -> str:
     return "vhost" if kind.startswith("vhost_") else "driver"
 
 
+#: Kinds that only the driver outside of a guest writes (pykit/drive).
+DRIVEN = ("blk_sector", "returned", "queue_vector", "line")
+
 #: The kinds that are tracepoints of our modules.
-TRACEPOINTS = {kind: fields for kind, fields in KINDS.items() if source_of(kind) not in OUTSIDE}
+TRACEPOINTS = {
+    kind: fields
+    for kind, fields in KINDS.items()
+    if source_of(kind) not in OUTSIDE and kind not in DRIVEN
+}
 
 
 def kind_type(extra: Iterable[str]) -> pl.Enum:

@@ -61,6 +61,13 @@ class Carrier(Protocol):
     def set_up(self, ring: Ring) -> None:
         """Hand over a queue: size, addresses, and the means to notify."""
 
+    def reset_queue(self, queue: int) -> bool:
+        """Reset one queue alone; False where the carrier cannot.
+
+        Raises:
+            PeerGoneError: the device does not end that.
+        """
+
     def driver_ok(self) -> None:
         """Let the device use its queues."""
 

@@ -120,13 +120,14 @@ class PciFunction:
         assert structure.bar is not None
         return self.bars[structure.bar] + (structure.offset or 0)
 
-    def message_table(self) -> int:
-        """Enable MSI-X; return the address of its table, 0 without one."""
+    def message_table(self, on: bool = True) -> int:
+        """Turn MSI-X on or off; return the address of its table, 0 without one."""
         for capability in pci.capabilities(self.config)[0]:
             table = capability.number(4, 4) if capability.id == pci.MSI_X else None
             if table is not None and table & 7 in self.bars:
                 control = self.read(capability.pos + 2, 2)
-                self.write(capability.pos + 2, control | _MSIX_ENABLE, 2)
+                control = control | _MSIX_ENABLE if on else control & ~_MSIX_ENABLE
+                self.write(capability.pos + 2, control, 2)
                 return self.bars[table & 7] + (table & ~7)
         return 0
 
@@ -242,6 +243,14 @@ class ModernPci(RegisterDevice):
         if name == "isr":
             return self._isr.bus, self._isr.base
         return self._function.named(name) or super().place(name)
+
+    def use_messages(self, on: bool) -> None:
+        """Turn MSI-X on, or off: then the device raises its line."""
+        self.messages = bool(self._function.message_table(on)) and on
+
+    def line_state(self) -> tuple[int, int]:
+        """Read the status register of PCI, then the ISR status."""
+        return self._function.read(pci.STATUS, 2), self.acknowledge()
 
     def block(self, register: str) -> RegisterBlock | None:
         """The structure that has a register: the common one, or that of ISR."""

@@ -302,6 +302,59 @@ class QtestCarrier:
         with self._connected().together():
             self.device.set_up(ring, message)
 
+    def reset_queue(self, queue: int) -> bool:
+        """Write 1 to queue_reset and wait until it reads 0 (section 2.6.1); not with MMIO."""
+        registers = self.device.registers
+        if "queue_reset" not in registers or self.device.transport != "pci":
+            return False
+        registers.write("queue_select", queue)
+        registers.write("queue_reset", 1)
+        deadline = time.monotonic() + PATIENCE
+        while registers.read("queue_reset"):
+            if time.monotonic() > deadline:
+                raise PeerGoneError(f"device did not end the reset of queue {queue}")
+        return True
+
+    def unmap(self, queue: int) -> bool:
+        """Take a queue's vector away; False where interrupts are no messages."""
+        registers = self.device.registers
+        if not self.device.messages:
+            return False
+        registers.write("queue_select", queue)
+        registers.write("queue_vector", bits.NO_VECTOR)
+        return registers.read("queue_vector") == bits.NO_VECTOR
+
+    def word(self, offset: int) -> int:
+        """Read four bytes of the device's configuration at once."""
+        space = self.device.space
+        return space.bus.read(space.base + offset, 4)
+
+    def use_line(self) -> bool:
+        """Turn MSI-X off and watch the interrupt line; False where a PCI device is not modern."""
+        device, qtest = self.device, self._qtest
+        if not isinstance(device, pci.ModernPci) or qtest is None:
+            return False
+        device.use_messages(on=False)
+        qtest.watch()
+        return True
+
+    def use_messages(self) -> None:
+        """Turn MSI-X on again, where the device has it."""
+        if isinstance(self.device, pci.ModernPci):
+            self.device.use_messages(on=True)
+
+    def line_raised(self) -> bool:
+        """Return whether the line was raised since this was asked, and forget it."""
+        assert self._qtest is not None
+        raised = bool(self._qtest.raised)
+        self._qtest.raised.clear()
+        return raised
+
+    def line_state(self) -> tuple[int, int]:
+        """Read the status register of PCI, then the ISR status, which clears itself."""
+        assert isinstance(self.device, pci.ModernPci)
+        return self.device.line_state()
+
     def driver_ok(self) -> None:
         """Write DRIVER_OK."""
         self.device.set_status(self.device.status() | bits.DRIVER_OK)

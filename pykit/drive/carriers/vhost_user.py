@@ -152,6 +152,10 @@ class VhostUserCarrier:
         self.command(FrontEndRequest.SET_VRING_CALL, U64.pack(index), (call,))
         self.command(FrontEndRequest.SET_VRING_KICK, U64.pack(index), (kick,))
 
+    def reset_queue(self, queue: int) -> bool:
+        """Never: the protocol has nothing of the kind."""
+        return False
+
     def driver_ok(self) -> None:
         """Enable all queues."""
         if self._features >> PROTOCOL_FEATURES & 1:

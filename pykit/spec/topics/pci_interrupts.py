@@ -16,7 +16,7 @@ from pykit.spec.registers import PCI, Registers, earlier, later, registers, soon
 from pykit.spec.topics.pci_registers import SEEN, after_reset
 from pykit.spec.view import View
 
-NO_VECTOR, MOST_VECTORS = 0xFFFF, 0x800
+MOST_VECTORS = 0x800
 VECTORS = ("config_vector", "queue_vector")
 
 
@@ -26,7 +26,9 @@ def vectors_are_unmapped(view: View) -> Result:
 
     Checked: each read of a vector after the status has read 0, before the vector is written.
     """
-    return after_reset(view, VECTORS, NO_VECTOR, "{place}: {access} is {value:#x} after a reset")
+    return after_reset(
+        view, VECTORS, bits.NO_VECTOR, "{place}: {access} is {value:#x} after a reset"
+    )
 
 
 @rule("PQ-DE-06", needs=SEEN, also=("PQ-DE-09",))
@@ -34,7 +36,7 @@ def vectors_read_back(view: View) -> Result:
     """Section 4.1.5.1.2.1: a vector register shows the vector in force, NO_VECTOR if unmapped.
 
     Checked: each read of a vector register after a write in the same span: it has the vector that
-    was written last, or NO_VECTOR, which reports that the mapping failed.
+    was written last, or bits.NO_VECTOR, which reports that the mapping failed.
     """
     regs = registers(view)
     key = regs.queue * 2 + regs.on("config_vector")
@@ -42,7 +44,7 @@ def vectors_read_back(view: View) -> Result:
     rows = regs.where(
         regs.of(PCI) & regs.reads(*VECTORS) & (last >= 0), written=regs.value_at(last)
     )
-    holds = (rows["value"] == rows["written"]) | (rows["value"] == NO_VECTOR)
+    holds = (rows["value"] == rows["written"]) | (rows["value"] == bits.NO_VECTOR)
     return regs.check(
         rows, holds, "{place}: {written:#x} was written to {access}, it is {value:#x}"
     )
@@ -57,11 +59,11 @@ def events_can_be_unmapped(view: View) -> Result:
     regs = registers(view)
     key = regs.queue * 2 + regs.on("config_vector")
     last = earlier(regs.writes(*VECTORS), key)
-    unmapped = (last >= 0) & (regs.value_at(last) == NO_VECTOR)
+    unmapped = (last >= 0) & (regs.value_at(last) == bits.NO_VECTOR)
     rows = regs.where(regs.of(PCI) & regs.reads(*VECTORS) & unmapped)
     return regs.check(
         rows,
-        rows["value"] == NO_VECTOR,
+        rows["value"] == bits.NO_VECTOR,
         "{place}: {access} is {value:#x} after NO_VECTOR was written",
         none="no event was unmapped",
     )
@@ -71,15 +73,15 @@ def events_can_be_unmapped(view: View) -> Result:
 def vectors_are_vectors(view: View) -> Result:
     """Section 4.1.5.1.2.2: the driver maps no event to a vector outside the MSI-X table.
 
-    Checked: each write to a vector register: NO_VECTOR, or a vector of the table whose size the
-    survey of the transports has; without a survey at most 0x7FF, the last that any table has.
+    Checked: each write to a vector register: bits.NO_VECTOR, or a vector of the table whose size
+    the survey of the transports has; without a survey at most 0x7FF, the last that any table has.
     """
     regs = registers(view)
     size = _table_size(view, regs)
     rows = regs.where(
         regs.devices(PCI) & regs.writes(*VECTORS), size=np.where(size > 0, size, MOST_VECTORS)
     )
-    holds = (rows["value"] == NO_VECTOR) | (rows["value"] < rows["size"])
+    holds = (rows["value"] == bits.NO_VECTOR) | (rows["value"] < rows["size"])
     return regs.check(rows, holds, "{place}: {value:#x} written to {access}, which is no vector")
 
 
@@ -93,7 +95,7 @@ def vectors_are_verified(view: View) -> Result:
     Undecided: neither of them came before the trace ended.
     """
     regs = registers(view)
-    mapped = regs.devices(PCI) & regs.writes(*VECTORS) & (regs.value != NO_VECTOR)
+    mapped = regs.devices(PCI) & regs.writes(*VECTORS) & (regs.value != bits.NO_VECTOR)
     key = regs.queue * 2 + regs.on("config_vector")
     read = later(regs.reads(*VECTORS), key)
     again = later(regs.writes(*VECTORS), key)
@@ -118,7 +120,7 @@ def vectors_are_verified(view: View) -> Result:
 def isr_is_not_read_with_msix(view: View) -> Result:
     """Section 4.1.4.5.2: with MSI-X the driver does not read the ISR status for a queue interrupt.
 
-    Checked: each queue that is enabled with a vector other than NO_VECTOR, by the reads of the
+    Checked: each queue that is enabled with a vector other than bits.NO_VECTOR, by the reads of the
     ISR status from there to the next reset: there is none. With MSI-X no such read has a use; a
     read for a configuration change, whose vector is separate, is left out where the configuration
     has no vector.
@@ -126,7 +128,7 @@ def isr_is_not_read_with_msix(view: View) -> Result:
     regs = registers(view)
     vector = earlier(regs.writes(*VECTORS), regs.queue)
     at = regs.of(PCI) & regs.writes("queue_enable") & (regs.value == 1)
-    mapped = at & (vector >= 0) & (regs.value_at(vector, NO_VECTOR) != NO_VECTOR)
+    mapped = at & (vector >= 0) & (regs.value_at(vector, bits.NO_VECTOR) != bits.NO_VECTOR)
     isr = later(regs.on("isr") & ~regs.write, regs.span)
     rows = regs.where(mapped, isr=np.where(isr >= 0, regs.row[isr], -1) if len(regs) else isr)
     return regs.check(
@@ -195,7 +197,7 @@ def any_vector_will_do(view: View) -> Result:
     """Section 4.1.5.1.2.1: any event can be mapped to any vector of the MSI-X table.
 
     Checked: each first read of a vector register after the write of a vector inside the table, by
-    the survey of the transports: it is not NO_VECTOR, which reports a failure. A refusal
+    the survey of the transports: it is not bits.NO_VECTOR, which reports a failure. A refusal
     that a device cannot avoid looks the same; a virtual device has no reason for one.
     """
     regs = registers(view)
@@ -206,7 +208,35 @@ def any_vector_will_do(view: View) -> Result:
     rows = regs.where(regs.of(PCI) & regs.reads(*VECTORS) & valid, written=regs.value_at(last))
     return regs.check(
         rows,
-        rows["value"] != NO_VECTOR,
+        rows["value"] != bits.NO_VECTOR,
         "{place}: {access} does not take vector {written}",
         none="no vector of a surveyed table was written",
+    )
+
+
+@rule("PQ-DR-01", needs=(SEEN, "survey:survey_cap"))
+def any_table_size_will_do(view: View) -> Result:
+    """Section 4.1.5.1.2.2: the driver supports each size of the MSI-X table, down to none at all.
+
+    Checked: each span in which a driver wrote DRIVER_OK to a surveyed device, with the table that
+    it has; and each in which the driver set FAILED after it had dealt with vectors and set up
+    nothing since: it gave up for the vectors, which is a violation.
+    """
+    regs = registers(view)
+    surveyed = view.of("survey_cap")["dev"].drop_nulls().unique().to_list()
+    size = _table_size(view, regs)
+    mine = regs.of(PCI) & np.isin(regs.dev, surveyed)
+    ready = mine & regs.writes("status") & (regs.value & bits.DRIVER_OK != 0)
+    ready &= earlier(ready, regs.span) < 0
+    failed = mine & regs.writes("status") & (regs.value & bits.FAILED != 0)
+    step = earlier(regs.on(*VECTORS, "queue_enable", "queue_desc_low"), regs.span)
+    gave_up = failed & (step >= 0)
+    gave_up &= regs.on(*VECTORS)[step] if len(regs) else gave_up
+    gave_up &= earlier(ready, regs.span) < 0
+    rows = regs.where(ready | gave_up, size=size, ready=ready)
+    return regs.check(
+        rows,
+        rows["ready"],
+        "{place}: the driver gives up after it dealt with vectors, the table has {size}",
+        none="no driver brought up a surveyed device by its PCI registers",
     )

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Forms that a device has to serve and hardly any driver uses, each in a life of its own.
+
+What comes of them is written down, and judged by the rules alone: a device may not survive some.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from pykit.drive.carriers import PeerGoneError, RefusedError
+from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.driver import GLANCE, PATIENCE, Shape
+from pykit.drive.lives import DrivenDevice
+from pykit.drive.requests import DriverRequest, blk_request
+from pykit.drive.split import SplitRing
+from pykit.errors import UsageError
+from pykit.spec import bits
+from pykit.spec.bits import NEXT, WRITE
+
+#: Sectors of each of two areas: one is written in the plain form, one in the rare form.
+_SECTORS = 4
+#: Requests of a life that is about interrupts, and how long one may come late, in seconds.
+_ROUNDS, _LATE = 6, 1.0
+#: How long an interrupt is waited for that is not wanted, in seconds.
+_SILENCE = 0.05
+#: An event index that is far from any entry that is used in such a life.
+_FAR_OFF = 0x4000
+#: The 64-bit field at the beginning of a disk's configuration: its capacity.
+_HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
+
+
+class RareForms:
+    """Drives one device in forms that it has to serve.
+
+    Args:
+        device: driver and process.
+        seed: decides the data.
+    """
+
+    def __init__(self, device: DrivenDevice, seed: int) -> None:
+        self._device, self._driver = device, device.driver
+        self._random = random.Random(seed)
+
+    def run(self, progress: Callable[[str], None]) -> None:
+        """Run the lives for which the device and its carrier have what they need."""
+        for name, shape, live in self._lives():
+            progress(f"rare forms, {name}")
+            try:
+                self._device.begin(shape)
+                live()
+            except (PeerGoneError, RefusedError, UsageError):
+                # The life ends there: the device is gone, or lacks what it takes.
+                continue
+            finally:
+                self._driver.end()
+
+    def _lives(self) -> Iterator[tuple[str, Shape, Callable[[], None]]]:
+        silent = Shape(event_idx=False, indirect=False)
+        yield "used_event without EVENT_IDX", silent, self._decoy_event
+        yield "a flag beside used_event", Shape(indirect=False), self._decoy_flag
+        if isinstance(self._driver.carrier, QtestCarrier):
+            yield "a queue that is reset", Shape(more=1 << bits.RING_RESET), self._queue_reset
+            yield "a queue without a vector", Shape(), self._no_vector
+            yield "a line instead of messages", Shape(), self._line
+        if self._driver.kind.name == "blk":
+            yield "halves of a field", Shape(), self._halves
+            yield "a writable table", Shape(event_idx=False), self._writable_table
+            yield "a table behind buffers", Shape(event_idx=False), self._table_behind
+
+    def _request(self, number: int) -> DriverRequest:
+        return self._driver.kind.request(self._driver.memory, number)
+
+    def _decoy_event(self) -> None:
+        """Let used_event point far off: without EVENT_IDX only the flags count (2.7.7.2)."""
+        ring = self._driver.rings[self._driver.kind.queue]
+        if isinstance(ring, SplitRing) and not ring.features.event_idx:
+            ring.decoy_event = _FAR_OFF
+            self._interrupts()
+
+    def _decoy_flag(self) -> None:
+        """Set the flag that suppresses: with EVENT_IDX only used_event counts (2.7.7.2)."""
+        ring = self._driver.rings[self._driver.kind.queue]
+        if isinstance(ring, SplitRing) and ring.features.event_idx:
+            ring.decoy_flag = 1
+            self._interrupts()
+
+    def _interrupts(self) -> None:
+        """Make requests one by one, and wait for the interrupt of each."""
+        driver, queue = self._driver, self._driver.kind.queue
+        for number in range(_ROUNDS):
+            # Not before the interrupt: a slow device reads it when the entry was taken.
+            driver.rings[queue].request_interrupt()
+            before, deadline = driver.interrupts, time.monotonic() + PATIENCE
+            driver.submit(queue, self._request(number))
+            while not driver.take(queue):
+                if time.monotonic() > deadline:
+                    return
+                driver.listen(queue, GLANCE)
+            if driver.interrupts == before:
+                driver.listen(queue, _LATE)
+
+    def _queue_reset(self) -> None:
+        """Reset a queue with a request outstanding, and use it again (2.6.1)."""
+        driver, queue = self._driver, self._driver.kind.queue
+        for number in range(_ROUNDS):
+            driver.serve(queue, self._request(number))
+        driver.submit(queue, self._request(_ROUNDS), kick=False)
+        if driver.renew(queue):
+            for number in range(_ROUNDS):
+                driver.serve(queue, self._request(number))
+
+    def _no_vector(self) -> None:
+        """Take a queue's vector away: no interrupt of it comes (4.1.5.1.3.1)."""
+        driver, queue = self._driver, self._driver.kind.queue
+        carrier = driver.carrier
+        if isinstance(carrier, QtestCarrier) and carrier.unmap(queue):
+            driver.recorder.event("queue_vector", queue, vector=bits.NO_VECTOR)
+            for number in range(_ROUNDS):
+                driver.serve(queue, self._request(number))
+                driver.listen(queue, _SILENCE)
+
+    def _line(self) -> None:
+        """Use the interrupt line, and read what shows its state (4.1.4.5.1)."""
+        driver, queue = self._driver, self._driver.kind.queue
+        carrier = driver.carrier
+        if not isinstance(carrier, QtestCarrier) or not carrier.use_line():
+            return
+        try:
+            for number in range(_ROUNDS):
+                driver.submit(queue, self._request(number))
+                carrier.listen(queue, _LATE)
+                # At first as the interrupt left it, then as reading the ISR status left it.
+                for raised in (carrier.line_raised(), False):
+                    status, isr = carrier.line_state()
+                    driver.recorder.event("line", pci_status=status, isr=isr, raised=int(raised))
+                driver.collect(queue)
+        finally:
+            carrier.use_messages()
+
+    def _halves(self) -> None:
+        """Read the halves of a 64-bit field in each order (4.1.3.1)."""
+        carrier = self._driver.carrier
+        if not isinstance(carrier, QtestCarrier):
+            return
+        for offset in chain.from_iterable(_HALVES):
+            read = {"offset": offset, "len": 4, "value": carrier.word(offset)}
+            self._driver.recorder.event("config", **read, write=0)
+
+    def _writable_table(self) -> None:
+        """Set WRITE beside INDIRECT, which a device ignores (2.7.5.3.2)."""
+        self._forms(ahead=0, flags=WRITE)
+
+    def _table_behind(self) -> None:
+        """End a chain that begins in the ring by a table (2.7.5.3.2)."""
+        self._forms(ahead=1, flags=0)
+
+    def _forms(self, ahead: int, flags: int) -> None:
+        """Write and read in the plain form, then read and write in the rare one."""
+        driver = self._driver
+        if not driver.features >> bits.INDIRECT_DESC & 1:
+            return
+        if driver.carrier.offered() >> bits.BLK_RO & 1:
+            return
+        queue, memory = driver.kind.queue, driver.memory
+        ring = driver.rings[queue]
+        half = bits.SECTOR // 2
+        for rare, write, area, cuts in (
+            (False, True, 0, (bits.SECTOR,)),
+            (False, False, 0, (half, bits.SECTOR)),
+            (True, False, 0, (3 * half,)),
+            (True, True, 1, (half, half)),
+            (False, False, 1, ()),
+        ):
+            size = _SECTORS * bits.SECTOR
+            kind = bits.T_OUT if write else bits.T_IN
+            data = self._random.randbytes(size) if write else size
+            request = blk_request(memory, kind, area * _SECTORS, data, cuts)
+            draft = ring.draft(request.buffers, indirect=rare, ahead=ahead if rare else 0)
+            if rare:
+                slot, outer = draft.slots[-1]
+                draft.slots[-1] = (slot, outer.having(flags=flags, without=NEXT))
+            driver.expose(queue, draft, request)
+            if not driver.wait(queue, 1):
+                return
