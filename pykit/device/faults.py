@@ -20,6 +20,8 @@ from pykit.spec import bits
 _NO_STATUS, _NO_FLAGS, _NO_SUPPRESSION = b"\x7f", 1 << 1, 3
 #: A feature of network devices, and a reserved bit.
 _NET_FEATURE, _RESERVED = 3, 45
+#: Long enough for a driver that polls, in seconds.
+_MOMENT = 0.02
 
 Writes = list[tuple[memoryview, bytes]]
 
@@ -166,6 +168,46 @@ def _length_zero(step: Returning) -> None:
 @_fault("length-greater", "return a used length beyond the writable buffers")
 def _length_greater(step: Returning) -> None:
     step.length = step.chain.capacity + 1
+
+
+@_fault("length-late", "write the used length when its entry is used already")
+def _length_late(step: Returning) -> None:
+    queue, length = step.queue, step.length
+    step.length = 0
+
+    def write() -> None:
+        # A driver that looks at the ring has time to see the entry without its length.
+        time.sleep(_MOMENT)
+        view = queue.last_length(step.chain)
+        view[:4] = struct.pack("<I", length)
+
+    step.then = write
+
+
+@_fault("pieces-reversed", "lay data that are read into their buffers from the last to the first")
+def _pieces_reversed(step: Returning) -> None:
+    if step.kind != bits.T_IN or len(step.writes) < 2:
+        return
+    *pieces, status = step.writes
+    data, found = b"".join(part for _, part in pieces), []
+    for view, _ in reversed(pieces):
+        found.append((view, data[: len(view)]))
+        data = data[len(view) :]
+    step.writes = [*found, status]
+
+
+@_fault("event-obeyed", "go by used_event without EVENT_IDX too (split rings)")
+def _event_obeyed(step: Returning) -> None:
+    queue = step.queue
+    if isinstance(queue, SplitQueue) and not queue.event_idx:
+        step.interrupt = load16(queue.driver, 4 + 2 * queue.size) == queue.used
+
+
+@_fault("flag-obeyed", "go by the driver's flag with EVENT_IDX too (split rings)")
+def _flag_obeyed(step: Returning) -> None:
+    queue = step.queue
+    if isinstance(queue, SplitQueue) and queue.event_idx and load16(queue.driver, 0) & 1:
+        step.interrupt = False
 
 
 @_fault("id-wrong", "return the next id")

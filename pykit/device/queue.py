@@ -103,6 +103,10 @@ class Queue(ABC):
         """Leave out an entry, which no device does that is right."""
 
     @abstractmethod
+    def last_length(self, chain: Chain) -> memoryview:
+        """The length of the used entry that returned a chain, the last one."""
+
+    @abstractmethod
     def request_notifications(self) -> None:
         """Ask for a notification of the next chain."""
 
@@ -228,6 +232,11 @@ class SplitQueue(Queue):
         """The index moves over an entry with the next one."""
         self.used = (self.used + 1) % _WRAP
 
+    def last_length(self, chain: Chain) -> memoryview:
+        """Behind the id of the entry before the index."""
+        at = 4 + 8 * ((self.used - 1) % self.size) + 4
+        return self.device[at : at + 4]
+
     def request_notifications(self) -> None:
         """Set avail_event to the next entry; without EVENT_IDX the flags never suppress."""
         if self.event_idx:
@@ -317,6 +326,11 @@ class PackedQueue(Queue):
         self.used += slots
         if self.used >= self.size:
             self.used, self.used_wrap = self.used - self.size, not self.used_wrap
+
+    def last_length(self, chain: Chain) -> memoryview:
+        """In the descriptor where the chain's list began."""
+        at = DESC_BYTES * ((self.used - chain.slots) % self.size) + 8
+        return self.desc[at : at + 4]
 
     def request_notifications(self) -> None:
         """Ask for the next descriptor with EVENT_IDX, else for any (section 2.8.14)."""
