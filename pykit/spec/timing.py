@@ -19,3 +19,6 @@ OTHER_SIDE = 5 * ONE_SIDE
 #: A step of a guest task that may have been preempted just before it: it waits for a vCPU, and on
 #: that one for other tasks.
 PREEMPTED_TASK = 10 * ONE_SIDE
+#: A driver that does nothing on a queue for so long after a used entry waits for its interrupt:
+#: `pykit drive` waits twice as long.
+WAITED_FOR = ONE_SIDE // 2

@@ -24,6 +24,7 @@ from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
 from pykit.drive.peer import Peer
+from pykit.drive.rare import RareForms
 from pykit.drive.record import Recorder
 from pykit.drive.session import Session
 from pykit.mutants.catalog import real_bugs
@@ -40,6 +41,11 @@ BY_RULE = {
     "length-greater": {"DX-06"},
     "length-huge": {"DX-06"},
     "index-ahead": {"DX-01", "DX-03"},
+    "length-late": {"SU-DE-01", "PD-DE-04"},
+    "pieces-reversed": {"MF-DE-01", "PS-DE-01"},
+    "event-obeyed": {"NU-DE-01"},
+    "flag-obeyed": {"NU-DE-04"},
+    "writes-descriptor": {"SD-DE-04"},
     "flags-undefined": {"NA-DE-01", "NA-DE-03"},
     "refuses-features": {"FB-DE-02"},
     "offers-other-type": {"FB-DE-04"},
@@ -107,6 +113,8 @@ def test_fault_is_caught(fault: str, tmp_path: Path) -> None:
         # A device that refuses its features is not reached.
         with suppress(PeerGoneError):
             deviations += Conforming(device, seed=1).run(quietly, shapes)
+        if fault in BY_RULE:
+            RareForms(device, seed=1).run(quietly)
         recorder.save(tmp_path / "capture", "pykit device", "clean", "")
     verdicts = spec.check(trace.load(tmp_path / "capture"))
     failed = {v.rule.id for v in verdicts.rules if v.verdict == "fail" and v.rule.side != "driver"}

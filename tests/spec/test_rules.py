@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from pykit import spec
+from pykit.spec.clauses import reasons
 from pykit.spec.engine import judge
 from tests.spec.cases import CASES, Case
 from tests.spec.log import Log
@@ -15,6 +16,12 @@ NAMES = [f"{entry.rule}-{entry.act.__name__}" for entry in CASES]
 
 def test_every_rule_has_a_case() -> None:
     assert {rule.id for rule in spec.rules()} == {entry.rule for entry in CASES}
+
+
+def test_no_reason_for_what_has_a_rule() -> None:
+    ruled = {clause for rule in spec.rules() for clause in rule.clauses}
+    assert reasons().keys() & ruled == set()
+    assert all(reasons().values())
 
 
 def _verdict(log: Log, name: str) -> spec.Verdict:

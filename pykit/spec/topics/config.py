@@ -34,14 +34,18 @@ from pykit.spec.view import View
 from pykit.trace.capture import QUEUE_QUERY
 
 
-@rule("CF-DR-03", needs=("driver:config", "driver:generation", "driver:features"))
+@rule(
+    "CF-DR-03",
+    needs=("driver:config", "driver:generation", "driver:features"),
+    also=("CF-DR-01",),
+)
 def wide_reads_are_bracketed(view: View) -> Result:
     """Section 2.5.1: reads that are not atomic stand between two reads of the generation, and are
     repeated where it changed.
 
     Checked: each read of more than 32 bits in a life with VERSION_1, among the accesses of the
     same task: the generation is read before and after it, and where the two differ the field is
-    read again.
+    read again. A driver that does not takes the read for an atomic one.
 
     - The legacy interface has no generation.
     - Several reads may stand between the same two reads of the generation.

@@ -22,6 +22,7 @@ from pykit.spec.topics.answers import excessive, flagged
 from pykit.spec.view import View
 
 NOT_SEEN = "no negotiation was seen"
+_GAVE_UP = "the driver gave up, and may have had another reason"
 #: Block requests that a feature brings, with its bit.
 OFFERED_TYPES = {
     bits.T_FLUSH: bits.BLK_FLUSH,
@@ -128,6 +129,48 @@ def no_reserved_bits(view: View) -> Result:
         text = f"{life.name}: acknowledged reserved bits: {bits.names_of(extra)}"
         tally.check(not extra, seen.row, text)
     return tally.result()
+
+
+@rule("FB-DR-11", needs=("driver:features", "driver:status"), also=("FB-DR-04",))
+def unfamiliar_bits_are_disregarded(view: View) -> Result:
+    """Section 2.2.1: the driver does not accept bits that it cannot know, nor give up for them.
+
+    Checked: each life of a device that offers bits which are undefined, reserved or of another
+    device type: the driver accepts none of them, and goes on to DRIVER_OK. That it does not is a
+    violation where the same device, with all of the offer but such bits, got that far in another
+    life.
+
+    Undecided: the driver gave up, and no such life shows that another reason is unlikely.
+    """
+    tally = Tally(none="no device offered a feature that no driver can know", doubt=_GAVE_UP)
+    lives = [life for life in view.lives.values() if life.negotiated and life.id is not None]
+    for life in lives:
+        last = life.negotiated
+        strange = _unfamiliar(life, last.offered) if last else 0
+        if last is None or not strange:
+            continue
+        if last.acked & strange:
+            text = f"{life.name}: accepts bits {bits.names_of(last.acked & strange)}"
+            tally.check(False, last.row, text)
+        elif life.first_write(bits.DRIVER_OK):
+            tally.check(True, last.row, "")
+        elif any(
+            other.dev == life.dev
+            and other.negotiated is not None
+            and other.negotiated.offered == last.offered & ~strange
+            and other.first_write(bits.DRIVER_OK)
+            for other in lives
+        ):
+            text = f"{life.name}: gives up, as bits {bits.names_of(strange)} are offered"
+            tally.check(False, last.row, text)
+        else:
+            tally.undecided()
+    return tally.result()
+
+
+def _unfamiliar(life: Life, offered: int) -> int:
+    """Return bits of an offer that no driver of this device type can know."""
+    return offered & bits.mask(bits.RESERVED_BITS | _GAPS) | (_of_other_types(life, offered) or 0)
 
 
 @rule("FB-DR-07", needs="driver:features", local=True)

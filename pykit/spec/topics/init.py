@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pykit.spec import bits
 from pykit.spec.lives import Life, Status, ends_within, logged_features, negotiated_lives
@@ -40,15 +40,32 @@ def steps_in_order(view: View) -> Result:
       and IN-DR-05 have what follows from that.
     """
     tally = Tally(none="no driver's initialization was seen")
-    for life in view.lives.values():
-        if life.written and life.modern is not None:
-            tally.check_together(1, _wrong_outside(life))
-        if life.first_write(bits.DRIVER_OK) or life.first_write(bits.FEATURES_OK):
-            tally.check_together(1, _wrong_inside(view, life))
+    _check_steps(view, tally, view.lives.values())
     tally.check_together(0, enabled_late(view))
     tally.check_together(0, enabled_never(view))
     tally.check_together(0, never_reset(view))
     return tally.result()
+
+
+@rule("MI-DR-06", needs="qemu:dev_status|driver:status")
+def steps_in_order_on_mmio(view: View) -> Result:
+    """Section 4.2.3.1: behind the checks of its own, a driver of an MMIO device initializes it in
+    the general order.
+
+    Checked: as for IN-DR-01, status writes and set-ups of queues of MMIO devices alone.
+    """
+    tally = Tally(none="no initialization of an MMIO device was seen")
+    _check_steps(view, tally, (e for e in view.lives.values() if e.transport == "mmio"))
+    return tally.result()
+
+
+def _check_steps(view: View, tally: Tally, lives: Iterable[Life]) -> None:
+    """Check the order of status writes and set-ups of queues in these lives."""
+    for life in lives:
+        if life.written and life.modern is not None:
+            tally.check_together(1, _wrong_outside(life))
+        if life.first_write(bits.DRIVER_OK) or life.first_write(bits.FEATURES_OK):
+            tally.check_together(1, _wrong_inside(view, life))
 
 
 def _wrong_outside(life: Life) -> Iterator[Violation]:

@@ -358,12 +358,14 @@ def silent_off_event_index(view: View) -> Result:
     return own + superfluous_doorbells(view, packed=False)
 
 
-@rule("NA-DR-04", needs=("driver:kick", "driver:notify"))
+@rule("NA-DR-04", needs=("driver:kick", "driver:notify"), also=("NA-DR-02",))
 def notifies_without_flag(view: View) -> Result:
     """Section 2.7.10: without EVENT_IDX the driver notifies when the used ring's flag is 0.
 
     Checked: each decision on a split queue without EVENT_IDX at which the flag was 0.
 
+    - A decision that goes by avail_event, which has no meaning without the feature, shows here or
+      in NA-DR-03.
     - Undecided and left out: as for NA-DR-06.
     - The flag may change twice between its two readings. A missing notification counts where the
       core decided to notify, where more than a fifth of all decisions lack theirs, or where the

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+import polars as pl
+
 from pykit import pci
 from pykit.spec import bits
 from pykit.spec.model import Result, rule
@@ -124,6 +126,8 @@ def long_structures_are_handled(view: View) -> Result:
 NO_ACCESS = "no access to the configuration space of a surveyed PCI device was logged"
 #: Where the fields of a PCI configuration access capability begin that a driver writes.
 _WRITABLE = 4
+#: Where a capability has the number of the BAR, and the offset in it.
+_BAR, _OFFSET = 4, 8
 
 
 @rule("PC-DR-08", needs="qemu:dev_pci_config", local=True)
@@ -146,4 +150,72 @@ def capabilities_are_not_written(view: View) -> Result:
         name = "" if cap is None else cap.name
         text = f"{access.function.name}: {access.value:#x} written at {access.offset:#x}, {name}"
         tally.check(good, access.row, text)
+    return tally.result()
+
+
+@rule("PY-DR-03", needs="survey:survey_pci")
+def any_revision_is_taken(view: View) -> Result:
+    """Section 4.1.2.2: the driver takes a device whatever its PCI revision is.
+
+    Checked: as for PY-DR-01, each surveyed device, with the revision that it has.
+    """
+
+    def chosen(function: Function) -> str:
+        return f"the revision {function.head['revision_id']}"
+
+    return _taken(view, chosen, "no PCI device was surveyed")
+
+
+#: Bytes beyond which no device type of version 1.4 has a configuration of its own.
+_LONGEST_CONFIG = 256
+
+
+def _roomy(function: Function) -> str:
+    for cap in function.structures(pci.DEVICE_CFG):
+        if cap.length and cap.length > _LONGEST_CONFIG and function.usable(cap):
+            return f"{cap.length} bytes of configuration"
+    return ""
+
+
+@rule("CF-DR-05", needs="survey:survey_cap", also=("CF-DR-06",))
+def size_of_configuration_is_not_limited(view: View) -> Result:
+    """Section 2.5.1: the driver does not limit the size of the configuration: it checks at most
+    that it is long enough.
+
+    Checked: as for PY-DR-01, each surveyed device whose configuration structure is longer than any
+    that version 1.4 defines.
+    """
+    return _taken(view, _roomy, "no surveyed PCI device has so long a configuration")
+
+
+@rule("OX-PL-01", needs=("qemu:dev_pci_config", "survey:survey_cap", "registers:register"))
+def capabilities_are_looked_for(view: View) -> Result:
+    """Section 4.1.4.11: the driver looks for virtio's capabilities in the capability list.
+
+    Checked: each surveyed device without a legacy interface whose common configuration was
+    accessed: before that, the guest had read the BAR and the offset of that structure from its
+    capability. Firmware that read them before counts for a driver that comes later: the log does
+    not tell them apart.
+
+    Undecided: the log has no access to the configuration space of that device.
+    """
+    tally = Tally(none="no register of a modern device was accessed")
+    logged = view.of("register").filter(structure="common")
+    first = dict(logged.group_by("dev").agg(pl.col("row").min()).iter_rows())
+    seen, times = accesses(view), view.base("ts")
+    for function in {f.dev: f for f in functions(view)}.values():
+        caps = function.structures(pci.COMMON_CFG)
+        if function.dev not in first or function.legacy_interface or not caps:
+            continue
+        row = first[function.dev]
+        mine = [a for a in seen if a.function.dev == function.dev]
+        if not mine:
+            tally.undecided(doubt=NO_ACCESS)
+            continue
+        # The two kinds of lines are of one log, and stand in the table one kind behind the other.
+        early = (a for a in mine if times[a.row] <= times[row])
+        read = {(a.cap.pos, a.offset - a.cap.pos) for a in early if a.cap}
+        found = any({(cap.pos, _BAR), (cap.pos, _OFFSET)} <= read for cap in caps)
+        text = f"{function.name}: its registers are used, and {caps[0].name} was never read"
+        tally.check(found, (caps[0].row, row), text)
     return tally.result()

@@ -31,6 +31,8 @@ NONE_TRANSITIONAL = "no transitional PCI device was surveyed"
 #: Capabilities that a function has once at most (PCI 6.7, PCI Express 7.5.3).
 _SINGLE = {0x01: "power management", pci.MSI: "MSI", pci.EXPRESS: "Express", pci.MSI_X: "MSI-X"}
 _MOST_PINS = 4
+#: Bytes of the legacy structure without vectors and the device's configuration (4.1.4.10).
+_LEGACY_HEADER = 20
 
 
 def _modern(view: View) -> Iterator[Function]:
@@ -203,6 +205,23 @@ def transitional_device_id(view: View) -> Result:
         found = function.head["device_id"]
         text = f"{function.name}: a transitional device with the device id {found:#06x}"
         tally.check(TRANSITIONAL <= found < MODERN, function.row, text)
+    return tally.result()
+
+
+@rule("LG-PE-04", needs="survey:survey_bar", local=True)
+def legacy_structure_is_in_the_first_bar(view: View) -> Result:
+    """Section 4.1.4.10: the legacy configuration structure is at the start of an I/O BAR 0.
+
+    Checked: each surveyed function with an id of the transitional range: BAR 0 is an I/O BAR that
+    has room for the 20 bytes of the structure.
+    """
+    tally = Tally(none="no device with an id of the transitional range was surveyed")
+    for function in functions(view):
+        if TRANSITIONAL <= function.head["device_id"] < MODERN:
+            bar = function.bars.get(0)
+            good = bar is not None and bar.io and bar.length >= _LEGACY_HEADER
+            text = f"{function.name}: BAR 0 is no I/O BAR with the legacy structure"
+            tally.check(good, function.row, text)
     return tally.result()
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pykit.spec import bits
-from tests.spec.cases.base import bare, case, clear_bits, like, set_bits
+from tests.spec.cases.base import Make, bare, case, clear_bits, like, set_bits
 from tests.spec.cases.status import AGREED, REFUSED
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
@@ -141,3 +141,31 @@ _declines("RF-DR-06", bits.RING_PACKED, "RING_PACKED")
 _declines("RF-DR-07", bits.ORDER_PLATFORM, "ORDER_PLATFORM")
 _declines("RF-DR-13", bits.NOTIF_CONFIG_DATA, "NOTIF_CONFIG_DATA")
 _declines("BO-DR-03", bits.BLK_RO, "RO")
+
+
+def strange(bit: int) -> Make:
+    """Return a maker of logs of two lives, the second with a bit that no driver can know."""
+
+    def make() -> Log:
+        log = run(lives=2)
+        for event in log.of("features", life=1):
+            event["offered"] |= 1 << bit
+        return log
+
+    return make
+
+
+@case("FB-DR-11", clean=strange(45))
+@case("FB-DR-11", clean=strange(3))
+def gives_up_for_a_strange_bit(log: Log) -> None:
+    """The driver sets FAILED instead of DRIVER_OK where the bit is offered."""
+    for event in log.of("status", life=1, op=0):
+        if event["status"] & bits.DRIVER_OK:
+            event["status"] = 0x8B
+
+
+@case("FB-DR-11", clean=strange(45))
+def accepts_a_strange_bit(log: Log) -> None:
+    """The driver accepts a reserved bit."""
+    for event in log.of("features", life=1):
+        event["acked"] |= 1 << 45

@@ -8,6 +8,7 @@ from pykit.trace.kinds import SET_UP
 from tests.spec.cases.base import case
 from tests.spec.cases.status import GAVE_UP, READY, REFUSED, with_failure
 from tests.spec.log import Log
+from tests.spec.machine import run
 
 
 @case("IN-DR-06", clean=with_failure)
@@ -102,3 +103,16 @@ def notifies_before_driver_ok(log: Log) -> None:
 def driver_ok_is_never_written(log: Log) -> None:
     """The driver notifies its queues and never sets DRIVER_OK."""
     log.drop([*log.of("status", status=READY), *log.of("dev_status", status=READY)])
+
+
+def on_mmio() -> Log:
+    """Return a log of a device on MMIO."""
+    log = run()
+    log.device_type = "virtio-blk-device"
+    return log
+
+
+@case("MI-DR-06", clean=on_mmio)
+def queues_after_the_start_on_mmio(log: Log) -> None:
+    """The driver writes DRIVER_OK without FEATURES_OK, on MMIO."""
+    log.drop([e for e in log.of("status", op=0) if e["status"] == 0x0B])

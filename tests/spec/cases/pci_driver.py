@@ -8,7 +8,7 @@ from tests.spec.log import Log
 from tests.spec.survey import register, surveyed, transitional
 
 
-@case("PY-DR-01", "PC-DR-06", clean=surveyed)
+@case("PY-DR-01", "PC-DR-06", "PY-DR-03", "CF-DR-05", clean=surveyed)
 @case("PY-DR-02", clean=transitional)
 def nobody_takes_it(log: Log) -> None:
     """QEMU resets the device, and no driver ever begins with it."""
@@ -41,3 +41,17 @@ def offset_is_written(log: Log) -> None:
 def type_of_window_is_written(log: Log) -> None:
     """The driver writes cap_len and cfg_type of the configuration access capability."""
     log.one("dev_pci_config", offset=0x98)["offset"] = 0x96
+
+
+def looking() -> Log:
+    """Return a log of a driver that reads the common capability, then a register."""
+    log = configured((0x88, 4, 0), (0x8C, 0, 0))
+    register_of = {"structure": "common", "register": "status", "offset": 20, "size": 1}
+    log.add("register", dev=1, life=0, **register_of, value=0, write=0)
+    return log
+
+
+@case("OX-PL-01", clean=looking)
+def place_is_not_looked_up(log: Log) -> None:
+    """The driver uses the registers without having read where they are."""
+    log.drop(log.of("dev_pci_config", offset=0x8C))

@@ -299,3 +299,21 @@ def admin_queue_outside(log: Log) -> None:
     """The driver enables a queue behind the administration queues."""
     for event in log.of("register", vq=2):
         event["vq"] = 3
+
+
+def vectors_of_a_table() -> Log:
+    """Return a log of a surveyed device whose driver maps its events to vectors."""
+    log = on_pci()
+    log.add("survey_cap", dev=DEV, reading=0, cap_id=0x11, pos=0x40, cap_next=0, vectors=1)
+    return log
+
+
+@case("PQ-DR-01", clean=vectors_of_a_table)
+def gives_up_for_vectors(log: Log) -> None:
+    """The driver sets FAILED when it was refused a vector."""
+    ready = [e for e in log.of("register", register="status", write=1) if e["value"] & 4][-1]
+    ready["value"] = 0x8B
+    place = {"structure": "common", "offset": 0x1A, "size": 2, "life": ready["life"], "vq": 0}
+    log.insert(
+        ready, "register", after=False, **place, register="queue_vector", value=0xFFFF, write=0
+    )

@@ -135,3 +135,9 @@ def sr_iov_accepted_without_capability(log: Log) -> None:
     """A driver accepts SR_IOV of a PCI device without an SR-IOV capability."""
     for event in log.of("features"):
         event["acked"] |= 1 << 37
+
+
+@case("LG-PE-04", clean=transitional)
+def first_bar_is_memory(log: Log) -> None:
+    """A transitional device has no I/O BAR 0."""
+    log.drop(log.of("survey_bar", bar=0))

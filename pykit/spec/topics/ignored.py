@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fields that have no influence on used buffer notifications (section 2.7.7).
+
+The driver's own events alone decide here::
+
+    callback            the entry is used       interrupt?      callback, add
+    --------+--------------------+------------------+----------------+------> the queue's order
+      used_event, flags          |<--- came, or was waited for ----->|
+
+A callback asks for the interrupt of the entry that is not there yet. It came if an interrupt stands
+between the callback and the next chain. It is missing if none does, and the driver waited for it
+with used_event and flags as they were: a device that is slow may read them after the entry was
+taken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit.spec.arrays import Bools, Ints, are
+from pykit.spec.given import without_vector
+from pykit.spec.model import Result, rule
+from pykit.spec.rings import SPLIT
+from pykit.spec.rows import Rows
+from pykit.spec.timing import WAITED_FOR
+from pykit.spec.view import View
+
+_NEEDS = ("driver:callback", "driver:used", "driver:interrupt", "driver:add")
+
+
+def _next(at: Ints, after: Ints) -> Ints:
+    """Return the index of the first of ``at`` behind each place; one too many where none is."""
+    return np.searchsorted(at, after, side="right")
+
+
+def _asked(view: View) -> Rows:
+    """Callbacks that ask for an interrupt of the next entry, which was used later.
+
+    Columns: those of the event; ``came``, ``waited`` (ns from the entry to the next chain).
+    """
+    return view.keep("interrupts asked for", _read)
+
+
+def _read(view: View) -> Rows:
+    rings = view.rings
+    events = rings.of("callback", "used", "interrupt", "add", "returned")
+    at, q = np.asarray(events["at"]), np.asarray(events["q"])
+    ts = rings.base_of(events, "ts")
+    kinds = {name: np.flatnonzero(are(events, name)) for name in ("used", "interrupt", "add")}
+    places = {name: at[found] for name, found in kinds.items()}
+    disabled = np.flatnonzero(are(events, "callback") & (events["enable"] == 0))
+    rows = Rows.of(rings, rings.of("callback"))
+    rows = rows.where((rows["enable"] == 1) & (rows["pending"] == 0))
+    rows = rows.where(rings.layout[rows["q"]] == SPLIT) if len(rows) else rows
+    here = np.asarray(rows["at"])
+    used = _next(places["used"], here)
+    known = used < len(kinds["used"])
+    entry = kinds["used"][np.where(known, used, 0)] if len(kinds["used"]) else used
+    if not len(kinds["used"]) or not len(rows):
+        return rows.where(np.zeros(len(rows), dtype=np.bool_)).plus(
+            **{name: np.zeros(0, dtype=np.int64) for name in ("came", "waited", "entry")}
+        )
+    known &= (q[entry] == rows["q"]) & (events["index"][entry] == rows["last_used"])
+    known &= _next(at[disabled], here) == _next(at[disabled], at[entry])
+    # Up to the next chain, or to the queue's last event.
+    ends = np.append(np.flatnonzero(q[1:] != q[:-1]), len(q) - 1)
+    last = ends[np.searchsorted(ends, entry)]
+    add = _next(places["add"], at[entry])
+    follows = np.append(kinds["add"], len(q) - 1)[add]
+    stop = np.where(q[follows] == rows["q"], np.minimum(follows, last), last)
+    came = _next(places["interrupt"], at[stop]) > _next(places["interrupt"], here)
+    rows = rows.plus(came=came, waited=ts[stop] - ts[entry], entry=np.asarray(events["row"])[entry])
+    return rows.where(known)
+
+
+def _check(view: View, rows: Rows, chosen: Bools, text: str) -> Result:
+    # A device that never interrupts shows nothing of what it goes by.
+    possible = bool((rows["came"].astype(np.bool_) & ~chosen).any())
+    rows = rows.where(chosen)
+    decided = rows["came"].astype(np.bool_) | ((rows["waited"] >= WAITED_FOR) & possible)
+    table = rows.where(decided)
+    return table.check(
+        table["came"].astype(np.bool_),
+        text,
+        none="no interrupt was asked for while such a value stood there",
+        shown=("row", "entry"),
+        undecided=int(np.count_nonzero(~decided)),
+        doubt="the driver did not wait for the interrupt, or none came without the decoy either",
+        unless=(view.contested_queues | without_vector(view))[table["q"]],
+    )
+
+
+@rule("NU-DE-01", needs=_NEEDS)
+def used_event_is_nothing_without_the_feature(view: View) -> Result:
+    """Section 2.7.7.1: without EVENT_IDX the device ignores used_event.
+
+    Checked: each callback of a split queue without EVENT_IDX that asks for an interrupt by the
+    flag, while used_event would, as an index, not ask for the next entry: the interrupt of that
+    entry came.
+
+    Undecided: it did not come before the next chain, and the driver waited less than half a second,
+    or no interrupt came of other callbacks either.
+    """
+    rows = _asked(view)
+    plain = ~view.rings.event_idx(rows["q"], rows["event_idx"])
+    chosen = plain & (rows["avail_flags"] & 1 == 0) & (rows["used_event"] != rows["last_used"])
+    text = "{queue}: no interrupt of entry {last_used}: used_event {used_event} counts, and may not"
+    return _check(view, rows, chosen, text)
+
+
+@rule("NU-DE-04", needs=_NEEDS)
+def flag_is_nothing_with_the_index(view: View) -> Result:
+    """Section 2.7.7.1: with EVENT_IDX the device ignores the low bit of the available ring's flags.
+
+    Checked: each callback of a split queue with EVENT_IDX that asks for the next entry by
+    used_event while the flag is set: the interrupt of that entry came. A driver has to leave the
+    flag at 0, so that only `pykit drive` sets it.
+
+    Undecided: as for NU-DE-01.
+    """
+    rows = _asked(view)
+    index = view.rings.event_idx(rows["q"], rows["event_idx"])
+    chosen = index & (rows["avail_flags"] & 1 == 1) & (rows["used_event"] == rows["last_used"])
+    text = "{queue}: no interrupt of entry {last_used}: the flag counts, and may not"
+    return _check(view, rows, chosen, text)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ISR status and the interrupt line of PCI devices (sections 4.1.4.5 and 4.1.5.1).
+
+QEMU's log has each interrupt that the device raises, in one order with the reads of the ISR status:
+between two reads all interrupts show in the second one. A device with an iothread raises some
+elsewhere, and is left out. `pykit drive` reads the line's state in PCI's status register, right
+before the ISR status (event ``line``).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pykit import pci
+from pykit.spec import bits
+from pykit.spec.model import Result, rule
+from pykit.spec.registers import earlier, registers
+from pykit.spec.rows import Rows, Tally
+from pykit.spec.topics.pci_registers import SEEN
+from pykit.spec.view import View
+
+_QUEUE, _CONFIG = 1, 2
+_NO_LINE = "no driver used the interrupt line of a modern device: `pykit drive` does"
+
+
+def _lines(view: View) -> Rows:
+    return Rows.of_frame(view.of("line"), lambda row: f"device {row['dev']}, life {row['life']}")
+
+
+def _shown(view: View, kind: str, bit: int) -> Result:
+    """Check that an interrupt in QEMU's log shows in the first read of the ISR status behind it."""
+    regs = registers(view)
+    threads = {
+        view.events.devices.get(device.id)
+        for device in view.events.capture.devices
+        if "iothread" in device.options
+    }
+    reads = regs.of(("isr", "legacy")) & regs.reads("isr")
+    # A reset clears the ISR status, and begins a span.
+    before = earlier(reads | (regs.writes("status") & (regs.value == 0)), regs.dev)
+    signals = view.columns(kind)
+    tally = Tally(none=f"no read of the ISR status followed an interrupt ({kind})")
+    for dev in np.unique(regs.dev[reads]).tolist():
+        if dev in threads:
+            continue
+        mine = np.sort(signals["row"][signals["dev"] == dev])
+        for at in np.flatnonzero((regs.dev == dev) & reads & (before >= 0)).tolist():
+            row = int(regs.row[at])
+            low, high = np.searchsorted(mine, (int(regs.row[before[at]]), row))
+            if low < high and regs.begun[at]:
+                text = f"device {dev}: the ISR status reads {regs.value[at]:#x} behind an interrupt"
+                tally.check(bool(regs.value[at] & bit), (int(mine[high - 1]), row), text)
+    return tally.result()
+
+
+@rule("PR-DE-02", needs=(SEEN, "qemu:dev_config_signal"))
+def isr_shows_configuration_changes(view: View) -> Result:
+    """Section 4.1.4.5.1: bit 1 of the ISR status is set before a configuration change interrupt.
+
+    Checked: each read of the ISR status with an interrupt for a configuration change in QEMU's log
+    since the read before it, or since the reset.
+    """
+    return _shown(view, "dev_config_signal", _CONFIG)
+
+
+@rule("PR-DE-03", needs=("registers:register|driver:driver",))
+def isr_shows_used_buffers(view: View) -> Result:
+    """Section 4.1.4.5.1: without MSI-X, bit 0 of the ISR status is set before a queue's interrupt.
+
+    Checked: as for PR-DE-02, by interrupts of queues; where `pykit drive` used the line, each time
+    that it was raised: the ISR status has a bit. A driver with MSI-X does not read it.
+    """
+    rows = _lines(view)
+    rows = rows.where(rows["raised"] == 1)
+    return _shown(view, "dev_signal", _QUEUE) + rows.check(
+        rows["isr"] & (_QUEUE | _CONFIG) != 0,
+        "{queue}: the line was raised, and the ISR status is {isr}",
+        none=_NO_LINE,
+    )
+
+
+@rule("PR-DE-04", needs="driver:driver")
+def interrupt_status_follows_isr(view: View) -> Result:
+    """Section 4.1.4.5.1: without MSI-X, PCI's Interrupt Status is set while the ISR status is not
+    0.
+
+    Checked: each time that `pykit drive` read both, PCI's status first.
+    """
+    rows = _lines(view)
+    return rows.check(
+        (rows["pci_status"] & pci.INTERRUPT_STATUS != 0) == (rows["isr"] != 0),
+        "{queue}: PCI's status is {pci_status}, and the ISR status {isr}",
+        none=_NO_LINE,
+    )
+
+
+@rule("PU-DE-01", needs=("driver:driver", "driver:used"))
+def unmapped_queues_are_silent(view: View) -> Result:
+    """Section 4.1.5.1.3.1: with MSI-X, a queue without a vector sends no interrupt.
+
+    Checked: each used entry that `pykit drive` took of a queue whose vector it had taken away: no
+    interrupt of the queue came since.
+    """
+    tally = Tally(none="no queue was without a vector in `pykit drive`")
+    mapped = view.rings.of("queue_vector")
+    used, came = view.used, view.rings.of("interrupt")
+    for q, at, vector in zip(mapped["q"], mapped["at"], mapped["vector"], strict=True):
+        if vector != bits.NO_VECTOR:
+            continue
+        since = used.row[(used.q == q) & (used.at > at)]
+        wrong = came["row"][(came["q"] == q) & (came["at"] > at)]
+        text = f"{view.rings.name(int(q))}: an interrupt, and the queue has no vector"
+        tally.check_together(len(since), ())
+        if len(wrong):
+            tally.check(False, wrong[:3].tolist(), text)
+    return tally.result()

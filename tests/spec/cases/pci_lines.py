@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Logs that break the rules of pykit/spec/topics/pci_lines.py."""
+
+from __future__ import annotations
+
+from pykit.spec import bits
+from tests.spec.cases.base import case
+from tests.spec.disk import Disk
+from tests.spec.log import Log
+from tests.spec.registers import DEV, pci
+
+
+def interrupting() -> Log:
+    """Return a log of a device without MSI-X that interrupts for both reasons."""
+    device = pci()
+    device.reset()
+    device.negotiate()
+    for kind, isr in (("dev_signal", 1), ("dev_config_signal", 2)):
+        place = {"vq": 0} if kind == "dev_signal" else {}
+        device.log.add(kind, dev=DEV, life=1, pid=1, **place)
+        device.read("isr", isr, structure="isr")
+    return device.log
+
+
+@case("PR-DE-02", "PR-DE-03", clean=interrupting)
+def isr_shows_nothing(log: Log) -> None:
+    """The ISR status has the other bit when the interrupt comes."""
+    for event in log.of("register", register="isr"):
+        event["value"] ^= 3
+
+
+def on_the_line() -> Log:
+    """Return a log of a driver that reads PCI's status and the ISR status at each interrupt."""
+    disk = Disk()
+    for _ in range(2):
+        for raised in (1, 0):
+            line = {"pci_status": 0x10 | raised << 3, "isr": raised, "raised": raised}
+            disk.log.add("line", **disk.place, **line)
+    return disk.log
+
+
+@case("PR-DE-03", "PR-DE-04", clean=on_the_line)
+def isr_is_empty(log: Log) -> None:
+    """The line is raised, and the ISR status has no bit."""
+    log.one("line")["isr"] = 0
+
+
+@case("PR-DE-04", clean=on_the_line)
+def status_stays(log: Log) -> None:
+    """PCI's status still has the interrupt when the ISR status was read."""
+    log.one("line", 1)["pci_status"] = 0x18
+
+
+def unmapped() -> Log:
+    """Return a log of a queue that has no vector."""
+    disk = Disk()
+    disk.log.add("queue_vector", **disk.place, vq=0, vector=bits.NO_VECTOR)
+    return disk.ask(bits.T_IN, 0, 8).ask(bits.T_IN, 0, 8).log
+
+
+@case("PU-DE-01", clean=unmapped)
+def interrupt_without_a_vector(log: Log) -> None:
+    """An interrupt of the queue comes."""
+    log.add("interrupt", dev=1, life=0, cpu=0, pid=7, vq=0, used_idx=2, last_used=1)
