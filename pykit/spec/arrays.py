@@ -94,7 +94,7 @@ class Columns:
                 out[part.to] = column
             return out
 
-        return cls(kinds, code_at[taken].astype(np.uint8), make, {"at": taken})
+        return cls(kinds, code_at[taken].astype(np.uint8), make, {"at": taken.astype(np.int32)})
 
     def __len__(self) -> int:
         return len(self.kind)

@@ -45,6 +45,9 @@ ID_SPAN = 1 << 32
 #: Head of a chain of a packed ring whose buffer id could not be read.
 UNKNOWN_HEAD = 0xFFFF
 _NAME = ("dev", "life", "vq")
+#: Selections of events that are kept: the rules of one topic ask for the same few again and again,
+#: and all of them together are as large as the events themselves.
+_KEPT = 3
 
 
 class _Queues(NamedTuple):
@@ -141,11 +144,14 @@ class Rings:
 
     def of(self, *kinds: str) -> Columns:
         """Events of these kinds, in order: row, q, at and these kinds' own fields."""
-        if kinds not in self._cache:
+        found = self._cache.pop(kinds, None)
+        if found is None:
             found = Columns.read(self.view.events.frames.own, kinds, self._place)
             found.made["q"] = self.q[found["at"]]
-            self._cache[kinds] = found
-        return self._cache[kinds]
+        self._cache[kinds] = found
+        while len(self._cache) > _KEPT:
+            del self._cache[next(iter(self._cache))]
+        return found
 
     def base_of(self, frame: Columns, name: str, absent: int = 0) -> Ints:
         """Return a column that all events have (``ts``, ``cpu``, ``pid``), for such rows."""
@@ -164,8 +170,8 @@ class Rings:
 
     def unbroken(self, before: Ints, after: Ints) -> Bools:
         """By pair of places in one queue: no event between the two is missing."""
-        seq = self.view.base("seq", -1)[self.row].astype(np.int64, copy=False)
-        first, last = seq[before], seq[after]
+        seq = self.view.base("seq", -1)
+        first, last = (seq[self.row[at]].astype(np.int64, copy=False) for at in (before, after))
         whole: Bools = (last - first == after - before) | (first < 0) | (last < 0)
         return whole
 
@@ -380,7 +386,7 @@ class Chains:
     its end), ``looped``, ``elements`` (count).
     """
 
-    row: Ints
+    row: Indices
     at: Indices
     q: Indices
     chain: Indices
@@ -437,7 +443,7 @@ class Chains:
         entries = (bytes_of // bits.DESC_BYTES).astype(np.int32)
         room = np.where(table == 1, entries[chain], rings.size.astype(np.int32)[q])
         return cls(
-            row=ints(frame, "row"),
+            row=frame.small("row"),
             at=at,
             q=q,
             chain=chain,

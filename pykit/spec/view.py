@@ -127,8 +127,10 @@ class View:
 
         def make(view: View) -> Array:
             column = view.events.base[name]
-            if column.null_count():
-                column = column.cast(pl.Int64).fill_null(absent)
+            if column.null_count() and column.dtype.is_integer():
+                most = column.max()
+                large = isinstance(most, int) and most > np.iinfo(np.int32).max
+                column = column.cast(pl.Int64 if large else pl.Int32).fill_null(absent)
             return column.to_numpy()
 
         return self.keep(f"{name}, else {absent}", make)

@@ -324,15 +324,16 @@ def _in_memory(view: View) -> Rows:
 def _read_memory(view: View) -> Rows:
     adds, chains = view.adds, view.chains
     count = len(adds.q)
-    element = np.flatnonzero(chains.element)
-    chain, size = chains.chain[element], chains.len[element]
-    writes = chains.flags[element] & bits.WRITE != 0
+    # Most captures have no indirect table: a slice copies nothing.
+    pick = slice(None) if chains.element.all() else chains.element
+    chain, size = chains.chain[pick], chains.len[pick]
+    writes = chains.flags[pick] & bits.WRITE != 0
     readable, writable = (np.zeros(count, dtype=np.int64) for _ in range(2))
     np.add.at(readable, chain[~writes], size[~writes])
     np.add.at(writable, chain[writes], size[writes])
     # Elements are in walking order: the last one stored is the last one in the chain.
-    tail = np.full(count, -1, dtype=np.int64)
-    tail[chain[writes]] = element[writes]
+    last = np.full(count, -1, dtype=np.int64)
+    last[chain[writes]] = (chains.addr[pick] + size - 1)[writes]
     # An element's data is what is left without the first 16 readable bytes and the last writable
     # one, however header and status are cut into descriptors.
     read_to = grouped_cumsum(np.where(writes, 0, size), chain)
@@ -345,9 +346,6 @@ def _read_memory(view: View) -> Rows:
     data = np.bincount(chain[payload > 0], minlength=count).astype(np.int64)
     longest = np.zeros(count, dtype=np.int64)
     np.maximum.at(longest, chain, payload)
-    last = np.full(count, -1, dtype=np.int64)
-    ends = tail >= 0
-    last[ends] = chains.addr[tail[ends]] + chains.len[tail[ends]] - 1
 
     requests = requests_of(view)
     requests = requests.where(requests["chain"] >= 0)
