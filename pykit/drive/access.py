@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from pykit.drive.carriers.registers import RegisterBlock, RegisterDevice
 from pykit.drive.features import mask
 from pykit.drive.rows import TableRow
-from pykit.drive.spoil import SPOILS
+from pykit.drive.spoil_rings import SPOILS
 from pykit.trace.register_map import NAMES
 
 #: Moments: before features, before queues, before DRIVER_OK, with a queue that serves, with a

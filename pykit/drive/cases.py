@@ -10,13 +10,15 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pykit.drive.access import RegisterCase, RegisterRow
 from pykit.drive.blk_rows import BlkCase, BlkRow
+from pykit.drive.features import mask
 from pykit.drive.messages import MessageCase, MessageRow
 from pykit.drive.rows import AnyCase, Layout, Table, TableRow
-from pykit.drive.spoil import SPOILS, Where
+from pykit.drive.spoil import Where
+from pykit.drive.spoil_rings import SPOILS
 from pykit.errors import UsageError
 from pykit.paths import ROOT
 from pykit.spec.clauses import CLAUSES
@@ -41,6 +43,10 @@ class CaseRow(TableRow):
         tables: with descriptors in the ring, in an indirect table, or both in turn.
         sizes: queue sizes, one case each.
         ahead: how many buffers stand in the ring before an indirect table (split rings).
+        then: a function that changes the chain once it was made available and notified.
+        accept: features that the device has to offer.
+        refuse: features that are left alone.
+        start: the index that the rings begin with (split rings by vhost-user).
     """
 
     spoil: str = "nothing"
@@ -50,6 +56,16 @@ class CaseRow(TableRow):
     tables: list[Table] = Field(["direct", "indirect"])
     sizes: list[int] = Field([16])
     ahead: int = 0
+    then: str = ""
+    accept: list[str] = Field([])
+    refuse: list[str] = Field([])
+    start: int = 0
+
+    @field_validator("accept", "refuse")
+    @classmethod
+    def _features(cls, features: list[str]) -> list[str]:
+        mask(features)
+        return features
 
 
 class Tables(BaseModel):
@@ -121,8 +137,11 @@ def _check(file: TomlFile, place: tuple[str, int], row: TableRow, names: set[str
     if row.name in names:
         raise file.wrong((*place, "name"), f"a second row is called {row.name!r}")
     names.add(row.name)
-    if isinstance(row, CaseRow) and row.spoil not in SPOILS:
-        raise file.wrong((*place, "spoil"), choice(row.spoil, SPOILS, "spoil"))
+    if isinstance(row, CaseRow):
+        for key in ("spoil", "then"):
+            name = getattr(row, key)
+            if name and name not in SPOILS:
+                raise file.wrong((*place, key), choice(name, SPOILS, "spoil"))
     if isinstance(row, MessageRow):
         if not row.clause.startswith(_PROTOCOL):
             raise file.wrong((*place, "clause"), f"name a message: '{_PROTOCOL}SET_OWNER'")

@@ -46,6 +46,10 @@ class Draft:
         readable: bytes that it may read.
         unready: positions along the list whose flags still say that they are the driver's
             (packed rings).
+        used: positions whose flags say that the device has used them (packed rings).
+        forward: the flags are written from the first descriptor on (packed rings).
+        linked: the table keeps NEXT and links, which have no meaning in a packed ring's.
+        again: how many more entries of the available ring name the head (split rings).
     """
 
     slots: list[tuple[int, RingDescriptor]]
@@ -56,6 +60,10 @@ class Draft:
     writable: int = 0
     readable: int = 0
     unready: set[int] = field(default_factory=set)
+    used: set[int] = field(default_factory=set)
+    forward: bool = False
+    linked: bool = False
+    again: int = 0
 
     @property
     def indirect(self) -> bool:

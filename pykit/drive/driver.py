@@ -42,6 +42,7 @@ class Shape:
         canary: what memory is filled with.
         more: features that have to be offered, and are accepted beside the usual ones.
         fewer: features that are not accepted.
+        start: the index that split rings begin with, where the carrier hands one over.
     """
 
     packed: bool = False
@@ -51,6 +52,7 @@ class Shape:
     canary: int = CANARIES[0]
     more: int = 0
     fewer: int = 0
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,9 +159,16 @@ class VirtioDriver:
         make = PackedRing if self.shape.packed else SplitRing
         size = self.carrier.size(index, wanted)
         ring = make(self.memory, self.recorder, index, size, features)
+        if self.shape.start:
+            if self.carrier.name != "vhost-user":
+                raise UsageError("the device begins with index 0: drive a vhost-user back-end")
+            ring.start = self.shape.start
         ring.lay_out()
         self.carrier.set_up(ring)
         self.rings[index] = ring
+        for other in self.rings.values():
+            if other is not ring:
+                ring.neighbour, other.neighbour = other, ring
 
     def renew(self, queue: int) -> bool:
         """Reset a queue alone and set it up anew (section 2.6.1); False where that is not agreed.

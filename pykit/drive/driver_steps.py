@@ -12,7 +12,7 @@ from pykit.drive.access import Action
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, VirtioDriver
 from pykit.drive.requests import DriverRequest
-from pykit.drive.spoil import SPOILS
+from pykit.drive.spoil_rings import SPOILS
 
 #: How long a used buffer may take, an interrupt behind it, and one that must not come, in seconds.
 _USED, _LATE, _NONE = 2.0, 0.5, 0.02

@@ -81,8 +81,8 @@ class PackedRing(Ring):
 
     def _store_table(self, draft: Draft) -> None:
         # In the table of a packed ring NEXT has no meaning and the id none (section 2.8.7).
-        plain = (replace(d.having(without=NEXT), next=0) for d in draft.table)
-        draft.table = list(plain)
+        if not draft.linked:
+            draft.table = [replace(d.having(without=NEXT), next=0) for d in draft.table]
         self.memory.store(draft.table_at, b"".join(_packed(d, d.flags) for d in draft.table))
 
     def write(self, draft: Draft) -> None:
@@ -92,13 +92,15 @@ class PackedRing(Ring):
         for pos, (slot, descriptor) in enumerate(draft.slots):
             ready = self.wrap != (pos in draft.unready)
             value = descriptor.flags | (AVAIL if ready else USED)
+            if pos in draft.used:
+                value |= AVAIL | USED
             flags.append((slot, value))
             self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor, None))
             self.next_slot += 1
             if self.next_slot == self.size:
                 self.next_slot, self.wrap = 0, not self.wrap
         self._new += len(draft.slots)
-        for slot, value in reversed(flags):
+        for slot, value in flags if draft.forward else reversed(flags):
             at = self.desc + DESC_BYTES * slot + 14
             self.memory.store(at, struct.pack("<H", value & 0xFFFF))
 
@@ -110,6 +112,18 @@ class PackedRing(Ring):
     def _altered(self, draft: Draft) -> int:
         # The ring itself is the device's to write; the table is not.
         return self._altered_in(draft.table_at + DESC_BYTES * i for i in range(len(draft.table)))
+
+    def rewrite(self, draft: Draft) -> None:
+        """Write the descriptors again, without their flags."""
+        for slot, descriptor in draft.slots:
+            self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor, None))
+
+    def _more(self, taken: int) -> list[int]:
+        count, self._free = self._free, 0
+        return [(self.next_slot + taken + i) % self.size for i in range(count)]
+
+    def _link(self, following: int, draft: Draft) -> int:
+        return draft.head
 
     def _position(self) -> int:
         return self.next_slot | (WRAP_BIT if self.wrap else 0)

@@ -7,7 +7,7 @@ import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pykit.drive.chain import Buffer, Draft, RingDescriptor, UsedEntry
 from pykit.drive.memory import SharedMemory
@@ -40,6 +40,8 @@ class Ring(ABC):
         lenient: whether buffers that came back may still be written.
         returned: used entries since the last chain was exposed, with the head of the chain that
             each returned, and how many of its descriptors the device had altered.
+        start: the index that both sides begin with (split rings).
+        neighbour: another queue of the device.
     """
 
     memory: SharedMemory
@@ -53,6 +55,8 @@ class Ring(ABC):
     outstanding: dict[int, Draft] = field(default_factory=dict)
     lenient: bool = False
     returned: list[tuple[UsedEntry, int, int]] = field(default_factory=list)
+    start: int = 0
+    neighbour: Ring | None = None
 
     #: As the column ``layout`` of the event ``queue``.
     layout = 0
@@ -163,6 +167,28 @@ class Ring(ABC):
         before = time.monotonic_ns()
         self.write(draft)
         self._record(draft, before)
+
+    def lengthen(self, draft: Draft) -> None:
+        """Let a chain go through all free descriptors, and on to its first one again."""
+        at = len(draft.slots)
+        filling = draft.slots[at // 2][1]
+        draft.slots += [(slot, filling) for slot in self._more(at)]
+        for position, (slot, descriptor) in enumerate(draft.slots):
+            following = draft.slots[(position + 1) % len(draft.slots)][0]
+            linked = replace(descriptor, next=self._link(following, draft))
+            draft.slots[position] = (slot, linked.having(flags=NEXT))
+
+    @abstractmethod
+    def _more(self, taken: int) -> list[int]:
+        """Take all free slots behind so many that were taken for a draft."""
+
+    @abstractmethod
+    def _link(self, following: int, draft: Draft) -> int:
+        """The last field of a descriptor that leads to a slot."""
+
+    @abstractmethod
+    def rewrite(self, draft: Draft) -> None:
+        """Write the descriptors of a draft again that was made available, and no index or flag."""
 
     def grant_stale(self) -> None:
         """Let the device write what any descriptor names that stands in the descriptor area.

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.cases import Case
 from pykit.drive.driver import Completion, Shape
+from pykit.drive.features import mask
 from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import CaseOutcome, Effect
 from pykit.drive.runner import MALFORMED, CaseResult, CaseRunner
-from pykit.drive.spoil import SPOILS
+from pykit.drive.spoil_rings import SPOILS
 from pykit.errors import PykitError, UsageError
 from pykit.spec import bits
 
@@ -29,6 +31,9 @@ class Session(CaseRunner[Case]):
             packed=case.ring == "packed",
             size=case.size,
             canary=CANARIES[self._number % len(CANARIES)],
+            more=mask(case.row.accept),
+            fewer=mask(case.row.refuse),
+            start=case.row.start,
         )
         self._number += 1
         try:
@@ -45,12 +50,17 @@ class Session(CaseRunner[Case]):
                 outcome = CaseOutcome("closed", "nothing", detail=f"not ready: {error}")
                 return CaseResult(case, outcome)
         driver = self._driver
-        if case.table == "indirect" and not driver.features >> bits.INDIRECT_DESC & 1:
+        lacks_tables = not driver.features >> bits.INDIRECT_DESC & 1
+        if case.table == "indirect" and lacks_tables and "indirect" not in case.row.refuse:
             return CaseResult(case, None, skipped="the device does not offer INDIRECT_DESC")
         size = driver.rings[driver.kind.queue].size
         if size != case.size != case.row.sizes[0]:
             return CaseResult(case, None, skipped="the device does not allow that queue size")
-        outcome = self._outcome(case)
+        try:
+            outcome = self._outcome(case)
+        except UsageError as error:
+            self._shape = None
+            return CaseResult(case, None, skipped=str(error))
         seconds = time.monotonic() - begun
         return CaseResult(case, CaseOutcome(**{**vars(outcome), "seconds": seconds}))
 
@@ -64,9 +74,7 @@ class Session(CaseRunner[Case]):
 
     def _reusable(self, shape: Shape) -> bool:
         driver = self._driver
-        same = self._shape is not None and (
-            self._shape.packed == shape.packed and self._shape.size == shape.size
-        )
+        same = self._shape is not None and (replace(self._shape, canary=shape.canary) == shape)
         return (
             same
             and driver.memory.room >= _BYTES
@@ -100,6 +108,7 @@ class Session(CaseRunner[Case]):
             for _ in range(min(_IN_FLIGHT, max((ring.free - 4) // 4, 0))):
                 driver.submit(queue, self._request(), kick=False)
         waiting = len(ring.outstanding)
+        before = list(ring.outstanding.values())
         request = self._request()
         draft = ring.draft(request.buffers, case.table == "indirect", case.row.ahead)
         SPOILS[case.row.spoil](draft, ring, case.where)
@@ -111,9 +120,19 @@ class Session(CaseRunner[Case]):
         driver.expose(queue, draft, request, kick=False)
         ring.kick_needed()
         driver.notify(queue)
+        if case.row.then:
+            SPOILS[case.row.then](draft, ring, case.where)
+            for descriptor in draft.granted():
+                driver.memory.allow(descriptor.address, descriptor.length)
+            ring.rewrite(draft)
         patience = 5.0 if case.row.legal else MALFORMED
         done = driver.wait(queue, waiting + 1, patience)
-        return next((c for c in done if c.draft is draft), None)
+        found = next((c for c in done if c.draft is draft), None)
+        if found is not None and driver.features >> bits.IN_ORDER & 1:
+            drafts = [c.draft for c in done]
+            if drafts != [*before, draft]:
+                return replace(found, served="wrong-data")
+        return found
 
 
 def _effect(found: Completion | None, legal: bool) -> Effect:

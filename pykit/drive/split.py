@@ -54,10 +54,12 @@ class SplitRing(Ring):
         memory.store(self.desc, bytes(DESC_BYTES * size))
         memory.store(self.driver, bytes(6 + 2 * size))
         memory.store(self.device, bytes(self.device_bytes))
+        for area in (self.driver, self.device):
+            memory.store(area + 2, struct.pack("<H", self.start))
         memory.allow(self.device, self.device_bytes)
         self._unused = list(range(size))
-        self.avail_idx = self.last_used = self.kicked = 0
-        self._record_set_up(0, 0, self.index + 1)
+        self.avail_idx = self.last_used = self.kicked = self.start
+        self._record_set_up(self.start, self.start, self.index + 1)
         self.request_interrupt()
 
     @property
@@ -96,8 +98,9 @@ class SplitRing(Ring):
         for slot, descriptor in draft.slots:
             if slot < self.size:
                 self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor))
-        entry = self.driver + 4 + 2 * (self.avail_idx % self.size)
-        self.memory.store(entry, struct.pack("<H", draft.head & 0xFFFF))
+        for number in range(1 + draft.again):
+            entry = self.driver + 4 + 2 * ((self.avail_idx + number) % self.size)
+            self.memory.store(entry, struct.pack("<H", draft.head & 0xFFFF))
         self.avail_idx = (self.avail_idx + draft.step) % WRAP
         self.memory.store(self.driver + 2, struct.pack("<H", self.avail_idx))
 
@@ -110,6 +113,18 @@ class SplitRing(Ring):
         slots = (self.desc + DESC_BYTES * slot for slot, _ in draft.slots)
         table = (draft.table_at + DESC_BYTES * i for i in range(len(draft.table)))
         return self._altered_in((*slots, *table))
+
+    def rewrite(self, draft: Draft) -> None:
+        """Write the descriptors again."""
+        for slot, descriptor in draft.slots:
+            self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor))
+
+    def _more(self, taken: int) -> list[int]:
+        slots, self._unused = self._unused, []
+        return slots
+
+    def _link(self, following: int, draft: Draft) -> int:
+        return following
 
     def _position(self) -> int:
         return self.avail_idx
