@@ -15,6 +15,7 @@ from pykit.device.memory import GuestMemory, load16, store16
 from pykit.device.overwrite import OverwrittenNow
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
 from pykit.spec import bits
+from pykit.spec.blkconfig import WRITEBACK
 
 #: What no device writes: a status, flags of the used ring, event suppression flags.
 _NO_STATUS, _NO_FLAGS, _NO_SUPPRESSION = b"\x7f", 1 << 1, 3
@@ -77,6 +78,9 @@ class DeviceFault:
         refuses: refuse the features that the driver accepts.
         idles: look for no further chain behind the first.
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
+        keeps_size: take a queue for the size that it had at first.
+        table_align: refuse indirect tables at other addresses than multiples of this.
+        config: how the configuration changes.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
         beside: what of the ring a thread overwrites, again and again.
     """
@@ -89,6 +93,9 @@ class DeviceFault:
     refuses: bool = False
     idles: bool = False
     size: int = 0
+    keeps_size: bool = False
+    table_align: int = 1
+    config: Callable[[bytes], bytes] = bytes
     bugs: tuple[str, ...] = ()
     beside: OverwrittenNow | None = None
 
@@ -355,11 +362,38 @@ def _offers(*wanted: int, without: tuple[int, ...] = ()) -> Callable[[int], int]
     return lambda offered: (offered | added) & ~gone
 
 
+def _written_back(config: bytes) -> bytes:
+    at = WRITEBACK.offset
+    return config[:at] + b"\x01" + config[at + 1 :]
+
+
 for _more in (
     DeviceFault("flags-undefined", "ask by flags that are not defined", asks=_undefined_flags),
     DeviceFault("asks-never", "ask for no notification", asks=_no_notifications),
     DeviceFault("idles", "serve one chain a notification", idles=True),
     DeviceFault("size-ignored", "use a queue of 256 entries", size=256, bugs=("B16",)),
+    DeviceFault(
+        "size-kept", "use a queue by the size that it had at first", keeps_size=True, bugs=("B30",)
+    ),
+    DeviceFault(
+        "table-aligned",
+        "refuse indirect tables that are not aligned",
+        table_align=16,
+        bugs=("B63",),
+    ),
+    DeviceFault(
+        "read-only-written",
+        "offer RO and do writes all the same",
+        features=_offers(bits.BLK_RO),
+        bugs=("B44",),
+    ),
+    DeviceFault(
+        "writeback-kept",
+        "offer CONFIG_WCE, with writeback set also where FLUSH is not accepted",
+        features=_offers(bits.BLK_CONFIG_WCE),
+        config=_written_back,
+        bugs=("B39",),
+    ),
     DeviceFault("refuses-features", "refuse what the driver accepts of the offer", refuses=True),
     DeviceFault(
         "offers-other-type", "offer a feature of network devices", features=_offers(_NET_FEATURE)

@@ -54,6 +54,9 @@ class Queue(ABC):
         areas: the three areas' addresses in the front-end: descriptors, device area, driver area.
         event_idx: whether EVENT_IDX was negotiated.
         base: where to go on, as SET_VRING_BASE has it.
+
+    Attributes:
+        table_align: what addresses of indirect tables have to be multiples of.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Queue(ABC):
         base: int,
     ) -> None:
         self.memory, self.size, self.event_idx = memory, size, event_idx
+        self.table_align = 1
         lengths = self._lengths(size)
         self.desc, self.device, self.driver = (
             memory.at_user(address, length) for address, length in zip(areas, lengths, strict=True)
@@ -128,6 +132,8 @@ class Queue(ABC):
             if flags & INDIRECT:
                 if flags & NEXT:
                     raise BadChainError("a descriptor is an indirect table and leads on")
+                if address % self.table_align:
+                    raise BadChainError("an indirect table is not aligned")
                 entries: Iterator[tuple[int, int, int]] = self._table(address, length)
             else:
                 entries = iter(((address, length, flags),))

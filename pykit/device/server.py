@@ -60,6 +60,7 @@ class _Setup:
     size: int = 0
     areas: tuple[int, int, int] | None = None
     base: int = 0
+    first_size: int = 0
     kick: int = -1
     call: int = -1
     enabled: bool = False
@@ -207,7 +208,10 @@ class Connection:
 
     def _config(self, payload: bytes) -> bytes:
         offset, size, flags = CONFIG.unpack_from(payload)
-        data = self._disk.config()[offset : offset + size].ljust(size, b"\0")
+        whole = self._disk.config()
+        if self._fault is not None:
+            whole = self._fault.config(whole)
+        data = whole[offset : offset + size].ljust(size, b"\0")
         if size > len(payload):
             raise _RefusedError(f"configuration of {size} bytes in a message of {len(payload)}")
         return CONFIG.pack(offset, size, flags) + data
@@ -277,8 +281,14 @@ class Connection:
         if setup.queue is None:
             make = PackedQueue if self._has(bits.RING_PACKED) else SplitQueue
             event_idx = self._has(bits.EVENT_IDX)
-            size = (self._fault.size if self._fault else 0) or setup.size
+            setup.first_size = setup.first_size or setup.size
+            size = setup.size
+            if self._fault is not None:
+                size = self._fault.size or size
+                size = setup.first_size if self._fault.keeps_size else size
             setup.queue = make(self._memory, size, setup.areas, event_idx, setup.base)
+            if self._fault is not None:
+                setup.queue.table_align = self._fault.table_align
             setup.broken = False
             if self._fault is not None and self._fault.beside is not None:
                 setup.overwriter = Overwriter(setup.queue, self._fault.beside)

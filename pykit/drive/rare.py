@@ -20,6 +20,7 @@ from pykit.drive.split import SplitRing
 from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
+from pykit.spec.blkconfig import WRITEBACK
 
 #: Sectors of each of two areas: one is written in the plain form, one in the rare form.
 _SECTORS = 4
@@ -68,6 +69,10 @@ class RareForms:
             yield "a line instead of messages", Shape(), self._line
         if self._driver.kind.name == "blk":
             yield "halves of a field", Shape(), self._halves
+            without_ro = Shape(more=1 << bits.BLK_RO, fewer=1 << bits.BLK_RO)
+            yield "a write to a disk that is read-only", without_ro, self._read_only
+            alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
+            yield "a cache without FLUSH", alone, self._writeback
             yield "a writable table", Shape(event_idx=False), self._writable_table
             yield "a table behind buffers", Shape(event_idx=False), self._table_behind
 
@@ -148,6 +153,21 @@ class RareForms:
             return
         for offset in chain.from_iterable(_HALVES):
             read = {"offset": offset, "len": 4, "value": carrier.word(offset)}
+            self._driver.recorder.event("config", **read, write=0)
+
+    def _read_only(self) -> None:
+        """Write to a disk whose RO was not accepted, between two reads (5.2.6.2)."""
+        driver, queue = self._driver, self._driver.kind.queue
+        for kind in (bits.T_IN, bits.T_OUT, bits.T_IN):
+            data = self._random.randbytes(bits.SECTOR) if kind == bits.T_OUT else bits.SECTOR
+            if driver.serve(queue, blk_request(driver.memory, kind, 0, data)) is None:
+                return
+
+    def _writeback(self) -> None:
+        """Read writeback with CONFIG_WCE and without FLUSH: it is 0 at first (5.2.5.2)."""
+        offset, width = WRITEBACK.offset, WRITEBACK.width
+        if found := self._driver.carrier.config(offset, width):
+            read = {"offset": offset, "len": width, "value": found[0]}
             self._driver.recorder.event("config", **read, write=0)
 
     def _writable_table(self) -> None:

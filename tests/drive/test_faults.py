@@ -32,6 +32,7 @@ from pykit.mutants.catalog import real_bugs
 SHAPES = (Shape(packed=False), Shape(packed=True))
 #: Lists end with the ring where that is small.
 SMALL = (Shape(packed=True, indirect=False, size=4),)
+MORE_SHAPES = {"wrap-kept": SMALL, "size-kept": (Shape(size=4), Shape(size=16))}
 #: Faults that a driver sees in the used buffers of conforming requests, and those that the rules
 #: name by their ids.
 BY_RULE = {
@@ -41,6 +42,8 @@ BY_RULE = {
     "length-greater": {"DX-06"},
     "length-huge": {"DX-06"},
     "index-ahead": {"DX-01", "DX-03"},
+    "read-only-written": {"BO-DE-03"},
+    "writeback-kept": {"BI-DE-03"},
     "length-late": {"SU-DE-01", "PD-DE-04"},
     "pieces-reversed": {"MF-DE-01", "PS-DE-01"},
     "event-obeyed": {"NU-DE-01"},
@@ -57,7 +60,7 @@ BY_RULE = {
 #: An interrupt too many is only known to be one with the device's side of the story; two keep
 #: their driver waiting, and have a class below or none; what is put back at once is met by chance.
 PUT_BACK = {name for name, fault in FAULTS.items() if fault.beside is not None}
-UNSEEN = {"interrupt-always", "sleeps", "spins", *PUT_BACK}
+UNSEEN = {"interrupt-always", "sleeps", "spins", "table-aligned", *PUT_BACK}
 
 
 def back_end(*arguments: str) -> list[str]:
@@ -108,7 +111,7 @@ def test_correct_back_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name not in UNSEEN])
 def test_fault_is_caught(fault: str, tmp_path: Path) -> None:
     with driven("--fault", fault) as (device, recorder):
-        shapes = SMALL if fault == "wrap-kept" else SHAPES
+        shapes = MORE_SHAPES.get(fault, SHAPES)
         deviations: list[Deviation] = []
         # A device that refuses its features is not reached.
         with suppress(PeerGoneError):
@@ -142,6 +145,15 @@ def test_fault_has_its_class(fault: str, verdict: str) -> None:
         (found,) = Session(device).run(cases)
     assert found.outcome is not None
     assert found.outcome.verdict == verdict
+
+
+@pytest.mark.slow
+def test_demand_for_alignment_is_seen() -> None:
+    cases = expand(read_tables(), ["table-not-aligned/*/first/split/indirect/16"])
+    with driven("--fault", "table-aligned") as (device, _):
+        found = next(iter(Session(device).run(case for case in cases if isinstance(case, Case))))
+    assert found.outcome is not None
+    assert not found.right
 
 
 @pytest.mark.slow
