@@ -118,7 +118,7 @@ class DriverSteps:
 
     def _find(self, words: Mapping[str, str]) -> str:
         self._carrier.find()
-        return ""
+        return self._carrier.device.problem
 
     @property
     def numbers(self) -> dict[str, int]:

@@ -236,6 +236,20 @@ class ModernPci(RegisterDevice):
             )
         return found
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the capability list or with the places of notifications (4.1.4.4)."""
+        if problem := pci.capabilities(self._function.config)[1]:
+            return problem
+        step, room = self._multiplier, self._structures[pci.NOTIFY_CFG].length or 0
+        if step & step - 1:
+            return f"notify_off_multiplier is {step}, no power of two"
+        for queue in range(self.queues()):
+            self.registers.write("queue_select", queue)
+            if self.registers.read("queue_notify_off") * step + 2 > room:
+                return f"queue {queue} is notified behind the {room} bytes for notifications"
+        return ""
+
     def place(self, name: str) -> tuple[Bus, int] | None:
         """As for any device; also the configuration space, its capabilities, and MSI-X."""
         if name == "notify":

@@ -109,6 +109,11 @@ class RegisterDevice(ABC):
         """Where structures are, as steps name it: numbers of BARs, offsets in them, addresses."""
         return {}
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with how the device presents itself; empty if nothing is."""
+        return ""
+
     def place(self, name: str) -> tuple[Bus, int] | None:
         """A structure that steps access byte by byte: its bus, and its first address there."""
         block = {"registers": self.registers, "config": self.space}.get(name)
