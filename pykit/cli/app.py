@@ -13,6 +13,7 @@ from pykit.cli import (
     device,
     doctor,
     drive,
+    fuzz,
     kernel,
     matrix,
     mutants,
@@ -51,6 +52,7 @@ app.command()(matrix.matrix)
 app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.command()(drive.drive)
+app.command()(fuzz.fuzz)
 app.command()(device.device)
 app.command()(tap.tap)
 app.command()(mutants.mutants)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pykit.cli.baseline import BaselineOption, held_to, read_baseline
-from pykit.cli.options import JsonOption
+from pykit.cli.options import DriveCommand, DriveDevice, DrivePeer, DriveSocket, JsonOption
 from pykit.cli.terminal import dump, echo, print_table, progress
-from pykit.errors import Exit, UsageError
+from pykit.errors import Exit
 
 if TYPE_CHECKING:
     from pykit.baseline import BaselineFile
@@ -20,25 +20,9 @@ if TYPE_CHECKING:
 
 
 def drive(
-    command: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[-- COMMAND…]",
-            help="Start this back-end; write {socket} where the path of its socket goes.",
-        ),
-    ] = None,
-    socket: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Connect to a vhost-user back-end that listens here."),
-    ] = None,
-    peer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Start this back-end of Debian's, fetched into the cache: qemu-storage-daemon-11, "
-            "virtiofsd, passt, …",
-        ),
-    ] = None,
+    command: DriveCommand = None,
+    socket: DriveSocket = None,
+    peer: DrivePeer = None,
     qemu: Annotated[
         str | None,
         typer.Option(
@@ -47,10 +31,13 @@ def drive(
             "all that this QEMU has: all.",
         ),
     ] = None,
-    device: Annotated[
-        str,
-        typer.Option(metavar="TYPE", help="Drive this device type: blk, net, fs, vsock, scsi, …"),
-    ] = "blk",
+    device: DriveDevice = "blk",
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--cases", metavar="FILE", help="Run the rows of this file, not those of cases/."
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,20 +70,15 @@ def drive(
     from pykit import paths
 
     known = read_baseline(baseline)
-    tables = driving.read_tables()
+    tables = driving.read_tables(files or None)
     cases = list(driving.expand(tables, only or ()))
     if quick:
         cases = list({case.row.name: case for case in reversed(cases)}.values())[::-1]
     if listing:
         _print_rows(tables.rows, as_json)
         return
-    if sum(map(bool, (socket, peer, qemu, command))) != 1:
-        raise UsageError(
-            "name one device: --socket PATH, --peer NAME, --qemu DEVICE, or a command with "
-            "{socket} after --"
-        )
     directory = to or paths.fresh_directory("drive")
-    if qemu == "all":
+    if qemu == "all" and not (socket or peer or command):
         with progress() as say:
             every = driving.drive_every(cases, directory, seed=seed, progress=say)
         if as_json:
@@ -104,13 +86,11 @@ def drive(
         else:
             _print_every(every)
         raise typer.Exit(_code(every.exit_code, known, directory, as_json))
-    with progress() as say:
-        if peer:
-            result = driving.drive_peer(peer, cases, directory, seed=seed, progress=say)
-        else:
-            kind = driving.emulated_kind(qemu) if qemu else device
-            target = driving.Target(kind, socket, tuple(command or ()), qemu or "")
-            result = driving.drive(target, cases, directory, seed=seed, progress=say)
+    with (
+        progress() as say,
+        driving.chosen_target(socket, peer, qemu, command, device, say) as target,
+    ):
+        result = driving.drive(target, cases, directory, seed=seed, progress=say)
         say("reports")
         driving.write_reports(result)
     if as_json:

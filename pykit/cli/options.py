@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +40,30 @@ AllOption = Annotated[bool, typer.Option("--all", help="Run all cells of all mat
 OnKernelsOption = Annotated[
     list[str] | None,
     typer.Option("--kernel", metavar="K", help="Run only on this kernel (repeatable)."),
+]
+#: Choose the device that `drive` and `fuzz` drive.
+DriveCommand = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[-- COMMAND…]",
+        help="Start this back-end; write {socket} where the path of its socket goes.",
+    ),
+]
+DriveSocket = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="Connect to a vhost-user back-end that listens here."),
+]
+DrivePeer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Start this back-end of Debian's, fetched into the cache: qemu-storage-daemon-11, "
+        "virtiofsd, passt, …",
+    ),
+]
+DriveDevice = Annotated[
+    str,
+    typer.Option(metavar="TYPE", help="Drive this device type: blk, net, fs, vsock, scsi, …"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 VerboseOption = Annotated[

@@ -3,10 +3,10 @@
 
 from pykit.drive.cases import Case, Tables, expand, read_tables
 from pykit.drive.conforming import Deviation
-from pykit.drive.emulated import kind_of as emulated_kind
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
+from pykit.drive.fuzz import FoundRow, FuzzResult, fuzz
 from pykit.drive.kinds import Kind, kind_of
-from pykit.drive.named import drive_peer
+from pykit.drive.named import chosen_target, drive_peer
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.reports import write_reports
 from pykit.drive.rows import AnyCase, TableRow
@@ -23,17 +23,20 @@ __all__ = [
     "DriveResult",
     "DrivenOne",
     "EveryResult",
+    "FoundRow",
+    "FuzzResult",
     "Kind",
     "Session",
     "TableRow",
     "Tables",
     "Target",
+    "chosen_target",
     "drive",
     "drive_every",
     "drive_peer",
     "driven",
-    "emulated_kind",
     "expand",
+    "fuzz",
     "kind_of",
     "read_tables",
     "write_reports",

@@ -37,6 +37,7 @@ class CaseRow(TableRow):
 
     Attributes:
         spoil: the function that does it, of pykit/drive/spoil.py.
+        also: more of them, done after it at the same place.
         where: which descriptors are changed, one case each.
         when: at which moments, one case each.
         rings: for which layouts.
@@ -50,6 +51,7 @@ class CaseRow(TableRow):
     """
 
     spoil: str = "nothing"
+    also: list[str] = Field([])
     where: list[Where] = Field(["first"])
     when: list[When] = Field(["first"])
     rings: list[Layout] = Field(["split", "packed"])
@@ -132,16 +134,16 @@ def read_tables(paths: Iterable[Path] | None = None) -> Tables:
     return Tables.model_validate(tables)
 
 
-def _check(file: TomlFile, place: tuple[str, int], row: TableRow, names: set[str]) -> None:
+def _check(file: TomlFile, place: tuple[str, int], row: TableRow, seen: set[str]) -> None:
     """Refuse a name that is there twice, and names that nothing has."""
-    if row.name in names:
+    if row.name in seen:
         raise file.wrong((*place, "name"), f"a second row is called {row.name!r}")
-    names.add(row.name)
+    seen.add(row.name)
     if isinstance(row, CaseRow):
-        for key in ("spoil", "then"):
-            name = getattr(row, key)
-            if name and name not in SPOILS:
-                raise file.wrong((*place, key), choice(name, SPOILS, "spoil"))
+        for key, names in (("spoil", [row.spoil]), ("also", row.also), ("then", [row.then])):
+            for name in filter(None, names):
+                if name not in SPOILS:
+                    raise file.wrong((*place, key), choice(name, SPOILS, "spoil"))
     if isinstance(row, MessageRow):
         if not row.clause.startswith(_PROTOCOL):
             raise file.wrong((*place, "clause"), f"name a message: '{_PROTOCOL}SET_OWNER'")

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pykit import peers
+from pykit.drive.emulated import kind_of
 from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
+from pykit.errors import UsageError
 
 
 def drive_peer(
@@ -20,7 +23,45 @@ def drive_peer(
         UsageError: there is no back-end of this name.
         PykitError: it could not be fetched, started or reached.
     """
+    with _named(name, progress) as target:
+        return drive(target, cases, directory, seed=seed, progress=progress)
+
+
+@contextmanager
+def chosen_target(
+    socket: Path | None,
+    peer: str | None,
+    qemu: str | None,
+    command: Sequence[str] | None,
+    device: str,
+    progress: Progress,
+) -> Iterator[Target]:
+    """Yield the one device that is named, of the type ``device`` where nothing else says it.
+
+    Raises:
+        UsageError: none is named, or more than one.
+        PykitError: a back-end by its name could not be fetched.
+    """
+    if sum(map(bool, (socket, peer, qemu, command))) != 1:
+        raise UsageError(
+            "name one device: --socket PATH, --peer NAME, --qemu DEVICE, or a command with "
+            "{socket} after --"
+        )
+    if peer:
+        with _named(peer, progress) as target:
+            yield target
+    else:
+        yield Target(kind_of(qemu) if qemu else device, socket, tuple(command or ()), qemu or "")
+
+
+@contextmanager
+def _named(name: str, progress: Progress) -> Iterator[Target]:
+    """Yield a back-end by its name, fetched unless the cache has it.
+
+    Raises:
+        UsageError: there is no back-end of this name.
+        PykitError: it could not be fetched.
+    """
     peer = peers.peer_of(name)
     with peers.started(peer, progress) as one:
-        target = Target(peer.kind, command=one.command, title=one.title, known=peer.known)
-        return drive(target, cases, directory, seed=seed, progress=progress)
+        yield Target(peer.kind, command=one.command, title=one.title, known=peer.known)

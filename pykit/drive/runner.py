@@ -75,6 +75,11 @@ class CaseRunner(ABC, Generic[C]):
                 result = self._confirm(case, result)
             yield result
 
+    def anew(self, case: C) -> CaseResult:
+        """Run a case one time, in a new process where it is ours."""
+        self._restart()
+        return self._once(case)
+
     def _confirm(self, case: C, result: CaseResult) -> CaseResult:
         assert result.outcome is not None
         again = 0

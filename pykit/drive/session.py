@@ -111,7 +111,8 @@ class Session(CaseRunner[Case]):
         before = list(ring.outstanding.values())
         request = self._request()
         draft = ring.draft(request.buffers, case.table == "indirect", case.row.ahead)
-        SPOILS[case.row.spoil](draft, ring, case.where)
+        for spoil in (case.row.spoil, *case.row.also):
+            SPOILS[spoil](draft, ring, case.where)
         if not case.row.legal:
             # Where a malformed chain leads, and what an index that jumped makes available, may be
             # any descriptor that was ever written.

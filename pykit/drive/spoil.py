@@ -228,8 +228,8 @@ def _address_of_device_area(draft: Draft, ring: Ring, where: Where) -> None:
 def _outer(draft: Draft, **fields: int) -> None:
     if not draft.table:
         raise UsageError("a chain without an indirect table cannot be spoilt there")
-    slot, descriptor = draft.slots[0]
-    draft.slots[0] = (slot, replace(descriptor, **fields))
+    slot, descriptor = draft.slots[-1]
+    draft.slots[-1] = (slot, replace(descriptor, **fields))
 
 
 @spoil("table-length-zero")
@@ -276,14 +276,14 @@ def _table_not_aligned(draft: Draft, ring: Ring, where: Where) -> None:
 
 @spoil("table-in-chain")
 def _table_in_chain(draft: Draft, ring: Ring, where: Where) -> None:
-    flags = draft.slots[0][1].flags
+    flags = draft.slots[-1][1].flags
     _outer(draft, flags=flags | NEXT, next=ring.size - 1)
 
 
 @spoil("table-writable")
 def _table_writable(draft: Draft, ring: Ring, where: Where) -> None:
     """Set WRITE beside INDIRECT: the device has to ignore it (section 2.7.5.3)."""
-    _outer(draft, flags=draft.slots[0][1].flags | WRITE)
+    _outer(draft, flags=draft.slots[-1][1].flags | WRITE)
 
 
 @spoil("table-in-table")
