@@ -146,9 +146,11 @@ def test_a_job_from_nothing_to_its_summary(tmp_path: Path) -> None:
     good = f"{pykit} device --socket {{socket}}"
     bad = f"{pykit} device --fault length-zero --socket {{socket}}"
 
-    begun = time.monotonic()
+    begun, used = time.monotonic(), os.times()
     assert runner.job(back_end=good) == 0, runner.log
-    print(f"from nothing to the summary: {time.monotonic() - begun:.0f} s")
+    spent, now = time.monotonic() - begun, os.times()
+    cpu = now.children_user + now.children_system - used.children_user - used.children_system
+    print(f"from nothing to the summary: {spent:.0f} s, {cpu:.0f} s of CPU time")
     assert "pykit: everything held" in runner.summary
     results = repository / "pykit-results"
     assert {"report.html", "junit.xml", "sarif.json", "summary.md"} <= {
