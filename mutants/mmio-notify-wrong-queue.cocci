@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: A notification names another queue.
-// must: NA-DR-06 DX-36 DX-16
+// must: DX-40 NA-DR-06 DX-16
 // ring: both
 // file: drivers/virtio/virtio_mmio.c
 // transport: mmio

@@ -10,6 +10,6 @@
  virtqueue_kick_prepare_packed(...) {
  <...
 - needs_kick = (flags != VRING_PACKED_EVENT_FLAG_DISABLE);
-+ needs_kick = PYKIT_MUTANT(packed_kick_flag_ignored) || (flags != VRING_PACKED_EVENT_FLAG_DISABLE);
++ needs_kick = (flags != VRING_PACKED_EVENT_FLAG_DISABLE) || PYKIT_MUTANT(packed_kick_flag_ignored);
  ...>
  }

@@ -4,7 +4,7 @@
 // bug: B03
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
-// count: 1
+// count: 2
 @@
 expression E;
 @@
@@ -12,5 +12,16 @@ expression E;
  <...
 - return E;
 + return !PYKIT_MUTANT(packed_no_recheck) && (E);
+ ...>
+ }
+
+// The device wins the race: it returns a chain between the last look and the enabling.
+@@
+expression Q;
+@@
+ virtqueue_enable_cb_prepare_packed(...) {
+ <...
+ START_USE(Q);
++if (PYKIT_MUTANT(packed_no_recheck)) udelay(500);
  ...>
  }

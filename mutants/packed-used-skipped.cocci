@@ -4,11 +4,20 @@
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1
-// absent: 7.2
 @@
 expression E;
 @@
  virtqueue_get_buf_ctx_packed(...) {
+ <...
+- last_used += E;
++ last_used += E + (PYKIT_MUTANT(packed_used_skipped) && last_used % 32 == 31);
+ ...>
+ }
+
+@@
+expression E;
+@@
+ update_last_used_idx_packed(...) {
  <...
 - last_used += E;
 + last_used += E + (PYKIT_MUTANT(packed_used_skipped) && last_used % 32 == 31);

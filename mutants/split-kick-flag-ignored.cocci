@@ -11,6 +11,6 @@ expression E;
  virtqueue_kick_prepare_split(...) {
  <...
 - needs_kick = !(E);
-+ needs_kick = PYKIT_MUTANT(split_kick_flag_ignored) || !(E);
++ needs_kick = !(E) || PYKIT_MUTANT(split_kick_flag_ignored);
  ...>
  }

@@ -4,7 +4,6 @@
 // ring: split
 // file: drivers/virtio/virtio_ring.c
 // count: 1
-// absent: 7.2
 @@
 expression E;
 @@
@@ -12,5 +11,21 @@ expression E;
  <...
 - desc[prev].flags &= E;
 + if (!PYKIT_MUTANT(split_last_keeps_next)) desc[prev].flags &= E;
+ ...>
+ }
+
+// Since 7.2 the flag is set of all but the last.
+@@
+typedef u16;
+identifier F;
+expression C, E;
+@@
+ virtqueue_add_split(...) {
+ <...
+ u16 F = VRING_DESC_F_WRITE;
+ ...
+- if (C)
++ if (C || PYKIT_MUTANT(split_last_keeps_next))
+ 	F |= E;
  ...>
  }

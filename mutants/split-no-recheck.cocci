@@ -3,7 +3,7 @@
 // must: DX-17
 // ring: split
 // file: drivers/virtio/virtio_ring.c
-// count: 1
+// count: 2
 @@
 expression E;
 @@
@@ -11,5 +11,16 @@ expression E;
  <...
 - return E;
 + return !PYKIT_MUTANT(split_no_recheck) && (E);
+ ...>
+ }
+
+// The device wins the race: it returns a chain between the last look and the enabling.
+@@
+expression Q;
+@@
+ virtqueue_enable_cb_prepare_split(...) {
+ <...
+ START_USE(Q);
++if (PYKIT_MUTANT(split_no_recheck)) udelay(500);
  ...>
  }

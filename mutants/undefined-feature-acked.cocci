@@ -5,8 +5,17 @@
 // ring: both
 // file: drivers/virtio/virtio_pci_modern.c
 // count: 1
-// absent: 7.2
+@new@
+expression M, F;
 @@
+ vp_finalize_features(...) {
+ <+...
+- vp_modern_set_extended_features(M, F);
++ { vp_modern_set_extended_features(M, F); if (PYKIT_MUTANT(undefined_feature_acked)) vp_modern_set_features(M, vdev->features | BIT_ULL(50)); }
+ ...+>
+ }
+
+@depends on !new@
 expression M, F;
 @@
  vp_finalize_features(...) {

@@ -5,8 +5,17 @@
 // ring: both
 // file: drivers/virtio/virtio_pci_modern.c
 // count: 1
-// absent: 7.2
+@new@
+expression M, F;
 @@
+ vp_finalize_features(...) {
+ <+...
+- vp_modern_set_extended_features(M, F);
++ { vp_modern_set_extended_features(M, F); if (PYKIT_MUTANT(version_1_not_acked)) vp_modern_set_features(M, vdev->features & ~BIT_ULL(VIRTIO_F_VERSION_1)); }
+ ...+>
+ }
+
+@depends on !new@
 expression M, F;
 @@
  vp_finalize_features(...) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The device skips an available entry.
-// must: DX-38
+// must: DX-38 DX-39
 // side: device
 // scenario: mutant-loop
 // ring: split

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The used index is written one too low: the last entry stays hidden.
-// must: DX-38 DX-03 NU-DE-05
+// must: DX-38 DX-03 NU-DE-05 DX-39
 // side: device
 // scenario: mutant-loop
 // ring: split

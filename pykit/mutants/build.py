@@ -100,7 +100,7 @@ def build_mutants(
     for mutant in mutants:
         # Not the head: another expectation makes no other module.
         what = (mutant.name, mutant.file, mutant.count, mutant.absent)
-        key.update(repr(what).encode() + mutant.path.read_text().partition("@@")[2].encode())
+        key.update(repr(what).encode() + mutant.path.read_text().partition("\n@")[2].encode())
     key.update(Path(__file__).read_bytes())
     folder = paths.cache_dir() / "mutants" / f"{kernel.release}-{key.hexdigest()[:16]}"
     state = folder / "mutants.json"
@@ -141,7 +141,7 @@ def _make(
     lines = [f"#define PYKIT_MUTANT_{m.marker} {numbers[m.name]}" for m in mutants]
     (folder / _HEADER).write_text(
         "/* SPDX-License-Identifier: GPL-2.0-only */\n"
-        "#include <linux/compiler.h>\n"
+        "#include <linux/compiler.h>\n#include <linux/delay.h>\n"
         "extern int pykit_mutant;\nextern unsigned int pykit_mutant_reached;\n"
         "#define PYKIT_MUTANT(name) \\\n"
         "\t(READ_ONCE(pykit_mutant) == PYKIT_MUTANT_##name && ++pykit_mutant_reached)\n"

@@ -108,12 +108,12 @@ def _read(path: Path, clauses: Collection[str]) -> Mutant:
     head: dict[str, str] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         match = _LINE.fullmatch(line)
-        if line.startswith("@@"):
+        if line.startswith("@"):
             break
         if line.startswith("// SPDX-"):
             continue
         if match is None:
-            raise UsageError(f"{path}:{number}: expected '// key: value' before the first @@")
+            raise UsageError(f"{path}:{number}: expected '// key: value' before the first @")
         if match["key"] not in _KEYS:
             raise UsageError(f"{path}:{number}: {choice(match['key'], _KEYS, 'key')}")
         if match["key"] in ("must", "may"):

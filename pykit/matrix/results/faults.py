@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from pykit import spec
 from pykit.errors import Exit
+from pykit.guests.outcome import EXIT_CODES
 from pykit.matrix.plan.cell import MUTANT, NONE, find_mutant
 from pykit.matrix.record import CellRecord
 from pykit.matrix.results.view import CellView, MatrixView
@@ -191,6 +192,9 @@ def _fate(
 def _exit(record: CellRecord) -> int:
     """Return the exit code of `pykit run` for the same cell."""
     verdicts = {rule.verdict for rule in record.rules}
-    if record.outcome != "clean" or "fail" in verdicts:
+    if "fail" in verdicts:
         return Exit.FAILED
+    ended = Exit.INFRA if record.outcome == "not-run" else EXIT_CODES[record.outcome]
+    if ended != Exit.OK:
+        return ended
     return Exit.SKIP if record.lost or "pass" not in verdicts else Exit.OK

@@ -95,6 +95,8 @@ def test_survivors_have_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_success_despite_a_fault_is_listed() -> None:
     assert [cell.exit for cell in table(ran()).silent] == [Exit.OK]
     assert not table(ran(outcome="hang")).silent
+    (contested,) = table(ran(outcome="contested")).cells
+    assert contested.exit == Exit.SKIP
     assert not table(ran("DX-16")).silent
 
 
