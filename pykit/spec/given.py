@@ -21,6 +21,7 @@ from pykit.spec.registers import (
     Registers,
     earlier,
     later,
+    notifications,
     registers,
 )
 from pykit.trace.kinds import SET_UP
@@ -136,3 +137,19 @@ def without_vector(view: View) -> Bools:
     last = mine & (later(mine, regs.queue) < 0) & (regs.value == bits.NO_VECTOR)
     places = {_place(regs, i) for i in np.flatnonzero(last).tolist()}
     return np.array([name in places for name in view.rings.queue], dtype=np.bool_)
+
+
+def notified_elsewhere(view: View, q: int) -> tuple[int, tuple[int, ...]] | None:
+    """Return which other queue all notifications of a device's life name, and the last one's row.
+
+    By the registers, where they show any: what the driver's core reports is its intention.
+    """
+    if not {"register", "acc_register"} & view.kinds:
+        return None
+    dev, life, vq = view.rings.queue[q]
+    seen = notifications(view)
+    mine = np.flatnonzero((seen.dev == dev) & (seen.life == life) & seen.write)
+    known = {number for *place, number in view.rings.queue if place == [dev, life]}
+    if not len(mine) or (seen.vq[mine] == vq).any() or int(seen.vq[mine[-1]]) in known:
+        return None
+    return int(seen.vq[mine[-1]]), (int(seen.row[mine[-1]]),)

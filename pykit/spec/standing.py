@@ -32,13 +32,14 @@ from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
 from pykit.spec.circumstances import needs_reset
-from pykit.spec.given import without_vector
+from pykit.spec.given import notified_elsewhere, without_vector
 from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
 from pykit.spec.packed import device_wishes
 from pykit.spec.rings import SPLIT
-from pykit.spec.standstill import Standstill, State, Turn, name_of
+from pykit.spec.soil import disowned
+from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
 from pykit.spec.view import View
 from pykit.trace.kinds import DELETED, LEFT
 
@@ -205,7 +206,7 @@ _Judged = tuple[State, Turn, str, int, tuple[int, ...]]
 def _turn(waiting: _Waiting) -> _Judged:
     """Return state, turn, fact, since when (ns, the guest's clock) and rows."""
     view = waiting.view
-    if judged := _returned(waiting):
+    if judged := _refused(waiting) or _returned(waiting):
         return judged
     number = int(view.adds.number[waiting.first])
     since = max(waiting.added, waiting.act[1])
@@ -213,6 +214,24 @@ def _turn(waiting: _Waiting) -> _Judged:
     if waiting.taken is not None and waiting.taken > number:
         return "held", "device", "it took the chain and did not return it", since, shown
     return _untaken(waiting, since, shown)
+
+
+def _refused(waiting: _Waiting) -> _Judged | None:
+    """Judge a queue that the driver gave up: it refused an entry of the used ring.
+
+    It takes nothing from it any more. Whether that is its own doing depends on the entry alone.
+    """
+    view, used = waiting.view, waiting.view.used
+    refused = np.flatnonzero((used.q == waiting.q) & (used.accepted == 0))
+    if not len(refused):
+        return None
+    first = refused[0]
+    row = int(used.row[first])
+    since = max(waiting.act[1], int(view.events.base["time"][row] or 0))
+    words = f"refused a used entry with id {used.id[first]}"
+    if disowned(view.rings, used, view.pairs)[refused].any():
+        return "uncollected", "driver", f"it {words}, which was outstanding", since, (row,)
+    return "uncollected", "unknown", f"the driver {words}, and takes no more", since, (row,)
 
 
 def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
@@ -229,6 +248,9 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
     if (reported := np.flatnonzero(are(frame, "notify"))).size:
         row = int(ints(frame, "row")[reported[0]])
         since = max(since, int(times[row] or 0))
+        if named := notified_elsewhere(view, q):
+            words = f"it notified, and named queue {named[0]}"
+            return "published", "driver", words, since, (row, *named[1])
         took = "returned nothing" if waiting.taken is None else "did not take it"
         return "untaken", "device", f"it was notified and {took}", since, (row, *shown)
     kicks = frame.take(are(frame, "kick"))
@@ -276,29 +298,7 @@ def _sleeping(waiting: _Waiting, kicks: Columns) -> str:
     return "it had asked for no notification of the entry, and did not look"
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """Used entries of a queue: how many the device has returned, and the driver has taken.
-
-    Split rings: as indices, modulo 2^16. ``row`` shows the last that was returned, -1 if none.
-    """
-
-    returned: int
-    collected: int
-    row: int
-
-    @property
-    def ahead(self) -> int:
-        """How many entries lie in the ring."""
-        ahead = (self.returned - self.collected) % WRAP
-        return ahead if ahead < WRAP // 2 else 0
-
-    @property
-    def words(self) -> str:
-        return f"used index {self.returned}, the driver has taken up to {self.collected}"
-
-
-def _progress(waiting: _Waiting) -> _Progress:
+def _progress(waiting: _Waiting) -> Progress:
     view, q = waiting.view, waiting.q
     rings, used = view.rings, view.used
     start = int(rings.used[q]) if rings.layout[q] == SPLIT else 0
@@ -318,9 +318,9 @@ def _progress(waiting: _Waiting) -> _Progress:
     if flushed.height:
         total = (start + int(flushed["count"].sum() if split else flushed.height)) % WRAP
         found.append((total, int(flushed["row"][-1])))
-    best = _Progress(collected, collected, -1)
+    best = Progress(collected, collected, -1)
     for returned, row in found:
-        other = _Progress(returned, collected, row)
+        other = Progress(returned, collected, row)
         best = other if other.ahead >= best.ahead else best
     return best
 
@@ -343,7 +343,7 @@ def _returned(waiting: _Waiting) -> _Judged | None:
     return state, turn, f"{words} ({progress.words})", since, rows
 
 
-def _call(waiting: _Waiting, progress: _Progress, calls: Columns) -> tuple[Turn, str]:
+def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, str]:
     """Return whose turn it is with entries in the ring, by the driver's last wish, and why."""
     rings, q = waiting.view.rings, waiting.q
     split = rings.layout[q] == SPLIT

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A queue at the end of a trace, and the sentence that describes it."""
+"""A queue at the end of a trace: how far it came, and the sentence that describes it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from pykit.spec.arrays import WRAP
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
@@ -62,6 +64,29 @@ class Standstill:
             f"queue {self.vq} of {self.device} stands still at index {self.index} for "
             f"{self.ns / _NS:.1f} s: {chains}, {whose}: {self.fact}"
         )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Used entries of a queue: how many the device has returned, and the driver has taken.
+
+    Split rings: as indices, modulo 2^16. ``row`` shows the last that was returned, -1 if none.
+    """
+
+    returned: int
+    collected: int
+    row: int
+
+    @property
+    def ahead(self) -> int:
+        """How many entries lie in the ring."""
+        ahead = (self.returned - self.collected) % WRAP
+        return ahead if ahead < WRAP // 2 else 0
+
+    @property
+    def words(self) -> str:
+        """Both indices."""
+        return f"used index {self.returned}, the driver has taken up to {self.collected}"
 
 
 def name_of(view: View, dev: int) -> str:

@@ -210,6 +210,17 @@ def test_the_driver_gave_the_queue_up() -> None:
     assert found.having("fail")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_nobody_waits_for_a_driver_that_refused_a_wrong_entry(packed: bool) -> None:
+    log = run(packed=packed, cut=True, queues=1)
+    entry = log.of("used")[-1]
+    entry |= {"id": 12_345, "accepted": 0}
+    cases.liveness.stopped(log, entry)
+    found = verdicts(log)
+    assert ("DX-09" if packed else "DX-01") in found.having("fail")
+    assert not {"DX-39", "DX-40"} & {*found.having("fail")}
+
+
 def test_a_chain_that_is_too_long_as_seg_max_allows() -> None:
     log = run()
     cases.indirect.longer_than_the_queue(log)
@@ -244,3 +255,27 @@ def test_what_either_side_may_have_done_is_no_success() -> None:
     found = verdicts(log)
     assert found.having("fail")
     assert "contested" not in {trouble.kind for trouble in found.troubles}
+
+
+def test_a_driver_that_reads_the_offer_wrong_does_not_accuse_the_device() -> None:
+    log = cases.mmio_registers.on_mmio()
+    for event in log.of("features"):
+        event["offered"] = event["offered"] & ~(1 << bits.VERSION_1) | 1 << 45
+    assert {"RF-DE-01", "FB-DE-04"} <= {*verdicts(log).having("fail")}
+    cases.mmio_registers.offer_not_selected(log)
+    found = verdicts(log)
+    assert "MR-DR-14" in found.having("fail")
+    for name in ("RF-DE-01", "FB-DE-04"):
+        assert EITHER in found.of(name).message
+
+
+@pytest.mark.parametrize(("size", "verdict"), [(4, "fail"), (1, "inconclusive")])
+def test_a_status_in_another_width_is_not_refused(size: int, verdict: str) -> None:
+    log = run()
+    agreed = next(e for e in log.of("status") if e["op"] == 0 and e["status"] & 8)
+    log.after(agreed, lambda e: e["kind"] == "status" and e["op"] == 1)["status"] = 3
+    log.insert(agreed, "register", source="registers", dev=1, life=agreed["life"], structure="mmio",
+               register="status", offset=0x70, value=0x0B, size=size, write=1)  # fmt: skip
+    log.insert(agreed, "register", source="registers", dev=1, life=agreed["life"], structure="mmio",
+               register="status", offset=0x70, value=3, size=4, write=0)  # fmt: skip
+    assert verdicts(log).of("FB-DE-02").verdict == verdict

@@ -16,6 +16,7 @@ from pykit.spec.lives import (
     negotiated_lives,
 )
 from pykit.spec.model import Result, rule
+from pykit.spec.offers import accuse, misread, miswritten
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.survey import functions
 from pykit.spec.topics.answers import excessive, flagged
@@ -78,7 +79,8 @@ def _closed(view: View, *, device: bool) -> Result:
     for life, seen in _states(view):
         for bit, lacking in _missing(life, seen.offered if device else seen.acked):
             text = f"{life.name}: bit {bit} without {' or '.join(map(str, lacking or ()))}"
-            tally.check(lacking is None, seen.row, text)
+            doubtful = misread(view) if device else frozenset()
+            accuse(tally, life, lacking is None, seen.row, text, doubtful=doubtful)
     return tally.result()
 
 
@@ -97,7 +99,7 @@ def offered_with_prerequisites(view: View) -> Result:
     """Section 2.2.2: the device offers no feature without the features that it requires.
 
     Checked: each feature with prerequisites (5.1.3.1: only network devices have such) that is
-    offered, in each traced state of the negotiation.
+    offered, in each traced state of the negotiation. Contested: as for FB-DE-04.
     """
     return _closed(view, device=True)
 
@@ -220,7 +222,8 @@ def no_impossible_offer(view: View) -> Result:
     Checked: the last traced state of each life's negotiation: the offer has no bit that is
     reserved or that version 1.4 leaves undefined, none that the device's type lacks (block and
     network devices, the types whose features the kit knows), and none of another transport
-    (where the capture names the transport).
+    (where the capture names the transport). Contested: an offer that the driver read without
+    selecting a half of it, by the registers' log.
 
     A block device's offer is also checked by what it does: each flush, discard, write-zeroes
     and secure-erase request whose feature was negotiated and whose end was seen does not end with
@@ -237,7 +240,7 @@ def no_impossible_offer(view: View) -> Result:
             extra |= last.offered & bits.mask(bits.PCI_BITS)
         names = bits.names_of(extra)
         text = f"{life.name}: offered, but not defined for it by version 1.4: bits {names}"
-        tally.check(not extra, last.row, text)
+        accuse(tally, life, not extra, last.row, text, doubtful=misread(view))
     return tally.result()
 
 
@@ -277,15 +280,15 @@ def valid_subset_is_accepted(view: View) -> Result:
 
     Valid is a subset of the offer with VERSION_1 and all prerequisites. Subsets without
     ACCESS_PLATFORM, ORDER_PLATFORM or, on a block device, ZONED are left out where these are
-    offered: a device may not work without them (6.2, 5.2.5.2).
+    offered: a device may not work without them (6.2, 5.2.5.2). Contested: a status that was
+    written in another width than the register's.
     """
     tally = Tally(none="no FEATURES_OK was read back")
     for life, last, answer in _answers(view):
         if _valid(life, last):
             accepted = bool(answer.value & bits.FEATURES_OK)
-            tally.check(
-                accepted, answer.row, f"{life.name}: a valid subset of the offer was refused"
-            )
+            text = f"{life.name}: a valid subset of the offer was refused"
+            accuse(tally, life, accepted, answer.row, text, doubtful=miswritten(view))
     return tally.result()
 
 
@@ -397,13 +400,15 @@ def version_1_is_offered(view: View) -> Result:
     """Section 6.2: the device offers VERSION_1.
 
     Checked: the last traced state of each life's negotiation, except with devices that have the
-    legacy interface only, as the capture says: the clause is not about those.
+    legacy interface only, as the capture says: the clause is not about those. Contested: as for
+    FB-DE-04.
     """
     tally = Tally(none="no negotiation was seen that is not the legacy interface's")
     for life, last in _outcomes(view):
         if not life.legacy:
             offered = bool(last.offered >> bits.VERSION_1 & 1)
-            tally.check(offered, last.row, f"{life.name}: VERSION_1 is not offered")
+            text = f"{life.name}: VERSION_1 is not offered"
+            accuse(tally, life, offered, last.row, text, doubtful=misread(view))
     return tally.result()
 
 

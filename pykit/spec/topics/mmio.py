@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Interrupts of the MMIO transport (4.2.3.4): read the reason, handle it, acknowledge it.
 
-The access tracer sees a CPU's accesses in program order, to registers and to rings alike.
+The access tracer sees a CPU's accesses in program order, to registers and to rings alike. QEMU's
+log has the registers alone.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import polars as pl
 
 from pykit.spec.arrays import NEVER, first_of, grouped_cumsum, ints
 from pykit.spec.model import Result, rule
+from pykit.spec.registers import MMIO, earlier, later, registers
 from pykit.spec.rows import Rows, Tally
+from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
 from pykit.trace.kinds import DELETED
 
 #: Registers of the transport (4.2.2).
 INTERRUPT_STATUS, INTERRUPT_ACK = 0x60, 0x64
 USED_BUFFER = 1
+UNASKED = "interrupt acknowledged without reading InterruptStatus"
 NOTHING = "no interrupt of an MMIO device was acknowledged"
 MIXED = "the interrupt may have been about the configuration, or nothing was handled"
 
@@ -78,36 +82,47 @@ def _read(view: View) -> Rows:
     return Rows(columns.__getitem__, len(at), {})
 
 
-@rule("MN-DR-01", needs="access:acc_register")
+@rule("MN-DR-01", needs=SEEN)
 def reason_is_read_first(view: View) -> Result:
     """Section 4.2.3.4.1: the driver reads InterruptStatus before it handles an interrupt.
 
     Checked: each write to InterruptACK of an MMIO device: the same CPU has read InterruptStatus
     before, in the same life of the device. Several writes may follow one read: a driver may
-    acknowledge bit by bit.
+    acknowledge bit by bit. By QEMU's log any CPU has.
     """
+    if "acc_register" not in view.kinds:
+        regs = registers(view)
+        read = earlier(regs.of(MMIO) & regs.reads("isr"), regs.span) >= 0
+        rows = regs.where(regs.of(MMIO) & regs.writes("interrupt_ack") & regs.begun, read=read)
+        return regs.check(rows, rows["read"], f"{{place}}: {UNASKED}", none=NOTHING)
     acks = _acknowledgements(view)
     return acks.check(
         acks["reason_read"],
-        "device {dev}, life {life}: interrupt acknowledged without reading InterruptStatus",
+        f"device {{dev}}, life {{life}}: {UNASKED}",
         none=NOTHING,
     )
 
 
-@rule("MN-DR-03", needs=("access:acc_register", "access:acc_ring"), also=("MR-DR-21",))
+@rule("MN-DR-03", needs=SEEN, also=("MR-DR-21",))
 def acknowledged_last(view: View) -> Result:
     """Section 4.2.3.4.1: the driver acknowledges an interrupt after it has handled it.
 
     Checked: each write to InterruptACK with the used buffer bit, around which the same CPU read
-    a used index: it did so between the read of InterruptStatus and the write, not only after.
+    a used index: it did so between the read of InterruptStatus and the write, not only after. And
+    each read of InterruptStatus that shows an interrupt: until the next reset some write to
+    InterruptACK follows. The last such read before a reset is left out, as what it began may have
+    been cut short.
 
     Undecided: an acknowledgement without the used buffer bit; one whose value the tracer did not
     record, in a life with a configuration change notification; and one without any read of a
     used index, as another driver than the traced one may share the line.
     """
     acks = _acknowledgements(view)
+    left = _unacknowledged(view)
+    if "acc_register" not in view.kinds:
+        return left
     about_buffers = acks.where(~acks["other"] & (acks["handled"] | acks["later"]))
-    return about_buffers.check(
+    return left + about_buffers.check(
         about_buffers["handled"],
         "device {dev}, life {life}: acknowledged before its used buffers were looked at",
         none=NOTHING,
@@ -149,3 +164,14 @@ def all_queues_are_looked_at(view: View) -> Result:
                 text = f"{rings.name(q)}: interrupts, and queues {missed} are not looked at"
                 tally.check(not missed, (int(before), int(after)), text)
     return tally.result()
+
+
+def _unacknowledged(view: View) -> Result:
+    """Check that a driver which reads of interrupts acknowledges any."""
+    regs = registers(view)
+    asked = regs.of(MMIO) & regs.reads("isr") & regs.known & (regs.value > 0) & regs.begun
+    acked = later(regs.of(MMIO) & regs.writes("interrupt_ack"), regs.span) >= 0
+    rows = regs.where(asked & (later(asked, regs.span) >= 0), acked=acked)
+    return regs.check(
+        rows, rows["acked"], "{place}: interrupt {value:#x} is never acknowledged", none=NOTHING
+    )

@@ -6,11 +6,13 @@ The rules judge accesses that QEMU logged or the access tracer saw. mmio.py has 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pykit.spec.arrays import Bools
 from pykit.spec.model import Result, rule
-from pykit.spec.registers import MMIO, Registers, earlier, later, registers
+from pykit.spec.registers import MMIO, Registers, earlier, later, notifications, registers
 from pykit.spec.rows import Rows
 from pykit.spec.topics.pci_registers import NOT_RESET, SEEN
 from pykit.spec.topics.register_widths import check_widths
@@ -181,6 +183,20 @@ def _directions(regs: Registers, access: str) -> Bools:
     return mask
 
 
+def _of_all(
+    view: View,
+    chosen: Callable[[Registers], Rows],
+    holds: Callable[[Rows], Bools],
+    text: str,
+) -> Result:
+    """Check accesses to registers, and to the one that notifies, of which there are many."""
+    results = []
+    for regs in (registers(view), notifications(view)):
+        rows = chosen(regs)
+        results.append(regs.check(rows, holds(rows), text))
+    return results[0] + results[1]
+
+
 @rule("MR-DR-02", needs=SEEN)
 def read_only_registers_are_read(view: View) -> Result:
     """Section 4.2.2.2: the driver does not write to read-only registers.
@@ -196,11 +212,14 @@ def read_only_registers_are_read(view: View) -> Result:
 def write_only_registers_are_written(view: View) -> Result:
     """Section 4.2.2.2: the driver does not read write-only registers.
 
-    Checked: each access to a write-only register.
+    Checked: each access to a write-only register, QueueNotify among them.
     """
-    regs = registers(view)
-    rows = regs.where(_directions(regs, "w"))
-    return regs.check(rows, rows["write"], "{place}: read of {access}, which is write-only")
+    return _of_all(
+        view,
+        lambda regs: regs.where(_directions(regs, "w")),
+        lambda rows: rows["write"],
+        "{place}: read of {access}, which is write-only",
+    )
 
 
 @rule("MR-DR-04", needs=SEEN)
@@ -209,11 +228,10 @@ def control_registers_by_words(view: View) -> Result:
 
     Checked: each access below the configuration space.
     """
-    regs = registers(view)
-    rows = regs.where(regs.of(ALL))
-    return regs.check(
-        rows,
-        (rows["size"] == 4) & (rows["offset"] % 4 == 0),
+    return _of_all(
+        view,
+        lambda regs: regs.where(regs.of(ALL)),
+        lambda rows: (rows["size"] == 4) & (rows["offset"] % 4 == 0),
         "{place}: access of {size} bytes at {offset:#x}",
     )
 

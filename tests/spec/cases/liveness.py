@@ -124,6 +124,31 @@ def ignores_interrupt(log: Log) -> None:
     stopped(log, off)
 
 
+@case("DX-40", clean=AT_WORK)
+def refuses_an_entry(log: Log) -> None:
+    """The driver refuses a used entry whose id is outstanding, and takes nothing any more."""
+    entry = log.of("used")[-1]
+    entry["accepted"] = 0
+    stopped(log, entry)
+
+
+def on_mmio() -> Log:
+    """A machine that is stopped at work, with the registers' log of its notifications."""
+    log = run(cut=True, queues=1)
+    for event in log.of("notify"):
+        log.insert(event, "register", source="registers", dev=1, life=0, vq=0, structure="mmio",
+                   register="queue_notify", offset=80, value=0, size=4, write=1)  # fmt: skip
+    return log
+
+
+@case("DX-40", clean=on_mmio)
+def notifies_of_another_queue(log: Log) -> None:
+    """The driver notifies, and writes the number of a queue that there is not."""
+    ignores_notification(log)
+    for event in log.of("register"):
+        event |= {"vq": 1, "value": 1}
+
+
 def reclaimed() -> Log:
     """A device that is pulled out: the driver takes back what it has not answered."""
     log = run(pulled=True)

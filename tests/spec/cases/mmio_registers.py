@@ -111,6 +111,37 @@ def config_word_by_bytes(log: Log) -> None:
     _first(log, "config", 0, offset=12)["size"] = 1
 
 
+@case("MN-DR-01", clean=on_mmio)
+def interrupt_status_is_not_read(log: Log) -> None:
+    """The driver acknowledges interrupts, and never reads InterruptStatus."""
+    log.drop(log.of("register", register="isr"))
+
+
+@case("MN-DR-03", clean=on_mmio)
+def never_acknowledges(log: Log) -> None:
+    """The driver reads InterruptStatus twice and acknowledges nothing."""
+    log.drop(log.of("register", register="interrupt_ack"))
+
+
+def notifies_on_mmio() -> Log:
+    """Return a log of an MMIO device with one notification."""
+    device = mmio()
+    device.write("queue_notify", 0, vq=0)
+    return device.log
+
+
+@case("MR-DR-03", clean=notifies_on_mmio)
+def reads_the_notification(log: Log) -> None:
+    """QueueNotify is read."""
+    _first(log, "queue_notify", 1)["write"] = 0
+
+
+@case("MR-DR-04", clean=notifies_on_mmio)
+def notifies_by_halfwords(log: Log) -> None:
+    """QueueNotify is written by 16 bits."""
+    _first(log, "queue_notify", 1)["size"] = 2
+
+
 @case("MR-DR-14", clean=on_mmio)
 def offer_not_selected(log: Log) -> None:
     """The driver reads DeviceFeatures before it selects a window."""
