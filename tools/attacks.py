@@ -55,7 +55,7 @@ def carriers(tables: Tables) -> dict[str, tuple[str, ...]]:
 def outcomes(runs: list[Path]) -> dict[tuple[str, str], set[str]]:
     """Return the classes of each row and ring layout in all runs; a wrong one is marked.
 
-    Cases that have no layout of their own, and legal requests, are those of split rings.
+    Cases that have no layout of their own are those of split rings.
     """
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for path in runs:
@@ -64,7 +64,10 @@ def outcomes(runs: list[Path]) -> dict[tuple[str, str], set[str]]:
         for part in filter(None, parts):
             if part["requests"]:
                 what = "deviates (wrong)" if part["deviations"] else "handled"
-                found[_CONFORMING, "split"].add(what)
+                # A device that takes cases of packed rings got conforming requests of both.
+                ran = [case["case"].split("/") for case in part["cases"] if "class" in case]
+                for layout in ("split", *({"packed"} if any("packed" in c for c in ran) else ())):
+                    found[_CONFORMING, layout].add(what)
             for case in part["cases"]:
                 if "class" in case:
                     wrong = "" if case["class"] in case["right"] else " (wrong)"
