@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Rules of a driver's stores, for drivers that look at less than Linux's does."""
+
+from __future__ import annotations
+
+import pytest
+
+from pykit import spec
+from tests.spec.cases.stores import traced, without_event_idx
+from tests.spec.log import Log
+
+
+def without_heads(*, late: int = 0) -> Log:
+    """A driver that reads no head: after a chain it waits for the used index, ``late`` behind."""
+    log = traced()
+    log.drop(log.of("acc_ring", field="id"))
+    for number, load in enumerate(log.of("acc_ring", area="used", field="idx")):
+        load["value"] = max(number + 1 - late, 0)
+    return log
+
+
+def test_chains_are_back_with_the_index_where_no_head_is_read() -> None:
+    verdict = spec.check(without_heads().build()).of("CL-DR-01")
+    assert (verdict.verdict, verdict.checked) == ("pass", 5)
+
+
+def test_some_of_the_chains_may_be_any_of_them() -> None:
+    verdict = spec.check(without_heads(late=1).build()).of("CL-DR-01")
+    assert (verdict.verdict, verdict.violations) == ("inconclusive", 0)
+
+
+def test_a_chain_that_is_not_back_is_held() -> None:
+    """No head is read, and no index."""
+    log = without_heads()
+    log.drop(log.of("acc_ring", area="used"))
+    assert spec.check(log.build()).of("CL-DR-01").verdict == "fail"
+
+
+@pytest.mark.parametrize(("symbol", "verdict"), [("add+1", "fail"), (None, "pass")])
+def test_what_is_behind_a_ring_may_be_the_drivers_own(symbol: str | None, verdict: str) -> None:
+    log = without_event_idx()
+    load = log.one("acc_ring", 3, area="used", field="idx")
+    load |= {"field": "event", "symbol": symbol}
+    assert spec.check(log.build()).of("DX-32").verdict == verdict
