@@ -26,9 +26,9 @@ enum {
 	REMEMBERED = 1024,
 	PAGE_BITS = 12,
 	PC_BITS = 48,
-	/* Where a device's status register is in its page. */
-	COMMON_STATUS = 0x14, COMMON_MASK = 0xfff,
-	MMIO_STATUS = 0x70, MMIO_MASK = 0x1ff,
+	/* Where registers are in their page: a device's status, and what enables a queue. */
+	COMMON_STATUS = 0x14, COMMON_ENABLE = 0x1c, COMMON_MASK = 0xfff,
+	MMIO_STATUS = 0x70, MMIO_READY = 0x44, MMIO_PFN = 0x40, MMIO_MASK = 0x1ff,
 };
 
 /* What the loader reads, after version_choose() has run. */
@@ -80,12 +80,14 @@ static void forget(unsigned int vcpu, void *unused)
 	memset(vcpus[vcpu].other, 0xff, sizeof(vcpus[vcpu].other));
 }
 
-static void ask_for_rings(uint64_t status_register)
+static void ask_for_rings(uint64_t register_address, unsigned int vcpu)
 {
-	bool answered = rings_ask(status_register);
+	bool answered = rings_ask(register_address);
 
-	if (answered)
+	if (answered) {
 		record_put(&(struct record){ .kind = RECORD_RINGS });
+		chains_end(now(), vcpu);
+	}
 	/* Accesses to a ring that is not known are not seen. */
 	if (!answered || !rings_all_known())
 		record_put(&(struct record){ .kind = RECORD_LOST, .value = 1 });
@@ -93,12 +95,15 @@ static void ask_for_rings(uint64_t status_register)
 	__atomic_add_fetch(&epoch, 1, __ATOMIC_RELEASE);
 }
 
-static bool is_status(const char *region, uint64_t address)
+static bool may_move_rings(const char *region, uint64_t address)
 {
+	uint64_t at = address & MMIO_MASK;
+
 	if (region == mmio_region)
-		return (address & MMIO_MASK) == MMIO_STATUS;
+		return at == MMIO_STATUS || at == MMIO_READY || at == MMIO_PFN;
+	at = address & COMMON_MASK;
 	return !strncmp(region, "virtio-pci-common", 17) &&
-	       (address & COMMON_MASK) == COMMON_STATUS;
+	       (at == COMMON_STATUS || at == COMMON_ENABLE);
 }
 
 static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
@@ -131,8 +136,10 @@ static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address
 	if (region)
 		record.region = record_region(region);
 	record_put(&record);
-	if (region && record.flags & RECORD_WRITE && is_status(region, address))
-		ask_for_rings(address);
+	if (!region)
+		chains_accessed(&record);
+	else if (record.flags & RECORD_WRITE && may_move_rings(region, address))
+		ask_for_rings(address, vcpu);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -158,7 +165,7 @@ static void on_epoch(unsigned int vcpu, uint64_t current)
 		return;
 	pthread_mutex_lock(&lock);
 	if (log_shows_status())
-		ask_for_rings(0);
+		ask_for_rings(0, vcpu);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -12,6 +12,17 @@ enum record_kind {
 	RECORD_RINGS,		/* the controller's next answer holds from here on */
 	RECORD_LOST,		/* value: how many accesses are missing, at least */
 	RECORD_REGION,		/* a memory region's name, and the number that stands for it */
+	RECORD_QUEUE,		/* a queue at its set-up, by its descriptors' address; first:
+				 * used_event; value: flags and idx of its available ring, then
+				 * those of its used ring */
+	RECORD_CHAIN,		/* a chain was made available in the queue of that address;
+				 * value: its head, then the available index behind it */
+	RECORD_DESC,		/* one of its descriptors, which is first and second; value: the
+				 * chain's head, then the place in the chain */
+	RECORD_HEADER,		/* the first 16 bytes that the chain sends, in first and second */
+	RECORD_USED,		/* the driver can see this used entry, which is value; first: its
+				 * index, second: the last byte that the device may have written,
+				 * with 0x100 where there is one */
 };
 
 enum record_flags {
@@ -23,8 +34,14 @@ struct record {
 	union {
 		struct {
 			uint64_t ts;		/* ns, the host's wall clock */
-			uint64_t insns;		/* instructions that came before */
-			uint64_t pc;
+			union {
+				uint64_t insns;	/* instructions that came before */
+				uint64_t first;
+			};
+			union {
+				uint64_t pc;
+				uint64_t second;
+			};
 			uint64_t address;	/* guest-physical */
 			uint64_t value;
 		};
@@ -37,6 +54,15 @@ struct record {
 	uint32_t region;	/* of a register */
 };
 
+/* A virtqueue, as QEMU has it: guest-physical addresses. */
+struct queue_place {
+	uint64_t desc;
+	uint64_t avail;
+	uint64_t used;
+	uint32_t size;		/* entries */
+	bool packed;
+};
+
 /* record.c */
 bool record_open(const char *path);
 void record_put(const struct record *record);
@@ -47,13 +73,19 @@ uint32_t record_region(const char *name);
 bool memory_map(const char *path);
 bool memory_value(uint64_t address, unsigned int size, uint64_t *value);
 
+/* chains.c */
+void chains_begin(void);
+bool chains_keep(const struct queue_place *place);
+void chains_end(uint64_t ts, uint8_t cpu);
+void chains_accessed(const struct record *access);
+
 /* log.c */
 bool log_follow(const char *path);
 bool log_shows_status(void);
 
 /* rings.c */
 bool rings_connect(const char *path);
-bool rings_ask(uint64_t status_register);
+bool rings_ask(uint64_t register_address);
 bool rings_all_known(void);
 bool rings_on_page(uint64_t address);
 bool rings_hold(uint64_t address);

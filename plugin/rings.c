@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Where the rings are: asked of pykit, which asks QEMU, whenever a device's status is written. */
+/*
+ * Where the rings are: asked of pykit, which asks QEMU, whenever a device's status is written or
+ * one of its queues is enabled.
+ */
 #include "access.h"
 
 #include <inttypes.h>
@@ -42,23 +45,41 @@ bool rings_connect(const char *path)
 	return asked;
 }
 
+/* Whether a line of an answer describes a whole queue, of which the areas' lines then follow. */
+static bool takes_queue(const char *line)
+{
+	struct queue_place place;
+	unsigned int packed;
+
+	if (sscanf(line, "queue %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx32 " %u",
+		   &place.desc, &place.avail, &place.used, &place.size, &packed) != 5)
+		return false;
+	place.packed = packed;
+	if (!chains_keep(&place))
+		dropped++;
+	return true;
+}
+
 /*
  * Ask for all rings, and wait: the vCPU stands still meanwhile, right behind its store.
  * It does not hold QEMU's big lock there, so QEMU's monitor answers.
  * False where no answer came; then no rings are known.
  */
-bool rings_ask(uint64_t status_register)
+bool rings_ask(uint64_t register_address)
 {
-	char line[64];
+	char line[128];
 	uint64_t start, size;
 
 	count = 0;
 	dropped = 0;
 	if (!asked)
 		return false;
-	fprintf(asked, "%" PRIx64 "\n", status_register);
+	fprintf(asked, "%" PRIx64 "\n", register_address);
 	fflush(asked);
+	chains_begin();
 	while (fgets(line, sizeof(line), asked)) {
+		if (takes_queue(line))
+			continue;
 		if (sscanf(line, "%" SCNx64 " %" SCNx64, &start, &size) != 2)
 			return true;
 		if (count < RANGES)

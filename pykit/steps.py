@@ -140,6 +140,7 @@ def run_own(
     arguments: str = "",
     attach: Path | None = None,
     seconds: float,
+    observe: Sequence[str] = (),
     to: Path | None,
     say: Say,
 ) -> RunResult:
@@ -149,12 +150,16 @@ def run_own(
     """
     if attach is not None and (image is not None or arguments):
         raise UsageError("--attach takes a QEMU that runs: leave --guest and --qemu-args out")
+    if attach is not None and observe:
+        raise UsageError("--attach takes a QEMU that runs: --observe has to be there at its start")
     started = time.time()
     directory = to or fresh_directory("attach" if attach else "guest")
     if attach is not None:
         outcome = attach_to(attach, out=directory, seconds=seconds, progress=say)
     else:
-        outcome = own.boot(image, arguments, out=directory, seconds=seconds, progress=say)
+        outcome = own.boot(
+            image, arguments, out=directory, seconds=seconds, observe=observe, progress=say
+        )
     about = {"guest": image, "qemu_args": arguments, "attached": attach}
     return _ended(directory, about, outcome, started)
 

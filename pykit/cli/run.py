@@ -38,7 +38,7 @@ class Boot(StrEnum):
 #: Options that cells of a matrix take, and those that one's own guest does.
 _ALWAYS = {"to", "baseline", "as_json", "for_git"}
 _CELLS = {"scenario", "kernel", *_ALWAYS}
-_OWN = {"guest", "qemu_args", "attach", "seconds", "verbose", *_ALWAYS}
+_OWN = {"guest", "qemu_args", "attach", "seconds", "observe", "verbose", *_ALWAYS}
 
 
 def run(
@@ -158,7 +158,13 @@ def run(
         _require_only(context, _OWN, "a guest given by --guest, --qemu-args or --attach")
         with progress() as say:
             own = steps.run_own(
-                image=guest, arguments=qemu_args, attach=attach, seconds=seconds, to=to, say=say
+                image=guest,
+                arguments=qemu_args,
+                attach=attach,
+                seconds=seconds,
+                observe=[observer.value for observer in observe or []],
+                to=to,
+                say=say,
             )
         _present(own, verbose, as_json, known)
     if is_pattern(scenario):

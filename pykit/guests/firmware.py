@@ -79,15 +79,19 @@ FIRMWARE = {
 }
 
 
-def device_options(device: Device, folder: Path) -> list[str]:
+def device_options(device: Device, folder: Path, *, logged: bool = False) -> list[str]:
     """QEMU's options for a device that is there from power-on, and for what is behind it.
 
     A disk holds ``device.files`` in a FAT file system, or our boot sector; a network card's
-    peer serves them by TFTP, the first to boot.
+    peer serves them by TFTP, the first to boot. ``logged``: QEMU's log shows each notification,
+    by a port too.
     """
     files = _filled(device, folder) if device.files else None
     behind = f"{device.id}-behind"
     front = {"driver": device.type, "id": device.id, **device.options}
+    if logged:
+        # Else an event of the kernel's takes them, and only that they came is logged.
+        front |= {"ioeventfd": False}
     if device.type.startswith("virtio-net"):
         boot = ""
         if files:

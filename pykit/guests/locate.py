@@ -31,11 +31,11 @@ def look_patiently(monitor: Monitor) -> dict[str, Any]:
 
 
 def look(monitor: Monitor) -> dict[str, Any]:
-    """All plugged virtio devices' status, and the rings of those that are live.
+    """All plugged virtio devices' status, and the rings that they were given.
 
     ``{"devices": [{"device": id, "status": bits}], "rings": [{"device", "queue", "area" (desc,
-    avail or used), "address", "bytes", "size" (entries), "packed"}], "registers": [{"device",
-    "address", "bytes"}]}``; addresses are the guest's physical ones.
+    avail or used), "address", "bytes", "size" (entries), "packed", "event_idx"}], "registers":
+    [{"device", "address", "bytes"}]}``; addresses are the guest's physical ones.
     """
     devices, rings = [], []
     for known in monitor.ask("x-query-virtio"):
@@ -47,13 +47,18 @@ def look(monitor: Monitor) -> dict[str, Any]:
         status = _status(answer["status"])
         devices.append({"device": name, "status": status})
         # For the rings of a device that another process serves, QEMU would have to stop them.
-        if status & _BITS["DRIVER_OK"] and not answer["vhost-started"]:
-            packed = "VIRTIO_F_RING_PACKED" in str(answer["guest-features"])
+        if status and not answer["vhost-started"]:
+            features = str(answer["guest-features"])
+            common = {
+                "device": name,
+                "packed": "VIRTIO_F_RING_PACKED" in features,
+                "event_idx": "VIRTIO_RING_F_EVENT_IDX" in features,
+            }
             for queue in range(answer["num-vqs"]):
                 ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
                 rings += [
-                    {"device": name, "queue": queue, "packed": packed, **area}
-                    for area in _areas(ring, packed)
+                    {**common, "queue": queue, **area}
+                    for area in _areas(ring, packed="RING_PACKED" in features)
                 ]
     return {"devices": devices, "rings": rings, "registers": list(_registers(monitor))}
 
@@ -66,7 +71,7 @@ def _status(answer: dict[str, Any]) -> int:
     )
 
 
-def _areas(ring: dict[str, Any], packed: bool) -> Iterator[dict[str, Any]]:
+def _areas(ring: dict[str, Any], *, packed: bool) -> Iterator[dict[str, Any]]:
     size = ring["vring-num"]
     if not size or not ring["vring-desc"]:
         return

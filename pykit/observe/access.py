@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Answer the access tracer (plugin/) with the addresses of the rings.
 
-The plugin holds the vCPU right behind every store to a device's status register and asks; QEMU
+The plugin holds the vCPU right behind every store to a register that may move rings and asks; QEMU
 is asked over a monitor of its own, and the answers are kept for whoever reads the records.
 """
 
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,8 +29,40 @@ from pykit.scenario.transport import Transport
 #: The first QEMU whose plugins are given the values of accesses.
 VALUES = (9, 2)
 _RECORDS, _ANSWERS = "access.bin", "access.json"
+#: A size of memory on QEMU's command line, what it is without one, and the largest that every
+#: machine has in one piece.
+_SIZE = re.compile(r"(?:size=)?([0-9]+)([MG]?)")
+_DEFAULT_MIB, _MOST_MIB = 128, 2048
 #: The guest's memory, a file in the guest's folder.
 MEMORY = "memory"
+
+
+def require_alone(observe: Sequence[str], guest: str) -> None:
+    """Raise UsageError for observers that need code of the kit in a guest, or its devices."""
+    if others := [name for name in observe if name != "access"]:
+        raise UsageError(
+            f"{guest} can be looked at by --observe access alone: leave --observe {others[0]} out"
+        )
+
+
+def memory_mib(arguments: Sequence[str]) -> int:
+    """Return how much memory QEMU's ``arguments`` give a guest, in MiB.
+
+    Raises UsageError where the tracer cannot look at it: it is not the machine's one memory, it
+    has a hole for devices in its middle, or KVM runs the guest.
+    """
+    if any("kvm" in word for word in arguments):
+        raise UsageError("the access tracer is a plugin of TCG: leave KVM out of --qemu-args")
+    if any(word.startswith("memory-backend") or "memory-backend=" in word for word in arguments):
+        raise UsageError("the access tracer brings the memory's file: leave memory-backend out")
+    given = [value for word, value in pairwise(arguments) if word == "-m"]
+    found = _SIZE.fullmatch(given[-1]) if given else None
+    if given and found is None:
+        raise UsageError(f"-m {given[-1]}: the access tracer takes a size alone, such as 512M")
+    mib = _DEFAULT_MIB if found is None else int(found[1]) * (1024 if found[2] == "G" else 1)
+    if not 0 < mib <= _MOST_MIB:
+        raise UsageError(f"-m {given[-1]}: the access tracer needs at most {_MOST_MIB} MiB")
+    return mib
 
 
 def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
@@ -58,23 +93,29 @@ def log_registers(scenario: Scenario, version: tuple[int, ...]) -> bool:
     return "access" in scenario.observe and (version < VALUES or scenario.transport.ports)
 
 
-def memory_options(folder: Path) -> list[str]:
+def memory_options(folder: Path, mib: int = program.MEMORY_MIB) -> list[str]:
     """QEMU's options that put the guest's memory into a file in ``folder``, which is made."""
     with (folder / MEMORY).open("wb") as file:
-        file.truncate(program.MEMORY_MIB << 20)
+        file.truncate(mib << 20)
     return [
         "-machine", "memory-backend=memory",
         "-object",
-        f"memory-backend-file,id=memory,share=on,size={program.MEMORY_MIB}M,"
+        f"memory-backend-file,id=memory,share=on,size={mib}M,"
         f"mem-path={program.value(folder / MEMORY)}",
     ]  # fmt: skip
 
 
 class AccessTracer:
-    """Answers the plugin from a thread, from before QEMU starts until it has ended."""
+    """Answers the plugin from a thread, from before QEMU starts until it has ended.
 
-    def __init__(self, folder: Path, capture: Path, transport: Transport) -> None:
+    ``log`` is QEMU's, where devices' registers may be ports.
+    """
+
+    def __init__(
+        self, folder: Path, capture: Path, transport: Transport, log: Path | None = None
+    ) -> None:
         self._folder, self._capture, self._transport = folder, capture, transport
+        self._log = capture / "qemu.log" if log is None and transport.ports else log
         self._answers: list[dict[str, Any]] = []
         self._plugin = compile_plugin()
 
@@ -87,8 +128,8 @@ class AccessTracer:
             "ram": folder / MEMORY,
             "rings": folder / "rings",
         }
-        if self._transport.ports:
-            files["log"] = self._capture / "qemu.log"
+        if self._log is not None:
+            files["log"] = self._log
         words = [f"{name}={program.value(path)}" for name, path in files.items()]
         if self._transport.registers:
             words.append("mmio={:x}-{:x}".format(*self._transport.registers))
@@ -121,7 +162,18 @@ class AccessTracer:
                         stack.callback(monitor.close)
                     answer = look_patiently(monitor)
                     self._answers.append({"register": int(line, 16), **answer})
-                    for ring in answer["rings"]:
-                        lines.write(f"{ring['address']:x} {ring['bytes']:x}\n")
+                    for line in _lines(answer["rings"]):
+                        lines.write(line)
                     lines.write(".\n")
                     lines.flush()
+
+
+def _lines(rings: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What the plugin is to know: each queue as a whole, and each of its areas."""
+    queues: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for ring in rings:
+        queues.setdefault((ring["device"], ring["queue"]), {})[ring["area"]] = ring
+        yield f"{ring['address']:x} {ring['bytes']:x}\n"
+    for areas in queues.values():
+        places = " ".join(f"{areas[name]['address']:x}" for name in ("desc", "avail", "used"))
+        yield f"queue {places} {areas['desc']['size']:x} {areas['desc']['packed']:d}\n"

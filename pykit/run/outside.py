@@ -28,6 +28,7 @@ from pykit.guests.monitor import (
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
 from pykit.observe import ask_all, ask_interrupts, device_id
+from pykit.observe.access import AccessTracer, memory_options, require_alone
 from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
@@ -54,15 +55,25 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         raise UsageError(
             f"{scenario.firmware} is booted with PCI devices: choose pci or pci-legacy"
         )
+    require_alone(scenario.observe, f"scenario {scenario.name} boots {booted.name}, which")
     require_free(out)
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
         folder = keeper.folder
         devices = [
-            o for device in scenario.devices for o in firmware.device_options(device, folder)
+            option
+            for device in scenario.devices
+            for option in firmware.device_options(
+                device, folder, logged="access" in scenario.observe
+            )
         ]
+        tracers = []
+        if "access" in scenario.observe:
+            # Firmware may drive a transitional device by its ports.
+            tracers = [AccessTracer(folder, capture, scenario.transport, folder / "log")]
         command = [
-            program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            program.find()[0], *traced_options(folder, _MEMORY_MIB, tracers),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             *booted.options(folder), "-accel", "tcg", "-m", str(_MEMORY_MIB), *devices,
             "-chardev",
             f"socket,id=console,path={program.value(folder / 'console')},server=on,wait=off",
@@ -71,7 +82,10 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
             *log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)
-        with TraceLog(folder / "log", capture / "qemu.log") as log:
+        with contextlib.ExitStack() as watching:
+            log = watching.enter_context(TraceLog(folder / "log", capture / "qemu.log"))
+            for tracer in tracers:
+                watching.enter_context(tracer)
             talk = _Talk(scenario, keeper, log, out / "console.log", progress)
             kind, message = talk.run(command)
     write_capture(
@@ -86,8 +100,15 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         answers=talk.answers,
         expects=scenario.expects,
         surveyor=talk.surveyor,
+        observers=scenario.observe,
     )
     return Outcome(kind, message, tuple(command), program.version())
+
+
+def traced_options(folder: Path, mib: int, tracers: Sequence[AccessTracer]) -> list[str]:
+    """QEMU's options for a guest with so much memory, which access tracers look at."""
+    options = [option for tracer in tracers for option in tracer.options()]
+    return [*memory_options(folder, mib), *options] if tracers else []
 
 
 def log_options(log: Path) -> list[str]:
@@ -107,8 +128,12 @@ def write_capture(
     surveyor: Surveyor,
     version: str = "",
     expects: Sequence[str] = (),
+    observers: Sequence[str] = (),
 ) -> None:
-    """Write what there is to say beside the log; ``version`` of another QEMU than is installed."""
+    """Write what there is to say beside the log.
+
+    ``version`` is that of another QEMU than is installed, ``observers`` looked on beside the log.
+    """
     kind, message = ended
     info = {
         "schema": 1,
@@ -124,8 +149,8 @@ def write_capture(
     }
     (capture / "qmp.json").write_text(json.dumps(answers, indent=1) + "\n")
     surveyor.write(capture)
-    observers = ["qemu-log", "registers", *(["qmp"] if answers else [])]
-    write_sealed(capture, info, observers + ["survey"] * bool(surveyor.readings))
+    ran = ["qemu-log", "registers", *observers, *(["qmp"] if answers else [])]
+    write_sealed(capture, info, ran + ["survey"] * bool(surveyor.readings))
 
 
 def look(monitor: Monitor, surveyor: Surveyor, at: str) -> list[dict[str, Any]]:

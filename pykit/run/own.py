@@ -18,11 +18,13 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
+from pykit.observe.access import AccessTracer, memory_mib, require_alone
 from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run import outside
 from pykit.run.session import require_free
+from pykit.scenario.transport import transport
 
 Progress = Callable[[str], None]
 
@@ -43,14 +45,17 @@ def boot(
     *,
     out: Path,
     seconds: float,
+    observe: Sequence[str] = (),
     progress: Progress = lambda _: None,
 ) -> Outcome:
     """Boot an image or QEMU with ``arguments`` (or both), and watch it from outside.
 
     It is watched until it ends by itself, ``seconds`` are over, or Ctrl-C. The image is not
-    written to. Raises UsageError for an image or arguments that cannot be used.
+    written to. ``observe`` is empty or the access tracer. Raises UsageError for an image or
+    arguments that cannot be used.
     """
     require_free(out)
+    require_alone(observe, "a guest of your own")
     given = image_options(image) if image else []
     try:
         given += shlex.split(arguments)
@@ -58,15 +63,24 @@ def boot(
         raise UsageError(f"--qemu-args: {error}: mend the quotes") from error
     if "-qmp" in given or "-daemonize" in given:
         raise UsageError("--qemu-args: -qmp and -daemonize are pykit's: leave them out")
+    mib = memory_mib(given) if observe else 0
     capture = out.absolute() / "capture"
     with Keeper() as keeper:
         folder = keeper.folder
+        tracers = []
+        if observe:
+            # On other machines PCI devices are where microvm has its transports.
+            machine = transport("mmio" if any("microvm" in word for word in given) else "pci")
+            tracers = [AccessTracer(folder, capture, machine, folder / "log")]
         command = [
-            program.find()[0], *given,
+            program.find()[0], *outside.traced_options(folder, mib, tracers), *given,
             *program.monitor_options(folder / "qmp"), *outside.log_options(folder / "log"),
         ]  # fmt: skip
         capture.mkdir(parents=True)
-        with TraceLog(folder / "log", capture / "qemu.log") as log:
+        with contextlib.ExitStack() as watching:
+            log = watching.enter_context(TraceLog(folder / "log", capture / "qemu.log"))
+            for tracer in tracers:
+                watching.enter_context(tracer)
             surveyor = Surveyor()
             ended, devices, answers = _watch(
                 keeper,
@@ -85,6 +99,7 @@ def boot(
         steps=[],
         answers=answers,
         surveyor=surveyor,
+        observers=observe,
     )
     return Outcome(*ended, tuple(command), program.version())
 

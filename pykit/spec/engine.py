@@ -229,6 +229,8 @@ def _seen(view: View, source: str, kind: str) -> bool:
         return kind in view.kinds
     if source == "driver" and kind in REGISTERS and "registers" in view.sources:
         return True
+    if source == "driver" and view.rebuilt and not view.recorded(kind):
+        return kind in view.kinds
     if source == "driver" and kind == "features" and "qmp" in view.sources:
         return True
     if source == "survey" and not view.events.capture.devices:

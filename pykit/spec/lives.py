@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 #: Device ids and transports by parts of QEMU's device type names.
-_TYPES = {"-net": bits.NET_ID, "-blk": bits.BLK_ID}
+_TYPES = {
+    "-net": bits.NET_ID, "-blk": bits.BLK_ID, "-serial": bits.CONSOLE_ID, "-rng": bits.ENTROPY_ID,
+    "-balloon": bits.BALLOON_ID, "-scsi": bits.SCSI_ID, "-9p": bits.NINEP_ID, "-fs": bits.FS_ID,
+    "-vsock": bits.VSOCK_ID,
+    **dict.fromkeys(("-keyboard", "-mouse", "-tablet", "-input"), bits.INPUT_ID),
+}  # fmt: skip
 _TRANSPORTS = {"-pci": "pci", "-device": "mmio", "-ccw": "ccw"}
 
 

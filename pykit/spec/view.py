@@ -36,6 +36,11 @@ Array = npt.NDArray[Any]
 
 
 def judged(frames: Frames) -> Frames:
+    """Choose one trace of each driver, which then has the source ``driver``."""
+    return _accessed(_chosen(frames))
+
+
+def _chosen(frames: Frames) -> Frames:
     """Choose one trace of each driver: its own, or the probe's, or its registers', or a tap's.
 
     All of them use the same kinds of events, so that rules know only ``driver``. Events of a
@@ -74,6 +79,17 @@ def _tapped(frames: Frames) -> Frames:
     source = (
         pl.when((pl.col("source") == "tap") & ~device)
         .then(seen.cast(SOURCE_TYPE))
+        .otherwise("source")
+    )
+    return replace(frames, base=frames.base.with_columns(source=source))
+
+
+def _accessed(frames: Frames) -> Frames:
+    """Take the events that were made of a driver's accesses for the driver's."""
+    seen = pl.col("kind").cast(pl.String).str.starts_with("acc_")
+    source = (
+        pl.when((pl.col("source") == "access") & ~seen)
+        .then(pl.lit("driver", SOURCE_TYPE))
         .otherwise("source")
     )
     return replace(frames, base=frames.base.with_columns(source=source))
@@ -153,6 +169,12 @@ class View:
         """
         recorded = self.events.recorded
         return recorded is None or recorded.issuperset(kinds)
+
+    @cached_property
+    def rebuilt(self) -> bool:
+        """Whether the driver's events were made of its accesses, seen from outside."""
+        seen = set(self.captured.base["source"].unique())
+        return "driver" in self.sources and not seen & {*INSIDE, "tap"}
 
     @property
     def untyped(self) -> bool:
@@ -257,6 +279,9 @@ class View:
         if ended is not None:
             return ended.guest_ns, ended.host_ns
         table = self.events.base
+        if self.rebuilt:
+            last = table["ts"].max()
+            return (last, last) if isinstance(last, int) else (0, 0)
         guest = table.filter(~pl.col("source").is_in(OUTSIDE))["ts"].max()
         host = table.filter(pl.col("source") == "qemu")["ts"].max()
         return (

@@ -7,10 +7,11 @@ answers about rings and registers at each status write, ``kallsyms`` the guest's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,17 @@ _RECORD = np.dtype(
     ]
 )  # fmt: skip
 _WRITE, _VALUE = 1, 2
-_RING, _REGISTER, _RINGS, _LOST, _REGION = range(5)
+
+
+class Record(IntEnum):
+    """Kinds of records, enum record_kind of plugin/access.h."""
+
+    RING, REGISTER, RINGS, LOST, REGION, QUEUE, CHAIN, DESC, HEADER, USED = range(10)
+
+
 _NAME_BYTES = 40
+#: How functions of the kit's own code in a guest begin.
+_KIT = "pykit_"
 _DRIVER = 2
 #: Areas of a virtqueue, and the registers.
 AREAS = ("desc", "avail", "used", "registers")
@@ -53,12 +63,60 @@ _STRUCTURES = {"common": "common", "isr": "isr", "notify": "notify", "device": C
 Ints = npt.NDArray[np.int64]
 
 
+class AccessStep(NamedTuple):
+    """One record, as plugin/access.h has it; ``first`` and ``second`` of what is no access.
+
+    ``answer`` is the number of the last answer about rings, -1 before the first. Of an access, as
+    in ``Accesses.rows``, with numbers for names and -1 for none: ``dev``, ``life``, ``vq``,
+    ``area``, ``field``, ``slot``. ``known``: the value is known.
+    """
+
+    kind: int
+    answer: int
+    ts: int
+    cpu: int
+    first: int
+    second: int
+    address: int
+    value: int
+    known: bool
+    write: bool
+    dev: int
+    life: int
+    vq: int
+    area: int
+    field: int
+    slot: int
+    #: It notifies a queue.
+    notifies: bool
+
+
+class GivenRing(NamedTuple):
+    """A virtqueue as QEMU had it; ``event_idx`` is None in captures without it."""
+
+    dev: int
+    life: int
+    vq: int
+    desc: int
+    avail: int
+    used: int
+    size: int
+    packed: bool
+    event_idx: bool | None
+
+
 @dataclass(frozen=True)
 class Accesses:
-    """Rows in program order, with the host's times (wall clock, ns), and losses."""
+    """Rows in program order, with the host's times (wall clock, ns), and losses.
+
+    ``steps`` are all records in their order, but for accesses by the kit's own code in the guest,
+    and to devices that are not known. ``rings`` are the queues of each answer.
+    """
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
+    steps: tuple[AccessStep, ...]
+    rings: tuple[tuple[GivenRing, ...], ...]
 
 
 def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plug]) -> Accesses:
@@ -81,22 +139,23 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
     if torn:
         losses.append(Loss(1, f"{path}: the last record is torn"))
     records = np.frombuffer(data, dtype=_RECORD, count=len(data) // _RECORD.itemsize)
-    missing = int(records["value"][records["kind"] == _LOST].sum())
+    missing = int(records["value"][records["kind"] == Record.LOST].sum())
     if missing:
         losses.append(Loss(missing, f"{path}: {missing} accesses without a known place"))
-    expected = int((records["kind"] == _RINGS).sum())
+    expected = int((records["kind"] == Record.RINGS).sum())
     if expected > len(answers):
         losses.append(
             Loss(1, f"{path}: access.json has {len(answers)} of {expected} answers about rings")
         )
     symbols = Symbols.read(capture / "kallsyms", capture)
     located = _locate(records, answers, numbers)
-    rows = records[np.isin(records["kind"], (_RING, _REGISTER))]
+    access = np.isin(records["kind"], (Record.RING, Record.REGISTER))
+    rows = records[access]
     keep = located["dev"] >= 0
     if plugs:
         keep &= rows["ts"] >= plugs[0].host_ns
     rows = rows[keep]
-    ring = rows["kind"] == _RING
+    ring = rows["kind"] == Record.RING
     frame = pl.DataFrame(
         {
             "ts": rows["ts"],
@@ -117,7 +176,62 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
         *(pl.when(pl.col(name) >= 0).then(name).alias(name) for name in ("life", "vq", "slot")),
         symbols.of(frame["pc"]).alias("symbol"),
     )
-    return Accesses(_with_registers(frame.drop("known"), rows, _regions(records)), tuple(losses))
+    named_rows = _with_registers(frame.drop("known"), rows, _regions(records))
+    return Accesses(
+        named_rows,
+        tuple(losses),
+        tuple(_steps(records, np.flatnonzero(access)[keep], named_rows)),
+        tuple(_rings(answers, numbers)),
+    )
+
+
+def _steps(records: npt.NDArray[Any], at: Ints, rows: pl.DataFrame) -> Iterator[AccessStep]:
+    """Yield all records; ``rows`` are those of the accesses ``at`` these places."""
+    answer = (np.cumsum(records["kind"] == Record.RINGS) - 1).tolist()
+    place = np.full(len(records), -1, dtype=np.int64)
+    mine = ~rows["symbol"].str.starts_with(_KIT).fill_null(False).to_numpy()
+    place[at[mine]] = np.flatnonzero(mine)
+    row_of = place.tolist()
+    areas = {name: number for number, name in enumerate(AREAS)}
+    fields = {name: number for number, name in enumerate(FIELDS)}
+    columns = ("dev", "life", "vq", "area", "field", "slot", "write", "register")
+    own = rows.select(columns).rows()
+    for i, (ts, first, second, address, value, kind, cpu, _, flags, _) in enumerate(
+        records.tolist()
+    ):
+        accessed = kind in (Record.RING, Record.REGISTER)
+        if accessed and row_of[i] < 0:
+            continue
+        dev = life = vq = area = of = slot = -1
+        notifies = False
+        if accessed:
+            dev, life, vq, name, field, slot, write, register = own[row_of[i]]
+            life, vq, slot = (-1 if n is None else n for n in (life, vq, slot))
+            area, of = areas[name], fields[field]
+            notifies = bool(write) and register == "queue_notify"
+        yield AccessStep(
+            kind, answer[i], ts, cpu, first, second, address, value, bool(flags & _VALUE),
+            bool(flags & _WRITE), dev, life, vq, area, of, slot, notifies,
+        )  # fmt: skip
+
+
+def _rings(
+    answers: list[dict[str, Any]], numbers: Mapping[str, int]
+) -> Iterator[tuple[GivenRing, ...]]:
+    """Yield the queues of each answer whose device is driven."""
+    for answer, lives in zip(answers, _lives(answers), strict=True):
+        queues: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+        for ring in answer["rings"]:
+            queues.setdefault((ring["device"], ring["queue"]), {})[ring["area"]] = ring
+        yield tuple(
+            GivenRing(
+                numbers[device], lives[device], queue,
+                areas["desc"]["address"], areas["avail"]["address"], areas["used"]["address"],
+                areas["desc"]["size"], areas["desc"]["packed"], areas["desc"].get("event_idx"),
+            )
+            for (device, queue), areas in queues.items()
+            if device in numbers and device in lives and len(areas) == len(AREAS) - 1
+        )  # fmt: skip
 
 
 def _with_registers(
@@ -180,6 +294,8 @@ def _read_answers(capture: Path) -> list[dict[str, Any]]:
         for ring in objects(answer, "rings", where):
             _check_area(ring, where)
             get(ring, "packed", bool, where)
+            if "event_idx" in ring:
+                get(ring, "event_idx", bool, where)
             integer(ring, "queue", where, 0, 0xFFFF)
             integer(ring, "size", where, 0, 0xFFFF)
             if ring.get("area") not in AREAS[:-1]:
@@ -205,9 +321,9 @@ def _locate(
 
     An answer is valid from its record on.
     """
-    access = np.isin(records["kind"], (_RING, _REGISTER))
+    access = np.isin(records["kind"], (Record.RING, Record.REGISTER))
     rows = records[access]
-    answer = (np.cumsum(records["kind"] == _RINGS) - 1)[access]
+    answer = (np.cumsum(records["kind"] == Record.RINGS) - 1)[access]
     names = ("dev", "life", "vq", "area", "offset", "slot", "field")
     found: dict[str, Ints] = {name: np.full(len(rows), -1, dtype=np.int64) for name in names}
     lives = _lives(answers)
@@ -218,7 +334,7 @@ def _locate(
         part = rows[here]
         if number >= 0:
             for ring in answers[number]["rings"]:
-                at = _inside(part, _RING, ring) + here.start
+                at = _inside(part, Record.RING, ring) + here.start
                 if ring["device"] in numbers:
                     _ring(found, at, rows, ring, numbers, lives[number])
         # The last access before an answer is the status write that caused the query: it belongs to
@@ -227,7 +343,7 @@ def _locate(
         for which, here_too in ((number + 1, part), (number, part if last else part[:-1])):
             if 0 <= which < len(answers):
                 for area in answers[which]["registers"]:
-                    at = _inside(here_too, _REGISTER, area) + here.start
+                    at = _inside(here_too, Record.REGISTER, area) + here.start
                     if area["device"] in numbers:
                         _register(found, at, rows, area, numbers, lives[which], regions)
     return found
@@ -301,7 +417,7 @@ def _register(
 
 def _regions(records: npt.NDArray[Any]) -> dict[int, str]:
     """Return the names of memory regions by number."""
-    named = records[records["kind"] == _REGION]
+    named = records[records["kind"] == Record.REGION]
     return {
         int(record["region"]): record.tobytes()[:_NAME_BYTES]
         .split(b"\0")[0]

@@ -20,10 +20,12 @@ from pykit.trace.events import Events, join, one_clock
 from pykit.trace.frames import Frames
 from pykit.trace.guest import DecodedGuest, decode_guest
 from pykit.trace.identity import number_guest
-from pykit.trace.kinds import INSIDE
+from pykit.trace.kinds import INSIDE, REGISTERS
 from pykit.trace.lives import guest_lives
 from pykit.trace.losses import Loss, gap_losses, seal_losses, total
+from pykit.trace.placed import is_whole, with_registers
 from pykit.trace.qemu import read_log
+from pykit.trace.rebuilt import driver_events
 from pykit.trace.registers import Named
 from pykit.trace.rings import read_rings
 from pykit.trace.serving import join_vhost
@@ -69,6 +71,7 @@ def load(capture: Path) -> Events:
     guest: DecodedGuest | None = None
     inside: Frames | None = None
     outside: pl.DataFrame | None = None
+    rebuilt: frozenset[str] | None = None
     if saved is not None:
         guest = decode_guest(saved)
         inside = number_guest(guest.frames, info.plugs)
@@ -95,6 +98,12 @@ def load(capture: Path) -> Events:
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
+        disks = frozenset(
+            devices[d.id] for d in info.devices if "-blk" in d.type and d.id in devices
+        )
+        made = driver_events(accesses, disks, outside) if saved is None else None
+        if made is not None and is_whole(made.rows, outside):
+            outside, rebuilt = with_registers(made.rows, outside), made.kinds | {*REGISTERS}
     if exists(capture / "rings.npy") and outside is not None:
         watched = read_rings(capture, devices, outside)
         losses += watched.losses
@@ -122,6 +131,10 @@ def load(capture: Path) -> Events:
             raise guest.damage[0]
         raise EmptyTraceError(f"{capture}: no events; was tracing on while the workload ran?")
     frames, alignment = one_clock(frames, total(losses))
+    if rebuilt is not None:
+        # All observers have the host's clock.
+        frames = replace(frames, base=frames.base.with_columns(pl.col("ts").alias("time")))
+        alignment = "all seen from outside"
     return Events(
         frames=frames,
         lost=total(losses),
@@ -131,7 +144,7 @@ def load(capture: Path) -> Events:
         fields=fields,
         alignment=alignment,
         # A recorder saves the formats of those events that it switched on.
-        recorded=frozenset((*guest.extra, *also)) if guest else None,
+        recorded=frozenset((*guest.extra, *also)) if guest else rebuilt,
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pykit.errors import UsageError
 from pykit.guests.tracelog import TraceLog
+from pykit.observe.access import memory_mib
 from pykit.run import own
 
 
@@ -61,3 +62,29 @@ def test_a_guest_that_prints_for_ever_is_left(
         words = watch(process, log, (console,), 60)
         process.kill()
     assert words == "watched until console.log had 1 MiB"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mib"), [("-M pc", 128), ("-m 64 -m 1G", 1024), ("-m size=512M", 512)]
+)
+def test_memory_that_the_access_tracer_brings(arguments: str, mib: int) -> None:
+    assert memory_mib(arguments.split()) == mib
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ("-accel kvm", "leave KVM out"),
+        ("-object memory-backend-ram,id=m,size=1G", "leave memory-backend out"),
+        ("-m 1G,slots=2,maxmem=4G", "a size alone"),
+        ("-m 4G", "at most 2048 MiB"),
+    ],
+)
+def test_memory_that_it_cannot_look_at(arguments: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        memory_mib(arguments.split())
+
+
+def test_other_observers_need_a_guest_of_the_kit(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave --observe rings out"):
+        own.boot(None, "-M pc", out=tmp_path / "run", seconds=1, observe=("rings",))

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pykit.trace.access import _RECORD, _REGION, _REGISTER, _RINGS, read_accesses
+from pykit.trace.access import _RECORD, Record, read_accesses
 from pykit.trace.capture import Plug
 from pykit.trace.errors import CaptureError
 
@@ -90,9 +90,9 @@ def test_which_queue_an_mmio_device_is_notified_of(
 ) -> None:
     """The value says it, where QEMU gives values."""
     records = np.zeros(3, _RECORD)
-    records["kind"] = _REGION, _RINGS, _REGISTER
-    records[0:1].view("S48")[0] = b"virtio-mmio" + bytes(29) + bytes([_REGION])
-    records[2] = (5, 9, 0, 0xFEB00250, 1, _REGISTER, 0, 4, flags, 0)
+    records["kind"] = Record.REGION, Record.RINGS, Record.REGISTER
+    records[0:1].view("S48")[0] = b"virtio-mmio" + bytes(29) + bytes([Record.REGION])
+    records[2] = (5, 9, 0, 0xFEB00250, 1, Record.REGISTER, 0, 4, flags, 0)
     (tmp_path / "access.bin").write_bytes(records.tobytes())
     area = {"device": "vd0", "address": 0xFEB00200, "bytes": 512}
     unmapped = {"device": "vd0", "address": -1, "bytes": 4096}

@@ -32,7 +32,7 @@ _FAULTY: dict[str, tuple[spec.Side, str]] = {
     "device-fault": ("device", "pykit_vhost"),
 }
 #: Axes that have no meaning for firmware, which brings its own driver.
-_LINUX_ONLY = ("kernel", "driver", "observe", MUTANT, *_FAULTY)
+_LINUX_ONLY = ("kernel", "driver", MUTANT, *_FAULTY)
 #: In place of a scenario where there is no guest.
 _DRIVEN = Scenario(DRIVEN, "a back-end without a guest", 600.0, (), (), (), (), (), (), {})
 
@@ -104,7 +104,7 @@ def apply_axes(
     if scenario.firmware is not None and any(axis in axes for axis in _LINUX_ONLY):
         raise UsageError(
             f"scenario {scenario.name} boots {scenario.firmware}, with a driver of its own: "
-            "it takes no --kernel, --driver, --observe and no faults"
+            "it takes no --kernel, --driver and no faults"
         )
     if "driver" in axes:
         scenario = under_driver(scenario, axes["driver"], modules)

@@ -18,8 +18,10 @@ from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
 from pykit.spec.view import View
 
-_DRIVER = ("driver:add", "driver:driver")
-_BOTH = ("driver:add", "driver:used", "driver:driver")
+#: What a device is says its driver, or the capture of a guest that was seen from outside.
+_TYPE = "driver:driver|access:acc_register"
+_DRIVER = ("driver:add", _TYPE)
+_BOTH = ("driver:add", "driver:used", _TYPE)
 
 # Feature bits.
 _NET_MRG_RXBUF, _NET_CTRL_VQ, _NET_MQ, _NET_HASH_REPORT = 15, 17, 22, 57

@@ -39,6 +39,18 @@ def _with_model(view: View, tally: Tally, *models: int) -> Iterator[tuple[Life, 
 
 # The driver.
 
+#: How its probe ended; of a driver that the access tracer alone saw, that it read no model.
+_END = "driver:driver|access:acc_register"
+
+
+def _tried(view: View, tally: Tally, *models: int) -> Iterator[tuple[Life, Access]]:
+    """As ``_with_model``, of drivers of which it is known how their probe ended."""
+    for life, model in _with_model(view, tally, *models):
+        if view.recorded("driver"):
+            yield life, model
+        else:
+            tally.undecided(doubt="how the driver's probe ended was not seen")
+
 
 def _refused(life: Life, model: Access) -> bool:
     """Return whether a driver failed after it had read the model, and no other field of zones.
@@ -53,7 +65,7 @@ def _refused(life: Life, model: Access) -> bool:
     return not later
 
 
-@rule("BI-DR-05", needs=(*_READ, "driver:driver"))
+@rule("BI-DR-05", needs=(*_READ, _END))
 def zoned_takes_all_models(view: View) -> Result:
     """Section 5.2.5.1: a driver negotiates ZONED only if it can work with every zone model.
 
@@ -61,9 +73,7 @@ def zoned_takes_all_models(view: View) -> Result:
     and does not fail with the model as the last field that it read.
     """
     tally = Tally(none="no model was read with ZONED negotiated")
-    for life, model in _with_model(
-        view, tally, bits.Z_NONE, bits.Z_HOST_MANAGED, bits.Z_HOST_AWARE
-    ):
+    for life, model in _tried(view, tally, bits.Z_NONE, bits.Z_HOST_MANAGED, bits.Z_HOST_AWARE):
         text = f"{life.name}: ZONED is negotiated by a driver that fails at the device's model"
         tally.check(not _refused(life, model), model.row, text)
     return tally.result()
@@ -87,12 +97,12 @@ def managed_zones_are_not_discarded(view: View) -> Result:
 
 def _gave_up(view: View, tally: Tally) -> Iterator[tuple[Life, Access]]:
     """Lives in which a driver failed at the model of a host-managed device."""
-    for life, model in _with_model(view, tally, bits.Z_HOST_MANAGED):
+    for life, model in _tried(view, tally, bits.Z_HOST_MANAGED):
         if _refused(life, model):
             yield life, model
 
 
-@rule("BI-DR-08", needs=(*_READ, "driver:driver", "driver:status"))
+@rule("BI-DR-08", needs=(*_READ, _END, "driver:status"))
 def unsupported_model_is_not_accepted(view: View) -> Result:
     """Section 5.2.5.1: a driver that cannot use a host-managed device does not set FEATURES_OK.
 
@@ -108,7 +118,7 @@ def unsupported_model_is_not_accepted(view: View) -> Result:
     return tally.result()
 
 
-@rule("BI-DR-09", needs=(*_READ, "driver:driver", "driver:status"))
+@rule("BI-DR-09", needs=(*_READ, _END, "driver:status"))
 def unsupported_model_fails(view: View) -> Result:
     """Section 5.2.5.1: a driver that cannot use a host-managed device sets FAILED.
 
