@@ -200,7 +200,7 @@ class PackedRing(Ring):
             # The flags are read first: they say whether the rest is the device's.
             if not self._is_used(self.used_slot, self.used_wrap):
                 break
-            _, length, number, _ = STORED.unpack(self.memory.load(at, 16))
+            _, length, number, flags = STORED.unpack(self.memory.load(at, 16))
             position = self.taken_position
             draft = self.outstanding.get(number)
             self.recorder.event(
@@ -210,6 +210,7 @@ class PackedRing(Ring):
                 len=length,
                 index=position,
                 used_idx=position,
+                flags=flags,
                 accepted=int(draft is not None),
             )
             taken.append(UsedEntry(number, length, position))

@@ -524,3 +524,14 @@ def test_what_qemu_cannot_see_is_not_its_silence() -> None:
     )
     assert verdicts.of("RS-DE-03").verdict == "not-applicable"
     assert verdicts.of("XC-03").verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("flags", "verdict"), [(0, "pass"), (bits.WRITE, "fail")])
+def test_a_reserved_length_is_not_judged(flags: int, verdict: str) -> None:
+    """A packed used descriptor without WRITE returns a chain with nothing to be written."""
+    log = cases.packed_used.PACKED()
+    used = log.of("used", vq=0)[0]
+    add = next(e for e in log.of("add", vq=0) if e["head"] == used["id"])
+    add["writable"], used["len"] = 0, 72
+    used["flags"] = used["flags"] & ~bits.WRITE | flags
+    assert spec.check(log.build()).of("DX-06").verdict == verdict

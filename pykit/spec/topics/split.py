@@ -13,10 +13,12 @@ from pykit.spec.arrays import (
     exceeds_more,
     first_of,
     grouped_cumsum,
+    ints,
     steps16,
 )
 from pykit.spec.model import Result, Violation, rule
-from pykit.spec.rings import SPLIT
+from pykit.spec.packed import traced
+from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
 from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
 from pykit.spec.topics import vhost
@@ -348,17 +350,25 @@ def used_len_within_buffer(view: View) -> Result:
 
     - Chains whose head was reused while outstanding are left out: the trace does not show which
       of the two the device served.
+    - The len of a packed used descriptor without WRITE is reserved (section 2.8.4), so it may be
+      anything where the chain has nothing to be written. Where the driver did not report the
+      flags it is judged.
     - Contested: the driver had broken the ring before.
     """
     rings, adds, used, pairs = view.rings, view.adds, view.used, view.pairs
     known = pairs.add_of >= 0
-    entries = Rows.of(rings, used).plus(chain=pairs.add_of).where(known)
+    flags = ints(rings.of("used"), "flags", absent=bits.WRITE)
+    reserved = (rings.layout[used.q] == PACKED) & (flags & bits.WRITE == 0)
+    if not traced(view, "used", "flags"):
+        reserved &= False
+    entries = Rows.of(rings, used).plus(chain=pairs.add_of, reserved=reserved).where(known)
     entries = entries.where(~pairs.doubtful[entries["chain"]])
     chain = entries["chain"]
     writable = np.maximum(view.writable, adds.writable)
     entries = entries.plus(writable=writable[chain], add_row=adds.row[chain])
     own = entries.check(
-        entries["len"] <= entries["writable"],
+        (entries["len"] <= entries["writable"])
+        | (entries["reserved"] & (entries["writable"] == 0)),
         "{queue}: used len {len}, writable {writable} bytes",
         none="no chain was returned",
         shown=("row", "add_row"),
