@@ -2,7 +2,7 @@
 """Be a device: a vhost-user back-end in Python, correct unless it is given a fault."""
 
 from pykit.device.blk import ServedDisk
-from pykit.device.faults import FAULTS
+from pykit.device.offers import FAULTS
 from pykit.device.script import load_script
 from pykit.device.server import serve
 
