@@ -67,6 +67,28 @@ class Svg:
         """End the group."""
         self._parts.append(Markup("</g>"))
 
+    def upright(self, x: float, y: float, words: str) -> None:
+        """Add a text that goes up from a point."""
+        self._add(
+            '<text x="{0}" y="{1}" transform="rotate(-90 {0} {1})" class="note">{2}</text>',
+            _px(x), _px(y), shown(words),
+        )  # fmt: skip
+
+    def link(self, target: str, label: str) -> None:
+        """Begin elements that lead to a place of the page."""
+        self._add('<a href="{}" aria-label="{}">', target, shown(label))
+
+    def end_link(self) -> None:
+        """End them."""
+        self._parts.append(Markup("</a>"))
+
+    def tipped_rect(self, x: float, y: float, side: float, style: str, tip: str) -> None:
+        """Add a square with a tip."""
+        self._add(
+            '<rect x="{}" y="{}" width="{}" height="{}" class="{}"><title>{}</title></rect>',
+            _px(x), _px(y), _px(side), _px(side), style, shown(tip),
+        )  # fmt: skip
+
     def render(self, width: float, height: float) -> Markup:
         """Return the element."""
         frame = Markup(

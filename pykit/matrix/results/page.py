@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import get_args
 
+from pykit.matrix.results.grid import MARKED, grid
 from pykit.matrix.results.view import STATUSES, CellStatus, CellView, Judged, MatrixView
 from pykit.report.html import template
 from pykit.spec import rules
@@ -73,6 +74,8 @@ def render(view: MatrixView) -> str:
         axes=view.axes,
         ordered=ordered,
         heats=list(heats(view)),
+        grid=grid(view, ordered),
+        marked=MARKED,
         rules=list(_rules(view)),
         judgements=get_args(Judged),
         titles={rule.id: rule.title for rule in rules()},

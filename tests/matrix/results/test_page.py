@@ -48,7 +48,8 @@ def test_what_did_not_hold_comes_first_with_its_command(view: MatrixView) -> Non
     page = render(view)
     read = Reader(page)
     cells = [name for name in read.ids if "/" in name]
-    assert cells == [
+    # Those that held stand in the table of all cells.
+    assert cells[:6] == [
         "blk/packed",
         "faults/unnoticed",
         "net/crash",
@@ -86,3 +87,19 @@ def test_every_pair_of_axes_has_its_heat_map(view: MatrixView) -> None:
     }
     nowhere = found[frozenset(("ring", "fault"))]
     assert any(spot is None for _, spots in nowhere.lines for spot in spots)
+
+
+def test_cells_by_rules_are_drawn_and_lead_to_their_cells(view: MatrixView) -> None:
+    page = render(view)
+    marks = re.findall(r'class="mark (\w+)"><title>([^:]+): (\S+)', page)
+    drawn = {(judged, cell, rule) for judged, cell, rule in marks}
+    columns = {rule for _, _, rule in drawn}
+    assert drawn == {
+        (entry.judged, cell.name, entry.rule.id)
+        for cell in view.cells
+        for entry in cell.rules
+        if entry.rule.id in columns and entry.judged not in ("pass", "not-applicable")
+    }
+    assert any(judged == "fail" for judged, _, _ in drawn)
+    for _, cell, _ in drawn:
+        assert f'<a href="#{cell}"' in page
