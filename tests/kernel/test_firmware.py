@@ -33,3 +33,16 @@ def test_firmware(run: Run, name: str, waived: tuple[str, ...]) -> None:
     assert result.events.lost == 0
     # What the rings' memory holds nobody saw.
     assert verdicts.of("SU-DE-02").verdict == "inconclusive"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["seabios", "u-boot", "ovmf", "ipxe"])
+def test_firmware_under_the_access_tracer(run: Run, name: str) -> None:
+    """The rules for a driver's rings are decided as well, and QEMU saw the same chains."""
+    result = run(name, observe=("access",))
+    assert (result.outcome.kind, result.events.lost) == ("clean", 0), result.outcome.message
+    verdicts = result.verdicts
+    assert verdicts.having("fail") == ()
+    assert {"XC-02", "XC-03", "DX-01", "DX-25", "NA-DR-01", "SX-DR-01"} <= (
+        {*verdicts.having("pass")} | ({"DX-25"} if name == "ipxe" else set())
+    )

@@ -12,6 +12,8 @@ from polars.testing import assert_frame_equal
 
 from pykit import steps
 from pykit.scenario.model import SCENARIOS
+from pykit.trace.access import read_accesses
+from pykit.trace.rebuilt import driver_events
 
 QUEUE = ["dev", "life", "vq"]
 #: The driver's own accesses, and not those by which the kit looks at the ring.
@@ -103,6 +105,30 @@ def test_lengths_and_used_places(seen: steps.RunResult) -> None:
     same(driver.drop("index"), accessed(seen, 0, id="used.id", len="used.len"))
     same(driver, reported(seen, "ring_used", id="id", len="len", index="index"))
     same(driver.drop("id"), reported(seen, "dev_fill", len="len", index="index"))
+
+
+#: Of each kind, what a trace inside the guest and the access tracer both have.
+MADE = {
+    "add": "readable writable chain num_free head avail_idx slots indirect",
+    "desc": "addr len head slot flags next pos table",
+    "kick": "old new event event_idx needed",
+    "used": "id len index accepted",
+    "notify": "",
+    "blk_start": "sector status_addr bytes type head segments",
+    "blk_done": "sector type len head status",
+}
+
+
+def test_a_drivers_events_are_made_of_its_accesses(seen: steps.RunResult) -> None:
+    """Add by add, kick by kick, entry by entry what the probe traced inside."""
+    events = seen.events
+    read = read_accesses(seen.directory / "capture", events.devices, events.capture.plugs)
+    made = driver_events(read, frozenset(events.devices.values()), events.of("register"))
+    for kind in MADE.keys() & made.kinds:
+        columns = {name: name for name in MADE[kind].split()}
+        probed = reported(seen, kind, "probe", **columns)
+        mine = made.rows.filter(kind=kind).sort(*QUEUE, "seq").select(*QUEUE, **columns)
+        assert_frame_equal(mine, probed, check_dtypes=False)
 
 
 def test_an_entry_is_seen_between_two_looks(seen: steps.RunResult) -> None:
