@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from pykit.spec.arrays import NEVER, first_of, grouped_cumsum, ints
+from pykit.spec.arrays import first_of, grouped_cumsum, ints
 from pykit.spec.model import Result, rule
 from pykit.spec.registers import MMIO, earlier, later, registers
-from pykit.spec.rows import Rows, Tally
+from pykit.spec.rows import Rows
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
-from pykit.trace.kinds import DELETED
 
 #: Registers of the transport (4.2.2).
 INTERRUPT_STATUS, INTERRUPT_ACK = 0x60, 0x64
@@ -129,41 +128,6 @@ def acknowledged_last(view: View) -> Result:
         undecided=len(acks) - len(about_buffers),
         doubt=MIXED,
     )
-
-
-@rule("MN-DR-02", needs=("driver:interrupt", "driver:queue"))
-def all_queues_are_looked_at(view: View) -> Result:
-    """Section 4.2.3.4.1: the driver takes a used buffer notification for one of all active queues.
-
-    Checked: on MMIO devices with two or more queues, each interrupt of a queue that the same queue
-    has another interrupt after: the driver looked at each other queue that was set up by then and
-    not deleted (its ``interrupt``) between the two, or it had just done so.
-    """
-    tally = Tally(none="no MMIO device with several queues interrupted")
-    rings = view.rings
-    came, queues = rings.of("interrupt"), rings.of("queue")
-    by_life: dict[tuple[int, int], list[int]] = {}
-    for q, (dev, life, _) in enumerate(rings.queue):
-        if view.life(dev, life).transport == "mmio" and rings.alone[q] and rings.whole[q]:
-            by_life.setdefault((dev, life), []).append(q)
-    for mine in by_life.values():
-        looks = {q: np.sort(came["row"][came["q"] == q]) for q in mine}
-        if len(mine) < 2 or not any(map(len, looks.values())):
-            continue
-        span = [queues["row"][queues["q"] == q] for q in mine]
-        begun, ended = max(int(rows[0]) for rows in span), NEVER
-        for q in mine:
-            gone = queues["row"][(queues["q"] == q) & (queues["op"] == DELETED)]
-            ended = min(ended, int(gone.min(initial=NEVER)))
-        for q in mine:
-            own = looks[q][(looks[q] > begun) & (looks[q] < ended)]
-            # Two turns of the handler around one: the others have at least one there.
-            for before, after in zip(own, own[2:], strict=False):
-                low_high = {o: np.searchsorted(looks[o], (before, after)) for o in mine}
-                missed = [rings.queue[o][2] for o, (low, high) in low_high.items() if low == high]
-                text = f"{rings.name(q)}: interrupts, and queues {missed} are not looked at"
-                tally.check(not missed, (int(before), int(after)), text)
-    return tally.result()
 
 
 def _unacknowledged(view: View) -> Result:

@@ -35,20 +35,3 @@ def acknowledged_too_early(log: Log) -> None:
     last = log.of("acc_register", offset=0x64)[-1]
     place = {name: last[name] for name in ("dev", "life", "cpu")}
     log.add("acc_ring", **place, vq=0, area="used", field="idx", write=0, size=2, value=2)
-
-
-def several_queues() -> Log:
-    """Return a log of an MMIO device with two queues, both looked at for each interrupt."""
-    log = run(requests=0)
-    log.device_type = "virtio-blk-device"
-    deleted = log.one("queue", op=1)
-    for n in range(5):
-        for vq in (0, 1):
-            log.insert(deleted, "interrupt", after=False, vq=vq, used_idx=n, last_used=n)
-    return log
-
-
-@case("MN-DR-02", clean=several_queues)
-def one_queue_is_looked_at(log: Log) -> None:
-    """The handler looks at the first queue alone."""
-    log.drop(log.of("interrupt", vq=1))
