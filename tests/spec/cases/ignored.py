@@ -23,6 +23,8 @@ def decoyed(event_idx: bool) -> Make:
             asks |= {"last_used": n, "used_idx": n, "event_idx": int(event_idx)}
             disk.log.add("callback", **queue, **asks, enable=1, pending=0)
             disk.ask(bits.T_IN, 0, 8)
+            entry = {"id": n, "len": 1, "index": n, "head": n, "changed": 0}
+            disk.log.add("returned", **queue, **entry)
             disk.log.now += 1_000_000_000
             disk.log.add("interrupt", **queue, used_idx=n + 1, last_used=n)
         return disk.log
