@@ -51,12 +51,17 @@ def compiled(kdir: Path) -> Iterator[Entry]:
 
 
 def left_out(known: list[Entry]) -> Iterator[Entry]:
-    """Yield the files that this build left out, with the command of a file beside them."""
+    """Yield the files that this build left out, with the command of another file.
+
+    That is a file that includes it, or else one beside it.
+    """
     files = {entry["file"] for entry in known}
     for source in sorted(ROOT.glob("kernel/*/*.c")):
         if str(source) not in files and not source.name.endswith(".mod.c"):
+            name = f'"../{source.parent.name}/{source.name}"'
+            users = [entry for entry in known if name in Path(entry["file"]).read_text()]
             near = [entry for entry in known if Path(entry["file"]).parent == source.parent]
-            model = (near or known)[0]
+            model = [*users, *near, *known][0]
             defines = ["-DPYKIT_FAULT"] if source.name == "fault.c" else []
             arguments = [*model["arguments"][:-1], *defines, str(source)]
             yield entry(Path(model["directory"]), source, arguments)

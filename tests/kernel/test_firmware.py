@@ -18,8 +18,8 @@ Run = Callable[..., steps.RunResult]
     [
         ("seabios", ("IN-DR-01", "PM-DR-05", "RS-DR-01")),
         pytest.param("u-boot", ("IN-DR-01", "ST-DR-01"), marks=pytest.mark.slow),
-        pytest.param("ovmf", ("PM-DR-05", "RS-DR-01"), marks=pytest.mark.slow),
-        pytest.param("ipxe", (), marks=pytest.mark.slow),
+        pytest.param("ovmf", ("DX-33", "PM-DR-05", "RS-DR-01"), marks=pytest.mark.slow),
+        pytest.param("ipxe", ("PL-DR-03",), marks=pytest.mark.slow),
     ],
 )
 def test_firmware(run: Run, name: str, waived: tuple[str, ...]) -> None:

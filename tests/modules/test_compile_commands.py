@@ -27,6 +27,7 @@ def test_every_command_compiles_its_file(tmp_path: Path, name: str) -> None:
     for folder in ("kernel", "tools", "guest"):
         ignored = shutil.ignore_patterns("*.o", "*.cmd", "*.ko", "*.mod*")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    (tmp_path / "pykit").mkdir()
     for file in ("Makefile", "Kbuild", "pykit/__init__.py"):
         shutil.copy(ROOT / file, tmp_path / file)
     subprocess.run(
