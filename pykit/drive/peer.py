@@ -89,7 +89,8 @@ class Peer:
         path = self._quote(self.socket)
         arguments = [part.replace(SOCKET, path) for part in self._command]
         self._process = subprocess.Popen(
-            arguments,
+            # Whatever becomes of pykit, the process does not outlive it.
+            ["setpriv", "--pdeathsig", "KILL", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
