@@ -22,7 +22,7 @@ from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
 from pykit.spec.blkconfig import WRITEBACK
 
-#: Sectors of each of two areas: one is written in the plain form, one in the rare form.
+#: Sectors that are written and read, in the plain form and in the rare one.
 _SECTORS = 4
 #: Requests of a life that is about interrupts, and how long one may come late, in seconds.
 _ROUNDS, _LATE = 6, 1.0
@@ -188,17 +188,17 @@ class RareForms:
         queue, memory = driver.kind.queue, driver.memory
         ring = driver.rings[queue]
         half = bits.SECTOR // 2
-        for rare, write, area, cuts in (
-            (False, True, 0, (bits.SECTOR,)),
-            (False, False, 0, (half, bits.SECTOR)),
-            (True, False, 0, (3 * half,)),
-            (True, True, 1, (half, half)),
-            (False, False, 1, ()),
+        for rare, write, cuts in (
+            (False, True, (bits.SECTOR,)),
+            (False, False, (half, bits.SECTOR)),
+            (True, False, (3 * half,)),
+            (True, True, (half, half)),
+            (False, False, ()),
         ):
             size = _SECTORS * bits.SECTOR
             kind = bits.T_OUT if write else bits.T_IN
             data = self._random.randbytes(size) if write else size
-            request = blk_request(memory, kind, area * _SECTORS, data, cuts)
+            request = blk_request(memory, kind, 0, data, cuts)
             draft = ring.draft(request.buffers, indirect=rare, ahead=ahead if rare else 0)
             if rare:
                 slot, outer = draft.slots[-1]

@@ -71,3 +71,11 @@ def chains_as_long_as_seg_max() -> Log:
     log = seg_max_not_adjusted()
     cases.indirect.longer_than_the_queue(log)
     return log
+
+
+def table_behind_buffers() -> Log:
+    """As QEMU's virtio-blk does it: a chain that ends in a table does not come back."""
+    log = cases.forms.forms(table=True, ahead=1)()
+    cases.forms.the_form_is_not_served(log)
+    log.qemu = "QEMU emulator version 7.2.22"
+    return log

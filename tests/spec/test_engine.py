@@ -370,6 +370,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("DX-24", lambda: deviations.seg_max_not_adjusted().build()),
     ("DX-33", lambda: deviations.edk_reads_early().build()),
     ("SI-DR-03", lambda: deviations.chains_as_long_as_seg_max().build()),
+    ("SI-DE-02", lambda: deviations.table_behind_buffers().build()),
 ]
 
 

@@ -32,6 +32,7 @@ class _Form:
 
     Attributes:
         row: of the event blk_start.
+        what: device, type, sector and bytes: what was asked for, in whatever form.
         cut: lengths of its data buffers.
         flagged: WRITE stands beside INDIRECT.
         behind: buffers stand in the ring before the indirect table.
@@ -41,6 +42,7 @@ class _Form:
     """
 
     row: int
+    what: tuple[int, int, int, int]
     place: str
     cut: tuple[int, ...]
     flagged: bool
@@ -75,6 +77,9 @@ def _read_forms(view: View) -> list[_Form]:
     requests, chains, rings = view.requests, view.chains, view.rings
     removed = {key for key, life in view.lives.items() if life.stage(bits.REMOVED)}
     first = np.searchsorted(chains.chain, np.arange(len(view.adds.q) + 1))
+    kinds, sectors, sizes = (
+        column.tolist() for column in (requests.type, requests.sector, requests.bytes)
+    )
     found = []
     for number, chain in enumerate(requests.chain.tolist()):
         q = int(requests.q[number])
@@ -87,6 +92,7 @@ def _read_forms(view: View) -> list[_Form]:
         found.append(
             _Form(
                 row=int(requests.row[number]),
+                what=(rings.queue[q][0], kinds[number], sectors[number], sizes[number]),
                 place=rings.name(q),
                 cut=cut,
                 flagged=bool((flags[pointer] & bits.WRITE).any()),
@@ -154,13 +160,18 @@ def _judge(view: View, odd: Callable[[_Form, _Form], bool], words: str) -> Tally
 
 
 def _served(view: View, tally: Tally, odd: Callable[[_Form], bool], words: str) -> Result:
-    """Check that odd requests are served as plain ones are."""
+    """Check that odd requests are served where the same was served in a plain form."""
     forms = _forms(view)
-    possible = any(form.plain and form.status == bits.S_OK for form in forms)
+    # What requests of other types ask for is in their data.
+    served = {
+        form.what
+        for form in forms
+        if form.plain and form.status == bits.S_OK and form.what[1] in (bits.T_IN, bits.T_OUT)
+    }
     for form in filter(odd, forms):
         if form.status == bits.S_OK:
             tally.check(True, form.row, "")
-        elif possible and (form.status > 0 or form.given_up):
+        elif form.what in served and (form.status > 0 or form.given_up):
             what = f"ends with status {form.status}" if form.status > 0 else "does not come back"
             tally.check(False, form.row, f"{form.place}: a request {words} {what}")
         else:
@@ -190,8 +201,9 @@ def write_beside_indirect_is_ignored(view: View) -> Result:
     Checked: each request with that flag: it is served, and each sector that it read or wrote holds
     what it has to.
 
-    Undecided: a request that failed or did not come back, or data that are wrong, where nothing
-    else was right either; and what was outstanding when the trace ended.
+    Undecided: a request that failed or did not come back where the same, of type, sector and
+    length, did not succeed in a plain form: the disk may have a reason of its own; data that are
+    wrong, where nothing else was right either; and what was outstanding when the trace ended.
     """
     tally = _judge(view, lambda read, known: read.flagged or known.flagged, ", one with WRITE")
     return _served(view, tally, lambda form: form.flagged, "with WRITE beside INDIRECT")
