@@ -18,6 +18,7 @@ from pykit.trace.kinds import BASE, KINDS, SOURCES
 from tests.trace.conftest import unpack
 
 PAGE = (ROOT / "docs/events.md").read_text()
+GUIDE = (ROOT / "docs/how-to/analyse-a-trace.md").read_text()
 SCRIPTS = {"latency": "requests", "notifications": "parquet", "ring_space": "parquet"}
 
 
@@ -53,3 +54,16 @@ def test_script(tmp_path: Path, name: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) > 5
+
+
+def test_the_guide_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = unpack("capture-6.12.tar.xz", tmp_path / "capture")
+    analysis.write(capture, "parquet", tmp_path / "events.parquet")
+    monkeypatch.chdir(tmp_path)
+    programs = re.findall(r"^```python\n(.*?)^```\n\n```text\n(.*?)^```", GUIDE, re.M | re.S)
+    assert len(programs) == GUIDE.count("```python") == 2
+    for program, shown in programs:
+        exec(compile(program, "analyse-a-trace.md", "exec"), {})
+        assert capsys.readouterr().out == shown

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pykit.errors import UsageError
 from pykit.matrix.execute.runnable import runnable
 from pykit.matrix.plan import matrixfile
 from pykit.matrix.plan.select import select
+from pykit.paths import ROOT
 
 GOOD = """summary = "s"
 scenario = "io"
@@ -150,3 +153,13 @@ def test_plans(write: Path) -> None:
         select(["io/iothraed"])
     with pytest.raises(UsageError, match=r"unknown matrix 'looop' \(did you mean 'loop'"):
         select(["looop/x"])
+
+
+def test_the_guide_to_compare_kernels_has_a_matrix(tmp_path: Path) -> None:
+    guide = (ROOT / "docs/how-to/compare-kernels.md").read_text()
+    (block,) = re.findall(r"^ *```toml\n(.*?)^ *```", guide, re.M | re.S)
+    path = tmp_path / "update.toml"
+    path.write_text(textwrap.dedent(block))
+    cells = select([str(path)], kernels=["debian-7.2"])
+    assert [cell.axes["kernel"] for cell in cells] == ["debian-7.2"] * 6
+    assert {cell.scenario for cell in cells} == {"blk", "others"}
