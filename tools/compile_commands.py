@@ -25,6 +25,8 @@ _DROPPED = re.compile(
     r"|-fmin-function-alignment|-fno-tree-|-fno-ipa-|-fno-partial|-falign-|-fstrict-flex"
     r"|-ftrivial-auto-var-init|-fzero-init-padding|-flive-patching|--param"
 )
+#: What a file is compiled with, that many builds leave out.
+_DEFINED = {"fault.c": ["-DPYKIT_FAULT"], "vringh.c": ["-DCONFIG_VHOST_RING"]}
 
 
 class Entry(TypedDict):
@@ -62,7 +64,7 @@ def left_out(known: list[Entry]) -> Iterator[Entry]:
             users = [entry for entry in known if name in Path(entry["file"]).read_text()]
             near = [entry for entry in known if Path(entry["file"]).parent == source.parent]
             model = [*users, *near, *known][0]
-            defines = ["-DPYKIT_FAULT"] if source.name == "fault.c" else []
+            defines = _DEFINED.get(source.name, [])
             arguments = [*model["arguments"][:-1], *defines, str(source)]
             yield entry(Path(model["directory"]), source, arguments)
 

@@ -17,7 +17,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.arrays import ints, key_of, last_before
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import ID_SPAN, PACKED
+from pykit.spec.rings import ID_SPAN, PACKED, Chains
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
 
@@ -75,6 +75,8 @@ def _forms(view: View) -> list[_Form]:
 
 def _read_forms(view: View) -> list[_Form]:
     requests, chains, rings = view.requests, view.chains, view.rings
+    if not len(rings.of("blk_sector")) and not _unusual_tables(chains):
+        return []
     removed = {key for key, life in view.lives.items() if life.stage(bits.REMOVED)}
     first = np.searchsorted(chains.chain, np.arange(len(view.adds.q) + 1))
     kinds, sectors, sizes = (
@@ -105,12 +107,25 @@ def _read_forms(view: View) -> list[_Form]:
     return found
 
 
+def _unusual_tables(chains: Chains) -> bool:
+    """Return whether any chain has WRITE beside INDIRECT, or other descriptors beside a table."""
+    outer = chains.table == 0
+    pointer = outer & (chains.flags & bits.INDIRECT != 0)
+    beside = outer & ~pointer
+    return bool(
+        (chains.flags[pointer] & bits.WRITE).any()
+        or np.isin(chains.chain[pointer], chains.chain[beside]).any()
+    )
+
+
 def _pairs(view: View) -> list[_Pair]:
     return view.keep("pairs of reads", lambda view: list(_read_pairs(view)))
 
 
 def _read_pairs(view: View) -> Iterator[_Pair]:
     events, requests, forms = view.rings.of("blk_sector"), view.requests, _forms(view)
+    if not len(events):
+        return
     number = last_before(
         key_of(requests.q, ints(view.rings.of("blk_start"), "head"), ID_SPAN),
         requests.at,
