@@ -13,12 +13,11 @@ from pykit.errors import UsageError
 from pykit.report.view import ReportView, clauses_of
 from pykit.spec import Verdict
 from pykit.text import shown
+from pykit.trace import CapturedDevice
 
 #: Outcomes in which memory may be corrupt, or a process ended.
 _SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone"})
 _OTHER = {"driver": "device", "device": "driver"}
-#: Events that a report quotes.
-_EVENTS = 16
 
 
 def render(view: ReportView, rule: str) -> str:
@@ -62,7 +61,8 @@ def _caution(view: ReportView) -> list[str]:
 
 
 def _counted(row: Verdict) -> str:
-    return f"{row.violations:,} of {row.checked:,} checked places deviate."
+    counted = f"{row.violations:,} of {row.checked:,} checked places deviate."
+    return f"{counted}\n\nSeen before: {plain(row.known)}." if row.known else counted
 
 
 def _clauses(row: Verdict) -> str:
@@ -81,6 +81,7 @@ def _versions(view: ReportView) -> str:
         "guest kernel": kernel.get("release") or capture.kernel,
         "QEMU": run.get("qemu") or capture.qemu,
         "driver": ", ".join(map(str, run.get("drivers") or ())),
+        "devices": ", ".join(map(_device, capture.devices)),
         "transport and ring": " ".join(
             str(run[key]) for key in ("transport", "ring") if key in run
         ),
@@ -92,11 +93,17 @@ def _versions(view: ReportView) -> str:
     )
 
 
+def _device(device: CapturedDevice) -> str:
+    """Return type and options of a device: a deviation may need one of them."""
+    options = ",".join(f"{name}={value}" for name, value in sorted(device.options.items()))
+    return f"{device.type} ({options})" if options else device.type
+
+
 def _reproducer(view: ReportView, row: Verdict) -> str:
     command = _command(view.run.get("command"))
     if not command:
         return "The capture was recorded elsewhere: `pykit check` judges it again."
-    return f"```sh\npip install virtio-pykit\n{command}   # {row.rule.id} fails\n```"
+    return f"```sh\npip install virtio-pykit\n{command}   # {row.rule.id}: {row.verdict}\n```"
 
 
 def _command(words: Any) -> str:
@@ -119,7 +126,7 @@ def _command(words: Any) -> str:
 def _events(row: Verdict) -> str:
     if not row.evidence:
         return "None: what should have been there was not."
-    lines = slice_of(row.evidence[:_EVENTS]).lines()
+    lines = slice_of(row.evidence).lines()
     # Text of a guest must not end the block.
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -135,13 +142,16 @@ def _cause(view: ReportView, row: Verdict) -> str:
     other = _OTHER.get(row.rule.side)
     if other is None:
         return "The rule compares observers; it blames neither side."
-    broken = [found.rule.id for found in view.having("fail") if found.rule.side == other]
+    broken = [row.rule.id for row in view.having("fail", "waived") if row.rule.side == other]
     if broken:
         return (
             f"Perhaps: the {other} deviates as well ({', '.join(broken)}). See whether this one "
             f"remains where the {other} conforms."
         )
+    kept = sum(row.rule.side == other for row in view.having("pass"))
+    if not kept:
+        return f"Unknown: no rule of the {other}'s side was decided."
     return (
-        f"The {other} kept all rules that were checked ({view.counts['pass']} pass): it takes no "
-        f"{other} out of the ordinary."
+        f"The {other} kept all {kept} rules of its side that were checked: it takes no {other} "
+        "out of the ordinary."
     )

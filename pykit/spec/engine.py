@@ -57,6 +57,7 @@ class Verdict:
         evidence: events around the first violations, as their non-null fields.
         contested: how many look wrong, where either side may be to blame.
         rows: of the event table, those that show the violation of the message.
+        known: of a waived rule, where its waiver says that the deviation was seen.
     """
 
     rule: Rule
@@ -67,6 +68,7 @@ class Verdict:
     evidence: tuple[dict[str, Any], ...] = ()
     contested: int = 0
     rows: tuple[int, ...] = ()
+    known: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """One entry of verdicts.json."""
@@ -188,7 +190,10 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
     if first is None and excuses[0]:
         shown = result.violations[0]
         message = f"{shown.message}; {excuses[0].reason}"
-        return Verdict(rule, "waived", result.checked, wrong, message, evidence, rows=shown.rows)
+        return Verdict(
+            rule, "waived", result.checked, wrong, message, evidence,
+            rows=shown.rows, known=excuses[0].evidence,
+        )  # fmt: skip
     shown = first or result.violations[0]
     message = shown.message if wrong == 1 else f"{shown.message} (and {wrong - 1} more)"
     if first is not result.violations[0]:

@@ -31,8 +31,9 @@ def test_a_report_has_all_that_a_maintainer_needs(view: ReportView) -> None:
         assert f"\n## {heading}" in text
     assert f"{row.violations:,} of {row.checked:,} checked places deviate" in text
     assert "- QEMU: 7.2.22" in text
+    assert "- devices: virtio-blk-pci (num-queues=2)" in text
     # Where the reporter wrote to is nothing to repeat.
-    assert "\npykit run blk --kernel debian-6.12 -v   # " in text
+    assert "\npykit run blk --kernel debian-6.12 -v   # SD-DR-02: fail" in text
     assert "secret" not in text
 
 
@@ -54,11 +55,17 @@ def test_a_serious_end_is_not_for_the_public(view: ReportView, kind: str) -> Non
 
 def test_a_side_that_deviates_as_well_may_be_the_cause(view: ReportView) -> None:
     (row,) = view.having("fail")
-    assert "kept all rules" in finding.render(view, row.rule.id)
+    assert "Unknown" in finding.render(view, row.rule.id)
     other = "device" if row.rule.side == "driver" else "driver"
-    second = replace(row, rule=replace(row.rule, id="ZZ-01", side=other))
-    view = replace(view, rows=(*view.rows, second))
-    assert "deviates as well (ZZ-01)" in finding.render(view, row.rule.id)
+
+    def beside(verdict: str) -> str:
+        rule = replace(row.rule, id="ZZ-01", side=other)
+        rows = (*view.rows, replace(row, rule=rule, verdict=verdict))
+        return finding.render(replace(view, rows=rows), row.rule.id)
+
+    assert f"The {other} kept all 1 rules of its side" in beside("pass")
+    for verdict in ("fail", "waived"):
+        assert "deviates as well (ZZ-01)" in beside(verdict)
 
 
 @PATIENT
