@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from pykit.spec.arrays import first_of, grouped_cumsum, ints
+from pykit.spec.arrays import NEVER, WRAP, Ints, first_of, grouped_cumsum, ints
 from pykit.spec.model import Result, rule
 from pykit.spec.registers import MMIO, earlier, later, registers
 from pykit.spec.rows import Rows
+from pykit.spec.topics.packed_order import OWN
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
 
@@ -22,6 +23,7 @@ INTERRUPT_STATUS, INTERRUPT_ACK = 0x60, 0x64
 USED_BUFFER = 1
 UNASKED = "interrupt acknowledged without reading InterruptStatus"
 NOTHING = "no interrupt of an MMIO device was acknowledged"
+_CUT = "the trace may cut the handling short, or has no values of indices"
 MIXED = "the interrupt may have been about the configuration, or nothing was handled"
 
 
@@ -31,7 +33,9 @@ def _acknowledgements(view: View) -> Rows:
     - ``reason_read``: InterruptStatus was read before,
     - ``handled``: a used index was read between that read and this write,
     - ``later``: a used index was read between this write and the next read of InterruptStatus,
-    - ``other``: the interrupt may have been about something else than used buffers.
+    - ``other``: the interrupt may have been about something else than used buffers,
+    - ``cpu``, ``begin``, ``end``: the turn, from a read of InterruptStatus up to the next one on
+      this CPU, by rows; -1: there is none.
 
     Each CPU is looked at by itself, as an interrupt is handled on the CPU where it arrives.
     """
@@ -68,8 +72,13 @@ def _read(view: View) -> Rows:
     lives = zip(dev.tolist(), life.tolist(), strict=True)
     in_doubt = np.array([name in changed for name in lives], dtype=np.bool_)
     buffers = np.where(unknown, 0, value).astype(np.int64)[at] & USED_BUFFER == USED_BUFFER
+    row, cpus = ints(seen, "row"), ints(seen, "cpu")
+    follows = np.minimum(last + 1, max(len(row) - 1, 0))
     columns = {
-        "row": ints(seen, "row")[at],
+        "row": row[at],
+        "cpu": cpus[at],
+        "begin": np.where(asks[first], row[first], -1),
+        "end": np.where((follows > last) & (cpu[follows] == cpu[at]), row[follows], -1),
         "dev": dev,
         "life": life,
         "reason_read": asks[first],
@@ -139,3 +148,60 @@ def _unacknowledged(view: View) -> Result:
     return regs.check(
         rows, rows["acked"], "{place}: interrupt {value:#x} is never acknowledged", none=NOTHING
     )
+
+
+@rule("MN-DR-02", needs=("access:acc_register", "access:acc_ring"))
+def every_queue_is_looked_at(view: View) -> Result:
+    """Section 4.2.3.4.1: an interrupt for used buffers may be about any of the active queues.
+
+    Checked: each acknowledgement of the used buffer bit, for each split queue that had chains
+    outstanding when InterruptStatus was read, by the driver's own accesses: the same CPU reads the
+    queue's used index before it reads InterruptStatus again. When it acknowledges is MN-DR-03's.
+
+    Undecided: acknowledgements as for MN-DR-03; the last one on a CPU, whose handling the trace may
+    cut short; and queues whose indices the tracer has no values of.
+    """
+    acks = _acknowledgements(view)
+    acks = acks.where((acks["begin"] >= 0) & ~acks["other"])
+    own = pl.col("symbol").cast(pl.String).str.starts_with(OWN).fill_null(False)
+    stores = (pl.col("area") == "avail") & (pl.col("write") == 1)
+    looks = (pl.col("area") == "used") & (pl.col("write") == 0) & ~own
+    seen = view.of("acc_ring").filter((pl.col("field") == "idx") & (stores | looks))
+    seen = seen.filter(pl.col("life").is_not_null() & pl.col("vq").is_not_null())
+    result = Result(0, why=NOTHING, doubt=_CUT)
+    for (dev, life, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
+        mine = acks.where((acks["dev"] == dev) & (acks["life"] == life))
+        outstanding = _outstanding(rows.filter(stores), rows.filter(looks), mine["begin"])
+        unknown = int(np.count_nonzero(outstanding < 0))
+        mine = mine.where(outstanding > 0)
+        read = rows.filter(looks)
+        looked = np.zeros(len(mine), dtype=np.bool_)
+        for cpu in np.unique(mine["cpu"]):
+            here = ints(read.filter(cpu=cpu), "row")
+            end = np.where(mine["end"] < 0, NEVER, mine["end"])
+            found = np.searchsorted(here, end) > np.searchsorted(here, mine["begin"])
+            looked |= found & (mine["cpu"] == cpu)
+        decided = looked | (mine["end"] >= 0)
+        mine = mine.plus(looked=looked).where(decided)
+        result += mine.check(
+            mine["looked"],
+            f"device {{dev}}, life {{life}}: queue {vq} is not looked at in an interrupt",
+            none=NOTHING,
+            undecided=unknown + int(np.count_nonzero(~decided)),
+            doubt=_CUT,
+        )
+    return result
+
+
+def _outstanding(stores: pl.DataFrame, looks: pl.DataFrame, at: Ints) -> Ints:
+    """By row of ``at``: chains exposed and not seen used, -1 where that is not known."""
+    counts = np.zeros((2, len(at)), dtype=np.int64)
+    unknown = np.zeros(len(at), dtype=np.bool_)
+    for count, frame in zip(counts, (stores, looks), strict=True):
+        before = np.searchsorted(ints(frame, "row"), at)
+        has = before > 0
+        if frame.height:
+            place = np.maximum(before - 1, 0)
+            count[has] = ints(frame, "value")[place][has]
+            unknown |= has & frame["value"].is_null().to_numpy()[place]
+    return np.where(unknown, -1, (counts[0] - counts[1]) % WRAP)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools
+from pykit.spec.arrays import Bools, ints, within
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
     AVAIL_BIT,
@@ -39,6 +39,7 @@ from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
 RACED = "the device had overwritten the descriptor, or the queue did not get that far"
+_NO_BEGINNING = "when the driver began was not recorded, or a used descriptor named no list"
 UNREAD = "the tracepoints do not read the memory of packed rings"
 
 
@@ -143,6 +144,46 @@ def id_is_not_outstanding(view: View) -> Result:
         none=NO_PACKED,
         undecided=int(np.count_nonzero(single & ~judged)),
         doubt=RACED,
+    )
+
+
+@rule("PS-DR-04", needs=("driver:add", "driver:used", "driver:queue"))
+def lists_wait_for_nothing(view: View) -> Result:
+    """Section 2.8 (scatter-gather): to write a list, the driver does not wait for used descriptors.
+
+    Checked: each list for which the event ``add`` has a time at which the driver had not begun:
+    the ring had room for all of it by the used descriptors that the driver had taken by then.
+    Whether it has room for the list at all is PS-DR-05's.
+
+    Undecided: lists without such a time, as it was not traced or is not between the list before and
+    this one, so that another clock may be to blame; and lists as for PS-DR-05.
+    """
+    found, taken = lists(view), entries(view)
+    adds = view.rings.of("add")
+    times = view.rings.base_of(adds, "ts")[found.add]
+    before = ints(adds, "before")[found.add]
+    previous = np.append(0, times[:-1]) * (within(found.q) > 0)
+    outstanding, clear = outstanding_slots(view)
+    single = one_by_one(view, found.q)
+    decided = clear & (before > 0) & (before >= previous) & (before <= times)
+    # Used descriptors that the driver took after that time, by the list that they come before.
+    late = np.zeros(len(found.q), dtype=np.int64)
+    if len(found.q):
+        ts = view.base("ts")[taken.row].astype(np.int64, copy=False)
+        follows = np.minimum(np.searchsorted(found.at, taken.at), len(found.q) - 1)
+        in_time = (found.q[follows] == taken.q) & (found.at[follows] > taken.at)
+        in_time &= taken.accepted & (taken.list >= 0) & (ts > before[follows])
+        np.add.at(late, follows[in_time], found.slots[taken.list[in_time]])
+    table = Rows.of(view.rings, found).plus(
+        late=late, needed=outstanding + late, size=view.rings.size[found.q]
+    )
+    table = table.where(decided)
+    return table.check(
+        (table["late"] == 0) | (table["needed"] <= table["size"]),
+        "{queue}: {late} descriptors of a list were in use when the driver began to write it",
+        none=NO_PACKED,
+        undecided=int(np.count_nonzero(single & ~decided)),
+        doubt=_NO_BEGINNING,
     )
 
 

@@ -22,6 +22,28 @@ def on_mmio() -> Log:
     return log
 
 
+def two_queues() -> Log:
+    """Return a log of interrupts of an MMIO device with chains outstanding in two queues."""
+    log = run()
+    log.device_type, log.kernel = "virtio-blk-device", "of another make"
+    place = {"dev": 1, "life": log.one("add")["life"], "cpu": 1}
+    index = {"field": "idx", "size": 2, "symbol": "work+1"}
+    for n in range(3):
+        for vq in range(2):
+            log.add("acc_ring", **place, **index, vq=vq, area="avail", write=1, value=n + 1)
+        log.add("acc_register", **place, offset=0x60, write=0, size=4, value=1)
+        for vq in range(2):
+            log.add("acc_ring", **place, **index, vq=vq, area="used", write=0, value=n + 1)
+        log.add("acc_register", **place, offset=0x64, write=1, size=4, value=1)
+    return log
+
+
+@case("MN-DR-02", clean=two_queues)
+def one_queue_is_enough(log: Log) -> None:
+    """The driver handles an interrupt by looking at the first queue alone."""
+    log.drop(log.of("acc_ring", area="used", vq=1)[:1])
+
+
 @case("MN-DR-01", clean=on_mmio)
 def interrupt_is_not_asked_for(log: Log) -> None:
     """The driver acknowledges an interrupt without reading InterruptStatus."""

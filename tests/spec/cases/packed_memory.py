@@ -93,3 +93,23 @@ def looks_used(log: Log) -> None:
     for event in log.of("slot", vq=0):
         event["flags"] ^= 0x8000
     log.drop(log.of("dev_pop", "dev_fill", "dev_signal", vq=0))
+
+
+def begun() -> Log:
+    """Return a log of lists of more than one descriptor, with the time before each was begun."""
+    log = DIRECT()
+    for event in log.of("add"):
+        event["before"] = event["ts"] - 1
+    return log
+
+
+@case("PS-DR-04", clean=begun)
+def list_waits_for_the_ring(log: Log) -> None:
+    """The driver begins a list for which the ring has no room, and takes a used descriptor."""
+    for vq in range(2):
+        taken = 0
+        for event in log.of("add", "used", vq=vq):
+            if event["kind"] == "used":
+                taken = taken or event["ts"]
+            elif taken:
+                event["before"], taken = taken - 1, 0
