@@ -18,7 +18,9 @@ from pykit.qemu import program as qemu
 #: All of the machine's memory, and the part that the driver uses.
 RAM, BASE, SIZE = 16 << 20, 1 << 20, 1 << 18
 _DISK = 64 << 20
-_BLOCKDEV = ("-blockdev", "driver=file,filename={folder}/disk,node-name=disk")
+#: The name of the disk, and what the path of QMP's socket has behind that of qtest's.
+NODE, MONITOR = "disk", ".qmp"
+_BLOCKDEV = ("-blockdev", f"driver=file,filename={{folder}}/disk,node-name={NODE}")
 #: Machines: microvm has MMIO transports; without its timer nothing raises interrupts but them.
 _PCI = "q35,memory-backend=ram"
 _MMIO = "microvm,pit=off,pic=off,rtc=off,ioapic2=off,memory-backend=ram"
@@ -186,6 +188,8 @@ def command(device: str, shared: SharedMemory) -> Iterator[tuple[str, ...]]:
             # This option takes its value as it is.
             *("-bios", str(folder / "bios")),
             *("-chardev", "socket,id=qtest,path={socket},server=on,wait=off"),
+            *("-chardev", f"socket,id=qmp,path={{socket}}{MONITOR},server=on,wait=off"),
+            *("-mon", "chardev=qmp,mode=control"),
             *("-qtest", "chardev:qtest", "-qtest-log", "/dev/null"),
             *("-global", f"virtio-mmio.force-legacy={legacy}"),
             *(part.replace("{folder}", qemu.value(folder)) for part in family.behind),

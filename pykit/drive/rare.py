@@ -14,13 +14,16 @@ from itertools import chain
 from pykit.drive.carriers import PeerGoneError, RefusedError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import GLANCE, PATIENCE, Shape
+from pykit.drive.emulated import MONITOR, NODE
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.requests import DriverRequest, blk_request
 from pykit.drive.split import SplitRing
 from pykit.errors import UsageError
+from pykit.guests.channel import GuestEndedError
+from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
-from pykit.spec.blkconfig import WRITEBACK
+from pykit.spec.blkconfig import CAPACITY, WRITEBACK
 
 #: Sectors that are written and read, in the plain form and in the rare one.
 _SECTORS = 4
@@ -30,6 +33,8 @@ _ROUNDS, _LATE = 6, 1.0
 _SILENCE = 0.05
 #: An event index that is far from any entry that is used in such a life.
 _FAR_OFF = 0x4000
+#: How many bytes a disk grows by, so that its configuration changes.
+_STEP = 1 << 20
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -68,6 +73,8 @@ class RareForms:
             yield "a queue without a vector", Shape(), self._no_vector
             yield "a line instead of messages", Shape(), self._line
         if self._driver.kind.name == "blk":
+            yield "a change without a vector", Shape(), self._silent_change
+            yield "a change by the line", Shape(), self._line_change
             yield "halves of a field", Shape(), self._halves
             without_ro = Shape(more=1 << bits.BLK_RO, fewer=1 << bits.BLK_RO)
             yield "a write to a disk that is read-only", without_ro, self._read_only
@@ -140,11 +147,68 @@ class RareForms:
                 carrier.listen(queue, _LATE)
                 # At first as the interrupt left it, then as reading the ISR status left it.
                 for raised in (carrier.line_raised(), False):
-                    status, isr = carrier.line_state()
-                    driver.recorder.event("line", pci_status=status, isr=isr, raised=int(raised))
+                    self._note_line(raised)
                 driver.collect(queue)
         finally:
             carrier.use_messages()
+
+    def _silent_change(self) -> None:
+        """Change the configuration while no vector is there for that (4.1.5.1.4.1)."""
+        driver, carrier = self._driver, self._driver.carrier
+        if not isinstance(carrier, QtestCarrier) or (vector := carrier.config_vector()) is None:
+            return
+        driver.recorder.event("config_vector", vector=vector)
+        for _ in range(_ROUNDS):
+            if not self._grow():
+                return
+            for queue in driver.rings:
+                driver.listen(queue, _SILENCE)
+            self._capacity()
+
+    def _line_change(self) -> None:
+        """Change the configuration, and read what shows the state of the line (4.1.4.5.1)."""
+        carrier = self._driver.carrier
+        if not isinstance(carrier, QtestCarrier) or not carrier.use_line():
+            return
+        try:
+            for _ in range(_ROUNDS):
+                if not self._grow():
+                    return
+                carrier.listen(self._driver.kind.queue, _LATE)
+                self._note_line(carrier.line_raised())
+                self._capacity()
+        finally:
+            carrier.use_messages()
+
+    def _note_line(self, raised: bool) -> None:
+        carrier = self._driver.carrier
+        assert isinstance(carrier, QtestCarrier)
+        status, isr = carrier.line_state()
+        self._driver.recorder.event("line", pci_status=status, isr=isr, raised=int(raised))
+
+    def _grow(self) -> bool:
+        """Read a disk's capacity, and let QEMU make it larger; False where it is not QEMU's."""
+        if self._device.peer is None or not isinstance(self._driver.carrier, QtestCarrier):
+            return False
+        size = self._capacity() * bits.SECTOR + _STEP
+        try:
+            monitor = Monitor(self._device.peer.socket.with_name(f"socket{MONITOR}"))
+            try:
+                monitor.ask("block_resize", **{"node-name": NODE, "size": size})
+            finally:
+                monitor.close()
+        except (GuestEndedError, QemuRefusedError):
+            return False
+        return True
+
+    def _capacity(self) -> int:
+        """Read the low half of a disk's capacity, and write that down."""
+        carrier = self._driver.carrier
+        assert isinstance(carrier, QtestCarrier)
+        value = carrier.word(CAPACITY.offset)
+        read = {"offset": CAPACITY.offset, "len": 4, "value": value}
+        self._driver.recorder.event("config", **read, write=0)
+        return value
 
     def _halves(self) -> None:
         """Read the halves of a 64-bit field in each order (4.1.3.1)."""

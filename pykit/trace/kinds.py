@@ -97,6 +97,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
         "returned": "u32: id len, u16: index head changed",
         "queue_vector": "u16: vector",
+        "config_vector": "u16: vector",
         "line": "u16: pci_status, u8: isr raised",
         "vhost_attach": "u32: serves, u8: ended",
         "vhost_queue": "u64: features, u32: size, u16: avail_idx used_idx",
@@ -163,7 +164,7 @@ def source_of(kind: str) -> str:
 
 
 #: Kinds that only the driver outside of a guest writes (pykit/drive).
-DRIVEN = ("blk_sector", "returned", "queue_vector", "line")
+DRIVEN = ("blk_sector", "returned", "queue_vector", "config_vector", "line")
 
 #: The kinds that are tracepoints of our modules.
 TRACEPOINTS = {

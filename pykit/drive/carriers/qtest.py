@@ -324,6 +324,12 @@ class QtestCarrier:
         registers.write("queue_vector", bits.NO_VECTOR)
         return registers.read("queue_vector") == bits.NO_VECTOR
 
+    def config_vector(self) -> int | None:
+        """Read the vector of configuration changes; None where interrupts are no messages."""
+        registers = self.device.registers
+        messages = self.device.messages and "config_vector" in registers
+        return registers.read("config_vector") if messages else None
+
     def word(self, offset: int) -> int:
         """Read four bytes of the device's configuration at once."""
         space = self.device.space

@@ -10,16 +10,18 @@ before the ISR status (event ``line``).
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from pykit import pci
 from pykit.spec import bits
-from pykit.spec.model import Result, rule
+from pykit.spec.model import Result, Violation, rule
 from pykit.spec.registers import earlier, registers
 from pykit.spec.rows import Rows, Tally
-from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
 
 _QUEUE, _CONFIG = 1, 2
+#: What a read of the configuration has of the next one of the same field.
+_AFTER = {"value": "changed", "row": "behind"}
 _NO_LINE = "no driver used the interrupt line of a modern device: `pykit drive` does"
 
 
@@ -53,14 +55,47 @@ def _shown(view: View, kind: str, bit: int) -> Result:
     return tally.result()
 
 
-@rule("PR-DE-02", needs=(SEEN, "qemu:dev_config_signal"))
+def _changes(view: View) -> pl.DataFrame:
+    """Changes of the configuration while a driver had no buffers with the device.
+
+    Columns: dev, life; ``row`` and ``behind``: of the read before the change, and of the one after.
+    """
+    place = ["dev", "life", "offset", "len"]
+    reads = view.of("config").filter((pl.col("write") == 0) & (pl.col("len") > 0)).sort("row")
+    after = [pl.col(name).shift(-1).over(place).alias(new) for name, new in _AFTER.items()]
+    busy = view.of("add").select("dev", "life").unique()
+    return (
+        reads.with_columns(after)
+        .filter(pl.col("value") != pl.col("changed"))
+        .join(busy, on=["dev", "life"], how="anti")
+        .select("dev", "life", "row", "behind")
+    )
+
+
+def _within(frame: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Return events of a change's life between its two reads, with its columns."""
+    kept = changes.rename({"row": "start"})
+    found = frame.join(kept, on=["dev", "life"], how="inner")
+    return found.filter(pl.col("row").is_between(pl.col("start"), pl.col("behind")))
+
+
+@rule("PR-DE-02", needs="registers:register|driver:driver")
 def isr_shows_configuration_changes(view: View) -> Result:
     """Section 4.1.4.5.1: bit 1 of the ISR status is set before a configuration change interrupt.
 
     Checked: each read of the ISR status with an interrupt for a configuration change in QEMU's log
-    since the read before it, or since the reset.
+    since the read before it, or since the reset. And each time that `pykit drive`, which had no
+    buffers with the device, found the line raised while the configuration changed: nothing else
+    can have raised it.
     """
-    return _shown(view, "dev_config_signal", _CONFIG)
+    raised = _within(view.of("line").filter(raised=1), _changes(view))
+    rows = Rows.of_frame(raised, lambda row: f"device {row['dev']}, life {row['life']}")
+    return _shown(view, "dev_config_signal", _CONFIG) + rows.check(
+        rows["isr"] & _CONFIG != 0,
+        "{queue}: the configuration changes, the line is raised, and the ISR status is {isr}",
+        shown=("start", "row", "behind"),
+        none=_NO_LINE,
+    )
 
 
 @rule("PR-DE-03", needs=("registers:register|driver:driver",))
@@ -113,4 +148,27 @@ def unmapped_queues_are_silent(view: View) -> Result:
         tally.check_together(len(since), ())
         if len(wrong):
             tally.check(False, wrong[:3].tolist(), text)
+    return tally.result()
+
+
+@rule("PG-DE-01", needs=("driver:driver", "driver:config"))
+def unmapped_changes_are_silent(view: View) -> Result:
+    """Section 4.1.5.1.4.1: with MSI-X, no interrupt comes of changes without a vector for them.
+
+    Checked: each change of the configuration that `pykit drive` made where it had looked up that
+    no vector is set for that, and had no buffers with the device: no interrupt came between the
+    reads of the configuration before and after the change. It listens to the vectors of queues;
+    a message to another place is not seen.
+    """
+    lives = view.of("config_vector").filter(vector=bits.NO_VECTOR).select("dev", "life").unique()
+    changes = _changes(view).join(lives, on=["dev", "life"], how="semi")
+    wrong = _within(view.of("interrupt"), changes)
+    tally = Tally(none="no configuration changed without a vector in `pykit drive`")
+    tally.check_together(changes.height, ())
+    for event in wrong.iter_rows(named=True):
+        text = (
+            f"device {event['dev']}, life {event['life']}, queue {event['vq']}: an interrupt of a"
+            " change of the configuration, which has no vector"
+        )
+        tally.check_together(0, (Violation((event["start"], event["row"]), text),))
     return tally.result()

@@ -62,3 +62,36 @@ def unmapped() -> Log:
 def interrupt_without_a_vector(log: Log) -> None:
     """An interrupt of the queue comes."""
     log.add("interrupt", dev=1, life=0, cpu=0, pid=7, vq=0, used_idx=2, last_used=1)
+
+
+def changing(kind: str, **fields: int) -> Log:
+    """Return a log of a driver without requests whose device changes its capacity twice."""
+    disk = Disk()
+    place = {name: disk.place[name] for name in ("dev", "life", "cpu", "pid")}
+    for capacity in range(1, 4):
+        disk.log.add("config", **place, offset=0, len=8, value=capacity, write=0)
+        disk.log.add(kind, **place, **fields)
+    return disk.log
+
+
+def changing_without_a_vector() -> Log:
+    """Return a log of changes for which no vector is set."""
+    return changing("config_vector", vector=bits.NO_VECTOR)
+
+
+def changing_by_the_line() -> Log:
+    """Return a log of changes that raise the line."""
+    return changing("line", pci_status=0x18, isr=3, raised=1)
+
+
+@case("PG-DE-01", clean=changing_without_a_vector)
+def change_without_a_vector(log: Log) -> None:
+    """An interrupt of the first queue comes of a change."""
+    place = {"dev": 1, "life": 0, "cpu": 0, "vq": 0, "seq": 1}
+    log.insert(log.one("config_vector"), "interrupt", **place, used_idx=0, last_used=0)
+
+
+@case("PR-DE-02", clean=changing_by_the_line)
+def change_shows_as_used_buffers(log: Log) -> None:
+    """The ISR status has the bit of queues alone when the configuration changes."""
+    log.one("line")["isr"] = 1
