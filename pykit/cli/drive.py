@@ -62,7 +62,7 @@ def drive(
 
     The device is a vhost-user back-end or one of QEMU's; its disk is overwritten. The rules judge
     the conforming requests; each case gets a class: handled, rejected, stopped, exited,
-    wedged, spinning, wrong-data, crashed or trespassed.
+    wedged, spinning, flooding, wrong-data, crashed or trespassed.
 
     Example: pykit drive --device blk --socket /tmp/vhost.sock
     """
@@ -167,6 +167,7 @@ def _print_result(result: DriveResult) -> None:
         echo(f"     {row.does}")
         facts = [f"chain: {outcome.effect}", f"afterwards works: {outcome.life}"]
         facts += [outcome.trespass, outcome.detail]
+        facts += [f"{outcome.logged} bytes of log"] if outcome.verdict == "flooding" else []
         echo(f"     {'; '.join(fact for fact in facts if fact)}")
         if found.confirmed[1]:
             echo(f"     again in {found.confirmed[0]} of {found.confirmed[1]} new processes")

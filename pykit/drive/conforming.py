@@ -16,6 +16,7 @@ from pykit.drive.carriers import PeerGoneError
 from pykit.drive.driver import Completion, Shape
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import CANARIES
+from pykit.drive.outcome import FLOOD
 from pykit.drive.requests import DriverRequest, blk_request
 from pykit.drive.ring import Ring
 from pykit.spec import bits
@@ -102,7 +103,7 @@ class Conforming:
             self._device.peer.observe_idle()
 
     def _life(self, shape: Shape, name: str) -> Iterator[Deviation]:
-        driver = self._driver
+        driver, logged = self._driver, self._device.logged
         try:
             self._device.begin(shape)
             yield from self._work(name)
@@ -110,6 +111,8 @@ class Conforming:
             yield Deviation(name, "", str(error))
         if spans := driver.memory.trespasses():
             yield Deviation(name, "", f"{spans[0].length} bytes written at {spans[0].address:#x}")
+        if (logged := self._device.logged - logged) > FLOOD:
+            yield Deviation(name, "", f"{logged} bytes of log for at most {_REQUESTS} requests")
         driver.end()
 
     def _work(self, name: str) -> Iterator[Deviation]:

@@ -17,6 +17,11 @@ class DrivenDevice:
     driver: VirtioDriver
     peer: Peer | None
 
+    @property
+    def logged(self) -> int:
+        """Bytes that the process has written to its output until now."""
+        return self.peer.logged if self.peer is not None else 0
+
     def begin(self, shape: Shape, until: Stage = "live") -> None:
         """Begin a life, up to a stage; start the process again where it has ended.
 

@@ -25,16 +25,24 @@ Life = Literal["queue", "other-queue", "reset", "restart", "nothing"]
 #: * stopped: the queue needs a reset of the device, which helps (section 2.1.2);
 #: * wedged: not even a reset helps; exited: the process ended by itself;
 #: * spinning: a thread runs without end; crashed: killed by a signal;
+#: * flooding: it logs so much that a guest fills a disk by it;
 #: * trespassed: it wrote what it must not; wrong-data: it said that all is well.
 Class = Literal[
-    "handled", "rejected", "stopped", "exited", "wedged", "spinning", "wrong-data", "crashed",
-    "trespassed",
+    "handled", "rejected", "stopped", "exited", "wedged", "spinning", "flooding", "wrong-data",
+    "crashed", "trespassed",
 ]  # fmt: skip
 #: Classes that are confirmed by new runs before they are reported.
-SERIOUS: frozenset[Class] = frozenset({"wedged", "spinning", "wrong-data", "crashed", "trespassed"})
+SERIOUS: frozenset[Class] = frozenset(
+    {"wedged", "spinning", "flooding", "wrong-data", "crashed", "trespassed"}
+)
 
 #: Of these the classes that rest on time: a busy machine alone may make one.
 BY_TIME: frozenset[Class] = frozenset({"wedged", "spinning"})
+
+
+#: More bytes than this of log, for one case or one life of conforming requests, are a flood: those
+#: have less than a hundred chains, and few lines on each are some ten thousand bytes.
+FLOOD = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class CaseOutcome:
         trespass: the bytes that were written and must not be, in words; empty without any.
         detail: how the process ended, or what came back.
         seconds: how long the case took.
+        logged: bytes that the process wrote to its output meanwhile.
     """
 
     effect: Effect
@@ -56,6 +65,7 @@ class CaseOutcome:
     trespass: str = ""
     detail: str = ""
     seconds: float = 0.0
+    logged: int = 0
 
     @property
     def verdict(self) -> Class:
@@ -68,6 +78,8 @@ class CaseOutcome:
             return "wrong-data"
         if self.spinning:
             return "spinning"
+        if self.logged > FLOOD:
+            return "flooding"
         if self.effect == "exited":
             return "exited"
         if self.life in ("restart", "nothing"):
@@ -88,4 +100,5 @@ class CaseOutcome:
             "trespass": self.trespass,
             "detail": self.detail,
             "seconds": round(self.seconds, 4),
+            "logged": self.logged,
         }

@@ -23,8 +23,6 @@ from pykit.vhost_user import listens
 
 #: How long a process may take until its socket is there, and until it has died, in seconds.
 START, END = 60.0, 5.0
-#: A log that grows beyond this many bytes between two looks is a flood.
-FLOOD = 8 << 20
 _KEPT = 64 << 10
 
 
@@ -73,6 +71,7 @@ class Peer:
         self.socket = self._folder / "socket"
         self._process: subprocess.Popen[bytes] | None = None
         self._tail = b""
+        #: Bytes of output of all that were started.
         self.logged = 0
         self.starts = 0
         self._polls = False
@@ -85,7 +84,7 @@ class Peer:
             PeerError: it ended before, or did not listen in time.
         """
         self.socket.unlink(missing_ok=True)
-        self._tail, self.logged = b"", 0
+        self._tail = b""
         path = self._quote(self.socket)
         arguments = [part.replace(SOCKET, path) for part in self._command]
         self._process = subprocess.Popen(
@@ -140,6 +139,11 @@ class Peer:
         """End the process and remove its folder."""
         self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last; 0 without one."""
+        return self._process.pid if self._process is not None else 0
 
     @property
     def last_line(self) -> str:

@@ -25,6 +25,7 @@ from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.cases import Case
 from pykit.drive.conforming import Conforming, Deviation
 from pykit.drive.driver import VirtioDriver
+from pykit.drive.growth import leaks
 from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
@@ -189,6 +190,8 @@ def drive(
         message = "all requests were made"
         driver.recorder.save(directory / "capture", str(target), "clean", message)
         driver.recorder = Recorder(driver.recorder.device)
+        progress("equal lives")
+        result.deviations += leaks(device)
         _run_cases(result, device, cases, progress)
     events = trace.load(directory / "capture")
     result.verdicts = spec.check(events)

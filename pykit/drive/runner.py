@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from pykit.drive.carriers import PeerGoneError
@@ -70,7 +70,7 @@ class CaseRunner(ABC, Generic[C]):
     def run(self, cases: Iterable[C]) -> Iterator[CaseResult]:
         """Run cases in turn; confirm what is serious in new processes."""
         for case in cases:
-            result = self._once(case)
+            result = self._heard(case)
             if result.outcome is not None and result.outcome.verdict in SERIOUS:
                 result = self._confirm(case, result)
             yield result
@@ -78,14 +78,23 @@ class CaseRunner(ABC, Generic[C]):
     def anew(self, case: C) -> CaseResult:
         """Run a case one time, in a new process where it is ours."""
         self._restart()
-        return self._once(case)
+        return self._heard(case)
+
+    def _heard(self, case: C) -> CaseResult:
+        """Run a case one time, with what the process logs meanwhile."""
+        before = self._device.logged
+        result = self._once(case)
+        if result.outcome is None:
+            return result
+        outcome = replace(result.outcome, logged=self._device.logged - before)
+        return replace(result, outcome=outcome)
 
     def _confirm(self, case: C, result: CaseResult) -> CaseResult:
         assert result.outcome is not None
         again = 0
         for _ in range(CONFIRMATIONS):
             self._restart()
-            other = self._once(case).outcome
+            other = self._heard(case).outcome
             again += other is not None and other.verdict == result.outcome.verdict
         self._restart()
         if not again and result.outcome.verdict in BY_TIME:

@@ -17,7 +17,7 @@ class Scripted(CaseRunner[Case]):
     """Runs nothing: each run of a case has the next outcome."""
 
     def __init__(self, *outcomes: CaseOutcome) -> None:
-        device: Any = SimpleNamespace(driver=None, peer=None, restart=lambda: None)
+        device: Any = SimpleNamespace(driver=None, peer=None, logged=0, restart=lambda: None)
         super().__init__(cast(DrivenDevice, device))
         self._outcomes = list(outcomes)
 
