@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import struct
+import sys
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pykit.device.memory import GuestMemory, load16, store16
 from pykit.device.overwrite import OverwrittenNow
@@ -19,6 +22,13 @@ from pykit.spec import bits
 _NO_STATUS = b"\x7f"
 #: Long enough for a driver that polls, in seconds.
 _MOMENT = 0.02
+
+#: What faults that outlast a life go by: whether the device is dead, what it has not given back,
+#: and how many chains it has served.
+_wedged = threading.Event()
+_leaked: list[bytes] = []
+_chains = itertools.count(1)
+_LEAK, _FLOOD = 4 << 10, 1 << 20
 
 Writes = list[tuple[memoryview, bytes]]
 
@@ -32,7 +42,8 @@ class Returning:
         length: the used length.
         times: how often it is returned.
         interrupt: True: always, False: never, None: as the driver wants.
-        late: writes that follow when the chain was returned.
+        late: writes that follow when the queue's next chain is there, so that the driver had time
+            to take this one.
         then: what follows at once when it was returned, before the interrupt.
     """
 
@@ -43,7 +54,7 @@ class Returning:
     length: int
     times: int = 1
     interrupt: bool | None = None
-    late: Writes | None = None
+    late: Writes = field(default_factory=list)
     then: Callable[[], None] | None = None
 
     @property
@@ -322,7 +333,7 @@ def _writes_driver_area(step: Returning) -> None:
     step.writes.append((step.queue.driver[:2], b"\xa5\xa5"))
 
 
-@_fault("writes-late", "write the first buffer once more when its chain was returned")
+@_fault("writes-late", "write other bytes into the first buffer when the next chain is there")
 def _writes_late(step: Returning) -> None:
     if step.writes:
         view, data = step.writes[0]
@@ -338,6 +349,30 @@ def _spins(step: Returning) -> None:
 @_fault("sleeps", "take a second for each chain")
 def _sleeps(step: Returning) -> None:
     time.sleep(1)
+
+
+@_fault("wedges", "serve nothing any more, whatever is reset, behind a request of an unknown type")
+def _wedges(step: Returning) -> None:
+    if step.writes and step.writes[-1][1] == bytes((bits.S_UNSUPP,)):
+        _wedged.set()
+    if _wedged.is_set():
+        step.times = 0
+
+
+@_fault("leaks-memory", "keep 4 KiB more at each chain")
+def _leaks_memory(step: Returning) -> None:
+    _leaked.append(b"\xa5" * _LEAK)
+
+
+@_fault("leaks-descriptors", "open one more descriptor at every 32nd chain")
+def _leaks_descriptors(step: Returning) -> None:
+    if not next(_chains) % 32:
+        os.open(os.devnull, os.O_RDONLY)
+
+
+@_fault("floods", "log a mebibyte for each chain")
+def _floods(step: Returning) -> None:
+    sys.stderr.write("a chain was served\n" * (_FLOOD // 19))
 
 
 @_fault("dies", "end by a signal at the first chain")

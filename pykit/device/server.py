@@ -9,11 +9,11 @@ import selectors
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pykit.device.blk import FEATURES, ServedDisk
-from pykit.device.faults import DeviceFault, Returning
+from pykit.device.faults import DeviceFault, Returning, Writes
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
@@ -67,6 +67,8 @@ class _Setup:
     queue: Queue | None = None
     overwriter: Overwriter | None = None
     broken: bool = False
+    #: What a fault writes when the next chain is there.
+    late: Writes = field(default_factory=list)
 
 
 class _RefusedError(Exception):
@@ -301,7 +303,7 @@ class Connection:
         """Stop a queue; return where it stood."""
         setup = self._setup(index)
         base = setup.queue.base if setup.queue is not None else setup.base
-        setup.queue, setup.base = None, base
+        setup.queue, setup.base, setup.late = None, base, []
         _leave_ring(setup)
         self._drop_kick(setup)
         return VRING.pack(index, base)
@@ -342,12 +344,12 @@ class Connection:
             self._return(setup, queue, chain)
 
     def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
+        _write(setup.late)
         length, writes = self._disk.serve(self._memory, chain)
         step = Returning(queue, self._memory, chain, writes, length)
         if self._fault is not None:
             self._fault.change(step)
-        for view, data in step.writes:
-            view[: len(data)] = data
+        _write(step.writes)
         for _ in range(step.times):
             queue.push(step.chain, step.length)
         if step.then is not None:
@@ -355,8 +357,12 @@ class Connection:
         wanted = queue.interrupt_wanted()
         if (wanted if step.interrupt is None else step.interrupt) and setup.call >= 0:
             os.eventfd_write(setup.call, 1)
-        for view, data in step.late or ():
-            view[: len(data)] = data
+        setup.late = step.late
+
+
+def _write(writes: Writes) -> None:
+    for view, data in writes:
+        view[: len(data)] = data
 
 
 def _leave_ring(setup: _Setup) -> None:

@@ -20,6 +20,7 @@ from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.cases import Case
 from pykit.drive.conforming import Conforming, Deviation
 from pykit.drive.driver import Shape, VirtioDriver
+from pykit.drive.growth import leaks
 from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
@@ -58,9 +59,19 @@ BY_RULE = {
     "cache-control-alone": {"BI-DE-02"},
 }
 #: An interrupt too many is only known to be one with the device's side of the story; two keep
-#: their driver waiting, and have a class below or none; what is put back at once is met by chance.
+#: their driver waiting, and have a class below or none; what is put back at once is met by chance;
+#: others show with a case of their own.
 PUT_BACK = {name for name, fault in FAULTS.items() if fault.beside is not None}
-UNSEEN = {"interrupt-always", "sleeps", "spins", "table-aligned", *PUT_BACK}
+ALONE = {
+    "floods",
+    "leaks-descriptors",
+    "leaks-memory",
+    "sleeps",
+    "spins",
+    "table-aligned",
+    "wedges",
+}
+UNSEEN = {"interrupt-always", *ALONE, *PUT_BACK}
 
 
 def back_end(*arguments: str) -> list[str]:
@@ -132,9 +143,11 @@ def test_fault_is_caught(fault: str, tmp_path: Path) -> None:
         ("writes-readable", "trespassed"),
         ("writes-behind", "trespassed"),
         ("writes-driver-area", "trespassed"),
+        pytest.param("writes-late", "trespassed", marks=pytest.mark.slow),
         ("data-wrong", "handled"),
         # Each is confirmed in three new processes.
         pytest.param("dies", "crashed", marks=pytest.mark.slow),
+        pytest.param("floods", "flooding", marks=pytest.mark.slow),
         pytest.param("spins", "spinning", marks=pytest.mark.slow),
         ("status-unwritten", "stopped"),
     ],
@@ -164,6 +177,32 @@ def test_other_data_are_seen() -> None:
     assert found.outcome is not None
     assert found.outcome.verdict == "wrong-data"
     assert found.outcome.detail == "in 5 512 is ok: other data in sector 5"
+
+
+@pytest.mark.slow
+def test_wedge_is_seen() -> None:
+    cases = expand(read_tables(), ["type-unknown/split/direct/16", "patterns/split/direct/16"])
+    with driven("--fault", "wedges") as (device, _):
+        run = BlkSession(device).run(case for case in cases if isinstance(case, BlkCase))
+        classes = {found.case.row.name: found.outcome for found in run}
+    found = classes["type-unknown"], classes["patterns"]
+    assert [outcome and outcome.verdict for outcome in found] == ["wedged", "handled"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ((), ""),
+        (("--fault", "leaks-memory"), "bytes of memory are held"),
+        (("--fault", "leaks-descriptors"), "descriptors are open"),
+    ],
+)
+def test_leak_is_seen(arguments: tuple[str, ...], what: str) -> None:
+    with driven(*arguments) as (device, _):
+        found = [deviation.what for deviation in leaks(device)]
+    assert len(found) == (2 if what else 0), found
+    assert all(what in one for one in found)
 
 
 def test_faults_repeat_real_bugs() -> None:
