@@ -169,6 +169,18 @@ def test_an_axis_in_which_all_differ_is_no_difference(tmp_path: Path) -> None:
     ]
 
 
+def test_groups_with_the_same_axes_differ_by_scenario(tmp_path: Path) -> None:
+    for side in ("old", "new"):
+        cells = [replace(planned(f"m/{s}", kernel=side), scenario=s) for s in ("blk", "others")]
+        entries = {cell.name: record(cell) for cell in cells}
+        write_matrix(tmp_path / side, entries, plan_of(entries))
+    pairs = diff(tmp_path / "old", tmp_path / "new").pairs
+    assert [(old.name, new.name) for old, new in pairs.both] == [
+        ("m/blk", "m/blk"),
+        ("m/others", "m/others"),
+    ]
+
+
 def test_cells_that_cannot_be_distinguished(tmp_path: Path) -> None:
     old = {name: record(planned(name, kernel="a")) for name in ("blk/x", "blk/y")}
     new = {name: record(planned(name, kernel="b")) for name in ("blk/x", "blk/y")}

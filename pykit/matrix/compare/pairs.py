@@ -25,8 +25,10 @@ class CellPairs:
 
 
 def pair(old: Sequence[CellView], new: Sequence[CellView]) -> CellPairs:
-    """Match cells by name, or where an axis has one value in all of the one matrix and another
-    in all of the other, by name and axes without that axis. One run is always the other's pair.
+    """Match cells by name, or by scenario and the other axes where one differs as a whole.
+
+    An axis does so if it has one value in all cells of the one matrix, and another in all of the
+    other. One run is always the other's pair.
 
     Raises UsageError where two cells of one matrix cannot be distinguished then.
     """
@@ -69,4 +71,5 @@ def _by_key(cells: Sequence[CellView], across: Mapping[str, str]) -> dict[str, C
 def _key(cell: CellView, across: Mapping[str, str]) -> str:
     # Names leave out first values, so a name alone does not identify a cell.
     rest = {axis: value for axis, value in cell.planned.axes.items() if axis not in across}
-    return f"{cell.planned.matrix} {sorted(rest.items())}" if across else cell.name
+    planned = cell.planned
+    return f"{planned.matrix} {planned.scenario} {sorted(rest.items())}" if across else cell.name
