@@ -28,7 +28,7 @@ _MOMENT = 0.02
 _wedged = threading.Event()
 _leaked: list[bytes] = []
 _chains = itertools.count(1)
-_LEAK, _FLOOD = 4 << 10, 1 << 20
+_LEAK, _FLOOD = 8 << 10, 1 << 20
 
 Writes = list[tuple[memoryview, bytes]]
 
@@ -359,14 +359,14 @@ def _wedges(step: Returning) -> None:
         step.times = 0
 
 
-@_fault("leaks-memory", "keep 4 KiB more at each chain")
+@_fault("leaks-memory", "keep 8 KiB more at each chain")
 def _leaks_memory(step: Returning) -> None:
     _leaked.append(b"\xa5" * _LEAK)
 
 
-@_fault("leaks-descriptors", "open one more descriptor at every 32nd chain")
+@_fault("leaks-descriptors", "open one more descriptor at every 16th chain")
 def _leaks_descriptors(step: Returning) -> None:
-    if not next(_chains) % 32:
+    if not next(_chains) % 16:
         os.open(os.devnull, os.O_RDONLY)
 
 

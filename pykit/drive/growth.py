@@ -19,7 +19,7 @@ from pykit.drive.lives import DrivenDevice
 
 #: Lives that are compared with each other, how many such groups there are, and the requests of each
 #: life. The first group is the warm-up.
-_GROUP, _GROUPS, _REQUESTS = 6, 4, 32
+_GROUP, _GROUPS, _REQUESTS = 6, 4, 16
 #: What a group may add to the one before: half a descriptor a life, and bytes of memory, as heaps
 #: are given out by pages and fall apart.
 _DESCRIPTORS, _BYTES = _GROUP // 2, 256 << 10
