@@ -144,8 +144,10 @@ def _read_pairs(view: View) -> Iterator[_Pair]:
         dev = view.rings.queue[int(requests.q[n])][0]
         if i < 0:
             begin = int(requests.sector[n])
-            for sector in range(begin, begin + int(requests.bytes[n]) // bits.SECTOR):
-                known.pop((dev, sector), None)
+            end = begin + int(requests.bytes[n]) // bits.SECTOR
+            # A length is whatever the driver wrote: what is known has an end.
+            for place in [p for p in known if p[0] == dev and begin <= p[1] < end]:
+                del known[place]
             continue
         sector, total = int(events["sector"][i]), int(events["sum"][i])
         if not events["write"][i] and (dev, sector) in known:
