@@ -107,6 +107,10 @@ def test_correct_back_end(tmp_path: Path) -> None:
         recorder.save(tmp_path / "capture", "pykit device", "clean", "")
         cases = [case for case in expand(read_tables()) if isinstance(case, Case)][::9]
         for found in Session(device).run(iter(cases)):
+            if found.skipped:
+                # A row for a feature that this device does not have.
+                assert "does not offer" in found.skipped, found
+                continue
             assert found.outcome is not None, found
             assert found.right, found
             assert found.outcome.verdict in ("handled", "rejected", "stopped")
