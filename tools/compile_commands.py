@@ -25,8 +25,8 @@ _DROPPED = re.compile(
     r"|-fmin-function-alignment|-fno-tree-|-fno-ipa-|-fno-partial|-falign-|-fstrict-flex"
     r"|-ftrivial-auto-var-init|-fzero-init-padding|-flive-patching|--param"
 )
-#: What a file is compiled with, that many builds leave out.
-_DEFINED = {"fault.c": ["-DPYKIT_FAULT"], "vringh.c": ["-DCONFIG_VHOST_RING"]}
+#: What files that a build may leave out are compiled with.
+_DEFINED = (("fault*.c", "-DPYKIT_FAULT"), ("vringh.c", "-DCONFIG_VHOST_RING"))
 
 
 class Entry(TypedDict):
@@ -64,7 +64,7 @@ def left_out(known: list[Entry]) -> Iterator[Entry]:
             users = [entry for entry in known if name in Path(entry["file"]).read_text()]
             near = [entry for entry in known if Path(entry["file"]).parent == source.parent]
             model = [*users, *near, *known][0]
-            defines = _DEFINED.get(source.name, [])
+            defines = [define for pattern, define in _DEFINED if source.match(pattern)]
             arguments = [*model["arguments"][:-1], *defines, str(source)]
             yield entry(Path(model["directory"]), source, arguments)
 

@@ -231,6 +231,9 @@ def _refused(waiting: _Waiting) -> _Judged | None:
     words = f"refused a used entry with id {used.id[first]}"
     if disowned(view.rings, used, view.pairs)[refused].any():
         return "uncollected", "driver", f"it {words}, which was outstanding", since, (row,)
+    if view.pairs.add_of[first] == -1 and not view.pairs.excused[first]:
+        fact = f"it returned id {used.id[first]} instead, and the driver takes no more"
+        return "uncollected", "device", fact, since, (row,)
     return "uncollected", "unknown", f"the driver {words}, and takes no more", since, (row,)
 
 

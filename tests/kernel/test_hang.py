@@ -34,7 +34,11 @@ read -r line <$disk
 
 
 @pytest.mark.parametrize(
-    ("fault", "rules"), [("wrong-id", {"DX-01"}), ("signal-missed", {"DX-15", "NU-DE-05"})]
+    ("fault", "rules"),
+    [
+        ("wrong-id", {"DX-01"}),
+        pytest.param("signal-missed", {"DX-15", "NU-DE-05"}, marks=pytest.mark.slow),
+    ],
 )
 def test_what_led_to_a_hang(
     tmp_path: Path, kernel: kernels.Kernel, fault: str, rules: set[str]
