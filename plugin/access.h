@@ -12,17 +12,27 @@ enum record_kind {
 	RECORD_RINGS,		/* the controller's next answer holds from here on */
 	RECORD_LOST,		/* value: how many accesses are missing, at least */
 	RECORD_REGION,		/* a memory region's name, and the number that stands for it */
-	RECORD_QUEUE,		/* a queue at its set-up, by its descriptors' address; first:
-				 * used_event; value: flags and idx of its available ring, then
-				 * those of its used ring */
-	RECORD_CHAIN,		/* a chain was made available in the queue of that address;
-				 * value: its head, then the available index behind it */
-	RECORD_DESC,		/* one of its descriptors, which is first and second; value: the
-				 * chain's head, then the place in the chain */
+	/*
+	 * A queue at its set-up, by its descriptors' address; first: used_event; value: flags and
+	 * idx of its available ring, then those of its used ring.
+	 */
+	RECORD_QUEUE,
+	/*
+	 * A chain was made available in the queue of that address; value: its head, then the
+	 * available index behind it.
+	 */
+	RECORD_CHAIN,
+	/*
+	 * One of its descriptors, which is first and second; value: the chain's head, then the
+	 * place in the chain.
+	 */
+	RECORD_DESC,
 	RECORD_HEADER,		/* the first 16 bytes that the chain sends, in first and second */
-	RECORD_USED,		/* the driver can see this used entry, which is value; first: its
-				 * index, second: the last byte that the device may have written,
-				 * with 0x100 where there is one */
+	/*
+	 * The driver can see this used entry, which is value; first: its index, second: the last
+	 * byte that the device may have written, with 0x100 where there is one.
+	 */
+	RECORD_USED,
 };
 
 enum record_flags {
