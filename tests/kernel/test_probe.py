@@ -169,7 +169,7 @@ def test_what_hardly_ever_happens_is_traced(soft: steps.RunResult) -> None:
     assert soft.outcome.kind == "refused-used", soft.outcome.message
     assert (soft.events.lost, soft.events.losses) == (0, ())
     # The device in software returns what is not outstanding, and lengths as it likes.
-    assert soft.verdicts.having("fail") == ("DX-09", "DX-01", "DX-06", "DX-27")
+    assert soft.verdicts.having("fail") == ("DX-09", "DX-01", "DX-06")
     queues = soft.events.of("queue").filter(pl.col("source") == "probe")
     assert set(queues["op"]) == {SET_UP, DELETED, BROKEN, UNBROKEN}
     # One of a device, one of a queue, with each of eight rings.

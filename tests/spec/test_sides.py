@@ -281,3 +281,10 @@ def test_a_status_in_another_width_is_not_refused(size: int, verdict: str) -> No
     log.insert(agreed, "register", source="registers", dev=1, life=agreed["life"], structure="mmio",
                register="status", offset=0x70, value=3, size=4, write=0)  # fmt: skip
     assert verdicts(log).of("FB-DE-02").verdict == verdict
+
+
+def test_chains_that_the_core_takes_back_leave_no_event() -> None:
+    """Linux's core returns them to their driver within the reset of a queue."""
+    log = cases.renewed.renewed()
+    log.drop(log.of("detach"))
+    assert verdicts(log).of("DX-27").verdict == "inconclusive"

@@ -47,5 +47,5 @@ def nothing_comes_back(log: Log) -> None:
 
 @case("DX-27", clean=renewed)
 def chain_is_not_taken_back(log: Log) -> None:
-    """The driver forgets the chain that was outstanding when it reset the queue."""
-    log.drop(log.of("detach"))
+    """Two chains are outstanding when the queue is reset, and the driver forgets one of them."""
+    log.drop([log.of("used")[1], log.of("blk_done")[1]])
