@@ -26,6 +26,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.timing import WAITED_FOR
 from pykit.spec.view import View
 
+_ADDED = ("came", "waited", "entry")
 _NEEDS = ("driver:callback", "driver:used", "driver:interrupt", "driver:add")
 
 
@@ -44,25 +45,24 @@ def _asked(view: View) -> Rows:
 
 def _read(view: View) -> Rows:
     rings = view.rings
+    rows = Rows.of(rings, rings.of("callback"))
+    rows = rows.where((rows["enable"] == 1) & (rows["pending"] == 0))
+    rows = rows.where(rings.layout[rows["q"]] == SPLIT) if len(rows) else rows
+    # A guest's trace lacks interrupts that come when the entry was taken by polling.
+    rows = rows.where(np.isin(rows["q"], rings.of("returned")["q"]))
+    if not len(rows) or not len(rings.of("used")):
+        rows = rows.where(np.zeros(len(rows), dtype=np.bool_))
+        return rows.plus(**{name: np.zeros(0, dtype=np.int64) for name in _ADDED})
     events = rings.of("callback", "used", "interrupt", "add", "returned")
     at, q = np.asarray(events["at"]), np.asarray(events["q"])
     ts = rings.base_of(events, "ts")
     kinds = {name: np.flatnonzero(are(events, name)) for name in ("used", "interrupt", "add")}
     places = {name: at[found] for name, found in kinds.items()}
     disabled = np.flatnonzero(are(events, "callback") & (events["enable"] == 0))
-    rows = Rows.of(rings, rings.of("callback"))
-    rows = rows.where((rows["enable"] == 1) & (rows["pending"] == 0))
-    rows = rows.where(rings.layout[rows["q"]] == SPLIT) if len(rows) else rows
-    # A guest's trace lacks interrupts that come when the entry was taken by polling.
-    rows = rows.where(np.isin(rows["q"], q[are(events, "returned")]))
     here = np.asarray(rows["at"])
     used = _next(places["used"], here)
     known = used < len(kinds["used"])
-    entry = kinds["used"][np.where(known, used, 0)] if len(kinds["used"]) else used
-    if not len(kinds["used"]) or not len(rows):
-        return rows.where(np.zeros(len(rows), dtype=np.bool_)).plus(
-            **{name: np.zeros(0, dtype=np.int64) for name in ("came", "waited", "entry")}
-        )
+    entry = kinds["used"][np.where(known, used, 0)]
     known &= (q[entry] == rows["q"]) & (events["index"][entry] == rows["last_used"])
     known &= _next(at[disabled], here) == _next(at[disabled], at[entry])
     # Up to the next chain, or to the queue's last event.
