@@ -105,8 +105,8 @@ def test_conformance_page() -> None:
         axes={"peer": PEER.name},
         subjects=(Subject(name="A daemon", side="device", seen="our driver"),),
     )
-    told = record(cell, qemu="daemon 11.1", release="", message="9 conforming requests")
-    text = render(view_of(PlanFile.of([cell]), [told]))
+    entry = record(cell, qemu="daemon 11.1", release="", message="9 conforming requests")
+    text = render(view_of(PlanFile.of([cell]), [entry]))
     assert "| A daemon | daemon 11.1 | 9 conforming requests |" in text
     assert "* **A daemon**, case `table-behind-buffers` (known): " in text
     assert "QEMU daemon" not in text
