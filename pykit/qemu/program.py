@@ -177,10 +177,11 @@ def carry_options(folder: Path, mib: int) -> list[str]:
 def talk_options(folder: Path, log: Path) -> list[str]:
     """The monitor, the agent's serial port (the second one), and the trace log."""
     return [
+        # QEMU opens its sockets in this order: where the agent's answers, the monitor's does too.
+        *monitor_options(folder / "qmp"),
         "-chardev", f"socket,id=agent,path={value(folder / 'agent')},server=on,wait=off",
         # Not -serial: microvm has one port by itself, whatever is asked for.
         "-device", "isa-serial,chardev=agent,index=1",
-        *monitor_options(folder / "qmp"),
         "-msg", "timestamp=on",
         "-D", str(log),
     ]  # fmt: skip

@@ -41,3 +41,10 @@ def test_a_comma_in_a_path_ends_no_option() -> None:
         if "/a" in option and option != "/a,b:c d/log":
             assert "/a,,b:c d/" in option
             assert ",b" not in option.replace(",,", "")
+
+
+def test_the_monitor_answers_where_the_agent_does() -> None:
+    # QEMU opens sockets in the order of its options, and pykit waits for the agent's alone.
+    options = program.talk_options(Path("/f"), Path("/f/log"))
+    sockets = [option for option in options if "server=on" in option]
+    assert ["/f/qmp" in option for option in sockets] == [True, False]
