@@ -52,13 +52,15 @@ def render(
     ``closing`` are its last lines. Long lines are cut on a terminal and wrapped elsewhere.
     """
     page = _Page(console)
+    failures = view.having("fail")
+    # Beside failures, their events matter more than how many rules of other topics passed.
+    topics = list(_topics(view, failing=bool(failures) and not verbose))
     end = [
-        *page.filled("passed by topic: ", list(_topics(view))),
+        *page.filled("passed by topic: ", topics),
         *page.paragraph(_summary(view)),
         *page.paragraph(_events(view)),
         *map(Text, closing),
     ]
-    failures = view.having("fail")
     if failures:
         end.insert(len(end) - len(closing), Text(f"explain: pykit rules {failures[0].rule.id}"))
     if verbose:
@@ -207,13 +209,15 @@ def _at_most(most: int, lines: list[Text], what: str) -> list[Text]:
     return [*lines[: most - 1], Text(rest, style="dim")]
 
 
-def _topics(view: ReportView) -> Iterator[Text]:
-    """Yield for each topic how many of its applicable rules passed."""
+def _topics(view: ReportView, *, failing: bool) -> Iterator[Text]:
+    """Yield for each topic, or each in which a rule is ``failing``, how many rules passed."""
     for topic, rows in view.topics():
         counts = Counter(row.verdict for row in rows)
+        if failing and not counts["fail"]:
+            continue
         if applicable := len(rows) - counts["not-applicable"]:
             worst = next((v for v in ("fail", "inconclusive") if counts[v]), "")
-            text = f"{topic} {counts['pass']}/{applicable}"
+            text = f"{topic} {counts['pass']} of {applicable}"
             yield Text(text, style=_STYLES.get(worst, ""))
 
 

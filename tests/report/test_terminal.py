@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -47,7 +48,7 @@ def test_failures_stand_first_and_the_outcome_last(view: ReportView) -> None:
     lines = printed(view, ("guest: clean", "report: a/report.html")).splitlines()
     assert lines[0].startswith("FAIL SD-DR-02")
     assert lines[-6:] == [
-        "passed by topic: notify 0/1, split 1/3",
+        "passed by topic: split 1 of 3",
         "1 fail, 1 waived, 1 pass, 1 inconclusive, 1 not-applicable, of 5 rules",
         "23,456 events, 0 lost",
         "explain: pykit rules SD-DR-02",
@@ -79,6 +80,7 @@ def test_a_run_ends_in_one_screen(failures: int, message: str, reasons: int) -> 
     assert (" more failed: " in text) == (text.count("FAIL SD-DR") < failures)
     if failures == 1:
         assert "more events in the report" in text
+        assert len(re.findall(r"^ {5} *\d+ ", text, re.MULTILINE)) >= 4
 
 
 def test_rules_of_one_reason_are_one_entry() -> None:
