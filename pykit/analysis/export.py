@@ -15,6 +15,7 @@ from pykit.errors import InfraError, UsageError
 from pykit.toml import choice
 from pykit.trace import Events
 from pykit.trace.tracedat import write_dat
+from pykit.trace.tracing import read_tracing
 
 #: Lanes of a queue have numbers of their own in a viewer.
 _LANES = 10_000
@@ -160,7 +161,8 @@ def _trace_cmd(events: Events, capture: Path, path: Path) -> None:
     tracing = capture / "tracing"
     if not tracing.is_dir():
         raise UsageError(f"{capture}: no tracing/: there are no raw pages for a trace.dat")
-    write_dat(path, tracing, release=events.capture.kernel, clock=events.capture.clock)
+    about = {"release": events.capture.kernel, "clock": events.capture.clock}
+    write_dat(path, tracing, endian=read_tracing(tracing).endian, **about)
 
 
 #: Each writes a file that does not exist yet.

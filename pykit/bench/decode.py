@@ -203,7 +203,9 @@ def _read(
 ) -> Read:
     info = read_info(capture)
     path = kbuffer.with_name("trace.dat")
-    tracedat.write_dat(path, capture / "tracing", release=info.kernel, clock=info.clock)
+    tracing = capture / "tracing"
+    about = {"release": info.kernel, "clock": info.clock}
+    tracedat.write_dat(path, tracing, endian=read_tracing(tracing).endian, **about)
     saved = read_tracing(path)
     parts = [part for file in saved.files for part in file.parts]
     places = [str(number) for part in parts for number in (part.offset, part.size)]

@@ -139,9 +139,10 @@ def unpack(data: bytes, size: int, codec: str, where: str) -> bytes:
     return plain
 
 
-def write_dat(path: Path, tracing: Path, *, release: str, clock: str) -> None:
+def write_dat(path: Path, tracing: Path, *, endian: str, release: str, clock: str) -> None:
     """Write a saved tracefs directory as a version 6 file.
 
+    ``endian`` is the byte order of the pages, which is the whole file's: "<" or ">".
     The kernel's symbols are not in it: our events need none. A CPU of which nothing was saved
     has no pages.
 
@@ -150,14 +151,14 @@ def write_dat(path: Path, tracing: Path, *, release: str, clock: str) -> None:
     """
 
     def number(value: int, size: int) -> bytes:
-        return value.to_bytes(size, "little")
+        return value.to_bytes(size, "little" if endian == "<" else "big")
 
     def sized(data: bytes, size: int = 8) -> bytes:
         return number(len(data), size) + data
 
     events = tracing / "events"
     header = (events / "header_page").read_bytes()
-    out = bytearray(MAGIC + b"6\0" + bytes([0, 8]) + number(_PAGE, 4))
+    out = bytearray(MAGIC + b"6\0" + bytes([endian == ">", 8]) + number(_PAGE, 4))
     out += b"header_page\0" + sized(header)
     out += b"header_event\0" + sized((events / "header_event").read_bytes())
     systems: dict[str, list[bytes]] = {}

@@ -18,7 +18,7 @@ from pykit.trace.formats import (
     parse_header,
     read_text,
 )
-from pykit.trace.pages import CpuFile
+from pykit.trace.pages import CpuFile, Endian, Windows
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class Tracing:
     files: tuple[CpuFile, ...]
     clock: str = ""
     release: str = ""
+
+    @property
+    def endian(self) -> Endian:
+        """Return the byte order of the pages, "<" or ">"."""
+        windows = Windows(self.files, self.layout, budget=0)
+        windows.close()
+        return windows.endian
 
 
 def read_tracing(path: Path, within: Path | None = None) -> Tracing:

@@ -18,8 +18,9 @@ from pykit.errors import UsageError
 from pykit.trace import load
 from pykit.trace.batches import Decoder
 from pykit.trace.errors import BadChunkError, BadDatError
-from pykit.trace.tracedat import is_dat
+from pykit.trace.tracedat import is_dat, write_dat
 from pykit.trace.tracing import read_tracing
+from tests.trace.encode import NOTIFY, Page, write_tracing
 
 pytestmark = pytest.mark.skipif(
     shutil.which("trace-cmd") is None, reason="trace-cmd is not installed"
@@ -126,6 +127,27 @@ def test_zlib(dats: dict[str, Path], tmp_path: Path) -> None:
     assert kept < sum(len(times) for times, _ in wanted)
     assert [type(error) for error in decoder.walk.damage] == [BadChunkError]
     assert f"{path}: CPU " in str(decoder.walk.damage[0])
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_written_in_the_order_of_the_pages(tmp_path: Path, endian: str) -> None:
+    kind = NOTIFY
+    page = Page(1000, endian=endian)
+    for number in range(3):
+        assert page.record(kind.payload({"dev": number}, endian), 10)
+    tracing = tmp_path / "tracing"
+    write_tracing(tracing, [page.encode()], counts=[3])
+    saved = read_tracing(tracing)
+    assert saved.endian == endian
+    path = tmp_path / "trace.dat"
+    write_dat(path, tracing, endian=saved.endian, release="6.1", clock="mono")
+    found = read_tracing(path)
+    assert found.endian == endian
+    assert [(b.ts.tolist(), b.event.tolist()) for b in Decoder(found)] == [
+        (b.ts.tolist(), b.event.tolist()) for b in Decoder(saved)
+    ]
+    report = subprocess.run(["trace-cmd", "report", "-i", path], capture_output=True, text=True)
+    assert report.stdout.count(f"{kind.name}:") == 3
 
 
 def test_what_is_no_trace(tmp_path: Path) -> None:
