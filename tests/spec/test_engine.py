@@ -81,6 +81,14 @@ def test_the_legacy_interface_is_not_judged_by_the_modern_clauses() -> None:
         assert verdicts.of(name).verdict == "not-applicable", name
 
 
+def test_channel_io_has_no_generation() -> None:
+    log = run()
+    cases.config.no_generation_at_all(log)
+    assert spec.check(log.build()).of("CF-DR-03").verdict == "fail"
+    log.device_type = "virtio-blk-ccw"
+    assert spec.check(log.build()).of("CF-DR-03").verdict == "not-applicable"
+
+
 def test_lost_events_decide_nothing() -> None:
     log = run()
     log.lost = 3
