@@ -61,6 +61,15 @@ _SPLATS = tuple(
         r"kernel BUG at .+",
         r"Oops: .+",
         r"general protection fault.*",
+        # Every architecture's die() counts, and has its own words: "illegal operation: 0001 ilc:1
+        # [#1] SMP", "Oops - illegal instruction [#1]", "Internal error: Oops: 96000004 [#1] SMP".
+        r"[^\[\]]+\[#\d+\](?::|(?: [\w=()]+)*) ?$",
+        r"(?:CPU \d+ )?Unable to handle kernel .+",
+        r"Internal error: .+",
+        r"SError Interrupt on CPU\d+.*",
+        r"Bad mode in .+ handler detected.*",
+        r"Unexpected kernel .+ exception.*",
+        r"Unhandled (?:prefetch )?(?:fault|abort): .+",
         r"UBSAN: .+",
         r"KASAN: .+",
         r"KCSAN: .+",

@@ -64,6 +64,22 @@ def test_a_program_that_prints_of_a_panic_is_none() -> None:
         "rcu: INFO: rcu_preempt self-detected stall on CPU",
         "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
         "list_del corruption. prev->next should be ffff, but was 0000",
+        "divide error: 0000 [#1] PREEMPT(voluntary) SMP NOPTI",
+        "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008",
+        "Internal error: Oops: 0000000096000004 [#1] SMP",
+        "Internal error: Oops - BUG: 00000000f2000800 [#1] PREEMPT SMP",
+        "Internal error: aarch64 BRK: 00000000f2000800 [#2] SMP",
+        "SError Interrupt on CPU1, code 0x00000000be000011 -- SError",
+        "Unable to handle kernel pointer dereference in virtual kernel address space",
+        "specification exception: 0006 ilc:2 [#1] SMP ",
+        "illegal operation: 0001 ilc:1 [#1] SMP",
+        "Oops: 0004 ilc:2 [#1] SMP",
+        "Oops - illegal instruction [#1]",
+        "Kernel BUG [#1]",
+        "CPU 0 Unable to handle kernel paging request at virtual address 0000000000000008",
+        "Oops[#1]:",
+        "Oops: Kernel access of bad area, sig: 11 [#1]",
+        "LE PAGE_SIZE=64K MMU=Radix SMP NR_CPUS=2048 NUMA pSeries [#1]",
     ],
 )
 @pytest.mark.parametrize("stamp", ["", "[   42.123456] ", "[   42.123456][  T211] "])
@@ -77,6 +93,7 @@ def test_harmless_lines_are_no_splats() -> None:
         "[    0.2] PCI: Using host bridge windows; if necessary, report a bug\n"
         "[    0.3] pykit_trace: loading out-of-tree module taints kernel.\n"
         "echo WARNING: not of the kernel\n"
+        "[    0.4] acpi PNP0A08:00: [Firmware Info]: [#1] of 3 tables\n"
     )
     assert splats(console) == []
 
