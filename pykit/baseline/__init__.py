@@ -8,6 +8,7 @@ line that names nothing, are errors: the file says what is true today.
 from pykit.baseline.compare import HeldToBaseline, compare, renewed
 from pykit.baseline.examined import Examined, of_directory, of_run
 from pykit.baseline.listed import BaselineFile, KnownFailure, read, render
+from pykit.baseline.marked import mark
 from pykit.baseline.summary import markdown, workflow_errors
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "HeldToBaseline",
     "KnownFailure",
     "compare",
+    "mark",
     "markdown",
     "of_directory",
     "of_run",

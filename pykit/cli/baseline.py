@@ -104,18 +104,21 @@ def held_to(
 ) -> Exit | None:
     """Compare with a baseline, print how they differ; the exit code, None without a baseline.
 
-    ``baseline.json`` in the results' directory has the same for programs.
+    ``baseline.json`` in the results' directory has the same for programs; its junit.xml and
+    sarif.json then have known failures as skipped and suppressed.
     """
     if baseline is None:
         return None
     from pykit import baseline as known
     from pykit.paths import write_atomically
 
-    found = known.compare(baseline, examined)
+    results = list(examined)
+    found = known.compare(baseline, results)
     for line in found.lines():
         # Standard output is one JSON document.
         (say if as_json else echo)(line)
     if directory is not None:
         text = json.dumps(found.as_json(), indent=1) + "\n"
         write_atomically(directory / "baseline.json", text.encode())
+        known.mark(directory, results, found)
     return found.exit_code
