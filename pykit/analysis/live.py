@@ -102,6 +102,18 @@ class Follower:
         events = self._name(events)
         return LiveLook(seconds, self._queues(events)), len(data) == _MOST
 
+    def under_way(self) -> dict[str, tuple[int, int]]:
+        """Chains that the device has taken and not returned, by queue: how many, and when the
+        first was taken, ns of the log's clock.
+        """
+        dev = pl.col("vdev").replace_strict(self._devices, return_dtype=pl.UInt32)
+        rows = (
+            self._open.with_columns(pl.format("{}.{}", dev, "vq").alias("queue"))
+            .group_by("queue")
+            .agg(pl.len(), pl.col("ts").min())
+        )
+        return {name: (count, since) for name, count, since in rows.iter_rows()}
+
     def _seconds(self, events: pl.DataFrame) -> float | None:
         times = events["ts"].drop_nulls()
         if times.is_empty():

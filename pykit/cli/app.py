@@ -21,6 +21,7 @@ from pykit.cli import (
     rules,
     run,
     tap,
+    top,
 )
 from pykit.cli.bench import bench_app
 from pykit.cli.terminal import echo
@@ -43,6 +44,7 @@ app.command()(baseline.baseline)
 app.command()(baseline.summary)
 app.command()(results.show)
 app.command()(results.why)
+app.command()(top.top)
 app.command()(results.export)
 app.command()(results.finding)
 app.command()(rules.rules)

@@ -135,6 +135,13 @@ def _connected(qmp: Path) -> Iterator[socket.socket]:
         yield line
 
 
+@contextlib.contextmanager
+def monitored(qmp: Path) -> Iterator[Monitor]:
+    """Connect to a running QEMU's monitor for questions alone; raises UsageError as ``attach``."""
+    with _connected(qmp) as line, contextlib.closing(_monitor(qmp, line)) as monitor:
+        yield monitor
+
+
 def _monitor(qmp: Path, line: socket.socket) -> Monitor:
     try:
         return Monitor(line.dup())
