@@ -59,6 +59,9 @@ docs: setup ## Generate docs/reference/cli.md and docs/rules.md
 	$(PYKIT) rules --markdown > docs/rules.md.new
 	mv docs/rules.md.new docs/rules.md
 
+man: setup ## Write the man pages of all commands below build/man
+	$(PYTHON) -m tools.man_pages build/man
+
 doctor: setup ## Check required tools; show the command that installs each
 	$(PYKIT) doctor
 
@@ -91,5 +94,5 @@ lock: setup ## Pin the versions installed in .venv
 	{ sed -n '/^#/p' requirements.lock; $(PYTHON) -m pip freeze --all --exclude-editable --exclude pip | grep -v ' @ '; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-.PHONY: help validate test test-slow lint fuzz setup docs doctor modules modules_install compile_commands.json \
+.PHONY: help validate test test-slow lint fuzz setup docs man doctor modules modules_install compile_commands.json \
 	dkms list version clean lock

@@ -2,12 +2,14 @@
 """Add the files that a run reads to the installed package, below ``pykit/share/``.
 
 In a checkout they lie beside the package, where ``make KDIR=…`` and users find them;
-``pykit/paths.py`` looks in both places. Everything else about the package is in pyproject.toml.
+``pykit/paths.py`` looks in both places. A wheel has man pages as well, made from the help texts.
+Everything else about the package is in pyproject.toml.
 """
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 from setuptools import setup
@@ -57,4 +59,18 @@ class BuildWithShare(build_py):
                 shutil.copy2(source, target)
 
 
-setup(cmdclass={"build_py": BuildWithShare})
+def man_pages() -> list[tuple[str, list[str]]]:
+    """Return the man pages of a wheel that is built, as data files."""
+    if "bdist_wheel" not in sys.argv:
+        return []
+    sys.path.insert(0, str(ROOT))
+    try:
+        from tools.man_pages import write
+    except ModuleNotFoundError as error:
+        print(f"no man pages: {error.name} is not installed", file=sys.stderr)
+        return []
+    pages = write(ROOT / "build" / "man")
+    return [("share/man/man1", [str(page.relative_to(ROOT)) for page in pages])]
+
+
+setup(cmdclass={"build_py": BuildWithShare}, data_files=man_pages())

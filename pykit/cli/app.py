@@ -31,7 +31,6 @@ app = typer.Typer(
     name="pykit",
     help="Test virtio drivers and devices on Linux against the VIRTIO specification.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -8,6 +8,20 @@ from typing import Annotated
 
 import typer
 
+
+def _kernel_names(incomplete: str) -> list[str]:
+    from pykit.kernels.catalog import FLAVOURS
+
+    return [flavour.name for flavour in FLAVOURS if flavour.name.startswith(incomplete)]
+
+
+def scenario_names(incomplete: str) -> list[str]:
+    """Return the scenarios whose names begin so, for a shell's completion."""
+    from pykit.scenario.model import SCENARIOS
+
+    return sorted(path.stem for path in SCENARIOS.glob(f"{incomplete}*.toml"))
+
+
 #: Maps the exit code to the one that `git bisect run` expects; main() reads it from argv.
 BISECT = "--bisect"
 
@@ -16,6 +30,7 @@ KernelOption = Annotated[
     typer.Option(
         "--kernel",
         metavar="K",
+        autocompletion=_kernel_names,
         help="Use this kernel: debian-6.12 (default), another of `pykit kernel list`, a release, "
         "or a build directory.",
     ),

@@ -11,7 +11,13 @@ import typer
 
 from pykit.cli.baseline import BaselineOption, held_to, read_baseline
 from pykit.cli.matrix import run_cells
-from pykit.cli.options import BISECT, JsonOption, KernelOption, VerboseOption
+from pykit.cli.options import (
+    BISECT,
+    JsonOption,
+    KernelOption,
+    VerboseOption,
+    scenario_names,
+)
 from pykit.cli.terminal import dump, echo, out, progress, say
 from pykit.errors import Exit, UsageError
 
@@ -46,7 +52,8 @@ def run(
     scenario: Annotated[
         str,
         typer.Argument(
-            help="Name a scenario of scenarios/, a file, or cells of matrices/: 'io/*packed*'."
+            autocompletion=scenario_names,
+            help="Name a scenario of scenarios/, a file, or cells of matrices/: 'io/*packed*'.",
         ),
     ] = "blk",
     kernel: KernelOption = None,
