@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pykit.scenario import Trouble
 from pykit.spec import bits
 from pykit.spec.owed import carries_requests
+from pykit.spec.reclaimed import renewals
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.standing import standstills
 from pykit.spec.standstill import Standstill, name_of
@@ -92,12 +93,16 @@ def _resets_needed(view: View) -> _Found:
 
 
 def _lost(view: View) -> _Found:
-    """Requests that the driver took back; on other queues that is how buffers end."""
+    """Requests that the driver took back; on other queues that is how buffers end.
+
+    A driver that resets a queue alone and sets it up again takes back what it has outstanding.
+    """
     rings = view.rings
+    renewed = {before for before, _ in renewals(view)}
     queues = rings.of("queue")
     broken = set(queues["q"][queues["op"] == BROKEN].tolist())
     detached = rings.of("detach")["q"].tolist()
-    for q in sorted(set(detached)):
+    for q in sorted(set(detached) - (renewed - broken)):
         dev, life, vq = rings.queue[q]
         count = detached.count(q)
         if carries_requests(view.life(dev, life).id, vq):

@@ -96,6 +96,19 @@ def interrupted_queues(view: View) -> Iterator[InterruptedQueue]:
         )
 
 
+def renewals(view: View) -> Iterator[tuple[int, int]]:
+    """Yield each queue that was reset alone (section 2.6.1), and the one that it became.
+
+    That is a queue that is deleted and set up anew within a life with RING_RESET.
+    """
+    rings = view.rings
+    last: dict[tuple[int, int, int], int] = {}
+    for q, name in enumerate(rings.queue):
+        if name in last and rings.whole[q] and view.life(*name[:2]).has(bits.RING_RESET):
+            yield last[name], q
+        last[name] = q
+
+
 def _first_break(view: View, q: int, broken: list[int]) -> int | None:
     """Return the row of the first reset of a queue's device, or break of the queue, if any."""
     dev, life, _ = view.rings.queue[q]

@@ -13,7 +13,9 @@ from pykit import spec, steps, trace
 from pykit.errors import Exit
 from pykit.matrix.execute.rundir import judge_events
 from pykit.spec import bits
+from pykit.trace.kinds import BROKEN
 from tests.spec.cases.base import bare, later, like
+from tests.spec.cases.renewed import renewed
 from tests.spec.log import Log
 from tests.spec.machine import run
 from tests.trace.conftest import unpack
@@ -89,6 +91,15 @@ def test_requests_taken_back() -> None:
     for event in log.of("driver"):
         event["id"] = bits.NET_ID
     assert kinds(log) == []
+
+
+def test_requests_taken_back_by_a_queue_that_is_reset() -> None:
+    log = renewed()
+    assert log.of("detach")
+    assert kinds(log) == []
+    # The queue had broken before.
+    log.insert(log.one("detach"), "queue", after=False, size=64, layout=0, op=BROKEN)
+    assert kinds(log) == ["lost-requests"]
 
 
 def test_a_standstill_where_events_are_lost_is_none() -> None:

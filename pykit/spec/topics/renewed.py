@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Queues that were reset alone and set up again in the same life (section 2.6.1).
-
-The driver's events show it: a queue that is deleted and set up anew, in a life with RING_RESET.
-"""
+"""Queues that were reset alone and set up again in the same life (section 2.6.1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from pykit.spec import bits
 from pykit.spec.model import Result, rule
+from pykit.spec.reclaimed import renewals
 from pykit.spec.rings import SPLIT
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE
@@ -20,16 +15,6 @@ from pykit.trace.kinds import DELETED
 
 _NEEDS = ("driver:queue", "driver:add", "driver:used")
 _NONE = "no queue was reset alone and set up again"
-
-
-def _renewals(view: View) -> Iterator[tuple[int, int]]:
-    """Yield each queue that was reset alone, and the one that it became."""
-    rings = view.rings
-    last: dict[tuple[int, int, int], int] = {}
-    for q, name in enumerate(rings.queue):
-        if name in last and rings.whole[q] and view.life(*name[:2]).has(bits.RING_RESET):
-            yield last[name], q
-        last[name] = q
 
 
 @rule("VR-DE-03", needs=_NEEDS)
@@ -45,7 +30,7 @@ def positions_begin_anew(view: View) -> Result:
     """
     tally = Tally(none=_NONE)
     rings, adds, used = view.rings, view.adds, view.used
-    for before, q in _renewals(view):
+    for before, q in renewals(view):
         first = np.flatnonzero((used.q == q) & used.fresh)[:1]
         exposed = np.flatnonzero(adds.q == q)
         if view.contested_queues[q]:
@@ -81,7 +66,7 @@ def outstanding_chains_are_reclaimed(view: View) -> Result:
     """
     tally = Tally(none=_NONE, doubt="chains that are taken back within the reset are not traced")
     queues, detached = view.rings.of("queue"), view.rings.of("detach")
-    for before, _ in _renewals(view):
+    for before, _ in renewals(view):
         ends = (queues["q"] == before) & (queues["op"] == DELETED)
         mine = view.adds.q == before
         outstanding = int(np.count_nonzero(mine & (view.pairs.used_of < 0)))
