@@ -72,7 +72,7 @@ def vhost_used_len_is_too_short(log: Log) -> None:
 @case("DX-38", clean=vhost)
 def vhost_drops_a_completion(log: Log) -> None:
     """One chain is taken and never returned."""
-    log.drop([log.of("vhost_used")[6]])
+    log.drop([log.of("vhost_used")[60]])
 
 
 @case("DX-23", clean=vhost)
@@ -93,3 +93,23 @@ def vhost_misses_a_signal(log: Log) -> None:
 def vhost_signals_for_nothing(log: Log) -> None:
     """A signal is sent that the driver suppressed."""
     log.of("vhost_signal", sent=0)[9]["sent"] = 1
+
+
+@case("NU-DE-05", "DX-15", clean=vhost)
+def vhost_misses_a_signal_by_its_own_account(log: Log) -> None:
+    """A requested signal is not sent, and the back-end claims that only its last entry was new."""
+    signal = log.of("vhost_signal", sent=1)[9]
+    signal |= {"sent": 0, "old": signal["new"] - 1}
+
+
+@case("NU-DE-06", clean=vhost)
+def vhost_signals_by_its_own_account(log: Log) -> None:
+    """A suppressed signal is sent, and the back-end claims to have returned more."""
+    signal = log.of("vhost_signal", sent=0)[9]
+    signal |= {"sent": 1, "old": signal["old"] - 2}
+
+
+@case("NU-DE-06", clean=vhost)
+def vhost_claims_to_begin(log: Log) -> None:
+    """A suppressed signal is sent by a back-end that claims to have sent none before."""
+    log.of("vhost_signal", sent=0)[9] |= {"sent": 1, "valid": 0}
