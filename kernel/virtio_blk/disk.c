@@ -141,8 +141,10 @@ static umode_t pykit_blk_disk_attr_mode(struct kobject *kobj, struct attribute *
 	if (attr == &dev_attr_lifetime.attr &&
 	    !virtio_has_feature(dev->vdev, VIRTIO_BLK_F_LIFETIME))
 		return 0;
+	/* A cache that cannot be flushed is not to be switched on. */
 	if (attr == &dev_attr_cache_type.attr &&
-	    !virtio_has_feature(dev->vdev, VIRTIO_BLK_F_CONFIG_WCE))
+	    (!virtio_has_feature(dev->vdev, VIRTIO_BLK_F_CONFIG_WCE) ||
+	     !virtio_has_feature(dev->vdev, VIRTIO_BLK_F_FLUSH)))
 		return 0444;
 	return attr->mode;
 }

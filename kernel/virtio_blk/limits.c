@@ -182,15 +182,15 @@ int pykit_blk_read_limits(struct pykit_blk_dev *dev,
  * pykit_blk_write_cache() - whether a device has a volatile write cache
  * @vdev: the device
  *
- * Return: whether it needs flushes.
+ * Return: whether it needs flushes, which only a device with FLUSH takes.
  */
 bool pykit_blk_write_cache(struct virtio_device *vdev)
 {
-	u8 writeback = virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
+	u8 writeback = 1;
 
 	virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE,
 			     struct virtio_blk_config, wce, &writeback);
-	return writeback;
+	return writeback && virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
 }
 
 /**
