@@ -12,7 +12,7 @@ import polars as pl
 from pykit.spec.core import RunTrouble, troubles, unlooked
 from pykit.spec.model import EITHER_SIDE, Result, Rule, Violation
 from pykit.spec.view import View
-from pykit.spec.waivers import Waiver, find
+from pykit.spec.waivers import Deviation, Waiver, find
 from pykit.trace import Events
 from pykit.trace.capture import RECORDED
 from pykit.trace.kinds import REGISTERS, tracepoint
@@ -182,7 +182,14 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
     evidence = evidence_of(view.events, result.violations[:SHOWN])
     capture = view.events.capture
     excuses = [
-        find(waivers, rule.id, v.message, _types(view, v), capture) for v in result.violations
+        find(
+            waivers,
+            rule.id,
+            Deviation(
+                [capture.qemu], [capture.kernel], _types(view, v), _drivers(view, v), [v.message]
+            ),
+        )
+        for v in result.violations
     ]
     first = next(
         (v for v, excuse in zip(result.violations, excuses, strict=True) if not excuse), None
@@ -208,6 +215,27 @@ def _types(view: View, violation: Violation) -> set[str]:
     numbers = view.events.base["dev"].gather(list(violation.rows)).drop_nulls().unique()
     types = {of.get(number) or _loopback(view, number) for number in numbers}
     return types or {device.type for device in devices}
+
+
+def _drivers(view: View, violation: Violation) -> set[str]:
+    """Return the drivers that used a violation's devices then, as the capture names them.
+
+    Before the guest's own driver firmware may use a device that is there from power-on: the
+    device's first life, where the guest traced others and not this one, or names no driver.
+    """
+    capture = view.events.capture
+    named = {view.events.devices.get(device.id): device.driver for device in capture.devices}
+    plugged = {view.events.devices.get(plug.device) for plug in capture.plugs}
+    traced = view.sources & {"driver", "probe"} and not view.rebuilt
+    place = view.events.base.select("dev", "life")[list(violation.rows)]
+    found = set()
+    # The reset that begins a life may come before the device has one.
+    lives = place.drop_nulls("dev").group_by("dev").agg(pl.col("life").max())
+    for dev, number in lives.iter_rows():
+        life = view.lives.get((dev, number))
+        first = number == 0 and dev not in plugged and not (life and life.stages)
+        found.add("firmware" if first and (traced or not named.get(dev)) else named.get(dev, ""))
+    return found
 
 
 def _loopback(view: View, dev: int) -> str:

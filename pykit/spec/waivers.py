@@ -7,11 +7,28 @@ import re
 import tomllib
 from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pykit.errors import UsageError
-from pykit.trace import CaptureInfo
 
-_WHERE = {"qemu", "kernel", "device", "message"}
+_WHERE = {"qemu", "kernel", "device", "driver", "message"}
+
+
+class Deviation(NamedTuple):
+    """A violation, as waivers see it: an attribute for each key of their ``where``.
+
+    Attributes:
+        qemu, kernel: versions in the capture.
+        device: the types of all devices that the violation is of.
+        driver: the drivers that used them then, ``firmware`` for what came before the guest's own.
+        message: the violation's message.
+    """
+
+    qemu: Collection[str]
+    kernel: Collection[str]
+    device: Collection[str]
+    driver: Collection[str]
+    message: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -20,9 +37,8 @@ class Waiver:
 
     Attributes:
         rule: id of the rule that it breaks.
-        where: regular expressions that all have to be found: in the capture's ``qemu``
-            version, guest ``kernel``, the type of every ``device`` that the violation is of,
-            its ``message``.
+        where: regular expressions that all have to be found, each in all texts of the attribute of
+            Deviation that it is named by.
         reason: what is known.
         evidence: where that was seen.
     """
@@ -32,14 +48,9 @@ class Waiver:
     reason: str
     evidence: str
 
-    def covers(self, message: str, types: Collection[str], capture: CaptureInfo) -> bool:
-        """Whether a violation, of devices of these types, is this deviation."""
-        texts: dict[str, Collection[str]] = {
-            "qemu": [capture.qemu],
-            "kernel": [capture.kernel],
-            "device": types,
-            "message": [message],
-        }
+    def covers(self, seen: Deviation) -> bool:
+        """Whether a violation is this deviation."""
+        texts: dict[str, Collection[str]] = seen._asdict()
         return all(
             texts[name] and all(p.search(text) for text in texts[name])
             for name, p in self.where.items()
@@ -75,13 +86,6 @@ def read(text: str, known: Container[str], where: str) -> tuple[Waiver, ...]:
     return tuple(found)
 
 
-def find(
-    waivers: Iterable[Waiver],
-    rule: str,
-    message: str,
-    types: Collection[str],
-    capture: CaptureInfo,
-) -> Waiver | None:
+def find(waivers: Iterable[Waiver], rule: str, seen: Deviation) -> Waiver | None:
     """The waiver that covers a violation of a rule, if any; see ``Waiver.covers``."""
-    mine = (waiver for waiver in waivers if waiver.rule == rule)
-    return next((waiver for waiver in mine if waiver.covers(message, types, capture)), None)
+    return next((entry for entry in waivers if entry.rule == rule and entry.covers(seen)), None)

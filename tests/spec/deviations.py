@@ -70,6 +70,7 @@ def chains_as_long_as_seg_max() -> Log:
     """A queue of 16, a table of 20, and QEMU's own seg_max."""
     log = seg_max_not_adjusted()
     cases.indirect.longer_than_the_queue(log)
+    log.driver = "virtio_blk"
     return log
 
 
@@ -78,4 +79,12 @@ def table_behind_buffers() -> Log:
     log = cases.forms.forms(table=True, ahead=1)()
     cases.forms.the_form_is_not_served(log)
     log.qemu = "QEMU emulator version 7.2.22"
+    return log
+
+
+def cache_stays_on() -> Log:
+    """CONFIG_WCE was negotiated without FLUSH, and writeback is 1."""
+    log = cases.config.write_through()
+    cases.config.writeback_starts_at_one(log)
+    log.qemu = "7.2.22"
     return log

@@ -30,6 +30,7 @@ class Log:
     events: list[Event] = field(default_factory=list)
     devices: dict[str, int] = field(default_factory=lambda: {"vd0": 1})
     device_type: str = "virtio-blk-pci"
+    driver: str = "pykit"
     legacy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     qemu: str = "7.2.22"
@@ -114,7 +115,7 @@ class Log:
             qemu=self.qemu,
             outcome=CapturedOutcome(self.outcome, ""),
             devices=tuple(
-                CapturedDevice(name, self.device_type, self.options, "pykit", self.legacy)
+                CapturedDevice(name, self.device_type, self.options, self.driver, self.legacy)
                 for name in self.devices
             ),
             steps=(),

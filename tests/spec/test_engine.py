@@ -21,6 +21,7 @@ from pykit.spec import bits
 from pykit.spec.engine import VERDICTS, judge
 from pykit.spec.model import Result, Rule, Violation
 from pykit.spec.waivers import Waiver, read
+from pykit.trace.capture import Plug
 from pykit.trace.kinds import KINDS
 from tests.spec import cases, deviations
 from tests.spec.disk import Disk
@@ -209,7 +210,7 @@ def sea_bios() -> trace.Events:
 def statistics_come_early() -> Log:
     """The third queue is notified, and served, before DRIVER_OK."""
     log = run(queues=3)
-    log.device_type = "virtio-balloon-pci"
+    log.device_type, log.driver = "virtio-balloon-pci", "virtio_balloon"
     log.insert(log.one("status", status=0x0F, op=0), "notify", after=False, vq=2)
     pop = log.one("dev_pop", vq=2)
     log.events.remove(pop)
@@ -383,6 +384,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SI-DR-03", lambda: deviations.chains_as_long_as_seg_max().build()),
     ("SI-DE-02", lambda: deviations.table_behind_buffers().build()),
     ("MI-DR-06", lambda: u_boot("mmio")),
+    ("BI-DE-03", lambda: deviations.cache_stays_on().build()),
 ]
 
 
@@ -428,6 +430,42 @@ def test_waiver_covers_no_other_violation() -> None:
     entry = spec.check(log.build()).of("DX-06")
     assert entry.verdict == "fail"
     assert "writable 108 bytes" not in entry.message
+
+
+@pytest.mark.parametrize("name", ["IN-DR-01", "RS-DR-01", "PM-DR-05"])
+def test_waiver_of_firmware_covers_no_later_life(name: str) -> None:
+    """A driver of the guest's own deviates as SeaBIOS does, in the life after SeaBIOS's."""
+    events = sea_bios()
+    late = pl.when(pl.col("life") == 0).then(1).otherwise("life").cast(pl.UInt32).alias("life")
+    frames = replace(events.frames, base=events.base.with_columns(late))
+    assert spec.check(replace(events, frames=frames)).of(name).verdict == "fail"
+
+
+@pytest.mark.parametrize("name", ["IN-DR-01", "RS-DR-01", "PM-DR-05"])
+def test_waiver_of_firmware_covers_no_device_that_is_plugged(name: str) -> None:
+    events = sea_bios()
+    (device,) = events.capture.devices
+    plugged = replace(events.capture, plugs=(Plug(device.id, 0, 0),))
+    assert spec.check(replace(events, capture=plugged)).of(name).verdict == "fail"
+
+
+def test_waiver_of_firmware_covers_no_traced_life() -> None:
+    log = run(lives=2)
+    cases.init.two_steps_in_one(log)
+    assert spec.check(log.build()).of("IN-DR-01").verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "log"),
+    [
+        ("SI-DR-03", deviations.chains_as_long_as_seg_max),
+        ("IN-DR-08", statistics_come_early),
+    ],
+)
+def test_waiver_covers_no_other_driver(name: str, log: Callable[[], Log]) -> None:
+    other = log()
+    other.driver = "pykit_virtio_blk"
+    assert spec.check(other.build()).of(name).verdict == "fail"
 
 
 def test_a_read_that_failed_may_have_been_served() -> None:
