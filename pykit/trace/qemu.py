@@ -28,7 +28,7 @@ from pykit.trace.survey import Survey
 
 # [0-9] and not \d, which means all of Unicode's digits.
 _PREFIX = re.compile(
-    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?"
+    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?"
     r"(?P<event>virt[a-z_]+) (?P<args>.*)"
 )
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"

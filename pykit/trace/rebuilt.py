@@ -32,6 +32,11 @@ _DESC_BYTES = 16
 _USED, _AVAIL = AREAS.index("used"), AREAS.index("avail")
 _FLAGS, _IDX, _ID, _LEN, _EVENT = map(FIELDS.index, ("flags", "idx", "id", "len", "event"))
 
+#: Most of what columns of these types hold.
+_LIMITS: dict[Dtype, int] = {
+    pl.UInt8: (1 << 8) - 1, pl.UInt16: (1 << 16) - 1, pl.UInt32: (1 << 32) - 1
+}  # fmt: skip
+
 Event = dict[str, Any]
 
 
@@ -98,8 +103,19 @@ def driver_events(
         **columns_of(kinds_of_rows, {}),
     }
     kinds = (*ALWAYS, *NOTIFIED * maker.notified, *WISHES * maker.wishes, *maker.requests.kinds)
-    table = pl.DataFrame(rows, schema=schema).drop("row", "time")
-    return Rebuilt(table, frozenset(kinds))
+    return Rebuilt(_fitted(rows, schema).drop("row", "time"), frozenset(kinds))
+
+
+def _fitted(rows: list[Event], schema: dict[str, Dtype]) -> pl.DataFrame:
+    """Make the table; what a guest drives beyond a column's range becomes its nearest end.
+
+    Counts go there where a driver uses a descriptor twice, or a table lies below the ring's.
+    """
+    narrow = [name for name, dtype in schema.items() if dtype in _LIMITS]
+    table = pl.DataFrame(rows, schema={**schema, **dict.fromkeys(narrow, pl.Int64)})
+    return table.with_columns(
+        pl.col(name).clip(0, _LIMITS[schema[name]]).cast(schema[name]) for name in narrow
+    )
 
 
 class _Notification(NamedTuple):

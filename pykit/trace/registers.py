@@ -25,7 +25,7 @@ from pykit.trace.register_map import (
 )
 
 _LINE = re.compile(
-    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-9]{1,10})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
+    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
     r"(?P<what>read|write) cpu -?[0-9]+ mr (?P<mr>0x[0-9a-f]{1,16})"
     r" addr (?P<addr>0x[0-9a-f]{1,16}) value (?P<value>0x[0-9a-f]{1,16}) size (?P<size>[1248]) name"
     r" '(?P<name>[^']+)'"
@@ -34,6 +34,8 @@ _NAME = re.compile(
     r"virtio-pci-(?P<part>common|device|isr|notify)-(?!pio-)(?P<type>[a-z0-9-]+)"
     r"|(?P<whole>virtio-pci|virtio-mmio)"
 )
+#: Each register of features, and that of the generation, has so many bits at most, and an offset.
+_WORD = _MOST_OFFSET = (1 << 32) - 1
 #: Registers by their offset; of the legacy one the configuration follows at 20 or 24.
 _COMMON = {
     0x00: "offer_select", 0x04: "offer", 0x08: "accept_select", 0x0C: "accept",
@@ -115,13 +117,13 @@ class _Registers:
             self.set_status(access)
         elif name == "generation":
             if not access.write:
-                self.row(access, "generation", generation=access.value)
+                self.row(access, "generation", generation=access.value & _WORD)
         elif name.endswith("select"):
             self.select[name] = access.value
         elif name == "offer" and not access.write:
-            self.offered[self.select.get("offer_select", 0)] = access.value
+            self.offered[self.select.get("offer_select", 0)] = access.value & _WORD
         elif name == "accept" and access.write:
-            self.accepted[self.select.get("accept_select", 0)] = access.value
+            self.accepted[self.select.get("accept_select", 0)] = access.value & _WORD
             self.last = access
             if self.status & _FEATURES_OK:
                 self.features(access)
@@ -290,6 +292,9 @@ def _take(known: _Registers, access: RegisterAccess, offset: int, named: int | N
             # Before the first status write: where the registers begin is not known yet.
             return
         offset -= known.base
+        if not 0 <= offset <= _MOST_OFFSET:
+            # The guest moved the registers since.
+            return
         if access.write and access.size == 2 and LEGACY_CONFIG <= offset < 24:
             # Only with MSI-X there is something to write two bytes to.
             known.vectors = True

@@ -78,6 +78,14 @@ def test_without_times(tmp_path: Path) -> None:
     assert rows["ts"].null_count() == rows["pid"].null_count() == 2
 
 
+def test_a_time_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "qemu.log"
+    path.write_text(f"7@9999999999.000000:{status(VDEV, 0)}\n{status(VDEV, 3)}\n")
+    result = read_log(path, [0])
+    assert result.rows["status"].to_list() == [3]
+    assert [loss.count for loss in result.losses] == [1]
+
+
 def test_devices_and_queues(tmp_path: Path) -> None:
     path = log_of(
         tmp_path,

@@ -96,6 +96,14 @@ def test_chains_that_one_store_makes_available(guest: TracedGuest) -> None:
     assert of(events(guest), "add", "head", "readable", "avail_idx") == [(1, 32, 1), (0, 16, 2)]
 
 
+def test_more_descriptors_than_the_ring_has(guest: TracedGuest) -> None:
+    """The second chain uses two of the first one's again, and none is left."""
+    request(guest, 0)
+    guest.chain(1, (DATA, 16, 0), (DATA + 0x200, 512, _WRITE), _STATUS)
+    guest.add(1, 1)
+    assert of(events(guest), "add", "num_free", "slots") == [(1, 3), (0, 3)]
+
+
 def test_what_was_available_before_the_rings_were_known(tmp_path: Path) -> None:
     guest = TracedGuest(tmp_path / "capture")
     guest.chain(1, (DATA, 8, _WRITE))

@@ -52,6 +52,16 @@ def test_legacy_negotiation() -> None:
     ]
 
 
+def test_legacy_registers_that_are_moved(tmp_path: Path) -> None:
+    """An access by the place before lies below the registers."""
+    log = tmp_path / "qemu.log"
+    lines = UBOOT.read_text().splitlines(keepends=True)
+    moved = next(line for line in lines if "addr 0x2092" in line).replace("0x2092", "0x1002")
+    log.write_text("".join([*lines, moved]))
+    offsets = read_log(log, None).rows.filter(kind="register")["offset"]
+    assert len(offsets) == len(read_log(UBOOT, None).rows.filter(kind="register"))
+
+
 def test_an_offer_that_was_not_read_settles_nothing(tmp_path: Path) -> None:
     log = tmp_path / "qemu.log"
     lines = SEABIOS.read_text().splitlines(keepends=True)
