@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 
 #: Bytes of a descriptor or packed ring entry; of avail and used beside their entries.
@@ -43,7 +44,9 @@ def look(monitor: Monitor) -> dict[str, Any]:
         if not path.startswith(_PLUGGED):
             continue
         name = path.removeprefix(_PLUGGED).partition("/")[0]
-        answer = monitor.ask("x-query-virtio-status", path=path)
+        answer = monitor.status(path)
+        if answer is None:
+            raise GuestEndedError("qemu-died", "this QEMU would abort at a look for its rings")
         status = _status(answer["status"])
         devices.append({"device": name, "status": status})
         # For the rings of a device that another process serves, QEMU would have to stop them.

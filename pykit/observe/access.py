@@ -20,7 +20,7 @@ from typing import Any, Self
 from pykit.errors import UsageError
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
-from pykit.guests.monitor import Monitor
+from pykit.guests.monitor import WITHOUT_STATUS, Monitor
 from pykit.observe.plugin import compile_plugin
 from pykit.qemu import program
 from pykit.scenario.model import Scenario
@@ -42,6 +42,18 @@ def require_alone(observe: Sequence[str], guest: str) -> None:
     if others := [name for name in observe if name != "access"]:
         raise UsageError(
             f"{guest} can be looked at by --observe access alone: leave --observe {others[0]} out"
+        )
+    if observe:
+        _require_status(observe[0])
+
+
+def _require_status(observer: str) -> None:
+    """Raise UsageError for a QEMU that cannot be asked where its rings are."""
+    major = program.find()[1][0]
+    if major in WITHOUT_STATUS:
+        raise UsageError(
+            f"--observe {observer} needs x-query-virtio-status, at which QEMU {major} aborts: "
+            "use another QEMU"
         )
 
 
@@ -74,6 +86,7 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
             f"--observe {scenario.observe[0]} needs --boot direct: "
             "virtme-ng owns the guest's memory"
         )
+    _require_status(scenario.observe[0])
     if served := [device.id for device in scenario.devices if device.backing == "vhost-user"]:
         raise UsageError(f"QEMU cannot say where the rings of {served[0]} are: it is vhost-user")
     packed = [device.id for device in scenario.devices if device.options.get("packed")]

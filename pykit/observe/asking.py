@@ -8,6 +8,7 @@ Nothing is written, and nothing read that a read changes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,8 +39,15 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
     answers = []
     for name, path, status, found in _devices(monitor, at):
         answers += found
-        for queue in range(status.get("num-vqs", 0)):
-            answers += _queue(monitor, at, name, path, status, queue)
+        queues = range(status.get("num-vqs", 0)) if status is not None else itertools.count()
+        for queue in queues:
+            try:
+                answers += _queue(monitor, at, name, path, status, queue)
+            except QemuRefusedError:
+                # A device has more queues than vhost serves (of a network card the one for
+                # control). How many it has is not known without its status.
+                if status is None:
+                    break
     return answers
 
 
@@ -48,7 +56,8 @@ def ask_devices(monitor: Monitor, at: str) -> list[dict[str, Any]]:
     return [answer for *_, found in _devices(monitor, at) for answer in found]
 
 
-_Known = tuple[str, str, dict[str, Any], list[dict[str, Any]]]
+#: Name and path of a device, its status where QEMU has an answer, and all answers.
+_Known = tuple[str, str, dict[str, Any] | None, list[dict[str, Any]]]
 
 
 def _devices(monitor: Monitor, at: str) -> Iterator[_Known]:
@@ -58,8 +67,8 @@ def _devices(monitor: Monitor, at: str) -> Iterator[_Known]:
     for known in monitor.ask("x-query-virtio"):
         path = known["path"]
         name = device_id(path)
-        status = monitor.ask("x-query-virtio-status", path=path)
-        answers = [answered(at, name, "x-query-virtio-status", None, status)]
+        status = monitor.status(path)
+        answers = [answered(at, name, "x-query-virtio-status", None, status)] * bool(status)
         if (back := _back_end(monitor, path, gone)) is not None:
             answers.append(answered(at, name, BACK_END, None, back))
         yield name, path, status, answers
@@ -98,15 +107,9 @@ def _back_end(monitor: Monitor, path: str, gone: frozenset[str]) -> dict[str, An
 
 
 def _queue(
-    monitor: Monitor, at: str, name: str, path: str, status: dict[str, Any], queue: int
+    monitor: Monitor, at: str, name: str, path: str, status: dict[str, Any] | None, queue: int
 ) -> Iterator[dict[str, Any]]:
-    # For the indices of a queue that another process serves, QEMU would have to stop it.
-    query = _VHOST_QUEUE if status.get("vhost-started") else _OWN_QUEUE
-    try:
-        ring = monitor.ask(query, path=path, queue=queue)
-    except QemuRefusedError:
-        # A device has more queues than vhost serves (of a network card the one for control).
-        return
+    query, ring = _asked(monitor, path, status, queue)
     if query == _VHOST_QUEUE:
         desc, avail, used = (ring[f"{area}-phys"] for area in ("desc", "avail", "used"))
         size = ring["num"]
@@ -116,9 +119,9 @@ def _queue(
     if not desc or not size:
         return
     yield answered(at, name, query, queue, ring)
-    features = str(status.get("guest-features", {}))
+    features = str(status.get("guest-features", {})) if status is not None else "IOMMU_PLATFORM"
     if "IOMMU_PLATFORM" in features:
-        # Its addresses are not the guest's physical ones.
+        # Its addresses are not the guest's physical ones, or may be none.
         return
     if "RING_PACKED" not in features:
         found = _split(monitor, avail, used, size)
@@ -128,6 +131,22 @@ def _queue(
         return
     if found is not None:
         yield answered(at, name, RING_MEMORY, queue, found)
+
+
+def _asked(
+    monitor: Monitor, path: str, status: dict[str, Any] | None, queue: int
+) -> tuple[str, dict[str, Any]]:
+    """Return the query for a queue, and its answer; raises QemuRefusedError for a queue of none.
+
+    For the indices of a queue that another process serves, QEMU would have to stop it.
+    """
+    if status is None or status.get("vhost-started"):
+        try:
+            return _VHOST_QUEUE, monitor.ask(_VHOST_QUEUE, path=path, queue=queue)
+        except QemuRefusedError:
+            if status is not None:
+                raise
+    return _OWN_QUEUE, monitor.ask(_OWN_QUEUE, path=path, queue=queue)
 
 
 def _split(monitor: Monitor, avail: int, used: int, size: int) -> dict[str, int] | None:

@@ -57,6 +57,9 @@ class Answers:
     def human(self, line: str) -> str:
         return str(self.ask("human-monitor-command", **{"command-line": line}))
 
+    def status(self, path: str) -> dict[str, Any]:
+        return dict(self.ask("x-query-virtio-status", path=path))
+
     def ask(self, command: str, **_: Any) -> Any:
         self.asked.append(command)
         return self._answers[command]
