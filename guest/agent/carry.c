@@ -14,6 +14,7 @@
  * block, so that trace_pipe_raw ends where the buffer is empty, and take a
  * page at most, which is what trace_pipe_raw gives.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/types.h>
@@ -48,8 +49,9 @@ static int put(const void *data, size_t length)
 static int bring(const char *source, const char *name)
 {
 	static unsigned char buffer[65536];
-	__u32 name_length = strlen(name);
-	__u64 length = 0;
+	size_t name_length = strlen(name);
+	__u32 name_length_le = htole32(name_length);
+	__u64 length = 0, length_le;
 	size_t length_at;
 	ssize_t got;
 	int file;
@@ -59,7 +61,7 @@ static int bring(const char *source, const char *name)
 		fprintf(stderr, "carry: %s: %s\n", source, strerror(errno));
 		return 1;
 	}
-	if (put(&name_length, sizeof(name_length)) || put(name, name_length))
+	if (put(&name_length_le, sizeof(name_length_le)) || put(name, name_length))
 		goto full;
 	length_at = used;
 	if (room - used < sizeof(length))
@@ -72,7 +74,8 @@ static int bring(const char *source, const char *name)
 	}
 	if (got < 0 && errno != EAGAIN)
 		fprintf(stderr, "carry: %s: %s\n", source, strerror(errno));
-	memcpy(memory + length_at, &length, sizeof(length));
+	length_le = htole64(length);
+	memcpy(memory + length_at, &length_le, sizeof(length_le));
 	for (size_t i = 0; i < sizeof(length); i++)
 		checksum += memory[length_at + i];
 	close(file);
@@ -119,9 +122,9 @@ int main(int argc, char **argv)
 			return 1;
 		failed |= done;
 	}
-	head[0] = MAGIC;
-	head[1] = used - HEAD;
-	head[2] = checksum;
+	head[0] = htole64(MAGIC);
+	head[1] = htole64(used - HEAD);
+	head[2] = htole64(checksum);
 	__sync_synchronize();
 	memcpy(memory, head, sizeof(head));
 	return failed;

@@ -30,6 +30,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef __x86_64__
+#error "failnth repeats system calls by the registers of x86-64: it has no others"
+#endif
+
 #define MOST	100000
 
 /* Bytes of the instruction that makes a system call. */

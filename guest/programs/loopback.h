@@ -15,6 +15,7 @@
 #ifndef LOOPBACK_H
 #define LOOPBACK_H
 
+#include <endian.h>
 #include <linux/pykit_loopback.h>
 #include <linux/pykit_vhost.h>
 #include <linux/types.h>

@@ -40,7 +40,7 @@ static void open_blk(struct device *d)
 	if (d->options.queues > PYKIT_VHOST_MAX_QUEUES)
 		fail("the back-end has only %u queues", PYKIT_VHOST_MAX_QUEUES);
 	config = (struct virtio_blk_config *)d->about.config;
-	config->num_queues = d->options.queues;
+	config->num_queues = htole16(d->options.queues);
 	d->about.id = VIRTIO_ID_BLOCK;
 	add_queues(d, d->options.queues);
 	d->served = d->about.num_queues;

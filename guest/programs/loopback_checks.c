@@ -401,7 +401,7 @@ static void check_unserved(bool acknowledged)
 			.answer = VIRTIO_BLK_S_IOERR,
 		},
 	};
-	struct virtio_blk_config config = { .capacity = 2048 };
+	struct virtio_blk_config config = { .capacity = htole64(2048) };
 	struct client c = open_client();
 	struct pollfd asks = { .fd = c.fd, .events = POLLIN };
 	struct pollfd kicks = { .fd = c.kick, .events = POLLIN };

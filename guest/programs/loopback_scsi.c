@@ -33,15 +33,15 @@ static void open_scsi(struct device *d)
 	d->about.id = VIRTIO_ID_SCSI;
 	d->about.config_len = sizeof(*config);
 	config = (struct virtio_scsi_config *)d->about.config;
-	config->num_queues = d->options.queues;
-	config->seg_max = d->options.size - 2;
-	config->max_sectors = 0xffff;
-	config->cmd_per_lun = d->options.size;
-	config->event_info_size = sizeof(struct virtio_scsi_event);
-	config->sense_size = VIRTIO_SCSI_SENSE_SIZE;
-	config->cdb_size = VIRTIO_SCSI_CDB_SIZE;
-	config->max_target = 255;
-	config->max_lun = 16383;
+	config->num_queues = htole32(d->options.queues);
+	config->seg_max = htole32(d->options.size - 2);
+	config->max_sectors = htole32(0xffff);
+	config->cmd_per_lun = htole32(d->options.size);
+	config->event_info_size = htole32(sizeof(struct virtio_scsi_event));
+	config->sense_size = htole32(VIRTIO_SCSI_SENSE_SIZE);
+	config->cdb_size = htole32(VIRTIO_SCSI_CDB_SIZE);
+	config->max_target = htole16(255);
+	config->max_lun = htole32(16383);
 	add_queues(d, FIRST_COMMANDS + d->options.queues);
 	d->served = d->about.num_queues;
 	/* When the back-end is gone a command ends with its response. */

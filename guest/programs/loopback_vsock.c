@@ -29,7 +29,7 @@ static void open_vsock(struct device *d)
 	d->about.id = VIRTIO_ID_VSOCK;
 	d->about.config_len = sizeof(*config);
 	config = (struct virtio_vsock_config *)d->about.config;
-	config->guest_cid = cid;
+	config->guest_cid = htole64(cid);
 	add_queues(d, RX_AND_TX + 1);
 	d->served = RX_AND_TX;
 }

@@ -10,6 +10,7 @@
 #ifndef VHOST_RING_H
 #define VHOST_RING_H
 
+#include <endian.h>
 #include <linux/types.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -43,10 +44,38 @@ struct vhost_vring_worker {
 #define VHOST_ATTACH_VRING_WORKER _IOW(VHOST_VIRTIO, 0x15, struct vhost_vring_worker)
 #endif
 
+/*
+ * What the device reads is little-endian, whatever this machine is: the compiler converts these,
+ * and indices, flags and events are converted where they are read and written.
+ */
+#define LE	__attribute__((scalar_storage_order("little-endian")))
+
+struct le_desc {
+	__u64 addr;
+	__u32 len;
+	__u16 flags, next;
+} LE;
+
+struct le_used_elem {
+	__u32 id, len;
+} LE;
+
+/* struct virtio_blk_outhdr */
+struct le_blk_hdr {
+	__u32 type, ioprio;
+	__u64 sector;
+} LE;
+
+/* struct virtio_blk_discard_write_zeroes */
+struct le_blk_range {
+	__u64 sector;
+	__u32 num_sectors, flags;
+} LE;
+
 /* A split virtqueue in memory. */
 struct rings {
 	union {
-		struct vring_desc desc[QUEUE_SIZE];
+		struct le_desc desc[QUEUE_SIZE];
 		char desc_page[PAGE];
 	};
 	union {
@@ -60,7 +89,7 @@ struct rings {
 	union {
 		struct {
 			struct vring_used used;
-			struct vring_used_elem used_ring[QUEUE_SIZE];
+			struct le_used_elem used_ring[QUEUE_SIZE];
 			__u16 avail_event;
 		};
 		char used_page[PAGE];

@@ -40,8 +40,8 @@ struct area {
 	struct rings rings[2];
 	/* Whole pages, as the rings are. */
 	__u8 data[BUFFER];
-	struct virtio_blk_outhdr hdr[QUEUE_SIZE];
-	struct vring_desc table[QUEUE_SIZE];
+	struct le_blk_hdr hdr[QUEUE_SIZE];
+	struct le_desc table[QUEUE_SIZE];
 	__u8 status[QUEUE_SIZE];
 	__u8 rest[PAGE - QUEUE_SIZE];
 };
@@ -691,7 +691,7 @@ static __u64 bus(struct client *c, const void *at)
 	return BUS + ((const char *)at - (const char *)c->area);
 }
 
-static void put_desc(struct client *c, struct vring_desc *desc, void *at, __u32 len,
+static void put_desc(struct client *c, struct le_desc *desc, void *at, __u32 len,
 		     __u16 flags, __u16 next)
 {
 	desc->addr = bus(c, at);
@@ -704,8 +704,8 @@ static void expose(struct client *c, __u16 head)
 {
 	struct rings *rings = c->area->rings;
 
-	rings->avail_ring[c->avail_idx % QUEUE_SIZE] = head;
-	__atomic_store_n(&rings->avail.idx, ++c->avail_idx, __ATOMIC_RELEASE);
+	rings->avail_ring[c->avail_idx % QUEUE_SIZE] = htole16(head);
+	__atomic_store_n(&rings->avail.idx, htole16(++c->avail_idx), __ATOMIC_RELEASE);
 }
 
 static void kick(struct client *c)
@@ -718,10 +718,10 @@ static void kick(struct client *c)
 /* A read or a write of so many bytes as request @n, in descriptors 3n to 3n + 2. */
 static void put_request(struct client *c, unsigned int n, __u32 type, __u32 bytes)
 {
-	struct vring_desc *desc = &c->area->rings[0].desc[3 * n];
+	struct le_desc *desc = &c->area->rings[0].desc[3 * n];
 	__u16 write = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
 
-	c->area->hdr[n] = (struct virtio_blk_outhdr){ .type = type };
+	c->area->hdr[n] = (struct le_blk_hdr){ .type = type };
 	c->area->status[n] = 0xff;
 	put_desc(c, &desc[0], &c->area->hdr[n], sizeof(c->area->hdr[n]),
 		 VRING_DESC_F_NEXT, 3 * n + 1);
@@ -738,7 +738,7 @@ static bool happens(int fd, int ms)
 
 static __u16 used_idx(struct client *c)
 {
-	return __atomic_load_n(&c->area->rings[0].used.idx, __ATOMIC_ACQUIRE);
+	return le16toh(__atomic_load_n(&c->area->rings[0].used.idx, __ATOMIC_ACQUIRE));
 }
 
 /* A request is answered with a status, with all that comes before it. */
@@ -764,7 +764,7 @@ static bool answers(struct client *c, __u32 type, __u8 status)
 
 static void chain_loops(struct client *c)
 {
-	struct vring_desc *desc = c->area->rings[0].desc;
+	struct le_desc *desc = c->area->rings[0].desc;
 
 	desc[2].flags |= VRING_DESC_F_NEXT;
 	desc[2].next = 1;
@@ -772,7 +772,7 @@ static void chain_loops(struct client *c)
 
 static void chain_head_out_of_range(struct client *c)
 {
-	c->area->rings[0].avail_ring[0] = QUEUE_SIZE;
+	c->area->rings[0].avail_ring[0] = htole16(QUEUE_SIZE);
 }
 
 static void chain_next_out_of_range(struct client *c)
@@ -782,7 +782,7 @@ static void chain_next_out_of_range(struct client *c)
 
 static void make_indirect(struct client *c)
 {
-	struct vring_desc *desc = c->area->rings[0].desc;
+	struct le_desc *desc = c->area->rings[0].desc;
 
 	memcpy(c->area->table, desc, 3 * sizeof(*desc));
 	put_desc(c, &desc[0], c->area->table, 3 * sizeof(*desc), VRING_DESC_F_INDIRECT, 0);
@@ -864,7 +864,7 @@ static void chain_header_empty(struct client *c)
 static void chain_too_far(struct client *c)
 {
 	c->avail_idx += QUEUE_SIZE;
-	c->area->rings[0].avail.idx = c->avail_idx + 1;
+	c->area->rings[0].avail.idx = htole16(c->avail_idx + 1);
 }
 
 static const struct {
@@ -902,7 +902,7 @@ static void check_chain(const char *name, void (*spoil)(struct client *c))
 	memset(c.area->data, 0xa5, 512);
 	c.area->rings[0].avail_ring[0] = 0;
 	spoil(&c);
-	__atomic_store_n(&c.area->rings[0].avail.idx, ++c.avail_idx, __ATOMIC_RELEASE);
+	__atomic_store_n(&c.area->rings[0].avail.idx, htole16(++c.avail_idx), __ATOMIC_RELEASE);
 	kick(&c);
 	if (!happens(c.error, SOON_MS))
 		what = "no error was signalled";
@@ -990,8 +990,9 @@ static void check_config(void)
 	must(ioctl(c.dev, VHOST_VDPA_GET_CONFIG, &got), "VHOST_VDPA_GET_CONFIG");
 	must(ioctl(c.dev, VHOST_VDPA_GET_VQS_COUNT, &queues), "VHOST_VDPA_GET_VQS_COUNT");
 	expect_true("the configuration is the disk's",
-		    got.config.capacity == DISK_BYTES / SECTOR &&
-		    got.config.blk_size == SECTOR && got.config.num_queues == queues &&
+		    le64toh(got.config.capacity) == DISK_BYTES / SECTOR &&
+		    le32toh(got.config.blk_size) == SECTOR &&
+		    le16toh(got.config.num_queues) == queues &&
 		    queues == PYKIT_VHOST_MAX_QUEUES);
 	done(&c);
 }

@@ -55,9 +55,9 @@ struct setup {
 struct slot {
 	union {
 		struct {
-			struct virtio_blk_outhdr hdr;
-			struct virtio_blk_discard_write_zeroes ranges[MAX_RANGES];
-			struct vring_desc table[MAX_PARTS + 2];
+			struct le_blk_hdr hdr;
+			struct le_blk_range ranges[MAX_RANGES];
+			struct le_desc table[MAX_PARTS + 2];
 			__u8 data[MAX_SECTORS * SECTOR];
 			__u8 status;
 		};
@@ -309,7 +309,7 @@ static void let_go(void)
 	munmap(dirty, (BUS + sizeof(*memory) * MAX_QUEUES) / PAGE / 8 + 1);
 }
 
-static void add_desc(struct vring_desc *desc, void *addr, __u32 len, __u16 flags)
+static void add_desc(struct le_desc *desc, void *addr, __u32 len, __u16 flags)
 {
 	desc->addr = bus_addr(addr);
 	desc->len = len;
@@ -317,7 +317,7 @@ static void add_desc(struct vring_desc *desc, void *addr, __u32 len, __u16 flags
 }
 
 /* The parts of a request, as (address, length, flags), in @parts. */
-static unsigned int build(struct queue *q, struct slot *s, struct vring_desc *parts)
+static unsigned int build(struct queue *q, struct slot *s, struct le_desc *parts)
 {
 	unsigned int n = 0, cut, left;
 	__u16 flags = 0;
@@ -352,10 +352,10 @@ static unsigned int build(struct queue *q, struct slot *s, struct vring_desc *pa
 	return n;
 }
 
-static void expose(struct queue *q, struct slot *s, const struct vring_desc *parts,
+static void expose(struct queue *q, struct slot *s, const struct le_desc *parts,
 		   unsigned int n)
 {
-	struct vring_desc *ring = q->rings->desc;
+	struct le_desc *ring = q->rings->desc;
 	__u16 place = q->free_head, next;
 	unsigned int i;
 
@@ -381,8 +381,8 @@ static void expose(struct queue *q, struct slot *s, const struct vring_desc *par
 		q->free_head = place;
 		q->num_free -= n;
 	}
-	q->rings->avail_ring[q->avail_idx % QUEUE_SIZE] = s->head;
-	__atomic_store_n(&q->rings->avail.idx, ++q->avail_idx, __ATOMIC_RELEASE);
+	q->rings->avail_ring[q->avail_idx % QUEUE_SIZE] = htole16(s->head);
+	__atomic_store_n(&q->rings->avail.idx, htole16(++q->avail_idx), __ATOMIC_RELEASE);
 	s->busy = true;
 	q->outstanding++;
 }
@@ -394,12 +394,12 @@ static void kick(struct queue *q)
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (setup->event_idx)
-		needed = vring_need_event(__atomic_load_n(&q->rings->avail_event,
-							  __ATOMIC_RELAXED),
+		needed = vring_need_event(le16toh(__atomic_load_n(&q->rings->avail_event,
+								  __ATOMIC_RELAXED)),
 					  q->avail_idx, q->kicked_idx);
 	else
 		needed = !(__atomic_load_n(&q->rings->used.flags, __ATOMIC_RELAXED) &
-			   VRING_USED_F_NO_NOTIFY);
+			   htole16(VRING_USED_F_NO_NOTIFY));
 	q->kicked_idx = q->avail_idx;
 	if (!needed)
 		return;
@@ -536,7 +536,7 @@ static void check_log(const struct queue *q, const struct slot *s, __u32 len)
 
 static bool submit(struct queue *q)
 {
-	struct vring_desc parts[MAX_PARTS + 2];
+	struct le_desc parts[MAX_PARTS + 2];
 	struct slot *s = free_slot(q);
 
 	if (!s || q->num_free < MAX_PARTS + 2)
@@ -565,7 +565,7 @@ static void check_data(struct queue *q, const struct slot *s)
 
 static void free_chain(struct queue *q, __u16 head)
 {
-	struct vring_desc *ring = q->rings->desc;
+	struct le_desc *ring = q->rings->desc;
 	__u16 last = head;
 
 	q->num_free++;
@@ -577,7 +577,7 @@ static void free_chain(struct queue *q, __u16 head)
 	q->free_tail = last;
 }
 
-static void take(struct queue *q, const struct vring_used_elem *used)
+static void take(struct queue *q, const struct le_used_elem *used)
 {
 	struct slot *s;
 
@@ -609,7 +609,7 @@ static void take(struct queue *q, const struct vring_used_elem *used)
 
 static bool more_used(struct queue *q)
 {
-	return q->last_used != __atomic_load_n(&q->rings->used.idx, __ATOMIC_ACQUIRE);
+	return q->last_used != le16toh(__atomic_load_n(&q->rings->used.idx, __ATOMIC_ACQUIRE));
 }
 
 static void take_all(struct queue *q)
@@ -631,7 +631,7 @@ static bool wait_used(struct queue *q)
 	__u64 count;
 
 	q->rings->avail.flags = 0;
-	q->rings->used_event = q->last_used;
+	q->rings->used_event = htole16(q->last_used);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	while (called && !more_used(q)) {
 		called = poll(&pfd, 1, tolerant ? TOLERANT_MS : TIMEOUT_MS) == 1;
@@ -646,7 +646,7 @@ static bool wait_used(struct queue *q)
 	if (!called && more_used(q))
 		q->odd.late++;
 	if (!setup->event_idx)
-		q->rings->avail.flags = VRING_AVAIL_F_NO_INTERRUPT;
+		q->rings->avail.flags = htole16(VRING_AVAIL_F_NO_INTERRUPT);
 	return more_used(q);
 }
 

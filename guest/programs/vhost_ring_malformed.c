@@ -32,7 +32,7 @@ struct arena {
 	__u8 before[PAGE];
 	struct {
 		struct rings rings;
-		struct vring_desc table[PAGE / sizeof(struct vring_desc)];
+		struct le_desc table[PAGE / sizeof(struct le_desc)];
 		__u8 buffers[BUFFERS];
 		__u8 hole[PAGE];
 	} shared;
@@ -72,20 +72,20 @@ static __u64 bus(const void *at)
 	return BUS + ((const char *)at - (const char *)&arena->shared);
 }
 
-static void put(struct vring_desc *desc, __u64 addr, __u32 len, __u16 flags, __u16 next)
+static void put(struct le_desc *desc, __u64 addr, __u32 len, __u16 flags, __u16 next)
 {
-	*desc = (struct vring_desc){ addr, len, flags, next };
+	*desc = (struct le_desc){ addr, len, flags, next };
 }
 
 /* A good request in the first descriptors of a table; returns how many. */
-static unsigned int good_request(struct vring_desc *table)
+static unsigned int good_request(struct le_desc *table)
 {
 	static const __u32 types[] = {
 		VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH,
 		VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES,
 	};
-	struct virtio_blk_outhdr hdr = { .type = types[below(6)] };
-	struct virtio_blk_discard_write_zeroes range = { .num_sectors = 1 + below(8) };
+	struct le_blk_hdr hdr = { .type = types[below(6)] };
+	struct le_blk_range range = { .num_sectors = 1 + below(8) };
 	__u16 flags = hdr.type == VIRTIO_BLK_T_IN || hdr.type == VIRTIO_BLK_T_GET_ID ?
 		VRING_DESC_F_WRITE : 0;
 	__u8 *at = arena->shared.buffers;
@@ -100,7 +100,7 @@ static unsigned int good_request(struct vring_desc *table)
 	if (hdr.type == VIRTIO_BLK_T_GET_ID)
 		len = VIRTIO_BLK_ID_BYTES;
 	else if (hdr.type >= VIRTIO_BLK_T_DISCARD)
-		len = sizeof(struct virtio_blk_discard_write_zeroes);
+		len = sizeof(struct le_blk_range);
 	parts = hdr.type == VIRTIO_BLK_T_FLUSH ? 0 : 1 + below(3);
 	for (i = 0; i < parts; i++) {
 		put(&table[n], bus(at), len, VRING_DESC_F_NEXT | flags, n + 1);
@@ -148,17 +148,17 @@ static __u32 some_len(void)
 
 /* The ways to spoil a table of @n descriptors that is @size long. */
 
-static void spoil_nothing(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_nothing(struct le_desc *table, unsigned int n, unsigned int size)
 {
 }
 
-static void spoil_loop(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_loop(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[n - 1].flags |= VRING_DESC_F_NEXT;
 	table[n - 1].next = below(n);
 }
 
-static void spoil_next(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_next(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	unsigned int i = below(n);
 
@@ -166,49 +166,49 @@ static void spoil_next(struct vring_desc *table, unsigned int n, unsigned int si
 	table[i].next = size + below(65536 - size);
 }
 
-static void spoil_addr(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_addr(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[below(n)].addr = some_addr();
 }
 
-static void spoil_len(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_len(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[below(n)].len = some_len();
 }
 
-static void spoil_flags(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_flags(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[below(n)].flags ^= 1 << below(3);
 }
 
-static void spoil_order(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_order(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[0].flags |= VRING_DESC_F_WRITE;
 	table[n - 1].flags &= ~VRING_DESC_F_WRITE;
 }
 
-static void spoil_status(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_status(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[n - 2].flags &= ~VRING_DESC_F_NEXT;
 }
 
-static void spoil_header(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_header(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	__u8 *hdr = arena->shared.buffers;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(struct virtio_blk_outhdr); i++)
+	for (i = 0; i < sizeof(struct le_blk_hdr); i++)
 		hdr[i] = draw();
 	table[0].len = below(24);
 }
 
-static void spoil_hole(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_hole(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	table[below(n)].addr = bus(arena->shared.hole) - below(64);
 }
 
 /* Most of it possible, so that some chains get far. */
-static void spoil_all(struct vring_desc *table, unsigned int n, unsigned int size)
+static void spoil_all(struct le_desc *table, unsigned int n, unsigned int size)
 {
 	unsigned int i;
 
@@ -221,7 +221,7 @@ static void spoil_all(struct vring_desc *table, unsigned int n, unsigned int siz
 
 static const struct {
 	const char *name;
-	void (*spoil)(struct vring_desc *table, unsigned int n, unsigned int size);
+	void (*spoil)(struct le_desc *table, unsigned int n, unsigned int size);
 } kinds[] = {
 	{ "good", spoil_nothing },
 	{ "loop", spoil_loop },
@@ -248,7 +248,7 @@ static __u16 make_ring(unsigned int kind)
 	struct rings *rings = &arena->shared.rings;
 	bool spoilt_indirect = !strcmp(kinds[kind].name, "indirect");
 	bool indirect = spoilt_indirect || below(3) == 0;
-	struct vring_desc *table = indirect ? arena->shared.table : rings->desc;
+	struct le_desc *table = indirect ? arena->shared.table : rings->desc;
 	unsigned int n = good_request(table);
 
 	if (kinds[kind].spoil)
@@ -276,7 +276,7 @@ static __u16 make_ring(unsigned int kind)
 }
 
 /* Everything that a descriptor offers for writing, wherever it stands. */
-static void allow(const struct vring_desc *table, unsigned int n)
+static void allow(const struct le_desc *table, unsigned int n)
 {
 	__u64 low = bus(arena->shared.buffers), high = low + BUFFERS;
 	__u64 from, to;
@@ -323,7 +323,7 @@ static const char *trespass(void)
  */
 static __u8 status_of_chain(void)
 {
-	const struct vring_desc *ring = copy->shared.rings.desc, *desc = ring;
+	const struct le_desc *ring = copy->shared.rings.desc, *desc = ring;
 	__u64 at = 0, low = bus(arena->shared.buffers);
 	unsigned int i = 0, steps;
 
@@ -363,7 +363,7 @@ static enum outcome serve(unsigned long number, unsigned int kind)
 	must(ioctl(dev, VHOST_GET_VRING_BASE, &base), "VHOST_GET_VRING_BASE");
 	must(ioctl(dev, PYKIT_VHOST_STOP), "PYKIT_VHOST_STOP");
 	must(ioctl(dev, VHOST_GET_VRING_BASE, &base), "VHOST_GET_VRING_BASE");
-	used = arena->shared.rings.used.idx;
+	used = le16toh(arena->shared.rings.used.idx);
 	error = drained(error_fd);
 	where = trespass();
 	if (where)
@@ -433,11 +433,11 @@ int run_malformed(unsigned long count, unsigned int seed)
 
 		fresh();
 		kind = below(KINDS);
-		rings->avail_ring[0] = make_ring(kind);
-		rings->avail.idx = strcmp(kinds[kind].name, "index") ?
-			1 : QUEUE_SIZE + 1 + below(65535 - QUEUE_SIZE);
+		rings->avail_ring[0] = htole16(make_ring(kind));
+		rings->avail.idx = htole16(strcmp(kinds[kind].name, "index") ?
+					   1 : QUEUE_SIZE + 1 + below(65535 - QUEUE_SIZE));
 		allow(rings->desc, QUEUE_SIZE);
-		allow(arena->shared.table, PAGE / sizeof(struct vring_desc));
+		allow(arena->shared.table, PAGE / sizeof(struct le_desc));
 		memcpy(copy, arena, offsetof(struct arena, shared.hole));
 		memcpy(copy->after, arena->after, PAGE);
 		seen[kind][serve(number, kind)]++;
