@@ -70,7 +70,7 @@ static int pykit_blk_init_tags(struct pykit_blk_dev *dev)
 	set->ops = &pykit_blk_mq_ops;
 	set->numa_node = NUMA_NO_NODE;
 	set->flags = COMPAT_TAG_SET_FLAGS;
-	set->cmd_size = struct_size_t(struct pykit_blk_req, sg,
+	set->cmd_size = struct_size((struct pykit_blk_req *)NULL, sg,
 				      PYKIT_BLK_INLINE_SG);
 	set->driver_data = dev;
 	set->nr_hw_queues = dev->num_vqs;
