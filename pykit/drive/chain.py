@@ -40,6 +40,8 @@ class Draft:
         slots: descriptors in the ring with their slots, along the chain.
         table: descriptors of the indirect table; empty without one.
         table_at: address of that table.
+        backward: the table has the first descriptor at its begin, and all others from its end on;
+            their links lead the way (split rings).
         head: entry of the available ring; in a packed ring the buffer id.
         step: how far the available index moves (split rings).
         writable: bytes that the device may write, as the request means it.
@@ -63,6 +65,7 @@ class Draft:
     used: set[int] = field(default_factory=set)
     forward: bool = False
     linked: bool = False
+    backward: bool = False
     again: int = 0
 
     @property
@@ -87,6 +90,10 @@ class Draft:
         for descriptor in (*(d for _, d in self.slots), *self.table):
             if descriptor.flags & WRITE:
                 yield descriptor
+
+    def place(self, position: int) -> int:
+        """Where in the table the element at a position along the chain stands."""
+        return len(self.table) - position if self.backward and position else position
 
     @property
     def table_bytes(self) -> int:

@@ -159,8 +159,13 @@ class Conforming:
         for sector in written:
             self._disk.pop(sector, None)
         indirect = bool(driver.features >> bits.INDIRECT_DESC & 1) and self._random.random() < 0.5
-        draft = driver.submit(queue, request, indirect)
+        draft = ring.draft(request.buffers, indirect)
+        # With IN_ORDER tables are in sequence (section 2.7.5.3), those of packed rings always.
+        linked = not ring.layout and not driver.features >> bits.IN_ORDER & 1
+        draft.backward = indirect and linked and self._random.random() < 0.5
+        driver.expose(queue, draft, request)
         shape += ", in a table" if indirect else ", in the ring"
+        shape += " from its end on" if draft.backward else ""
         sent = flying[draft.head] = _Sent(shape, written)
         return sent
 

@@ -71,7 +71,8 @@ class VirtioDriver:
     Attributes:
         rings: the queues of the current life, by number.
         features: what was accepted.
-        interrupts: how many used buffer notifications came in all lives.
+        interrupts: how many used buffer notifications came in all lives, without those that came
+            with nothing used since the one before: too early, or for another queue.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class VirtioDriver:
         self.features = self.interrupts = 0
         self.shape = Shape()
         self._requests: dict[tuple[int, int], DriverRequest] = {}
+        self._announced: dict[int, int] = {}
 
     def bring_up(self, shape: Shape, until: Stage = "live") -> None:
         """Begin a life: reset, features, queues, DRIVER_OK (section 3.1.1).
@@ -166,6 +168,7 @@ class VirtioDriver:
         ring.lay_out()
         self.carrier.set_up(ring)
         self.rings[index] = ring
+        self._announced[index] = ring.used_position
         for other in self.rings.values():
             if other is not ring:
                 ring.neighbour, other.neighbour = other, ring
@@ -283,7 +286,10 @@ class VirtioDriver:
     def _interrupted(self, queue: int) -> None:
         """Write down the used buffer notifications that came."""
         ring, count = self.rings[queue], self.carrier.interrupts(queue)
-        self.interrupts += count
+        used = ring.used_position
+        if count and used != self._announced[queue]:
+            self.interrupts += count
+            self._announced[queue] = used
         for _ in range(min(count, ring.size)):
             self.recorder.event(
                 "interrupt", queue, used_idx=ring.used_position, last_used=ring.taken_position

@@ -23,7 +23,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
-from pykit.spec.blkconfig import CAPACITY, WRITEBACK
+from pykit.spec.blkconfig import CAPACITY, FIELDS, WRITEBACK, Field
 
 #: Sectors that are written and read, in the plain form and in the rare one.
 _SECTORS = 4
@@ -35,6 +35,8 @@ _SILENCE = 0.05
 _FAR_OFF = 0x4000
 #: How many bytes a disk grows by, so that its configuration changes.
 _STEP = 1 << 20
+#: What can be read at once, in bytes.
+_WORD = 4
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -76,6 +78,7 @@ class RareForms:
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
             yield "halves of a field", Shape(), self._halves
+            yield "all fields", Shape(), self._fields
             without_ro = Shape(more=1 << bits.BLK_RO, fewer=1 << bits.BLK_RO)
             yield "a write to a disk that is read-only", without_ro, self._read_only
             alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
@@ -219,6 +222,22 @@ class RareForms:
             read = {"offset": offset, "len": 4, "value": carrier.word(offset)}
             self._driver.recorder.event("config", **read, write=0)
 
+    def _fields(self) -> None:
+        """Read the fields of up to 32 bits that there are by the features accepted (5.2.4)."""
+        for field in FIELDS:
+            if field.feature is None or self._driver.features >> field.feature & 1:
+                self._field(field)
+
+    def _field(self, field: Field) -> None:
+        """Read a field that can be read at once, and write that down."""
+        end = field.offset + field.width
+        # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
+        whole = self._driver.carrier.config(0, end)
+        if field.width <= _WORD and len(whole) == end:
+            value = int.from_bytes(whole[field.offset :], "little")
+            read = {"offset": field.offset, "len": field.width, "value": value}
+            self._driver.recorder.event("config", **read, write=0)
+
     def _read_only(self) -> None:
         """Write to a disk whose RO was not accepted, between two reads (5.2.6.2)."""
         driver, queue = self._driver, self._driver.kind.queue
@@ -229,10 +248,7 @@ class RareForms:
 
     def _writeback(self) -> None:
         """Read writeback with CONFIG_WCE and without FLUSH: it is 0 at first (5.2.5.2)."""
-        offset, width = WRITEBACK.offset, WRITEBACK.width
-        if found := self._driver.carrier.config(offset, width):
-            read = {"offset": offset, "len": width, "value": found[0]}
-            self._driver.recorder.event("config", **read, write=0)
+        self._field(WRITEBACK)
 
     def _writable_table(self) -> None:
         """Set WRITE beside INDIRECT, which a device ignores (2.7.5.3.2)."""

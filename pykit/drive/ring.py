@@ -284,7 +284,7 @@ class Ring(ABC):
         for pos, (slot, descriptor) in enumerate(draft.slots):
             self._record_descriptor(draft, descriptor, slot, pos, table=0)
         for pos, descriptor in enumerate(draft.table):
-            self._record_descriptor(draft, descriptor, pos, pos, table=1)
+            self._record_descriptor(draft, descriptor, draft.place(pos), pos, table=1)
 
     def _record_descriptor(
         self, draft: Draft, descriptor: RingDescriptor, slot: int, pos: int, table: int

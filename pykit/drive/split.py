@@ -90,8 +90,14 @@ class SplitRing(Ring):
         return Draft(chained, head=head)
 
     def _store_table(self, draft: Draft) -> None:
-        data = b"".join(_packed(descriptor) for descriptor in draft.table)
-        self.memory.store(draft.table_at, data)
+        if draft.backward:
+            draft.table = [
+                replace(d, next=draft.place(i + 1)) if d.flags & NEXT else d
+                for i, d in enumerate(draft.table)
+            ]
+        for position, descriptor in enumerate(draft.table):
+            at = draft.table_at + DESC_BYTES * draft.place(position)
+            self.memory.store(at, _packed(descriptor))
 
     def write(self, draft: Draft) -> None:
         """Write descriptors, then the entry, then the index (section 2.7.13)."""

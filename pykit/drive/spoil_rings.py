@@ -191,6 +191,11 @@ def _table_with_links(draft: Draft, ring: Ring, where: Where) -> None:
     draft.linked = True
 
 
+@spoil("table-backward")
+def _table_backward(draft: Draft, ring: Ring, where: Where) -> None:
+    draft.backward = True
+
+
 # What the driver wants to be interrupted for, and what is the device's own.
 
 
