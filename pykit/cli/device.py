@@ -25,6 +25,9 @@ def device(
         int, typer.Option(min=1, max=1024, help="Size a disk in memory, in MiB.")
     ] = 64,
     queues: Annotated[int, typer.Option(min=1, max=64, help="Offer this many queues.")] = 2,
+    zones: Annotated[
+        bool, typer.Option("--zones", help="Divide the disk into zones, as a host-managed one.")
+    ] = False,
     fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Have this deliberate fault.")
     ] = None,
@@ -60,5 +63,5 @@ def device(
     chosen = back_end.FAULTS[fault] if fault else None
     if script:
         chosen = back_end.load_script(script)
-    store = back_end.ServedDisk(disk, size_mib << 20, queues)
+    store = back_end.ServedDisk(disk, size_mib << 20, queues, zoned=zones)
     back_end.serve(socket, store, queues, chosen, say)

@@ -2,8 +2,9 @@
 """Be a device: a vhost-user back-end in Python, correct unless it is given a fault."""
 
 from pykit.device.blk import ServedDisk
-from pykit.device.offers import FAULTS
+from pykit.device.catalog import CLAUSES, FAULTS
+from pykit.device.faults import DeviceFault
 from pykit.device.script import load_script
 from pykit.device.server import serve
 
-__all__ = ["FAULTS", "ServedDisk", "load_script", "serve"]
+__all__ = ["CLAUSES", "FAULTS", "DeviceFault", "ServedDisk", "load_script", "serve"]

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from pykit.device.blk import ServedDisk
 from pykit.device.memory import GuestMemory, load16, store16
 from pykit.device.overwrite import OverwrittenNow
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
@@ -21,7 +23,7 @@ from pykit.spec import bits
 #: A status that no device writes.
 _NO_STATUS = b"\x7f"
 #: Long enough for a driver that polls, in seconds.
-_MOMENT = 0.02
+MOMENT = 0.02
 
 #: What faults that outlast a life go by: whether the device is dead, what it has not given back,
 #: and how many chains it has served.
@@ -30,6 +32,7 @@ _leaked: list[bytes] = []
 _chains = itertools.count(1)
 _LEAK, _FLOOD = 8 << 10, 1 << 20
 
+Ring = Literal["split", "packed", "both"]
 Writes = list[tuple[memoryview, bytes]]
 
 
@@ -42,9 +45,14 @@ class Returning:
         length: the used length.
         times: how often it is returned.
         interrupt: True: always, False: never, None: as the driver wants.
+        early: interrupt before it is returned, not behind.
         late: writes that follow when the queue's next chain is there, so that the driver had time
             to take this one.
         then: what follows at once when it was returned, before the interrupt.
+        disk: what is behind the device.
+        others: the device's other queues that are in use, by number.
+        returned_in, signals: numbers of the queue that gets it, and whose interrupt is raised;
+            None for its own.
     """
 
     queue: Queue
@@ -52,10 +60,15 @@ class Returning:
     chain: Chain
     writes: Writes
     length: int
+    disk: ServedDisk
+    others: dict[int, Queue] = field(default_factory=dict)
     times: int = 1
     interrupt: bool | None = None
+    early: bool = False
     late: Writes = field(default_factory=list)
     then: Callable[[], None] | None = None
+    returned_in: int | None = None
+    signals: int | None = None
 
     @property
     def kind(self) -> int:
@@ -64,6 +77,24 @@ class Returning:
             return -1
         (kind,) = struct.unpack("<I", self.memory.at(self.chain.readable[0][0], 4))
         return int(kind)
+
+    @property
+    def sector(self) -> int:
+        """Where the request begins, -1 if its header is not in one piece."""
+        if not self.chain.readable or self.chain.readable[0][1] < bits.HEADER_BYTES:
+            return -1
+        (sector,) = struct.unpack("<Q", self.memory.at(self.chain.readable[0][0] + 8, 8))
+        return int(sector)
+
+    @property
+    def status(self) -> int:
+        """The status that will be written, -1 if none will."""
+        return self.writes[-1][1][-1] if self.writes else -1
+
+    @status.setter
+    def status(self, value: int) -> None:
+        if self.writes:
+            self.writes[-1] = (self.writes[-1][0], bytes((value,)))
 
 
 def _as_it_is(step: Returning) -> None:
@@ -74,6 +105,15 @@ def _as_asked(queue: Queue) -> None:
     """Ask for notifications as it should be."""
 
 
+def _as_set_up(queue: Queue) -> None:
+    """Begin to use, or stop using, a queue as it should be."""
+
+
+def _as_found(chain: Chain) -> Chain:
+    """Read a chain as it is."""
+    return chain
+
+
 @dataclass(frozen=True)
 class DeviceFault:
     """A fault: what it does, and the steps that it changes.
@@ -82,13 +122,16 @@ class DeviceFault:
         change: how a chain is returned.
         features: how what is offered changes.
         asks: what it does behind each request for notifications.
-        refuses: refuse the features that the driver accepts.
+        begins, stops: what it does when it begins to use a queue, and when that is stopped.
+        takes: how a chain is read.
+        refuses: refuse the features that the driver accepts, always, or when a queue was stopped.
         idles: look for no further chain behind the first.
+        forgets: look for none behind a request for notifications, which it makes late.
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
         keeps_size: take a queue for the size that it had at first.
-        table_align: refuse indirect tables at other addresses than multiples of this.
         config: how the configuration changes.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
+        ring: the layout in which it does anything.
         beside: what of the ring a thread overwrites, again and again.
     """
 
@@ -97,108 +140,114 @@ class DeviceFault:
     change: Callable[[Returning], None] = _as_it_is
     features: Callable[[int], int] = int
     asks: Callable[[Queue], None] = _as_asked
-    refuses: bool = False
+    begins: Callable[[Queue], None] = _as_set_up
+    stops: Callable[[Queue], None] = _as_set_up
+    takes: Callable[[Chain], Chain] = _as_found
+    refuses: Literal["", "always", "later"] = ""
     idles: bool = False
+    forgets: bool = False
     size: int = 0
     keeps_size: bool = False
-    table_align: int = 1
     config: Callable[[bytes], bytes] = bytes
     bugs: tuple[str, ...] = ()
+    ring: Ring = "both"
     beside: OverwrittenNow | None = None
 
 
 FAULTS: dict[str, DeviceFault] = {}
 
 
-def _fault(
-    name: str, does: str, *bugs: str
+def fault(
+    name: str, does: str, *bugs: str, ring: Ring = "both"
 ) -> Callable[[Callable[[Returning], None]], Callable[[Returning], None]]:
+    """Register a fault of how a chain is returned."""
+
     def register(change: Callable[[Returning], None]) -> Callable[[Returning], None]:
-        FAULTS[name] = DeviceFault(name, does, change, bugs=bugs)
+        FAULTS[name] = DeviceFault(name, does, change, bugs=bugs, ring=ring)
         return change
 
     return register
 
 
-@_fault("data-wrong", "flip a bit of what it writes first")
+@fault("data-wrong", "flip a bit of what it writes first")
 def _data_wrong(step: Returning) -> None:
     if step.writes:
         view, data = step.writes[0]
         step.writes[0] = (view, bytes((data[0] ^ 1,)) + data[1:])
 
 
-@_fault("data-short", "leave the last half of the first buffer unwritten")
+@fault("data-short", "leave the last half of the first buffer unwritten")
 def _data_short(step: Returning) -> None:
     if step.writes:
         view, data = step.writes[0]
         step.writes[0] = (view, data[: len(data) // 2])
 
 
-@_fault("status-unwritten", "leave the status byte unwritten")
+@fault("status-unwritten", "leave the status byte unwritten")
 def _status_unwritten(step: Returning) -> None:
     step.writes = step.writes[:-1]
 
 
-@_fault("status-undefined", "write a status that is not defined")
+@fault("status-undefined", "write a status that is not defined")
 def _status_undefined(step: Returning) -> None:
     if step.writes:
         step.writes[-1] = (step.writes[-1][0], _NO_STATUS)
 
 
-@_fault("unsupported", "support no write")
+@fault("unsupported", "support no write")
 def _unsupported(step: Returning) -> None:
     if step.kind == bits.T_OUT and step.writes:
         step.writes[-1] = (step.writes[-1][0], bytes((bits.S_UNSUPP,)))
 
 
-@_fault("read-zeroes", "read zeroes from everywhere")
+@fault("read-zeroes", "read zeroes from everywhere")
 def _read_zeroes(step: Returning) -> None:
     if step.kind == bits.T_IN:
         step.writes = [(view, bytes(len(data))) for view, data in step.writes]
 
 
-@_fault("failed-length", "fail reads, and claim to have written all of their data", "B64", "B76")
+@fault("failed-length", "fail reads, and claim to have written all of their data", "B64", "B76")
 def _failed_length(step: Returning) -> None:
     if step.kind == bits.T_IN and step.writes:
         step.writes = [(step.writes[-1][0], bytes((bits.S_IOERR,)))]
         step.length = step.chain.capacity
 
 
-@_fault("length-short", "return a used length that is one byte too short")
+@fault("length-short", "return a used length that is one byte too short")
 def _length_short(step: Returning) -> None:
     step.length = max(step.length - 1, 0)
 
 
-@_fault("length-huge", "return the largest used length there is")
+@fault("length-huge", "return the largest used length there is")
 def _length_huge(step: Returning) -> None:
     step.length = (1 << 32) - 1
 
 
-@_fault("length-zero", "return a used length of 0", "B24")
+@fault("length-zero", "return a used length of 0", "B24")
 def _length_zero(step: Returning) -> None:
     step.length = 0
 
 
-@_fault("length-greater", "return a used length beyond the writable buffers")
+@fault("length-greater", "return a used length beyond the writable buffers")
 def _length_greater(step: Returning) -> None:
     step.length = step.chain.capacity + 1
 
 
-@_fault("length-late", "write the used length when its entry is used already")
+@fault("length-late", "write the used length when its entry is used already")
 def _length_late(step: Returning) -> None:
     queue, length = step.queue, step.length
     step.length = 0
 
     def write() -> None:
         # A driver that looks at the ring has time to see the entry without its length.
-        time.sleep(_MOMENT)
+        time.sleep(MOMENT)
         view = queue.last_length(step.chain)
         view[:4] = struct.pack("<I", length)
 
     step.then = write
 
 
-@_fault("pieces-reversed", "lay data that are read into their buffers from the last to the first")
+@fault("pieces-reversed", "lay data that are read into their buffers from the last to the first")
 def _pieces_reversed(step: Returning) -> None:
     if step.kind != bits.T_IN or len(step.writes) < 2:
         return
@@ -210,14 +259,14 @@ def _pieces_reversed(step: Returning) -> None:
     step.writes = [*found, status]
 
 
-@_fault("event-obeyed", "go by used_event without EVENT_IDX too (split rings)")
+@fault("event-obeyed", "go by used_event without EVENT_IDX too", ring="split")
 def _event_obeyed(step: Returning) -> None:
     queue = step.queue
     if isinstance(queue, SplitQueue) and not queue.event_idx:
         step.interrupt = load16(queue.driver, 4 + 2 * queue.size) == queue.used
 
 
-@_fault("event-swapped", "swap the bytes of the driver's event offset (packed rings)", "B29")
+@fault("event-swapped", "swap the bytes of the driver's event offset", "B29", ring="packed")
 def _event_swapped(step: Returning) -> None:
     queue = step.queue
     if isinstance(queue, PackedQueue) and queue.event_idx:
@@ -226,39 +275,39 @@ def _event_swapped(step: Returning) -> None:
         step.interrupt = (low << 8 | high) == here
 
 
-@_fault("flag-obeyed", "go by the driver's flag with EVENT_IDX too (split rings)")
+@fault("flag-obeyed", "go by the driver's flag with EVENT_IDX too", ring="split")
 def _flag_obeyed(step: Returning) -> None:
     queue = step.queue
     if isinstance(queue, SplitQueue) and queue.event_idx and load16(queue.driver, 0) & 1:
         step.interrupt = False
 
 
-@_fault("id-wrong", "return the next id")
+@fault("id-wrong", "return the next id")
 def _id_wrong(step: Returning) -> None:
     step.chain = replace(step.chain, id=(step.chain.id + 1) % step.queue.size)
 
 
-@_fault("id-outside", "return an id that is no descriptor")
+@fault("id-outside", "return an id that is no descriptor")
 def _id_outside(step: Returning) -> None:
     step.chain = replace(step.chain, id=step.queue.size)
 
 
-@_fault("returned-twice", "return each chain twice")
+@fault("returned-twice", "return each chain twice")
 def _returned_twice(step: Returning) -> None:
     step.times = 2
 
 
-@_fault("index-ahead", "leave out an entry when returning a chain")
+@fault("index-ahead", "leave out an entry when returning a chain")
 def _index_ahead(step: Returning) -> None:
     step.queue.skip()
 
 
-@_fault("index-late", "hide the last used entry (split rings)")
+@fault("index-late", "hide the last used entry", ring="split")
 def _index_late(step: Returning) -> None:
     _shift_index(step, 1)
 
 
-@_fault("index-back", "take the used index back over an entry (split rings)")
+@fault("index-back", "take the used index back over an entry", ring="split")
 def _index_back(step: Returning) -> None:
     _shift_index(step, 2)
 
@@ -271,13 +320,13 @@ def _shift_index(step: Returning, by: int) -> None:
     step.then = shift
 
 
-@_fault("wrap-wrong", "write used descriptors of the other round (packed rings)")
+@fault("wrap-wrong", "write used descriptors of the other round", ring="packed")
 def _wrap_wrong(step: Returning) -> None:
     if isinstance(step.queue, PackedQueue):
         step.queue.used_wrap = not step.queue.used_wrap
 
 
-@_fault("wrap-kept", "keep the wrap counter where a list ends with the ring (packed)", "B50")
+@fault("wrap-kept", "keep the wrap counter where a list ends with the ring", "B50", ring="packed")
 def _wrap_kept(step: Returning) -> None:
     queue = step.queue
 
@@ -288,70 +337,70 @@ def _wrap_kept(step: Returning) -> None:
     step.then = keep
 
 
-@_fault("slots-one", "go on one slot behind the first of a list (packed rings)")
+@fault("slots-one", "go on one slot behind the first of a list", ring="packed")
 def _slots_one(step: Returning) -> None:
     step.chain = replace(step.chain, slots=1)
 
 
-@_fault("swallowed", "never return a chain")
+@fault("swallowed", "never return a chain")
 def _swallowed(step: Returning) -> None:
     step.times = 0
 
 
-@_fault("interrupt-missing", "never interrupt")
+@fault("interrupt-missing", "never interrupt")
 def _interrupt_missing(step: Returning) -> None:
     step.interrupt = False
 
 
-@_fault("interrupt-always", "interrupt for each chain, wanted or not")
+@fault("interrupt-always", "interrupt for each chain, wanted or not")
 def _interrupt_always(step: Returning) -> None:
     step.interrupt = True
 
 
-@_fault("writes-readable", "write into a buffer that it may only read")
+@fault("writes-readable", "write into a buffer that it may only read")
 def _writes_readable(step: Returning) -> None:
     if step.chain.readable:
         address, _ = step.chain.readable[0]
         step.writes.append((step.memory.at(address, 1), b"\xa5"))
 
 
-@_fault("writes-behind", "write a byte behind the last buffer")
+@fault("writes-behind", "write a byte behind the last buffer")
 def _writes_behind(step: Returning) -> None:
     if step.chain.writable:
         address, length = step.chain.writable[-1]
         step.writes.append((step.memory.at(address + length, 1), b"\xa5"))
 
 
-@_fault("writes-descriptor", "write into the descriptor table (split rings)")
+@fault("writes-descriptor", "write into the descriptor table", ring="split")
 def _writes_descriptor(step: Returning) -> None:
     if isinstance(step.queue, SplitQueue):
         step.writes.append((step.queue.desc[:1], b"\xa5"))
 
 
-@_fault("writes-driver-area", "write into the driver area")
+@fault("writes-driver-area", "write into the driver area")
 def _writes_driver_area(step: Returning) -> None:
     step.writes.append((step.queue.driver[:2], b"\xa5\xa5"))
 
 
-@_fault("writes-late", "write other bytes into the first buffer when the next chain is there")
+@fault("writes-late", "write other bytes into the first buffer when the next chain is there")
 def _writes_late(step: Returning) -> None:
     if step.writes:
         view, data = step.writes[0]
         step.late = [(view, bytes(byte ^ 0xFF for byte in data))]
 
 
-@_fault("spins", "never stop working at a chain")
+@fault("spins", "never stop working at a chain")
 def _spins(step: Returning) -> None:
     while True:
         pass
 
 
-@_fault("sleeps", "take a second for each chain")
+@fault("sleeps", "take a second for each chain")
 def _sleeps(step: Returning) -> None:
     time.sleep(1)
 
 
-@_fault("wedges", "serve nothing any more, whatever is reset, behind a request of an unknown type")
+@fault("wedges", "serve nothing any more, whatever is reset, behind a request of an unknown type")
 def _wedges(step: Returning) -> None:
     if step.writes and step.writes[-1][1] == bytes((bits.S_UNSUPP,)):
         _wedged.set()
@@ -359,22 +408,22 @@ def _wedges(step: Returning) -> None:
         step.times = 0
 
 
-@_fault("leaks-memory", "keep 8 KiB more at each chain")
+@fault("leaks-memory", "keep 8 KiB more at each chain")
 def _leaks_memory(step: Returning) -> None:
     _leaked.append(b"\xa5" * _LEAK)
 
 
-@_fault("leaks-descriptors", "open one more descriptor at every 16th chain")
+@fault("leaks-descriptors", "open one more descriptor at every 16th chain")
 def _leaks_descriptors(step: Returning) -> None:
     if not next(_chains) % 16:
         os.open(os.devnull, os.O_RDONLY)
 
 
-@_fault("floods", "log a mebibyte for each chain")
+@fault("floods", "log a mebibyte for each chain")
 def _floods(step: Returning) -> None:
     sys.stderr.write("a chain was served\n" * (_FLOOD // 19))
 
 
-@_fault("dies", "end by a signal at the first chain")
+@fault("dies", "end by a signal at the first chain")
 def _dies(step: Returning) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pykit.device import overwrite
-from pykit.device.faults import FAULTS, DeviceFault
+from pykit.device.faults import FAULTS, DeviceFault, Ring
 from pykit.device.memory import store16
 from pykit.device.queue import Queue, SplitQueue
 from pykit.spec import bits
+from pykit.spec.bits import DESC_BYTES
 from pykit.spec.blkconfig import WRITEBACK
-
-__all__ = ["FAULTS"]
 
 #: What no device writes: flags of the used ring, event suppression flags.
 _NO_FLAGS, _NO_SUPPRESSION = 1 << 1, 3
@@ -37,6 +36,10 @@ def _no_notifications(queue: Queue) -> None:
         store16(queue.device, 2, 1)
 
 
+def _aligned_tables(queue: Queue) -> None:
+    queue.table_align = DESC_BYTES
+
+
 def _offers(*wanted: int, without: tuple[int, ...] = ()) -> Callable[[int], int]:
     added, gone = bits.mask(frozenset(wanted)), bits.mask(frozenset(without))
     return lambda offered: (offered | added) & ~gone
@@ -46,6 +49,13 @@ def _written_back(config: bytes) -> bytes:
     at = WRITEBACK.offset
     return config[:at] + b"\x01" + config[at + 1 :]
 
+
+_OVERWRITTEN: tuple[tuple[str, str, Ring, overwrite.OverwrittenNow], ...] = (
+    ("ids", "ids of descriptors", "packed", overwrite.ids_of_descriptors),
+    ("links", "links of descriptors", "split", overwrite.links_of_descriptors),
+    ("tables", "places of indirect tables", "both", overwrite.indirect_tables),
+    ("entries", "ids of used entries", "split", overwrite.ids_of_used_entries),
+)
 
 for _more in (
     DeviceFault("flags-undefined", "ask by flags that are not defined", asks=_undefined_flags),
@@ -58,7 +68,7 @@ for _more in (
     DeviceFault(
         "table-aligned",
         "refuse indirect tables that are not aligned",
-        table_align=16,
+        begins=_aligned_tables,
         bugs=("B63",),
     ),
     DeviceFault(
@@ -74,7 +84,9 @@ for _more in (
         config=_written_back,
         bugs=("B39",),
     ),
-    DeviceFault("refuses-features", "refuse what the driver accepts of the offer", refuses=True),
+    DeviceFault(
+        "refuses-features", "refuse what the driver accepts of the offer", refuses="always"
+    ),
     DeviceFault(
         "offers-other-type", "offer a feature of network devices", features=_offers(_NET_FEATURE)
     ),
@@ -89,13 +101,10 @@ for _more in (
         features=_offers(bits.BLK_CONFIG_WCE, without=(bits.BLK_FLUSH,)),
     ),
     *(
-        DeviceFault(f"{what}-overwritten", f"overwrite {does}, again and again", beside=targets)
-        for what, does, targets in (
-            ("ids", "ids of packed descriptors", overwrite.ids_of_descriptors),
-            ("links", "links of split descriptors", overwrite.links_of_descriptors),
-            ("tables", "places of indirect tables", overwrite.indirect_tables),
-            ("entries", "ids of used entries", overwrite.ids_of_used_entries),
+        DeviceFault(
+            f"{what}-overwritten", f"overwrite {does}, again and again", ring=ring, beside=targets
         )
+        for what, does, ring, targets in _OVERWRITTEN
     ),
 ):
     FAULTS[_more.name] = _more

@@ -57,6 +57,8 @@ class Queue(ABC):
 
     Attributes:
         table_align: what addresses of indirect tables have to be multiples of.
+        linked_tables: whether descriptors of a split queue's tables go on as they say, not by
+            their places.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Queue(ABC):
         base: int,
     ) -> None:
         self.memory, self.size, self.event_idx = memory, size, event_idx
-        self.table_align = 1
+        self.table_align, self.linked_tables = 1, True
         lengths = self._lengths(size)
         self.desc, self.device, self.driver = (
             memory.at_user(address, length) for address, length in zip(areas, lengths, strict=True)
@@ -89,6 +91,11 @@ class Queue(ABC):
     @abstractmethod
     def base(self) -> int:
         """The position, as GET_VRING_BASE returns it."""
+
+    @property
+    @abstractmethod
+    def more(self) -> bool:
+        """Whether a chain is available that was not taken."""
 
     @abstractmethod
     def pop(self) -> Chain | None:
@@ -182,6 +189,11 @@ class SplitQueue(Queue):
         """The available index up to which chains were taken."""
         return self.next
 
+    @property
+    def more(self) -> bool:
+        """By the available index."""
+        return load16(self.driver, 2) != self.next
+
     def pop(self) -> Chain | None:
         """Take the next entry of the available ring."""
         waiting = (load16(self.driver, 2) - self.next) % _WRAP
@@ -224,7 +236,7 @@ class SplitQueue(Queue):
                 return
             if following >= count:
                 raise BadChainError("a descriptor leads out of its indirect table")
-            at = following
+            at = following if self.linked_tables else (at + 1) % count
         raise BadChainError("an indirect table leads back to itself")
 
     def push(self, chain: Chain, length: int) -> None:
@@ -282,10 +294,15 @@ class PackedQueue(Queue):
     def _flags(self, slot: int) -> int:
         return load16(self.desc, DESC_BYTES * slot + 14)
 
+    @property
+    def more(self) -> bool:
+        """By the flags of the next descriptor."""
+        flags = self._flags(self.next)
+        return bool(flags & _AVAIL) == self.wrap and bool(flags & _USED_FLAG) != self.wrap
+
     def pop(self) -> Chain | None:
         """Take the next list whose first descriptor is available."""
-        flags = self._flags(self.next)
-        if bool(flags & _AVAIL) != self.wrap or bool(flags & _USED_FLAG) == self.wrap:
+        if not self.more:
             return None
         found, at, wrap = [], self.next, self.wrap
         while True:
@@ -314,13 +331,13 @@ class PackedQueue(Queue):
         for where, many, _, flags in _DESC.iter_unpack(data):
             yield where, many, flags & WRITE
 
-    def push(self, chain: Chain, length: int) -> None:
-        """Write a used descriptor, its flags last (section 2.8.6)."""
+    def push(self, chain: Chain, length: int, flip: int = 0) -> None:
+        """Write a used descriptor, its flags last (section 2.8.6); ``flip`` makes them wrong."""
         at = DESC_BYTES * self.used
         self.desc[at + 8 : at + 12] = struct.pack("<I", length)
         store16(self.desc, at + 12, chain.id)
         flags = (_AVAIL | _USED_FLAG) if self.used_wrap else 0
-        store16(self.desc, at + 14, flags | (WRITE if chain.writable else 0))
+        store16(self.desc, at + 14, (flags | (WRITE if chain.writable else 0)) ^ flip)
         self._advance(chain.slots)
         self._since += chain.slots
 

@@ -8,12 +8,13 @@ import os
 import selectors
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pykit.device.blk import FEATURES, ServedDisk
-from pykit.device.faults import DeviceFault, Returning, Writes
+from pykit.device.blk import ServedDisk
+from pykit.device.faults import MOMENT, DeviceFault, Returning, Writes
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
@@ -43,11 +44,11 @@ _PROTOCOL = (
     | 1 << Protocol.CONFIGURE_MEM_SLOTS
 )
 _OFFERED = (
-    FEATURES
-    | 1 << bits.INDIRECT_DESC
+    1 << bits.INDIRECT_DESC
     | 1 << bits.EVENT_IDX
     | 1 << bits.VERSION_1
     | 1 << bits.RING_PACKED
+    | 1 << bits.IN_ORDER
     | 1 << PROTOCOL_FEATURES
 )
 _SLOTS, _LARGEST_QUEUE, _NO_FD = 32, 32768, 1 << 8
@@ -109,10 +110,12 @@ class Connection:
         say: Callable[[str], None],
     ) -> None:
         self._sock, self._disk, self._fault, self._say = sock, disk, fault, say
-        self._offered = fault.features(_OFFERED) if fault else _OFFERED
+        offered = _OFFERED | disk.features
+        self._offered = fault.features(offered) if fault else offered
         self._memory = GuestMemory()
         self._setups = [_Setup() for _ in range(queues)]
         self._features = self._protocol = 0
+        self._stopped = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ, None)
 
@@ -188,7 +191,10 @@ class Connection:
     def _set_features(self, features: int) -> None:
         if features & ~self._offered:
             raise _RefusedError(f"features {features & ~self._offered:#x} are not offered")
-        if self._fault is not None and self._fault.refuses:
+        if not self._disk.accepts(features):
+            raise _RefusedError("a host-managed disk needs a driver with zones")
+        refuses = self._fault.refuses if self._fault is not None else ""
+        if refuses == "always" or (refuses == "later" and self._stopped):
             raise _RefusedError(f"features {features:#x} are refused")
         self._features = features
 
@@ -290,7 +296,7 @@ class Connection:
                 size = setup.first_size if self._fault.keeps_size else size
             setup.queue = make(self._memory, size, setup.areas, event_idx, setup.base)
             if self._fault is not None:
-                setup.queue.table_align = self._fault.table_align
+                self._fault.begins(setup.queue)
             setup.broken = False
             if self._fault is not None and self._fault.beside is not None:
                 setup.overwriter = Overwriter(setup.queue, self._fault.beside)
@@ -303,6 +309,9 @@ class Connection:
         """Stop a queue; return where it stood."""
         setup = self._setup(index)
         base = setup.queue.base if setup.queue is not None else setup.base
+        if setup.queue is not None and self._fault is not None:
+            self._fault.stops(setup.queue)
+        self._stopped = True
         setup.queue, setup.base, setup.late = None, base, []
         _leave_ring(setup)
         self._drop_kick(setup)
@@ -335,9 +344,13 @@ class Connection:
                 if self._fault is not None and self._fault.idles:
                     return
                 continue
+            if self._fault is not None and self._fault.forgets:
+                time.sleep(MOMENT)
             queue.request_notifications()
             if self._fault is not None:
                 self._fault.asks(queue)
+                if self._fault.forgets:
+                    return
             chain = queue.pop()
             if chain is None:
                 return
@@ -345,19 +358,32 @@ class Connection:
 
     def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
         _write(setup.late)
-        length, writes = self._disk.serve(self._memory, chain)
-        step = Returning(queue, self._memory, chain, writes, length)
+        taken = self._fault.takes(chain) if self._fault is not None else chain
+        length, writes = self._disk.serve(self._memory, taken)
+        step = Returning(queue, self._memory, chain, writes, length, self._disk)
         if self._fault is not None:
+            for number, other in enumerate(self._setups):
+                if other.queue is not None and other is not setup:
+                    step.others[number] = other.queue
             self._fault.change(step)
         _write(step.writes)
+        if step.early:
+            self._interrupt(setup, step)
+            time.sleep(MOMENT)
         for _ in range(step.times):
-            queue.push(step.chain, step.length)
+            to = queue if step.returned_in is None else step.others[step.returned_in]
+            to.push(step.chain, step.length)
         if step.then is not None:
             step.then()
-        wanted = queue.interrupt_wanted()
-        if (wanted if step.interrupt is None else step.interrupt) and setup.call >= 0:
-            os.eventfd_write(setup.call, 1)
+        if not step.early:
+            self._interrupt(setup, step)
         setup.late = step.late
+
+    def _interrupt(self, setup: _Setup, step: Returning) -> None:
+        wanted = step.queue.interrupt_wanted()
+        call = setup.call if step.signals is None else self._setups[step.signals].call
+        if (wanted if step.interrupt is None else step.interrupt) and call >= 0:
+            os.eventfd_write(call, 1)
 
 
 def _write(writes: Writes) -> None:

@@ -18,11 +18,13 @@ class BlkRow(TableRow):
     Attributes:
         steps: the requests in order.
         accept: features that the device has to offer.
+        refuse: features that the driver does not accept.
         rings, tables, sizes: as of rows of chains.
     """
 
     steps: list[str]
     accept: list[str] = Field([])
+    refuse: list[str] = Field([])
     rings: list[Layout] = Field(["split"])
     tables: list[Table] = Field(["direct"])
     sizes: list[int] = Field([16])
@@ -34,7 +36,7 @@ class BlkRow(TableRow):
             parse(step)
         return steps
 
-    @field_validator("accept")
+    @field_validator("accept", "refuse")
     @classmethod
     def _features(cls, accept: list[str]) -> list[str]:
         mask(accept)

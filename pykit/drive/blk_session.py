@@ -52,10 +52,17 @@ class BlkSession(CaseRunner[BlkCase]):
             size=case.size,
             canary=CANARIES[self._number % len(CANARIES)],
             more=mask(case.row.accept),
+            fewer=mask(case.row.refuse),
         )
         steps = [parse(step) for step in case.row.steps]
         try:
-            self._device.begin(shape)
+            try:
+                self._device.begin(shape)
+            except PeerGoneError:
+                if not case.row.refuse:
+                    raise
+                why = f"the device is not driven without {', '.join(case.row.refuse)}"
+                return CaseResult(case, None, skipped=why)
             if reason := self._lacking(case, steps):
                 return CaseResult(case, None, skipped=reason)
             outcome = self._outcome(case, steps)

@@ -53,7 +53,9 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
-_BLK = bits.mask(frozenset({bits.BLK_SEG_MAX, bits.BLK_BLK_SIZE, bits.BLK_FLUSH, bits.BLK_MQ}))
+_BLK = bits.mask(
+    frozenset({bits.BLK_SEG_MAX, bits.BLK_BLK_SIZE, bits.BLK_FLUSH, bits.BLK_MQ, bits.BLK_ZONED})
+)
 #: VIRTIO_NET_F_MRG_RXBUF: the header of a frame has 12 bytes in the legacy interface too.
 _MERGE = 1 << 15
 KINDS: dict[str, Kind] = {

@@ -33,7 +33,12 @@ from pykit.mutants.catalog import real_bugs
 SHAPES = (Shape(packed=False), Shape(packed=True))
 #: Lists end with the ring where that is small.
 SMALL = (Shape(packed=True, indirect=False, size=4),)
-MORE_SHAPES = {"wrap-kept": SMALL, "size-kept": (Shape(size=4), Shape(size=16))}
+PLAIN = tuple(Shape(packed, indirect=False, event_idx=False, size=16) for packed in (False, True))
+MORE_SHAPES = {
+    "asks-by-offset": PLAIN,
+    "wrap-kept": SMALL,
+    "size-kept": (Shape(size=4), Shape(size=16)),
+}
 #: Faults that a driver sees in the used buffers of conforming requests, and those that the rules
 #: name by their ids.
 BY_RULE = {
@@ -57,21 +62,52 @@ BY_RULE = {
     "no-flush": {"BI-DE-01"},
     "no-version-1": {"RF-DE-01"},
     "cache-control-alone": {"BI-DE-02"},
+    "data-late": {"DX-23"},
+    "entry-late": {"SU-DE-01", "PD-DE-04"},
+    "asks-by-offset": {"DX-14"},
+    "flag-beside-event": {"NA-DE-03"},
+    "id-wide": {"DX-01"},
+    "index-not-zero": {"DX-03"},
+    "length-readable": {"DX-06"},
+    "num-queues-0": {"DX-24"},
+    "seg-max-65535": {"DX-24"},
+    "unused0-1": {"BI-DE-04"},
 }
 #: An interrupt too many is only known to be one with the device's side of the story; two keep
 #: their driver waiting, and have a class below or none; what is put back at once is met by chance;
 #: others show with a case of their own.
 PUT_BACK = {name for name, fault in FAULTS.items() if fault.beside is not None}
 ALONE = {
+    "beyond-end",
     "floods",
+    "flush-unsupported",
+    "header-alone",
     "leaks-descriptors",
     "leaks-memory",
+    "serial-garbled",
     "sleeps",
     "spins",
+    "status-alone",
     "table-aligned",
+    "unknown-accepted",
+    "unmap-accepted",
     "wedges",
+    "zeroes-kept",
+    "zeroes-refused",
 }
-UNSEEN = {"interrupt-always", *ALONE, *PUT_BACK}
+#: What a driver may leave out of account, or what a device may have: places that have no meaning,
+#: limits, orders that none was promised.
+HARMLESS = {
+    "address-cleared",
+    "blk-size-500",
+    "event-unasked",
+    "list-cleared",
+    "max-discard-seg-0",
+    "order-swapped",
+    "refuses-later",
+    "write-flag-lost",
+}
+UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK}
 
 
 def back_end(*arguments: str) -> list[str]:
@@ -207,6 +243,36 @@ def test_leak_is_seen(arguments: tuple[str, ...], what: str) -> None:
         found = [deviation.what for deviation in leaks(device)]
     assert len(found) == (2 if what else 0), found
     assert all(what in one for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "row"),
+    [
+        ("beyond-end", "read-at-capacity"),
+        ("flush-unsupported", "write-then-flush"),
+        ("header-alone", "data-behind-header"),
+        ("status-alone", "data-before-status"),
+    ],
+)
+def test_fault_shows_in_a_request(fault: str, row: str) -> None:
+    cases = [c for c in expand(read_tables(), [row]) if isinstance(c, BlkCase)]
+    with driven("--fault", fault) as (device, _):
+        assert not all(found.right for found in BlkSession(device).run(cases))
+
+
+def test_zones(tmp_path: Path) -> None:
+    """A host-managed disk is driven as any other, and its zones as they have to be."""
+    with driven("--zones") as (device, recorder):
+        assert list(Conforming(device, seed=1).run(quietly, SHAPES[:1])) == []
+        recorder.save(tmp_path / "capture", "pykit device", "clean", "")
+        cases = [c for c in expand(read_tables(), ["zone-*"]) if isinstance(c, BlkCase)]
+        found = list(BlkSession(device).run(cases))
+    assert all(one.right for one in found), [one for one in found if not one.right]
+    assert sum(one.outcome is not None for one in found) >= 19
+    verdicts = spec.check(trace.load(tmp_path / "capture"))
+    wrong = [v for v in verdicts.rules if v.verdict == "fail" and v.rule.side != "driver"]
+    assert wrong == []
 
 
 def test_faults_repeat_real_bugs() -> None:
