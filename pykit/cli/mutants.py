@@ -147,12 +147,23 @@ def _list(found: tuple[Mutant, ...], as_json: bool) -> None:
 
 def _print(table: FaultTable) -> None:
     """Print the matrix of faults and rules, then what needs attention."""
-    columns = ["cell", "fate", "named by", "also failed", "other side", "reached", "guest", "exit"]
+    columns = [
+        "cell",
+        "fate",
+        "named by",
+        "also failed",
+        "other side",
+        "reached",
+        "guest",
+        "reaction",
+        "exit",
+    ]
     rows = []
     for cell in table.cells:
         rules = (" ".join(cell.named), " ".join(cell.also), " ".join(cell.other))
         reached = "" if cell.reached is None else str(cell.reached)
-        rows.append([cell.cell, cell.fate, *rules, reached, cell.outcome, str(cell.exit)])
+        ended = (cell.outcome, cell.reaction, str(cell.exit))
+        rows.append([cell.cell, cell.fate, *rules, reached, *ended])
     print_table(columns, rows)
     for title, cells in (
         ("named, and the other side was blamed as well", table.having("blamed")),

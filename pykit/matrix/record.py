@@ -49,7 +49,7 @@ class RuleResult(NamedTuple):
 
 
 class MutantResult(NamedTuple):
-    """A cell that ran a deliberate fault of the kernel's own code."""
+    """A cell that ran a deliberate fault of the kernel's own code, or of `pykit device`."""
 
     name: str
     #: The faulty side: failures of its rules are consequences of the fault.
@@ -80,7 +80,8 @@ class CellRecord:
         unlooked: core rules that checked nothing, a line each.
         metrics: numbers to compare between matrices, such as latency_us_p50.
         capture: its run directory relative to the matrix directory: cells/SLUG, or None.
-        mutant: the fault of the kernel's own code; None without one, and for the control.
+        mutant: the fault of the kernel's own code or of `pykit device`; None without one, and for
+            the control.
         build: for a cell that requires a strict build: CLEAN_BUILD, or the first complaint.
     """
 

@@ -11,20 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Self, get_args
 
 from pykit.guests import kitsteps, served
 from pykit.guests.bring_up import BootedGuest, bring_up
 from pykit.guests.bundle import Bundle, drivers_of, loads
 from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
-from pykit.guests.outcome import Outcome
+from pykit.guests.outcome import Kind, Outcome
 from pykit.qemu import program
 from pykit.run.work import Failed, ScenarioSteps
-from pykit.scenario.model import Scenario
+from pykit.scenario.model import Scenario, Trouble
 
-#: What does not end a guest's use: the next scenario must not meet what this one left.
-_SOUND = ("clean",)
+#: What does not end a guest's use: the next scenario must not meet what this one left. What another
+#: process did wrong is gone with its device.
+_SOUND: tuple[Kind, ...] = ("clean",)
+_SOUND_BESIDE: tuple[Kind, ...] = (*_SOUND, "workload-failed", *get_args(Trouble))
 
 
 class SharedGuest:
@@ -150,7 +152,7 @@ class ScenarioRun:
         slot: int,
         switch: Mapping[str, str],
     ) -> None:
-        self._owner, self._up, self._out = owner, up, out
+        self._owner, self._up, self._scenario, self._out = owner, up, scenario, out
         self._release = owner.bundle.release
         self._stack = contextlib.ExitStack()
         self.capture = out / "capture"
@@ -198,7 +200,9 @@ class ScenarioRun:
             kernel=self._release,
             unpacked=self._share,
         )
-        self._owner.sound = kind in _SOUND
+        devices = self._scenario.devices
+        beside = bool(devices) and all(device.peer for device in devices)
+        self._owner.sound = kind in (_SOUND_BESIDE if beside else _SOUND)
         return Outcome(kind, message, self._up.command, program.version(), self.work.reached)
 
     def _guarded(self, act: Callable[[], Failed], before: Failed = None) -> Failed:

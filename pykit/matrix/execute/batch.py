@@ -79,8 +79,9 @@ def run_batch(batch: GuestBatch, exchange: Exchange) -> None:
     """Run a batch's cells, except those that are finished.
 
     A cell that does not hold in a shared guest is repeated in a guest of its own, and the second
-    result counts; but not a mutant's, which seldom ends well. A guest that was lost (killed, never
-    booted) proves nothing about its cell: the cell is tried again some times.
+    result counts; but not that of a mutant or a faulty back-end, which seldom ends well. A guest
+    that was lost (killed, never booted) proves nothing about its cell: the cell is tried again some
+    times.
     """
     done = exchange.done()
     waiting = [entry for entry in batch.cells if entry.cell.name not in done]
@@ -91,7 +92,7 @@ def run_batch(batch: GuestBatch, exchange: Exchange) -> None:
         finished = 0
         for entry, record, run in _in_one_guest(batch, waiting, exchange):
             finished += 1
-            if record.status == "held" or (entry.mutant and record.outcome not in _LOST):
+            if record.status == "held" or (record.mutant and record.outcome not in _LOST):
                 exchange.finish(record, _kept(batch, record, run))
             else:
                 alone.append(entry)
@@ -246,6 +247,8 @@ class _BegunRun:
 
 
 def _mutant(entry: RunnableCell) -> MutantResult | None:
+    if entry.back_end is not None:
+        return MutantResult(entry.back_end.name, "device", (), None)
     if entry.mutant is None:
         return None
     return MutantResult(entry.mutant.name, entry.mutant.side, rules_for(entry.mutant.may), None)

@@ -4,14 +4,26 @@
 from __future__ import annotations
 
 import datetime
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from pykit import spec
+from pykit.device import CLAUSES, FAULTS, DeviceFault
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
-from pykit.matrix.plan.cell import DRIVEN, MUTANT, NONE, OWN_QEMU, MatrixCell, Patch, find_mutant
+from pykit.matrix.plan.cell import (
+    BACK_END_FAULT,
+    DRIVEN,
+    MUTANT,
+    NONE,
+    OWN_QEMU,
+    MatrixCell,
+    Patch,
+    find_mutant,
+)
 from pykit.matrix.record import CellRecord, Status
 from pykit.mutants import Mutant, rules_for, survivors
 from pykit.scenario import (
@@ -24,6 +36,7 @@ from pykit.scenario import (
     under_driver,
     with_ring,
 )
+from pykit.scenario.model import SOCKET
 from pykit.toml import choice
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
@@ -48,6 +61,7 @@ class RunnableCell:
         faults: deliberate bugs by module.
         expected: the descriptions of the bugs: which rules have to fail.
         mutant: the deliberate fault of the kernel's own code; None for the control, too.
+        back_end: the deliberate fault of `pykit device`; None for the control, too.
     """
 
     cell: MatrixCell
@@ -58,6 +72,7 @@ class RunnableCell:
     faults: dict[str, str]
     expected: tuple[spec.Fault, ...]
     mutant: Mutant | None = None
+    back_end: DeviceFault | None = None
 
     @property
     def mutated(self) -> bool:
@@ -108,6 +123,8 @@ def apply_axes(
         )
     if "driver" in axes:
         scenario = under_driver(scenario, axes["driver"], modules)
+    if BACK_END_FAULT in cell.axes:
+        device = _back_end(scenario, axes.get(BACK_END_FAULT))
     if device is not None:
         scenario = served_by(scenario, device)
     scenario = on_transport(scenario, axes.get("transport", "pci"))
@@ -127,6 +144,10 @@ def apply_axes(
     mutant = find_mutant(axes.get(MUTANT, NONE))
     if mutant is not None and mutant.name not in survivors():
         expected += (spec.Fault(mutant.name, mutant.title, (), rules_for(mutant.must)),)
+    back_end = FAULTS.get(axes.get(BACK_END_FAULT, NONE))
+    if back_end is not None and back_end.name in CLAUSES:
+        either = rules_for(CLAUSES[back_end.name])
+        expected += (spec.Fault(back_end.name, back_end.does, (), either),)
     qemu = axes.get("qemu", OWN_QEMU)
     return RunnableCell(
         cell,
@@ -137,7 +158,18 @@ def apply_axes(
         faults,
         expected,
         mutant,
+        back_end,
     )
+
+
+def _back_end(scenario: Scenario, fault: str | None) -> str:
+    """`pykit device` with a fault or without, as served_by() takes it."""
+    words = [sys.executable, "-m", "pykit.cli", "device"]
+    for device in scenario.devices[:1]:
+        words += ["--size-mib", str(device.size_mib)]
+        words += ["--queues", str(device.options.get("num-queues", 1))]
+    words += ["--fault", fault] if fault else []
+    return f"cmd:{shlex.join(words)} --socket {SOCKET}"
 
 
 def _faults(

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pykit import spec
+from pykit.device import FAULTS
 from pykit.mutants import Mutant, all_mutants
 from pykit.scenario.axes import RINGS
 from pykit.scenario.model import Backing
@@ -28,6 +29,10 @@ PEER, DRIVEN = "peer", "drive"
 #: The axis of deliberate bugs of our driver.
 DRIVER_FAULT = "driver-fault"
 
+#: The axis of deliberate faults of `pykit device`, which serves the disk of such a cell; that of
+#: the control too.
+BACK_END_FAULT = "back-end-fault"
+
 #: What a cell needs beside its guest: modules that compile without a complaint of W=1 C=1.
 Requirement = Literal["strict-build"]
 Parameter = str | int
@@ -42,6 +47,7 @@ KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
     "ring": RINGS,
     DRIVER_FAULT: (NONE, *spec.faults("driver")),
     "device-fault": (NONE, *spec.faults("device")),
+    BACK_END_FAULT: (NONE, *FAULTS),
     MUTANT: (NONE, *(mutant.name for mutant in all_mutants())),
     "observe": (NONE, "access", "rings", "access+rings", "tap"),
     "qemu": None,

@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pykit import spec
+from pykit.device import FAULTS
 from pykit.errors import UsageError
 from pykit.matrix.plan import expand
 from pykit.matrix.plan.cell import (
     ALL,
+    BACK_END_FAULT,
     DRIVEN,
     DRIVER_FAULT,
     KNOWN_AXES,
@@ -421,6 +423,9 @@ def _fits(scenario: str, row: dict[str, str]) -> bool:
     """Whether a deliberate fault's code runs in a cell; a control's does in each."""
     fault = spec.faults("driver").get(row.get(DRIVER_FAULT, NONE))
     if fault is not None and not fault.fits(row.get("ring", "split")):
+        return False
+    of_back_end = FAULTS.get(row.get(BACK_END_FAULT, NONE))
+    if of_back_end is not None and of_back_end.ring not in ("both", row.get("ring", "split")):
         return False
     mutant = find_mutant(row.get(MUTANT, NONE))
     return mutant is None or mutant.fits(scenario, row)

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 from pykit import spec
 from pykit.errors import Exit
 from pykit.guests.outcome import EXIT_CODES
-from pykit.matrix.plan.cell import MUTANT, NONE, find_mutant
+from pykit.matrix.plan.cell import BACK_END_FAULT, MUTANT, NONE, find_mutant
 from pykit.matrix.record import CellRecord
+from pykit.matrix.results.reactions import reaction
 from pykit.matrix.results.view import CellView, MatrixView
 from pykit.mutants import rules_for, survivors
 
@@ -46,6 +47,7 @@ class FaultCell(NamedTuple):
         also: other failed rules of the faulty side, and of both.
         other: failed rules of the other side.
         reached: how often its place was executed; None where that is not counted.
+        reaction: what became of the driver, where `pykit device` had the fault.
         exit: exit code of `pykit run` for the same cell.
     """
 
@@ -59,6 +61,7 @@ class FaultCell(NamedTuple):
     other: tuple[str, ...]
     reached: int | None
     outcome: str
+    reaction: str
     exit: int
     why: str
 
@@ -129,7 +132,7 @@ def _cells(view: MatrixView) -> Iterator[FaultCell]:
             empty: tuple[str, ...] = ()
             yield FaultCell(
                 cell.name, source, fault, side, fate, empty, empty, empty, None,
-                record.outcome if record else "not-run", Exit.INFRA, cell.why,
+                record.outcome if record else "not-run", "", Exit.INFRA, cell.why,
             )  # fmt: skip
             continue
         failed = [rule.id for rule in record.rules if rule.verdict == "fail"]
@@ -143,6 +146,7 @@ def _cells(view: MatrixView) -> Iterator[FaultCell]:
         fate = _fate(record, fault, named, also, other)
         yield FaultCell(
             cell.name, source, fault, side, fate, named, also, other, reached, record.outcome,
+            reaction(record) if record.mutant and source == BACK_END_FAULT else "",
             _exit(record), survivors().get(fault, "") if fate == "excused" else cell.why,
         )  # fmt: skip
 
@@ -153,6 +157,8 @@ def _fault(cell: CellView) -> tuple[str, str, str] | None:
     if MUTANT in axes:
         mutant = find_mutant(axes[MUTANT])
         return MUTANT, axes[MUTANT], mutant.side if mutant else ""
+    if BACK_END_FAULT in axes:
+        return BACK_END_FAULT, axes[BACK_END_FAULT], "device"
     for axis, side in (("driver-fault", "driver"), ("device-fault", "device")):
         if axes.get(axis, NONE) != NONE:
             return axis, axes[axis], side
@@ -185,7 +191,7 @@ def _fate(
         return "other-rule"
     if other:
         return "wrong-side"
-    allowed = not record.mutant and not record.expected and not record.either
+    allowed = not record.expected and not record.either
     return "excused" if fault in survivors() or allowed else "survived"
 
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import get_args
 
 from pykit.matrix.results.grid import MARKED, grid
+from pykit.matrix.results.reactions import Reaction, reactions
 from pykit.matrix.results.view import STATUSES, CellStatus, CellView, Judged, MatrixView
 from pykit.report.html import template
 from pykit.spec import rules
@@ -21,6 +22,14 @@ MEANINGS: dict[CellStatus, str] = {
     "inconclusive": "events were lost, or nothing was judged",
     "impossible": "the kernel lacks what it needs",
     "held": "the guest ended well, and rules failed only where a fault is to make them",
+}
+#: The colours of reactions are those of statuses.
+_REACTED: dict[Reaction, CellStatus] = {
+    "contained": "held",
+    "detected": "held",
+    "hung": "inconclusive",
+    "wrong-data": "failed",
+    "crashed": "failed",
 }
 #: Cells with these statuses are described in full, first.
 _TROUBLED: tuple[CellStatus, ...] = ("failed", "error", "missing", "inconclusive")
@@ -76,6 +85,8 @@ def render(view: MatrixView) -> str:
         heats=list(heats(view)),
         grid=grid(view, ordered),
         marked=MARKED,
+        reactions=reactions(view),
+        reacted=_REACTED,
         rules=list(_rules(view)),
         judgements=get_args(Judged),
         titles={rule.id: rule.title for rule in rules()},
