@@ -23,7 +23,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
-from pykit.spec.blkconfig import CAPACITY, FIELDS, WRITEBACK, Field
+from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, Field
 
 #: Sectors that are written and read, in the plain form and in the rare one.
 _SECTORS = 4
@@ -35,6 +35,8 @@ _SILENCE = 0.05
 _FAR_OFF = 0x4000
 #: How many bytes a disk grows by, so that its configuration changes.
 _STEP = 1 << 20
+#: The largest queue that there is.
+_LARGEST = 32768
 #: What can be read at once, in bytes.
 _WORD = 4
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
@@ -78,7 +80,9 @@ class RareForms:
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
             yield "halves of a field", Shape(), self._halves
-            yield "all fields", Shape(), self._fields
+            # A queue that is smaller than the device allows would not fit its seg_max.
+            largest = isinstance(self._driver.carrier, QtestCarrier)
+            yield "all fields", Shape(size=_LARGEST) if largest else Shape(), self._fields
             without_ro = Shape(more=1 << bits.BLK_RO, fewer=1 << bits.BLK_RO)
             yield "a write to a disk that is read-only", without_ro, self._read_only
             alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
@@ -224,8 +228,12 @@ class RareForms:
 
     def _fields(self) -> None:
         """Read the fields of up to 32 bits that there are by the features accepted (5.2.4)."""
+        accepted = self._driver.features
+        own = [f for f in FIELDS if f.feature is not None and accepted >> f.feature & 1]
+        end = max((field.offset for field in own), default=0)
         for field in FIELDS:
-            if field.feature is None or self._driver.features >> field.feature & 1:
+            # Padding is there where a field follows.
+            if field in own or (field.feature is None and field.offset < end):
                 self._field(field)
 
     def _field(self, field: Field) -> None:
@@ -234,6 +242,9 @@ class RareForms:
         # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
         whole = self._driver.carrier.config(0, end)
         if field.width <= _WORD and len(whole) == end:
+            if field == SEG_MAX and not isinstance(self._driver.carrier, QtestCarrier):
+                # A back-end has no part in how large the queues are.
+                return
             value = int.from_bytes(whole[field.offset :], "little")
             read = {"offset": field.offset, "len": field.width, "value": value}
             self._driver.recorder.event("config", **read, write=0)

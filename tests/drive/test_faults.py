@@ -70,7 +70,6 @@ BY_RULE = {
     "index-not-zero": {"DX-03"},
     "length-readable": {"DX-06"},
     "num-queues-0": {"DX-24"},
-    "seg-max-65535": {"DX-24"},
     "unused0-1": {"BI-DE-04"},
 }
 #: An interrupt too many is only known to be one with the device's side of the story; two keep
@@ -105,6 +104,7 @@ HARMLESS = {
     "max-discard-seg-0",
     "order-swapped",
     "refuses-later",
+    "seg-max-65535",
     "write-flag-lost",
 }
 UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK}
