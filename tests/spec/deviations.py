@@ -88,3 +88,14 @@ def cache_stays_on() -> Log:
     cases.config.writeback_starts_at_one(log)
     log.qemu = "7.2.22"
     return log
+
+
+def ecn_without_segmentation() -> Log:
+    """As DPDK's net_vhost does it: HOST_ECN is offered, and neither HOST_TSO4 nor HOST_TSO6."""
+    log = cases.features.net()
+    for event in log.of("features"):
+        event["offered"] = int(event["offered"]) & ~(1 << 11) | 1 << 13
+        for name in ("driver", "acked"):
+            event[name] = int(event[name]) & ~(1 << 11)
+    log.qemu, log.device_type = "dpdk 25.11.4-1", "virtio-net-pci"
+    return log

@@ -385,6 +385,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SI-DE-02", lambda: deviations.table_behind_buffers().build()),
     ("MI-DR-06", lambda: u_boot("mmio")),
     ("BI-DE-03", lambda: deviations.cache_stays_on().build()),
+    ("FB-DE-01", lambda: deviations.ecn_without_segmentation().build()),
 ]
 
 
