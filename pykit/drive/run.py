@@ -45,6 +45,9 @@ from pykit.qemu import program as qemu
 
 Progress = Callable[[str], None]
 
+#: Classes of a legal request that is not served, and harms nobody.
+_HARMLESS = ("rejected", "wrong-data")
+
 
 @dataclass(frozen=True)
 class Target:
@@ -109,11 +112,20 @@ class DriveResult:
         return [case for case in self.cases if not case.right and not self.known_as(case)]
 
     def known_as(self, case: CaseResult) -> KnownDeviation | None:
-        """Return the known deviation that a case shows, if it does."""
+        """Return the known deviation that a case shows, if it does.
+
+        One that the rules met, and found waived, is not listed a second time for the cases.
+        """
         if case.right or case.outcome is None:
             return None
-        found = (known for known in self.target.known if known.row == case.case.row.name)
-        return next((known for known in found if case.outcome.verdict in known.classes), None)
+        row, verdict = case.case.row, case.outcome.verdict
+        waived = (
+            KnownDeviation(row.name, _HARMLESS, found.message, found.known)
+            for found in (self.verdicts.rules if self.verdicts else ())
+            if found.verdict == "waived" and row.clause in (found.rule.id, *found.rule.clauses)
+        )
+        known = (known for known in (*self.target.known, *waived) if known.row == row.name)
+        return next((known for known in known if verdict in known.classes), None)
 
     @property
     def failed_rules(self) -> list[spec.Verdict]:

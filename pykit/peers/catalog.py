@@ -56,7 +56,7 @@ _TABLE_AT_END = KnownDeviation(
     "table-behind-buffers",
     ("rejected", "wrong-data"),
     "libvhost-user serves no chain that begins in the ring and ends in an indirect table",
-    "QEMU 7.2.22, 10.0.2 and 11.1.3: vu_queue_map_desc() of subprojects/libvhost-user looks for "
+    "QEMU 7.2.22: vu_queue_map_desc() of subprojects/libvhost-user looks for "
     "INDIRECT at the head of a chain alone",
 )
 _STORAGE_DAEMON = (
@@ -93,7 +93,6 @@ PEERS: dict[str, NamedPeer] = {
                 packages,
                 "usr/bin/qemu-storage-daemon",
                 _STORAGE_DAEMON,
-                (_TABLE_AT_END,),
             )
             for packages in (QEMU_7, QEMU_10, QEMU_11)
         ),

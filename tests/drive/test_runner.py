@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pykit.drive import Case, CaseOutcome, CaseResult, expand, read_tables
+from pykit import spec
+from pykit.drive import Case, CaseOutcome, CaseResult, DriveResult, Target, expand, read_tables
 from pykit.drive.lives import DrivenDevice
+from pykit.drive.outcome import Effect
 from pykit.drive.runner import CaseRunner
+from tests.spec import deviations
 
 
 class Scripted(CaseRunner[Case]):
@@ -48,3 +52,14 @@ def test_confirmation(
     assert (found.outcome.verdict if found.outcome else None) == verdict
     assert found.confirmed == confirmed
     assert bool(found.skipped) == (verdict is None)
+
+
+@pytest.mark.parametrize(("effect", "known"), [("swallowed", True), ("signal", False)])
+def test_waived_deviation_is_known(tmp_path: Path, effect: Effect, known: bool) -> None:
+    """What the rules waive is no failure of the case that shows the same; a crash always is."""
+    (case,) = expand(read_tables(), ["table-behind-buffers/first/first/split/indirect/16"])
+    found = CaseResult(case, CaseOutcome(effect, "queue"))
+    result = DriveResult(Target("blk"), 1, tmp_path, cases=[found])
+    assert result.wrong == [found]
+    result.verdicts = spec.check(deviations.table_behind_buffers().build())
+    assert (result.wrong == []) is known
