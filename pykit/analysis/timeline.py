@@ -77,7 +77,7 @@ def lanes(requests: pl.DataFrame) -> Iterator[Lane]:
 
 
 def depths(requests: pl.DataFrame) -> Iterator[Depth]:
-    """The depth of every queue over time."""
+    """The depth of every queue over time; none of a queue of which no time is known."""
     for (dev, vq), group in requests.group_by("dev", "vq", maintain_order=True):
         moments = pl.concat(
             [
@@ -86,8 +86,9 @@ def depths(requests: pl.DataFrame) -> Iterator[Depth]:
             ]
         )
         moments = moments.drop_nulls("at").sort("at", "step")
-        steps = moments.select("at", pl.col("step").cum_sum()).iter_rows()
-        yield Depth(int(str(dev)), int(str(vq)), tuple(steps))
+        steps = tuple(moments.select("at", pl.col("step").cum_sum()).iter_rows())
+        if steps:
+            yield Depth(int(str(dev)), int(str(vq)), steps)
 
 
 def _slices(row: dict[str, Any]) -> list[TimelineSlice]:

@@ -44,3 +44,10 @@ def test_latency_and_its_histogram_are_tables() -> None:
     counts = [e.text for e in root.iter() if e.get("role") == "cell" and e.get("class") == "note"]
     assert [count for count in counts if count != "0"] == ["3", "1"]
     assert ElementTree.fromstring(charts.histogram([], "none")) is not None
+
+
+def test_a_queue_of_which_no_time_is_known_is_not_drawn() -> None:
+    events = run().build()
+    table = requests(events)
+    assert table.height
+    assert not list(over_time(events, table.with_columns(add=pl.lit(None), used=pl.lit(None))))
