@@ -12,19 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pykit import kconfig, kernels, spec, trace
+from pykit import kconfig, kernels
 from pykit.errors import Exit, GuestError, UsageError
 from pykit.guests import EXIT_CODES, Outcome
 from pykit.matrix.execute.own_guest import NOTHING_BROUGHT, run_in_own_guest
-from pykit.matrix.execute.rundir import (
-    JudgedCapture,
-    about_cell,
-    judge,
-    judge_events,
-    write_run_json,
-)
+from pykit.matrix.execute.rundir import about_cell, write_run_json
 from pykit.matrix.execute.runnable import apply_axes
 from pykit.matrix.plan.cell import MatrixCell
 from pykit.modules import BroughtModules
@@ -32,7 +26,10 @@ from pykit.paths import fresh_directory, require_empty
 from pykit.run import attach as attach_to
 from pykit.run import own
 from pykit.scenario import Observer
-from pykit.trace.capture import RECORDED
+
+if TYPE_CHECKING:
+    from pykit import spec, trace
+    from pykit.matrix.execute.judged import JudgedCapture
 
 Say = Callable[[str], None]
 
@@ -66,6 +63,8 @@ class RunResult:
         """Return the last lines on the terminal: how the guest ended, and where the report is."""
         lines = [f"guest: {self.outcome.kind}: {self.outcome.message}"]
         lines += [f"not looked at: {line}" for line in self.verdicts.unlooked]
+        from pykit.trace.capture import RECORDED
+
         about = self.events.capture
         if about.seal is None and about.outcome.kind != RECORDED:
             lines.append("capture: not sealed: files cut or replaced since would not be noticed")
@@ -127,11 +126,17 @@ def run(
         raise UsageError(f"scenario {entry.scenario.name} boots firmware, which loads no modules")
     directory = to or fresh_directory(entry.scenario.name)
     own_modules = brought.describe()
-    outcome, guest = run_in_own_guest(entry, directory, say, brought)
+    outcome, guest = run_in_own_guest(entry, directory, say, brought, _prepare)
     about = about_cell(entry, guest) | ({"brought": own_modules} if brought else {})
     if device is not None:
         about["device"] = device
     return _ended(directory, about, outcome, started)
+
+
+def _prepare() -> None:
+    from pykit.matrix.execute import judged
+
+    judged.prepare()
 
 
 def run_own(
@@ -201,6 +206,9 @@ def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None
         require_empty(to)
         to.mkdir(parents=True, exist_ok=True)
     if qemu_log is not None:
+        from pykit import trace
+        from pykit.matrix.execute.judged import judge_events
+
         return _result(judge_events(trace.load_log(qemu_log)), None, write_to=to)
     assert capture is not None
     inner = capture / "capture"
@@ -208,6 +216,8 @@ def check(capture: Path | None, *, qemu_log: Path | None = None, to: Path | None
 
 
 def _judge(capture: Path, outcome: Outcome | None, *, write_to: Path | None) -> RunResult:
+    from pykit.matrix.execute.judged import judge
+
     return _result(judge(capture), outcome, write_to=write_to)
 
 

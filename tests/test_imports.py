@@ -100,3 +100,10 @@ def test_the_verbs_load_nothing_that_computes() -> None:
     command = "import sys, pykit.cli.ending; print(*sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", command], text=True).split()
     assert not {"numba", "numpy", "polars", "pydantic", "jinja2"} & set(loaded)
+
+
+def test_a_run_boots_before_it_loads_what_judges() -> None:
+    """That takes longer than all else before the boot, and is done while the guest comes up."""
+    command = "import sys, pykit.steps; print(*sys.modules)"
+    loaded = subprocess.check_output([sys.executable, "-c", command], text=True).split()
+    assert not {"numba", "polars", "jinja2", "pykit.trace", "pykit.report"} & set(loaded)

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MAGIC = 0x31796B6974797061
 _HEAD = 4096
@@ -33,6 +35,8 @@ def unpack(memory: Path, target: Path) -> list[str]:
     """
     if not memory.exists() or memory.stat().st_size < _HEAD:
         raise CarryError("there is no shared memory: QEMU never came to make it")
+    import numpy as np
+
     data = np.memmap(memory, dtype=np.uint8, mode="r")
     magic, length, checksum = struct.unpack_from("<QQQ", data[:24].tobytes())
     if magic != MAGIC:

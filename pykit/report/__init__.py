@@ -19,12 +19,17 @@ from pykit.spec import Verdicts
 from pykit.text import tail
 from pykit.trace import Events
 
-__all__ = ["finding_of", "print_terminal", "write_all"]
+__all__ = ["finding_of", "prepare", "print_terminal", "write_all"]
 
 #: Lines of the console at the end of report.html.
 _CONSOLE_LINES = 100
 #: Of a console, which may be huge, only so many bytes are looked at.
 _CONSOLE_BYTES = 1 << 18
+
+
+def prepare() -> None:
+    """Compile the page's template."""
+    html.template(html.PAGE)
 
 
 def write_all(

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -21,6 +22,8 @@ from pykit.report.figures import Figures
 from pykit.report.view import ORDER, ReportView, clauses_of
 from pykit.text import printable, shown
 
+#: The template of a run's page.
+PAGE = "report.html.j2"
 #: Entries of run.json that the page shows elsewhere or that do not help a reader.
 _ELSEWHERE = frozenset({"schema", "outcome"})
 
@@ -36,7 +39,7 @@ MEANINGS = {
 
 def render(view: ReportView, figures: Figures | None = None) -> str:
     """Return the whole page."""
-    return template("report.html.j2").render(
+    return template(PAGE).render(
         view=view,
         figures=figures or Figures(),
         order=ORDER,
@@ -54,6 +57,7 @@ def _events(rows: Sequence[Mapping[str, Any]]) -> Slice:
     return slice_of(rows, omit=frozenset({"time"}))
 
 
+@cache
 def template(name: str) -> Template:
     """Return a page's template, which escapes markup and what is not printable.
 

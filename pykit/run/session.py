@@ -6,10 +6,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners, served
@@ -18,12 +20,14 @@ from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
 from pykit.observe import access, tapped, through_taps
-from pykit.observe.ringwatch import RingWatcher
 from pykit.paths import require_empty
 from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
 from pykit.run.work import Failed, ScenarioSteps
 from pykit.scenario.model import Scenario
+
+if TYPE_CHECKING:
+    from pykit.observe.ringwatch import RingWatcher
 
 Progress = Callable[[str], None]
 
@@ -37,13 +41,15 @@ def run_scenario(
     runner: str,
     faults: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = lambda _: None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run a scenario in a guest and leave its capture in ``out``.
 
     ``modules`` are our .ko files in load order; ``runner`` is "vng" or "direct"; ``faults``
     are deliberate bugs by module, all of the fault build. ``out`` gets
     ``console.log`` and ``capture/``, whatever became of the guest; it must be new or empty.
-    A KeyboardInterrupt while the guest runs is the outcome "interrupted".
+    A KeyboardInterrupt while the guest runs is the outcome "interrupted". ``meanwhile`` is called
+    by another thread once QEMU has started.
 
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
@@ -72,6 +78,8 @@ def run_scenario(
         if "access" in scenario.observe:
             observers.append(access.AccessTracer(keeper.folder, capture, scenario.transport))
         if "rings" in scenario.observe:
+            from pykit.observe.ringwatch import RingWatcher
+
             observers.append(RingWatcher(keeper.folder, capture, accelerator))
         if observers:
             # First: what the plugin takes for an address counts QEMU's memories in this order.
@@ -82,7 +90,9 @@ def run_scenario(
         # Only now: a run that cannot even start leaves no directory behind.
         capture.mkdir(parents=True)
         factor = deadlines.factor(kernel.config)
-        session = _Session(scenario, keeper, out / "console.log", runner, factor, progress)
+        session = _Session(
+            scenario, keeper, out / "console.log", runner, factor, progress, meanwhile
+        )
         with contextlib.ExitStack() as watching:
             for device in behind:
                 if device.backing == "vhost-user":
@@ -159,7 +169,9 @@ class _Session:
         runner: str,
         factor: int,
         progress: Progress,
+        meanwhile: Callable[[], None],
     ) -> None:
+        self._meanwhile = threading.Thread(target=meanwhile, daemon=True)
         self._keeper = keeper
         self._console = console
         self._runner, self._factor = runner, factor
@@ -176,6 +188,7 @@ class _Session:
         try:
             with self._console.open("wb") as output:
                 process = self._keeper.start(command, output)
+                self._meanwhile.start()
                 guest = GuestChannel(
                     process,
                     self._keeper.folder,

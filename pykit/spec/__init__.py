@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rules of the specification, clause by clause: from events to verdicts."""
+"""The rules of the specification, clause by clause: from events to verdicts.
+
+What computes with events (polars, numba) is imported when it is first needed: a guest is booted
+before there is anything to judge.
+"""
 
 from __future__ import annotations
 
-import tomllib
+import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 from pykit.errors import UsageError
 from pykit.spec import clauses as _clauses
-from pykit.spec import topics  # noqa: F401  (registers the rules)
 from pykit.spec.clauses import CLAUSES, Clause, Coverage
-from pykit.spec.engine import Verdict, Verdicts, judge
 from pykit.spec.explain import Explanation
+from pykit.spec.faults import Fault, Side, faults
 from pykit.spec.model import Result, Rule, Violation, registered
-from pykit.spec.reference import reference
 from pykit.spec.summary import Summary
 from pykit.spec.waivers import Waiver, read
-from pykit.trace import Events
+
+if TYPE_CHECKING:
+    from pykit.spec.engine import Verdict, Verdicts
+    from pykit.trace import Events
 
 __all__ = [
     "CLAUSES",
@@ -46,50 +50,10 @@ __all__ = [
 ]
 
 
-Side = Literal["driver", "device"]
-
-_FAULTS: dict[Side, str] = {"driver": "faults.toml", "device": "device_faults.toml"}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A deliberate bug of the fault build.
-
-    Attributes:
-        what: the error, in words.
-        rules: ids of the rules that fail for it.
-        either: ids of which one or more fail, depending on the negotiated features.
-        ring: the one layout of rings that it needs, or ``both``.
-        packed: what fails instead on packed rings, if anything else does.
-        breaks: no program of a guest ends well with it.
-        bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
-    """
-
-    name: str
-    what: str
-    rules: tuple[str, ...]
-    either: tuple[str, ...]
-    ring: str = "both"
-    packed: tuple[str, ...] = ()
-    breaks: bool = False
-    bugs: tuple[str, ...] = ()
-
-    def fits(self, ring: str) -> bool:
-        """Whether it can go wrong on rings of this layout."""
-        return self.ring in ("both", ring)
-
-    def on(self, ring: str) -> Fault:
-        """The bug with the rules that fail for it on rings of this layout."""
-        if ring != "packed" or not self.packed:
-            return self
-        return replace(self, rules=self.packed, either=())
-
-    def explains(self, failed: set[str]) -> bool:
-        """Whether exactly the rules failed that name this bug."""
-        rest = failed - {*self.rules}
-        return (
-            {*self.rules} <= failed and rest <= {*self.either} and bool(rest) == bool(self.either)
-        )
+def __getattr__(name: str) -> Any:
+    if name in ("Verdict", "Verdicts"):
+        return getattr(importlib.import_module("pykit.spec.engine"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def check(events: Events) -> Verdicts:
@@ -98,11 +62,15 @@ def check(events: Events) -> Verdicts:
     Raises:
         UsageError: the waiver data is wrong.
     """
+    from pykit.spec.engine import judge
+
     return judge(events, rules(), waivers())
 
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules, by topic and id."""
+    from pykit.spec import topics  # noqa: F401  (registers the rules)
+
     return tuple(registered())
 
 
@@ -123,28 +91,6 @@ def waivers() -> tuple[Waiver, ...]:
     """Return the known deviations (data/waivers.toml)."""
     names = {rule.id for rule in rules()}
     return read(_clauses.data("waivers.toml"), names, "pykit/spec/data/waivers.toml")
-
-
-@cache
-def faults(side: Side = "driver") -> dict[str, Fault]:
-    """Return the deliberate bugs of one side's fault build, by name.
-
-    The block driver's are in data/faults.toml, the vhost driver's in data/device_faults.toml.
-    """
-    table = tomllib.loads(_clauses.data(_FAULTS[side]))
-    return {
-        name: Fault(
-            name,
-            entry["what"],
-            tuple(entry["rules"]),
-            tuple(entry.get("either", ())),
-            ring=entry.get("ring", "both"),
-            packed=tuple(entry.get("packed", ())),
-            breaks=entry.get("breaks", False),
-            bugs=tuple(entry.get("bugs", ())),
-        )
-        for name, entry in table.items()
-    }
 
 
 @cache
@@ -171,5 +117,7 @@ def summarize(checked: Mapping[str, int] | None = None) -> Summary:
 
 def describe() -> str:
     """Return the rule reference as Markdown (docs/rules.md)."""
+    from pykit.spec.reference import reference
+
     bugs = [*faults().values(), *faults("device").values()]
     return reference(rules(), coverage(), waivers(), bugs)

@@ -194,3 +194,9 @@ class Walk:
             count = max(before.count, 1) + max(lost.count, 1)
             lost = PageLoss(lost.cpu, lost.page, count, before.pages + 1)
         self.lost.append(lost)
+
+
+def load_compiled() -> None:
+    """Have numba load the compiled walk, which takes as long as decoding a small trace."""
+    none = PageLayout(commit_offset=8, long_size=8, data_offset=16, page_size=4096, stamps=True)
+    list(Walk((), none, {}).records(np.full(1 << 16, -1, dtype=np.int32), 1))

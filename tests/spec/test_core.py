@@ -11,7 +11,7 @@ import pytest
 
 from pykit import spec, steps, trace
 from pykit.errors import Exit
-from pykit.matrix.execute.rundir import judge_events
+from pykit.matrix.execute.judged import judge_events
 from pykit.spec import bits
 from pykit.trace.kinds import BROKEN
 from tests.spec.cases.base import bare, later, like

@@ -18,8 +18,9 @@ from pykit.errors import PykitError
 from pykit.guests import Outcome
 from pykit.guests.bundle import Bundle
 from pykit.guests.channel import GuestEndedError
+from pykit.matrix.execute.judged import judge
 from pykit.matrix.execute.own_guest import run_in_own_guest
-from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin, about_cell, judge, write_run_json
+from pykit.matrix.execute.rundir import FIRMWARE, GuestOrigin, about_cell, write_run_json
 from pykit.matrix.execute.runnable import RunnableCell, not_run
 from pykit.matrix.metrics import metrics
 from pykit.matrix.record import (

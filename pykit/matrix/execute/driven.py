@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pykit import drive
 from pykit.guests import Outcome
 
 
@@ -15,6 +14,8 @@ def driven_without_guest(peer: str, out: Path, say: Callable[[str], None]) -> Ou
 
     Raises: PykitError for one that cannot be fetched, started or reached.
     """
+    from pykit import drive
+
     cases = drive.expand(drive.read_tables())
     result = drive.drive_peer(peer, cases, out, progress=say)
     wrong, deviate = len(result.wrong), len(result.deviations)

@@ -31,11 +31,12 @@ def run_in_own_guest(
     out: Path,
     say: Say = lambda _: None,
     brought: BroughtModules = NOTHING_BROUGHT,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> tuple[Outcome, GuestOrigin]:
     """Boot a guest, run the cell's scenario in it, and leave the capture in ``out``.
 
     Gets the kernel and builds the modules first, where they are not there yet. ``brought`` are
-    the user's own modules.
+    the user's own modules; ``meanwhile`` is called by another thread while Linux boots.
 
     Raises UsageError for ``out`` and a kernel that lacks options, InfraError for what could not
     be built, booted or written. A guest that crashed or hung is an outcome, not an error.
@@ -68,6 +69,7 @@ def run_in_own_guest(
             runner=entry.runner,
             faults=entry.faults,
             progress=say,
+            meanwhile=meanwhile,
         )
         return outcome, GuestOrigin.of(kernel, built)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Write a run directory: run.json, then the verdicts and reports beside the capture."""
+"""Say in a run directory what was run: run.json."""
 
 from __future__ import annotations
 
@@ -8,21 +8,16 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pykit import __version__, report, spec, trace
-from pykit.guests import Kind, Outcome
+from pykit import __version__
+from pykit.guests import Outcome
 from pykit.kernels import Kernel
 from pykit.matrix.execute.runnable import RunnableCell
 from pykit.modules import Build
 from pykit.paths import write_atomically
-
-#: Outcomes that a trouble takes the place of; others get it added.
-_WELL = ("clean", "recorded")
-#: Sentences on what broke in an outcome's one line.
-_MOST_TROUBLES = 3
 
 
 @dataclass(frozen=True)
@@ -43,54 +38,6 @@ class GuestOrigin:
 
 #: Firmware has no kernel and takes no modules.
 FIRMWARE = GuestOrigin()
-
-
-@dataclass(frozen=True)
-class JudgedCapture:
-    """The events of a capture and the verdicts on them."""
-
-    events: trace.Events
-    verdicts: spec.Verdicts
-
-    def ended(self, outcome: Outcome) -> Outcome:
-        """Return how the guest ended, with what its events show of broken devices."""
-        found = self.events.capture.outcome
-        # What went wrong outside of a capture that ended well is not in it.
-        if found.kind in _WELL:
-            return outcome
-        return replace(outcome, kind=cast(Kind, found.kind), message=found.message)
-
-    def write(self, directory: Path) -> None:
-        """Write the events, the verdicts and all reports into a run directory."""
-        self.events.write_parquet(directory / "events.parquet")
-        report.write_all(directory, self.verdicts, self.events)
-
-
-def judge(capture: Path) -> JudgedCapture:
-    """Judge a capture; raises UsageError where it is none."""
-    return judge_events(trace.load(capture))
-
-
-def judge_events(events: trace.Events) -> JudgedCapture:
-    """Judge events that are loaded; their capture's outcome then has what broke."""
-    verdicts = spec.check(events)
-    return JudgedCapture(_with_troubles(events, verdicts), verdicts)
-
-
-def _with_troubles(events: trace.Events, verdicts: spec.Verdicts) -> trace.Events:
-    """Return the events of a capture whose outcome says what broke, if anything unexpected did."""
-    found = [trouble for trouble in verdicts.troubles if not trouble.expected]
-    if not found:
-        return events
-    ended = events.capture.outcome
-    words = [trouble.sentence for trouble in found[:_MOST_TROUBLES]]
-    if len(found) > _MOST_TROUBLES:
-        words.append(f"{len(found) - _MOST_TROUBLES} more")
-    if ended.kind in _WELL:
-        outcome = trace.CapturedOutcome(found[0].kind, "; ".join(words))
-    else:
-        outcome = trace.CapturedOutcome(ended.kind, "; ".join([ended.message, *words]))
-    return replace(events, capture=replace(events.capture, outcome=outcome))
 
 
 def about_cell(entry: RunnableCell, guest: GuestOrigin) -> dict[str, Any]:
