@@ -16,7 +16,7 @@ _FACTORS = {"KASAN": 4, "KCSAN": 3, "PROVE_LOCKING": 2}
 BOOT_S = 180.0
 #: What a guest takes to boot on the machine that scenarios' deadlines were made on, under TCG, s,
 #: by runner.
-_USUAL_S = {"direct": 4.5, "vng": 9.0}
+_USUAL_S = {"direct": 4.5, "vng": 6.0}
 
 
 def slowness(boot_s: float, config_factor: int, runner: str = "direct") -> float:

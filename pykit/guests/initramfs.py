@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,10 @@ class Initramfs:
     @classmethod
     def make(cls, kernel: Kernel, payload: Payload) -> Initramfs:
         """Pack a payload; the result lies beside it."""
-        programs = program_disk(payload.scenario.programs) if payload.scenario.programs else None
         root = payload.folder / "root"
         inside = root / "pykit"
         (root / "bin").mkdir(parents=True)
-        busybox = _static_busybox()
-        shutil.copy(busybox, root / "bin" / "busybox")
+        shutil.copy(static_busybox(), root / "bin" / "busybox")
         shutil.copy(AGENT / "init.sh", root / "init")
         (root / "init").chmod(0o755)
         for name in ("steps", "modules", "bin"):
@@ -51,14 +49,7 @@ class Initramfs:
         for name in ("agent.sh", "lib.sh"):
             shutil.copy(payload.folder / name, inside)
         (inside / "nonce").write_text(f"NONCE={payload.nonce}\n")
-        if programs is not None:
-            (inside / "programs").touch()
-        boot_modules = []
-        if programs is not None:
-            for module in closure(kernel, _DISK_MODULES):
-                copy_module(module, inside / "modules")
-                boot_modules.append(plain_name(module.name))
-        (inside / "boot-modules").write_text("".join(f"{name}\n" for name in boot_modules))
+        programs = put_programs(kernel, payload.scenario.programs, inside)
         path = payload.folder / "initramfs.cpio"
         with path.open("wb") as output:
             paths = sorted(root.rglob("*"))
@@ -77,6 +68,23 @@ class Initramfs:
         if done.returncode != 0:
             raise InfraError(f"cpio failed: {done.stderr.decode(errors='replace').strip()}")
         return cls(path, programs)
+
+
+def put_programs(kernel: Kernel, programs: Collection[str], folder: Path) -> Path | None:
+    """Return the disk with the host's programs; None without any.
+
+    What the guest needs to mount it goes into ``folder``: modules, and their names in
+    ``boot-modules``, in load order.
+    """
+    names = []
+    for module in closure(kernel, _DISK_MODULES) if programs else ():
+        copy_module(module, folder / "modules")
+        names.append(plain_name(module.name))
+    (folder / "boot-modules").write_text("".join(f"{name}\n" for name in names))
+    if not programs:
+        return None
+    (folder / "programs").touch()
+    return program_disk(programs)
 
 
 def program_disk(programs: Iterable[str]) -> Path:
@@ -139,7 +147,8 @@ def _merged(path: Path) -> Path:
     return path if path.is_relative_to("/usr") else Path("/usr") / path.relative_to("/")
 
 
-def _static_busybox() -> Path:
+def static_busybox() -> Path:
+    """Return the host's busybox; raises InfraError without one that needs no libraries."""
     found = shutil.which("busybox", path=PATH)
     if found is None:
         raise InfraError("busybox is not installed: make setup, or see pykit doctor")

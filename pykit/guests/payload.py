@@ -7,6 +7,7 @@ initramfs as /pykit.
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from pykit.kernels import Kernel
 from pykit.modules import closure
 from pykit.modules.elf import read_module
 from pykit.modules.inspection import depends
-from pykit.paths import AGENT, GUEST, ROOT
+from pykit.paths import AGENT, GUEST, ROOT, cache_dir, used, write_atomically
 from pykit.scenario.model import Scenario
 
 #: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
@@ -165,22 +166,33 @@ def _programs(names: Sequence[str]) -> str:
 
 
 def copy_module(path: Path, folder: Path) -> None:
-    """Copy a module, unpacked and without its signature.
+    """Copy a module, unpacked (once: the cache keeps that) and without its signature.
 
     Neither busybox nor every insmod unpacks one itself. The guest loads our unsigned modules
     anyway, and checking the signatures of the kernel's own costs half a second under TCG.
     """
+    target = folder / plain_name(path.name)
+    if path.suffix not in (".xz", ".zst", ".gz"):
+        target.write_bytes(without_signature(path.read_bytes()))
+        return
+    status = path.stat()
+    words = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    kept = cache_dir() / "unpacked" / hashlib.sha256(words.encode()).hexdigest()[:32]
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, without_signature(_unpacked(path)))
+    shutil.copy(kept, target)
+    used(kept)
+
+
+def _unpacked(path: Path) -> bytes:
     if path.suffix == ".xz":
-        data = lzma.decompress(path.read_bytes())
-    elif path.suffix in (".zst", ".gz"):
-        tool = {".zst": "zstd", ".gz": "gzip"}[path.suffix]
-        done = subprocess.run([tool, "-dc", path], capture_output=True, check=False)
-        if done.returncode != 0:
-            raise InfraError(f"{path}: {tool} cannot unpack it")
-        data = done.stdout
-    else:
-        data = path.read_bytes()
-    (folder / plain_name(path.name)).write_bytes(without_signature(data))
+        return lzma.decompress(path.read_bytes())
+    tool = {".zst": "zstd", ".gz": "gzip"}[path.suffix]
+    done = subprocess.run([tool, "-dc", path], capture_output=True, check=False)
+    if done.returncode != 0:
+        raise InfraError(f"{path}: {tool} cannot unpack it")
+    return done.stdout
 
 
 def without_signature(module: bytes) -> bytes:

@@ -7,17 +7,18 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pykit.errors import InfraError, UsageError
 from pykit.guests.device_args import cold_options, memory_options
-from pykit.guests.initramfs import Initramfs
+from pykit.guests.initramfs import Initramfs, put_programs, static_busybox
 from pykit.guests.payload import Payload
 from pykit.guests.vmlinux import bootable
 from pykit.kernels import Kernel
+from pykit.paths import AGENT
 from pykit.qemu import program, tsc
 from pykit.scenario.model import Scenario
 from pykit.scenario.transport import PCI, Transport
@@ -38,32 +39,88 @@ class Runner(Protocol):
         ...
 
 
+#: Stands before QEMU: the guest begins with INIT, and with an image that is unpacked.
+_BEFORE_QEMU = """\
+for word; do
+	shift
+	case $last in
+	-append) set -- "$@" "$(printf %s "$word" | sed "s| init=[^ ]*| init=$INIT|")" ;;
+	-kernel) set -- "$@" "$IMAGE" ;;
+	*) set -- "$@" "$word" ;;
+	esac
+	last=$word
+done
+exec "$QEMU" "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Vng:
-    """virtme-ng: the host's userspace, over 9p or virtiofs."""
+    """virtme-ng: the host's userspace, over 9p or virtiofs.
+
+    What comes up is our agent alone: virtme-ng's own first process starts udev, which takes longer
+    than all else. Programs and libraries come from the disk that the direct runner has.
+    """
 
     def command(self, kernel: Kernel, payload: Payload, accelerator: str, log: Path) -> list[str]:
         """See Runner."""
         scenario = payload.scenario
-        agent = shlex.join(
-            ["sh", str(payload.folder / "agent.sh"), payload.nonce, str(payload.folder)]
-        )
+        folder = payload.folder
+        given = {"NONCE": payload.nonce, "PAYLOAD": folder, "BUSYBOX": static_busybox()}
+        programs = put_programs(kernel, scenario.programs, folder)
+        lines = (AGENT / "vng-init.sh").read_text()
+        init = _script(folder / "init", given, lines)
+        known = {"INIT": init, "IMAGE": bootable(kernel), "QEMU": program.find()[0]}
+        qemu = _script(folder / "qemu", known, _BEFORE_QEMU)
         options = [
             *scenario.transport.port,
             *cold_options(scenario, payload.folder),
             *memory_options(scenario),
+            *_disk_options(programs),
             *program.kit_options(payload.folder, log),
         ]
+        arguments = _kernel_arguments(scenario, accelerator)
         return [
-            *_vng(kernel, accelerator, scenario.cpus, scenario.icount),
+            *_vng(kernel, accelerator, scenario.cpus, scenario.icount, str(qemu)),
             "--verbose",
             "--append",
             # The distribution's driver must not take the device before ours does.
-            f"{_KERNEL_ARGUMENTS} modprobe.blacklist=virtio_blk",
+            " ".join([*arguments, "modprobe.blacklist=virtio_blk"]),
             f"--qemu-opts={shlex.join(options)}",
             "--",
-            agent,
+            "true",
         ]
+
+
+def _script(path: Path, values: Mapping[str, object], lines: str) -> Path:
+    """Write a shell script that begins with these variables."""
+    given = [f"{name}={shlex.quote(str(value))}" for name, value in values.items()]
+    path.write_text("\n".join(["#!/bin/sh", *given, lines]))
+    path.chmod(0o755)
+    return path
+
+
+def _disk_options(programs: Path | None) -> list[str]:
+    """Return QEMU's options for the disk of the host's programs, if there is one."""
+    if programs is None:
+        return []
+    return [
+        "-drive",
+        f"if=none,id=programs,format=raw,readonly=on,file={program.value(programs)}",
+        "-device", "nvme,drive=programs,serial=programs",
+    ]  # fmt: skip
+
+
+def _kernel_arguments(scenario: Scenario, accelerator: str) -> list[str]:
+    """Return what makes a guest boot soon, and end at the first oops."""
+    arguments = [
+        _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check", "mitigations=off", "nokaslr",
+        "audit=0", "random.trust_cpu=on",
+    ]  # fmt: skip
+    khz = program.ICOUNT_KHZ if scenario.icount else tsc.khz()
+    if accelerator == "tcg" and khz:
+        arguments.append(f"tsc_early_khz={khz}")
+    return arguments
 
 
 @dataclass(frozen=True)
@@ -96,27 +153,14 @@ def direct(
     Raises InfraError for a QEMU that lacks the transport's machine.
     """
     program.require_machine(scenario.transport.machine[1])
-    arguments = [
-        "console=ttyS0", _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check",
-        "mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on",
-    ]  # fmt: skip
-    khz = program.ICOUNT_KHZ if scenario.icount else tsc.khz()
-    if accelerator == "tcg" and khz:
-        arguments.append(f"tsc_early_khz={khz}")
-    disk = []
-    if made.programs is not None:
-        disk = [
-            "-drive",
-            f"if=none,id=programs,format=raw,readonly=on,file={program.value(made.programs)}",
-            "-device", "nvme,drive=programs,serial=programs",
-        ]  # fmt: skip
+    arguments = ["console=ttyS0", *_kernel_arguments(scenario, accelerator)]
     return [
         program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         *scenario.transport.machine, *scenario.transport.port, *devices,
         *program.cpu_options(accelerator, icount=scenario.icount),
         "-m", str(program.MEMORY_MIB), "-smp", str(scenario.cpus),
         "-kernel", str(image), "-initrd", str(made.path), "-append", " ".join(arguments),
-        "-serial", "stdio", *disk, *kit,
+        "-serial", "stdio", *_disk_options(made.programs), *kit,
     ]  # fmt: skip
 
 
@@ -141,7 +185,9 @@ def bare_vng(kernel: Kernel, command: str, accelerator: str) -> list[str]:
     return [*_vng(kernel, accelerator, program.CPUS, icount=False), "--", command]
 
 
-def _vng(kernel: Kernel, accelerator: str, cpus: int, icount: bool) -> list[str]:
+def _vng(
+    kernel: Kernel, accelerator: str, cpus: int, icount: bool, qemu: str | None = None
+) -> list[str]:
     beside = Path(sys.executable).parent / "vng"
     found = str(beside) if beside.exists() else shutil.which("vng")
     if found is None:
@@ -152,7 +198,7 @@ def _vng(kernel: Kernel, accelerator: str, cpus: int, icount: bool) -> list[str]
         found, "--run", str(kernel.image), "--memory", f"{program.MEMORY_MIB}M",
         "--cpus", str(cpus),
     ]  # fmt: skip
-    if chosen := program.choice():
+    if chosen := qemu or program.choice():
         command += ["--qemu", chosen]
     if accelerator != "kvm":
         # With --disable-kvm virtme-ng passes no -cpu of its own that would come after ours.

@@ -28,4 +28,4 @@ def test_a_slow_machine_gets_more_time() -> None:
     assert deadlines.slowness(1, 1) == 1
     assert deadlines.slowness(9, 1) == 2
     assert deadlines.slowness(9, 2) == 1
-    assert deadlines.slowness(9, 1, "vng") == 1
+    assert deadlines.slowness(9, 1, "vng") == 1.5
