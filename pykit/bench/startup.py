@@ -20,7 +20,7 @@ from pykit.guests import bare_vng
 from pykit.qemu import accel
 
 #: Ratios to the peer that a release has to keep.
-LIMITS = {"pykit run": 2.0, "pykit run --boot direct": 0.7}
+LIMITS = {"pykit run": 1.2, "pykit run --boot direct": 0.35}
 PEER = "vng … -- true"
 _DEADLINE_S = 300
 
@@ -61,7 +61,7 @@ class Startup:
                 f"{min(taken):.1f}",
                 f"{max(taken):.1f}",
                 f"{self.ratio(command):.2f}",
-                f"{limit:.1f}" if limit else "peer",
+                f"{limit:.2f}" if limit else "peer",
             )
         return table
 
