@@ -120,18 +120,15 @@ static void tell(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address
 		.size = 1u << qemu_plugin_mem_size_shift(info),
 		.flags = qemu_plugin_mem_is_store(info) ? RECORD_WRITE : 0,
 	};
-	bool known;
 
 	if (qemu_plugin_mem_get_value && record.size <= sizeof(record.value)) {
 		record.value = qemu_plugin_mem_get_value(info).data.u64;
 		if (record.size < sizeof(record.value))
 			record.value &= (UINT64_C(1) << record.size * 8) - 1;
-		known = true;
-	} else {
-		known = !region && memory_value(address, record.size, &record.value);
-	}
-	if (known)
+		record.flags |= RECORD_VALUE | RECORD_EXACT;
+	} else if (!region && memory_value(address, record.size, &record.value)) {
 		record.flags |= RECORD_VALUE;
+	}
 	pthread_mutex_lock(&lock);
 	if (region)
 		record.region = record_region(region);

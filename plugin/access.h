@@ -13,13 +13,14 @@ enum record_kind {
 	RECORD_LOST,		/* value: how many accesses are missing, at least */
 	RECORD_REGION,		/* a memory region's name, and the number that stands for it */
 	/*
-	 * A queue at its set-up, by its descriptors' address; first: used_event; value: flags and
-	 * idx of its available ring, then those of its used ring.
+	 * A queue at its set-up, by its descriptors' address; first: used_event; value: the first
+	 * two fields of its available ring, then those of its used ring (packed: of the driver's
+	 * and of the device's event suppression).
 	 */
 	RECORD_QUEUE,
 	/*
-	 * A chain was made available in the queue of that address; value: its head, then the
-	 * available index behind it.
+	 * A chain was made available in the queue of that address; value: its head (packed: its
+	 * buffer id), then the available index behind it (packed: slot and wrap counter).
 	 */
 	RECORD_CHAIN,
 	/*
@@ -29,8 +30,9 @@ enum record_kind {
 	RECORD_DESC,
 	RECORD_HEADER,		/* the first 16 bytes that the chain sends, in first and second */
 	/*
-	 * The driver can see this used entry, which is value; first: its index, second: the last
-	 * byte that the device may have written, with 0x100 where there is one.
+	 * The driver can see this used entry, which is value (packed: the upper half of the used
+	 * descriptor); first: its index (packed: slot and wrap counter), second: the last byte that
+	 * the device may have written, with 0x100 where there is one.
 	 */
 	RECORD_USED,
 };
@@ -38,6 +40,7 @@ enum record_kind {
 enum record_flags {
 	RECORD_WRITE = 1,
 	RECORD_VALUE = 2,	/* the value is known */
+	RECORD_EXACT = 4,	/* it is the CPU's, and not what stood in memory right after */
 };
 
 struct record {

@@ -89,6 +89,8 @@ class AccessStep(NamedTuple):
     slot: int
     #: It notifies a queue.
     notifies: bool
+    #: Bytes of an access.
+    size: int
 
 
 class GivenRing(NamedTuple):
@@ -196,7 +198,7 @@ def _steps(records: npt.NDArray[Any], at: Ints, rows: pl.DataFrame) -> Iterator[
     fields = {name: number for number, name in enumerate(FIELDS)}
     columns = ("dev", "life", "vq", "area", "field", "slot", "write", "register")
     own = rows.select(columns).rows()
-    for i, (ts, first, second, address, value, kind, cpu, _, flags, _) in enumerate(
+    for i, (ts, first, second, address, value, kind, cpu, size, flags, _) in enumerate(
         records.tolist()
     ):
         accessed = kind in (Record.RING, Record.REGISTER)
@@ -211,7 +213,7 @@ def _steps(records: npt.NDArray[Any], at: Ints, rows: pl.DataFrame) -> Iterator[
             notifies = bool(write) and register == "queue_notify"
         yield AccessStep(
             kind, answer[i], ts, cpu, first, second, address, value, bool(flags & _VALUE),
-            bool(flags & _WRITE), dev, life, vq, area, of, slot, notifies,
+            bool(flags & _WRITE), dev, life, vq, area, of, slot, notifies, size,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pykit.trace.kinds import REGISTERS
 def is_whole(made: pl.DataFrame, outside: pl.DataFrame) -> bool:
     """Return whether there are events of each queue of which QEMU took a chain.
 
-    A device without an id, or with packed rings, has none, and nothing is known of its driver.
+    A device whose place QEMU does not give has none, and nothing is known of its driver.
     """
     if made.is_empty():
         return False

@@ -10,34 +10,33 @@ without any. What no access shows is not made: whether an interrupt came, what t
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
 from pykit.trace.access import AREAS, FIELDS, Accesses, AccessStep, GivenRing, Record
 from pykit.trace.align import LOG_STEP_NS
+from pykit.trace.followed import Event, FollowedPackedQueue, FollowedQueue, Meaning, UsedEntry
 from pykit.trace.kinds import BASE, SET_UP, Dtype, columns_of
 from pykit.trace.requests import BlockRequests
 
 #: Kinds that are made of every ring.
-ALWAYS = ("queue", "add", "desc", "used")
-#: Kinds that need a notification's queue, and those that need a driver without EVENT_IDX: with it
-#: a store to used_event does not show whether interrupts were meant to be off.
+ALWAYS = ("queue", "add", "desc", "slot", "used")
+#: Kinds that need a notification's queue, and those that need stores which show whether interrupts
+#: were meant to be off.
 NOTIFIED, WISHES = ("kick", "notify"), ("callback",)
-_WRAP = 1 << 16
 _WRITE, _INDIRECT = 2, 4
-_NO_INTERRUPT = 1
 _DESC_BYTES = 16
-_USED, _AVAIL = AREAS.index("used"), AREAS.index("avail")
-_FLAGS, _IDX, _ID, _LEN, _EVENT = map(FIELDS.index, ("flags", "idx", "id", "len", "event"))
+#: Where the ids of used entries are.
+_RETURNED = [AREAS.index(name) for name in ("desc", "used")]
+_ID = FIELDS.index("id")
 
 #: Most of what columns of these types hold.
 _LIMITS: dict[Dtype, int] = {
     pl.UInt8: (1 << 8) - 1, pl.UInt16: (1 << 16) - 1, pl.UInt32: (1 << 32) - 1
 }  # fmt: skip
-
-Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -48,43 +47,10 @@ class Rebuilt:
     kinds: frozenset[str]
 
 
-@dataclass
-class _Queue:
-    """One virtqueue from its set-up on. Indices run modulo 2^16."""
-
-    dev: int
-    life: int
-    vq: int
-    desc: int
-    used: int
-    size: int
-    #: None where QEMU's answer does not have it.
-    event_idx: bool | None
-    #: Whether the driver loads ids of used entries: else it takes entries by their number.
-    loads_ids: bool
-    avail_idx: int = 0
-    #: The next used entry to be taken, and the device's index as the driver loaded it last.
-    taken: int = 0
-    shown: int = 0
-    avail_flags: int = 0
-    used_event: int = 0
-    #: The available index at the last decision to notify.
-    kicked: int = 0
-    free: int = 0
-    #: Descriptors of the ring by head, of chains that are out.
-    out: dict[int, int] = field(default_factory=dict)
-    #: Used entries that came, by index: id, len, last byte (see RECORD_USED in plugin/access.h).
-    entries: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    #: The entry that was taken last, while a store to used_event may belong to that.
-    using: Event | None = None
-    #: Decisions by CPU after which it has not notified yet.
-    deciding: dict[int, Event] = field(default_factory=dict)
-
-
 def driver_events(
     accesses: Accesses, disks: frozenset[int], logged: pl.DataFrame | None = None
 ) -> Rebuilt:
-    """Return the events of all split queues.
+    """Return the events of all queues.
 
     A decision to notify after which the trace does not show what came is left out.
 
@@ -155,18 +121,21 @@ class _Maker:
         self._loading = {
             (step.dev, step.life, step.vq)
             for step in accesses.steps
-            if step.area == _USED and step.field == _ID and not step.write
+            if step.area in _RETURNED and step.field == _ID and not step.write
         }
-        self._of_table: dict[int, _Queue] = {}
-        #: The queue whose chain's descriptors come now, its event, and its table's address.
-        self._adding: _Queue | None = None
+        self._of_table: dict[int, FollowedQueue] = {}
+        #: The queue whose chain's descriptors come now, its event, its table's address, and what
+        #: is put before and after that event.
+        self._adding: FollowedQueue | None = None
         self._add_event: Event = {}
         self._add_step: AccessStep | None = None
         self._table = 0
+        self._slots: list[Event] = []
+        self._descs: list[Event] = []
         #: The first bytes that it sends, and the descriptors of its buffers: addr, len, flags.
         self._header: tuple[int, int] | None = None
         self._buffers: list[tuple[int, int, int]] = []
-        self._of_name: dict[tuple[int, int, int], _Queue] = {}
+        self._of_name: dict[tuple[int, int, int], FollowedQueue] = {}
         self._events: list[Event] = []
         self._seq: dict[tuple[int, int, int], int] = {}
         #: By CPU, the times of its last access and of the one before.
@@ -214,11 +183,10 @@ class _Maker:
             event["seq"] = self._seq[name] = self._seq.get(name, 0) + 1
         return events
 
-    def _put(self, queue: _Queue, step: AccessStep, kind: str, **fields: int | None) -> Event:
-        event: Event = {
-            "ts": step.ts, "source": "access", "kind": kind, "cpu": step.cpu,
-            "dev": queue.dev, "life": queue.life, "vq": queue.vq, "seq": 0, **fields,
-        }  # fmt: skip
+    def _put(
+        self, queue: FollowedQueue, step: AccessStep, kind: str, **fields: int | None
+    ) -> Event:
+        event = _event(queue, step, kind, fields)
         self._events.append(event)
         return event
 
@@ -236,22 +204,18 @@ class _Maker:
 
     def _set_up(self, step: AccessStep) -> None:
         ring = self._rings(step).get(step.address)
-        if ring is None or ring.packed:
+        if ring is None:
             return
-        flags, _, used_flags, used_idx = (step.value >> 16 * n & 0xFFFF for n in range(4))
         place = (ring.dev, ring.life, ring.vq)
-        queue = _Queue(
-            *place, ring.desc, ring.used, ring.size, ring.event_idx, place in self._loading,
-            avail_flags=flags, used_event=step.first, free=ring.size,
-        )  # fmt: skip
-        self.wishes &= ring.event_idx is False
+        kind = FollowedPackedQueue if ring.packed else FollowedQueue
+        queue = kind(ring, place in self._loading)
+        words = queue.set_up(step)
+        self.wishes &= queue.shows_wishes
         self.notified &= ring.event_idx is not None and self._logged.get(ring.dev) != []
         self._of_table[step.address] = self._of_name[place] = queue
-        # A device begins at 0; what the ring holds already is made available behind this.
         self._put(
             queue, step, "queue", desc=ring.desc, avail=ring.avail, used=ring.used, size=ring.size,
-            avail_flags=flags, avail_idx=0, used_flags=used_flags, used_idx=used_idx, layout=0,
-            op=SET_UP,
+            layout=queue.layout, op=SET_UP, **words,
         )  # fmt: skip
 
     def _add(self, step: AccessStep) -> None:
@@ -264,128 +228,128 @@ class _Maker:
         queue.out[head] = 0
         queue.using = None
         self._header, self._buffers, self._add_step = None, [], step
-        self._add_event = self._put(
-            queue, step, "add", before=self._before.get(step.cpu, 0), readable=0, writable=0,
-            chain=0, num_free=queue.free, head=head, avail_idx=queue.avail_idx, slots=0, indirect=0,
-        )  # fmt: skip
+        self._slots, self._descs = [], []
+        fields = {
+            "before": self._before.get(step.cpu, 0), "readable": 0, "writable": 0, "chain": 0,
+            "num_free": queue.free, "head": head, "avail_idx": queue.avail_idx, "slots": 0,
+            "indirect": 0,
+        }  # fmt: skip
+        self._add_event = _event(queue, step, "add", fields)
 
     def _desc(self, step: AccessStep) -> None:
         queue, add = self._adding, self._add_event
         if queue is None:
             return
         head, pos = step.value & 0xFFFF, step.value >> 16 & 0xFFFF
-        addr, length = step.first, step.second & 0xFFFFFFFF
-        flags, follows = step.second >> 32 & 0xFFFF, step.second >> 48
-        end = queue.desc + queue.size * _DESC_BYTES
-        table = 0 if not add["indirect"] and queue.desc <= step.address < end else 1
-        start = self._table if table else queue.desc
-        slot = (step.address - start) // _DESC_BYTES
-        self._put(
-            queue, step, "desc", addr=addr, len=length, head=head, slot=slot, flags=flags,
-            next=follows, pos=pos, table=table,
-        )  # fmt: skip
+        found = queue.descriptor(step)
+        table = 0 if queue.is_of_ring(step.address, bool(add["indirect"])) else 1
+        slot = (step.address - (self._table if table else queue.ring.desc)) // _DESC_BYTES
+        fields = {
+            "addr": found.addr, "len": found.len, "head": head, "slot": slot, "flags": found.flags,
+            "pos": pos,
+        }  # fmt: skip
+        self._descs.append(
+            _event(queue, step, "desc", {**fields, "next": found.last, "table": table})
+        )
         if not table:
+            if queue.ring.packed:
+                self._slots.append(_event(queue, step, "slot", {**fields, "id": found.last}))
             add["slots"] += 1
             add["num_free"] -= 1
             queue.free -= 1
             queue.out[head] += 1
-        if flags & _INDIRECT and not table:
-            add["indirect"], self._table = 1, addr
+        if found.flags & _INDIRECT and not table:
+            add["indirect"], self._table = 1, found.addr
             return
-        self._buffers.append((addr, length, flags))
+        self._buffers.append((found.addr, found.len, found.flags))
         add["chain"] += 1
-        add["writable" if flags & _WRITE else "readable"] += length
+        add["writable" if found.flags & _WRITE else "readable"] += found.len
 
     def _added(self) -> None:
-        """Put the request of the chain whose descriptors have all come."""
+        """Put the chain whose descriptors have all come, and its request."""
         queue, step, self._adding = self._adding, self._add_step, None
-        if queue is None or step is None or queue.dev not in self._disks:
+        if queue is None or step is None:
+            return
+        self._events += [*self._slots, self._add_event, *self._descs]
+        if queue.ring.dev not in self._disks:
             return
         head = self._add_event["head"]
-        name = (queue.dev, queue.life, queue.vq, head)
+        name = (queue.ring.dev, queue.ring.life, queue.ring.vq, head)
         found = self.requests.start(name, self._header, self._buffers)
         if found is not None:
             self._put(queue, step, "blk_start", head=head, **found)
 
     def _entry(self, step: AccessStep) -> None:
-        if (queue := self._of_used(step.address)) is not None:
-            entry = (step.value & 0xFFFFFFFF, step.value >> 32, step.second)
-            queue.entries[step.first & 0xFFFF] = entry
+        queue = next((q for q in self._of_table.values() if q.holds_entry(step.address)), None)
+        if queue is not None:
+            entry = queue.entries[step.first & 0xFFFF] = queue.entry(step)
             # This stands right behind the load that shows the entry.
             if not queue.loads_ids and step.first & 0xFFFF == queue.taken:
-                self._take(queue, step, entry[0])
-
-    def _of_used(self, address: int) -> _Queue | None:
-        for queue in self._of_table.values():
-            if 0 <= address - queue.used < 4 + 8 * queue.size:
-                return queue
-        return None
+                self._take(queue, step, entry.id)
 
     def _ring(self, step: AccessStep) -> None:
         queue = self._of_name.get((step.dev, step.life, step.vq))
         if queue is None or not step.known:
             return
-        if step.write and step.area == _AVAIL and step.field == _FLAGS:
-            self._wish(queue, step)
-        elif step.write and step.area == _AVAIL and step.field == _EVENT:
-            queue.used_event = step.value & 0xFFFF
-            if queue.using is not None and queue.used_event == queue.taken:
-                queue.using["event"] = queue.used_event
-            queue.using = None
-        elif not step.write and step.area == _USED:
-            self._load(queue, step)
+        match queue.meaning(step):
+            case Meaning.WISH:
+                queue.wish(step)
+                self._wish(queue, step)
+            case Meaning.EVENT if queue.event(step):
+                self._wish(queue, step)
+            case Meaning.EVENT:
+                queue.using = None
+            case Meaning.DECIDE:
+                self._decide(queue, step)
+            case Meaning.EVENT_OF_DEVICE:
+                queue.event_of_device(step, queue.deciding.get(step.cpu, {}))
+            case Meaning.LOOK:
+                queue.looked(step)
+                queue.using = None
+            case Meaning.TAKE:
+                self._take(queue, step, queue.id_of(step))
+            case Meaning.LENGTH:
+                if queue.using is not None:
+                    queue.using["len"] = step.value & 0xFFFFFFFF
 
-    def _wish(self, queue: _Queue, step: AccessStep) -> None:
-        queue.avail_flags = step.value & 0xFFFF
+    def _wish(self, queue: FollowedQueue, step: AccessStep) -> None:
         queue.using = None
-        if queue.event_idx is False:
+        if queue.shows_wishes:
             self._put(
                 queue, step, "callback", avail_flags=queue.avail_flags,
-                used_event=queue.used_event, last_used=queue.taken, used_idx=queue.shown,
-                event_idx=0, enable=int(not queue.avail_flags & _NO_INTERRUPT),
-                pending=int(queue.shown != queue.taken),
+                used_event=queue.used_event, last_used=queue.taken, used_idx=queue.used_idx,
+                event_idx=int(bool(queue.ring.event_idx)), enable=int(queue.enabled),
+                pending=int(queue.used_idx != queue.taken),
             )  # fmt: skip
 
-    def _load(self, queue: _Queue, step: AccessStep) -> None:
-        if step.field == (_EVENT if queue.event_idx else _FLAGS):
-            self._decide(queue, step)
-        elif step.field == _IDX:
-            queue.shown, queue.using = step.value & 0xFFFF, None
-        elif step.field == _ID and step.slot == queue.taken % queue.size:
-            self._take(queue, step, step.value & 0xFFFFFFFF)
-        elif (
-            step.field == _LEN
-            and queue.using is not None
-            and step.slot == (queue.taken - 1) % queue.size
-        ):
-            queue.using["len"] = step.value & 0xFFFFFFFF
-
-    def _take(self, queue: _Queue, step: AccessStep, head: int) -> None:
-        _, length, last = queue.entries.pop(queue.taken, (head, None, 0))
-        queue.free += queue.out.pop(head, 0)
+    def _take(self, queue: FollowedQueue, step: AccessStep, head: int) -> None:
+        entry = queue.entries.pop(queue.taken, UsedEntry(head, None, 0, 0))
+        slots = queue.out.pop(head, 0)
+        queue.free += slots
         queue.using = self._put(
-            queue, step, "used", id=head, len=length, index=queue.taken, used_idx=queue.shown,
-            flags=0, event=queue.used_event, event_flags=queue.avail_flags, accepted=1,
+            queue, step, "used", id=head, len=entry.len, index=queue.taken,
+            used_idx=queue.taken if queue.ring.packed else queue.shown, flags=entry.flags,
+            event=queue.used_event, event_flags=queue.avail_flags,
+            # Behind a packed entry of an id that is not out, the next one may stand anywhere.
+            accepted=int(slots > 0 or not queue.ring.packed),
         )  # fmt: skip
-        queue.taken = (queue.taken + 1) % _WRAP
-        done = self.requests.end((queue.dev, queue.life, queue.vq, head), last)
+        queue.took(slots)
+        name = (queue.ring.dev, queue.ring.life, queue.ring.vq, head)
+        done = self.requests.end(name, entry.byte)
         if done is not None:
-            self._put(queue, step, "blk_done", head=head, len=length, **done)
+            self._put(queue, step, "blk_done", head=head, len=entry.len, **done)
 
-    def _decide(self, queue: _Queue, step: AccessStep) -> None:
-        if queue.event_idx is None:
+    def _decide(self, queue: FollowedQueue, step: AccessStep) -> None:
+        if queue.ring.event_idx is None:
             return
         self._settle(queue, step.cpu)
-        word = step.value & 0xFFFF
         queue.deciding[step.cpu] = self._put(
-            queue, step, "kick", old=queue.kicked, new=queue.avail_idx, event=word,
-            event_after=word, flags=0 if queue.event_idx else word,
-            flags_after=0 if queue.event_idx else word, event_idx=int(queue.event_idx),
-            needed=None,
+            queue, step, "kick", old=queue.kicked, new=queue.avail_idx,
+            **queue.decision(step), event_idx=int(queue.ring.event_idx), needed=None,
         )  # fmt: skip
         queue.kicked = queue.avail_idx
 
-    def _settle(self, queue: _Queue, cpu: int) -> None:
+    def _settle(self, queue: FollowedQueue, cpu: int) -> None:
         """Take a decision for one not to notify: its CPU goes on to the next chain."""
         if (event := queue.deciding.pop(cpu, None)) is not None:
             event["needed"] = 0
@@ -407,8 +371,18 @@ class _Maker:
             return
         self._notified(queue, step)
 
-    def _notified(self, queue: _Queue, step: AccessStep) -> None:
+    def _notified(self, queue: FollowedQueue, step: AccessStep) -> None:
         if (event := queue.deciding.pop(step.cpu, None)) is not None:
             event["needed"] = 1
         queue.using = None
         self._put(queue, step, "notify")
+
+
+def _event(
+    queue: FollowedQueue, step: AccessStep, kind: str, fields: Mapping[str, int | None]
+) -> Event:
+    """Return an event of a queue at the time of an access."""
+    return {
+        "ts": step.ts, "source": "access", "kind": kind, "cpu": step.cpu, "dev": queue.ring.dev,
+        "life": queue.ring.life, "vq": queue.ring.vq, "seq": 0, **fields,
+    }  # fmt: skip

@@ -20,6 +20,8 @@ DESC, AVAIL, USED, TABLE, DATA, NOTIFY = 0x1000, 0x2000, 0x3000, 0x4000, 0x5000,
 SIZE = 4
 _BYTES = 1 << 16
 _WRITE, _VALUE = 1, 2
+#: Flags of packed descriptors.
+_AVAIL_BIT, _USED_BIT = 1 << 7, 1 << 15
 
 
 class _Raw(ctypes.Structure):
@@ -46,10 +48,12 @@ class TracedGuest:
     """Stores, loads and notifications of one CPU, recorded as the plugin does it."""
 
     def __init__(self, folder: Path, *, event_idx: bool = False, packed: bool = False) -> None:
-        names = ("chains.c", "memory.c", "record.c")
+        names = ("chains.c", "memory.c", "packed.c", "record.c", "split.c")
         sources = [PLUGIN / name for name in names]
         flags = ("-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Werror", "-fPIC", "-shared")
-        built = compile_once("plugin/", "plugin", "parts.so", sources, [PLUGIN / "access.h"], flags)
+        built = compile_once(
+            "plugin/", "plugin", "parts.so", sources, sorted(PLUGIN.glob("*.h")), flags
+        )
         self.folder = folder
         folder.mkdir()
         # A file of its own for the loader, so that each guest has the code's variables anew.
@@ -67,7 +71,8 @@ class TracedGuest:
 
     def answer(self, status: int = 7, *, given: bool = True) -> None:
         """QEMU says where the rings are, or that there are none."""
-        areas = {"desc": (DESC, 64), "avail": (AVAIL, 14), "used": (USED, 38)}
+        avail, used = (4, 4) if self._packed else (14, 38)
+        areas = {"desc": (DESC, 64), "avail": (AVAIL, avail), "used": (USED, used)}
         rings = [
             {
                 "device": "vd0", "queue": 0, "area": area, "address": address, "bytes": length,
@@ -132,6 +137,30 @@ class TracedGuest:
         self.load(USED + 2, "H")
         self.load(USED + 4 + 8 * (index % SIZE), "I")
         self.load(USED + 8 + 8 * (index % SIZE), "I")
+
+    def add_packed(self, place: int, number: int, *buffers: tuple[int, int, int]) -> None:
+        """Make a list of addresses, lengths and flags available; its head's flags come last.
+
+        ``place`` counts descriptors from the queue's set-up on.
+        """
+        for n, (address, length, flags) in reversed([*enumerate(buffers)]):
+            slot, odd = (place + n) % SIZE, (place + n) // SIZE % 2
+            more = n + 1 < len(buffers)
+            at = DESC + 16 * slot
+            self.store(at, "Q", address)
+            self.store(at + 8, "I", length)
+            self.store(at + 12, "H", number)
+            self.store(at + 14, "H", flags | more | (_USED_BIT if odd else _AVAIL_BIT))
+
+    def use_packed(self, place: int, number: int, length: int) -> None:
+        """The device returns a list."""
+        flags = 0 if place // SIZE % 2 else _USED_BIT | _AVAIL_BIT
+        self.write(DESC + 16 * (place % SIZE) + 8, "IHH", length, number, flags)
+
+    def take_packed(self, place: int) -> None:
+        """The driver loads a used descriptor: flags, id and length."""
+        for offset, code in ((14, "H"), (12, "H"), (8, "I")):
+            self.load(DESC + 16 * (place % SIZE) + offset, code)
 
     def capture(self) -> Path:
         """Return the folder with all that was recorded."""
