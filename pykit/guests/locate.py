@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pykit.guests.channel import GuestEndedError
@@ -19,7 +19,9 @@ _MMIO = re.compile(
     r"(?: *type virtio-mmio-bus\r?\n)? *dev: [a-z0-9-]+, id \"([^\"]+)\"",
     re.MULTILINE,
 )
-_PLUGGED = "/machine/peripheral/"
+#: Where QEMU has devices that were given an id, and those that were given none.
+_PLUGGED, NAMELESS = "/machine/peripheral/", "/machine/peripheral-anon/"
+_VENDOR = 0x1AF4
 
 
 def look_patiently(monitor: Monitor) -> dict[str, Any]:
@@ -34,16 +36,21 @@ def look_patiently(monitor: Monitor) -> dict[str, Any]:
 def look(monitor: Monitor) -> dict[str, Any]:
     """All plugged virtio devices' status, and the rings that they were given.
 
+    A device without an id has the name of its place in QEMU's tree of objects, ``device[0]``.
+
     ``{"devices": [{"device": id, "status": bits}], "rings": [{"device", "queue", "area" (desc,
     avail or used), "address", "bytes", "size" (entries), "packed", "event_idx"}], "registers":
     [{"device", "address", "bytes"}]}``; addresses are the guest's physical ones.
     """
     devices, rings = [], []
+    nameless = {}
     for known in monitor.ask("x-query-virtio"):
         path = known["path"]
-        if not path.startswith(_PLUGGED):
+        if not path.startswith((_PLUGGED, NAMELESS)):
             continue
-        name = path.removeprefix(_PLUGGED).partition("/")[0]
+        name = path.removeprefix(_PLUGGED).removeprefix(NAMELESS).partition("/")[0]
+        if path.startswith(NAMELESS):
+            nameless[name] = NAMELESS + name
         answer = monitor.status(path)
         if answer is None:
             raise GuestEndedError("qemu-died", "this QEMU would abort at a look for its rings")
@@ -63,7 +70,7 @@ def look(monitor: Monitor) -> dict[str, Any]:
                     {**common, "queue": queue, **area}
                     for area in _areas(ring, packed="RING_PACKED" in features)
                 ]
-    return {"devices": devices, "rings": rings, "registers": list(_registers(monitor))}
+    return {"devices": devices, "rings": rings, "registers": list(_registers(monitor, nameless))}
 
 
 def _status(answer: dict[str, Any]) -> int:
@@ -103,16 +110,38 @@ def mmio_slots(monitor: Monitor) -> Iterator[tuple[str, int, int]]:
         yield name, int(address, 16), int(size, 16)
 
 
-def _registers(monitor: Monitor) -> Iterator[dict[str, Any]]:
-    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``."""
+def nameless_function(monitor: Monitor, path: str) -> dict[str, Any] | None:
+    """Return the PCI function of a device without an id, by its path in QEMU's tree of objects.
+
+    None where there is none, or where functions of several buses have its slot.
+    """
+    try:
+        place = monitor.ask("qom-get", path=path, property="addr")
+    except QemuRefusedError:
+        return None
+    found = [
+        function
+        for function in functions(monitor)
+        if not function["qdev_id"]
+        and function["slot"] << 3 | function["function"] == place
+        and function["id"]["vendor"] == _VENDOR
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _registers(monitor: Monitor, nameless: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Memory in which the plugged devices answer: ``{"device", "address", "bytes"}``.
+
+    ``nameless`` are the paths of devices without an id, by name.
+    """
     for name, address, size in mmio_slots(monitor):
         yield {"device": name, "address": address, "bytes": size}
-    for function in functions(monitor):
+    named = [(function["qdev_id"], function) for function in functions(monitor)]
+    for name, path in nameless.items():
+        if (function := nameless_function(monitor, path)) is not None:
+            named.append((name, function))
+    for name, function in named:
         for bar in function["regions"]:
             # A BAR that is not mapped has no address.
-            if function["qdev_id"] and bar["type"] == "memory" and bar["address"] >= 0:
-                yield {
-                    "device": function["qdev_id"],
-                    "address": bar["address"],
-                    "bytes": bar["size"],
-                }
+            if name and bar["type"] == "memory" and bar["address"] >= 0:
+                yield {"device": name, "address": bar["address"], "bytes": bar["size"]}

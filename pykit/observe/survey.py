@@ -56,9 +56,6 @@ _MMIO_CONFIG = 0x100
 _CONFIG = 64
 #: Extended capabilities that are followed at most.
 _EXTENDED = 16
-#: Where QEMU has devices that were given no id.
-_NAMELESS = "/machine/peripheral-anon/"
-_VENDOR = 0x1AF4
 #: What QEMU's names of devices begin with that it does not serve itself.
 _SERVED = "vhost-"
 _windows: WeakKeyDictionary[Monitor, int] = WeakKeyDictionary()
@@ -120,24 +117,11 @@ def _reading(monitor: Monitor, device: str, path: str) -> dict[str, Any]:
         if name == device:
             reads = list(_mmio(monitor, address, own=own))
             return {"transport": "mmio", "address": address, "reads": reads}
-    if path.startswith(_NAMELESS):
-        return _function(monitor, _by_slot(monitor, path), own=own)
+    if path.startswith(locate.NAMELESS):
+        if (found := locate.nameless_function(monitor, path)) is None:
+            raise _UnreadError("it has no id, by which its PCI function could be found")
+        return _function(monitor, found, own=own)
     raise _UnreadError("no PCI function and no MMIO slot of the machine has this id")
-
-
-def _by_slot(monitor: Monitor, path: str) -> dict[str, Any]:
-    """Return the only function without an id in the slot that a device without one is in."""
-    place = monitor.ask("qom-get", path=path, property="addr")
-    found = [
-        function
-        for function in locate.functions(monitor)
-        if not function["qdev_id"]
-        and function["slot"] << 3 | function["function"] == place
-        and function["id"]["vendor"] == _VENDOR
-    ]
-    if len(found) != 1:
-        raise _UnreadError("it has no id, by which its PCI function could be found")
-    return found[0]
 
 
 def _function(monitor: Monitor, function: dict[str, Any], *, own: bool) -> dict[str, Any]:

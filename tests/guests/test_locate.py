@@ -28,10 +28,13 @@ RING = {"vring-num": 4, "vring-desc": 4096, "vring-avail": 4160, "vring-used": 8
 class Answers:
     """A monitor that knows one disk."""
 
-    def __init__(self, *, vhost: bool, bars: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, *, vhost: bool, bars: tuple[int, ...] = (), path: str = "/machine/peripheral/vd0"
+    ) -> None:
         self.asked: list[str] = []
         self._answers: dict[str, Any] = {
-            "x-query-virtio": [{"path": "/machine/peripheral/vd0/virtio-backend"}],
+            "x-query-virtio": [{"path": f"{path}/virtio-backend"}],
+            "qom-get": 3 << 3,
             "x-query-virtio-status": {
                 "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK: Driver setup and ready"]},
                 "guest-features": {"transports": []},
@@ -44,7 +47,10 @@ class Answers:
                 {
                     "devices": [
                         {
-                            "qdev_id": "vd0",
+                            "qdev_id": "vd0" if path.endswith("/vd0") else "",
+                            "slot": 3,
+                            "function": 0,
+                            "id": {"vendor": 0x1AF4},
                             "regions": [
                                 {"type": "memory", "address": bar, "size": 4096} for bar in bars
                             ],
@@ -85,3 +91,13 @@ def test_queues_of_vhost_are_not_asked_for() -> None:
 def test_a_bar_that_is_not_mapped_has_no_registers() -> None:
     reported = look(Answers(vhost=False, bars=(-1, 0xFE000000)))  # type: ignore[arg-type]
     assert [area["address"] for area in reported["registers"]] == [0xFEB00000, 0xFE000000]
+
+
+def test_a_device_without_an_id_is_found_by_its_slot() -> None:
+    monitor = Answers(vhost=False, bars=(0xFE000000,), path="/machine/peripheral-anon/device[0]")
+    reported = look(monitor)  # type: ignore[arg-type]
+    assert [device["device"] for device in reported["devices"]] == ["device[0]"]
+    assert {ring["device"] for ring in reported["rings"]} == {"device[0]"}
+    assert ("device[0]", 0xFE000000) in [
+        (area["device"], area["address"]) for area in reported["registers"]
+    ]
