@@ -326,16 +326,25 @@ def evidence_of(events: Events, violations: Iterable[Violation]) -> tuple[dict[s
 
 
 def _around(events: Events, row: int, count: int) -> list[int]:
-    """Rows before and after one, of the same observer, device and queue; nearest first."""
+    """Rows before and after one, of the same observer, life of a device and queue; nearest first.
+
+    A driver's events that were made of registers stand behind all that was seen of these.
+    """
     centre = events.base.row(row, named=True)
-    same = (pl.col("source") == centre["source"]) & pl.col("dev").eq_missing(centre["dev"])
+    same = pl.col("source") == centre["source"]
+    for name in ("dev", "life"):
+        same &= pl.col(name).eq_missing(centre[name])
     if centre["vq"] is None:
         same &= pl.col("vq").is_null()
     else:
         same &= pl.col("vq") == centre["vq"]
-    near = events.base.lazy().filter(same).select("row")
-    low = near.filter(pl.col("row") < row).tail(count).collect()["row"].to_list()
-    high = near.filter(pl.col("row") > row).head(count).collect()["row"].to_list()
+    near = events.base.lazy().filter(same).select("row", "ts")
+    if centre["source"] == "registers":
+        near = near.sort("ts", maintain_order=True)
+    rows = near.collect()["row"]
+    at = (rows == row).arg_max() or 0
+    low = rows[max(at - count, 0) : at].to_list()
+    high = rows[at + 1 : at + 1 + count].to_list()
     # Earlier events explain a violation better than later ones.
     after = high[: max(count // 3, 1, count - len(low))]
     before = low[-(count - len(after)) :] if count > len(after) else []
