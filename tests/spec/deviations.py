@@ -99,3 +99,12 @@ def ecn_without_segmentation() -> Log:
             event[name] = int(event[name]) & ~(1 << 11)
     log.qemu, log.device_type = "dpdk 25.11.4-1", "virtio-net-pci"
     return log
+
+
+def sea_bios_declines_packed_rings() -> Log:
+    """A device that was there from power-on offers packed rings."""
+    log = run()
+    for event in log.of("features"):
+        event["offered"] = int(event["offered"]) | 1 << bits.RING_PACKED
+    log.driver = "SeaBIOS"
+    return log

@@ -386,6 +386,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("MI-DR-06", lambda: u_boot("mmio")),
     ("BI-DE-03", lambda: deviations.cache_stays_on().build()),
     ("FB-DE-01", lambda: deviations.ecn_without_segmentation().build()),
+    ("RF-DR-06", lambda: deviations.sea_bios_declines_packed_rings().build()),
 ]
 
 
