@@ -64,6 +64,8 @@ def interrupted_queues(view: View) -> Iterator[InterruptedQueue]:
     """Yield the queues of requests that were in use at a reset of their device, or broke."""
     rings, adds, pairs, used = view.rings, view.adds, view.pairs, view.used
     times = view.events.base["time"]
+    # What the driver took for the answer of a request may be that of another one.
+    strange = (used.accepted == 1) & (pairs.add_of < 0)
     for q, requests in enumerate(request_queues(view).tolist()):
         if not requests or not rings.whole[q]:
             continue
@@ -90,7 +92,7 @@ def interrupted_queues(view: View) -> Iterator[InterruptedQueue]:
             name=rings.name(q),
             outstanding=len(outstanding),
             reclaimed=answered + int(np.count_nonzero(taken_back >= broke)),
-            doubtful=bool(pairs.doubtful[low:high].any()),
+            doubtful=bool(pairs.doubtful[low:high].any() or strange[used.q == q].any()),
             open=not (ops == DELETED).any() and recent,
             rows=(broke, int(adds.row[outstanding[0]])),
         )

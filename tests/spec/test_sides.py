@@ -288,3 +288,25 @@ def test_chains_that_the_core_takes_back_leave_no_event() -> None:
     log = cases.renewed.renewed()
     log.drop(log.of("detach"))
     assert verdicts(log).of("DX-27").verdict == "inconclusive"
+
+
+def test_a_device_may_have_written_what_was_seen() -> None:
+    """A descriptor that no device can serve, of a chain that came back: it stood there later."""
+    log = run()
+    log.one("desc", 5)["addr"] |= 1 << 62
+    row = verdicts(log).of("RF-DR-05")
+    assert (row.verdict, row.violations) == ("inconclusive", 0)
+    assert EITHER in row.message
+
+
+def test_an_answer_with_another_id_is_not_forgotten() -> None:
+    """The device returns an id that is not outstanding, and the driver takes it for a request's."""
+    log = cases.liveness.reclaimed()
+    forgotten = log.of("detach")[0]
+    log.drop([forgotten])
+    assert verdicts(log).of("DX-36").verdict == "fail"
+    log.of("used", vq=forgotten["vq"])[-1]["id"] = 900
+    found = verdicts(log)
+    assert found.of("DX-01").verdict == "fail"
+    # Of the other queue all were answered or taken back.
+    assert found.of("DX-36").verdict == "pass"

@@ -142,7 +142,8 @@ def requests_are_reclaimed(view: View) -> Result:
     queue broken: it is returned or detached by the time the queue is deleted, or within 10 s.
 
     Undecided: the trace ends within 10 s, and the queue is still there; or the driver made a head
-    available that was outstanding, so that an answer may be either chain's.
+    available that was outstanding, so that an answer may be either chain's; or the device returned
+    an id that was not, which the driver took for an answer.
     """
     tally = Tally(none="nothing was outstanding at a reset", doubt=AT_WORK)
     for found in interrupted_queues(view):

@@ -11,8 +11,10 @@ _VIRTUAL = 0xFFFF888000000000
 
 @case("RF-DR-05")
 def descriptor_is_virtual(log: Log) -> None:
-    """A descriptor has the kernel's virtual address of its buffer."""
-    log.one("desc", 5)["addr"] |= _VIRTUAL
+    """A descriptor has the kernel's virtual address of its buffer, and does not come back."""
+    last = log.of("desc")[-1]
+    last["addr"] |= _VIRTUAL
+    del log.events[log.events.index(last) + 1 :]
 
 
 @case("RF-DR-05")
