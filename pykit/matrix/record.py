@@ -71,7 +71,6 @@ class CellRecord:
         message: one line on the guest's end, or on why there was none.
         expected: ids of rules that a deliberate fault must make fail; empty without a fault.
         either: of these one or more have to fail as well, where there are any.
-        breaks: the guest cannot end well with the deliberate fault.
         release: of the kernel; empty where none was booted.
         started: ISO 8601, UTC.
         alone: repeated in a guest of its own, after it had failed in a shared one.
@@ -105,7 +104,6 @@ class CellRecord:
     tags: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
     either: tuple[str, ...] = ()
-    breaks: bool = False
     alone: bool = False
     rules: tuple[RuleResult, ...] = ()
     events: Count = 0
@@ -147,7 +145,7 @@ class CellRecord:
             return "error"
         if self.mutant is not None:
             return self._of_mutant(self.mutant)
-        if (code == Exit.FAILED and not self.breaks) or self.failing:
+        if code == Exit.FAILED or self.failing:
             return "failed"
         if code == Exit.SKIP or self.lost:
             return "inconclusive"

@@ -25,7 +25,6 @@ class Fault:
         either: ids of which one or more fail, depending on the negotiated features.
         ring: the one layout of rings that it needs, or ``both``.
         packed: what fails instead on packed rings, if anything else does.
-        breaks: no program of a guest ends well with it.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
     """
 
@@ -35,7 +34,6 @@ class Fault:
     either: tuple[str, ...]
     ring: str = "both"
     packed: tuple[str, ...] = ()
-    breaks: bool = False
     bugs: tuple[str, ...] = ()
 
     def fits(self, ring: str) -> bool:
@@ -71,7 +69,6 @@ def faults(side: Side = "driver") -> dict[str, Fault]:
             tuple(entry.get("either", ())),
             ring=entry.get("ring", "both"),
             packed=tuple(entry.get("packed", ())),
-            breaks=entry.get("breaks", False),
             bugs=tuple(entry.get("bugs", ())),
         )
         for name, entry in table.items()

@@ -175,7 +175,6 @@ def test_what_a_fault_explains() -> None:
         ({"expected": ("A",)}, "failed"),
         ({"outcome": "panic"}, "failed"),
         ({"outcome": "workload-failed"}, "failed"),
-        ({"outcome": "workload-failed", "breaks": True}, "held"),
         ({"outcome": "never-booted", "rules": ()}, "error"),
         ({"outcome": "not-run", "rules": ()}, "error"),
         ({"outcome": "interrupted"}, "inconclusive"),

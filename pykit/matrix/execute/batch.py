@@ -236,7 +236,6 @@ class _BegunRun:
             outcome=kind,
             expected=tuple(name for fault in expected for name in fault.rules),
             either=tuple(name for fault in expected for name in fault.either),
-            breaks=any(fault.breaks for fault in expected),
             release=self.origin.release,
             qemu=qemu,
             started=started.isoformat(timespec="milliseconds"),
