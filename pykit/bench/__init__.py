@@ -4,16 +4,19 @@
 from pykit.bench.decode import Decode, decode
 from pykit.bench.drive import DriveRates, drive_rates
 from pykit.bench.driver import Driver, driver
+from pykit.bench.every import ALL_PARTS, EveryBench, every
 from pykit.bench.matrix import MatrixRate, matrix
 from pykit.bench.observers import Observers, observers
 from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
 
 __all__ = [
+    "ALL_PARTS",
     "PARTS",
     "Decode",
     "DriveRates",
     "Driver",
+    "EveryBench",
     "MatrixRate",
     "Observers",
     "Soak",
@@ -21,6 +24,7 @@ __all__ = [
     "decode",
     "drive_rates",
     "driver",
+    "every",
     "matrix",
     "observers",
     "soak",

@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.table import Table
 
 from pykit.bench.generated import generate
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 from pykit.trace import tracedat
 from pykit.trace.capture import read_info
@@ -104,6 +105,17 @@ class Decode:
                 for read in self.reads
             ],
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield the speed of decoding and of judging beside the peer's."""
+        for read in self.reads:
+            peer = read.speed(PEER)
+            for reader, limit in LIMITS.items():
+                speed = read.speed(reader)
+                if speed and peer:
+                    yield BenchLine(
+                        reader, speed / 1e6, "M events/s", "higher", PEER, peer / 1e6, limit
+                    )
 
     def table(self) -> Table:
         """The same for a terminal."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.table import Table
 
 from pykit import drive
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 
 #: Cases a minute that a release has to reach on two cores.
@@ -52,6 +53,13 @@ class DriveRates:
                 for rate in self.rates
             ]
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield each rate with its goal; no other tool drives such cases."""
+        for rate in self.rates:
+            goal = GOALS[rate.carrier]
+            what = f"cases driven by {rate.carrier}"
+            yield BenchLine(what, rate.per_minute, "a minute", "higher", goal=goal)
 
     def table(self) -> Table:
         """The same for a terminal."""

@@ -22,6 +22,7 @@ from rich.console import Group
 from rich.table import Table
 
 from pykit import kernels, modules
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
@@ -143,6 +144,15 @@ class Driver:
                 "counted": [vars(sample) for sample in self.counted],
             },
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield our driver's I/O beside the kernel's own, and the cost of an event."""
+        for workload in WORKLOADS:
+            ours, stock = (self.instructions(mode, workload) for mode in ("ours", "stock"))
+            what = f"{workload} by {OURS}"
+            yield BenchLine(what, ours, "instructions", "lower", STOCK, stock, LIMIT)
+            cost = self.event_cost(workload)["instructions"]
+            yield BenchLine(f"an enabled event, {workload}", cost, "instructions", "lower")
 
     def table(self) -> Group:
         """The same for a terminal."""

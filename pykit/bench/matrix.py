@@ -9,7 +9,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pykit import kernels
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 from pykit.guests import bare_vng
 from pykit.matrix.execute.display import Display
@@ -71,6 +72,13 @@ class MatrixRate:
             "ratio": round(self.ratio, 1),
             "limits": LIMITS,
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield the rate beside the peer's."""
+        yield BenchLine(
+            "scenarios, captured and judged", self.ours.minute, "a minute", "higher",
+            PEER, self.peer.minute, LIMITS["ratio"],
+        )  # fmt: skip
 
     def table(self) -> Table:
         """The same for a terminal."""

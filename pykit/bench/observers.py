@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import statistics
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
 from pykit import kernels, modules
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
@@ -72,6 +73,16 @@ class Observers:
             },
             "limit": {ACCESS: LIMIT},
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield an I/O under each observer beside one without any."""
+        peer = statistics.median(self.times[NONE]) / 1000
+        for name, taken in self.times.items():
+            if name != NONE:
+                median = statistics.median(taken) / 1000
+                goal = LIMIT if name == ACCESS else None
+                what = f"an I/O under the observer: {name}"
+                yield BenchLine(what, median, "µs", "lower", "no observer", peer, goal)
 
     def table(self) -> Table:
         """The same for a terminal."""

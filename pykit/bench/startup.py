@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 
 from pykit import kernels, modules
+from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
 from pykit.guests import bare_vng
 from pykit.qemu import accel
@@ -47,6 +48,13 @@ class Startup:
                 for command, limit in LIMITS.items()
             },
         }
+
+    def lines(self) -> Iterator[BenchLine]:
+        """Yield each command beside the peer."""
+        peer = statistics.median(self.seconds[PEER])
+        for command, limit in LIMITS.items():
+            taken = statistics.median(self.seconds[command])
+            yield BenchLine(f"{command}, warm", taken, "s", "lower", PEER, peer, limit)
 
     def table(self) -> Table:
         """The same for a terminal."""

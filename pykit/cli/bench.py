@@ -32,6 +32,29 @@ def _print(measured: _Measured, as_json: bool) -> None:
         out.print(measured.table())
 
 
+@bench_app.command("all")
+def bench_all(
+    kernel: KernelOption = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            help="Run only this part (repeatable): startup, matrix, drive, decode, observers or "
+            "driver.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the kit in one go, store it below runs/bench and compare it with the last time.
+
+    Example: pykit bench all --part startup --part drive
+    """
+    from pykit import bench
+
+    measured = bench.every(kernel, parts=part or bench.ALL_PARTS, say=say)
+    _print(measured, as_json)
+
+
 @bench_app.command("startup")
 def bench_startup(
     kernel: KernelOption = None,
