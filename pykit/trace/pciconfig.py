@@ -18,7 +18,7 @@ from pykit.trace.survey import Survey
 
 KIND = "dev_pci_config"
 _LINE = re.compile(
-    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?pci_cfg_(?P<what>read|write)"
+    r"(?:(?P<pid>[0-9]{1,9})?@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?pci_cfg_(?P<what>read|write)"
     r" [^ ]{1,80} (?P<place>[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) @0x(?P<offset>[0-9a-f]{1,4})"
     r" (?:<-|->) 0x(?P<value>[0-9a-f]{1,8})"
 )

@@ -2,17 +2,20 @@
 """Decode QEMU's trace log: the events of the device side.
 
 A line is ``PID@SECONDS.MICROSECONDS:event arguments`` with ``-msg
-timestamp=on`` (PID is the thread) and ``event arguments`` without. Pointers
+timestamp=on`` (PID is the thread), from QEMU 11 on ``DATEThh:mm:ss.ffffffZ event arguments``, and
+``event arguments`` without. Pointers
 name devices, queues and requests; they are turned into numbers here. Register accesses
 of the guest (registers.py) are merged in log order.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,12 @@ from pykit.trace.survey import Survey
 
 # [0-9] and not \d, which means all of Unicode's digits.
 _PREFIX = re.compile(
-    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?"
+    r"(?:(?P<pid>[0-9]{1,9})?@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?"
     r"(?P<event>virt[a-z_]+) (?P<args>.*)"
 )
+#: A line's date, and in how many bytes of a log the first one stands.
+_DATED = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})\.([0-9]{6})Z ", re.MULTILINE)
+_BEGIN = 1 << 16
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
 
 
@@ -139,7 +145,7 @@ def read_log(
     except OSError as error:
         raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
     losses: list[Loss] = []
-    lines = text.split("\n")
+    lines = _in_seconds(text).split("\n")
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
@@ -189,6 +195,28 @@ def read_log(
     rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
     config = tuple(line for line in lines if "pci_cfg_" in line)
     return QemuLog(rows, tuple(losses), driven, config)
+
+
+def _in_seconds(text: str) -> str:
+    """Return a log whose lines begin as those before QEMU 11 do, but for the thread's number.
+
+    QEMU 11 writes ``2026-01-31T01:02:03.456789Z`` where others write ``PID@SECONDS.456789:``.
+    """
+    if not _DATED.search(text, 0, _BEGIN):
+        return text
+
+    @cache
+    def seconds(date: str) -> int | None:
+        try:
+            return calendar.timegm(time.strptime(date, "%Y-%m-%dT%H:%M:%S"))
+        except ValueError:
+            return None
+
+    def stamp(line: re.Match[str]) -> str:
+        since = seconds(line[1])
+        return line[0] if since is None else f"@{since}.{line[2]}:"
+
+    return _DATED.sub(stamp, text)
 
 
 def parse(lines: Sequence[str]) -> pl.DataFrame:

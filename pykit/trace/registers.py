@@ -25,7 +25,7 @@ from pykit.trace.register_map import (
 )
 
 _LINE = re.compile(
-    r"(?:(?P<pid>[0-9]{1,9})@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
+    r"(?:(?P<pid>[0-9]{1,9})?@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
     r"(?P<what>read|write) cpu -?[0-9]+ mr (?P<mr>0x[0-9a-f]{1,16})"
     r" addr (?P<addr>0x[0-9a-f]{1,16}) value (?P<value>0x[0-9a-f]{1,16}) size (?P<size>[1248]) name"
     r" '(?P<name>[^']+)'"
@@ -225,7 +225,7 @@ def _accesses(lines: Sequence[str], torn: list[int]) -> Iterator[RegisterAccess]
         stamped = of["sec"] is not None
         yield RegisterAccess(
             line=number,
-            pid=int(of["pid"]) if stamped else None,
+            pid=int(of["pid"]) if of["pid"] else None,
             ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
             write=of["what"] == "write",
             mr=int(of["mr"], 0),

@@ -36,7 +36,7 @@ _FIELDS: dict[str, Dtype] = columns_of([kind for kind in KINDS if kind.startswit
 
 #: A register access that no CPU of the guest made: the monitor's (or a test's over qtest).
 _OWN = " cpu -1 mr "
-_STAMP = re.compile(r"[0-9]{1,9}@([0-9]{1,10})\.([0-9]{6}):memory_region_ops_")
+_STAMP = re.compile(r"[0-9]{0,9}@([0-9]{1,10})\.([0-9]{6}):memory_region_ops_")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +52,24 @@ def test_legacy_negotiation() -> None:
     assert [device[1:] for device in read_log(UBOOT, None).devices] == [
         ("virtio-blk", "-pci", True)
     ]
+
+
+@pytest.mark.parametrize("log", [SEABIOS, UBOOT, DATA / "qemu-7.2-registers-mmio.log"])
+def test_a_log_as_qemu_11_writes_it(log: Path, tmp_path: Path) -> None:
+    """A date in place of the thread and the seconds."""
+
+    def dated(line: re.Match[str]) -> str:
+        time = datetime.datetime.fromtimestamp(int(line[1]), datetime.UTC)
+        return f"{time:%Y-%m-%dT%H:%M:%S}.{line[2]}Z "
+
+    written = tmp_path / "qemu.log"
+    text = re.sub(r"^[0-9]+@([0-9]+)\.([0-9]{6}):", dated, log.read_text(), flags=re.MULTILINE)
+    assert text.startswith("20")
+    written.write_text(text)
+    before, after = read_log(log, None), read_log(written, None)
+    assert after.rows.drop("pid").equals(before.rows.drop("pid"))
+    assert after.rows["pid"].null_count() == len(after.rows)
+    assert (len(after.losses), after.devices) == (len(before.losses), before.devices)
 
 
 def test_legacy_registers_that_are_moved(tmp_path: Path) -> None:
