@@ -8,26 +8,32 @@ import shutil
 from pathlib import Path
 
 from pykit.errors import InfraError, UsageError
-from pykit.kernels import debian, store
+from pykit.kernels import debian, programs, store
 from pykit.kernels.model import Progress
+from pykit.kernels.programs import PackagedProgram
 from pykit.paths import cache_dir
 from pykit.toml import choice
 
 #: The suite that has it, built for Debian 12, by name.
 SUITES = {"debian-10": "bookworm-backports"}
+#: Of suites that are built for a later Debian, with the libraries that they load; firmware is the
+#: machine's own.
+_LATER = {"debian-11": PackagedProgram("debian-11", ("sid",), ("qemu-system-x86",))}
 #: Of the same suite; libraries and the ROMs of network cards are the machine's own.
 _PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios")
 _PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
 
 
 def named(name: str, progress: Progress) -> Path:
-    """The program of that name, downloaded (13 MB) unless the cache has it.
+    """The program of that name, downloaded (13 to 26 MB) unless the cache has it.
 
     Raises: UsageError for another name; InfraError when it cannot be had.
     """
-    if name not in SUITES:
-        raise UsageError(f"{choice(name, SUITES, 'QEMU')}, or give a path")
+    if name not in SUITES | _LATER:
+        raise UsageError(f"{choice(name, SUITES | _LATER, 'QEMU')}, or give a path")
     place = cache_dir().absolute() / "qemu"
+    if name in _LATER:
+        return programs.unpacked(_LATER[name], place, progress) / _PROGRAM
     final = place / name
     if store.read_stamp(final) is None:
         with store.locked(place, progress):
