@@ -13,11 +13,11 @@ from pykit.spec import bits, blkconfig
 
 _RANGE = struct.Struct("<QII")
 #: Each so many requests is treated otherwise than the others.
-_SELDOM = 16
+_SELDOM = 8
 _writes, _all = itertools.count(1), itertools.count(1)
 
 
-@fault("write-dropped", "report each 16th write as done, and keep nothing of it")
+@fault("write-dropped", "report each eighth write as done, and keep nothing of it")
 def _write_dropped(step: Returning) -> None:
     size = sum(length for _, length in step.chain.readable) - bits.HEADER_BYTES
     done = step.kind == bits.T_OUT and step.status == bits.S_OK and step.sector >= 0
@@ -110,7 +110,7 @@ def _reads_fail(step: Returning) -> None:
         step.length = 0
 
 
-@fault("fails-seldom", "fail each 16th request, as a broken disk does")
+@fault("fails-seldom", "fail each eighth request, as a broken disk does")
 def _fails_seldom(step: Returning) -> None:
     if step.writes and not next(_all) % _SELDOM:
         step.writes = [(step.writes[-1][0], bytes((bits.S_IOERR,)))]

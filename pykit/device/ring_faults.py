@@ -18,7 +18,7 @@ from pykit.spec.bits import DESC_BYTES, INDIRECT, WRITE
 _DESC = struct.Struct("<QIHH")
 _AVAIL_FLAG, _USED_FLAG = 1 << 7, 1 << 15
 #: Each so many chains is treated otherwise than the others.
-_SELDOM = 50
+_SELDOM = 20
 #: So many chains later one is returned again.
 _AGAIN = 8
 
@@ -92,7 +92,7 @@ def _length_stale(step: Returning) -> None:
     _lengths[key] = now
 
 
-@fault("returned-again", "return each 50th chain once more, eight chains later")
+@fault("returned-again", "return each 20th chain once more, eight chains later")
 def _returned_again(step: Returning) -> None:
     queue, earlier = step.queue, _earlier[id(step.queue)]
     earlier.append((step.chain, step.length))
@@ -102,13 +102,13 @@ def _returned_again(step: Returning) -> None:
             step.then = lambda: queue.push(chain, length)
 
 
-@fault("swallowed-one", "never return each 50th chain")
+@fault("swallowed-one", "never return each 20th chain")
 def _swallowed_one(step: Returning) -> None:
     if not next(_served) % _SELDOM:
         step.times = 0
 
 
-@fault("used-crossed", "return each 50th chain of a queue in another one")
+@fault("used-crossed", "return each 20th chain of a queue in another one")
 def _used_crossed(step: Returning) -> None:
     if step.others and not next(_served) % _SELDOM:
         step.returned_in = step.signals = min(step.others)

@@ -106,7 +106,12 @@ class Conforming:
         driver, logged = self._driver, self._device.logged
         try:
             self._device.begin(shape)
-            yield from self._work(name)
+            lost = False
+            for deviation in self._work(name):
+                lost = True
+                yield deviation
+            # What a life has written is hardly all read by it.
+            yield from () if lost else self._read_back(name)
         except PeerGoneError as error:
             yield Deviation(name, "", str(error))
         if spans := driver.memory.trespasses():
@@ -147,6 +152,24 @@ class Conforming:
             for sent in flying.values():
                 yield Deviation(name, sent.shape, "did not come back")
             if flying:
+                return
+
+    def _read_back(self, name: str) -> Iterator[Deviation]:
+        """Read all that is known of the disk, in long requests."""
+        driver, memory = self._driver, self._driver.memory
+        most = _LONGEST // bits.SECTOR
+        sectors = sorted(self._disk)
+        while sectors and memory.room > 2 * _LONGEST:
+            first = sectors[0]
+            run = [s for number, s in enumerate(sectors[:most]) if s == first + number]
+            sectors = sectors[len(run) :]
+            data = b"".join(self._disk[sector] for sector in run)
+            request = blk_request(memory, bits.T_IN, first, len(data), expected=data)
+            done = driver.serve(driver.kind.queue, request)
+            self.requests += 1
+            what = "did not come back" if done is None else _wrong(done)
+            if what:
+                yield Deviation(name, f"read of {len(run)} sectors at the end", what)
                 return
 
     def _send(self, queue: int, ring: Ring, flying: dict[int, _Sent]) -> _Sent | None:

@@ -34,10 +34,13 @@ SHAPES = (Shape(packed=False), Shape(packed=True))
 #: Lists end with the ring where that is small.
 SMALL = (Shape(packed=True, indirect=False, size=4),)
 PLAIN = tuple(Shape(packed, indirect=False, event_idx=False, size=16) for packed in (False, True))
+SIZES = (Shape(size=4), Shape(size=16))
 MORE_SHAPES = {
     "asks-by-offset": PLAIN,
+    "disable-ignored": PLAIN,
+    "index-kept": SIZES,
+    "size-kept": SIZES,
     "wrap-kept": SMALL,
-    "size-kept": (Shape(size=4), Shape(size=16)),
 }
 #: Faults that a driver sees in the used buffers of conforming requests, and those that the rules
 #: name by their ids.
@@ -252,7 +255,6 @@ def test_leak_is_seen(arguments: tuple[str, ...], what: str) -> None:
         ("beyond-end", "read-at-capacity"),
         ("flush-unsupported", "write-then-flush"),
         ("header-alone", "data-behind-header"),
-        ("status-alone", "data-before-status"),
     ],
 )
 def test_fault_shows_in_a_request(fault: str, row: str) -> None:
