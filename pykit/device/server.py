@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pykit.device.blk import ServedDisk
+from pykit.device.dirty import DirtyLog
 from pykit.device.faults import MOMENT, DeviceFault, Returning, Writes
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
@@ -21,6 +22,7 @@ from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQu
 from pykit.spec import bits
 from pykit.vhost_user import (
     CONFIG,
+    LOG_ALL,
     NEED_REPLY,
     PROTOCOL_FEATURES,
     REGION,
@@ -39,6 +41,7 @@ from pykit.vhost_user import (
 
 _PROTOCOL = (
     1 << Protocol.MQ
+    | 1 << Protocol.LOG_SHMFD
     | 1 << Protocol.REPLY_ACK
     | 1 << Protocol.CONFIG
     | 1 << Protocol.CONFIGURE_MEM_SLOTS
@@ -50,7 +53,10 @@ _OFFERED = (
     | 1 << bits.RING_PACKED
     | 1 << bits.IN_ORDER
     | 1 << PROTOCOL_FEATURES
+    | 1 << LOG_ALL
 )
+#: Size of a log, and where it begins in its file; the flag of a queue whose own area is logged.
+_LOG, _LOGGED = struct.Struct("=QQ"), 1
 _SLOTS, _LARGEST_QUEUE, _NO_FD = 32, 32768, 1 << 8
 
 
@@ -60,6 +66,8 @@ class _Setup:
 
     size: int = 0
     areas: tuple[int, int, int] | None = None
+    #: The guest's address of the area that the device writes, where that is logged.
+    logged: int | None = None
     base: int = 0
     first_size: int = 0
     kick: int = -1
@@ -116,6 +124,7 @@ class Connection:
         self._setups = [_Setup() for _ in range(queues)]
         self._features = self._protocol = 0
         self._stopped = False
+        self._log: DirtyLog | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ, None)
 
@@ -176,6 +185,8 @@ class Connection:
                 return U64.pack(_SLOTS)
             case FrontEndRequest.SET_OWNER | FrontEndRequest.SET_VRING_ERR:
                 pass
+            case FrontEndRequest.SET_LOG_BASE:
+                return self._set_log(payload, message.fds, kept)
             case FrontEndRequest.SET_MEM_TABLE:
                 self._set_memory(payload, message.fds, kept)
             case FrontEndRequest.ADD_MEM_REG:
@@ -197,6 +208,14 @@ class Connection:
         if refuses == "always" or (refuses == "later" and self._stopped):
             raise _RefusedError(f"features {features:#x} are refused")
         self._features = features
+
+    def _set_log(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> bytes:
+        if len(fds) != 1:
+            raise _RefusedError(f"a log with {len(fds)} descriptors")
+        size, offset = _LOG.unpack(payload)
+        kept.add(fds[0])
+        self._log = DirtyLog(size, offset, fds[0])
+        return U64.pack(0)
 
     def _set_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
         count, _ = VRING.unpack_from(payload)
@@ -236,8 +255,9 @@ class Connection:
                 index, base = VRING.unpack(payload)
                 self._setup(index).base = base
             case FrontEndRequest.SET_VRING_ADDR:
-                index, _, desc, used, avail, _ = VRING_ADDR.unpack(payload)
+                index, flags, desc, used, avail, logged = VRING_ADDR.unpack(payload)
                 self._setup(index).areas = (desc, used, avail)
+                self._setup(index).logged = logged if flags & _LOGGED else None
             case FrontEndRequest.SET_VRING_ENABLE:
                 index, enabled = VRING.unpack(payload)
                 self._setup(index).enabled = bool(enabled)
@@ -373,11 +393,21 @@ class Connection:
         for _ in range(step.times):
             to = queue if step.returned_in is None else step.others[step.returned_in]
             to.push(step.chain, step.length)
+        if self._log is not None and self._has(LOG_ALL):
+            self._mark(self._log, setup, queue, chain)
         if step.then is not None:
             step.then()
         if not step.early:
             self._interrupt(setup, step)
         setup.late = step.late
+
+    @staticmethod
+    def _mark(log: DirtyLog, setup: _Setup, queue: Queue, chain: Chain) -> None:
+        for address, length in chain.writable:
+            log.mark(address, length)
+        if setup.logged is not None:
+            written = queue.desc if isinstance(queue, PackedQueue) else queue.device
+            log.mark(setup.logged, len(written))
 
     def _interrupt(self, setup: _Setup, step: Returning) -> None:
         wanted = step.queue.interrupt_wanted()
