@@ -257,7 +257,7 @@ class _Maker:
             add["slots"] += 1
             add["num_free"] -= 1
             queue.free -= 1
-            queue.out[head] += 1
+            queue.out[head] = queue.out.get(head, 0) + 1
         if found.flags & _INDIRECT and not table:
             add["indirect"], self._table = 1, found.addr
             return

@@ -41,7 +41,7 @@ def test_a_path_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_no_such_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYKIT_QEMU", "debian-1")
-    with pytest.raises(UsageError, match="debian-1[01]"):
+    with pytest.raises(UsageError, match=r"debian-1[01]"):
         program.find()
 
 

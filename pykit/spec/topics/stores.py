@@ -44,10 +44,11 @@ def _queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
 def entries_before_the_index(view: View) -> Result:
     """Section 2.7.13: the driver stores entries of the available ring before the index over them.
 
-    Checked: each store of the available index of a split queue, from the second one seen on: the
-    driver has stored as many entries as the index covers before it. Whether a barrier orders the
-    stores for the device is not visible; neither are descriptors looked at, which a driver
-    need not store anew (CL-DR-01 has stores that come too late).
+    Checked: each store of the available index of a split queue, from the second one seen on, and
+    the first one where it exposes the queue's first chain: the driver has stored as many entries
+    as the index covers before it. Whether a barrier orders the stores for the device is not
+    visible; neither are descriptors looked at, which a driver need not store anew (CL-DR-01 has
+    stores that come too late).
 
     Undecided: a queue whose accesses have no values.
     """
@@ -61,6 +62,10 @@ def entries_before_the_index(view: View) -> Result:
         is_index = (stores["field"] == "idx").to_numpy()
         row, value = stores["row"].to_numpy(), stores["value"].cast(pl.Int64).to_numpy()
         at = np.flatnonzero(is_index)
+        if len(at) and value[at[0]] == 1:
+            # The queue's first chain: no entry was stored before the first one seen.
+            at, row, value = np.append(0, at + 1), np.append(-1, row), np.append(0, value)
+            is_index = np.append(True, is_index)
         if len(at) < 2:
             continue
         entries = np.cumsum(~is_index)[at]

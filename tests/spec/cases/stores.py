@@ -48,6 +48,15 @@ def index_before_its_entry(log: Log) -> None:
     log.events.insert(log.events.index(index) + 1, entry)
 
 
+@case("SX-DR-01", clean=traced)
+def each_index_before_its_entry(log: Log) -> None:
+    """The driver stores each available index before its entry, and once more behind it."""
+    for entry in log.of("acc_ring", field="ring"):
+        index = log.after(entry, lambda e: e.get("field") == "idx")
+        early = {k: v for k, v in index.items() if k not in ("kind", "source", "ts")}
+        log.insert(entry, "acc_ring", after=False, **early)
+
+
 @case("CL-DR-01", clean=traced)
 def exposed_descriptor_is_altered(log: Log) -> None:
     """The driver stores to the second descriptor of a chain that is outstanding."""
