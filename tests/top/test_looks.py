@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pykit.cli.top import top
 from pykit.errors import UsageError
 from pykit.top import guest as guests
 from pykit.top import run as runs
@@ -169,3 +171,13 @@ def test_what_cannot_be_watched(tmp_path: Path) -> None:
         pass
     with pytest.raises(UsageError, match="is no socket"), watched_guest(tmp_path):
         pass
+
+
+def test_without_textual(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pykit.top.app", raising=False)
+    for name in ("textual", "textual.app"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError, match=r"pip install 'virtio-pykit\[top\]'"):
+        top(run=None, attach=Path("qmp.sock"), every=1)
+    with pytest.raises(UsageError, match="nothing to show"):
+        top(run=None, attach=None, every=1)
