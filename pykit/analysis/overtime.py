@@ -12,6 +12,7 @@ from pykit.analysis.requests import MOMENTS
 from pykit.analysis.sequence import DiagramStep
 from pykit.analysis.timeline import depths, name_of
 from pykit.trace import Events
+from pykit.trace.kinds import INSIDE
 
 #: Parts of a queue's time.
 PARTS = 72
@@ -58,7 +59,7 @@ def over_time(events: Events, requests: pl.DataFrame) -> Iterator[QueueOverTime]
         mine = found.filter((pl.col("dev") == line.dev) & (pl.col("vq") == line.vq))
         # A driver and the probe that joined it may both have traced a queue.
         sources = mine["source"].cast(pl.String).unique().to_list()
-        source = next((name for name in ("driver", "probe", "tap") if name in sources), "")
+        source = next((name for name in (*INSIDE, "tap") if name in sources), "")
         mine = mine.filter(pl.col("source").cast(pl.String) == source)
         start, end = line.steps[0][0], line.steps[-1][0]
         width = (end - start) // PARTS + 1

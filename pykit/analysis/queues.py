@@ -7,6 +7,7 @@ import polars as pl
 
 from pykit.analysis.requests import QUEUE, STAGES
 from pykit.trace import Events
+from pykit.trace.kinds import INSIDE
 
 #: What several stages come to, seen or not: on the way there, on the way back, all of it.
 WAYS = (("there", "add", "pop"), ("back", "fill", "used"), ("whole", "add", "used"))
@@ -22,7 +23,7 @@ def queues(events: Events, requests: pl.DataFrame) -> pl.DataFrame:
     ``depth`` (mean of those outstanding when one is added, itself included) and ``deepest``.
     """
     sources = set(events.table["source"].unique().cast(pl.String).to_list())
-    source = next((name for name in ("driver", "probe", "tap") if name in sources), "probe")
+    source = next((name for name in (*INSIDE, "tap") if name in sources), "probe")
     mine = events.table.filter((pl.col("source") == source) & pl.col("vq").is_not_null())
 
     def count(kind: str) -> pl.Expr:

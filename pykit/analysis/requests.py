@@ -6,7 +6,7 @@ from __future__ import annotations
 import polars as pl
 
 from pykit.trace import Events
-from pykit.trace.kinds import JOINED, LEFT, SET_UP
+from pykit.trace.kinds import INSIDE, JOINED, LEFT, SET_UP
 
 #: A queue of a device, in one life of it.
 QUEUE = ("dev", "life", "vq")
@@ -98,7 +98,7 @@ def _inside(events: Events) -> pl.DataFrame:
     every chain of the queue was seen until then.
     """
     sources = events.table["source"].unique().cast(pl.String).to_list()
-    source = next((name for name in ("driver", "probe", "tap") if name in sources), "probe")
+    source = next((name for name in (*INSIDE, "tap") if name in sources), "probe")
     queue = pl.all_horizontal(pl.col(name).is_not_null() for name in QUEUE)
     mine = events.table.filter((pl.col("source") == source) & queue)
     marks = pl.when(pl.col("kind") == "queue").then("op")

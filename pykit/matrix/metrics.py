@@ -6,6 +6,7 @@ from __future__ import annotations
 import polars as pl
 
 from pykit.trace import Events
+from pykit.trace.kinds import INSIDE
 
 _QUEUE = ("dev", "life", "vq")
 
@@ -36,7 +37,7 @@ def metrics(events: Events) -> dict[str, float]:
 
 
 def _driver(events: Events, kind: str) -> pl.DataFrame:
-    return events.of(kind).filter(pl.col("source").cast(pl.String).is_in(("driver", "probe")))
+    return events.of(kind).filter(pl.col("source").cast(pl.String).is_in(INSIDE))
 
 
 def _counted(events: Events, kind: str) -> pl.DataFrame:

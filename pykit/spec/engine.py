@@ -15,7 +15,7 @@ from pykit.spec.view import View
 from pykit.spec.waivers import Deviation, Waiver, find
 from pykit.trace import Events
 from pykit.trace.capture import RECORDED
-from pykit.trace.kinds import REGISTERS, tracepoint
+from pykit.trace.kinds import INSIDE, REGISTERS, tracepoint
 
 SCHEMA = 1
 VERDICTS = ("pass", "fail", "inconclusive", "not-applicable", "waived")
@@ -27,6 +27,7 @@ OBSERVERS = {
     "vhost": "the vhost driver's tracepoints",
     "qemu": "QEMU's log",
     "probe": "the probe",
+    "record": "the recorder",
     "access": "the access tracer",
     "rings": "the ring watcher",
     "registers": "QEMU's log of register accesses",
@@ -226,7 +227,7 @@ def _drivers(view: View, violation: Violation) -> set[str]:
     capture = view.events.capture
     named = {view.events.devices.get(device.id): device.driver for device in capture.devices}
     plugged = {view.events.devices.get(plug.device) for plug in capture.plugs}
-    traced = view.sources & {"driver", "probe"} and not view.rebuilt
+    traced = view.sources & {*INSIDE} and not view.rebuilt
     place = view.events.base.select("dev", "life")[list(violation.rows)]
     found = set()
     # The reset that begins a life may come before the device has one.

@@ -41,7 +41,9 @@ def judged(frames: Frames) -> Frames:
 
 
 def _chosen(frames: Frames) -> Frames:
-    """Choose one trace of each driver: its own, or the probe's, or its registers', or a tap's.
+    """Choose one trace of each driver: its own, or that of an observer.
+
+    Observers are the probe, the recorder, the registers and a tap, in this order.
 
     All of them use the same kinds of events, so that rules know only ``driver``. Events of a
     trace that was not chosen keep their rows, since rows are counted, but have no kind.
@@ -51,17 +53,19 @@ def _chosen(frames: Frames) -> Frames:
     if "tap" in sources:
         frames = _tapped(frames)
         table = frames.base
-    if not sources & {"probe", "registers"}:
+    if not sources & {"probe", "record", "registers"}:
         return frames
-    own = table.filter(pl.col("source") == "driver")["dev"].unique()
+    watcher, second = pl.lit(False), pl.lit(False)
+    for place, name in enumerate(INSIDE):
+        better = table.filter(pl.col("source").is_in(INSIDE[:place]))["dev"].unique()
+        mine = (pl.col("source") == name).fill_null(False)
+        watcher |= mine
+        second |= mine & pl.col("dev").is_in(better.implode())
     inside = table.filter(pl.col("source").is_in(INSIDE))["dev"].unique()
-    probe = (pl.col("source") == "probe").fill_null(False)
     registers = (pl.col("source") == "registers").fill_null(False)
-    second = (probe & pl.col("dev").is_in(own.implode())) | (
-        registers & pl.col("dev").is_in(inside.implode()) & pl.col("kind").is_in(REGISTERS)
-    )
+    second |= registers & pl.col("dev").is_in(inside.implode()) & pl.col("kind").is_in(REGISTERS)
     base = table.with_columns(
-        source=pl.when(probe & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),
+        source=pl.when(watcher & ~second).then(pl.lit("driver", SOURCE_TYPE)).otherwise("source"),
         kind=pl.when(~second).then("kind"),
     )
     if base["kind"].null_count() == table["kind"].null_count():

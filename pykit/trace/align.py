@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pykit.trace.frames import Frames
+from pykit.trace.kinds import INSIDE
 from pykit.trace.lives import absences
 
 Floats = npt.NDArray[np.float64]
@@ -114,9 +115,8 @@ def _bounds(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     nothing = pl.DataFrame(schema={"host": pl.Int64, "difference": pl.Int64})
     if outside.is_empty():
         return nothing, nothing
-    inside = table.filter(pl.col("source") == "driver")
-    if inside.is_empty():
-        inside = table.filter(pl.col("source") == "probe")
+    seen = table["source"].unique()
+    inside = table.filter(source=next((name for name in INSIDE if name in seen), INSIDE[0]))
     # Places count from a queue's set-up, and lives from a device's first. So skip everything from
     # the first absence of an observer on.
     parts = pl.col("row").is_in(absences(frames)["row"].to_list()).cum_sum().over("dev")

@@ -19,9 +19,9 @@ from pykit.trace.frames import Frames
 from pykit.trace.growing import Growing
 from pykit.trace.kinds import (
     BASE,
+    BY,
     KINDS,
     OUTSIDE,
-    PROBED,
     RENAMED,
     RENAMED_FIELDS,
     SOURCE_TYPE,
@@ -215,7 +215,8 @@ def _frames(
                     lacking[name].append(rows + start)
             by = mine.pop(_BY, None)
             if by is not None and source_of(kinds[number]) == "driver":
-                source[rows[by == PROBED]] = SOURCES.index("probe")
+                for value, name in BY.items():
+                    source[rows[by == value]] = SOURCES.index(name)
             own[number].add(mine)
         base.add({"ts": batch.ts, "cpu": batch.cpu, "kind": index, "source": source, **every})
         start += len(ids)

@@ -11,11 +11,12 @@ Dtype = type[pl.DataType]
 
 SOURCES = (
     "driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp", "survey", "tap",
+    "record",
 )  # fmt: skip
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Observers in the guest on the driver's side.
-INSIDE = ("driver", "probe")
+INSIDE = ("driver", "probe", "record")
 
 #: Observers on the host, by the host's wall clock.
 OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey", "tap")
@@ -23,8 +24,9 @@ OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey", "tap")
 #: A driver's kinds that its register accesses show as well, without code in the guest.
 REGISTERS = ("status", "features", "config", "generation")
 
-#: Value of the field ``by`` of the probe's events (enum pykit_by, trace/events/pykit.h).
-PROBED = 1
+#: Observers of other drivers by the field ``by`` of their events: the probe (enum pykit_by,
+#: trace/events/pykit.h), and the recorder, which has no module (record/events.h).
+BY = {1: "probe", 2: "record"}
 
 #: Values of the field ``op`` of the event ``queue`` (enum pykit_queue_op).
 SET_UP, DELETED, JOINED, LEFT, BROKEN, UNBROKEN = range(6)
@@ -149,7 +151,7 @@ def tracepoint(kind: str) -> str:
 
 
 def source_of(kind: str) -> str:
-    """Return the observer of a kind; ``driver`` stands for ``probe`` as well (see ``PROBED``)."""
+    """Return the observer of a kind; ``driver`` stands for all that are ``INSIDE`` (see ``BY``)."""
     if kind.startswith("dev_"):
         return "qemu"
     if kind.startswith("acc_"):

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from pykit.trace.frames import Frames
-from pykit.trace.kinds import INSIDE, JOINED, LEFT
+from pykit.trace.kinds import BY, INSIDE, JOINED, LEFT
 from pykit.trace.pages import Array
 
 #: DRIVER, DRIVER_OK, FEATURES_OK: a faulty driver may leave one out.
@@ -31,6 +31,8 @@ DRIVER_BITS = 2 | 4 | 8
 _FAILED_BIT = 0x80
 _BEGIN, _FAILED, _REMOVED, _JOINED = 0, 2, 4, 7
 _WRITE, _RESET = 0, 2
+#: Observers that may come to a driver which is bound already.
+WATCHERS = tuple(BY.values())
 
 
 def device_lives(rows: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +107,7 @@ def returned(frames: Frames) -> pl.Series:
         .agg(pl.col("time").min())
     )
     mine = (
-        rows.filter((pl.col("source") == "probe") & pl.col("life").is_not_null())
+        rows.filter(pl.col("source").is_in(WATCHERS) & pl.col("life").is_not_null())
         .group_by("dev", "life")
         .agg(
             pl.col("row").min().alias("first"),
@@ -134,7 +136,7 @@ def returned(frames: Frames) -> pl.Series:
         rows.select("dev", "life", "source")
         .join(settled, on=["dev", "life"], how="left", maintain_order="left")
         .select(
-            pl.when((pl.col("source") == "probe") & pl.col("settled").is_not_null())
+            pl.when(pl.col("source").is_in(WATCHERS) & pl.col("settled").is_not_null())
             .then("settled")
             .otherwise("life")
             .alias("life")
@@ -161,7 +163,7 @@ def _bounds(marks: pl.DataFrame, source: str) -> list[tuple[int, int]]:
             failed = bool(status & _FAILED_BIT)
         if kind == "driver":
             # Our driver traces its beginning in validate and in probe, the probe traces it once.
-            new = stage == _JOINED or (stage == _BEGIN and (source == "probe" or not bound))
+            new = stage == _JOINED or (stage == _BEGIN and (source != "driver" or not bound))
             start = at if new else None
             bound = stage not in (_FAILED, _REMOVED)
             if stage == _REMOVED:
