@@ -27,6 +27,7 @@ SHARED = (
     "matrices",
     "mutants",
     "plugin",
+    "record",
     "scenarios",
     "tools/drgn",
     "tools/packages.tsv",

@@ -14,11 +14,20 @@ from pykit import kernels, modules
 from pykit.errors import PykitError
 from pykit.paths import ROOT
 
-#: Complaints that hold for kernel code only: the plugin is a program of its own, without the
-#: kernel's types and functions, and declares the types of QEMU's interface.
+#: Complaints that hold for kernel code only: the plugin and the recorder are programs of their own,
+#: without the kernel's types and functions, and declare types of QEMU's interface and the kernel's.
 PROGRAM = (
     "CAMELCASE", "NEW_TYPEDEFS", "PREFER_DEFINED_ATTRIBUTE_MACRO", "PREFER_KERNEL_TYPES",
     "STRCPY", "STRNCPY",
+)  # fmt: skip
+
+#: The recorder's macros expand lists and make programs, and its messages are long.
+RECORDER = (
+    *PROGRAM, "ARRAY_SIZE", "AVOID_EXTERNS", "BIT_MACRO", "BRACKET_SPACE", "COMPLEX_MACRO",
+    "EMBEDDED_FUNCTION_NAME", "LINE_SPACING", "MACRO_ARG_PRECEDENCE", "MACRO_ARG_REUSE",
+    "MACRO_ARG_UNUSED", "MACRO_WITH_FLOW_CONTROL", "MULTISTATEMENT_MACRO_USE_DO_WHILE",
+    "NAKED_SSCANF", "OPEN_BRACE", "SPACING", "SPLIT_STRING", "STRING_FRAGMENTS",
+    "TRAILING_SEMICOLON", "VOLATILE",
 )  # fmt: skip
 
 #: Lists of fields for TRACE_EVENT() cannot be enclosed in parentheses.
@@ -33,6 +42,7 @@ def checkpatch(tree: Path) -> list[str]:
         *_checkpatch(tree, [path for path in kernel if path != events]),
         *_checkpatch(tree, [events], TRACE_HEADER),
         *_checkpatch(tree, _c_files("plugin"), PROGRAM),
+        *_checkpatch(tree, _c_files("record"), RECORDER),
     ]
 
 

@@ -17,6 +17,7 @@ from pykit.cli import (
     kernel,
     matrix,
     mutants,
+    record,
     results,
     rules,
     run,
@@ -56,6 +57,7 @@ app.command()(drive.drive)
 app.command()(fuzz.fuzz)
 app.command()(device.device)
 app.command()(tap.tap)
+app.command()(record.record)
 app.command()(mutants.mutants)
 app.add_typer(kernel.kernel_app, name="kernel")
 app.add_typer(bench_app, name="bench")

@@ -16,7 +16,7 @@ _HEAD = 4096
 #: Names that the kit's own step gives (CARRY_LINES in kitsteps.py). A guest may write others into
 #: the shared memory; none of them may replace what an observer outside of it recorded.
 _NAME = re.compile(
-    r"kallsyms|tasks/(?:[0-9]{1,10}|self)/(?:status|stack)|tracing/(?:trace_clock|saved_cmdlines"
+    r"kallsyms|record\.dat|tasks/(?:[0-9]{1,10}|self)/(?:status|stack)|tracing/(?:trace_clock|saved_cmdlines"
     r"|events/(?:header_page|header_event|pykit/[a-z0-9_]{1,64}/format)"
     r"|per_cpu/cpu[0-9]{1,5}/(?:trace_pipe_raw|stats))"
 )

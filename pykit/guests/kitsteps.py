@@ -56,6 +56,8 @@ lasting="events/header_page events/header_event events/pykit/*/format"
 for file in $lasting trace_clock saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do
 	[ ! -e "$file" ] || echo "$PWD/$file	tracing/$file"
 done >/tmp/pykit-carry
+# What a step had the recorder write (pykit record).
+[ ! -e /tmp/record.dat ] || echo "/tmp/record.dat	record.dat" >>/tmp/pykit-carry
 [ "$SYMBOLS" != yes ] || echo "/proc/kallsyms	kallsyms" >>/tmp/pykit-carry
 [ "$TASKS" != yes ] || for task in /proc/[0-9]*/task/[0-9]*; do
 	# One may have ended meanwhile, and not every kernel shows stacks.

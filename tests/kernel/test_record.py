@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The recorder, beside another observer in one guest: both record the same events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pykit import steps
+from pykit.record import compile_recorder
+from pykit.spec import check
+from pykit.trace import Events, load
+from pykit.trace.guest import DecodedGuest, decode_guest
+from pykit.trace.tracing import read_tracing
+
+Run = Callable[..., steps.RunResult]
+
+pytestmark = pytest.mark.slow
+
+#: Two lives of a disk, which both observers see from before the first one on.
+SCENARIO = """
+summary = "the recorder beside another observer"
+deadline = 400
+modules = [{modules}]
+kernel-modules = [{stock}]
+programs = ["{recorder}"]
+
+[[device]]
+id = "vd0"
+type = "virtio-blk-pci"
+size-mib = 16
+driver = "{driver}"
+options = {{ num-queues = 2{options} }}
+
+[[step]]
+name = "start"
+guest = '''
+/usr{recorder} -o /tmp/record.dat >/tmp/record.log 2>&1 &
+echo $! >/tmp/record.pid
+# It loads and hooks some fifty programs: half a minute where the machine is busy.
+recording='grep -q recording /tmp/record.log'
+waited "$recording" || waited "$recording" || waited "$recording" || die "$(cat /tmp/record.log)"
+'''
+
+[[step]]
+name = "plug"
+do = "plug"
+device = "vd0"
+
+[[step]]
+name = "work"
+guest = '''
+disk=$(disk) || die "no disk appeared"
+dd if=$disk of=/dev/null bs=4k count=60 iflag=direct 2>/dev/null &
+dd if=/dev/zero of=$disk bs=256k count=8 seek=8 oflag=direct 2>/dev/null || die "dd failed"
+wait
+dd if=$disk of=/dev/null bs=1M count=4 skip=8 2>/dev/null || die "dd failed"
+rebind || die "no second life"
+dd if=$disk of=/dev/null bs=64k count=8 iflag=direct 2>/dev/null || die "dd failed"
+'''
+
+[[step]]
+name = "unplug"
+do = "unplug"
+device = "vd0"
+
+[[step]]
+name = "stop"
+guest = '''
+kill -INT $(cat /tmp/record.pid)
+waited 'grep -q written /tmp/record.log' || die "$(cat /tmp/record.log)"
+cat /tmp/record.log
+'''
+"""
+#: What a driver serialises, so that both record it in the same order.
+SERIAL = ("queue", "add", "desc", "slot", "kick", "used", "callback")
+#: When or by whose count something was traced.
+OWN = {"row", "ts", "time", "source", "cpu", "seq", "before", "life"}
+#: What the device may write between the looks of two observers.
+RACED = {
+    "used": {"used_idx"},
+    "callback": {"used_idx", "pending"},
+    "interrupt": {"used_idx", "last_used"},
+    "kick": {"event", "event_after", "flags", "flags_after"},
+}
+UNNUMBERED = ("driver", "features", "status", "config", "generation")
+
+
+def scenario(folder: Path, modules: str, driver: str, options: str = "") -> str:
+    """A file with the scenario; options begin with a comma."""
+    path = folder / "record.toml"
+    text = SCENARIO.format(
+        modules=modules,
+        driver=driver,
+        stock='"virtio_blk"' if driver == "virtio_blk" else "",
+        recorder=compile_recorder(),
+        options=options,
+    )
+    path.write_text(text)
+    return str(path)
+
+
+class Both:
+    """The events of a run's own observer and those of the recorder."""
+
+    def __init__(self, result: steps.RunResult) -> None:
+        self.result = result
+        assert result.directory is not None
+        capture = result.directory / "capture"
+        self.path = capture / "record.dat"
+        self.other = decode_guest(read_tracing(capture / "tracing"))
+        self.record = decode_guest(read_tracing(self.path))
+
+    @property
+    def events(self) -> Events:
+        """The recorder's file as pykit check reads it."""
+        return load(self.path)
+
+
+def numbered(observer: DecodedGuest) -> pl.DataFrame:
+    """All events, those of a queue by their numbers, which begin anew when it is set up."""
+    base = observer.frames.base.with_columns(pl.col("kind").cast(pl.String))
+    life = (pl.col("seq") == 1).cast(pl.UInt32).cum_sum().over("vq")
+    return base.with_columns(life=life).sort("vq", "life", "seq", maintain_order=True)
+
+
+def rows(observer: DecodedGuest, kind: str) -> pl.DataFrame:
+    """An observer's events of a kind, those of a queue in their order."""
+    own = observer.frames.own_of(kind)
+    return numbered(observer).filter(kind=kind).join(own, on="row", maintain_order="left")
+
+
+def order(observer: DecodedGuest) -> pl.DataFrame:
+    """The kinds of what a driver serialises, of each queue in their order."""
+    table = numbered(observer).filter(pl.col("kind").is_in(SERIAL))
+    return table.select("vq", "life", "kind")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("debian-6.12", ""), ("debian-7.2", ""), ("debian-7.2", ", packed = true")],
+    ids=["6.12", "7.2", "7.2-packed"],
+)
+def both(
+    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Both:
+    """The kernel's own driver, with the probe and the recorder."""
+    kernel, options = request.param
+    folder = tmp_path_factory.mktemp("record")
+    path = scenario(folder, '"pykit_probe"', "virtio_blk", options)
+    return Both(run(path, kernel_name=kernel))
+
+
+@pytest.fixture(scope="module")
+def oldest(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Both:
+    """Our driver, which traces itself, and the recorder: on 6.1 it does not go with the probe."""
+    folder = tmp_path_factory.mktemp("record")
+    path = scenario(folder, '"pykit_virtio_blk"', "pykit_virtio_blk")
+    return Both(run(path, kernel_name="debian-6.1"))
+
+
+def same(both: Both) -> None:
+    """Both observers have the same events, in the same order."""
+    assert both.record.losses == ()
+    assert_frame_equal(order(both.other), order(both.record))
+    for kind in (*SERIAL, "notify", "interrupt"):
+        mine, other = rows(both.record, kind), rows(both.other, kind)
+        fields = [name for name in other.columns if name not in OWN | RACED.get(kind, set())]
+        assert_frame_equal(mine.select(fields), other.select(fields))
+
+
+def test_the_recorder_has_what_the_probe_has(both: Both) -> None:
+    same(both)
+    for kind in UNNUMBERED:
+        fields = [name for name in rows(both.other, kind).columns if name not in OWN]
+        mine, other = (rows(side, kind).select(fields) for side in (both.record, both.other))
+        # The probe notes a device's status before its driver, the recorder all devices'.
+        assert_frame_equal(mine, other)
+
+
+def test_the_recorder_has_what_our_driver_has(oldest: Both) -> None:
+    same(oldest)
+
+
+def test_the_recorder_has_what_qemu_has(oldest: Both) -> None:
+    """Chains by the descriptors on either side, and used lengths, in the order of each queue."""
+    log = oldest.result.events
+    pops, fills = log.of("dev_pop"), log.of("dev_fill")
+    adds = rows(oldest.record, "add")
+    descs = rows(oldest.record, "desc").filter(pl.col("flags") & 4 == 0)
+    assert adds.height == pops.height
+    assert descs.height == (pops["in_num"] + pops["out_num"]).sum()
+    used = rows(oldest.record, "used")
+    for queue in (0, 1):
+        mine, theirs = used.filter(vq=queue), fills.filter(vq=queue)
+        assert mine["len"].to_list() == theirs["len"].to_list()
+
+
+def test_the_file_is_judged(both: Both) -> None:
+    events = both.events
+    verdicts = check(events)
+    assert set(events.table["source"].unique()) == {"record"}
+    assert events.lost == 0
+    assert verdicts.having("fail") == ()
+    assert len(verdicts.having("pass")) >= 45
