@@ -12,7 +12,7 @@ import polars as pl
 from pykit.spec.core import RunTrouble, troubles, unlooked
 from pykit.spec.model import EITHER_SIDE, Result, Rule, Violation
 from pykit.spec.view import View
-from pykit.spec.waivers import Deviation, Waiver, find
+from pykit.spec.waivers import SeenDeviation, Waiver, find
 from pykit.trace import Events
 from pykit.trace.capture import RECORDED
 from pykit.trace.kinds import INSIDE, REGISTERS, tracepoint
@@ -186,7 +186,7 @@ def _breach(view: View, rule: Rule, result: Result, waivers: tuple[Waiver, ...])
         find(
             waivers,
             rule.id,
-            Deviation(
+            SeenDeviation(
                 [capture.qemu], [capture.kernel], _types(view, v), _drivers(view, v), [v.message]
             ),
         )

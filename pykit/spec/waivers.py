@@ -14,7 +14,7 @@ from pykit.errors import UsageError
 _WHERE = {"qemu", "kernel", "device", "driver", "message"}
 
 
-class Deviation(NamedTuple):
+class SeenDeviation(NamedTuple):
     """A violation, as waivers see it: an attribute for each key of their ``where``.
 
     Attributes:
@@ -38,7 +38,7 @@ class Waiver:
     Attributes:
         rule: id of the rule that it breaks.
         where: regular expressions that all have to be found, each in all texts of the attribute of
-            Deviation that it is named by.
+            SeenDeviation that it is named by.
         reason: what is known.
         evidence: where that was seen.
     """
@@ -48,7 +48,7 @@ class Waiver:
     reason: str
     evidence: str
 
-    def covers(self, seen: Deviation) -> bool:
+    def covers(self, seen: SeenDeviation) -> bool:
         """Whether a violation is this deviation."""
         texts: dict[str, Collection[str]] = seen._asdict()
         return all(
@@ -86,6 +86,6 @@ def read(text: str, known: Container[str], where: str) -> tuple[Waiver, ...]:
     return tuple(found)
 
 
-def find(waivers: Iterable[Waiver], rule: str, seen: Deviation) -> Waiver | None:
+def find(waivers: Iterable[Waiver], rule: str, seen: SeenDeviation) -> Waiver | None:
     """The waiver that covers a violation of a rule, if any; see ``Waiver.covers``."""
     return next((entry for entry in waivers if entry.rule == rule and entry.covers(seen)), None)

@@ -54,7 +54,7 @@ class Descriptor(NamedTuple):
     last: int
 
 
-class UsedEntry(NamedTuple):
+class TakenEntry(NamedTuple):
     """A used entry; ``byte``: see RECORD_USED in plugin/access.h."""
 
     id: int
@@ -82,7 +82,7 @@ class FollowedQueue:
     #: Descriptors of the ring by head, of chains that are out.
     out: dict[int, int] = field(default_factory=dict)
     #: Used entries that came, by index.
-    entries: dict[int, UsedEntry] = field(default_factory=dict)
+    entries: dict[int, TakenEntry] = field(default_factory=dict)
     #: The entry that was taken last, while a store to used_event may belong to that.
     using: Event | None = None
     #: Decisions by CPU after which it has not notified yet.
@@ -123,9 +123,9 @@ class FollowedQueue:
         length, _, flags, last = _half(step.second)
         return Descriptor(step.first, length, flags, last)
 
-    def entry(self, step: AccessStep) -> UsedEntry:
+    def entry(self, step: AccessStep) -> TakenEntry:
         """Return a record's used entry."""
-        return UsedEntry(step.value & 0xFFFFFFFF, step.value >> 32, 0, step.second)
+        return TakenEntry(step.value & 0xFFFFFFFF, step.value >> 32, 0, step.second)
 
     def holds_entry(self, address: int) -> bool:
         """Whether a used entry at an address is one of this queue."""
@@ -236,10 +236,10 @@ class FollowedPackedQueue(FollowedQueue):
         length, _, last, flags = _half(step.second)
         return Descriptor(step.first, length, flags, last)
 
-    def entry(self, step: AccessStep) -> UsedEntry:
+    def entry(self, step: AccessStep) -> TakenEntry:
         """Return a record's used descriptor."""
         length, _, number, flags = _half(step.value)
-        return UsedEntry(number, length, flags, step.second)
+        return TakenEntry(number, length, flags, step.second)
 
     def holds_entry(self, address: int) -> bool:
         """Whether a used descriptor at an address is one of this queue."""

@@ -18,7 +18,7 @@ import polars as pl
 
 from pykit.trace.access import AREAS, FIELDS, Accesses, AccessStep, GivenRing, Record
 from pykit.trace.align import LOG_STEP_NS
-from pykit.trace.followed import Event, FollowedPackedQueue, FollowedQueue, Meaning, UsedEntry
+from pykit.trace.followed import Event, FollowedPackedQueue, FollowedQueue, Meaning, TakenEntry
 from pykit.trace.kinds import BASE, SET_UP, Dtype, columns_of
 from pykit.trace.requests import BlockRequests
 
@@ -323,7 +323,7 @@ class _Maker:
             )  # fmt: skip
 
     def _take(self, queue: FollowedQueue, step: AccessStep, head: int) -> None:
-        entry = queue.entries.pop(queue.taken, UsedEntry(head, None, 0, 0))
+        entry = queue.entries.pop(queue.taken, TakenEntry(head, None, 0, 0))
         slots = queue.out.pop(head, 0)
         queue.free += slots
         queue.using = self._put(
