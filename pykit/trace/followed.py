@@ -45,7 +45,7 @@ class Meaning(Enum):
     LENGTH = auto()
 
 
-class Descriptor(NamedTuple):
+class FoundDescriptor(NamedTuple):
     """What a record of a descriptor holds; ``last`` is its next field, or its buffer id."""
 
     addr: int
@@ -118,10 +118,10 @@ class FollowedQueue:
         """Whether a descriptor at an address is one of the ring; ``table``: a table came before."""
         return not table and 0 <= address - self.ring.desc < self.ring.size * _DESC_BYTES
 
-    def descriptor(self, step: AccessStep) -> Descriptor:
+    def descriptor(self, step: AccessStep) -> FoundDescriptor:
         """Return a record's descriptor."""
         length, _, flags, last = _half(step.second)
-        return Descriptor(step.first, length, flags, last)
+        return FoundDescriptor(step.first, length, flags, last)
 
     def entry(self, step: AccessStep) -> TakenEntry:
         """Return a record's used entry."""
@@ -231,10 +231,10 @@ class FollowedPackedQueue(FollowedQueue):
         """Whether a descriptor at an address is one of the ring."""
         return super().is_of_ring(address, False)
 
-    def descriptor(self, step: AccessStep) -> Descriptor:
+    def descriptor(self, step: AccessStep) -> FoundDescriptor:
         """Return a record's descriptor."""
         length, _, last, flags = _half(step.second)
-        return Descriptor(step.first, length, flags, last)
+        return FoundDescriptor(step.first, length, flags, last)
 
     def entry(self, step: AccessStep) -> TakenEntry:
         """Return a record's used descriptor."""
