@@ -17,7 +17,6 @@ CLAUSES: dict[str, tuple[str, ...]] = {
     for name, clauses in {
         "data-late": "SU-DE-02 PD-DE-04 DX-23",
         "status-undefined": "DX-23",
-        "status-first": "DX-23 SU-DE-02",
         "read-short": "DX-25",
         "length-short": "DX-25",
         "length-huge": "DX-06",
@@ -26,7 +25,7 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "length-late": "SU-DE-01 PD-DE-04",
         "length-readable": "DX-06",
         "length-stale": "DX-06 DX-25 SU-DE-02",
-        "entry-late": "SU-DE-01 PD-DE-04 DX-01 DX-09",
+        "entry-late": "SU-DE-01 PD-DE-04 DX-01 DX-09 DX-25 DX-06 DX-39",
         "event-swapped": "DX-15 NU-DE-05 DX-39",
         "event-last-only": "DX-15 NU-DE-05 DX-39",
         "event-wrap-flipped": "DX-15 NU-DE-05 DX-39",
