@@ -15,7 +15,14 @@ from pykit.spec.blkconfig import CAPACITY, LIMITS
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
 from pykit.spec.topics import vhost
-from pykit.spec.topics.block import kind_of, laid_out, limits, ranges_of, requests_of
+from pykit.spec.topics.block import (
+    NO_LIMIT,
+    kind_of,
+    laid_out,
+    limits,
+    ranges_of,
+    requests_of,
+)
 from pykit.spec.view import View
 
 
@@ -143,7 +150,8 @@ def excessive(view: View) -> Bools:
     """By request: the device need not support it, for the driver asks for more than is allowed.
 
     Flushes with data; and requests with segments whose data is not whole segments, or that has
-    more or longer segments than the device takes (BO-DR-05, -07, -09 to -11, DX-21).
+    more or longer segments than the device takes (BO-DR-05, -07, -09 to -11, DX-21). Where the
+    driver did not read how many it takes, more than one may be too many.
     """
     requests = Rows.of(view.rings, view.requests)
     kind, size, q = requests["type"], requests["bytes"], requests["q"]
@@ -153,7 +161,8 @@ def excessive(view: View) -> Bools:
     ranges = ranges_of(view)
     long = np.zeros(len(ranges), dtype=np.bool_)
     for name, (sectors, segments) in LIMITS.items():
-        found |= (kind == name) & (count > limits(view, q, segments))
+        most = limits(view, q, segments)
+        found |= (kind == name) & (count > np.where(most == NO_LIMIT, 1, most))
         long |= (ranges["type"] == name) & (ranges["sectors"] > limits(view, ranges["q"], sectors))
     end = ranges["sector"] + ranges["sectors"]
     long |= (ranges["sector"] < 0) | (end > limits(view, ranges["q"], CAPACITY))

@@ -311,9 +311,11 @@ def _suppression(view: View, q: int, driver: Columns) -> _Suppression:
     traced = ints(driver, "event_idx")[callback]
     event_idx = bool(negotiated) if negotiated >= 0 else bool(len(traced) and traced[0])
     if event_idx:
-        # The core may move the event index along with each entry that it takes.
-        next_entry = (ints(driver, "index") + 1) % WRAP
-        value = np.where(callback, ints(driver, "used_event"), next_entry)
+        # The core may move the event index along with each entry that it takes. Whether it did is
+        # in memory; tracepoints that do not read it there leave the move as likely as not.
+        after = (ints(driver, "index") + 1) % WRAP
+        after = ints(driver, "event") if readable(view) else after
+        value = np.where(callback, ints(driver, "used_event"), after)
     else:
         driver = driver.take(callback)
         callback = callback[callback]

@@ -147,7 +147,8 @@ def status_reads_zero(view: View) -> Result:
     regs = registers(view)
     resets = np.unique(regs.span[regs.of(PCI) & regs.begun])
     reads = regs.reads("status") & np.isin(regs.span, resets)
-    written = earlier(regs.writes("status"), regs.span) >= 0
+    # Whatever its width: what a driver writes beside the rules of widths may reach the status.
+    written = earlier(regs.on("status") & regs.write, regs.span) >= 0
     zero = earlier(reads & (regs.value == 0), regs.span) >= 0
     mask = reads & ~written
     done = regs.where(mask & (zero | (regs.value == 0)))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec.arrays import Columns, are
+from pykit.spec.circumstances import needs_reset
 from pykit.spec.lives import ends_within
 from pykit.spec.model import Result, rule
 from pykit.spec.owed import carries_requests
@@ -24,7 +25,8 @@ def survives_empty_notifications(view: View) -> Result:
     made available, and the trace goes on for 10 s, or the guest hung.
 
     - Undecided: a notification behind which neither is the case. So is a queue whose chains are no
-      requests: the device leaves buffers for events where they are until there is one.
+      requests: the device leaves buffers for events where they are until there is one. And so is
+      one of a device that needs a reset: what made it so came before.
     - Contested: the driver had broken the queue's ring, or never given it to the device.
     - Devices that another process or the kernel serves are left out: QEMU does not see their rings.
     """
@@ -45,7 +47,9 @@ def survives_empty_notifications(view: View) -> Result:
         dead = empty[empty > alive]
         end = int(view.base("ts")[rows["row"][-1]])
         over = hung or not ends_within(end, PREEMPTED_TASK, view.end[1])
-        owed = carries_requests(view.life(name[0], name[1]).id, name[2])
+        life = view.life(name[0], name[1])
+        owed = carries_requests(life.id, name[2])
+        owed = owed and not life.needs_reset and not needs_reset(view, name[0])
         if len(dead) and name in broken:
             tally.contested(len(dead))
         elif len(dead) and name in waiting and over and owed:
