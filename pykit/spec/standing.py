@@ -37,6 +37,7 @@ from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
 from pykit.spec.packed import device_wishes
+from pykit.spec.packed_asked import asked_for, suppressed
 from pykit.spec.rings import SPLIT
 from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
@@ -48,6 +49,8 @@ _DEVICE_ACTS = (
     "vhost_get", "vhost_used", "vhost_signal", "vhost_notify", "dev_pop", "dev_fill", "dev_flush",
     "dev_signal",
 )  # fmt: skip
+
+_HOLDS = "it holds the chain that the driver asked for an interrupt of"
 
 
 def standstills(view: View) -> tuple[Standstill, ...]:
@@ -359,6 +362,8 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
     flagged = len(calls) and split and wish["avail_flags"] & 1
     if flagged and not rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
         return "driver", "it enabled interrupts, and left the flag that suppresses them"
+    if not split and suppressed(waiting.view, q):
+        return "driver", "it enabled interrupts, and left the flags that suppress them"
     if without_vector(waiting.view)[q]:
         return "driver", "it gave the queue no vector"
     if split and len(calls) and wish["used_idx"] == progress.returned:
@@ -366,11 +371,23 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
     if _interrupted(waiting, int(ints(last, "row")[-1])):
         return "driver", "it was interrupted"
     if not split and wish["avail_flags"] > 1:
-        return "unknown", "the driver asked for an interrupt of one entry of the ring"
+        asked = asked_for(waiting.view, q)
+        if asked is None:
+            return "unknown", "the driver asked for an interrupt of one entry of the ring"
+        if asked == "none":
+            return "driver", "it asked for an interrupt of a place that no descriptor reaches"
+        if asked == "available":
+            return "device", _HOLDS
     if split and len(calls) and rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
         event = int(ints(calls, "used_event")[-1])
-        if (progress.returned - event - 1) % WRAP >= progress.ahead:
+        ahead = (event - progress.collected) % WRAP
+        newest = int(np.searchsorted(waiting.view.adds.q, q, side="right")) - 1
+        index = int(waiting.view.adds.avail_idx[newest])
+        available = (index - progress.collected) % WRAP
+        if ahead >= available:
             return "driver", f"it asked for an interrupt of entry {event} only"
+        if ahead >= progress.ahead:
+            return "device", _HOLDS
     return "device", "it sent no interrupt that was asked for"
 
 

@@ -13,13 +13,16 @@ from pykit import spec
 from pykit.errors import Exit
 from pykit.guests import EXIT_CODES
 from pykit.spec import bits
-from pykit.spec.blkconfig import SEG_MAX
+from pykit.spec.blkconfig import MAX_ZEROES_SEG, SEG_MAX
 from tests.spec import cases
 from tests.spec.cases.served import served
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
+from tests.spec.registers import pci
 
 EITHER = "either side may be to blame"
+#: What a log fills in by itself.
+LABELS = ("kind", "source", "ts", "time", "seq")
 
 
 def verdicts(log: Log) -> spec.Verdicts:
@@ -310,3 +313,86 @@ def test_an_answer_with_another_id_is_not_forgotten() -> None:
     assert found.of("DX-01").verdict == "fail"
     # Of the other queue all were answered or taken back.
     assert found.of("DX-36").verdict == "pass"
+
+
+def test_a_driver_that_leaves_interrupts_disabled_gets_none() -> None:
+    """Its event index did not move with the entry that it took, as memory shows."""
+    log = cases.liveness.two_for_one_notification()
+    log.drop(log.of("dev_pop", "dev_fill", "dev_flush", "used"))
+    place = {"dev": 1, "life": 0, "vq": 0, "cpu": 0, "pid": 7}
+    second = log.events[log.events.index(log.one("add", 1)) :]
+    log.drop(second)
+    for index in (0, 1):
+        log.add("dev_pop", dev=1, life=0, vq=0, pid=1, elem=index, in_num=0, out_num=1,
+                avail_idx=index + 1)  # fmt: skip
+        log.add("dev_fill", dev=1, life=0, vq=0, pid=1, elem=index, len=1, index=index)
+        log.add("dev_flush", dev=1, life=0, vq=0, pid=1, count=1)
+        if index:
+            break
+        log.add("dev_signal", dev=1, life=0, vq=0, pid=1)
+        log.add("interrupt", **place, used_idx=1, last_used=0)
+        log.add("callback", **place, avail_flags=0, used_event=0, last_used=0, used_idx=1,
+                event_idx=1, enable=0, pending=0)  # fmt: skip
+        log.add("used", **place, id=0, len=1, index=0, used_idx=1, accepted=1, flags=0, event=0,
+                event_flags=0)  # fmt: skip
+        for event in second:
+            log.add(event["kind"], **{k: v for k, v in event.items() if k not in LABELS})
+    cases.base.later(log)
+    found = verdicts(log)
+    assert "DX-40" in found.having("fail")
+    assert not {"NU-DE-05", "DX-15"} & {*found.having("fail")}
+
+
+def test_a_configuration_change_without_a_vector_is_not_logged() -> None:
+    log = cases.pci_registers.without_msix()
+    reads = log.of("register", register="isr")
+    reads[1]["value"] = 1
+    assert verdicts(log).of("PR-DE-05").verdict == "fail"
+    reads[1]["value"] = 3
+    assert verdicts(log).of("PR-DE-05").verdict != "fail"
+
+
+def test_a_status_that_was_written_too_wide_is_no_remainder_of_a_reset() -> None:
+    log = pci().log
+    log.one("register", 1, register="status", write=1)["size"] = 2
+    log.add("register", dev=1, life=0, structure="common", register="status", offset=20, size=1,
+            value=1, write=0)  # fmt: skip
+    found = verdicts(log)
+    assert "PL-DR-01" in found.having("fail")
+    assert "PM-DE-08" not in found.having("fail")
+
+
+def test_more_segments_than_one_may_be_too_many_where_the_limit_was_not_read() -> None:
+    log = run()
+    start = cases.block.request(log, bits.T_WRITE_ZEROES)
+    start |= {"segments": 2, "bytes": 32}
+    cases.block.end_of(log, start)["status"] = bits.S_UNSUPP
+    log.drop(log.of("config", offset=MAX_ZEROES_SEG.offset))
+    assert "FB-DE-04" not in verdicts(log).having("fail")
+
+
+def test_a_device_that_needs_a_reset_takes_nothing() -> None:
+    log = cases.survival.notified_of_nothing()
+    cases.survival.stops_after_a_notification_of_nothing(log)
+    log.add("config_change", dev=1, life=0, cpu=0, pid=7, status=0x4F)
+    assert verdicts(log).of("NA-DE-05").verdict == "inconclusive"
+
+
+def test_a_vector_that_the_device_did_not_take_is_none() -> None:
+    log = pci().log
+    for event in log.of("register", register="queue_vector", write=0):
+        event["value"] = bits.NO_VECTOR
+    log.add("register", dev=1, life=0, structure="isr", register="isr", offset=0, size=1, value=0,
+            write=0)  # fmt: skip
+    assert "PR-DR-01" not in verdicts(log).having("fail")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_queue_is_given_up_for_a_reason(packed: bool) -> None:
+    name = "DX-67" if packed else "DX-37"
+    log = run(packed=packed)
+    failed = log.of("add_failed")[-1]
+    failed["err"] = -5
+    assert name in verdicts(log).having("fail")
+    log.insert(failed, "queue", after=False, vq=failed["vq"], op=4)
+    assert name not in verdicts(log).having("fail")

@@ -256,6 +256,22 @@ def discard_does_not_unmap(view: View) -> Result:
     )
 
 
+@rule("DX-74", needs=("driver:blk_start", "driver:blk_range"))
+def reserved_flags_are_clear(view: View) -> Result:
+    """Section 5.2.6: of the flags of a segment unmap alone is defined, all other bits are 0.
+
+    Checked: each segment of a discard, write-zeroes or secure-erase request. Whether it may have
+    the unmap flag is BO-DR-14's.
+    """
+    ranges = ranges_of(view)
+    ranges = ranges.where(np.isin(ranges["type"], bits.RANGE_TYPES))
+    return ranges.check(
+        ranges["flags"] & ~bits.UNMAP == 0,
+        "{queue}: {kind} request: a segment has the flags {flags:#x}",
+        none="no request with segments was made",
+    )
+
+
 @rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
 def ranges_within_limits(view: View) -> Result:
     """Section 5.2.6: a segment has at most max_*_sectors sectors and ends within the capacity.

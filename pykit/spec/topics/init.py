@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from pykit.spec import bits
+from pykit.spec.arrays import are
 from pykit.spec.lives import Life, Status, ends_within, logged_features, negotiated_lives
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
@@ -261,7 +264,10 @@ def no_notification_before_driver_ok(view: View) -> Result:
     """Section 3.1.1: the driver sends no available buffer notification before it sets DRIVER_OK.
 
     Checked: each notification of a modern device in the guest's trace, or in QEMU's log if the
-    guest was not traced, in a life of which the same observer saw a status write.
+    guest was not traced, in a life of which the same observer saw a status write. A reset takes
+    DRIVER_OK back: a notification in the guest's trace after it is one too early as well, if the
+    driver also decided to send it after the reset. (One that was decided on before it may be
+    another CPU's, at the same time.)
 
     Devices of the legacy interface are left out: their drivers may use queues before DRIVER_OK.
     """
@@ -274,4 +280,27 @@ def no_notification_before_driver_ok(view: View) -> Result:
 
     kind = "notify" if inside else "dev_kick"
     check_after_driver_ok(view, tally, (kind,), seen, "notified before DRIVER_OK")
+    tally.check_together(0, _after_reset(view))
     return tally.result()
+
+
+def _after_reset(view: View) -> Iterator[Violation]:
+    """Report notifications of a device that was reset, and is without DRIVER_OK since."""
+    for (dev, number), events in view.columns("kick", "notify").by_life().items():
+        life = view.life(dev, number)
+        steps = [s for s in life.status if s.op == bits.STATUS_RESET or s.sets(bits.DRIVER_OK)]
+        if not life.modern or not any(s.sets(bits.DRIVER_OK) for s in steps):
+            continue
+        rows = np.array([s.row for s in steps])
+        reset = np.array([s.op == bits.STATUS_RESET for s in steps])
+        gone = reset & (np.cumsum(~reset) > 0)
+        last = np.searchsorted(rows, events["row"]) - 1
+        late = np.flatnonzero((last >= 0) & gone[last])
+        decided: set[tuple[int, int]] = set()
+        for i in late.tolist():
+            step, vq, row = int(last[i]), int(events["vq"][i]), int(events["row"][i])
+            if are(events, "kick")[i]:
+                decided.add((step, vq))
+            elif (step, vq) in decided:
+                text = f"{life.name}, queue {vq}: notified after a reset, and before DRIVER_OK"
+                yield Violation((int(rows[step]), row), text)

@@ -321,7 +321,8 @@ def magic_and_version_first(view: View) -> Result:
 
     Checked: each first read of MagicValue in a span: the next other register that is accessed is
     Version, by a read, and no other register of this device was accessed before in the trace or
-    since its last reset.
+    since its last reset. Each device of which the first access in the trace is a read of Version or
+    DeviceID: those find a device, and MagicValue comes before them.
 
     Undecided: devices that a driver found before the trace began, which have no such read.
     """
@@ -332,8 +333,10 @@ def magic_and_version_first(view: View) -> Result:
     next_ = (after < 0) | (regs.on("version") & ~regs.write)[after] if len(regs) else found
     # A reset may come from whoever had the device before.
     before = earlier(other, regs.span) >= 0
-    rows = regs.where(found, first=next_ & ~before)
-    unseen = len(np.setdiff1d(regs.dev[regs.of(ALL)], regs.dev[found]))
+    blind = regs.of(ALL) & regs.on("version", "device_id") & ~regs.write
+    blind &= earlier(regs.of(ALL), regs.dev) < 0
+    rows = regs.where(found | blind, first=found & next_ & ~before)
+    unseen = len(np.setdiff1d(regs.dev[regs.of(ALL)], regs.dev[found | blind]))
     return regs.check(
         rows,
         rows["first"],

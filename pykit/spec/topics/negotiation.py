@@ -8,6 +8,7 @@ are in the register accesses.
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import Ints
@@ -31,7 +32,8 @@ def offer_is_read(view: View) -> Result:
     the driver has read the same 32 bits of the offer since that reset. What it makes of them is
     FB-DR-01's and its neighbours'; a driver that has not read them cannot have validated anything.
     A driver that resumes after a suspend writes again what it wrote before: a write of the same
-    bits as one behind a read of the offer counts as validated too.
+    bits as one behind a read of the offer counts as validated too, but for a driver whose trace
+    has its steps, and no resumption among them.
     """
     regs = registers(view)
     mine = regs.of(PCI + MMIO + LEGACY)
@@ -41,7 +43,7 @@ def offer_is_read(view: View) -> Result:
     read = earlier(offer, regs.span * _WORDS + word % _WORDS) >= 0
     same = np.stack([regs.dev, word, regs.value]).T
     number = np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
-    again = earlier(writes & read, number) >= 0
+    again = (earlier(writes & read, number) >= 0) & ~np.isin(regs.dev, _never_resumed(view))
     rows = regs.where(writes, held=read | again, word=word)
     return regs.check(
         rows,
@@ -49,6 +51,16 @@ def offer_is_read(view: View) -> Result:
         "{place}: {value:#x} is accepted of feature word {word}, which was not read",
         none="no driver accepted a feature",
     )
+
+
+def _never_resumed(view: View) -> list[int]:
+    """Return devices whose driver's steps were traced, without one that resumes."""
+    if not view.recorded("driver"):
+        return []
+    steps = view.of("driver").select("dev", "stage").drop_nulls()
+    resumed = steps.filter(pl.col("stage") == bits.RESTORE)["dev"]
+    never: list[int] = steps.filter(~pl.col("dev").is_in(resumed.implode()))["dev"].to_list()
+    return sorted({*never})
 
 
 def _word(regs: Registers, side: str) -> Ints:

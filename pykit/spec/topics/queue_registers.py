@@ -153,6 +153,30 @@ def size_is_within_the_maximum(view: View) -> Result:
     )
 
 
+@rule("DX-75", needs=SEEN)
+def size_is_not_raised(view: View) -> Result:
+    """Section 4.1.4.3: queue_size shows the most that a queue can have, and may be lowered.
+
+    Checked: each write to queue_size, by the value that was read of the queue in the same span
+    before anything was written to it.
+
+    Undecided: a size without such a read: the driver may know the device.
+    """
+    regs = registers(view)
+    written = earlier(regs.on("queue_size") & regs.write, regs.queue) >= 0
+    most = earlier(regs.reads("queue_size") & ~written, regs.queue)
+    mask = regs.of(PCI) & regs.writes("queue_size") & (regs.vq >= 0)
+    rows = regs.where(mask & (most >= 0), most=regs.value_at(most))
+    return regs.check(
+        rows,
+        rows["value"] <= rows["most"],
+        "{place}: size {value}, the device takes {most}",
+        undecided=int(np.count_nonzero(mask & (most < 0))),
+        doubt="the size was not read before",
+        none="no size of a queue was written",
+    )
+
+
 @rule("MR-DR-19", needs=SEEN, also=("MR-DR-18",))
 def stopped_queues_are_read_back(view: View) -> Result:
     """Section 4.2.2.2: a driver stops a queue by QueueReady 0, and reads the register back.

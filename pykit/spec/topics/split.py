@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import (
     Bools,
     Ints,
@@ -201,6 +202,8 @@ def used_entries_in_order(view: View) -> Result:
       taken: a driver that refuses it looks elsewhere, or does not know its own id.
     - An entry also has to be below the device's used index as the driver read it. That is only
       held against the driver where the device's index never went back: see DX-03.
+    - A driver that gives the queue up without having refused an entry had looked at none that was
+      there.
     """
     rings, used = view.rings, view.used
     looked = Rows.of(rings, used).where(_one_entry_a_chain(view, used.q))
@@ -221,7 +224,8 @@ def used_entries_in_order(view: View) -> Result:
         return "{queue}: entry {index} taken out of turn"
 
     found = taken.violations(~out_of_turn & ~absent, message)
-    return Result(int(judged.sum()), found, why=NO_SPLIT) + _disowned(view)
+    own = Result(int(judged.sum()), found, why=NO_SPLIT) + _disowned(view)
+    return own.reporting(tuple(abandoned(view, SPLIT)))
 
 
 def _disowned(view: View) -> Result:

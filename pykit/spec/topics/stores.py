@@ -225,3 +225,34 @@ def event_fields_need_the_feature(view: View) -> Result:
         tally.undecided(nameless)
         tally.check_together(mine.height - nameless, found)
     return tally.result()
+
+
+@rule("DX-73", needs="access:acc_ring")
+def used_ring_is_only_read(view: View) -> Result:
+    """Section 2.7.8: the used ring is the device's to write, and the driver's to read.
+
+    Checked: each access of the driver to the used ring of a split queue, reads of the kit's own
+    tracepoints left out: it is a read. This includes avail_event, which lies behind the entries.
+
+    Zeros that are stored while the available index is 0, or was not stored yet, clear a ring that
+    is not in use.
+
+    Undecided: a queue whose accesses have no values.
+    """
+    tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
+    index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
+    stored = pl.when(index).then(pl.col("value")).forward_fill().fill_null(0)
+    own = pl.col("symbol").str.starts_with("pykit_").fill_null(False) & (pl.col("write") == 0)
+    for _, name, rows in _queues(view):
+        if rows["value"].null_count():
+            tally.undecided()
+            continue
+        mine = rows.with_columns(index=stored).filter((pl.col("area") == "used") & ~own)
+        clears = (pl.col("value") == 0) & (pl.col("index") == 0)
+        wrong = mine.filter((pl.col("write") == 1) & ~clears).select("row", "field", "value")
+        found = (
+            Violation((row,), f"{name}: the driver stores {value:#x} to {part} of the used ring")
+            for row, part, value in wrong.iter_rows()
+        )
+        tally.check_together(mine.height, found)
+    return tally.result()

@@ -86,6 +86,13 @@ def discard_unmaps(log: Log) -> None:
     log.after(start, lambda e: e["kind"] == "blk_range")["flags"] = 1
 
 
+@case("DX-74")
+def reserved_flag_is_set(log: Log) -> None:
+    """A segment to discard has a flag that is not defined."""
+    start = request(log, bits.T_DISCARD)
+    log.after(start, lambda e: e["kind"] == "blk_range")["flags"] = 2
+
+
 @case("DX-19")
 def status_not_last(log: Log) -> None:
     """The status is written before the data."""

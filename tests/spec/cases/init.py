@@ -100,6 +100,15 @@ def notifies_before_driver_ok(log: Log) -> None:
 
 
 @case("IN-DR-08")
+def notifies_after_a_reset(log: Log) -> None:
+    """The driver resets the device, makes a chain available and notifies of it."""
+    last = log.of("notify")[-1]
+    place = log.events.index(last)
+    kick = next(e for e in log.events[place::-1] if e["kind"] == "kick" and e["vq"] == last["vq"])
+    log.insert(kick, "status", after=False, status=0, op=bits.STATUS_RESET)
+
+
+@case("IN-DR-08")
 def driver_ok_is_never_written(log: Log) -> None:
     """The driver notifies its queues and never sets DRIVER_OK."""
     log.drop([*log.of("status", status=READY), *log.of("dev_status", status=READY)])

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from pykit.spec import bits
 from tests.spec.cases.base import bare, case, later, like
 from tests.spec.log import Event, Log
-from tests.spec.machine import run
+from tests.spec.machine import OFFERED, run
 
 #: A machine that is stopped at work, with one queue.
 AT_WORK = like(cut=True, queues=1)
@@ -160,3 +161,53 @@ def reclaimed() -> Log:
 def forgets_a_request(log: Log) -> None:
     """The driver deletes a queue after a reset and forgets one of its requests."""
     log.drop(log.of("detach")[:1])
+
+
+def _last_armed(log: Log) -> Event:
+    """The last time that interrupts were enabled with nothing to take, before an entry is used."""
+    found = None
+    for event in log.of("callback", enable=1):
+        if event["used_idx"] != event["last_used"] or event["pending"]:
+            continue
+        place = log.events.index(event)
+        rest = [other for other in log.events[place + 1 :] if other.get("vq") == event["vq"]]
+        kinds = [other["kind"] for other in rest]
+        if "dev_fill" in kinds and "callback" not in kinds[: kinds.index("dev_fill")]:
+            found = event
+    assert found is not None
+    return found
+
+
+def _asked_for_nothing(log: Log, **wish: int) -> None:
+    """The driver enables interrupts with these values; entries come, and no interrupt does."""
+    armed = _last_armed(log)
+    place = log.events.index(armed)
+    armed |= wish
+    of_queue = [event for event in log.events[place + 1 :] if "vq" in event]
+    done = next(e for e in of_queue if e["kind"] in ("dev_flush", "dev_fill"))
+    if armed["kind"] == "callback" and any(event["kind"] == "dev_flush" for event in of_queue):
+        done = next(event for event in of_queue if event["kind"] == "dev_flush")
+    last = log.events.index(done)
+    log.drop([e for e in log.events[place + 1 : last] if e["kind"] not in ("dev_fill", "blk_done")])
+    stopped(log, done)
+
+
+@case("DX-40", clean=AT_WORK)
+def asks_for_an_entry_that_never_comes(log: Log) -> None:
+    """The driver's event index is ahead of all that it made available."""
+    _asked_for_nothing(log, used_event=_last_armed(log)["last_used"] + 200)
+
+
+@case("DX-40", clean=like(cut=True, queues=1, packed=True))
+def asks_for_a_place_that_nothing_reaches(log: Log) -> None:
+    """The driver of a packed ring names a place just behind it: the whole ring is before it."""
+    armed = _last_armed(log)
+    _asked_for_nothing(log, used_event=(armed["used_event"] - 1) & 0xFFFF)
+
+
+@case(
+    "DX-40", clean=like(cut=True, queues=1, packed=True, offered=OFFERED & ~(1 << bits.EVENT_IDX))
+)
+def leaves_packed_interrupts_disabled(log: Log) -> None:
+    """The driver of a packed ring enables interrupts, and the flags still disable them."""
+    _asked_for_nothing(log, avail_flags=1)

@@ -167,6 +167,12 @@ def device_id_first(log: Log) -> None:
     repeat(log, _first(log, "magic", 0), ident, after=False)
 
 
+@case("MI-DR-01", clean=lambda: mmio().log)
+def magic_is_not_read(log: Log) -> None:
+    """The driver finds the device by Version, and never looks at MagicValue."""
+    log.drop(log.of("register", register="magic"))
+
+
 @case("MI-DR-02", clean=on_mmio)
 def device_id_not_read(log: Log) -> None:
     """The driver does not read DeviceID."""

@@ -25,6 +25,25 @@ def half_of_the_offer_is_read(log: Log) -> None:
         event["value"] = 0
 
 
+def bound_twice() -> Log:
+    """Return a log of two lives of a device, whose driver's steps were traced."""
+    device = pci()
+    for life in (0, 1):
+        if life:
+            device.reset()
+            device.negotiate()
+            device.ready()
+        for stage in (bits.BEGIN, bits.PROBED, bits.REMOVE, bits.REMOVED):
+            device.log.add("driver", dev=1, life=life, cpu=0, pid=7, id=2, err=0, stage=stage)
+    return device.log
+
+
+@case("FB-DR-03", clean=bound_twice)
+def offer_is_remembered(log: Log) -> None:
+    """A driver that is bound again accepts what it accepted before, and does not read the offer."""
+    log.drop(log.of("register", register="device_feature", life=1))
+
+
 def lesser_offer() -> Log:
     """Return a log of two lives, the second without a feature that the driver knows."""
     log = run(lives=2)

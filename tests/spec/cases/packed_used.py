@@ -109,3 +109,9 @@ def packed_taken_out_of_order(log: Log) -> None:
 def packed_stale_descriptor_taken(log: Log) -> None:
     """The driver takes a descriptor whose flags are those of the round before."""
     log.of("used", vq=0)[5]["flags"] ^= 0x8080
+
+
+@case("DX-67", clean=like(packed=True))
+def queue_is_given_up(log: Log) -> None:
+    """The driver's adds fail with EIO, though it has taken all used descriptors."""
+    log.of("add_failed")[-1]["err"] = -5

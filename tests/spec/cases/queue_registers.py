@@ -101,6 +101,12 @@ def half_the_size(log: Log) -> None:
     _first(log, "queue_size", 1, vq=0)["value"] //= 2
 
 
+@case("DX-75", clean=with_rings)
+def twice_the_size(log: Log) -> None:
+    """The driver makes a queue twice as large as the device showed."""
+    _first(log, "queue_size", 1, vq=0)["value"] *= 2
+
+
 @case("VQ-DR-01", clean=on_mmio)
 @case("PV-DR-01", clean=packed)
 def misaligned(log: Log) -> None:

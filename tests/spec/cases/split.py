@@ -221,3 +221,9 @@ def link_jumps(log: Log) -> None:
     """With IN_ORDER a descriptor leads past its neighbour."""
     event = next(e for e in log.of("desc", table=0) if e["flags"] & bits.NEXT and e["slot"] < 9)
     event["next"] += 2
+
+
+@case("DX-37")
+def queue_is_given_up(log: Log) -> None:
+    """The driver's adds fail with EIO, though it has taken all used entries."""
+    log.of("add_failed")[-1]["err"] = -5

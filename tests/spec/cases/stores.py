@@ -71,3 +71,16 @@ def exposed_descriptor_is_altered(log: Log) -> None:
 def event_field_without_the_feature(log: Log) -> None:
     """The driver stores used_event, and EVENT_IDX was not negotiated."""
     log.one("acc_ring", field="idx")["field"] = "event"
+
+
+@case("DX-73", clean=traced)
+def used_entry_is_cleared(log: Log) -> None:
+    """The driver stores 0 to the id of a used entry that it has read."""
+    read = log.one("acc_ring", 2, area="used", field="id")
+    read["write"], read["value"] = 1, 0
+
+
+@case("DX-73", clean=traced)
+def avail_event_is_stored(log: Log) -> None:
+    """The driver stores avail_event, which is the device's."""
+    log.one("acc_ring", 2, area="used", field="idx").update(field="event", write=1)
