@@ -54,6 +54,13 @@ def mutants(
             help="Write to this directory; an interrupted matrix found there is resumed.",
         ),
     ] = None,
+    kills: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Update this list of which rule named which fault (pykit/spec/data/kills.tsv).",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run deliberate faults of drivers and devices, and print which rules name them.
@@ -68,6 +75,7 @@ def mutants(
     from pykit.matrix.plan.select import select
     from pykit.matrix.results import FaultTable
     from pykit.mutants import all_mutants, build_mutants
+    from pykit.spec.kills import read_kills, write_kills
 
     names = kernel or ["debian-6.1"]
     if listed:
@@ -90,6 +98,9 @@ def mutants(
     chosen = select(only or _MATRICES, tag or [], found)
     view, directory = run_plan(chosen, to, keep=keep, workers=workers)
     table = FaultTable.of(view)
+    if kills is not None:
+        known = read_kills(kills.read_text()) if kills.exists() else ()
+        kills.write_text(write_kills(table.kills(known)))
     if as_json:
         dump(table.to_json())
     else:

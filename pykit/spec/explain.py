@@ -10,6 +10,7 @@ from typing import Any
 
 from pykit.spec import clauses
 from pykit.spec.clauses import CLAUSES, Clause
+from pykit.spec.kills import Kill, by_fault, kills
 from pykit.spec.model import Rule
 
 
@@ -39,12 +40,13 @@ class Explanation:
     rule: Rule
     clauses: tuple[Clause, ...]
     proofs: tuple[Proof, ...]
+    kills: tuple[Kill, ...]
 
     @classmethod
     def of(cls, rule: Rule) -> Explanation:
         """Collect what is known of a rule."""
         known = tuple(CLAUSES[name] for name in rule.clauses)
-        return cls(rule, known, proofs().get(rule.id, ()))
+        return cls(rule, known, proofs().get(rule.id, ()), kills().get(rule.id, ()))
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``pykit rules ID --json`` prints."""
@@ -54,6 +56,7 @@ class Explanation:
             "doc": self.rule.doc,
             "background": self.rule.background,
             "cases": [{"case": proof.case, "text": proof.text} for proof in self.proofs],
+            "kills": [kill._asdict() for kill in self.kills],
         }
 
     def as_text(self) -> str:
@@ -70,6 +73,8 @@ class Explanation:
             lines.append("  Lost events leave a violation standing: single events prove it.")
         lines += ["", *_indented(rule.doc), "", "Cases that break it (tests/spec/cases):"]
         lines += [f"  {proof.case}: {proof.text}" for proof in self.proofs]
+        lines += ["", "Faults of real runs that it names:"]
+        lines += [f"  {line}" for line in by_fault(self.kills) or ("none",)]
         module = rule.check.__module__.replace(".", "/")
         lines += ["", f"Its topic ({module}.py):", *_indented(rule.background)]
         return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pykit.spec.clauses import CLAUSES, Coverage
 from pykit.spec.engine import OBSERVERS
+from pykit.spec.kills import kills, unkilled
 from pykit.spec.model import Rule
 from pykit.spec.waivers import Waiver
 
@@ -74,6 +75,14 @@ def reference(
         if fault.packed:
             names += f"; on packed rings {', '.join(fault.packed)}"
         lines.append(f"- `{fault.name}`: {fault.what}. Fails: {names or 'nothing, it is allowed'}.")
+    lines += ["", "## Faults of real runs", ""]
+    lines += ["Faults of `pykit mutants` that a rule named in a run, on any kernel and ring.", ""]
+    for rule in rules:
+        if rule.id in kills():
+            named = dict.fromkeys(f"`{kill.fault}`" for kill in kills()[rule.id])
+            lines.append(f"- {rule.id}: {', '.join(named)}")
+    none = unkilled(rules)
+    lines += ["", f"{len(none)} rules have named none: {', '.join(none)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pykit.spec.clauses import CLAUSES, Clause, Coverage
+from pykit.spec.kills import unkilled
 from pykit.spec.model import Rule
 
 
@@ -49,11 +50,13 @@ class Summary:
 
     Attributes:
         rules: how many rules there are.
+        unkilled: ids of rules that no deliberate fault of a run made fail.
         idle: ids of rules that checked nothing in any run; None where no runs were given.
     """
 
     groups: tuple[Group, ...]
     rules: int
+    unkilled: tuple[str, ...]
     idle: tuple[str, ...] | None
 
     @classmethod
@@ -95,7 +98,7 @@ class Summary:
         idle = None
         if checked is not None:
             idle = tuple(rule.id for rule in known if not checked.get(rule.id))
-        return cls(groups, len(known), idle)
+        return cls(groups, len(known), unkilled(known), idle)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``pykit rules --summary --json`` prints."""
@@ -111,5 +114,6 @@ class Summary:
                 for group in self.groups
             },
             "rules": self.rules,
+            "rules-never-failed": list(self.unkilled),
             "rules-never-checked": None if self.idle is None else list(self.idle),
         }

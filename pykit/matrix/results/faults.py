@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from pykit.matrix.record import CellRecord
 from pykit.matrix.results.reactions import reaction
 from pykit.matrix.results.view import CellView, MatrixView
 from pykit.mutants import rules_for, survivors
+from pykit.spec.kills import Kill
 
 #: How a deliberate fault fared:
 #:
@@ -49,6 +50,7 @@ class FaultCell(NamedTuple):
         reached: how often its place was executed; None where that is not counted.
         reaction: what became of the driver, where `pykit device` had the fault.
         exit: exit code of `pykit run` for the same cell.
+        kernel, ring: that it ran on.
     """
 
     cell: str
@@ -64,6 +66,13 @@ class FaultCell(NamedTuple):
     reaction: str
     exit: int
     why: str
+    kernel: str
+    ring: str
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """The fault, and what it ran on, as a list of kills has them."""
+        return self.source, self.fault, self.kernel, self.ring
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,13 @@ class FaultTable:
             return Exit.INFRA
         return Exit.OK if self.having("named") and not self.having("unreached") else Exit.SKIP
 
+    def kills(self, known: Iterable[Kill] = ()) -> set[Kill]:
+        """Return which rules named which fault, in place of what is known of the same cells."""
+        tried = {cell.place for cell in self.cells if cell.fate not in ("void", "error")}
+        kept = {kill for kill in known if kill[1:] not in tried}
+        named = self.having("named")
+        return kept | {Kill(rule, *cell.place) for cell in named for rule in cell.named}
+
     def to_csv(self) -> str:
         """The cells as a table, a line each; several rules in one field are apart by spaces."""
         text = io.StringIO()
@@ -132,7 +148,7 @@ def _cells(view: MatrixView) -> Iterator[FaultCell]:
             empty: tuple[str, ...] = ()
             yield FaultCell(
                 cell.name, source, fault, side, fate, empty, empty, empty, None,
-                record.outcome if record else "not-run", "", Exit.INFRA, cell.why,
+                record.outcome if record else "not-run", "", Exit.INFRA, cell.why, *_place(cell),
             )  # fmt: skip
             continue
         failed = [rule.id for rule in record.rules if rule.verdict == "fail"]
@@ -148,6 +164,7 @@ def _cells(view: MatrixView) -> Iterator[FaultCell]:
             cell.name, source, fault, side, fate, named, also, other, reached, record.outcome,
             reaction(record) if record.mutant and source == BACK_END_FAULT else "",
             _exit(record), survivors().get(fault, "") if fate == "excused" else cell.why,
+            *_place(cell),
         )  # fmt: skip
 
 
@@ -163,6 +180,12 @@ def _fault(cell: CellView) -> tuple[str, str, str] | None:
         if axes.get(axis, NONE) != NONE:
             return axis, axes[axis], side
     return None
+
+
+def _place(cell: CellView) -> tuple[str, str]:
+    """The kernel and the layout of rings of a cell."""
+    axes = cell.planned.axes
+    return axes.get("kernel", ""), axes.get("ring", "split")
 
 
 def _wanted(record: CellRecord) -> set[str]:

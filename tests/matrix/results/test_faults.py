@@ -15,6 +15,7 @@ from pykit.matrix import CellRecord, PlanFile, PlannedCell, RuleResult
 from pykit.matrix.record import MutantResult
 from pykit.matrix.results import FaultTable, faults
 from pykit.matrix.results.view import view_of
+from pykit.spec.kills import Kill, read_kills, write_kills
 
 from ..conftest import planned, record, rule
 
@@ -125,3 +126,16 @@ def test_csv() -> None:
     assert [(row["fate"], row["named"], row["reached"]) for row in rows] == [
         ("named", "DX-16 NA-DR-06", "3")
     ]
+
+
+def test_kills_take_the_place_of_what_was_known_of_the_same_cells() -> None:
+    found = table(ran("DX-16", "SA-DR-01"))
+    place = ("mutant", NAME, "", "split")
+    stale, other = Kill("DX-62", *place), Kill("DX-16", "mutant", NAME, "", "packed")
+    assert found.kills([stale, other]) == {other, Kill("DX-16", *place)}
+    assert table(ran()).kills([stale]) == set()
+
+
+def test_a_list_of_kills_reads_back() -> None:
+    some = [Kill("DX-16", "mutant", NAME, "debian-6.1", ring) for ring in ("split", "packed")]
+    assert read_kills(write_kills([*some, some[0]])) == tuple(sorted(some))
