@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: Entries of an indirect table carry NEXT.
 // must: PI-DR-02
+// bug: B51
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 1

@@ -22,6 +22,6 @@ expression Q;
  virtqueue_enable_cb_prepare_packed(...) {
  <...
  START_USE(Q);
-+if (PYKIT_MUTANT(packed_no_recheck)) udelay(500);
++if (PYKIT_MUTANT(packed_no_recheck)) mdelay(4);
  ...>
  }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// title: The wrap counter is not flipped when the ring wraps.
-// must: DX-11
+// title: The wrap counter that decides on notifications is not flipped when the ring wraps.
+// must: DX-62 DX-16
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // features: no-indirect

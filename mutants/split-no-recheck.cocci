@@ -21,6 +21,6 @@ expression Q;
  virtqueue_enable_cb_prepare_split(...) {
  <...
  START_USE(Q);
-+if (PYKIT_MUTANT(split_no_recheck)) udelay(500);
++if (PYKIT_MUTANT(split_no_recheck)) mdelay(4);
  ...>
  }

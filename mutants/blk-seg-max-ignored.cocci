@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: Requests have more segments than seg_max.
+// must: DX-20 SI-DR-03 PI-DR-03 PS-DR-02
+// ring: both
+// file: drivers/block/virtio_blk.c
+// features: small
+// count: 1
+@@
+@@
+ virtblk_probe(...) {
+ <...
++ if (PYKIT_MUTANT(blk_seg_max_ignored)) sg_elems += 16;
+ err = init_vq(vblk);
+ ...>
+ }

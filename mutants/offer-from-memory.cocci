@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The driver takes the offer from an earlier life instead of reading it.
+// must: FB-DR-03
+// ring: both
+// file: drivers/virtio/virtio_pci_modern.c
+// absent: 7.2
+// count: 1
+@@
+@@
+ vp_get_features(...) {
+ <...
+- return vp_modern_get_features(&vp_dev->mdev);
++ { static u64 known; if (!(known && PYKIT_MUTANT(offer_from_memory))) known = vp_modern_get_features(&vp_dev->mdev); return known; }
+ ...>
+ }

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// title: The decision to notify counts an entry that is not exposed yet.
+// must: NA-DR-07
+// ring: split
+// file: drivers/virtio/virtio_ring.c
+// count: 1
+@@
+@@
+ virtqueue_kick_prepare_split(...) {
+ <...
+ new = vq->split.avail_idx_shadow;
++ new += PYKIT_MUTANT(split_kick_new_too_high);
+ ...>
+ }
