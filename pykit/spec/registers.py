@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pykit import pci
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, ints
 from pykit.spec.model import Result
@@ -215,8 +216,37 @@ def notifications(view: View) -> Registers:
     return view.keep("register notifications", lambda view: _read(view, notifications=True))
 
 
-def _read(view: View, *, notifications: bool) -> Registers:
-    logged = view.of("register")
+def traced_registers(view: View) -> Registers:
+    """Return all accesses to registers but notifications as the access tracer saw them.
+
+    The tracer has the driver's own accesses; QEMU logs them as it hands them to the device. Of most
+    versions of QEMU it has no values.
+    """
+    return view.keep("traced registers", lambda view: _read(view, notifications=False, logs=False))
+
+
+#: Structures with registers, by the type of their capability.
+_CAPABILITIES = {pci.COMMON_CFG: "common", pci.ISR_CFG: "isr", pci.DEVICE_CFG: "config"}
+
+
+def _in_structures(view: View, traced: pl.DataFrame) -> pl.DataFrame:
+    """Count a tracer's offsets from where their structure begins in the BAR, by the survey."""
+    begins = view.of("survey_cap").filter(pl.col("cfg_type").is_in([*_CAPABILITIES]))
+    if not traced.height or not begins.height:
+        return traced
+    names = pl.col("cfg_type").replace_strict(_CAPABILITIES, return_dtype=pl.String)
+    begins = begins.select("dev", begin="start", structure=names)
+    begins = begins.drop_nulls().unique(("dev", "structure"))
+    kind = traced.schema["structure"]
+    traced = traced.with_columns(pl.col("structure").cast(pl.String))
+    traced = traced.join(begins, on=("dev", "structure"), how="left", maintain_order="left")
+    offset = pl.col("offset").cast(pl.Int64) - pl.col("begin").cast(pl.Int64).fill_null(0)
+    inside = pl.when(offset >= 0).then(offset).otherwise("offset").cast(pl.UInt32)
+    return traced.with_columns(pl.col("structure").cast(kind), offset=inside).drop("begin")
+
+
+def _read(view: View, *, notifications: bool, logs: bool = True) -> Registers:
+    logged = view.of("register") if logs else view.of("register").clear()
     traced = view.of("acc_register")
     wanted = pl.col("register") == "queue_notify"
     wanted = (wanted if notifications else ~wanted).fill_null(False)
@@ -226,6 +256,7 @@ def _read(view: View, *, notifications: bool) -> Registers:
     traced = traced.filter(
         wanted & pl.col("dev").is_not_null() & ~pl.col("dev").is_in(by_log.implode())
     )
+    traced = _in_structures(view, traced)
     names = (
         "row",
         "dev",

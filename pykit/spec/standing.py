@@ -41,6 +41,7 @@ from pykit.spec.packed_asked import asked_for, suppressed
 from pykit.spec.rings import SPLIT
 from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
+from pykit.spec.used_ring import used_ring_spoilt
 from pykit.spec.view import View
 from pykit.trace.kinds import DELETED, LEFT
 
@@ -392,7 +393,10 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
 
 
 def _interrupted(waiting: _Waiting, armed: int) -> bool:
-    """Return whether an interrupt came, or was sent, after the driver had enabled them."""
+    """Return whether an interrupt came, or was sent, after the driver had enabled them.
+
+    One that was sent counts if the first entry that waits was there: with it the driver looks.
+    """
     view, q = waiting.view, waiting.q
     came = ints(view.rings.of("interrupt").of_queue(q), "row")
     if len(came) and came[-1] > armed:
@@ -401,13 +405,22 @@ def _interrupted(waiting: _Waiting, armed: int) -> bool:
     if sent.height:
         used = _device_rows(view, q, "vhost_used")
         return bool(sent["row"][-1] > used["row"][-1]) if used.height else True
-    log = _device_rows(view, q, "dev_flush", "dev_signal")
-    return bool(log.height) and log["kind"][-1] == "dev_signal"
+    flush = "dev_flush" if view.rings.layout[q] == SPLIT else "dev_fill"
+    log = _device_rows(view, q, flush, "dev_signal")
+    if not log.height:
+        return False
+    signal = log["kind"].cast(pl.String) == "dev_signal"
+    # QEMU logs no flush of a packed ring: each element that it fills is one.
+    count = log["count"].fill_null(0) if flush == "dev_flush" else (~signal).cast(pl.Int64)
+    taken = int(np.count_nonzero(view.used.fresh & (view.used.q == q)))
+    there = count.cum_sum() > taken
+    return bool((there & signal).any())
 
 
 def _sound(view: View, q: int, first: int) -> bool:
     """Return whether the device can serve a waiting chain, as far as the driver is concerned."""
     dev, life, _ = view.rings.queue[q]
     whole = bool(view.chains.whole[first]) and not view.contested_queues[q]
+    whole = whole and not used_ring_spoilt(view, *view.rings.queue[q])
     whole = whole and not malformed_requests(view)[first]
     return whole and not view.life(dev, life).needs_reset and not needs_reset(view, dev)

@@ -396,3 +396,41 @@ def test_a_queue_is_given_up_for_a_reason(packed: bool) -> None:
     assert name in verdicts(log).having("fail")
     log.insert(failed, "queue", after=False, vq=failed["vq"], op=4)
     assert name not in verdicts(log).having("fail")
+
+
+def test_an_interrupt_of_an_earlier_entry_is_one() -> None:
+    """The driver is to act, though the device sent none for the entries since."""
+    log = run(cut=True, queues=1)
+    signal = next(
+        e
+        for e in log.of("dev_signal")
+        if log.after(e, lambda other: "vq" in other)["kind"] == "interrupt"
+    )
+    place = log.events.index(signal)
+    later = [e for e in log.events[place + 1 :] if "vq" in e]
+    log.drop(e for e in later if e["kind"] not in ("dev_fill", "dev_flush"))
+    filled = [e for e in later if e["kind"] in ("dev_fill", "dev_flush")][:2]
+    log.drop(e for e in later if e["kind"] in ("dev_fill", "dev_flush") and e not in filled)
+    cases.liveness.stopped(log, filled[-1] if filled else signal)
+    assert "DX-39" not in verdicts(log).having("fail")
+
+
+def test_a_device_whose_event_index_the_driver_wrote_is_not_accused() -> None:
+    log = cases.liveness.two_for_one_notification()
+    cases.liveness.sleeps(log)
+    assert "DX-18" in verdicts(log).having("fail")
+    place = {"dev": 1, "life": 0, "vq": 0, "cpu": 0, "symbol": "add+1", "size": 2}
+    for area, part in (("avail", "idx"), ("used", "event")):
+        log.add("acc_ring", **place, area=area, field=part, value=1, write=1, offset=0)
+    found = verdicts(log)
+    assert "DX-73" in found.having("fail")
+    assert not {"DX-18", "DX-39"} & {*found.having("fail")}
+
+
+def test_the_tracer_sees_an_access_that_qemu_cut_in_two() -> None:
+    log = pci().log
+    log.add("acc_register", dev=1, life=0, cpu=0, structure="common", register="queue_desc_low",
+            offset=32, size=8, write=1)  # fmt: skip
+    log.add("acc_register", dev=1, life=0, cpu=0, structure="common", register="status",
+            offset=20, size=1, write=0)  # fmt: skip
+    assert "PL-DR-03" in verdicts(log).having("fail")

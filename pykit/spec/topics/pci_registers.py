@@ -43,7 +43,7 @@ def bytes_by_bytes(view: View) -> Result:
 
     Checked: each access to an 8 bit register of the common configuration or of the ISR, and to an
     8 bit field of a configuration space whose layout is known. Logged accesses are as QEMU hands
-    them to the device: it may have cut one of 8 bytes in two.
+    them to the device: it may have cut one of 8 bytes in two, which the access tracer sees whole.
     """
     return check_widths(view, PCI, ("common", "isr"), 1)
 

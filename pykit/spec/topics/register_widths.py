@@ -8,7 +8,7 @@ import numpy as np
 from pykit.spec.arrays import Bools, Ints
 from pykit.spec.blkconfig import FIELDS, GEOMETRY, TOPOLOGY
 from pykit.spec.model import Result
-from pykit.spec.registers import Registers, registers
+from pykit.spec.registers import Registers, registers, traced_registers
 from pykit.spec.view import View
 from pykit.trace.register_map import CONFIG, STRUCTURES
 
@@ -82,8 +82,23 @@ def wide_config_reads(view: View, regs: Registers) -> Bools:
 def check_widths(
     view: View, transport: tuple[str, ...], structures: tuple[str, ...], width: int
 ) -> Result:
-    """Check that accesses to registers and fields of ``width`` bytes are as wide and aligned."""
-    regs = registers(view)
+    """Check that accesses to registers and fields of ``width`` bytes are as wide and aligned.
+
+    By the register log, and by the access tracer where that saw the same device.
+    """
+    found = _widths(view, registers(view), transport, structures, width)
+    if {"registers", "access"} <= view.sources and len(traced := traced_registers(view)):
+        found += _widths(view, traced, transport, structures, width)
+    return found
+
+
+def _widths(
+    view: View,
+    regs: Registers,
+    transport: tuple[str, ...],
+    structures: tuple[str, ...],
+    width: int,
+) -> Result:
     mask, start = _of_config(view, regs, regs.devices(transport), width)
     for structure in structures:
         for register in STRUCTURES[structure]:

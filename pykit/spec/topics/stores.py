@@ -12,7 +12,6 @@ reads count.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,24 +19,15 @@ import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import signed16
-from pykit.spec.lives import Life
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
+from pykit.spec.used_ring import OWN_READ, split_queues, stores_to_used
 from pykit.spec.view import View
 
 NO_SPLIT = "the access tracer saw no split virtqueue"
 NO_VALUES = "the access tracer has no values"
 #: No chain is longer.
 LONGEST = 1 << 15
-
-
-def _queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
-    """Yield each split queue that the access tracer saw: its life, its name, its accesses."""
-    seen = view.of("acc_ring").filter(pl.col("life").is_not_null() & pl.col("vq").is_not_null())
-    for (dev, number, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
-        life = view.life(int(str(dev)), int(str(number)))
-        if life.has(bits.RING_PACKED) is False:
-            yield life, f"{life.name}, queue {vq}", rows
 
 
 @rule("SX-DR-01", needs="access:acc_ring")
@@ -53,7 +43,7 @@ def entries_before_the_index(view: View) -> Result:
     Undecided: a queue whose accesses have no values.
     """
     tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
-    for _, name, rows in _queues(view):
+    for _, name, rows in split_queues(view):
         stores = rows.filter((pl.col("area") == "avail") & (pl.col("write") == 1))
         stores = stores.filter(pl.col("field").is_in(["ring", "idx"]))
         if stores["value"].null_count():
@@ -141,7 +131,7 @@ def exposed_entries_stay(view: View) -> Result:
       which covers some of its chains, as only the device knows which.
     """
     tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
-    for life, name, rows in _queues(view):
+    for life, name, rows in split_queues(view):
         if life.has(bits.IN_ORDER) is not False:
             continue
         stores = (pl.col("write") == 1) & pl.col("area").is_in(["desc", "avail"])
@@ -209,7 +199,7 @@ def event_fields_need_the_feature(view: View) -> Result:
     """
     doubt = "what is behind a ring without EVENT_IDX may be the driver's own"
     tally = Tally(none="the access tracer saw no split virtqueue without EVENT_IDX", doubt=doubt)
-    for life, name, rows in _queues(view):
+    for life, name, rows in split_queues(view):
         if life.has(bits.EVENT_IDX) is not False:
             continue
         own = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
@@ -240,19 +230,15 @@ def used_ring_is_only_read(view: View) -> Result:
     Undecided: a queue whose accesses have no values.
     """
     tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
-    index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
-    stored = pl.when(index).then(pl.col("value")).forward_fill().fill_null(0)
-    own = pl.col("symbol").str.starts_with("pykit_").fill_null(False) & (pl.col("write") == 0)
-    for _, name, rows in _queues(view):
+    for _, name, rows in split_queues(view):
         if rows["value"].null_count():
             tally.undecided()
             continue
-        mine = rows.with_columns(index=stored).filter((pl.col("area") == "used") & ~own)
-        clears = (pl.col("value") == 0) & (pl.col("index") == 0)
-        wrong = mine.filter((pl.col("write") == 1) & ~clears).select("row", "field", "value")
+        looked = rows.filter((pl.col("area") == "used") & ~OWN_READ).height
+        wrong = stores_to_used(rows).select("row", "field", "value")
         found = (
             Violation((row,), f"{name}: the driver stores {value:#x} to {part} of the used ring")
             for row, part, value in wrong.iter_rows()
         )
-        tally.check_together(mine.height, found)
+        tally.check_together(looked, found)
     return tally.result()

@@ -211,3 +211,14 @@ def asks_for_a_place_that_nothing_reaches(log: Log) -> None:
 def leaves_packed_interrupts_disabled(log: Log) -> None:
     """The driver of a packed ring enables interrupts, and the flags still disable them."""
     _asked_for_nothing(log, avail_flags=1)
+
+
+@case("DX-39", clean=like(cut=True, queues=1, packed=True))
+def sends_no_interrupt_of_a_packed_ring(log: Log) -> None:
+    """The device returns a list of a packed ring and sends no interrupt, as it did before."""
+    armed = _last_armed(log)
+    place = log.events.index(armed)
+    fill = next(e for e in log.events[place:] if e["kind"] == "dev_fill")
+    last = log.events.index(fill)
+    log.drop([e for e in log.events[place + 1 : last] if "vq" in e])
+    stopped(log, fill)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the access tracer saw of a driver's split rings, and of the used ring in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pykit.spec import bits
+
+if TYPE_CHECKING:
+    from pykit.spec.lives import Life
+    from pykit.spec.view import View
+
+_OWN = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
+#: A read by the kit's own tracepoints.
+OWN_READ = _OWN & (pl.col("write") == 0)
+
+
+def split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
+    """Yield each split queue that the access tracer saw: its life, its name, its accesses."""
+    seen = view.of("acc_ring").filter(pl.col("life").is_not_null() & pl.col("vq").is_not_null())
+    for (dev, number, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
+        life = view.life(int(str(dev)), int(str(number)))
+        if life.has(bits.RING_PACKED) is False:
+            yield life, f"{life.name}, queue {vq}", rows
+
+
+def stores_to_used(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return a queue's stores to its used ring, which is the device's to write.
+
+    Zeros that are stored while the available index is 0, or was not stored yet, clear a ring that
+    is not in use: they are left out.
+    """
+    index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
+    stored = pl.when(index).then(pl.col("value")).forward_fill().fill_null(0)
+    clears = (pl.col("value") == 0) & (pl.col("index") == 0)
+    mine = (pl.col("area") == "used") & (pl.col("write") == 1)
+    return rows.with_columns(index=stored).filter(mine & ~clears)
+
+
+def used_ring_spoilt(view: View, dev: int, life: int, vq: int) -> bool:
+    """Return whether the driver wrote to the used ring of a split queue, avail_event included."""
+    spoilt = view.keep("spoilt used rings", _spoilt)
+    return (dev, life, vq) in spoilt
+
+
+def _spoilt(view: View) -> set[tuple[int, int, int]]:
+    found = set()
+    for life, _, rows in split_queues(view):
+        if stores_to_used(rows).height:
+            found.add((life.dev, life.number, int(rows["vq"][0])))
+    return found
