@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: An interrupt is taken for the first queue's alone.
-// must: MN-DR-02
+// must: MN-DR-02 DX-40
 // ring: both
 // file: drivers/virtio/virtio_mmio.c
 // transport: mmio
