@@ -93,27 +93,60 @@ int pykit_hook_add(const struct pykit_hook *hooks, unsigned int count)
 	return 0;
 }
 
+/* Two comparisons of bsearch()'s: the second is to be called for the first. */
+static noinline int pykit_hook_differs(const void *key, const void *element)
+{
+	return key == element ? 1 : -1;
+}
+
+static noinline int pykit_hook_equals(const void *key, const void *element)
+{
+	return key == element ? 0 : -1;
+}
+
+/*
+ * Whether a hooked function's call arrives at its replacement. An architecture may have ftrace
+ * call us and take no notice of where we want it to go on. bsearch() is not of this module, whose
+ * own calls are not redirected.
+ */
+static bool pykit_hook_works(void)
+{
+	return bsearch(table, table, 1, sizeof(*table), pykit_hook_differs);
+}
+
 /**
  * pykit_hook_start() - have what was noted called from now on
  *
  * Return: 0, -EINVAL if a function cannot be hooked, -EBUSY if a live patch or
- * another user of IPMODIFY was there before, -ENOMEM.
+ * another user of IPMODIFY was there before, -EOPNOTSUPP if calls are not redirected
+ * all the same, -ENOSPC, -ENOMEM.
  */
 int pykit_hook_start(void)
 {
+	const struct pykit_hook check = PYKIT_HOOK(pykit_hook_differs, pykit_hook_equals);
 	unsigned long addrs[MOST_HOOKS];
 	unsigned int i;
 	int err;
 
+	err = pykit_hook_add(&check, 1);
+	if (err)
+		return err;
 	sort(table, hooked, sizeof(*table), pykit_hook_compare_hooks, NULL);
 	for (i = 0; i < hooked; i++)
 		addrs[i] = table[i].addr;
 	err = ftrace_set_filter_ips(&ops, addrs, hooked, 0, 1);
 	if (!err)
 		err = register_ftrace_function(&ops);
-	if (err)
+	if (err) {
 		ftrace_free_filter(&ops);
-	return err;
+		return err;
+	}
+	if (!pykit_hook_works()) {
+		pr_err("%s: ftrace does not redirect calls on this kernel\n", KBUILD_MODNAME);
+		pykit_hook_stop();
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
 /**
