@@ -9,7 +9,7 @@
 # A step is a subshell, which has lib.sh from here: a shell of its own that reads
 # it anew takes 12 ms under TCG, a fork takes 3.
 #
-# agent.sh NONCE PAYLOAD
+# agent.sh NONCE PAYLOAD [PORT]
 #
 # Lines to the host:  NONCE hello | NONCE ready | NONCE out TEXT |
 #                     NONCE done STEP RC UPTIME
@@ -26,9 +26,10 @@ TRACING=/sys/kernel/tracing
 export PAYLOAD TRACING
 # For lib.sh's ready, in the step.
 PYKIT_NONCE=$nonce
-export PYKIT_NONCE
+PYKIT_PORT=${3:-/dev/ttyS1}
+export PYKIT_NONCE PYKIT_PORT
 
-exec 3<>/dev/ttyS1 || exit 1
+exec 3<>"$PYKIT_PORT" || exit 1
 stty raw -echo <&3
 [ -e "$TRACING/trace_clock" ] || mount -t tracefs tracefs "$TRACING"
 

@@ -28,5 +28,5 @@ if [ -e /pykit/programs ]; then
 fi
 # shellcheck source=/dev/null
 . /pykit/nonce
-sh /pykit/agent.sh "$NONCE" /pykit
+sh /pykit/agent.sh "$NONCE" /pykit "$PORT"
 poweroff -f

@@ -10,7 +10,7 @@ set -u
 die() { echo "$*"; exit 1; }
 
 # ready: have the host do, now, what the step asks of it beside these lines
-ready() { echo "$PYKIT_NONCE ready" >/dev/ttyS1; }
+ready() { echo "$PYKIT_NONCE ready" >"$PYKIT_PORT"; }
 
 # waited CONDITION: run it until it holds, for up to 20 s
 waited() {

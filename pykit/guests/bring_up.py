@@ -49,7 +49,7 @@ def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Devi
     host = replace(bundle.scenario, devices=tuple(devices))
     # Of a copy the memory is its own, and no NVMe disk has a migration stream.
     alone = not bundle.scenario.transport.hot_plug or device_args.memory_options(host)
-    if alone or bundle.scenario.programs or accel.probe(bundle.image) != "tcg":
+    if alone or bundle.scenario.programs or accel.probe(bundle.image, bundle.arch) != "tcg":
         return _booted(stack, bundle, host)
     return _copied(stack, bundle)
 
@@ -80,7 +80,7 @@ def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> BootedGuest:
 
     host = bundle.scenario
     machine = [*host.transport.machine, *host.transport.port, f"cpus={host.cpus}"]
-    template = templates.template([bundle.key, *machine], boot)
+    template = templates.template([bundle.key, *machine], boot, bundle.arch)
     keeper = stack.enter_context(Keeper())
     up = _start(stack, bundle, keeper, [*port, *template.options()])
     template.restore(up.monitor)
@@ -101,8 +101,8 @@ def _start(
     """Start its QEMU; the guest has said nothing yet."""
     folder = keeper.folder
     console, log = folder / "console.log", folder / "qemu.log"
-    accelerator = accel.probe(bundle.image)
-    talk = program.talk_options(folder, log)
+    accelerator = accel.probe(bundle.image, bundle.arch)
+    talk = program.talk_options(folder, log, bundle.arch)
     command = runners.direct(
         bundle.image, bundle.initramfs, bundle.scenario, accelerator, options, talk
     )

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pykit.arch import Arch
 from pykit.errors import UsageError
 from pykit.guests import deadlines
 from pykit.guests.initramfs import Initramfs
@@ -57,6 +58,11 @@ class Bundle:
     def folder(self) -> Path:
         """Where it is on this machine, if it is."""
         return folder_of(self.key)
+
+    @property
+    def arch(self) -> Arch:
+        """The architecture of its guests."""
+        return self.scenario.transport.arch
 
     @property
     def image(self) -> Path:

@@ -48,7 +48,8 @@ class Initramfs:
             shutil.copytree(payload.folder / name, inside / name)
         for name in ("agent.sh", "lib.sh"):
             shutil.copy(payload.folder / name, inside)
-        (inside / "nonce").write_text(f"NONCE={payload.nonce}\n")
+        agent = payload.scenario.transport.arch.agent
+        (inside / "nonce").write_text(f"NONCE={payload.nonce}\nPORT={agent}\n")
         programs = put_programs(kernel, payload.scenario.programs, inside)
         path = payload.folder / "initramfs.cpio"
         with path.open("wb") as output:

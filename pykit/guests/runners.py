@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pykit.arch import AMD64
 from pykit.errors import InfraError, UsageError
 from pykit.guests.device_args import cold_options, memory_options
 from pykit.guests.initramfs import Initramfs, put_programs, static_busybox
@@ -113,12 +114,10 @@ def _disk_options(programs: Path | None) -> list[str]:
 
 def _kernel_arguments(scenario: Scenario, accelerator: str) -> list[str]:
     """Return what makes a guest boot soon, and end at the first oops."""
-    arguments = [
-        _KERNEL_ARGUMENTS, "tsc=reliable", "no_timer_check", "mitigations=off", "nokaslr",
-        "audit=0", "random.trust_cpu=on",
-    ]  # fmt: skip
+    arch = scenario.transport.arch
+    arguments = [_KERNEL_ARGUMENTS, *arch.arguments]
     khz = program.ICOUNT_KHZ if scenario.icount else tsc.khz()
-    if accelerator == "tcg" and khz:
+    if accelerator == "tcg" and khz and arch == AMD64:
         arguments.append(f"tsc_early_khz={khz}")
     return arguments
 
@@ -136,7 +135,7 @@ class Direct:
             payload.scenario,
             accelerator,
             [*cold_options(payload.scenario, payload.folder), *memory_options(payload.scenario)],
-            program.kit_options(payload.folder, log),
+            program.kit_options(payload.folder, log, payload.scenario.transport.arch),
         )
 
 
@@ -152,12 +151,13 @@ def direct(
 
     Raises InfraError for a QEMU that lacks the transport's machine.
     """
-    program.require_machine(scenario.transport.machine[1])
-    arguments = ["console=ttyS0", *_kernel_arguments(scenario, accelerator)]
+    arch = scenario.transport.arch
+    program.require_machine(scenario.transport.machine[1], arch)
+    arguments = [f"console={arch.console}", *_kernel_arguments(scenario, accelerator)]
     return [
-        program.find()[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        program.find(arch)[0], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         *scenario.transport.machine, *scenario.transport.port, *devices,
-        *program.cpu_options(accelerator, icount=scenario.icount),
+        *program.cpu_options(accelerator, icount=scenario.icount, arch=arch),
         "-m", str(program.MEMORY_MIB), "-smp", str(scenario.cpus),
         "-kernel", str(image), "-initrd", str(made.path), "-append", " ".join(arguments),
         "-serial", "stdio", *_disk_options(made.programs), *kit,
@@ -175,8 +175,10 @@ def runner(name: str, transport: Transport) -> Runner:
     if name not in RUNNERS:
         raise UsageError(choice(name, RUNNERS, "runner"))
     if name == "vng" and transport.machine != PCI.machine:
-        raise UsageError(f"{transport.name} needs --boot direct: virtme-ng chooses the machine")
-    program.find()
+        foreign = transport.arch != AMD64
+        what = f"a guest of {transport.arch.name}" if foreign else transport.name
+        raise UsageError(f"{what} needs --boot direct: virtme-ng chooses the machine")
+    program.find(transport.arch)
     return RUNNERS[name]
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.arch import Arch
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor
 from pykit.paths import cache_dir, used
@@ -62,14 +63,16 @@ def port(mib: int) -> list[str]:
 
 
 def template(
-    key: Sequence[str], boot: Callable[[Sequence[str], Callable[[Monitor], None]], float]
+    key: Sequence[str],
+    boot: Callable[[Sequence[str], Callable[[Monitor], None]], float],
+    arch: Arch,
 ) -> Template:
     """The template of that key, from the cache or made anew.
 
     ``boot`` boots the guest with further options, calls back with its monitor when it is to be
     kept, and returns how long it took. Others wait meanwhile.
     """
-    path, version = program.find()
+    path, version = program.find(arch)
     words = [*key, path, str(version), str(Path(path).stat().st_mtime_ns), str(program.MEMORY_MIB)]
     name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
     folder = cache_dir() / "templates" / name

@@ -16,6 +16,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import NoteSegment
 
+from pykit.arch import AMD64
 from pykit.kconfig.fragments import read_config
 from pykit.kernels import Kernel
 from pykit.kernels.bzimage import unpack
@@ -30,10 +31,11 @@ def bootable(kernel: Kernel) -> Path:
     The image where it has no PVH entry or is packed in a way that is not known. With KASAN, too:
     that entry of 6.1 calls C that looks into shadow memory before there is any, and the guest is
     gone without a word (arch/x86/platform/pvh/enlighten.c).
+    Other architectures than AMD64 boot from their image, too.
     The answer is kept in the cache as long as the image does not change.
     """
     image = kernel.image
-    if read_config(kernel.config).get("KASAN") == "y":
+    if kernel.arch != AMD64 or read_config(kernel.config).get("KASAN") == "y":
         return image
     status = image.stat()
     key = f"{image.resolve()} {status.st_size} {status.st_mtime_ns}"

@@ -8,12 +8,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from pykit.arch import AMD64, ARCHES, Arch
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import store
 from pykit.kernels.debian import run
 from pykit.kernels.model import Kernel, Progress
-
-_BZIMAGE = Path("arch/x86/boot/bzImage")
 
 
 def installed(release: str, root: Path = Path("/")) -> Kernel | None:
@@ -66,21 +65,33 @@ def built(path: Path, progress: Progress) -> Kernel:
     Raises: UsageError that says which part of a build is missing and how to make it.
     """
     path = path.resolve()
-    _check_built(path)
+    arch = arch_of(path)
+    _check_built(path, Path(arch.image))
     release = (path / "include/config/kernel.release").read_text(encoding="utf-8").strip()
     origin: Literal["build", "source"] = "source" if (path / "Kconfig").exists() else "build"
     return Kernel(
         name=str(path),
         release=release,
-        image=path / _BZIMAGE,
-        modules_dir=_modules_dir(path, release, progress),
+        image=path / arch.image,
+        modules_dir=_modules_dir(path, release, arch, progress),
         build_dir=path,
         config=path / ".config",
         origin=origin,
+        arch=arch,
     )
 
 
-def _check_built(path: Path) -> None:
+def arch_of(path: Path) -> Arch:
+    """The architecture that a build directory is configured for; AMD64 where it is not yet."""
+    try:
+        config = (path / ".config").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return AMD64
+    found = (arch for arch in ARCHES.values() if f"\nCONFIG_{arch.config}=y\n" in config)
+    return next(found, AMD64)
+
+
+def _check_built(path: Path, image: Path) -> None:
     if not path.is_dir():
         raise UsageError(f"{path} is not a directory: name the kernel's build directory")
     if not (path / ".config").exists():
@@ -92,17 +103,17 @@ def _check_built(path: Path) -> None:
             f"{path} is no kernel build directory (no .config): name one, or a kernel of "
             "'pykit kernel list'"
         )
-    for part in (_BZIMAGE, Path("Module.symvers"), Path("include/config/kernel.release")):
+    for part in (image, Path("Module.symvers"), Path("include/config/kernel.release")):
         if (path / part).exists():
             continue
         # Packaged headers have everything but the image: their kernel has a name.
-        if part == _BZIMAGE and path.name.startswith("linux-headers-"):
+        if part == image and path.name.startswith("linux-headers-"):
             release = path.name.removeprefix("linux-headers-")
             raise UsageError(f"{path} holds headers only: use --kernel {release}")
         raise UsageError(f"{path} is not fully built ({part} is missing): run make there first")
 
 
-def _modules_dir(path: Path, release: str, progress: Progress) -> Path:
+def _modules_dir(path: Path, release: str, arch: Arch, progress: Progress) -> Path:
     """``…/lib/modules/<release>`` with links to a build's modules, and their index."""
     key = hashlib.sha256(str(path).encode()).hexdigest()[:16]
     folder = store.trees_dir() / key
@@ -110,7 +121,7 @@ def _modules_dir(path: Path, release: str, progress: Progress) -> Path:
     state = {
         "path": str(path),
         "release": release,
-        "built": [_mtime(path / name) for name in ("modules.order", _BZIMAGE)],
+        "built": [_mtime(path / name) for name in ("modules.order", arch.image)],
     }
     if store.read_stamp(folder) == state:
         return modules

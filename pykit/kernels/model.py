@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pykit.arch import AMD64, Arch
+
 #: Takes one line about what is being done; the default of every function prints nothing.
 Progress = Callable[[str], None]
 
@@ -23,12 +25,13 @@ class Kernel:
     Attributes:
         name: what it was asked for as: "debian-6.12", a release, or a path.
         release: what ``uname -r`` prints in it; also the module vermagic's first word.
-        image: the bzImage.
+        image: what is booted: a bzImage, or the like of another architecture.
         modules_dir: ``…/lib/modules/<release>``, with ``modules.dep``.
         build_dir: what ``make -C`` takes to build modules (KDIR).
         config: its ``.config``.
         origin: unpacked from Debian, installed on this machine, built in its own source
             tree ("source") or built beside it ("build", ``make O=``).
+        arch: its architecture.
     """
 
     name: str
@@ -38,3 +41,4 @@ class Kernel:
     build_dir: Path
     config: Path
     origin: Literal["debian", "installed", "build", "source"]
+    arch: Arch = AMD64

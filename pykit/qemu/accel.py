@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from pykit.arch import AMD64, Arch
 from pykit.paths import cache_dir
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
@@ -21,13 +22,14 @@ _DEVICE = Path("/dev/kvm")
 _DEADLINE_S = 10.0
 
 
-def probe(image: Path) -> Accelerator:
+def probe(image: Path, arch: Arch = AMD64) -> Accelerator:
     """ "kvm" where a guest with it reaches its first line, else "tcg".
 
     /dev/kvm that can be opened proves nothing: on nested hosts the guest may abort or stand
-    still. The answer is kept for this host kernel, QEMU and device.
+    still. The answer is kept for this host kernel, QEMU and device. ``arch`` is the image's; of
+    another architecture than AMD64 all guests run under TCG.
     """
-    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+    if arch != AMD64 or not os.access(_DEVICE, os.R_OK | os.W_OK):
         return "tcg"
     key = f"{platform.release()} {program.version()} {_DEVICE.stat().st_rdev}"
     cache = cache_dir() / "accelerator.json"

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
 from pykit.qemu import fetch
 
@@ -25,24 +26,28 @@ CARRY_MIB = 256
 
 
 @functools.cache
-def choice() -> str | None:
+def choice(arch: Arch = AMD64) -> str | None:
     """The path that $PYKIT_QEMU means, by itself or by one of emulator's names."""
     asked = os.environ.get("PYKIT_QEMU")
     if not asked or "/" in asked:
         return asked or None
-    return str(fetch.named(asked, lambda line: print(f"pykit: {line}", file=sys.stderr)))
+    return str(fetch.named(asked, _say))
+
+
+def _say(line: str) -> None:
+    print(f"pykit: {line}", file=sys.stderr)
 
 
 @functools.cache
-def find() -> tuple[str, tuple[int, ...]]:
+def find(arch: Arch = AMD64) -> tuple[str, tuple[int, ...]]:
     """Path and version of the QEMU that $PYKIT_QEMU chooses, else of the machine's own.
 
     Raises InfraError where there is none, UsageError for a name that is none.
     """
-    chosen = choice()
-    path = shutil.which(chosen or "qemu-system-x86_64")
+    chosen = choice(arch)
+    path = shutil.which(chosen or arch.qemu)
     if path is None:
-        what = f"PYKIT_QEMU: {chosen} is no program" if chosen else "qemu-system-x86_64 is missing"
+        what = f"PYKIT_QEMU: {chosen} is no program" if chosen else f"{arch.qemu} is missing"
         raise InfraError(f"{what}: make setup, or see pykit doctor")
     try:
         text = subprocess.run(
@@ -81,14 +86,15 @@ def _forget() -> None:
         cached.cache_clear()
 
 
-def version() -> str:
+def version(arch: Arch = AMD64) -> str:
     """QEMU's version as text."""
-    return ".".join(map(str, find()[1]))
+    return ".".join(map(str, find(arch)[1]))
 
 
 @functools.cache
-def _machines() -> frozenset[str]:
-    return frozenset(line.split(" ")[0] for line in _help("-M", "help").stdout.splitlines())
+def _machines(arch: Arch) -> frozenset[str]:
+    lines = _help("-M", "help", arch=arch).stdout.splitlines()
+    return frozenset(line.split(" ")[0] for line in lines)
 
 
 @functools.cache
@@ -115,17 +121,20 @@ def properties(device: str) -> frozenset[str] | None:
     return names
 
 
-def _help(*words: str) -> subprocess.CompletedProcess[str]:
+def _help(*words: str, arch: Arch = AMD64) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [find()[0], *words], capture_output=True, text=True, timeout=30, check=False
+        [find(arch)[0], *words], capture_output=True, text=True, timeout=30, check=False
     )
 
 
-def require_machine(option: str) -> None:
-    """Raise InfraError where this QEMU lacks the machine that a -M option names."""
+def require_machine(option: str, arch: Arch = AMD64) -> None:
+    """Raise InfraError where the QEMU for ``arch`` lacks the machine that a -M option names."""
     name = option.partition(",")[0]
-    if name not in _machines():
-        raise InfraError(f"{find()[0]} has no machine {name}: install one that does, or use pci")
+    if name not in _machines(arch):
+        remedy = "install one that does, or use pci"
+        if name == arch.pci.partition(",")[0]:
+            remedy = f"let PYKIT_QEMU name one for {arch.name}, or leave it out"
+        raise InfraError(f"{find(arch)[0]} has no machine {name}: {remedy}")
 
 
 def value(path: Path | str) -> str:
@@ -138,31 +147,26 @@ def monitor_options(path: Path) -> list[str]:
     return ["-qmp", f"unix:{value(path)},server=on,wait=off"]
 
 
-def cpu_options(accelerator: str, *, icount: bool = False) -> list[str]:
-    """Accelerator and CPU model; with ``icount`` a clock that counts instructions (TCG).
-
-    TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12
-    in one boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep
-    an instruction that another is just replacing, so that a kernel that patches itself dies
-    of an int3 long gone; one thread for all vCPUs has no such window.
-    """
+def cpu_options(accelerator: str, *, icount: bool = False, arch: Arch = AMD64) -> list[str]:
+    """Accelerator and CPU model; with ``icount`` a clock that counts instructions (TCG)."""
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    old = find()[1] < (10,)
+    old = find(arch)[1] < (10,)
+    threads = "single" if icount else arch.threads_before_10 if old else "multi"
     return [
-        "-accel", "tcg,thread=single" if old or icount else "tcg,thread=multi",
-        "-cpu", "max,cx16=off" if old else "max",
+        "-accel", f"tcg,thread={threads}",
+        "-cpu", arch.cpu_before_10 if old else arch.cpu,
         *(["-icount", "shift=0"] if icount else []),
     ]  # fmt: skip
 
 
-def kit_options(folder: Path, log: Path) -> list[str]:
+def kit_options(folder: Path, log: Path, arch: Arch = AMD64) -> list[str]:
     """What the kit itself needs of a guest, the same in both runners.
 
     A monitor, the agent's serial port (the second one), shared memory to bring the capture
     out, and the trace log.
     """
-    return [*talk_options(folder, log), *carry_options(folder, CARRY_MIB)]
+    return [*talk_options(folder, log, arch), *carry_options(folder, CARRY_MIB)]
 
 
 def carry_options(folder: Path, mib: int) -> list[str]:
@@ -174,14 +178,13 @@ def carry_options(folder: Path, mib: int) -> list[str]:
     ]  # fmt: skip
 
 
-def talk_options(folder: Path, log: Path) -> list[str]:
+def talk_options(folder: Path, log: Path, arch: Arch = AMD64) -> list[str]:
     """The monitor, the agent's serial port (the second one), and the trace log."""
     return [
         # QEMU opens its sockets in this order: where the agent's answers, the monitor's does too.
         *monitor_options(folder / "qmp"),
         "-chardev", f"socket,id=agent,path={value(folder / 'agent')},server=on,wait=off",
-        # Not -serial: microvm has one port by itself, whatever is asked for.
-        "-device", "isa-serial,chardev=agent,index=1",
+        "-device", arch.agent_port,
         "-msg", "timestamp=on",
         "-D", str(log),
     ]  # fmt: skip

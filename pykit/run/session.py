@@ -54,7 +54,7 @@ def run_scenario(
     Raises UsageError for ``out`` or a device QEMU refuses, InfraError for missing tools.
     """
     chosen = runners.runner(runner, scenario.transport)
-    accelerator = "tcg" if scenario.icount else accel.probe(kernel.image)
+    accelerator = "tcg" if scenario.icount else accel.probe(kernel.image, kernel.arch)
     if scenario.observe:
         access.require_seen(scenario, accelerator, runner)
     require_free(out)
@@ -107,7 +107,8 @@ def run_scenario(
         kind, message = session.work.finish(
             keeper.folder / "carry", capture, ended, kernel=kernel.release
         )
-    return Outcome(kind, message, tuple(command), program.version(), session.work.reached)
+    qemu = program.version(scenario.transport.arch)
+    return Outcome(kind, message, tuple(command), qemu, session.work.reached)
 
 
 def logged(scenario: Scenario) -> tuple[str, ...]:
@@ -116,7 +117,8 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
         # By it the other observers know when to ask where the rings are.
         return ("virtio_set_status",) if scenario.observe else ()
     # A mutant may be wrong in a register, which nothing else shows.
-    if scenario.mutant is not None or access.log_registers(scenario, program.find()[1]):
+    version = program.find(scenario.transport.arch)[1]
+    if scenario.mutant is not None or access.log_registers(scenario, version):
         return (*TRACE_EVENTS, *REGISTER_EVENTS)
     return TRACE_EVENTS
 

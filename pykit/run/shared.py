@@ -203,7 +203,8 @@ class ScenarioRun:
         devices = self._scenario.devices
         beside = bool(devices) and all(device.peer for device in devices)
         self._owner.sound = kind in (_SOUND_BESIDE if beside else _SOUND)
-        return Outcome(kind, message, self._up.command, program.version(), self.work.reached)
+        qemu = program.version(self._owner.bundle.arch)
+        return Outcome(kind, message, self._up.command, qemu, self.work.reached)
 
     def _guarded(self, act: Callable[[], Failed], before: Failed = None) -> Failed:
         try:

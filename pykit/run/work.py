@@ -200,7 +200,7 @@ class ScenarioSteps:
             "clock": "mono",
             "cpus": self._scenario.cpus,
             "kernel": kernel,
-            "qemu": program.version(),
+            "qemu": program.version(self._transport.arch),
             "outcome": {"kind": kind, "message": message},
             "devices": [
                 {
@@ -215,7 +215,7 @@ class ScenarioSteps:
             "plugs": self._plugs,
             "ended": self._ended,
             "steps": self._steps,
-            "unseen": unseen(self._scenario, program.find()[1]),
+            "unseen": unseen(self._scenario, program.find(self._transport.arch)[1]),
             "expects": self._scenario.expects,
         }
         (capture / "qmp.json").write_text(json.dumps(self._answers, indent=1) + "\n")
@@ -227,7 +227,7 @@ class ScenarioSteps:
         ran = ["tracepoints", *self._scenario.observe]
         if self._scenario.qemu_trace:
             ran.append("qemu-log")
-        if log_registers(self._scenario, program.find()[1]):
+        if log_registers(self._scenario, program.find(self._transport.arch)[1]):
             ran.append("registers")
         if self._surveyor.readings:
             ran.append("survey")

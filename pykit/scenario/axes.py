@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import UsageError
 from pykit.scenario.model import SOCKET, Scenario
 from pykit.scenario.transport import PCI, transport
@@ -26,14 +27,14 @@ _VHOST_USER_BLK = "vhost-user-blk-pci"
 RINGS = ("split", "packed")
 
 
-def on_transport(scenario: Scenario, name: str) -> Scenario:
-    """The scenario with its devices on that transport.
+def on_transport(scenario: Scenario, name: str, arch: Arch = AMD64) -> Scenario:
+    """The scenario with its devices on that transport of an architecture's machines.
 
     Raises UsageError for an unknown transport, a device that has no such form, and a step
     that needs hot-plug where there is none.
     """
-    to = transport(name)
-    if not scenario.devices and to is not PCI:
+    to = transport(name, arch)
+    if not scenario.devices and name != PCI.name:
         raise UsageError(f"scenario {scenario.name} has no device to put on {name}")
     if not to.hot_plug:
         for step in scenario.steps:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pykit.arch import AMD64, ARCHES, Arch
 from pykit.errors import UsageError
 from pykit.toml import choice
 
@@ -34,6 +35,8 @@ class Transport:
     #: Whether devices come and go while the guest runs. Else all are there from power-on,
     #: and the guest binds the transport's driver to one where it would be plugged.
     hot_plug: bool = True
+    #: The machine's.
+    arch: Arch = AMD64
 
     @property
     def ports(self) -> bool:
@@ -45,22 +48,27 @@ class Transport:
         return "rp0" if self.hot_plug else f"virtio-mmio-bus.{number}"
 
 
-def _pci(name: str, *, legacy: bool) -> Transport:
+def _pci(arch: Arch, name: str, *, legacy: bool) -> Transport:
     # A legacy device has an I/O BAR, and an empty port gets no I/O window unless it asks.
     port = ("-device", "pcie-root-port,id=rp0,chassis=10,slot=10,io-reserve=4096")
     options = {"disable-modern": True, "disable-legacy": "off"} if legacy else {}
     profile = "pci-legacy" if legacy else "guest"
-    return Transport(name, ("-M", "q35"), port, profile, "virtio_pci", "-pci", legacy, options)
+    return Transport(
+        name,
+        ("-M", arch.pci),
+        port,
+        profile,
+        "virtio_pci",
+        "-pci",
+        legacy,
+        options,
+        arch=arch,
+    )
 
 
-#: microvm's transports, 24 of 512 bytes each.
-_MICROVM = (0xFEB00000, 0xFEB03000)
-
-
-def _mmio(name: str, *, legacy: bool) -> Transport:
-    # ioapic2: what is wired to the second one of QEMU 7.2 never interrupts under TCG.
+def _mmio(arch: Arch, name: str, *, legacy: bool) -> Transport:
     version = f"virtio-mmio.force-legacy={'true' if legacy else 'false'}"
-    machine = ("-M", "microvm,acpi=on,pcie=on,rtc=on,ioapic2=off", "-global", version)
+    machine = ("-M", arch.mmio, "-global", version)
     return Transport(
         name,
         machine,
@@ -69,25 +77,30 @@ def _mmio(name: str, *, legacy: bool) -> Transport:
         "virtio_mmio",
         "-device",
         legacy,
-        registers=_MICROVM,
+        registers=arch.slots,
         hot_plug=False,
+        arch=arch,
     )
 
 
-PCI = _pci("pci", legacy=False)
-TRANSPORTS = {
-    transport.name: transport
-    for transport in (
-        PCI,
-        _pci("pci-legacy", legacy=True),
-        _mmio("mmio", legacy=False),
-        _mmio("mmio-legacy", legacy=True),
+def _all(arch: Arch) -> dict[str, Transport]:
+    there = (
+        _pci(arch, "pci", legacy=False),
+        _pci(arch, "pci-legacy", legacy=True),
+        _mmio(arch, "mmio", legacy=False),
+        _mmio(arch, "mmio-legacy", legacy=True),
     )
-}
+    return {transport.name: transport for transport in there}
 
 
-def transport(name: str) -> Transport:
-    """A transport by its name; raises UsageError for any other."""
-    if name not in TRANSPORTS:
-        raise UsageError(choice(name, TRANSPORTS, "transport"))
-    return TRANSPORTS[name]
+_BY_ARCH = {arch: _all(arch) for arch in ARCHES.values()}
+TRANSPORTS = _BY_ARCH[AMD64]
+PCI = TRANSPORTS["pci"]
+
+
+def transport(name: str, arch: Arch = AMD64) -> Transport:
+    """A transport of an architecture's machines by its name; raises UsageError for any other."""
+    there = _BY_ARCH[arch]
+    if name not in there:
+        raise UsageError(choice(name, there, "transport"))
+    return there[name]

@@ -13,8 +13,8 @@ from pykit.scenario.transport import TRANSPORTS
 
 
 def test_a_machine_that_this_qemu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "find", lambda: ("/opt/qemu", (7, 2)))
-    monkeypatch.setattr(program, "_machines", lambda: frozenset({"none", "q35"}))
+    monkeypatch.setattr(program, "find", lambda *_: ("/opt/qemu", (7, 2)))
+    monkeypatch.setattr(program, "_machines", lambda _: frozenset({"none", "q35"}))
     program.require_machine(TRANSPORTS["pci"].machine[1])
     with pytest.raises(InfraError, match="/opt/qemu has no machine microvm"):
         program.require_machine(TRANSPORTS["mmio"].machine[1])

@@ -230,7 +230,7 @@ class _BegunRun:
         started = datetime.datetime.fromtimestamp(self._started, datetime.UTC)
         qemu = ""
         with contextlib.suppress(PykitError), program.using(self.entry.qemu):
-            qemu = program.version()
+            qemu = program.version(self.entry.scenario.transport.arch)
         return replace(
             not_run(self.entry, "error", message),
             outcome=kind,

@@ -109,7 +109,7 @@ def _guest(entry: RunnableCell, say: Say) -> tuple[Kernel | None, modules.Build 
     if entry.cell.peer:
         return None, None
     with program.using(entry.qemu):
-        program.find()
+        program.find(entry.scenario.transport.arch)
     if entry.scenario.firmware is not None:
         return None, None
     kernel = kernels.resolve(entry.kernel, progress=say)

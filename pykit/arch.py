@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Architectures of guests: what differs between them, in one record each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Arch:
+    """An architecture of guests.
+
+    Attributes:
+        name: Debian's, as in the names of its kernels: "amd64".
+        machine: what ``uname -m`` prints: "x86_64".
+        config: the symbol that is y in the configuration of its kernels.
+        image: what is booted, below the directory in which a kernel was built.
+        pci: QEMU's machine with PCI.
+        mmio: QEMU's machine with virtio-mmio transports.
+        slots: where these transports are: (first address, end).
+        cpu: QEMU's CPU model under TCG.
+        cpu_before_10: the same of QEMU 7 to 9.
+        threads_before_10: "single" or "multi": TCG's threads in QEMU 7 to 9.
+        console: the kernel's name of the first serial port, the console.
+        agent: where the agent's line is in the guest.
+        agent_port: QEMU's device for that line.
+        arguments: the kernel's, beside those that every guest gets.
+    """
+
+    name: str
+    machine: str
+    config: str
+    image: str
+    pci: str
+    mmio: str
+    slots: tuple[int, int]
+    cpu: str
+    cpu_before_10: str
+    threads_before_10: str
+    console: str
+    agent: str
+    agent_port: str
+    arguments: tuple[str, ...]
+
+    @property
+    def qemu(self) -> str:
+        """Return the name of QEMU's program."""
+        return f"qemu-system-{self.machine}"
+
+
+AMD64 = Arch(
+    name="amd64",
+    machine="x86_64",
+    config="X86_64",
+    image="arch/x86/boot/bzImage",
+    pci="q35",
+    # ioapic2: what is wired to the second one of QEMU 7.2 never interrupts under TCG.
+    mmio="microvm,acpi=on,pcie=on,rtc=on,ioapic2=off",
+    slots=(0xFEB00000, 0xFEB03000),
+    cpu="max",
+    # TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12 in one
+    # boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep an
+    # instruction that another is just replacing, so that a kernel that patches itself dies of an
+    # int3 long gone; one thread for all vCPUs has no such window.
+    cpu_before_10="max,cx16=off",
+    threads_before_10="single",
+    console="ttyS0",
+    agent="/dev/ttyS1",
+    # Not -serial: microvm has one port by itself, whatever is asked for.
+    agent_port="isa-serial,chardev=agent,index=1",
+    arguments=(
+        "tsc=reliable", "no_timer_check", "mitigations=off", "nokaslr", "audit=0",
+        "random.trust_cpu=on",
+    ),
+)  # fmt: skip
+
+ARCHES = {arch.name: arch for arch in (AMD64,)}
