@@ -69,8 +69,6 @@ def check(events: Events) -> Verdicts:
 
 def rules() -> tuple[Rule, ...]:
     """Return all rules, by topic and id."""
-    from pykit.spec import topics  # noqa: F401  (registers the rules)
-
     return tuple(registered())
 
 

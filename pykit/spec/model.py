@@ -168,5 +168,7 @@ def rule(
 
 
 def registered() -> Iterable[Rule]:
-    """All rules, by topic and id."""
+    """All rules, by topic and id; imports what registers them."""
+    from pykit.spec import topics  # noqa: F401
+
     return sorted(_RULES.values(), key=lambda r: (r.topic, r.id))
