@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pykit.errors import UsageError
+from pykit.toml import choice
+
 
 @dataclass(frozen=True)
 class Arch:
@@ -18,13 +21,16 @@ class Arch:
         pci: QEMU's machine with PCI.
         mmio: QEMU's machine with virtio-mmio transports.
         slots: where these transports are: (first address, end).
+        ram: where the memory of these machines begins.
         cpu: QEMU's CPU model under TCG.
         cpu_before_10: the same of QEMU 7 to 9.
         threads_before_10: "single" or "multi": TCG's threads in QEMU 7 to 9.
         console: the kernel's name of the first serial port, the console.
         agent: where the agent's line is in the guest.
         agent_port: QEMU's device for that line.
+        vermagic: what the version magic of its modules ends in.
         arguments: the kernel's, beside those that every guest gets.
+        qemu_package: Debian's package with QEMU for it.
     """
 
     name: str
@@ -34,18 +40,31 @@ class Arch:
     pci: str
     mmio: str
     slots: tuple[int, int]
+    ram: int
     cpu: str
     cpu_before_10: str
     threads_before_10: str
     console: str
     agent: str
     agent_port: str
+    vermagic: str
     arguments: tuple[str, ...]
+    qemu_package: str
 
     @property
     def qemu(self) -> str:
         """Return the name of QEMU's program."""
         return f"qemu-system-{self.machine}"
+
+    @property
+    def kbuild(self) -> str:
+        """Return the kernel's name of it, ARCH."""
+        return self.image.split("/")[1]
+
+    @property
+    def triple(self) -> str:
+        """Return what the names of its compiler's programs begin with, without the dash."""
+        return f"{self.machine}-linux-gnu"
 
 
 AMD64 = Arch(
@@ -57,6 +76,7 @@ AMD64 = Arch(
     # ioapic2: what is wired to the second one of QEMU 7.2 never interrupts under TCG.
     mmio="microvm,acpi=on,pcie=on,rtc=on,ioapic2=off",
     slots=(0xFEB00000, 0xFEB03000),
+    ram=0,
     cpu="max",
     # TCG before QEMU 10 computes wrong flags after cmpxchg16b, which kills Linux 6.12 in one
     # boot of five; cx16=off makes the kernel do without. It also lets one vCPU keep an
@@ -68,10 +88,47 @@ AMD64 = Arch(
     agent="/dev/ttyS1",
     # Not -serial: microvm has one port by itself, whatever is asked for.
     agent_port="isa-serial,chardev=agent,index=1",
+    vermagic="",
     arguments=(
         "tsc=reliable", "no_timer_check", "mitigations=off", "nokaslr", "audit=0",
         "random.trust_cpu=on",
     ),
+    qemu_package="qemu-system-x86",
 )  # fmt: skip
 
-ARCHES = {arch.name: arch for arch in (AMD64,)}
+ARM64 = Arch(
+    name="arm64",
+    machine="aarch64",
+    config="ARM64",
+    image="arch/arm64/boot/Image",
+    pci="virt,gic-version=3",
+    mmio="virt,gic-version=3",
+    slots=(0x0A000000, 0x0A004000),
+    ram=0x40000000,
+    # Not max: its pointer authentication is computed in software, and a boot takes four times as
+    # long.
+    cpu="cortex-a72",
+    cpu_before_10="cortex-a72",
+    threads_before_10="multi",
+    console="ttyAMA0",
+    # The machine has one serial port of its own; this is the first of another kind.
+    agent="/dev/ttyS0",
+    agent_port="pci-serial,chardev=agent",
+    vermagic="aarch64",
+    arguments=("mitigations=off", "nokaslr", "audit=0", "random.trust_cpu=on"),
+    qemu_package="qemu-system-arm",
+)
+
+ARCHES = {arch.name: arch for arch in (AMD64, ARM64)}
+
+
+def named(name: str) -> Arch:
+    """Return an architecture by its name; raises UsageError for any other."""
+    if name not in ARCHES:
+        raise UsageError(choice(name, ARCHES, "architecture"))
+    return ARCHES[name]
+
+
+def of_release(release: str) -> Arch:
+    """Return the architecture that the release of one of Debian's kernels ends in, else AMD64."""
+    return ARCHES.get(release.rpartition("-")[2], AMD64)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from pykit import kernels
+from pykit.arch import AMD64, ARCHES, Arch, of_release
 from pykit.paths import ROOT, cache_dir
-from pykit.qemu import accel
+from pykit.qemu import accel, program
 
 Distribution = Literal["debian", "fedora", "arch"]
 INSTALL: dict[Distribution, str] = {
@@ -92,6 +93,7 @@ def examine() -> list[Facility]:
         *(_tool(requirement) for requirement in requirements()),
         _accelerators(),
         _kernels(),
+        *(_guests_of(arch) for arch in ARCHES.values() if arch != AMD64),
         _disk(),
         _memory(),
     ]
@@ -167,6 +169,26 @@ def _kernels() -> Facility:
         ", ".join(known),
         "guests (a run downloads the default kernel)",
         {} if known else _everywhere("pykit kernel get default"),
+        required=False,
+    )
+
+
+def _guests_of(arch: Arch) -> Facility:
+    """What guests of another architecture need; a run downloads what is missing of it."""
+    cached = [k.release for k in kernels.list_known() if k.state == "cached" and k.release]
+    parts = {
+        "QEMU": program.present(arch),
+        "compiler": kernels.compiler_version(arch),
+        "kernel": ", ".join(release for release in cached if of_release(release) == arch),
+    }
+    missing = [what for what, found in parts.items() if not found]
+    found = [f"{what} {version}" for what, version in parts.items() if version]
+    return Facility(
+        f"{arch.name} guests",
+        not missing,
+        "; ".join(found + [f"no {what}" for what in missing]),
+        f"--arch {arch.name} (a run downloads what is missing)",
+        _everywhere(f"pykit run io --arch {arch.name}") if missing else {},
         required=False,
     )
 

@@ -253,6 +253,7 @@ def write_config(
 
     Returns lines that say what was written and what had to be pulled in.
     """
+    kernels.require_configurable(kernel_name)
     kernel = kernels.resolve(kernel_name, progress=say)
     tree = kernels.source_tree(kernel, progress=say)
     result = kconfig.resolve(profile, tree)

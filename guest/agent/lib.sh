@@ -47,15 +47,23 @@ virtio_device() {
 }
 
 # mmio bind|unbind SLOT: have the transport's driver take or let go the device in a slot of
-# QEMU's microvm machine, whose ACPI table calls it VR00, VR01, …
+# QEMU's microvm machine, whose ACPI table calls it VR00, VR01, …, or of its machine virt, whose
+# device tree has the address: 32 slots of 512 bytes
 mmio() {
-	slot=VR$(printf %02d $2)
+	device=$(printf /sys/bus/platform/devices/%x.virtio_mmio $((0xa000000 + $2 * 0x200)))
+	slot=$2
+	[ -e $device ] || acpi_slot $2
+	echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/$1 || die "cannot $1 slot $slot"
+}
+
+# acpi_slot SLOT: puts it into $device, and its name into $slot
+acpi_slot() {
+	slot=VR$(printf %02d $1)
 	for device in /sys/bus/platform/devices/LNRO0005:*; do
 		read -r path <$device/firmware_node/path || die "no virtio-mmio device here"
 		[ "${path##*.}" != $slot ] || break
 	done
 	[ "${path##*.}" = $slot ] || die "no device in slot $slot"
-	echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/$1 || die "cannot $1 $slot"
 }
 
 # rebind [PARAMETER=VALUE ...]: part the first device from its driver and join them again,

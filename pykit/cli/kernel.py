@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pykit.cli.options import JsonOption, KernelOption
+from pykit.cli.options import ArchOption, JsonOption, KernelOption
 from pykit.cli.terminal import dump, echo, err, print_table, say
 from pykit.errors import Exit, UsageError
 
@@ -66,14 +66,16 @@ def kernel_list(as_json: JsonOption = False) -> None:
 @kernel_app.command("get")
 def kernel_get(
     name: Annotated[str, typer.Argument(help="Name debian-6.12, -6.1, -7.2 or an exact release.")],
+    arch: ArchOption = None,
 ) -> None:
     """Download a kernel, or a newer build of it, into the cache.
 
-    Example: pykit kernel get debian-6.1
+    Example: pykit kernel get debian-6.1 --arch arm64
     """
     from pykit import kernels
 
-    echo(kernels.get(name, refresh=True, progress=say).release)
+    spec = kernels.on_arch(name, arch)
+    echo(kernels.get(spec, refresh=True, progress=say).release)
 
 
 @kernel_app.command("build")
@@ -124,7 +126,7 @@ def kernel_show(
     from pykit import kernels
 
     kernel = kernels.resolve(name, progress=say)
-    data: dict[str, Any] = dict(vars(kernel))
+    data: dict[str, Any] = vars(kernel) | {"arch": kernel.arch.name}
     if source:
         data["source"] = kernels.source_tree(kernel, progress=say)
     dump(data)
@@ -132,6 +134,7 @@ def kernel_show(
 
 def build(
     kernel: KernelOption = None,
+    arch: ArchOption = None,
     fault: Annotated[
         bool, typer.Option("--fault", help="Build the modules that have deliberate bugs.")
     ] = False,
@@ -146,7 +149,7 @@ def build(
     """
     from pykit import kernels, modules
 
-    target = kernels.resolve(kernel, progress=say)
+    target = kernels.resolve(kernels.on_arch(kernel, arch), progress=say)
     built = modules.build(target, fault=fault, progress=say)
     inspections = [modules.inspect(path, target) for path in built.modules]
     if as_json:

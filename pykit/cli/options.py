@@ -35,6 +35,14 @@ KernelOption = Annotated[
         "or a build directory.",
     ),
 ]
+ArchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        metavar="A",
+        help="Use the kernel of this architecture: amd64 or arm64 (default: the kernel's own).",
+    ),
+]
 #: Choose cells.
 MatricesArgument = Annotated[
     list[str] | None,

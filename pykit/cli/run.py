@@ -13,6 +13,7 @@ from pykit.cli.baseline import BaselineOption, held_to, read_baseline
 from pykit.cli.matrix import run_cells
 from pykit.cli.options import (
     BISECT,
+    ArchOption,
     JsonOption,
     KernelOption,
     VerboseOption,
@@ -43,7 +44,7 @@ class Boot(StrEnum):
 
 #: Options that cells of a matrix take, and those that one's own guest does.
 _ALWAYS = {"to", "baseline", "as_json", "for_git"}
-_CELLS = {"scenario", "kernel", *_ALWAYS}
+_CELLS = {"scenario", "kernel", "arch", *_ALWAYS}
 _OWN = {"guest", "qemu_args", "attach", "seconds", "observe", "verbose", *_ALWAYS}
 
 
@@ -57,11 +58,12 @@ def run(
         ),
     ] = "blk",
     kernel: KernelOption = None,
+    arch: ArchOption = None,
     boot: Annotated[
         Boot | None,
         typer.Option(
             help="Boot by virtme-ng (default), or directly by QEMU with an initramfs (default with "
-            "--module and --replace)."
+            "--module, --replace and kernels of other architectures)."
         ),
     ] = None,
     transport: Annotated[
@@ -155,7 +157,8 @@ def run(
 
     Example: pykit run blk --kernel debian-6.12 --boot direct
     """
-    from pykit import steps
+    from pykit import kernels, steps
+    from pykit.arch import AMD64
     from pykit.matrix.plan.names import is_pattern
     from pykit.modules import BroughtModules
 
@@ -174,15 +177,17 @@ def run(
                 say=say,
             )
         _present(own, verbose, as_json, known)
+    kernel = kernels.on_arch(kernel, arch)
     if is_pattern(scenario):
         _require_only(context, _CELLS, "cells of a matrix")
         run_cells([scenario], on=kernel, keep=True, to=to, known=known, as_json=as_json)
     brought = BroughtModules(dict(map(_replacement, replace or [])), tuple(module or ()))
+    direct = bool(brought) or kernels.arch_of(kernel) != AMD64
     with progress() as say:
         result = steps.run(
             scenario,
             kernel_name=kernel,
-            runner=boot or (Boot.DIRECT if brought else Boot.VNG),
+            runner=boot or (Boot.DIRECT if direct else Boot.VNG),
             transport=transport,
             driver=driver,
             ring=ring,

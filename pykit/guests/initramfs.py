@@ -18,9 +18,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
-from pykit.guests.payload import PATH, Payload, copy_module, plain_name
-from pykit.kernels import Kernel
+from pykit.guests.payload import Payload, copy_module, plain_name
+from pykit.guests.programs import PATH, all_files, libraries
+from pykit.kernels import Kernel, package
 from pykit.modules import closure
 from pykit.paths import AGENT, cache_dir, used
 
@@ -41,7 +43,7 @@ class Initramfs:
         root = payload.folder / "root"
         inside = root / "pykit"
         (root / "bin").mkdir(parents=True)
-        shutil.copy(static_busybox(), root / "bin" / "busybox")
+        shutil.copy(static_busybox(kernel.arch), root / "bin" / "busybox")
         shutil.copy(AGENT / "init.sh", root / "init")
         (root / "init").chmod(0o755)
         for name in ("steps", "modules", "bin"):
@@ -85,18 +87,12 @@ def put_programs(kernel: Kernel, programs: Collection[str], folder: Path) -> Pat
     if not programs:
         return None
     (folder / "programs").touch()
-    return program_disk(programs)
+    return program_disk(programs, kernel.arch)
 
 
-def program_disk(programs: Iterable[str]) -> Path:
+def program_disk(programs: Iterable[str], arch: Arch = AMD64) -> Path:
     """An ext4 image of programs with the libraries they load, from the cache or made anew."""
-    files: dict[Path, Path] = {}
-    for name in programs:
-        found = shutil.which(name, path=PATH)
-        assert found is not None  # the payload was staged with it
-        for path in (Path(found), *_libraries(Path(found))):
-            # Under the usr/ that /bin, /sbin and /lib are links to on a merged system.
-            files[_merged(path)] = path.resolve()
+    files = all_files(programs, arch)
     digest = hashlib.sha256()
     for name_in_guest, path in sorted(files.items()):
         status = path.stat()
@@ -138,21 +134,16 @@ def _make_image(files: dict[Path, Path], image: Path) -> None:
         new.replace(image)
 
 
-def _libraries(program: Path) -> list[Path]:
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
-    words = done.stdout.split()
-    return [Path(word) for word in words if word.startswith("/")]
+def static_busybox(arch: Arch = AMD64) -> Path:
+    """Return the host's busybox, or Debian's for another architecture.
 
-
-def _merged(path: Path) -> Path:
-    return path if path.is_relative_to("/usr") else Path("/usr") / path.relative_to("/")
-
-
-def static_busybox() -> Path:
-    """Return the host's busybox; raises InfraError without one that needs no libraries."""
+    Raises InfraError without one that needs no libraries.
+    """
+    if arch != AMD64:
+        return package("busybox-static", arch) / "usr/bin/busybox"
     found = shutil.which("busybox", path=PATH)
     if found is None:
         raise InfraError("busybox is not installed: make setup, or see pykit doctor")
-    if _libraries(Path(found)):
+    if libraries(Path(found)):
         raise InfraError(f"{found} needs libraries: install busybox-static instead of busybox")
     return Path(found)

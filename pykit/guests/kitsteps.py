@@ -73,7 +73,8 @@ done >>/tmp/pykit-carry
 #: transport's driver until the scenario plugs them (lib.sh's mmio).
 HOLD = "echo 0 >/sys/bus/platform/drivers_autoprobe\n"
 LET_GO = """
-for device in /sys/bus/platform/drivers/virtio-mmio/LNRO*; do
+for device in /sys/bus/platform/drivers/virtio-mmio/LNRO* \
+	/sys/bus/platform/drivers/virtio-mmio/*.virtio_mmio; do
 	[ ! -e $device ] || echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/unbind
 done
 echo 1 >/sys/bus/platform/drivers_autoprobe

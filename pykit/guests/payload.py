@@ -15,19 +15,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.compiler import compile_once
 from pykit.errors import InfraError
-from pykit.guests import kitsteps
+from pykit.guests import kitsteps, programs
 from pykit.guests.kitsteps import Parameters, load_ours, load_theirs
-from pykit.kernels import Kernel
+from pykit.kernels import Kernel, compiler
 from pykit.modules import closure
 from pykit.modules.elf import read_module
 from pykit.modules.inspection import depends
 from pykit.paths import AGENT, GUEST, ROOT, cache_dir, used, write_atomically
 from pykit.scenario.model import Scenario
-
-#: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: Kilobytes of trace buffer for each CPU; 100,000 events take about 6 MiB.
 TRACE_BUFFER_KB = 49152
@@ -85,7 +83,9 @@ def put_files(
     for name in ("steps", "modules", "bin"):
         (folder / name).mkdir(parents=True)
     shutil.copy(AGENT / "agent.sh", folder)
-    (folder / "lib.sh").write_text((AGENT / "lib.sh").read_text() + _programs(scenario.programs))
+    (folder / "lib.sh").write_text(
+        (AGENT / "lib.sh").read_text() + _programs(scenario.programs, kernel.arch)
+    )
     ours = _ours(scenario, modules)
     needs = loaded_modules(scenario, kernel, modules)
     for path in needs:
@@ -93,7 +93,7 @@ def put_files(
     for path in ours:
         shutil.copy(path, folder / "modules")
     for name in ("carry", *scenario.guest_programs):
-        shutil.copy(compile_guest(name), folder / "bin" / name)
+        shutil.copy(compile_guest(name, kernel.arch), folder / "bin" / name)
     return ours, [plain_name(path.name) for path in needs]
 
 
@@ -153,13 +153,11 @@ def depends_on(modules: Sequence[Path]) -> list[str]:
     return sorted({name for path in modules for name in depends(read_module(path))} - ours)
 
 
-def _programs(names: Sequence[str]) -> str:
+def _programs(names: Sequence[str], arch: Arch) -> str:
     """Shell functions that call the host's programs, where busybox would take its own applet."""
     lines = ["\n"]
     for name in names:
-        found = shutil.which(name, path=PATH)
-        if found is None:
-            raise InfraError(f"{name} is not installed, and the scenario calls it: make setup")
+        found = programs.find(name, arch).path
         if name.isidentifier():
             lines.append(f'{name}() {{ {found} "$@"; }}\n')
     return "".join(lines)
@@ -212,7 +210,7 @@ def plain_name(name: str) -> str:
     return name
 
 
-def compile_guest(name: str) -> Path:
+def compile_guest(name: str, arch: Arch = AMD64) -> Path:
     """Compile a static program of guest/, once for each content of its sources; its path.
 
     They are ``NAME.c`` and, where it has more than one, ``NAME_*.c``.
@@ -221,4 +219,6 @@ def compile_guest(name: str) -> Path:
     uapi = ROOT / "kernel" / "include" / "uapi"
     headers = [*sorted(GUEST.glob("*/*.h")), *sorted(uapi.rglob("*.h"))]
     flags = ("-static", "-O2", "-pthread", "-Wall", f"-I{uapi}")
-    return compile_once(f"{name}.c", "guest", name, sources, headers, flags)
+    place = "guest" if arch == AMD64 else f"guest-{arch.name}"
+    gcc = f"{compiler(arch)}gcc"
+    return compile_once(f"{name}.c", place, name, sources, headers, flags, compiler=gcc)

@@ -168,7 +168,7 @@ RUNNERS: dict[str, Runner] = {"vng": Vng(), "direct": Direct()}
 
 
 def runner(name: str, transport: Transport) -> Runner:
-    """A runner by its name, as soon as it is certain that there is a QEMU for it.
+    """A runner by its name, as soon as it is certain that there is a QEMU with the machine for it.
 
     Raises UsageError for any other, or one without that transport, InfraError without a QEMU.
     """
@@ -178,7 +178,7 @@ def runner(name: str, transport: Transport) -> Runner:
         foreign = transport.arch != AMD64
         what = f"a guest of {transport.arch.name}" if foreign else transport.name
         raise UsageError(f"{what} needs --boot direct: virtme-ng chooses the machine")
-    program.find(transport.arch)
+    program.require_machine(transport.machine[1], transport.arch)
     return RUNNERS[name]
 
 

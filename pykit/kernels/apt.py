@@ -13,9 +13,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
 from pykit.kernels import store
 from pykit.kernels.mirrors import NAME_ANOTHER, AptSource
@@ -34,8 +35,8 @@ Dir::Cache "{root}/cache";
 Dir::Cache::pkgcache "pkgcache.bin";
 Dir::Cache::srcpkgcache "srcpkgcache.bin";
 Dir::Log "{root}";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
+APT::Architecture "{arch}";
+APT::Architectures {{ {arches} }};
 APT::Sandbox::User "root";
 APT::Update::Error-Mode "any";
 Acquire::Check-Valid-Until "false";
@@ -57,7 +58,9 @@ class Package:
     """One version of a package, as the suite's index has it.
 
     Attributes:
-        depends: names of the packages it depends on, the first alternative of each.
+        name: with ":amd64" behind it where another architecture's was not meant.
+        depends: names of the packages it depends on, before or after it is unpacked, the first
+            alternative of each.
         size: of the .deb, bytes.
         installed_size: bytes it takes unpacked, by its own account.
     """
@@ -75,9 +78,12 @@ class Package:
 
 
 class PrivateApt:
-    """apt with one source, living in `root` (an empty folder)."""
+    """apt with one source, living in `root` (an empty folder).
 
-    def __init__(self, root: Path, source: AptSource) -> None:
+    It has the packages of `arch` and, by names that end in ":amd64", those of this machine.
+    """
+
+    def __init__(self, root: Path, source: AptSource, arch: Arch = AMD64) -> None:
         missing = [t for t in ("apt-get", "apt-cache", "dpkg-deb") if not shutil.which(t)]
         if missing:
             raise InfraError(f"no {missing[0]} on this machine: {NAME_ANOTHER}")
@@ -86,8 +92,11 @@ class PrivateApt:
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (root / folder).mkdir(parents=True)
         (root / "state/status").touch()
-        self._config.write_text(_CONFIG.format(root=root), encoding="utf-8")
-        (root / "debian.sources").write_text(_stanza(source), encoding="utf-8")
+        arches = list(dict.fromkeys((arch.name, AMD64.name)))
+        quoted = "".join(f'"{name}"; ' for name in arches).strip()
+        config = _CONFIG.format(root=root, arch=arch.name, arches=quoted)
+        self._config.write_text(config, encoding="utf-8")
+        (root / "debian.sources").write_text(_stanza(source, arches), encoding="utf-8")
         self._root = root
 
     def update(self, progress: Progress) -> None:
@@ -111,7 +120,9 @@ class PrivateApt:
 
     def show(self, name: str, version: str | None = None) -> Package | None:
         """The named version of a package, by default the newest; None if there is none."""
-        return self._show(f"{name}={version}" if version else name).get(name)
+        found = self._show(f"{name}={version}" if version else name)
+        package = found.get(name.partition(":")[0])
+        return package and replace(package, name=name)
 
     def closure(self, names: Iterable[str], follow: re.Pattern[str]) -> dict[str, Package]:
         """The newest versions of packages and of all that they depend on and `follow` matches.
@@ -136,7 +147,8 @@ class PrivateApt:
             fields = dict(re.findall(r"^([A-Za-z-]+): (.*)$", stanza, re.MULTILINE))
             if "Package" not in fields:
                 continue
-            depends = re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9.+-]*)", fields.get("Depends", ""))
+            needed = ", ".join(fields.get(name, "") for name in ("Pre-Depends", "Depends"))
+            depends = re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9.+-]*)", needed)
             found[fields["Package"]] = Package(
                 fields["Package"],
                 fields["Version"],
@@ -196,14 +208,14 @@ class PrivateApt:
             raise store.no_space(self._root.parent)
 
 
-def _stanza(source: AptSource) -> str:
+def _stanza(source: AptSource, arches: Iterable[str]) -> str:
     """The deb822 stanza of our only source: one index, no translations, no file lists."""
     fields = {
         "Types": "deb",
         "URIs": source.uri,
         "Suites": source.suite,
         "Components": " ".join(source.components),
-        "Architectures": "amd64",
+        "Architectures": " ".join(arches),
         "Languages": "none",
         "Targets": "Packages",
         **dict(source.options),
@@ -223,4 +235,4 @@ def _reason(output: str) -> str:
 
 
 def _only(folder: Path, name: str) -> Path:
-    return next(folder.glob(f"{name}_*.deb"))
+    return next(folder.glob(f"{name.partition(':')[0]}_*.deb"))

@@ -9,7 +9,9 @@ of its kernels, and every further index would cost time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pykit.arch import AMD64, ARCHES, Arch
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,26 @@ class Flavour:
     name: str
     summary: str
     candidates: tuple[Candidate, ...]
+    arch: Arch = AMD64
 
     def has(self, release: str) -> bool:
         """Whether a release is of this series: a suite's metapackage moves to the next."""
-        return release.startswith(self.name.removeprefix("debian-") + ".")
+        return release.startswith(self.name.split("-")[1] + ".")
+
+    def built_for(self, arch: Arch) -> Flavour:
+        """The kernel of the same series and suites of another architecture."""
+        return Flavour(
+            f"{self.name}-{arch.name}",
+            f"the same for {arch.name}",
+            tuple(
+                replace(c, metapackage=c.metapackage.replace(AMD64.name, arch.name))
+                for c in self.candidates
+            ),
+            arch,
+        )
 
 
-FLAVOURS = (
+_OWN = (
     Flavour(
         "debian-6.12",
         "Debian's 6.12, built for Debian 12 (default)",
@@ -62,11 +77,23 @@ FLAVOURS = (
     ),
 )
 
-DEFAULT = FLAVOURS[0]
+DEFAULT = _OWN[0]
 
 #: Suites newer than the machines that use them: kbuild's tools want a newer C library than
 #: is there, and the compiler is not there at all. Their kernels come with both.
 OWN_TOOLCHAIN = frozenset({"sid"})
+
+#: The same of other architectures; there is no compiler for those that come with their own.
+FLAVOURS = (
+    *_OWN,
+    *(
+        flavour.built_for(arch)
+        for arch in ARCHES.values()
+        if arch != AMD64
+        for flavour in _OWN
+        if not OWN_TOOLCHAIN & {candidate.suite for candidate in flavour.candidates}
+    ),
+)
 
 #: Every suite of the table, once, in its order.
 SUITES = tuple(dict.fromkeys(c.suite for f in FLAVOURS for c in f.candidates))
@@ -74,8 +101,8 @@ SUITES = tuple(dict.fromkeys(c.suite for f in FLAVOURS for c in f.candidates))
 #: A kernel release: "6.1.0-56-amd64", "6.12.117+deb12-amd64", "7.2.0-rc1+".
 RELEASE = re.compile(r"\d+\.\d+[0-9A-Za-z.+~_-]*")
 
-#: A release that Debian may have built for this architecture.
-DEBIAN_RELEASE = re.compile(r"\d+\.\d+[0-9a-z.+~-]*-amd64")
+#: A release that Debian may have built, for the architecture that it ends in.
+DEBIAN_RELEASE = re.compile(rf"\d+\.\d+[0-9a-z.+~-]*-({'|'.join(ARCHES)})")
 
 
 def flavour(name: str) -> Flavour | None:

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch, of_release
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import store, toolchain
 from pykit.kernels.apt import NoSuiteError, Package, PrivateApt
-from pykit.kernels.catalog import OWN_TOOLCHAIN, SUITES, Flavour
+from pykit.kernels.catalog import OWN_TOOLCHAIN, SUITES, Candidate, Flavour
 from pykit.kernels.mirrors import NAME_ANOTHER, debian_archive, machine_sources
 from pykit.kernels.model import Kernel, Progress
 
-_IMAGE = "linux-image-"
+_IMAGE, _KBUILD = "linux-image-", "linux-kbuild-"
 
 #: What a kernel is made of, as far as booting it and building modules for it goes.
 #: linux-base (without a release) and the linux-compiler packages only configure an
@@ -76,19 +77,23 @@ def fetch(flavour: Flavour, progress: Progress, *, refresh: bool) -> Kernel:
         if have and not refresh:
             return _kernel(place / have[0], have[0], flavour.name)
         for candidate in flavour.candidates:
-            with archive(candidate.suite, place, progress) as apt:
-                meta = apt.show(candidate.metapackage) if apt else None
-                if apt is None or meta is None:
-                    continue
-                releases = (d.removeprefix(_IMAGE) for d in meta.depends if d.startswith(_IMAGE))
-                release = next(filter(flavour.has, releases), None)
-                plan = _plan(apt, release, candidate.suite) if release else None
-                if plan is None:
+            with archive(candidate.suite, place, progress, flavour.arch) as apt:
+                release = newest(apt, flavour, candidate) if apt else None
+                plan = _plan(apt, release, candidate.suite) if apt and release else None
+                if apt is None or plan is None:
                     continue
                 kernel = _install(apt, plan, candidate.suite, flavour.name, progress)
                 _drop_superseded(flavour.name, plan.release)
                 return kernel
     raise InfraError(f"Debian's archive here has no {flavour.name} kernel: {NAME_ANOTHER}")
+
+
+def newest(apt: PrivateApt, flavour: Flavour, candidate: Candidate) -> str | None:
+    """The newest release of a flavour that a candidate's suite has, or None."""
+    meta = apt.show(candidate.metapackage)
+    depends = meta.depends if meta else ()
+    releases = (name.removeprefix(_IMAGE) for name in depends if name.startswith(_IMAGE))
+    return next(filter(flavour.has, releases), None)
 
 
 def fetch_release(release: str, progress: Progress) -> Kernel:
@@ -99,7 +104,7 @@ def fetch_release(release: str, progress: Progress) -> Kernel:
     place = store.kernels_dir()
     with store.locked(place, progress):
         for suite in SUITES:
-            with archive(suite, place, progress) as apt:
+            with archive(suite, place, progress, of_release(release)) as apt:
                 plan = _plan(apt, release, suite) if apt else None
                 if apt and plan:
                     return _install(apt, plan, suite, release, progress)
@@ -110,7 +115,9 @@ def fetch_release(release: str, progress: Progress) -> Kernel:
 
 
 @contextmanager
-def archive(suite: str, place: Path, progress: Progress) -> Iterator[PrivateApt | None]:
+def archive(
+    suite: str, place: Path, progress: Progress, arch: Arch = AMD64
+) -> Iterator[PrivateApt | None]:
     """A private apt with the index of `suite`; None where this machine has no such archive.
 
     It lives in a temporary folder below `place`, whose lock the caller holds.
@@ -122,7 +129,7 @@ def archive(suite: str, place: Path, progress: Progress) -> Iterator[PrivateApt 
         yield None
         return
     with store.temporary(place) as root:
-        apt = PrivateApt(root, source)
+        apt = PrivateApt(root, source, arch)
         try:
             apt.update(progress)
         except NoSuiteError:
@@ -175,6 +182,9 @@ def _plan(apt: PrivateApt, release: str, suite: str) -> PackagePlan | None:
         tool = suite in OWN_TOOLCHAIN and toolchain.PACKAGES.match(name)
         if name in found or not (tool or _PARTS.match(name)):
             continue
+        if name.startswith(_KBUILD) and of_release(release) != AMD64:
+            # Its programs run here, and serve every architecture.
+            name = f"{name}:{AMD64.name}"
         # Some parts are shared by the ABIs of a series and carry no exact version.
         package = (not tool and apt.show(name, image.version)) or apt.show(name)
         if package is None:
@@ -260,6 +270,7 @@ def _kernel(folder: Path, release: str, name: str) -> Kernel:
         build_dir=folder / "usr/src" / f"linux-headers-{release}",
         config=config if config.exists() else modules / "config",
         origin="debian",
+        arch=of_release(release),
     )
 
 

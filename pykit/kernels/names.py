@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from pykit import kconfig
+from pykit.arch import AMD64, Arch, named, of_release
 from pykit.errors import UsageError
 from pykit.kernels import built, debian, local, trees
 from pykit.kernels.built import Step
-from pykit.kernels.catalog import DEBIAN_RELEASE, FLAVOURS, RELEASE, flavour
+from pykit.kernels.catalog import DEBIAN_RELEASE, DEFAULT, FLAVOURS, RELEASE, flavour
 from pykit.kernels.model import Kernel, Progress, silent
 from pykit.toml import choice
 
@@ -83,6 +84,34 @@ def get(spec: str | None = None, *, refresh: bool = False, progress: Progress = 
     )
 
 
+def arch_of(spec: str | None) -> Arch:
+    """The architecture of the kernel of that name, without looking for the kernel itself."""
+    known = flavour(spec or "default")
+    if known:
+        return known.arch
+    path = Path(spec or "").expanduser()
+    return local.arch_of(path) if path.is_dir() else of_release(spec or "")
+
+
+def on_arch(spec: str | None, name: str | None) -> str | None:
+    """The name of the same kernel of the named architecture; None stands for the kernel's own.
+
+    Raises: UsageError for no such architecture, and a kernel that is of another one.
+    """
+    if name is None:
+        return spec
+    arch = named(name)
+    if arch_of(spec) == arch:
+        return spec
+    known = flavour(spec or "default")
+    other = f"{known.name}-{arch.name}" if known and known.arch == AMD64 else ""
+    if flavour(other):
+        return other
+    raise UsageError(
+        f"kernel {spec or DEFAULT.name} is not of {arch.name}: leave --arch out, or name another"
+    )
+
+
 def build(
     profile: str, source: str | None = None, *, progress: Progress = silent, step: Step
 ) -> Kernel:
@@ -93,11 +122,21 @@ def build(
     Raises: UsageError for unknown names; InfraError for what cannot be fetched or built.
     """
     wanted = kconfig.load_profile(profile)
+    require_configurable(source)
     if source and _is_path(source):
         tree = trees.of_directory(Path(source).expanduser())
     else:
         tree = trees.of_kernel(resolve(source, progress), progress)
     return built.build(wanted, tree, progress, step)
+
+
+def require_configurable(spec: str | None) -> None:
+    """Raise UsageError for a kernel that profiles cannot be resolved for: they are x86's."""
+    if (arch := arch_of(spec)) != AMD64:
+        raise UsageError(
+            f"kernel {spec} is of {arch.name}, and profiles are resolved for {AMD64.name}: name "
+            "another"
+        )
 
 
 def _is_path(spec: str) -> bool:

@@ -11,13 +11,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
 from pykit.kernels import debian, store, toolchain
 from pykit.kernels.apt import Package
 from pykit.kernels.model import Progress
 
 #: Dependencies that a program loads; others configure an installed system.
-_LIBRARIES = re.compile(r"lib(?!.*-dev$)")
+_LIBRARIES = re.compile(r"z?lib(?!.*-dev$)")
 _NOTHING = re.compile(r"(?!)")
 
 
@@ -30,12 +31,14 @@ class PackagedProgram:
         suites: of the Debian archive; what the first one lacks is taken from the next.
         packages: those with the programs; the first one's version is the folder's.
         alone: packages that come without what they depend on.
+        arch: whose they are; those of another than AMD64 are left as they are, for a guest.
     """
 
     name: str
     suites: tuple[str, ...]
     packages: tuple[str, ...]
     alone: tuple[str, ...] = ()
+    arch: Arch = AMD64
 
 
 def version_of(wanted: PackagedProgram, place: Path) -> str:
@@ -66,7 +69,7 @@ def _fill(wanted: PackagedProgram, final: Path, progress: Progress) -> None:
         files: list[Path] = []
         version, suite = "", ""
         for suite in wanted.suites:
-            with debian.archive(suite, place, progress) as apt:
+            with debian.archive(suite, place, progress, wanted.arch) as apt:
                 if apt is None:
                     continue
                 found = apt.closure(missing - {*wanted.alone}, _LIBRARIES)
@@ -86,7 +89,8 @@ def _fill(wanted: PackagedProgram, final: Path, progress: Progress) -> None:
         progress(f"unpacking {wanted.name}")
         debian.unpack(files, root, place)
         _merge(root)
-        toolchain.make_runnable(root, final)
+        if wanted.arch == AMD64:
+            toolchain.make_runnable(root, final)
         store.publish(root, final, {"version": version, "suite": suite})
 
 

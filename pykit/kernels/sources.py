@@ -79,7 +79,8 @@ def whole_tree(kernel: Kernel, progress: Progress = silent) -> tuple[Path, str]:
 
 
 def _version(kernel: Kernel) -> str:
-    version = local.debian_version(kernel)
+    fetched = debian.version_of(kernel.release) if kernel.origin == "debian" else None
+    version = fetched[0] if fetched else local.debian_version(kernel)
     if version is None:
         raise UsageError(
             f"the source of {kernel.release} is unknown here (it is not Debian's): "

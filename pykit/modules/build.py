@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pykit import paths
+from pykit.arch import AMD64
 from pykit.errors import InfraError
-from pykit.kernels import Kernel, kbuild, source_tree
+from pykit.kernels import Kernel, compiler, kbuild, source_tree
 from pykit.kernels.model import Progress, silent
 from pykit.modules.closure import module_name
 from pykit.modules.elf import read_module
@@ -76,7 +77,7 @@ def build(kernel: Kernel, *, fault: bool = False, progress: Progress = silent) -
     variant = "fault" if fault else "plain"
     folder = paths.build_dir() / kernel.release / variant
     folder.parent.mkdir(parents=True, exist_ok=True)
-    wanted = _State("building", _toolchain(kernel), sources())
+    wanted = _State("building", _toolchain(kernel, progress), sources())
     with _locked(folder.with_name(f".{variant}.lock"), progress) as lock:
         state = _read(_state_file(folder))
         if state and state.status == "good" and not _intact(folder, state):
@@ -146,6 +147,11 @@ def make_arguments(kernel: Kernel, folder: Path, vhost: Path) -> list[str]:
         arguments.append("FAULT=1")
     if "\nCONFIG_CC_IS_CLANG=y\n" in _text(kernel.config):
         arguments.append("LLVM=1")
+    if kernel.arch != AMD64:
+        prefix = Path(compiler(kernel.arch))
+        arguments += [f"ARCH={kernel.arch.kbuild}", f"CROSS_COMPILE={prefix}"]
+        # Some of Debian's headers name the compiler without its folder.
+        arguments.append(f"PATH={prefix.parent}:{os.environ.get('PATH', os.defpath)}")
     return [*arguments, "modules"]
 
 
@@ -219,7 +225,7 @@ def copy_sources(folder: Path, sources: Mapping[str, str], old: Mapping[str, str
             copy.chmod((paths.ROOT / name).stat().st_mode & 0o777)
 
 
-def _toolchain(kernel: Kernel) -> str:
+def _toolchain(kernel: Kernel, progress: Progress) -> str:
     """A digest of what decides how the same sources are compiled."""
     symvers = kernel.build_dir / "Module.symvers"
     digest = hashlib.sha256(str(kernel.build_dir.resolve()).encode())
@@ -232,15 +238,20 @@ def _toolchain(kernel: Kernel) -> str:
             f"{error.filename}: {error.strerror}: modules need the kernel's configuration and "
             "Module.symvers: install its headers, or build it to its end"
         ) from error
-    digest.update(_compiler(_text(kernel.config)))
+    digest.update(_compiler(_text(kernel.config), compiler(kernel.arch, progress)))
     return digest.hexdigest()
 
 
-def _compiler(config: str) -> bytes:
-    """Return the version line of the compiler that the kernel was built with."""
+def _compiler(config: str, prefix: str) -> bytes:
+    """Return the version line of the compiler that the kernel was built with.
+
+    ``prefix`` is what its names begin with, where it is for another architecture.
+    """
     named = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', config, re.MULTILINE)
     if "\nCONFIG_CC_IS_CLANG=y\n" in config:
         command = "clang"
+    elif prefix:
+        command = f"{prefix}gcc"
     elif named and shutil.which(named[1]):
         command = named[1]
     else:

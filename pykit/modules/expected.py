@@ -82,7 +82,7 @@ def _own_module(kernel: Kernel) -> ModuleFile | None:
 
 
 def _vermagic(kernel: Kernel, config: frozenset[str]) -> str:
-    """The string as include/linux/vermagic.h puts it together (x86-64, 6.1 to 7.2)."""
+    """The string as include/linux/vermagic.h puts it together (6.1 to 7.2)."""
     words = [kernel.release]
     if "CONFIG_SMP" in config:
         words.append("SMP")
@@ -94,4 +94,4 @@ def _vermagic(kernel: Kernel, config: frozenset[str]) -> str:
         words.append("mod_unload")
     if "CONFIG_MODVERSIONS" in config:
         words.append("modversions")
-    return " ".join(words)
+    return " ".join([*words, kernel.arch.vermagic]).rstrip()

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
+from pykit.arch import AMD64
 from pykit.errors import UsageError
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
@@ -97,6 +98,10 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         )
     if "access" not in scenario.observe:
         return
+    if scenario.transport.arch != AMD64:
+        raise UsageError(
+            f"the access tracer sees guests of {AMD64.name} alone: take --observe rings"
+        )
     if accelerator != "tcg":
         raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
 

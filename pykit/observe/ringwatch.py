@@ -128,9 +128,13 @@ class RingWatch:
 
 
 class RingWatcher:
-    """Looks from a thread, from before QEMU starts until it has ended."""
+    """Looks from a thread, from before QEMU starts until it has ended.
 
-    def __init__(self, folder: Path, capture: Path, accelerator: Accelerator) -> None:
+    ``ram`` is the guest's address of its memory.
+    """
+
+    def __init__(self, folder: Path, capture: Path, accelerator: Accelerator, ram: int = 0) -> None:
+        self._ram = ram
         self._wrap_ns = _WRAP_NS[accelerator]
         self._folder, self._capture = folder, capture
         self._account: list[dict[str, Any]] = []
@@ -206,7 +210,7 @@ class RingWatcher:
         for area in located["rings"]:
             if area["device"] not in watched:
                 queue = queues.setdefault(area["device"], {}).setdefault(area["queue"], {})
-                queue[area["area"]] = area
+                queue[area["area"]] = area | {"address": area["address"] - self._ram}
         if len(queues) != 1:
             names = ", ".join(queues) or "it was gone"
             self._lost.append(

@@ -7,6 +7,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import debian, programs, store
 from pykit.kernels.model import Progress
@@ -19,19 +20,24 @@ SUITES = {"debian-10": "bookworm-backports"}
 #: Of suites that are built for a later Debian, with the libraries that they load; firmware is the
 #: machine's own.
 _LATER = {"debian-11": PackagedProgram("debian-11", ("sid",), ("qemu-system-x86",))}
+#: The suites of what is used for another architecture, where the machine has none.
+_OWN = ("bookworm",)
 #: Of the same suite; libraries and the ROMs of network cards are the machine's own.
 _PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios")
 _PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
 
 
-def named(name: str, progress: Progress) -> Path:
+def named(name: str, progress: Progress, arch: Arch = AMD64) -> Path:
     """The program of that name, downloaded (13 to 26 MB) unless the cache has it.
 
     Raises: UsageError for another name; InfraError when it cannot be had.
     """
     if name not in SUITES | _LATER:
         raise UsageError(f"{choice(name, SUITES | _LATER, 'QEMU')}, or give a path")
-    place = cache_dir().absolute() / "qemu"
+    if arch != AMD64:
+        suites = _LATER[name].suites if name in _LATER else (SUITES[name], *_OWN)
+        return _of(arch, f"{name}-{arch.name}", suites, progress)
+    place = _place()
     if name in _LATER:
         return programs.unpacked(_LATER[name], place, progress) / _PROGRAM
     final = place / name
@@ -40,6 +46,34 @@ def named(name: str, progress: Progress) -> Path:
             if store.read_stamp(final) is None:
                 _fetch(name, place, final, progress)
     return final / _PROGRAM
+
+
+def _of(arch: Arch, name: str, suites: tuple[str, ...], progress: Progress) -> Path:
+    """The program for another architecture, with its libraries, downloaded unless the cache has it.
+
+    ``name`` is of the folder in the cache. Raises: InfraError when it cannot be had.
+    """
+    folder = programs.unpacked(_packaged(arch, name, suites), _place(), progress)
+    return folder / "usr/bin" / arch.qemu
+
+
+def own(arch: Arch, progress: Progress) -> Path:
+    """The program for another architecture that is used unless another is chosen."""
+    return _of(arch, arch.qemu, _OWN, progress)
+
+
+def own_version(arch: Arch) -> str:
+    """Debian's version of the same in the cache; empty if it is not there."""
+    return programs.version_of(_packaged(arch, arch.qemu, _OWN), _place())
+
+
+def _packaged(arch: Arch, name: str, suites: tuple[str, ...]) -> PackagedProgram:
+    parts = ("qemu-system-common", "qemu-system-data")
+    return PackagedProgram(name, suites, (arch.qemu_package,), alone=parts)
+
+
+def _place() -> Path:
+    return cache_dir().absolute() / "qemu"
 
 
 def _fetch(name: str, place: Path, final: Path, progress: Progress) -> None:

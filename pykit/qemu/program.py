@@ -31,7 +31,7 @@ def choice(arch: Arch = AMD64) -> str | None:
     asked = os.environ.get("PYKIT_QEMU")
     if not asked or "/" in asked:
         return asked or None
-    return str(fetch.named(asked, _say))
+    return str(fetch.named(asked, _say, arch))
 
 
 def _say(line: str) -> None:
@@ -42,10 +42,14 @@ def _say(line: str) -> None:
 def find(arch: Arch = AMD64) -> tuple[str, tuple[int, ...]]:
     """Path and version of the QEMU that $PYKIT_QEMU chooses, else of the machine's own.
 
+    For another architecture, which few machines have, it is fetched from Debian.
+
     Raises InfraError where there is none, UsageError for a name that is none.
     """
     chosen = choice(arch)
     path = shutil.which(chosen or arch.qemu)
+    if path is None and not chosen and arch != AMD64:
+        path = str(fetch.own(arch, _say))
     if path is None:
         what = f"PYKIT_QEMU: {chosen} is no program" if chosen else f"{arch.qemu} is missing"
         raise InfraError(f"{what}: make setup, or see pykit doctor")
@@ -59,6 +63,14 @@ def find(arch: Arch = AMD64) -> tuple[str, tuple[int, ...]]:
     if match is None:
         raise InfraError(f"{path} --version says nothing of a version: is it QEMU?")
     return path, tuple(int(part) for part in match.group(1).split("."))
+
+
+def present(arch: Arch) -> str:
+    """Where the QEMU for another architecture is, or Debian's version of it in the cache.
+
+    Empty if it is fetched when it is used.
+    """
+    return choice(arch) or shutil.which(arch.qemu) or fetch.own_version(arch)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from pykit.analysis.evidence import slice_of
+from pykit.arch import of_release
 from pykit.errors import Exit
 from pykit.guests.outcome import EXIT_CODES, Kind
 from pykit.report.view import ReportView
@@ -129,10 +130,10 @@ def document(tests: Iterable[Test], unique: str) -> str:
         ],
         "builds": [
             {
-                "id": _id(kernel, "x86_64"),
+                "id": _id(kernel, of_release(kernel).machine),
                 "checkout_id": _id(kernel),
                 "origin": ORIGIN,
-                "architecture": "x86_64",
+                "architecture": of_release(kernel).machine,
             }
             for kernel in kernels
         ],
@@ -155,7 +156,7 @@ def document(tests: Iterable[Test], unique: str) -> str:
 def _test(test: Test, unique: str) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": _test_id(test, unique),
-        "build_id": _id(test.kernel, "x86_64"),
+        "build_id": _id(test.kernel, of_release(test.kernel).machine),
         "origin": ORIGIN,
         "path": ".".join(("pykit", *map(_word, test.path))),
         "status": test.status,

@@ -80,7 +80,8 @@ def run_scenario(
         if "rings" in scenario.observe:
             from pykit.observe.ringwatch import RingWatcher
 
-            observers.append(RingWatcher(keeper.folder, capture, accelerator))
+            ram = scenario.transport.arch.ram
+            observers.append(RingWatcher(keeper.folder, capture, accelerator, ram))
         if observers:
             # First: what the plugin takes for an address counts QEMU's memories in this order.
             command[1:1] = [

@@ -127,3 +127,29 @@ def test_a_qemu_that_is_not_there_is_told_of_at_once(tmp_path: Path) -> None:
     done = pykit("run", cwd=tmp_path, PYKIT_QEMU="/nowhere/qemu", XDG_CACHE_HOME=str(tmp_path))
     assert "/nowhere/qemu" in one_line(done, 3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--arch", "arm"], "unknown architecture 'arm' (did you mean 'arm64'?)"),
+        (["--arch", "arm64", "--kernel", "debian-7.2"], "kernel debian-7.2 is not of arm64"),
+        (["--arch", "arm64", "--boot", "vng"], "a guest of arm64 needs --boot direct"),
+        (["seabios", "--arch", "arm64"], "it takes no --kernel"),
+    ],
+)
+def test_architectures(tmp_path: Path, words: list[str], message: str) -> None:
+    assert message in one_line(pykit("run", *words, cwd=tmp_path), 2)
+
+
+@pytest.mark.parametrize(
+    ("qemu", "message"),
+    [
+        ("/nowhere/qemu", "/nowhere/qemu is no program"),
+        ("/usr/bin/qemu-system-x86_64", "has no machine virt: let PYKIT_QEMU name one for arm64"),
+    ],
+)
+def test_no_qemu_for_an_architecture(tmp_path: Path, qemu: str, message: str) -> None:
+    done = pykit("run", "io", "--arch", "arm64", cwd=tmp_path, PYKIT_QEMU=qemu)
+    assert message in one_line(done, 3)
+    assert not (tmp_path / "runs").exists()

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from pykit import arch
+from pykit.errors import UsageError
 from pykit.guests import runners
 from pykit.guests.initramfs import Initramfs
 from pykit.qemu import program, tsc
 from pykit.scenario import load_scenario, on_transport
+from pykit.scenario.transport import transport
 
 COMMON = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
 PORT = ["-device", "pcie-root-port,id=rp0,chassis=10,slot=10,io-reserve=4096"]
@@ -20,6 +23,10 @@ MICROVM = "microvm,acpi=on,pcie=on,rtc=on,ioapic2=off"
 AMD64 = (
     "console=ttyS0 oops=panic panic=-1 loglevel=5 kunit.enable=1 tsc=reliable no_timer_check "
     "mitigations=off nokaslr audit=0 random.trust_cpu=on tsc_early_khz=2000000"
+)
+ARM64 = (
+    "console=ttyAMA0 oops=panic panic=-1 loglevel=5 kunit.enable=1 mitigations=off nokaslr "
+    "audit=0 random.trust_cpu=on"
 )
 TALK = [
     "-qmp", "unix:/f/qmp,server=on,wait=off",
@@ -40,8 +47,8 @@ def qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tsc, "khz", lambda: 2_000_000)
 
 
-def command(on: str, accelerator: str = "tcg") -> list[str]:
-    scenario = on_transport(load_scenario("io"), on)
+def command(on: str, accelerator: str = "tcg", *of: arch.Arch) -> list[str]:
+    scenario = on_transport(load_scenario("io"), on, *of)
     folder = Path("/f")
     return runners.direct(
         Path("/vmlinux"),
@@ -49,8 +56,22 @@ def command(on: str, accelerator: str = "tcg") -> list[str]:
         scenario,
         accelerator,
         [],
-        program.kit_options(folder, folder / "log"),
+        program.kit_options(folder, folder / "log", *of),
     )
+
+
+def test_arm64() -> None:
+    cpu = ["-accel", "tcg,thread=multi", "-cpu", "cortex-a72"]
+    machine = ["-M", "virt,gic-version=3"]
+    end = [*cpu, *BOOT, ARM64, *REST, *TALK, "pci-serial,chardev=agent", *LOG, *CARRY]
+    assert command("pci", "tcg", arch.ARM64) == ["/qemu", *COMMON, *machine, *PORT, *end]
+    machine += ["-global", "virtio-mmio.force-legacy=false"]
+    assert command("mmio", "tcg", arch.ARM64) == ["/qemu", *COMMON, *machine, *end]
+
+
+def test_virtme_ng_is_for_this_machines_architecture() -> None:
+    with pytest.raises(UsageError, match="a guest of arm64 needs --boot direct"):
+        runners.runner("vng", transport("pci", arch.ARM64))
 
 
 def test_amd64() -> None:

@@ -19,7 +19,8 @@ import pytest
 from qemu.qmp.legacy import QEMUMonitorProtocol
 
 from pykit import kernels
-from pykit.guests.payload import PATH, copy_module, plain_name
+from pykit.guests.payload import copy_module, plain_name
+from pykit.guests.programs import PATH
 from pykit.guests.vmlinux import bootable
 from pykit.modules import closure
 from pykit.paths import ROOT

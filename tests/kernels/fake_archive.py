@@ -16,10 +16,16 @@ class FakeArchive:
     """``dists/<suite>`` and a pool below `root`; every `add` rewrites the suite's index."""
 
     root: Path
-    stanzas: dict[str, list[str]] = field(default_factory=dict)
+    stanzas: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def add(
-        self, suite: str, name: str, version: str, files: dict[str, bytes], depends: str = ""
+        self,
+        suite: str,
+        name: str,
+        version: str,
+        files: dict[str, bytes],
+        depends: str = "",
+        arch: str = "amd64",
     ) -> None:
         """Build a package; a file's content that begins with b"->" makes it a link."""
         tree = self.root / "build" / f"{name}_{version}"
@@ -33,12 +39,15 @@ class FakeArchive:
                 target.chmod(0o755 if content.startswith((b"\x7fELF", b"#!")) else 0o644)
         control = tree / "DEBIAN/control"
         control.parent.mkdir(parents=True)
-        text = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: t <t@t>\n"
-        text += (f"Depends: {depends}\n" if depends else "") + "Description: test\n"
+        text = f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nMaintainer: t <t@t>\n"
+        # As essential packages have it: what has to be there before they are unpacked.
+        before, _, rest = depends.rpartition(" before ")
+        text += f"Pre-Depends: {before}\n" if before else ""
+        text += (f"Depends: {rest}\n" if rest else "") + "Description: test\n"
         control.write_text(text)
         pool = self.root / "pool"
         pool.mkdir(exist_ok=True)
-        deb = pool / f"{name}_{version}_amd64.deb"
+        deb = pool / f"{name}_{version}_{arch}.deb"
         subprocess.run(
             ["dpkg-deb", "-Znone", "--root-owner-group", "-b", str(tree), str(deb)],
             check=True,
@@ -46,26 +55,33 @@ class FakeArchive:
         )
         digest = hashlib.sha256(deb.read_bytes()).hexdigest()
         text += f"Filename: pool/{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n"
-        self.stanzas.setdefault(suite, []).append(text)
+        self.stanzas.setdefault((suite, arch), []).append(text)
         self._index(suite)
 
     def _index(self, suite: str) -> None:
-        packages = self.root / "dists" / suite / "main/binary-amd64/Packages"
-        packages.parent.mkdir(parents=True, exist_ok=True)
-        packages.write_text("\n".join(self.stanzas[suite]))
-        digest = hashlib.sha256(packages.read_bytes()).hexdigest()
-        size = packages.stat().st_size
+        sums = ""
+        for arch in ("amd64", "arm64"):
+            name = f"main/binary-{arch}/Packages"
+            packages = self.root / "dists" / suite / name
+            packages.parent.mkdir(parents=True, exist_ok=True)
+            packages.write_text("\n".join(self.stanzas.get((suite, arch), [])))
+            digest = hashlib.sha256(packages.read_bytes()).hexdigest()
+            sums += f" {digest} {packages.stat().st_size} {name}\n"
         (self.root / "dists" / suite / "Release").write_text(
             f"Origin: Debian\nSuite: {suite}\nCodename: {suite}\nComponents: main\n"
-            f"Architectures: amd64\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
-            f"SHA256:\n {digest} {size} main/binary-amd64/Packages\n"
+            f"Architectures: amd64 arm64\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+            f"SHA256:\n{sums}"
         )
 
     def add_kernel(self, suite: str, release: str, version: str, metapackage: str) -> None:
-        """Metapackage, image, both headers packages and kbuild of one kernel."""
+        """Metapackage, image, both headers packages and kbuild of one kernel.
+
+        Kbuild's programs are those of amd64 for every architecture.
+        """
+        arch = release.rpartition("-")[2]
         headers = f"usr/src/linux-headers-{release}"
         common = f"usr/src/linux-headers-{release}-common"
-        self.add(suite, metapackage, version, {}, f"linux-image-{release} (= {version})")
+        self.add(suite, metapackage, version, {}, f"linux-image-{release} (= {version})", arch)
         self.add(
             suite,
             f"linux-image-{release}",
@@ -77,6 +93,7 @@ class FakeArchive:
                 f"lib/modules/{release}/modules.builtin": b"",
             },
             "kmod, linux-base (>= 4.3~), initramfs-tools | linux-initramfs-tool",
+            arch,
         )
         self.add(
             suite,
@@ -90,8 +107,10 @@ class FakeArchive:
             },
             f"linux-base, linux-headers-{release}-common (= {version}), linux-image-{release} "
             f"| linux-image-{release}-unsigned, linux-kbuild-6.12 (>= 1), linux-compiler-12",
+            arch,
         )
-        self.add(suite, f"linux-headers-{release}-common", version, {f"{common}/Makefile": b"x\n"})
+        shared = f"linux-headers-{release}-common"
+        self.add(suite, shared, version, {f"{common}/Makefile": b"x\n"}, arch=arch)
         self.add(suite, "linux-kbuild-6.12", version, {"usr/lib/linux-kbuild-6.12/x": b"x"})
 
     def add_source(self, suite: str, version: str) -> None:

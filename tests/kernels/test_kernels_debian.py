@@ -7,11 +7,13 @@ import fcntl
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pykit import kernels
+from pykit.arch import ARM64
 from pykit.errors import InfraError, UsageError
 from pykit.kernels import debian, store, trees
 from pykit.kernels.model import silent
@@ -45,6 +47,48 @@ def test_the_default_is_fetched_fixed_up_and_then_served_offline(
     begin = time.monotonic()
     assert kernels.resolve("debian-6.12") == kernel
     assert time.monotonic() - begin < 0.1
+
+
+def test_a_kernel_of_another_architecture(archive: FakeArchive) -> None:
+    release = NEW.replace("amd64", "arm64")
+    archive.add_kernel("bookworm-security", release, "6.12.117-1", META.replace("amd64", "arm64"))
+    kernel = kernels.resolve("debian-6.12-arm64")
+    assert (kernel.name, kernel.release, kernel.arch) == ("debian-6.12-arm64", release, ARM64)
+    assert (store.kernels_dir() / release / "usr/lib/linux-kbuild-6.12/x").exists()
+    assert kernels.resolve(release) == replace(kernel, name=release)
+
+
+@pytest.mark.parametrize(
+    ("spec", "arch", "name"),
+    [
+        (None, None, None),
+        ("debian-6.1", "amd64", "debian-6.1"),
+        (None, "arm64", "debian-6.12-arm64"),
+        ("default", "arm64", "debian-6.12-arm64"),
+        ("debian-6.1", "arm64", "debian-6.1-arm64"),
+        ("debian-6.1-arm64", "arm64", "debian-6.1-arm64"),
+        ("6.1.0-50-arm64", "arm64", "6.1.0-50-arm64"),
+    ],
+)
+def test_the_same_kernel_of_an_architecture(
+    spec: str | None, arch: str | None, name: str | None
+) -> None:
+    assert kernels.on_arch(spec, arch) == name
+
+
+def test_no_profile_for_another_architecture() -> None:
+    for source in ("debian-6.1-arm64", "6.1.0-50-arm64"):
+        with pytest.raises(UsageError, match=f"kernel {source} is of arm64, and profiles are"):
+            kernels.build("minimal", source, step=lambda *_: None)
+
+
+def test_no_such_architecture() -> None:
+    with pytest.raises(UsageError, match=r"unknown architecture 'arm' \(did you mean 'arm64'\?\)"):
+        kernels.on_arch(None, "arm")
+    # Its suite has a compiler of its own, and none for others.
+    for spec in ("debian-7.2", "6.1.0-50-amd64", "/boot"):
+        with pytest.raises(UsageError, match=f"kernel {spec} is not of arm64: leave --arch out"):
+            kernels.on_arch(spec, "arm64")
 
 
 def test_backports_serve_when_security_has_no_such_kernel(archive: FakeArchive) -> None:

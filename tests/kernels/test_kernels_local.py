@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pykit import kernels
+from pykit.arch import ARM64
 from pykit.errors import UsageError
 from pykit.kernels import local
 from pykit.kernels.model import Kernel, silent
@@ -90,6 +91,13 @@ def test_leftover_modules_without_an_image_are_no_kernel(root: Path) -> None:
     (root / f"boot/vmlinuz-{RELEASE}").unlink()
     assert local.installed(RELEASE, root) is None
     assert local.installed_releases(root) == []
+
+
+def test_the_architecture_is_that_of_the_configuration(tree: Path) -> None:
+    (tree / ".config").write_text("# x\nCONFIG_ARM64=y\n")
+    assert kernels.arch_of(str(tree)) == ARM64
+    with pytest.raises(UsageError, match=r"arch/arm64/boot/Image is missing"):
+        kernels.resolve(str(tree))
 
 
 @needs_depmod

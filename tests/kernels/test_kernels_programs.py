@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pykit.arch import ARM64
 from pykit.errors import InfraError
 from pykit.kernels import programs, toolchain
 from pykit.kernels.programs import PackagedProgram
@@ -54,6 +55,22 @@ def test_a_tool_of_two_suites_runs(archive: FakeArchive, tmp_path: Path) -> None
     assert programs.version_of(WANTED, tmp_path / "place") == "10"
     archive.root.rename(tmp_path / "gone")
     assert programs.unpacked(WANTED, tmp_path / "place", quietly) == folder
+
+
+def test_a_package_of_another_architecture_is_left_as_it_is(
+    archive: FakeArchive, tmp_path: Path
+) -> None:
+    tool = Path("/bin/echo").read_bytes()
+    archive.add("bookworm", "tool", "7", {"sbin/tool": tool}, "libone before zlib1g", "arm64")
+    archive.add("bookworm", "libone", "1", {"lib/one.so": b"1"}, arch="arm64")
+    archive.add("bookworm", "zlib1g", "1", {"usr/lib/z.so": b"z"}, arch="arm64")
+    for name in ("tool", "libone", "zlib1g"):
+        archive.add("bookworm", name, "9", {f"usr/lib/{name}-of-amd64": b"x"})
+    wanted = PackagedProgram("tools", ("bookworm",), ("tool",), arch=ARM64)
+    folder = programs.unpacked(wanted, tmp_path / "place", quietly)
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == {".pykit.json", "usr/sbin/tool", "usr/lib/one.so", "usr/lib/z.so"}
+    assert (folder / "usr/sbin/tool").read_bytes() == tool
 
 
 def test_a_package_that_no_suite_has(archive: FakeArchive, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from pykit import spec
+from pykit import kernels, spec
 from pykit.device import CLAUSES, FAULTS, DeviceFault
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
@@ -127,7 +127,8 @@ def apply_axes(
         device = _back_end(scenario, axes.get(BACK_END_FAULT))
     if device is not None:
         scenario = served_by(scenario, device)
-    scenario = on_transport(scenario, axes.get("transport", "pci"))
+    arch = kernels.arch_of(axes.get("kernel"))
+    scenario = on_transport(scenario, axes.get("transport", "pci"), arch)
     scenario = with_ring(scenario, axes.get("ring", "split"))
     observe = tuple(word for word in axes.get("observe", "").split("+") if word)
     scenario = replace(scenario, observe=cast("tuple[Observer, ...]", observe))
