@@ -35,7 +35,7 @@ _PREFIX = re.compile(
     r"(?P<event>virt[a-z_]+) (?P<args>.*)"
 )
 #: A line's date, and in how many bytes of a log the first one stands.
-_DATED = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})\.([0-9]{6})Z ", re.MULTILINE)
+_DATED = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})(?:\.([0-9]{6}))?Z ", re.MULTILINE)
 _BEGIN = 1 << 16
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
 
@@ -214,7 +214,8 @@ def _in_seconds(text: str) -> str:
 
     def stamp(line: re.Match[str]) -> str:
         since = seconds(line[1])
-        return line[0] if since is None else f"@{since}.{line[2]}:"
+        # A whole second has no fraction.
+        return line[0] if since is None else f"@{since}.{line[2] or '000000'}:"
 
     return _DATED.sub(stamp, text)
 
