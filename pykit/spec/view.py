@@ -175,10 +175,19 @@ class View:
         return recorded is None or recorded.issuperset(kinds)
 
     @cached_property
+    def observers(self) -> frozenset[str]:
+        """Observers that traced any event, as the capture names them: see ``judged``."""
+        return frozenset(self.captured.base["source"].unique().cast(pl.String).to_list())
+
+    @cached_property
+    def inside(self) -> bool:
+        """Whether the driver's events come from code in its guest, or from the kit's own driver."""
+        return bool(self.observers & {*INSIDE})
+
+    @cached_property
     def rebuilt(self) -> bool:
         """Whether the driver's events were made of its accesses, seen from outside."""
-        seen = set(self.captured.base["source"].unique())
-        return "driver" in self.sources and not seen & {*INSIDE, "tap"}
+        return "driver" in self.sources and not self.observers & {*INSIDE, "tap"}
 
     @property
     def untyped(self) -> bool:

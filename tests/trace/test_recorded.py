@@ -91,5 +91,6 @@ def test_a_reset_without_a_read(tmp_path: Path) -> None:
     gone = "addr 0x10001070 value 0x0 size 4"
     unread.write_text("".join(t for t in lines if not ("ops_read" in t and gone in t)))
     assert failed(unread) == {"IN-DR-01", "MI-DR-06", "ST-DR-01", "RS-DR-01"}
-    seabios = failed(DATA / "qemu-7.2-seabios.log")
-    assert seabios == {"IN-DR-01", "RS-DR-01", "PM-DR-05"}
+    # What drives a device from power-on, before a driver that the capture names, is firmware.
+    seabios = spec.check(trace.load_log(DATA / "qemu-7.2-seabios.log"))
+    assert set(seabios.having("waived")) == {"IN-DR-01", "RS-DR-01", "PM-DR-05"}

@@ -156,7 +156,8 @@ def lists_wait_for_nothing(view: View) -> Result:
     Whether it has room for the list at all is PS-DR-05's.
 
     Undecided: lists without such a time, as it was not traced or is not between the list before and
-    this one, so that another clock may be to blame; and lists as for PS-DR-05.
+    this one, so that another clock may be to blame; and lists as for PS-DR-05. An observer outside
+    of the driver has the time of its own last look.
     """
     found, taken = lists(view), entries(view)
     adds = view.rings.of("add")
@@ -165,7 +166,7 @@ def lists_wait_for_nothing(view: View) -> Result:
     previous = np.append(0, times[:-1]) * (within(found.q) > 0)
     outstanding, clear = outstanding_slots(view)
     single = one_by_one(view, found.q)
-    decided = clear & (before > 0) & (before >= previous) & (before <= times)
+    decided = clear & (before > 0) & (before >= previous) & (before <= times) & view.inside
     # Used descriptors that the driver took after that time, by the list that they come before.
     late = np.zeros(len(found.q), dtype=np.int64)
     if len(found.q):

@@ -190,7 +190,8 @@ def signals(view: View, *, requested: bool, event_idx: bool | None = None) -> Re
     """
     if "vhost_signal" not in view.kinds:
         return Result(0)
-    if not view.recorded("vhost_used"):
+    # A tap has the indices of its own decisions.
+    if not view.recorded("vhost_used") and "vhost" in view.observers:
         count = view.of("vhost_signal").height
         return Result(0, undecided=count, doubt="used entries were not recorded")
     frame = view.keep("vhost decisions", _decisions)
