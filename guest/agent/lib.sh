@@ -56,7 +56,7 @@ mmio() {
 	echo ${device##*/} >/sys/bus/platform/drivers/virtio-mmio/$1 || die "cannot $1 slot $slot"
 }
 
-# acpi_slot SLOT: puts it into $device, and its name into $slot
+# acpi_slot SLOT: put the device in a slot of microvm into $device, and its ACPI name into $slot
 acpi_slot() {
 	slot=VR$(printf %02d $1)
 	for device in /sys/bus/platform/devices/LNRO0005:*; do

@@ -58,7 +58,7 @@ def mutants(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Update this list of which rule named which fault (pykit/spec/data/kills.tsv).",
+            help="Add to this list which rule named which fault (pykit/spec/data/kills.tsv).",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -20,7 +20,7 @@ from .command import pykit
         ("pykit bi", "bisect"),
         ("pykit run --driver-f", "--driver-fault"),
         ("pykit run suspe", "suspend"),
-        ("pykit run --kernel debian-6.12", "debian-6.12"),
+        ("pykit run --kernel debian-7", "debian-7.2"),
     ],
 )
 def test_bash_completes(tmp_path: Path, line: str, offered: str) -> None:

@@ -14,7 +14,7 @@ from pykit.drive import Case, CaseOutcome, CaseResult, DriveResult, Target, expa
 from pykit.errors import UsageError
 from pykit.guests import Outcome
 from pykit.matrix.execute import driven
-from pykit.matrix.execute.rundir import JudgedCapture
+from pykit.matrix.execute.judged import JudgedCapture
 from pykit.matrix.execute.runnable import runnable
 from pykit.matrix.plan import matrixfile
 from pykit.matrix.plan.cell import Subject
@@ -30,7 +30,7 @@ CELL = """summary = "s"
 [[cell]]
 name = "a"
 """
-PEER = PEERS["qemu-storage-daemon-11"]
+PEER = PEERS["virtiofsd-c"]
 SERVED = CaseOutcome("served", "queue")
 SWALLOWED = CaseOutcome("swallowed", "queue")
 
@@ -91,7 +91,7 @@ def test_outcome(
         target = Target("blk", title="it 1.2", known=PEERS[name].known)
         return DriveResult(target, 1, out, requests=9, cases=[CaseResult(case, outcome)])
 
-    monkeypatch.setattr(driven.drive, "drive_peer", drive_peer)
+    monkeypatch.setattr("pykit.drive.drive_peer", drive_peer)
     found = driven.driven_without_guest(PEER.name, tmp_path, lambda _: None)
     assert (found.kind, found.qemu) == (kind, "it 1.2")
     assert found.message == f"9 conforming requests, 0 deviate; 1 cases, {counts}"
