@@ -71,7 +71,7 @@ static int pykit_blk_init_tags(struct pykit_blk_dev *dev)
 	set->numa_node = NUMA_NO_NODE;
 	set->flags = COMPAT_TAG_SET_FLAGS;
 	set->cmd_size = struct_size((struct pykit_blk_req *)NULL, sg,
-				      PYKIT_BLK_INLINE_SG);
+				    PYKIT_BLK_INLINE_SG);
 	set->driver_data = dev;
 	set->nr_hw_queues = dev->num_vqs;
 	set->nr_maps = dev->num_poll ? HCTX_MAX_TYPES : 1;
