@@ -60,7 +60,7 @@ enum loss {
 	LOST_LONG,	/* a chain longer than MAX_DESCS */
 	LOST_NOTIFY,	/* a decision that was not seen */
 	LOST_READS,	/* memory of a ring that could not be read */
-	LOST_RETURNS,	/* the return from an operation that was not seen, or not told apart */
+	LOST_RETURNS,	/* the return from an operation that was not seen, or not distinguished */
 	LOSSES,
 };
 

@@ -200,7 +200,7 @@ static __always_inline u64 self(void)
 	return bpf_get_current_task();
 }
 
-/* Note an operation. One that another thread is inside of cannot be told from it. */
+/* Note an operation. One that another thread is inside of cannot be distinguished. */
 static __always_inline void begins(u64 *operation)
 {
 	if (*operation && *operation != self())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How drivers fare with a faulty device: told by the end of each run, not by the rules."""
+"""How drivers fare with a faulty device: by the end of each run, not by the rules."""
 
 from __future__ import annotations
 
