@@ -111,8 +111,9 @@ class GivenRing(NamedTuple):
 class Accesses:
     """Rows in program order, with the host's times (wall clock, ns), and losses.
 
-    ``steps`` are all records in their order, but for accesses by the kit's own code in the guest,
-    and to devices that are not known. ``rings`` are the queues of each answer.
+    ``steps`` are all records in their order, but for names of regions, and accesses by the kit's
+    own code in the guest and to devices that are not known. ``rings`` are the queues of each
+    answer.
     """
 
     rows: pl.DataFrame
@@ -202,7 +203,8 @@ def _steps(records: npt.NDArray[Any], at: Ints, rows: pl.DataFrame) -> Iterator[
         records.tolist()
     ):
         accessed = kind in (Record.RING, Record.REGISTER)
-        if accessed and row_of[i] < 0:
+        # A region's name stands where others have their time.
+        if kind == Record.REGION or (accessed and row_of[i] < 0):
             continue
         dev = life = vq = area = of = slot = -1
         notifies = False

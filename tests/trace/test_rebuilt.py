@@ -200,3 +200,22 @@ def test_a_queue_of_the_next_life_begins_anew(guest: TracedGuest) -> None:
 
 def test_a_device_that_no_driver_used(tmp_path: Path) -> None:
     assert events(TracedGuest(tmp_path / "capture")).rows.is_empty()
+
+
+def test_notifications_that_the_log_alone_shows(guest: TracedGuest) -> None:
+    """A region's name, which is recorded before the first ring, has no time."""
+    request(guest, 0)
+    guest.load(USED, "H")
+    read = read_accesses(guest.capture(), {"vd0": 0}, ())
+    decided = max(step.ts for step in read.steps)
+    row = {
+        "ts": decided, "dev": 0, "life": 0, "vq": 0, "write": 1, "source": "registers",
+        "structure": "mmio", "register": "queue_notify",
+    }  # fmt: skip
+    # The log has microseconds.
+    for _ in range(200):
+        guest.load(USED + 2, "H")
+    read = read_accesses(guest.capture(), {"vd0": 0}, ())
+    made = driver_events(read, frozenset({0}), pl.DataFrame([row]))
+    assert of(made, "kick", "needed") == [(1,)]
+    assert len(of(made, "notify", "vq")) == 1
