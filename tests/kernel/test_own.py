@@ -248,6 +248,13 @@ def test_two_that_attach_to_one(theirs: Theirs, tmp_path: Path) -> None:
     theirs.monitor.close()
     with pytest.raises(UsageError, match="another pykit"):
         steps.run_own(attach=theirs.qmp.with_name("two"), seconds=1, to=tmp_path / "again", say=say)
+    # Before it observes, Ctrl-C ends it as any other command.
+    assert process.stdout is not None
+    said = b""
+    while b"Ctrl-C ends it" not in said:
+        some = os.read(process.stdout.fileno(), 4096)
+        assert some, said
+        said += some
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert process.returncode == Exit.OK
