@@ -225,14 +225,20 @@ def traced_registers(view: View) -> Registers:
     return view.keep("traced registers", lambda view: _read(view, notifications=False, logs=False))
 
 
+#: Bytes of a structure's part of a BAR of QEMU's.
+_PAGE = 1 << 12
 #: Structures with registers, by the type of their capability.
 _CAPABILITIES = {pci.COMMON_CFG: "common", pci.ISR_CFG: "isr", pci.DEVICE_CFG: "config"}
 
 
 def _in_structures(view: View, traced: pl.DataFrame) -> pl.DataFrame:
-    """Count a tracer's offsets from where their structure begins in the BAR, by the survey."""
+    """Count a tracer's offsets from where their structure begins in the BAR, by the survey.
+
+    Of a device that was not surveyed, as its guest powered off before: by QEMU's own layout, in
+    which each structure has a page of its own.
+    """
     begins = view.of("survey_cap").filter(pl.col("cfg_type").is_in([*_CAPABILITIES]))
-    if not traced.height or not begins.height:
+    if not traced.height:
         return traced
     names = pl.col("cfg_type").replace_strict(_CAPABILITIES, return_dtype=pl.String)
     begins = begins.select("dev", begin="start", structure=names)
@@ -240,7 +246,8 @@ def _in_structures(view: View, traced: pl.DataFrame) -> pl.DataFrame:
     kind = traced.schema["structure"]
     traced = traced.with_columns(pl.col("structure").cast(pl.String))
     traced = traced.join(begins, on=("dev", "structure"), how="left", maintain_order="left")
-    offset = pl.col("offset").cast(pl.Int64) - pl.col("begin").cast(pl.Int64).fill_null(0)
+    offset = pl.col("offset").cast(pl.Int64)
+    offset -= pl.coalesce(pl.col("begin").cast(pl.Int64), offset - offset % _PAGE)
     inside = pl.when(offset >= 0).then(offset).otherwise("offset").cast(pl.UInt32)
     return traced.with_columns(pl.col("structure").cast(kind), offset=inside).drop("begin")
 

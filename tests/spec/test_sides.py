@@ -434,3 +434,14 @@ def test_the_tracer_sees_an_access_that_qemu_cut_in_two() -> None:
     log.add("acc_register", dev=1, life=0, cpu=0, structure="common", register="status",
             offset=20, size=1, write=0)  # fmt: skip
     assert "PL-DR-03" in verdicts(log).having("fail")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_offsets_of_a_device_that_was_not_surveyed_begin_at_its_structure(size: int) -> None:
+    """The tracer counts them from the BAR's start, and QEMU gives each structure a page."""
+    log = pci().log
+    log.add("acc_register", dev=1, life=0, cpu=0, structure="isr", register="isr",
+            offset=0x1000, size=size, write=0)  # fmt: skip
+    log.add("acc_register", dev=1, life=0, cpu=0, structure="common", register="status",
+            offset=20, size=1, write=1)  # fmt: skip
+    assert ("PL-DR-01" in verdicts(log).having("fail")) == (size > 1)
