@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import first_of, ints
+from pykit.spec.arrays import are, first_of, ints
 from pykit.spec.circumstances import needs_reset
 from pykit.spec.model import Violation
 from pykit.trace.kinds import BROKEN
@@ -28,7 +28,9 @@ def abandoned(view: View, layout: int) -> Iterator[Violation]:
     """Report the first add that fails with EIO, of each queue of one layout without a reason.
 
     Reasons are: a used entry was refused, the queue was declared broken in a call of its own, the
-    device needs a reset, or was reset, or its driver is being removed or suspended.
+    device needs a reset, or was reset, or its driver is being removed or suspended. A transport
+    that cannot notify is one too: so the queue has to have brought the driver an interrupt or a
+    used entry since its last notification.
     """
     rings, used = view.rings, view.used
     failed = rings.of("add_failed")
@@ -37,7 +39,13 @@ def abandoned(view: View, layout: int) -> Iterator[Violation]:
     refused = {int(q) for q in used.q[used.accepted == 0]}
     queues = rings.of("queue")
     broken = {int(q) for q in ints(queues, "q")[ints(queues, "op") == BROKEN]}
-    for q, row in zip(ints(failed, "q").tolist(), ints(failed, "row").tolist(), strict=True):
+    signs = rings.of("notify", "interrupt", "used")
+    places = zip(*(ints(failed, name).tolist() for name in ("q", "at", "row")), strict=True)
+    for q, at, row in places:
+        mine = signs.of_queue(q)
+        before = np.flatnonzero(ints(mine, "at") < at)
+        if not len(before) or are(mine, "notify")[before[-1]]:
+            continue
         dev, number, _ = rings.queue[q]
         life = view.life(dev, number)
         ready = life.first_write(bits.DRIVER_OK)

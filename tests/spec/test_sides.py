@@ -445,3 +445,12 @@ def test_offsets_of_a_device_that_was_not_surveyed_begin_at_its_structure(size: 
     log.add("acc_register", dev=1, life=0, cpu=0, structure="common", register="status",
             offset=20, size=1, write=1)  # fmt: skip
     assert ("PL-DR-01" in verdicts(log).having("fail")) == (size > 1)
+
+
+def test_a_queue_whose_notification_failed_is_given_up_with_reason() -> None:
+    log = run()
+    cases.split.queue_is_given_up(log)
+    assert "DX-37" in verdicts(log).having("fail")
+    failed = log.of("add_failed")[-1]
+    log.insert(failed, "notify", after=False)
+    assert "DX-37" not in verdicts(log).having("fail")
