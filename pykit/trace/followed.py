@@ -120,7 +120,7 @@ class FollowedQueue:
 
     def descriptor(self, step: AccessStep) -> FoundDescriptor:
         """Return a record's descriptor."""
-        length, _, flags, last = _half(step.second)
+        length, flags, last = _half(step.second)
         return FoundDescriptor(step.first, length, flags, last)
 
     def entry(self, step: AccessStep) -> TakenEntry:
@@ -233,12 +233,12 @@ class FollowedPackedQueue(FollowedQueue):
 
     def descriptor(self, step: AccessStep) -> FoundDescriptor:
         """Return a record's descriptor."""
-        length, _, last, flags = _half(step.second)
+        length, last, flags = _half(step.second)
         return FoundDescriptor(step.first, length, flags, last)
 
     def entry(self, step: AccessStep) -> TakenEntry:
         """Return a record's used descriptor."""
-        length, _, number, flags = _half(step.value)
+        length, number, flags = _half(step.value)
         return TakenEntry(number, length, flags, step.second)
 
     def holds_entry(self, address: int) -> bool:
@@ -313,9 +313,9 @@ def _words(value: int) -> tuple[int, ...]:
     return tuple(value >> 16 * n & _WORD for n in range(4))
 
 
-def _half(value: int) -> tuple[int, int, int, int]:
-    """Return the upper half of a descriptor: its length, nothing, and its last two words."""
-    return value & 0xFFFFFFFF, 0, value >> 32 & _WORD, value >> 48
+def _half(value: int) -> tuple[int, int, int]:
+    """Return the upper half of a descriptor: its length, and its last two words."""
+    return value & 0xFFFFFFFF, value >> 32 & _WORD, value >> 48
 
 
 def _covers(step: AccessStep, address: int) -> bool:
