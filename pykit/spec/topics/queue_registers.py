@@ -15,6 +15,7 @@ from pykit.spec.registers import (
     ADDRESSES,
     HALVES,
     MMIO,
+    NONE,
     PCI,
     Registers,
     earlier,
@@ -143,13 +144,19 @@ def size_is_within_the_maximum(view: View) -> Result:
     key = regs.dev * (1 << 17) + regs.vq + 1
     most = earlier(regs.reads("queue_size_max"), key)
     mask = regs.of(("mmio", "mmio-legacy")) & regs.writes("queue_size") & (regs.vq >= 0)
+    return _at_most(regs, mask, most, doubt="QueueSizeMax was not read")
+
+
+def _at_most(regs: Registers, mask: Bools, most: Ints, *, doubt: str, none: str = NONE) -> Result:
+    """Check the sizes written by what the accesses ``most`` read; -1: there is none."""
     rows = regs.where(mask & (most >= 0), most=regs.value_at(most))
     return regs.check(
         rows,
         rows["value"] <= rows["most"],
         "{place}: size {value}, the device takes {most}",
         undecided=int(np.count_nonzero(mask & (most < 0))),
-        doubt="QueueSizeMax was not read",
+        doubt=doubt,
+        none=none,
     )
 
 
@@ -166,12 +173,10 @@ def size_is_not_raised(view: View) -> Result:
     written = earlier(regs.on("queue_size") & regs.write, regs.queue) >= 0
     most = earlier(regs.reads("queue_size") & ~written, regs.queue)
     mask = regs.of(PCI) & regs.writes("queue_size") & (regs.vq >= 0)
-    rows = regs.where(mask & (most >= 0), most=regs.value_at(most))
-    return regs.check(
-        rows,
-        rows["value"] <= rows["most"],
-        "{place}: size {value}, the device takes {most}",
-        undecided=int(np.count_nonzero(mask & (most < 0))),
+    return _at_most(
+        regs,
+        mask,
+        most,
         doubt="the size was not read before",
         none="no size of a queue was written",
     )
