@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from pykit.spec.lives import Life
     from pykit.spec.view import View
 
-_OWN = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
-#: A read by the kit's own tracepoints.
-OWN_READ = _OWN & (pl.col("write") == 0)
+#: An access by the kit's own tracepoints.
+OWN = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
+#: A read by them.
+OWN_READ = OWN & (pl.col("write") == 0)
 
 
 def split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
@@ -28,7 +29,17 @@ def split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
             yield life, f"{life.name}, queue {vq}", rows
 
 
-def stores_to_used(rows: pl.DataFrame) -> pl.DataFrame:
+def in_used_ring(life: Life) -> pl.Expr:
+    """Whether an access is to the used ring.
+
+    It ends with its entries where EVENT_IDX is not negotiated: what is behind may be the driver's
+    own (DX-32 has accesses to what would be avail_event).
+    """
+    inside = pl.col("area") == "used"
+    return inside if life.has(bits.EVENT_IDX) else inside & (pl.col("field") != "event")
+
+
+def stores_to_used(life: Life, rows: pl.DataFrame) -> pl.DataFrame:
     """Return a queue's stores to its used ring, which is the device's to write.
 
     Zeros that are stored while the available index is 0, or was not stored yet, clear a ring that
@@ -37,7 +48,7 @@ def stores_to_used(rows: pl.DataFrame) -> pl.DataFrame:
     index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
     stored = pl.when(index).then(pl.col("value")).forward_fill().fill_null(0)
     clears = (pl.col("value") == 0) & (pl.col("index") == 0)
-    mine = (pl.col("area") == "used") & (pl.col("write") == 1)
+    mine = in_used_ring(life) & (pl.col("write") == 1)
     return rows.with_columns(index=stored).filter(mine & ~clears)
 
 
@@ -50,6 +61,6 @@ def used_ring_spoilt(view: View, dev: int, life: int, vq: int) -> bool:
 def _spoilt(view: View) -> set[tuple[int, int, int]]:
     found = set()
     for life, _, rows in split_queues(view):
-        if stores_to_used(rows).height:
+        if stores_to_used(life, rows).height:
             found.add((life.dev, life.number, int(rows["vq"][0])))
     return found

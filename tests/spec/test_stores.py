@@ -42,3 +42,12 @@ def test_what_is_behind_a_ring_may_be_the_drivers_own(symbol: str | None, verdic
     load = log.one("acc_ring", 3, area="used", field="idx")
     load |= {"field": "event", "symbol": symbol}
     assert spec.check(log.build()).of("DX-32").verdict == verdict
+
+
+@pytest.mark.parametrize("symbol", ["add+1", None])
+def test_the_used_ring_ends_with_its_entries_without_event_idx(symbol: str | None) -> None:
+    """The store is DX-32's to judge, by name or without."""
+    log = without_event_idx()
+    store = log.one("acc_ring", 3, area="used", field="idx")
+    store |= {"field": "event", "symbol": symbol, "write": 1}
+    assert spec.check(log.build()).of("DX-73").verdict == "pass"

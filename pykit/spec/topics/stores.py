@@ -21,7 +21,7 @@ from pykit.spec import bits
 from pykit.spec.arrays import signed16
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
-from pykit.spec.used_ring import OWN_READ, split_queues, stores_to_used
+from pykit.spec.used_ring import OWN, OWN_READ, in_used_ring, split_queues, stores_to_used
 from pykit.spec.view import View
 
 NO_SPLIT = "the access tracer saw no split virtqueue"
@@ -202,8 +202,7 @@ def event_fields_need_the_feature(view: View) -> Result:
     for life, name, rows in split_queues(view):
         if life.has(bits.EVENT_IDX) is not False:
             continue
-        own = pl.col("symbol").str.starts_with("pykit_").fill_null(False)
-        mine = rows.filter(pl.col("area").is_in(["avail", "used"]) & ~own)
+        mine = rows.filter(pl.col("area").is_in(["avail", "used"]) & ~OWN)
         touched = mine.filter(pl.col("field") == "event")
         nameless = touched["symbol"].null_count()
         touched = touched.drop_nulls("symbol")
@@ -222,7 +221,8 @@ def used_ring_is_only_read(view: View) -> Result:
     """Section 2.7.8: the used ring is the device's to write, and the driver's to read.
 
     Checked: each access of the driver to the used ring of a split queue, reads of the kit's own
-    tracepoints left out: it is a read. This includes avail_event, which lies behind the entries.
+    tracepoints left out: it is a read. With EVENT_IDX this includes avail_event, which lies behind
+    the entries.
 
     Zeros that are stored while the available index is 0, or was not stored yet, clear a ring that
     is not in use.
@@ -230,12 +230,12 @@ def used_ring_is_only_read(view: View) -> Result:
     Undecided: a queue whose accesses have no values.
     """
     tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
-    for _, name, rows in split_queues(view):
+    for life, name, rows in split_queues(view):
         if rows["value"].null_count():
             tally.undecided()
             continue
-        looked = rows.filter((pl.col("area") == "used") & ~OWN_READ).height
-        wrong = stores_to_used(rows).select("row", "field", "value")
+        looked = rows.filter(in_used_ring(life) & ~OWN_READ).height
+        wrong = stores_to_used(life, rows).select("row", "field", "value")
         found = (
             Violation((row,), f"{name}: the driver stores {value:#x} to {part} of the used ring")
             for row, part, value in wrong.iter_rows()
