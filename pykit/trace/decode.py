@@ -221,15 +221,23 @@ def load_log(path: Path) -> Events:
 def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
     """Give the devices of a QEMU log the ids that the capture has for them.
 
-    A device gets the id of the only one of its type in the capture, if the log has only one as
-    well. Any other is named after its type and number, as it could be any of several.
+    A device gets the id that the transport survey has for it; else that of the only one of its
+    type in the capture, if the log has only one as well. Any other is named after its type and
+    number, as it could be any of several.
     """
+    by_id = {device.id: device for device in info.devices}
+    surveyed = {seen.id for seen in found} & by_id.keys()
     waiting = list(info.devices)
     named = []
     for number, seen in enumerate(found):
         kind = seen.type or "virtio"
-        alike = [device for device in info.devices if device.type.startswith(kind)]
-        if len(alike) == 1 and sum(other.type == seen.type for other in found) == 1:
+        alike = [d for d in info.devices if d.type.startswith(kind) and d.id not in surveyed]
+        others = [other for other in found if other.type == seen.type and other.id not in surveyed]
+        known = by_id.get(seen.id or "")
+        if known is not None and known in waiting:
+            match = known
+            waiting.remove(match)
+        elif len(alike) == 1 and len(others) == 1:
             match = alike[0]
             waiting.remove(match)
         else:

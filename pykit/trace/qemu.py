@@ -13,7 +13,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from pykit.trace.errors import CaptureError
 from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
-from pykit.trace.registers import Named, read_registers
+from pykit.trace.registers import Named, Region, around, read_registers, surveyed_regions
 from pykit.trace.survey import Survey
 
 # [0-9] and not \d, which means all of Unicode's digits.
@@ -149,7 +149,9 @@ def read_log(
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
+    regions: dict[int, Region] = {}
     if surveyed is not None:
+        regions = surveyed_regions(lines, surveyed)
         lines = surveyed.without_own(lines)
     events = parse(lines)
     bad = events.filter(~pl.col("good"))["line"]
@@ -159,7 +161,7 @@ def read_log(
         )
     events = events.filter("good").drop("good")
     statuses = events.filter(pl.col("kind") == "dev_status")
-    registers, named, torn = read_registers(lines, statuses)
+    registers, named, torn = read_registers(lines, statuses, regions)
     if torn:
         losses.append(
             Loss(
@@ -168,7 +170,7 @@ def read_log(
                 f" {torn[0] + 1}",
             )
         )
-    driven = _driven(events, named) if numbers is None else ()
+    driven = _driven(events, named, regions) if numbers is None else ()
     events = _merged(events, registers)
     known = _known_devices(events, numbers, plugs) if numbers is not None else _numbered(driven)
     events = _name_devices(events, known)
@@ -303,7 +305,9 @@ def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([events, registers], how="diagonal_relaxed").sort("line", maintain_order=True)
 
 
-def _driven(events: pl.DataFrame, named: Sequence[Named]) -> tuple[Named, ...]:
+def _driven(
+    events: pl.DataFrame, named: Sequence[Named], regions: Mapping[int, Region]
+) -> tuple[Named, ...]:
     """Return the devices that a driver used (status write or notify), in that order."""
     begun = (pl.col("kind") == "dev_kick") | (pl.col("status") != 0)
     mine = events.filter(begun & pl.col("kind").is_in(["dev_kick", "dev_status"])).sort("line")
@@ -311,7 +315,7 @@ def _driven(events: pl.DataFrame, named: Sequence[Named]) -> tuple[Named, ...]:
     known = {device.vdev: device for device in named}
     found = []
     for vdev in mine["vdev"].unique(maintain_order=True).to_list():
-        device = known.get(vdev, Named(vdev, None, "", legacy=False))
+        device = known.get(vdev) or Named(vdev, None, "", legacy=False, id=around(vdev, regions))
         # A legacy device's registers do not say what it is; a disk's requests do.
         found.append(device._replace(type="virtio-blk") if vdev in disks else device)
     return tuple(found)

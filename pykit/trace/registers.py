@@ -10,7 +10,7 @@ a driver's tracepoints report too are events of their kinds as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from pykit.trace.register_map import (
     is_legacy_mmio,
     named,
 )
+from pykit.trace.survey import OWN, Survey
 
 _LINE = re.compile(
     r"(?:(?P<pid>[0-9]{1,9})?@(?P<sec>[0-8]?[0-9]{1,9})\.(?P<usec>[0-9]{6}):)?memory_region_ops_"
@@ -48,6 +49,8 @@ _MMIO = {
 }  # fmt: skip
 _LEGACY_STATUS, _MMIO_VERSION = 0x12, 0x04
 _PCI_BAR, _PCI_PART, _MMIO_BYTES = 1 << 14, 1 << 12, 1 << 9
+#: Bytes from a region of registers to its device: a transport has 1024 queues of 32 bytes at most.
+_STRUCTURE = 1 << 16
 _WRITE, _READ, _RESET = range(3)
 _DRIVER_OK, _FEATURES_OK = 4, 8
 
@@ -75,13 +78,22 @@ class Named(NamedTuple):
     """A device as its registers show it.
 
     ``type`` and ``transport`` are the two parts of QEMU's name for it (``virtio-blk``, ``-pci``),
-    as far as they show.
+    as far as they show; ``id`` is the device's in QEMU, where the transport survey read one of
+    its registers.
     """
 
     vdev: int
     type: str | None
     transport: str
     legacy: bool
+    id: str | None = None
+
+
+class Region(NamedTuple):
+    """A region of registers that the transport survey read: of which device, and by which bus."""
+
+    device: str
+    pci: bool
 
 
 @dataclass
@@ -104,6 +116,8 @@ class _Registers:
     #: Values of MMIO's register Version, and the offsets that were accessed.
     versions: set[int] = field(default_factory=set)
     offsets: set[int] = field(default_factory=set)
+    #: QEMU's regions that the registers are in.
+    regions: set[int] = field(default_factory=set)
     #: All accesses: structure, offset in it, and the access.
     accesses: list[tuple[str, int, RegisterAccess]] = field(default_factory=list)
 
@@ -168,12 +182,13 @@ class _Registers:
 
 
 def read_registers(
-    lines: Sequence[str], statuses: pl.DataFrame
+    lines: Sequence[str], statuses: pl.DataFrame, regions: Mapping[int, Region]
 ) -> tuple[pl.DataFrame, list[Named], list[int]]:
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), the devices, and
     the numbers of lines that cannot be read.
 
-    ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line.
+    ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line;
+    ``regions`` are those whose device is known, by QEMU's pointer to them.
     ``of_queue`` is the queue of an access, see ``register_map.named``. Accesses whose device no
     status write shows are left out.
     """
@@ -196,6 +211,7 @@ def read_registers(
             )
             known.legacy = access.whole == "virtio-pci"
             devices.append(known)
+        known.regions.add(access.mr)
         _take(known, access, offset, named)
     found = [device for device in devices if device.vdev is not None]
     rows = [{**row, "vdev": device.vdev} for device in found for row in device.rows]
@@ -207,7 +223,7 @@ def read_registers(
     }  # fmt: skip
     driver = pl.DataFrame(rows, schema=schema, strict=False)
     frame = pl.concat([_every(found), driver], how="diagonal_relaxed")
-    return frame.sort("line", maintain_order=True), list(_named(found)), torn
+    return frame.sort("line", maintain_order=True), list(_named(found, regions)), torn
 
 
 def _accesses(lines: Sequence[str], torn: list[int]) -> Iterator[RegisterAccess]:
@@ -330,11 +346,42 @@ def _every(found: list[_Registers]) -> pl.DataFrame:
     return named(frame, "vdev").rename({"vq": "of_queue"}).with_columns(kind=pl.lit("register"))
 
 
-def _named(found: list[_Registers]) -> Iterator[Named]:
+def surveyed_regions(lines: Sequence[str], surveyed: Survey) -> dict[int, Region]:
+    """Return the regions that the transport survey read, by QEMU's pointer to them.
+
+    Its accesses are known by their missing CPU, and by where it found a device.
+    """
+    places = list(surveyed.places())
+    found: dict[int, Region] = {}
+    for access in _accesses([line for line in lines if OWN in line], []):
+        owners = {device for place, device in places if access.addr in place}
+        if len(owners) == 1:
+            found[access.mr] = Region(owners.pop(), pci=access.whole != "virtio-mmio")
+    return found
+
+
+def around(vdev: int, regions: Mapping[int, Region]) -> str | None:
+    """Return the id of the device at a pointer, by regions of PCI devices that lie before it.
+
+    QEMU has a PCI transport, with its regions, and the device behind it in one structure (struct
+    VirtIOBlkPCI in hw/virtio/virtio-blk-pci.c, and so for each type), the transport first.
+    """
+    below = [at for at, region in regions.items() if region.pci and 0 < vdev - at < _STRUCTURE]
+    return regions[max(below)].device if below else None
+
+
+def _named(found: list[_Registers], regions: Mapping[int, Region]) -> Iterator[Named]:
     """Yield one entry for each device, legacy if it was used by the legacy interface only."""
     for vdev in dict.fromkeys(device.vdev for device in found):
         mine = [device for device in found if device.vdev == vdev]
         kind = next((device.type for device in mine if device.type), None)
         legacy = all(device.legacy for device in mine)
         if vdev is not None:
-            yield Named(vdev, kind, mine[0].transport, legacy)
+            ids = {
+                regions[region].device
+                for device in mine
+                for region in device.regions
+                if region in regions
+            }
+            known = ids.pop() if len(ids) == 1 else None
+            yield Named(vdev, kind, mine[0].transport, legacy, known)

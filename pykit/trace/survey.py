@@ -34,8 +34,10 @@ _MOST = (1 << 63) - 1
 _FIELDS: dict[str, Dtype] = columns_of([kind for kind in KINDS if kind.startswith("survey_")], {})
 
 
+#: Bytes of an MMIO device's registers.
+_MMIO_BYTES = 0x200
 #: A register access that no CPU of the guest made: the monitor's (or a test's over qtest).
-_OWN = " cpu -1 mr "
+OWN = " cpu -1 mr "
 _STAMP = re.compile(r"[0-9]{0,9}@([0-9]{1,10})\.([0-9]{6}):memory_region_ops_")
 
 
@@ -73,7 +75,22 @@ class Survey:
 
         They are the ones without a CPU while it looked.
         """
-        return ["" if _OWN in line and self._within(line) else line for line in lines]
+        return ["" if OWN in line and self._within(line) else line for line in lines]
+
+    def places(self) -> Iterator[tuple[range, str]]:
+        """Yield where registers of the devices were, in the guest's addresses, and whose they are.
+
+        Raises BadJsonError.
+        """
+        names = [get(reading, "device", str, self.where) for reading in self.readings]
+        shown = self.rows({name: number for number, name in enumerate(names)})
+        of_bus = {"survey_bar": pl.col("length"), "survey_mmio": pl.lit(_MMIO_BYTES)}
+        for kind, length in of_bus.items():
+            # A BAR at 0 has no address yet.
+            placed = (pl.col("kind") == kind) & (pl.col("start") > 0)
+            found = shown.filter(placed).select("start", "reading", bytes=length)
+            for start, reading, size in found.iter_rows():
+                yield range(start, start + size), names[reading]
 
     def looked_at(self, ns: int) -> bool:
         """Return whether the survey looked at that time; QEMU's are cut to microseconds."""

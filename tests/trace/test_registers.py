@@ -49,7 +49,7 @@ def test_legacy_negotiation() -> None:
     assert [row[:2] for row in reported(UBOOT, "config", "offset", "len")] == [
         (offset, 1) for offset in range(8)
     ]
-    assert [device[1:] for device in read_log(UBOOT, None).devices] == [
+    assert [device[1:4] for device in read_log(UBOOT, None).devices] == [
         ("virtio-blk", "-pci", True)
     ]
 
