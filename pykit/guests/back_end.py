@@ -83,3 +83,6 @@ def _started(command: Sequence[str], path: Path, log: Path) -> Iterator[None]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        # A guest's next scenario has a device of the same name, and not each back-end takes the
+        # place of a socket that is there.
+        path.unlink(missing_ok=True)
