@@ -39,14 +39,8 @@ class ServedDisk:
     """
 
     def __init__(self, path: Path | None, size: int, queues: int, *, zoned: bool = False) -> None:
-        if path is None:
-            self._store = mmap.mmap(-1, size)
-        else:
-            try:
-                with path.open("r+b") as file:
-                    self._store = mmap.mmap(file.fileno(), 0)
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{path}: cannot be the disk: {error}") from None
+        self._path = path
+        self._store = mmap.mmap(-1, size) if path is None else _mapped(path)
         self.sectors = len(self._store) // bits.SECTOR
         if not self.sectors:
             raise UsageError("the disk has no whole sector: give it at least 512 bytes")
@@ -57,6 +51,23 @@ class ServedDisk:
             if not self.sectors:
                 raise UsageError(f"the disk has no zone: give it at least {ZONE_SECTORS} sectors")
         self.features = bits.mask(_FEATURES | (_ZONED if zoned else _RANGES_SERVED))
+
+    def resized(self) -> bool:
+        """Take over the size of the file behind the disk; return whether it has another one.
+
+        Raises:
+            UsageError: the file cannot be mapped any more.
+        """
+        if self._path is None or self._zones is not None:
+            return False
+        self._store = _mapped(self._path)
+        before, self.sectors = self.sectors, len(self._store) // bits.SECTOR
+        return before != self.sectors
+
+    def fold(self) -> None:
+        """Lose the second half, or get it back."""
+        whole = len(self._store) // bits.SECTOR
+        self.sectors = whole // 2 if self.sectors == whole else whole
 
     def accepts(self, features: int) -> bool:
         """Whether it can be driven so: a host-managed disk by no driver that knows no zones."""
@@ -179,6 +190,14 @@ class ServedDisk:
         """Store bytes from a sector on."""
         at = sector * bits.SECTOR
         self._store[at : at + len(data)] = data
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("r+b") as file:
+            return mmap.mmap(file.fileno(), 0)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be the disk: {error}") from None
 
 
 def _scatter(

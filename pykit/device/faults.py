@@ -31,6 +31,8 @@ _wedged = threading.Event()
 _leaked: list[bytes] = []
 _chains = itertools.count(1)
 _LEAK, _FLOOD = 8 << 10, 1 << 20
+#: How many chains come between two changes of the configuration.
+_CHANGES = 32
 
 Ring = Literal["split", "packed", "both"]
 Writes = list[tuple[memoryview, bytes]]
@@ -51,6 +53,7 @@ class Returning:
         then: what follows at once when it was returned, before the interrupt.
         disk: what is behind the device.
         others: the device's other queues that are in use, by number.
+        announces: notify the front-end that the configuration has changed.
         returned_in, signals: numbers of the queue that gets it, and whose interrupt is raised;
             None for its own.
     """
@@ -67,6 +70,7 @@ class Returning:
     early: bool = False
     late: Writes = field(default_factory=list)
     then: Callable[[], None] | None = None
+    announces: bool = False
     returned_in: int | None = None
     signals: int | None = None
 
@@ -130,6 +134,8 @@ class DeviceFault:
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
         keeps_size: take a queue for the size that it had at first.
         config: how the configuration changes.
+        records: what it does with the record of chains in flight: all that it has to, nothing at
+            a new connection, or no more for chains that were returned.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
         ring: the layout in which it does anything.
         beside: what of the ring a thread overwrites, again and again.
@@ -149,6 +155,7 @@ class DeviceFault:
     size: int = 0
     keeps_size: bool = False
     config: Callable[[bytes], bytes] = bytes
+    records: Literal["all", "ignored", "kept"] = "all"
     bugs: tuple[str, ...] = ()
     ring: Ring = "both"
     beside: OverwrittenNow | None = None
@@ -387,6 +394,24 @@ def _writes_late(step: Returning) -> None:
     if step.writes:
         view, data = step.writes[0]
         step.late = [(view, bytes(byte ^ 0xFF for byte in data))]
+
+
+@fault("capacity-changes", "lose half of the disk at a 32nd chain, get it back at the next, say so")
+def _capacity_changes(step: Returning) -> None:
+    if not next(_chains) % _CHANGES:
+        step.disk.fold()
+        step.announces = True
+
+
+@fault("capacity-unannounced", "lose half of the disk at a 32nd chain, get it back at the next")
+def _capacity_unannounced(step: Returning) -> None:
+    if not next(_chains) % _CHANGES:
+        step.disk.fold()
+
+
+@fault("change-unfounded", "announce a change at every 16th chain, with nothing changed")
+def _change_unfounded(step: Returning) -> None:
+    step.announces = not next(_chains) % 16
 
 
 @fault("spins", "never stop working at a chain")

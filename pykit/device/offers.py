@@ -90,6 +90,10 @@ for _more in (
     DeviceFault(
         "offers-other-type", "offer a feature of network devices", features=_offers(_NET_FEATURE)
     ),
+    DeviceFault(
+        "inflight-ignored", "begin anew, whatever the record says is in flight", records="ignored"
+    ),
+    DeviceFault("inflight-kept", "leave chains that were returned in the record", records="kept"),
     DeviceFault("offers-reserved", "offer a reserved feature", features=_offers(_RESERVED)),
     DeviceFault("no-flush", "do not offer FLUSH", features=_offers(without=(bits.BLK_FLUSH,))),
     DeviceFault(

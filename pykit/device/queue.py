@@ -32,12 +32,14 @@ class Chain:
         id: head, or buffer id.
         slots: ring descriptors that it takes.
         readable, writable: its buffers, as (address, length).
+        descriptors: what stood in a packed ring, as (address, length, flags).
     """
 
     id: int
     slots: int
     readable: tuple[tuple[int, int], ...]
     writable: tuple[tuple[int, int], ...]
+    descriptors: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def capacity(self) -> int:
@@ -201,12 +203,20 @@ class SplitQueue(Queue):
             return None
         if waiting > self.size:
             raise BadChainError("the available index moved by more than the queue has entries")
-        head = load16(self.driver, 4 + 2 * (self.next % self.size))
+        chain = self.again(load16(self.driver, 4 + 2 * (self.next % self.size)))
+        self.next = (self.next + 1) % _WRAP
+        return chain
+
+    def again(self, head: int) -> Chain:
+        """Read the chain of a head, taken before or not.
+
+        Raises:
+            BadChainError: it is no chain.
+        """
         try:
             readable, writable = self._walk(self._descriptor(head), self._follow(head))
         except BadAddressError as error:
             raise BadChainError(str(error)) from None
-        self.next = (self.next + 1) % _WRAP
         return Chain(head, 1, readable, writable)
 
     def _descriptor(self, slot: int) -> tuple[int, int, int, int]:
@@ -309,7 +319,7 @@ class PackedQueue(Queue):
             address, length, number, flags = _DESC.unpack_from(self.desc, DESC_BYTES * at)
             if bool(flags & _AVAIL) != wrap or bool(flags & _USED_FLAG) == wrap:
                 raise BadChainError("a list has an element that is not available")
-            found.append((address, length, flags, 0))
+            found.append((address, length, flags))
             at += 1
             if at == self.size:
                 at, wrap = 0, not wrap
@@ -317,14 +327,29 @@ class PackedQueue(Queue):
                 break
             if len(found) == self.size:
                 raise BadChainError("a list has more elements than the queue")
+        chain = self.chain(number, found)
+        self.next, self.wrap = at, wrap
+        return chain
+
+    def chain(self, number: int, found: list[tuple[int, int, int]]) -> Chain:
+        """Make a chain of a list's descriptors: address, length, flags.
+
+        Raises:
+            BadChainError: they are no chain.
+        """
         if number >= self.size:
             raise BadChainError(f"buffer id {number} in a queue of {self.size}")
+        first, *more = ((*descriptor, 0) for descriptor in found)
         try:
-            readable, writable = self._walk(found[0], iter(found[1:]))
+            readable, writable = self._walk(first, iter(more))
         except BadAddressError as error:
             raise BadChainError(str(error)) from None
-        self.next, self.wrap = at, wrap
-        return Chain(number, len(found), readable, writable)
+        return Chain(number, len(found), readable, writable, tuple(found))
+
+    def is_used(self, slot: int, wrap: bool) -> bool:
+        """Whether a slot has a used descriptor of the round with this wrap counter."""
+        flags = self._flags(slot)
+        return bool(flags & _AVAIL) == bool(flags & _USED_FLAG) == wrap
 
     def _table(self, address: int, length: int) -> Iterator[tuple[int, int, int]]:
         data = bytes(self._table_bytes(address, length))

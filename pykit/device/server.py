@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import socket
 import struct
 import time
@@ -16,20 +17,25 @@ from pathlib import Path
 from pykit.device.blk import ServedDisk
 from pykit.device.dirty import DirtyLog
 from pykit.device.faults import MOMENT, DeviceFault, Returning, Writes
+from pykit.device.inflight import InflightArea, InflightPart
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
+from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.vhost_user import (
     CONFIG,
+    INFLIGHT,
     LOG_ALL,
     NEED_REPLY,
+    PATIENCE,
     PROTOCOL_FEATURES,
     REGION,
     REPLY,
     U64,
     VRING,
     VRING_ADDR,
+    BackEndRequest,
     FrontEndRequest,
     Message,
     PeerGoneError,
@@ -43,7 +49,9 @@ _PROTOCOL = (
     1 << Protocol.MQ
     | 1 << Protocol.LOG_SHMFD
     | 1 << Protocol.REPLY_ACK
+    | 1 << Protocol.BACKEND_REQ
     | 1 << Protocol.CONFIG
+    | 1 << Protocol.INFLIGHT_SHMFD
     | 1 << Protocol.CONFIGURE_MEM_SLOTS
 )
 _OFFERED = (
@@ -76,6 +84,7 @@ class _Setup:
     queue: Queue | None = None
     overwriter: Overwriter | None = None
     broken: bool = False
+    part: InflightPart | None = None
     #: What a fault writes when the next chain is there.
     late: Writes = field(default_factory=list)
 
@@ -89,20 +98,25 @@ def serve(
 ) -> None:
     """Listen at a socket and serve connections until the process is ended.
 
+    At SIGHUP the disk takes over the size of its file, and the front-end is notified.
+
     Raises:
         UsageError: the socket cannot be made.
     """
     listener = listen(path, 1)
+    bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    signal.signal(signal.SIGHUP, lambda *_: os.eventfd_write(bell, 1))
     try:
         while True:
             connection, _ = listener.accept()
             with connection:
                 try:
-                    Connection(connection, disk, queues, fault, say).run()
+                    Connection(connection, disk, queues, fault, say, bell).run()
                 except PeerGoneError as error:
                     say(str(error))
     finally:
         listener.close()
+        os.close(bell)
         path.unlink(missing_ok=True)
 
 
@@ -116,8 +130,10 @@ class Connection:
         queues: int,
         fault: DeviceFault | None,
         say: Callable[[str], None],
+        bell: int = -1,
     ) -> None:
         self._sock, self._disk, self._fault, self._say = sock, disk, fault, say
+        self._bell = bell
         offered = _OFFERED | disk.features
         self._offered = fault.features(offered) if fault else offered
         self._memory = GuestMemory()
@@ -125,8 +141,14 @@ class Connection:
         self._features = self._protocol = 0
         self._stopped = False
         self._log: DirtyLog | None = None
+        self._inflight: InflightArea | None = None
+        #: Where requests of the device go, and descriptors for the next reply.
+        self._requests: socket.socket | None = None
+        self._outgoing: list[int] = []
         self._selector = selectors.DefaultSelector()
         self._selector.register(sock, selectors.EVENT_READ, None)
+        if bell >= 0:
+            self._selector.register(bell, selectors.EVENT_READ, bell)
 
     def run(self) -> None:
         """Serve messages and queues.
@@ -139,6 +161,9 @@ class Connection:
                 for key, _ in self._selector.select():
                     if key.data is None:
                         self._message(receive(self._sock))
+                    elif key.data == self._bell:
+                        os.eventfd_read(self._bell)
+                        self._resized()
                     else:
                         self._kicked(key.data)
         finally:
@@ -146,6 +171,8 @@ class Connection:
             for setup in self._setups:
                 _leave_ring(setup)
                 _close(setup.kick, setup.call)
+            if self._requests is not None:
+                self._requests.close()
 
     def _message(self, message: Message) -> None:
         kept: set[int] = set()
@@ -161,7 +188,11 @@ class Connection:
         finally:
             _close(*(fd for fd in message.fds if fd not in kept))
         if reply is not None:
-            send(self._sock, message.request, reply, REPLY)
+            try:
+                send(self._sock, message.request, reply, REPLY, self._outgoing)
+            finally:
+                _close(*self._outgoing)
+                self._outgoing = []
         elif message.flags & NEED_REPLY and self._protocol >> Protocol.REPLY_ACK & 1:
             send(self._sock, message.request, U64.pack(code), REPLY)
         elif code:
@@ -187,6 +218,12 @@ class Connection:
                 pass
             case FrontEndRequest.SET_LOG_BASE:
                 return self._set_log(payload, message.fds, kept)
+            case FrontEndRequest.GET_INFLIGHT_FD:
+                return self._make_record(payload)
+            case FrontEndRequest.SET_INFLIGHT_FD:
+                self._set_record(payload, message.fds, kept)
+            case FrontEndRequest.SET_BACKEND_REQ_FD:
+                self._set_requests(message.fds, kept)
             case FrontEndRequest.SET_MEM_TABLE:
                 self._set_memory(payload, message.fds, kept)
             case FrontEndRequest.ADD_MEM_REG:
@@ -216,6 +253,48 @@ class Connection:
         kept.add(fds[0])
         self._log = DirtyLog(size, offset, fds[0])
         return U64.pack(0)
+
+    def _make_record(self, payload: bytes) -> bytes:
+        _, _, queues, entries = INFLIGHT.unpack_from(payload)
+        if queues > len(self._setups) or entries > _LARGEST_QUEUE:
+            raise _RefusedError(f"a record for {queues} queues of {entries}")
+        fd, size = InflightArea.make(queues, entries)
+        self._outgoing = [fd]
+        return INFLIGHT.pack(size, 0, queues, entries)
+
+    def _set_record(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
+        if len(fds) != 1:
+            raise _RefusedError(f"a record of chains in flight with {len(fds)} descriptors")
+        size, offset, queues, entries = INFLIGHT.unpack_from(payload)
+        kept.add(fds[0])
+        self._inflight = InflightArea(size, offset, queues, entries, fds[0])
+
+    def _set_requests(self, fds: tuple[int, ...], kept: set[int]) -> None:
+        if len(fds) != 1:
+            raise _RefusedError(f"a socket for requests with {len(fds)} descriptors")
+        try:
+            requests = socket.socket(fileno=fds[0])
+        except OSError as error:
+            raise _RefusedError(f"a socket for requests: {error.strerror}") from None
+        kept.add(fds[0])
+        requests.settimeout(PATIENCE)
+        if self._requests is not None:
+            self._requests.close()
+        self._requests = requests
+
+    def _resized(self) -> None:
+        try:
+            changed = self._disk.resized()
+        except UsageError as error:
+            self._say(str(error))
+            return
+        if changed:
+            self._announce()
+
+    def _announce(self) -> None:
+        """Notify the front-end that the configuration has changed, where it can be."""
+        if self._requests is not None and self._protocol >> Protocol.BACKEND_REQ & 1:
+            send(self._requests, BackEndRequest.CONFIG_CHANGE_MSG, b"", 0)
 
     def _set_memory(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
         count, _ = VRING.unpack_from(payload)
@@ -320,7 +399,22 @@ class Connection:
             setup.broken = False
             if self._fault is not None and self._fault.beside is not None:
                 setup.overwriter = Overwriter(setup.queue, self._fault.beside)
+            if self._protocol >> Protocol.INFLIGHT_SHMFD & 1 and self._inflight is not None:
+                self._resume(index, setup, setup.queue, self._inflight)
         self._serve(setup)
+
+    def _resume(self, index: int, setup: _Setup, queue: Queue, record: InflightArea) -> None:
+        """Serve what was in flight when the connection before ended."""
+        try:
+            part = record.part(index, queue)
+            if self._records == "ignored":
+                return
+            setup.part = part
+            for chain in part.resume(queue):
+                self._return(setup, queue, chain)
+        except BadChainError as error:
+            self._say(f"queue stopped: {error}")
+            setup.broken = True
 
     def _has(self, bit: int) -> bool:
         return bool(self._features >> bit & 1)
@@ -332,7 +426,7 @@ class Connection:
         if setup.queue is not None and self._fault is not None:
             self._fault.stops(setup.queue)
         self._stopped = True
-        setup.queue, setup.base, setup.late = None, base, []
+        setup.queue, setup.part, setup.base, setup.late = None, None, base, []
         _leave_ring(setup)
         self._drop_kick(setup)
         return VRING.pack(index, base)
@@ -358,7 +452,7 @@ class Connection:
 
     def _serve_all(self, setup: _Setup, queue: Queue) -> None:
         while not setup.broken:
-            chain = queue.pop()
+            chain = self._take(setup, queue)
             if chain is not None:
                 self._return(setup, queue, chain)
                 if self._fault is not None and self._fault.idles:
@@ -371,10 +465,20 @@ class Connection:
                 self._fault.asks(queue)
                 if self._fault.forgets:
                     return
-            chain = queue.pop()
+            chain = self._take(setup, queue)
             if chain is None:
                 return
             self._return(setup, queue, chain)
+
+    def _take(self, setup: _Setup, queue: Queue) -> Chain | None:
+        chain = queue.pop()
+        if chain is not None and setup.part is not None:
+            setup.part.taken(chain)
+        return chain
+
+    @property
+    def _records(self) -> str:
+        return self._fault.records if self._fault is not None else "all"
 
     def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
         _write(setup.late)
@@ -390,13 +494,20 @@ class Connection:
         if step.early:
             self._interrupt(setup, step)
             time.sleep(MOMENT)
+        part = setup.part if step.times and self._records != "kept" else None
+        if part is not None:
+            part.returning(chain, queue)
         for _ in range(step.times):
             to = queue if step.returned_in is None else step.others[step.returned_in]
             to.push(step.chain, step.length)
+        if part is not None:
+            part.returned(chain, queue)
         if self._log is not None and self._has(LOG_ALL):
             self._mark(self._log, setup, queue, chain)
         if step.then is not None:
             step.then()
+        if step.announces:
+            self._announce()
         if not step.early:
             self._interrupt(setup, step)
         setup.late = step.late

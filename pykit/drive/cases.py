@@ -16,6 +16,7 @@ from pykit.drive.access import RegisterCase, RegisterRow
 from pykit.drive.blk_rows import BlkCase, BlkRow
 from pykit.drive.features import mask
 from pykit.drive.messages import MessageCase, MessageRow
+from pykit.drive.reconnect import ReconnectCase, ReconnectRow
 from pykit.drive.rows import AnyCase, Layout, Table, TableRow
 from pykit.drive.spoil import Where
 from pykit.drive.spoil_rings import SPOILS
@@ -78,6 +79,7 @@ class Tables(BaseModel):
         access: accesses to registers.
         message: messages of vhost-user.
         blk: block requests.
+        reconnect: reconnections of vhost-user.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -86,11 +88,12 @@ class Tables(BaseModel):
     access: list[RegisterRow] = []
     message: list[MessageRow] = []
     blk: list[BlkRow] = []
+    reconnect: list[ReconnectRow] = []
 
     @property
     def rows(self) -> tuple[TableRow, ...]:
         """All of them."""
-        return (*self.case, *self.access, *self.message, *self.blk)
+        return (*self.case, *self.access, *self.message, *self.blk, *self.reconnect)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def _check(file: TomlFile, place: tuple[str, int], row: TableRow, seen: set[str]
             for name in filter(None, names):
                 if name not in SPOILS:
                     raise file.wrong((*place, key), choice(name, SPOILS, "spoil"))
-    if isinstance(row, MessageRow):
+    if isinstance(row, (MessageRow, ReconnectRow)):
         if not row.clause.startswith(_PROTOCOL):
             raise file.wrong((*place, "clause"), f"name a message: '{_PROTOCOL}SET_OWNER'")
     elif row.clause not in CLAUSES:
@@ -180,3 +183,6 @@ def _all(tables: Tables) -> Iterator[AnyCase]:
     for blk in tables.blk:
         for ring, table, size in product(blk.rings, blk.tables, blk.sizes):
             yield BlkCase(blk, ring, table, size)
+    for reconnect in tables.reconnect:
+        for ring in reconnect.rings:
+            yield ReconnectCase(reconnect, ring)

@@ -17,7 +17,15 @@ from pykit.drive.runner import CaseResult, CaseRunner
 from pykit.vhost_user import FrontEndRequest, Protocol, receive, send
 
 #: Messages that decide where a back-end writes: after such a wrong one any place may be right.
-_PLACES = ("SET_MEM_TABLE", "ADD_MEM_REG", "REM_MEM_REG", "SET_VRING", "SET_FEATURES", "SET_LOG")
+_PLACES = (
+    "SET_MEM_TABLE",
+    "ADD_MEM_REG",
+    "REM_MEM_REG",
+    "SET_VRING",
+    "SET_FEATURES",
+    "SET_LOG",
+    "SET_INFLIGHT",
+)
 #: Replies that a row may have left unread.
 _REPLIES = 8
 _STAGES: dict[str, Stage] = {
@@ -36,6 +44,7 @@ class MessageSession(CaseRunner[MessageCase]):
         self._number += 1
         try:
             carrier.stop()
+            carrier.drive_also(*(Protocol[need] for need in case.row.needs))
             shape = Shape(canary=CANARIES[self._number % len(CANARIES)])
             self._device.begin(shape, _STAGES[case.row.at])
             lacking = [need for need in case.row.needs if not carrier.speaks(Protocol[need])]
@@ -44,6 +53,8 @@ class MessageSession(CaseRunner[MessageCase]):
             outcome = self._outcome(case.row, carrier)
         except PeerGoneError as error:
             outcome = self._ended(str(error))
+        finally:
+            carrier.drive_also()
         return CaseResult(case, replace(outcome, seconds=time.monotonic() - begun))
 
     def _outcome(self, row: MessageRow, carrier: VhostUserCarrier) -> CaseOutcome:

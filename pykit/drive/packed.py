@@ -104,6 +104,14 @@ class PackedRing(Ring):
             at = self.desc + DESC_BYTES * slot + 14
             self.memory.store(at, struct.pack("<H", value & 0xFFFF))
 
+    def store_used(self, draft: Draft) -> None:
+        """Write the descriptor at the position up to which all were taken, its flags last."""
+        at = self.desc + DESC_BYTES * self.used_slot
+        self.memory.store(at + 8, struct.pack("<I", 0))
+        self.memory.store(at + 12, struct.pack("<H", draft.head))
+        flags = AVAIL | USED if self.used_wrap else 0
+        self.memory.store(at + 14, struct.pack("<H", flags))
+
     def _stored_used(self, entry: UsedEntry) -> UsedEntry:
         at = self.desc + DESC_BYTES * (entry.position & ~WRAP_BIT)
         _, length, number, _ = STORED.unpack(self.memory.load(at, DESC_BYTES))

@@ -13,6 +13,7 @@ from itertools import chain
 
 from pykit.drive.carriers import PeerGoneError, RefusedError
 from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.driver import GLANCE, PATIENCE, Shape
 from pykit.drive.emulated import MONITOR, NODE
 from pykit.drive.lives import DrivenDevice
@@ -24,6 +25,8 @@ from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
 from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, Field
+from pykit.spec.timing import OTHER_SIDE
+from pykit.vhost_user import Protocol
 
 #: Sectors that are written and read, in the plain form and in the rare one.
 _SECTORS = 4
@@ -33,6 +36,9 @@ _ROUNDS, _LATE = 6, 1.0
 _SILENCE = 0.05
 #: An event index that is far from any entry that is used in such a life.
 _FAR_OFF = 0x4000
+#: Requests of a life that watches the configuration, and how long it waits for the notification of
+#: a change that it sees, in seconds: as long as rules do, and a moment.
+_WATCHED, _ANNOUNCED = 40, OTHER_SIDE / 1e9 + 0.5
 #: How many bytes a disk grows by, so that its configuration changes.
 _STEP = 1 << 20
 #: The largest queue that there is.
@@ -89,6 +95,13 @@ class RareForms:
             yield "a cache without FLUSH", alone, self._writeback
             yield "a writable table", Shape(event_idx=False), self._writable_table
             yield "a table behind buffers", Shape(event_idx=False), self._table_behind
+            carrier = self._driver.carrier
+            if isinstance(carrier, VhostUserCarrier):
+                carrier.stop()
+                carrier.drive_also(Protocol.BACKEND_REQ)
+                yield "a configuration that may change", Shape(), self._watched
+                carrier.drive_also()
+                carrier.stop()
 
     def _request(self, number: int) -> DriverRequest:
         return self._driver.kind.request(self._driver.memory, number)
@@ -207,6 +220,36 @@ class RareForms:
         except (GuestEndedError, QemuRefusedError):
             return False
         return True
+
+    def _watched(self) -> None:
+        """Read a disk's capacity before and after requests, and what announces a change (5.2.6.2).
+
+        Where no change can be announced, none is looked for.
+        """
+        driver, queue, carrier = self._driver, self._driver.kind.queue, self._driver.carrier
+        assert isinstance(carrier, VhostUserCarrier)
+        if not carrier.speaks(Protocol.BACKEND_REQ):
+            return
+        before = self._whole_capacity()
+        for number in range(_WATCHED):
+            if driver.serve(queue, self._request(number)) is None:
+                return
+        after = self._whole_capacity()
+        deadline = time.monotonic() + (_ANNOUNCED if before != after else 0)
+        while not (changes := carrier.config_changes()) and time.monotonic() < deadline:
+            time.sleep(GLANCE)
+        for _ in range(changes):
+            driver.recorder.event("config_change", status=bits.DRIVER_OK)
+        self._whole_capacity()
+
+    def _whole_capacity(self) -> bytes:
+        """Read a disk's capacity by a message, and write that down; empty without CONFIG."""
+        data = self._driver.carrier.config(CAPACITY.offset, CAPACITY.width)
+        if data:
+            read = {"offset": CAPACITY.offset, "len": len(data)}
+            value = int.from_bytes(data, "little")
+            self._driver.recorder.event("config", **read, value=value, write=0)
+        return data
 
     def _capacity(self) -> int:
         """Read the low half of a disk's capacity, and write that down."""

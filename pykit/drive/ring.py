@@ -78,6 +78,10 @@ class Ring(ABC):
         """Write a draft into memory and make it available."""
 
     @abstractmethod
+    def store_used(self, draft: Draft) -> None:
+        """Write a used entry in the device's place, with a length of 0."""
+
+    @abstractmethod
     def kick_needed(self) -> bool:
         """Decide by the device's suppression whether what is new needs a notification."""
 

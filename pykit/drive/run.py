@@ -33,6 +33,8 @@ from pykit.drive.message_session import MessageSession
 from pykit.drive.messages import MessageCase
 from pykit.drive.peer import Peer
 from pykit.drive.rare import RareForms
+from pykit.drive.reconnect import ReconnectCase
+from pykit.drive.reconnect_session import ReconnectSession
 from pykit.drive.record import Recorder
 from pykit.drive.register_session import RegisterSession
 from pykit.drive.rows import AnyCase
@@ -259,11 +261,13 @@ def _run_cases(
     registers = (case for case in chosen if isinstance(case, RegisterCase))
     messages = (case for case in chosen if isinstance(case, MessageCase))
     requests = (case for case in chosen if isinstance(case, BlkCase))
+    reconnects = (case for case in chosen if isinstance(case, ReconnectCase))
     found_so = chain(
         chains,
         BlkSession(device).run(requests),
         RegisterSession(device).run(registers),
         MessageSession(device).run(messages),
+        ReconnectSession(device).run(reconnects),
     )
     for number, found in enumerate(found_so, 1):
         result.cases.append(found)

@@ -110,6 +110,12 @@ class SplitRing(Ring):
         self.avail_idx = (self.avail_idx + draft.step) % WRAP
         self.memory.store(self.driver + 2, struct.pack("<H", self.avail_idx))
 
+    def store_used(self, draft: Draft) -> None:
+        """Write the entry, then the index."""
+        at = self.device + 4 + 8 * (self.used_idx % self.size)
+        self.memory.store(at, _USED.pack(draft.head, 0))
+        self.memory.store(self.device + 2, struct.pack("<H", (self.used_idx + 1) % WRAP))
+
     def _stored_used(self, entry: UsedEntry) -> UsedEntry:
         at = self.device + 4 + 8 * (entry.position % self.size)
         number, length = _USED.unpack(self.memory.load(at, 8))

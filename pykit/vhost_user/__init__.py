@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The vhost-user protocol (QEMU, docs/interop/vhost-user.rst), for both of its sides."""
 
+from pykit.vhost_user.inflight import (
+    INFLIGHT,
+    INFLIGHT_VERSION,
+    PACKED_HEADER,
+    PACKED_STATE,
+    SPLIT_HEADER,
+    SPLIT_STATE,
+    inflight_bytes,
+)
 from pykit.vhost_user.messages import (
     CONFIG,
     HEADER,
@@ -14,6 +23,7 @@ from pykit.vhost_user.messages import (
     U64,
     VRING,
     VRING_ADDR,
+    BackEndRequest,
     FrontEndRequest,
     Message,
     PeerGoneError,
@@ -26,20 +36,28 @@ from pykit.vhost_user.sockets import listen, listens
 __all__ = [
     "CONFIG",
     "HEADER",
+    "INFLIGHT",
+    "INFLIGHT_VERSION",
     "LARGEST",
     "LOG_ALL",
     "NEED_REPLY",
+    "PACKED_HEADER",
+    "PACKED_STATE",
     "PATIENCE",
     "PROTOCOL_FEATURES",
     "REGION",
     "REPLY",
+    "SPLIT_HEADER",
+    "SPLIT_STATE",
     "U64",
     "VRING",
     "VRING_ADDR",
+    "BackEndRequest",
     "FrontEndRequest",
     "Message",
     "PeerGoneError",
     "Protocol",
+    "inflight_bytes",
     "listen",
     "listens",
     "receive",

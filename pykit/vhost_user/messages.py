@@ -72,6 +72,12 @@ class FrontEndRequest(IntEnum):
     GET_STATUS = 40
 
 
+class BackEndRequest(IntEnum):
+    """Requests of the back-end, on a socket of their own."""
+
+    CONFIG_CHANGE_MSG = 2
+
+
 class Protocol(IntEnum):
     """Protocol feature bits."""
 

@@ -50,6 +50,7 @@ BY_RULE = {
     "length-zero": {"DX-25"},
     "length-greater": {"DX-06"},
     "length-huge": {"DX-06"},
+    "capacity-unannounced": {"BO-DE-02"},
     "index-ahead": {"DX-01", "DX-03"},
     "read-only-written": {"BO-DE-03"},
     "writeback-kept": {"BI-DE-03"},
@@ -81,9 +82,12 @@ BY_RULE = {
 PUT_BACK = {name for name, fault in FAULTS.items() if fault.beside is not None}
 ALONE = {
     "beyond-end",
+    "capacity-changes",
     "floods",
     "flush-unsupported",
     "header-alone",
+    "inflight-ignored",
+    "inflight-kept",
     "leaks-descriptors",
     "leaks-memory",
     "serial-garbled",
@@ -102,6 +106,7 @@ ALONE = {
 HARMLESS = {
     "address-cleared",
     "blk-size-500",
+    "change-unfounded",
     "event-unasked",
     "list-cleared",
     "max-discard-seg-0",
@@ -275,6 +280,21 @@ def test_zones(tmp_path: Path) -> None:
     verdicts = spec.check(trace.load(tmp_path / "capture"))
     wrong = [v for v in verdicts.rules if v.verdict == "fail" and v.rule.side != "driver"]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        ("capacity-changes", "pass"),
+        pytest.param("capacity-unannounced", "fail", marks=pytest.mark.slow),
+    ],
+)
+def test_changes_of_the_configuration_are_judged(fault: str, verdict: str, tmp_path: Path) -> None:
+    with driven("--fault", fault) as (device, recorder):
+        RareForms(device, seed=1).run(quietly)
+        recorder.save(tmp_path / "capture", "pykit device", "clean", "")
+    found = spec.check(trace.load(tmp_path / "capture")).of("BO-DE-02")
+    assert (found.verdict, found.checked > 0) == (verdict, True)
 
 
 def test_faults_repeat_real_bugs() -> None:

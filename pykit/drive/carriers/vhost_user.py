@@ -13,18 +13,22 @@ from pathlib import Path
 
 from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError, RefusedError
+from pykit.drive.inflight import SharedRecord
 from pykit.drive.memory import SharedMemory
 from pykit.drive.ring import Ring
 from pykit.vhost_user import (
     CONFIG,
+    INFLIGHT,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
     PROTOCOL_FEATURES,
     REGION,
+    REPLY,
     U64,
     VRING,
     VRING_ADDR,
+    BackEndRequest,
     FrontEndRequest,
     Message,
     Protocol,
@@ -39,6 +43,8 @@ _DRIVEN = (
     | 1 << Protocol.CONFIG
     | 1 << Protocol.CONFIGURE_MEM_SLOTS
 )
+#: Those that it drives where a life is about them.
+_ON_DEMAND = (Protocol.INFLIGHT_SHMFD, Protocol.BACKEND_REQ)
 #: A daemon closes its listener and makes a new one; a connection may land in the old one.
 _DIALS, _BETWEEN = 6, 0.04
 #: A back-end whose process is not known, or polls, is through with all when it is silent for this
@@ -62,11 +68,15 @@ class VhostUserCarrier:
         self._kicks: dict[int, int] = {}
         self._calls: dict[int, int] = {}
         self._rings: dict[int, Ring] = {}
-        self._features = self._protocol = self._spoken = 0
+        self._features = self._protocol = self._spoken = self._accepted = 0
+        self._also = 0
+        self._requests: socket.socket | None = None
         self._heard = 0.0
         self._queues = 1
         self._memory: SharedMemory | None = None
         self._shared = False
+        #: Of chains in flight, where INFLIGHT_SHMFD is driven.
+        self.record: SharedRecord | None = None
 
     @property
     def queues(self) -> int:
@@ -77,6 +87,13 @@ class VhostUserCarrier:
     def legacy(self) -> bool:
         """Never: the protocol has no such back-ends."""
         return False
+
+    def drive_also(self, *features: Protocol) -> None:
+        """Choose what new connections drive beside what all do: INFLIGHT_SHMFD, BACKEND_REQ.
+
+        Others are left alone.
+        """
+        self._also = sum(1 << feature for feature in features if feature in _ON_DEMAND)
 
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
@@ -102,11 +119,61 @@ class VhostUserCarrier:
         self._protocol = 0
         if self._features >> PROTOCOL_FEATURES & 1:
             self._spoken = self.ask(FrontEndRequest.GET_PROTOCOL_FEATURES).u64
-            self._protocol = self._spoken & _DRIVEN
+            self._protocol = self._spoken & (_DRIVEN | self._also)
             self.command(FrontEndRequest.SET_PROTOCOL_FEATURES, U64.pack(self._protocol))
         self.command(FrontEndRequest.SET_OWNER)
         if self._has(Protocol.MQ):
             self._queues = max(1, self.ask(FrontEndRequest.GET_QUEUE_NUM).u64)
+        if self._has(Protocol.BACKEND_REQ):
+            self._open_requests()
+
+    def reconnect(self) -> None:
+        """End the connection, and go on in the same life: queues, memory and record stay.
+
+        Raises:
+            PeerGoneError: there is no other connection.
+            RefusedError: the back-end does not take all of it up.
+        """
+        rings, memory, record = list(self._rings.values()), self._memory, self.record
+        assert memory is not None
+        self.record = None
+        self.stop()
+        self.reset(memory)
+        self.record = record
+        if not self.accept(self._accepted):
+            raise RefusedError("device refused the features of the connection before")
+        for ring in rings:
+            self.set_up(ring)
+        self.driver_ok()
+
+    def _open_requests(self) -> None:
+        self._requests, theirs = socket.socketpair()
+        self._requests.settimeout(PATIENCE)
+        with theirs:
+            self.command(
+                FrontEndRequest.SET_BACKEND_REQ_FD, b"", (theirs.fileno(),), acknowledged=True
+            )
+
+    def config_changes(self) -> int:
+        """Take the requests of the back-end; return how many announced a new configuration.
+
+        Raises:
+            PeerGoneError: what came is no message.
+        """
+        found = 0
+        while self._requests and select.select((self._requests,), (), (), 0)[0]:
+            try:
+                message = _without_descriptors(receive(self._requests))
+            except PeerGoneError:
+                # It may close its side of this socket.
+                self._requests.close()
+                self._requests = None
+                return found
+            known = message.request == BackEndRequest.CONFIG_CHANGE_MSG
+            found += known
+            if message.flags & NEED_REPLY:
+                send(self._requests, message.request, U64.pack(not known), REPLY)
+        return found
 
     def offered(self) -> int:
         """Return the device's features, without the two bits that belong to the protocol."""
@@ -120,9 +187,12 @@ class VhostUserCarrier:
             self.command(FrontEndRequest.SET_FEATURES, U64.pack(features), acknowledged=True)
         except RefusedError:
             return False
+        self._accepted = features
         if not self._shared:
             self._share()
             self._shared = True
+        if self._has(Protocol.INFLIGHT_SHMFD) and self.record is not None:
+            self._hand_over(self.record)
         return True
 
     def config(self, offset: int, length: int) -> bytes:
@@ -139,6 +209,9 @@ class VhostUserCarrier:
     def set_up(self, ring: Ring) -> None:
         """Hand a queue over: size, addresses, base, and descriptors for kick and call."""
         index, memory = ring.index, ring.memory
+        if self._has(Protocol.INFLIGHT_SHMFD) and self.record is None:
+            self.record = self._made_record(ring.size)
+            self._hand_over(self.record)
         self._rings[index] = ring
         kick, call = (os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(2))
         self._kicks[index], self._calls[index] = kick, call
@@ -151,6 +224,21 @@ class VhostUserCarrier:
         )
         self.command(FrontEndRequest.SET_VRING_CALL, U64.pack(index), (call,))
         self.command(FrontEndRequest.SET_VRING_KICK, U64.pack(index), (kick,))
+
+    def _made_record(self, size: int) -> SharedRecord:
+        wanted = INFLIGHT.pack(0, 0, self._queues, size)
+        send(self._connected(), FrontEndRequest.GET_INFLIGHT_FD, wanted, 0)
+        reply = receive(self._connected())
+        request, fds = FrontEndRequest.GET_INFLIGHT_FD, reply.fds
+        if reply.request != request or len(fds) != 1 or len(reply.payload) != INFLIGHT.size:
+            _without_descriptors(reply)
+            raise PeerGoneError(f"reply to GET_INFLIGHT_FD has {len(fds)} descriptors")
+        return SharedRecord(fds[0], reply.payload)
+
+    def _hand_over(self, record: SharedRecord) -> None:
+        self.command(
+            FrontEndRequest.SET_INFLIGHT_FD, record.payload, (record.fd,), acknowledged=True
+        )
 
     def reset_queue(self, queue: int) -> bool:
         """Never: the protocol has nothing of the kind."""
@@ -216,6 +304,12 @@ class VhostUserCarrier:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+        if self._requests is not None:
+            self._requests.close()
+            self._requests = None
+        if self.record is not None:
+            self.record.close()
+            self.record = None
         self._forget_queues()
 
     def _forget_queues(self) -> None:
