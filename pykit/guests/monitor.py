@@ -149,6 +149,16 @@ class Monitor:
         with contextlib.suppress(QMPError, OSError, EOFError):
             self._qmp.close()
 
+    def has_shut_down(self) -> bool:
+        """Whether the guest has shut down since the last call, with QEMU still there; no wait."""
+        try:
+            while event := self._qmp.pull_event(wait=False):
+                if event["event"] == "SHUTDOWN":
+                    return True
+        except (QMPError, StateError, OSError, EOFError) as error:
+            raise GuestEndedError("qemu-died", f"QEMU's monitor ended: {error}") from error
+        return False
+
     def _event(self) -> dict[str, Any]:
         """The next event; empty where none came for a while."""
         try:

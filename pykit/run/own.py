@@ -35,6 +35,7 @@ _HEADER = struct.Struct(">4sIQ56xQ")
 _EXTERNAL_DATA = 1 << 2
 _MEMORY_MIB = 1024
 _LOOK_S = 0.1
+_BY_ITSELF = "the guest ended by itself"
 #: A guest that writes more than this to its console, or makes QEMU log more, is watched no longer.
 _MOST_BYTES = 256 << 20
 
@@ -75,6 +76,8 @@ def boot(
         command = [
             program.find()[0], *outside.traced_options(folder, mib, tracers), *given,
             *program.monitor_options(folder / "qmp"), *outside.log_options(folder / "log"),
+            # A guest that has ended is looked at once more.
+            "-no-shutdown",
         ]  # fmt: skip
         capture.mkdir(parents=True)
         with contextlib.ExitStack() as watching:
@@ -159,7 +162,7 @@ def _watch(
             with contextlib.closing(Monitor(keeper.folder / "qmp")) as monitor:
                 progress(f"the guest runs, for {seconds:g} s at most: Ctrl-C ends it")
                 devices = outside.devices(monitor)
-                watched = _watch_until(process, log, files, seconds)
+                watched = _watch_until(process, monitor, log, files, seconds)
                 if process.poll() is not None:
                     return _judged(_own_end(process, console), console), devices, answers
                 answers = outside.look(monitor, surveyor, "end")
@@ -182,9 +185,15 @@ def _judged(ended: tuple[outcome.Kind, str], console: Path) -> tuple[outcome.Kin
 
 
 def _watch_until(
-    process: subprocess.Popen[bytes], log: TraceLog, growing: Sequence[Path], seconds: float
+    process: subprocess.Popen[bytes],
+    monitor: Monitor,
+    log: TraceLog,
+    growing: Sequence[Path],
+    seconds: float,
 ) -> str:
-    """Wait until a process ends, the time is over or a file has grown too large; which of them.
+    """Wait until the guest or its QEMU ends, the time is over or a file has grown too large.
+
+    Returns which of them.
 
     Ctrl-C ends the waiting.
 
@@ -196,7 +205,9 @@ def _watch_until(
             log.check()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(left, _LOOK_S))
-                return "watched to its end"
+                return _BY_ITSELF
+            if monitor.has_shut_down():
+                return _BY_ITSELF
             for file in growing:
                 if file.exists() and file.stat().st_size > _MOST_BYTES:
                     return f"watched until {file.name} had {_MOST_BYTES >> 20} MiB"
@@ -206,6 +217,6 @@ def _watch_until(
 def _own_end(process: subprocess.Popen[bytes], console: Path) -> tuple[outcome.Kind, str]:
     code = process.wait()
     if code == 0:
-        return "clean", "the guest ended by itself"
+        return "clean", _BY_ITSELF
     lines = console.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
     return "qemu-died", f"QEMU ended with {code}: {lines[-1]}"

@@ -285,6 +285,21 @@ def _with_registers(
     )
 
 
+def register_places(capture: Path) -> list[tuple[range, str]]:
+    """Return where registers of the devices were at some time, in the guest's addresses.
+
+    Places that were one device's and then another's are left out. Raises CaptureError.
+    """
+    owners: dict[range, set[str]] = {}
+    for answer in _read_answers(capture):
+        for area in answer["registers"]:
+            # A BAR that is not mapped has no address.
+            if area["address"] > 0:
+                place = range(area["address"], area["address"] + area["bytes"])
+                owners.setdefault(place, set()).add(area["device"])
+    return [(place, found.pop()) for place, found in owners.items() if len(found) == 1]
+
+
 def _read_answers(capture: Path) -> list[dict[str, Any]]:
     """Read access.json: for each status write, the devices and where their areas were."""
     path = capture / "access.json"

@@ -12,7 +12,7 @@ import polars as pl
 
 from pykit.files import exists
 from pykit.trace import driven, pciconfig, tapped
-from pykit.trace.access import read_accesses
+from pykit.trace.access import read_accesses, register_places
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
 from pykit.trace.errors import CaptureError, EmptyTraceError, MissingFormatsError
@@ -82,7 +82,10 @@ def load(capture: Path) -> Events:
     devices = number_devices(info, guest.frames.base if guest else None)
     if exists(log):
         numbers = None if saved is None else list(devices.values())
-        decoded = read_log(log, numbers, [plug.host_ns for plug in info.plugs], capture, surveyed)
+        traced = numbers is None and exists(capture / "access.bin")
+        places = register_places(capture) if traced else ()
+        plugged = [plug.host_ns for plug in info.plugs]
+        decoded = read_log(log, numbers, plugged, capture, surveyed, places)
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
@@ -221,9 +224,9 @@ def load_log(path: Path) -> Events:
 def named_devices(info: CaptureInfo, found: Sequence[Named]) -> tuple[CaptureInfo, dict[str, int]]:
     """Give the devices of a QEMU log the ids that the capture has for them.
 
-    A device gets the id that the transport survey has for it; else that of the only one of its
-    type in the capture, if the log has only one as well. Any other is named after its type and
-    number, as it could be any of several.
+    A device gets the id of the one in QEMU whose registers are at its place; else that of the
+    only one of its type in the capture, if the log has only one as well. Any other is named after
+    its type and number, as it could be any of several.
     """
     by_id = {device.id: device for device in info.devices}
     surveyed = {seen.id for seen in found} & by_id.keys()

@@ -26,7 +26,14 @@ from pykit.trace.errors import CaptureError
 from pykit.trace.kinds import BASE, KINDS, REGISTERS, Dtype, columns_of
 from pykit.trace.lives import device_lives
 from pykit.trace.losses import Loss
-from pykit.trace.registers import Named, Region, around, read_registers, surveyed_regions
+from pykit.trace.registers import (
+    Named,
+    Places,
+    Region,
+    around,
+    read_registers,
+    surveyed_regions,
+)
 from pykit.trace.survey import Survey
 
 # [0-9] and not \d, which means all of Unicode's digits.
@@ -120,6 +127,7 @@ def read_log(
     plugs: Sequence[int] = (),
     within: Path | None = None,
     surveyed: Survey | None = None,
+    places: Places = (),
 ) -> QemuLog:
     """Decode a trace log.
 
@@ -129,6 +137,7 @@ def read_log(
     (ns) of the adding: the first device to get a status from then on is the
     one that was plugged, as QEMU resets it at once. Without them the k-th new
     device with a status is the k-th.
+    ``places`` are where the registers of devices were at some time.
     Other virtio devices in the log (the guest's own transport) are left out, and so are the
     register accesses of the transport survey.
 
@@ -161,7 +170,7 @@ def read_log(
         )
     events = events.filter("good").drop("good")
     statuses = events.filter(pl.col("kind") == "dev_status")
-    registers, named, torn = read_registers(lines, statuses, regions)
+    registers, named, torn = read_registers(lines, statuses, regions, places)
     if torn:
         losses.append(
             Loss(

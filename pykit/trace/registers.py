@@ -78,8 +78,8 @@ class Named(NamedTuple):
     """A device as its registers show it.
 
     ``type`` and ``transport`` are the two parts of QEMU's name for it (``virtio-blk``, ``-pci``),
-    as far as they show; ``id`` is the device's in QEMU, where the transport survey read one of
-    its registers.
+    as far as they show; ``id`` is the device's in QEMU, where the place of one of its registers
+    is known.
     """
 
     vdev: int
@@ -89,8 +89,12 @@ class Named(NamedTuple):
     id: str | None = None
 
 
+#: Where registers are, in the guest's addresses, and the id of the device in QEMU.
+Places = Sequence[tuple[range, str]]
+
+
 class Region(NamedTuple):
-    """A region of registers that the transport survey read: of which device, and by which bus."""
+    """One of QEMU's regions of registers: of which device, and whether that is PCI."""
 
     device: str
     pci: bool
@@ -182,13 +186,14 @@ class _Registers:
 
 
 def read_registers(
-    lines: Sequence[str], statuses: pl.DataFrame, regions: Mapping[int, Region]
+    lines: Sequence[str], statuses: pl.DataFrame, regions: dict[int, Region], places: Places
 ) -> tuple[pl.DataFrame, list[Named], list[int]]:
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), the devices, and
     the numbers of lines that cannot be read.
 
     ``statuses`` are QEMU's own status events (``line``, ``pid``, ``vdev``, ``status``), by line;
-    ``regions`` are those whose device is known, by QEMU's pointer to them.
+    ``regions`` are those whose device is known, by QEMU's pointer to them: those that lie in one
+    of ``places`` are added.
     ``of_queue`` is the queue of an access, see ``register_map.named``. Accesses whose device no
     status write shows are left out.
     """
@@ -212,6 +217,8 @@ def read_registers(
             known.legacy = access.whole == "virtio-pci"
             devices.append(known)
         known.regions.add(access.mr)
+        if places and access.mr not in regions:
+            _know(access, regions, places)
         _take(known, access, offset, named)
     found = [device for device in devices if device.vdev is not None]
     rows = [{**row, "vdev": device.vdev} for device in found for row in device.rows]
@@ -354,10 +361,15 @@ def surveyed_regions(lines: Sequence[str], surveyed: Survey) -> dict[int, Region
     places = list(surveyed.places())
     found: dict[int, Region] = {}
     for access in _accesses([line for line in lines if OWN in line], []):
-        owners = {device for place, device in places if access.addr in place}
-        if len(owners) == 1:
-            found[access.mr] = Region(owners.pop(), pci=access.whole != "virtio-mmio")
+        _know(access, found, places)
     return found
+
+
+def _know(access: RegisterAccess, regions: dict[int, Region], places: Places) -> None:
+    """Add the region of an access, if its place is one device's."""
+    owners = {device for place, device in places if access.addr in place}
+    if len(owners) == 1:
+        regions[access.mr] = Region(owners.pop(), pci=access.whole != "virtio-mmio")
 
 
 def around(vdev: int, regions: Mapping[int, Region]) -> str | None:

@@ -57,6 +57,60 @@ def test_what_cannot_be_booted(tmp_path: Path, wrong: dict[str, Path]) -> None:
         steps.run_own(**wrong, seconds=1, to=tmp_path / "run", say=say)  # type: ignore[arg-type]
 
 
+#: A boot sector that reads the first disk by the BIOS, then the second one, and powers off (q35).
+BOTH_AND_OFF = """
+.code16
+.globl _start
+_start: xorw %ax, %ax
+movw %ax, %ds
+movw %ax, %es
+movw $0x7c00, %sp
+movb $0x80, %dl
+again: movw $0x0201, %ax
+movw $0x0002, %cx
+movb $0, %dh
+movw $0x8000, %bx
+int $0x13
+incb %dl
+cmpb $0x82, %dl
+jne again
+movw $0x604, %dx
+movw $0x2000, %ax
+outw %ax, %dx
+hlt
+.org 510
+.word 0xaa55
+"""
+
+
+def sector(folder: Path, source: str) -> Path:
+    """Assemble a boot sector, as a disk of 1 MiB."""
+    text, disk = folder / "sector.S", folder / "sector.img"
+    text.write_text(source)
+    flags = ["-Wl,--oformat=binary", "-Wl,-Ttext=0x7c00", "-Wl,--build-id=none"]
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", *flags, "-o", disk, text], check=True)
+    with disk.open("r+b") as file:
+        file.truncate(1 << 20)
+    return disk
+
+
+def test_two_disks_of_a_guest_that_powers_off(tmp_path: Path) -> None:
+    """It is looked at once it has ended, and each disk has its own rings."""
+    disk = sector(tmp_path, BOTH_AND_OFF)
+    words = "-M q35 -nodefaults -display none"
+    for name in ("one", "other"):
+        words += f" -drive if=none,id={name},format=raw,snapshot=on,file={disk}"
+        words += f" -device virtio-blk-pci,drive={name},id=the-{name}"
+    result = steps.run_own(
+        arguments=words, seconds=60, observe=["access"], to=tmp_path / "run", say=say
+    )
+    assert (result.exit_code, result.outcome.message) == (Exit.OK, "the guest ended by itself")
+    assert result.events.devices == {"the-one": 0, "the-other": 1}
+    assert set(result.events.of("add")["dev"]) == {0, 1}
+    # The transport survey has been taken.
+    assert result.verdicts.of("PQ-DE-01").checked
+
+
 #: A boot sector that reads the disk by the BIOS, again and again.
 LOOP = """
 .code16
@@ -130,12 +184,7 @@ class Theirs:
 
 @pytest.fixture
 def theirs(tmp_path: Path) -> Iterator[Theirs]:
-    source, disk = tmp_path / "loop.S", tmp_path / "loop.img"
-    source.write_text(LOOP)
-    flags = ["-Wl,--oformat=binary", "-Wl,-Ttext=0x7c00", "-Wl,--build-id=none"]
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", *flags, "-o", disk, source], check=True)
-    with disk.open("r+b") as file:
-        file.truncate(1 << 20)
+    disk = sector(tmp_path, LOOP)
     with (tmp_path / "said").open("wb") as said:
         process = subprocess.Popen(
             [
@@ -263,7 +312,7 @@ def test_two_that_attach_to_one(theirs: Theirs, tmp_path: Path) -> None:
 def test_an_own_guest_on_a_full_disk(theirs: Theirs, small: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(InfraError, match=r"qemu\.log: No space left on device"):
-        steps.run_own(image=tmp_path / "loop.img", seconds=300, to=small / "run", say=say)
+        steps.run_own(image=tmp_path / "sector.img", seconds=300, to=small / "run", say=say)
     assert time.monotonic() - started < 60
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which of several devices of one type a QEMU log shows: the transport survey has read them."""
+"""Which of several devices of one type a QEMU log shows: where their registers are is known."""
 
 from __future__ import annotations
 
@@ -101,3 +101,21 @@ def test_slots_of_mmio(tmp_path: Path) -> None:
         readings.append({**MMIO, "device": device, "address": at})
     found = load(capture(tmp_path, log, *readings, kind="-device"))
     assert found.devices == {"other": 0, "one": 1}
+
+
+def test_the_access_tracer_has_asked_where_registers_are(tmp_path: Path) -> None:
+    """A guest that ended before a survey; a place that two devices had says nothing."""
+    folder = capture(tmp_path, begun("other", 1) + begun("one", 1))
+    (folder / "survey.json").unlink()
+    (folder / "access.bin").write_bytes(b"")
+    spans = {**{name: BAR[name] for name in BAR}, "early one": 0x1000}
+    areas = [
+        {"device": name.removeprefix("early "), "address": at, "bytes": 1 << 14}
+        for name, at in spans.items()
+    ]
+    answer = {"devices": [], "rings": [], "registers": areas}
+    (folder / "access.json").write_text(json.dumps([answer]))
+    assert load(folder).devices == {"other": 0, "one": 1}
+    moved = {**answer, "registers": [{**area, "device": "third"} for area in areas]}
+    (folder / "access.json").write_text(json.dumps([answer, moved]))
+    assert load(folder).devices == {"virtio-blk-0": 0, "virtio-blk-1": 1}
