@@ -1,22 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=dash
 #
-# Read by every step of the driver bench, after lib.sh and a line that sets IOS, how many
+# Read by every step of the driver bench, after lib.sh, idle.sh and a line that sets IOS, how many
 # requests are measured at a time.
 
 echo 0 >$TRACING/events/pykit/enable
 cd /tmp || die "no /tmp"
-
-# When the CPU is idle, beside the events whose cost is measured: from where the idle task goes
-# to sleep to the interrupt that wakes it. The kernel's own account of that in /proc/timer_list
-# is not there on all kernels.
-IDLE=$TRACING/instances/idle
-[ -d $IDLE ] || mkdir $IDLE || die "no second trace buffer"
-echo mono >$IDLE/trace_clock
-echo 8192 >$IDLE/buffer_size_kb
-for event in power/cpu_idle irq/irq_handler_entry irq_vectors; do
-	echo 1 >$IDLE/events/$event/enable || die "no event $event"
-done
+watch_idle 8192
 
 # drive DRIVER: have it drive the device
 drive() {
@@ -36,19 +26,6 @@ drive() {
 	echo none >$queue/scheduler || die "no scheduler none"
 }
 
-# spent: how long it was from begin to end, and how long of that the CPU was idle, in ns
-spent() {
-	awk '/^#/ { next }
-		match($0, /[0-9]+\.[0-9]+: /) { split(substr($0, RSTART, RLENGTH - 2), at, ".")
-			# Without the 1, busybox takes 012000 for octal.
-			now = at[1] * 1e9 + ((1 at[2]) - 1000000) * 1e3 }
-		/: begin$/ { began = now }
-		/ state=4294967295 |_entry: / { if (began && since) idle += now - since; since = 0; next }
-		/ state=/ { if (began) since = now; next }
-		/: end$/ { if (began) { printf "%.0f %.0f\n", now - began, idle; told = 1 } }
-		END { exit !told }' $IDLE/trace
-}
-
 # measure MODE WORKLOAD: a line of figures
 measure() {
 	echo >$TRACING/trace
@@ -60,9 +37,7 @@ measure() {
 		die "fio: $said"
 	entries=$(cat $TRACING/per_cpu/cpu*/stats |
 		awk '/^entries:|^overrun:/ { n += $2 } END { print n + 0 }')
-	lost=$(cat $IDLE/per_cpu/cpu*/stats | awk '/^overrun:/ { n += $2 } END { print n + 0 }')
-	[ $lost = 0 ] || die "$lost events of idle times were overwritten"
-	figures=$(spent) || die "the trace of idle times has no begin and end"
+	figures=$(spent) || exit 1
 	rate=$(echo "$said" | awk -F ';' 'NF > 50 { print $8 + $49 }')
 	echo "sample $1 $2 $rate $figures $entries"
 }

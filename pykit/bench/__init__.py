@@ -5,6 +5,7 @@ from pykit.bench.decode import Decode, decode
 from pykit.bench.drive import DriveRates, drive_rates
 from pykit.bench.driver import Driver, driver
 from pykit.bench.every import ALL_PARTS, EveryBench, every
+from pykit.bench.io import IoPaths, io_paths
 from pykit.bench.matrix import MatrixRate, matrix
 from pykit.bench.observers import Observers, observers
 from pykit.bench.soak import PARTS, Soak, soak
@@ -17,6 +18,7 @@ __all__ = [
     "DriveRates",
     "Driver",
     "EveryBench",
+    "IoPaths",
     "MatrixRate",
     "Observers",
     "Soak",
@@ -25,6 +27,7 @@ __all__ = [
     "drive_rates",
     "driver",
     "every",
+    "io_paths",
     "matrix",
     "observers",
     "soak",

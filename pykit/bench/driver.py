@@ -23,8 +23,8 @@ from rich.table import Table
 
 from pykit import kernels, modules
 from pykit.bench.lines import BenchLine
+from pykit.bench.shell import measuring
 from pykit.errors import InfraError
-from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
 from pykit.scenario.model import Device, Scenario, Step
 
@@ -227,7 +227,7 @@ def _scenario(rounds: int, icount: bool) -> Scenario:
     def lines(name: str, mode: Mode) -> str:
         return f"drive {name}\n" + "".join(f"measure {mode} {what}\n" for what in WORKLOADS)
 
-    prelude = f"IOS={_IOS}\n" + (PROGRAMS / "bench.sh").read_text()
+    prelude = f"IOS={_IOS}\n" + measuring("bench")
     steps = [Step("plug", action="plug", device="vd0")]
     for number in range(1, rounds + 1):
         events = "echo 1 >$TRACING/events/pykit/enable\n" + lines(OURS, "events")

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from pykit import kernels, modules
 from pykit.bench.lines import BenchLine
+from pykit.bench.shell import measuring
 from pykit.errors import InfraError
-from pykit.paths import PROGRAMS
 from pykit.run import run_scenario
 from pykit.scenario.axes import PROBE
 from pykit.scenario.model import Device, Observer, Scenario, Step
@@ -128,7 +128,7 @@ def _boot(
     say: Callable[[str], None],
 ) -> tuple[list[float], int]:
     """One guest: what an I/O took, sample by sample (ns), and how many accesses were seen."""
-    prelude = f"IOS={_IOS}\n" + (PROGRAMS / "bench.sh").read_text()
+    prelude = f"IOS={_IOS}\n" + measuring("bench")
     if look.probe:
         prelude += "echo 1 >$TRACING/events/pykit/enable\n"
     lines = f"drive {_DRIVER}\n" + "measure stock randread\n" * (_SAMPLES + 1)

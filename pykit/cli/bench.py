@@ -141,6 +141,28 @@ def bench_observers(
     _print(measured, as_json)
 
 
+@bench_app.command("io")
+def bench_io(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Repeat this often; the median counts.")] = 3,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Write the tables as Markdown and plots (SVG) here as well."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare I/O paths from IDE to vhost-user: exits, interrupts, instructions, speed of a read.
+
+    Example: pykit bench io --rounds 1
+    """
+    from pykit import bench
+
+    measured = bench.io_paths(kernel, rounds=rounds, say=say)
+    if to is not None:
+        measured.write(to)
+    _print(measured, as_json)
+
+
 @bench_app.command("matrix")
 def bench_matrix(
     kernel: KernelOption = None,

@@ -74,6 +74,15 @@ class RegisterAccess(NamedTuple):
     whole: str | None
 
 
+class LoggedAccess(NamedTuple):
+    """An access to a region of any device; ``address`` is the guest's, ``size`` in bytes."""
+
+    write: bool
+    address: int
+    size: int
+    region: str
+
+
 class Named(NamedTuple):
     """A device as its registers show it.
 
@@ -231,6 +240,14 @@ def read_registers(
     driver = pl.DataFrame(rows, schema=schema, strict=False)
     frame = pl.concat([_every(found), driver], how="diagonal_relaxed")
     return frame.sort("line", maintain_order=True), list(_named(found, regions)), torn
+
+
+def logged_access(text: str) -> LoggedAccess | None:
+    """Return the access that a line of QEMU's log shows; None for another line, or a torn one."""
+    of = _LINE.fullmatch(text)
+    if of is None:
+        return None
+    return LoggedAccess(of["what"] == "write", int(of["addr"], 0), int(of["size"]), of["name"])
 
 
 def _accesses(lines: Sequence[str], torn: list[int]) -> Iterator[RegisterAccess]:
