@@ -21,10 +21,10 @@ def test_ratios() -> None:
 
 
 def test_processor_time_is_the_commands_own(tmp_path: Path) -> None:
-    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(5000000))'])"
+    script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(1 << 24))'])"
     _, cpu = _time("sums", [sys.executable, "-c", script], tmp_path)
     slept, idle = _time("sleeps", ["sleep", "0.5"], tmp_path)
-    assert 0 <= idle < 0.1 < cpu
+    assert 0 <= idle < cpu / 2
     assert slept >= 0.5
     with pytest.raises(InfraError, match="fails ended with 1"):
         _time("fails", ["false"], tmp_path)
