@@ -14,6 +14,7 @@ from pykit.analysis.requests import QUEUE
 from pykit.analysis.ring.common import position
 from pykit.analysis.transport import features_of, short_name
 from pykit.spec import bits
+from pykit.spec.packed import STRAY
 from pykit.spec.view import View
 
 Side = Literal["driver", "device"]
@@ -187,7 +188,9 @@ def negotiations(view: View, marked: frozenset[int] = frozenset()) -> Iterator[N
 
 def _step(event: Mapping[str, Any], marked: frozenset[int]) -> DiagramStep:
     kind = str(event["kind"])
-    device = kind.startswith(("dev_", "vhost_"))
+    # The driver reads such a slot; it is the device that wrote it.
+    stray = kind == "slot" and event["pos"] == STRAY
+    device = stray or kind.startswith(("dev_", "vhost_"))
     crosses = kind in _CROSSING or (kind == "vhost_signal" and bool(event.get("sent")))
     side: Side = "device" if device else "driver"
     text = _words(kind, event)

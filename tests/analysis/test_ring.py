@@ -56,6 +56,15 @@ def marks(picture: RingPicture | None) -> dict[str, list[tuple[str, ...]]]:
             {"Packed ring of 16": [("1", "0x0", "32", "6", "NEXT", "0", "0", "1", "available")]},
         ),
         (
+            "DX-10",
+            "packed_out_of_turn",
+            {
+                "Packed ring of 16": [
+                    ("1", "0x0", "1", "13", "0", "1", "1", "1", "written by the device out of turn")
+                ]
+            },
+        ),
+        (
             "DX-16",
             "withholds_notification",
             {
@@ -75,6 +84,23 @@ def test_the_violation_is_marked(
     view, verdict = broken(rule, name)
     assert marks(picture_of(view, verdict.rows)) == expected
     assert any(step.marked for step in around(view, verdict.rows))
+
+
+def test_an_index_that_a_driver_read_is_marked_beside_the_entries() -> None:
+    case = next(case for case in CASES if case.act.__name__ == "used_idx_goes_back")
+    log = case.clean()
+    log.of("callback", vq=0)[-1]["used_idx"] -= 7
+    view = View(log.build())
+    verdict = judge(view.events, [RULES["DX-03"]], ()).rules[0]
+    (marked,) = marks(picture_of(view, verdict.rows)).items()
+    assert marked[0] == "Used ring"
+    assert marked[1][0][-1] == "used.idx as read"
+
+
+def test_what_a_device_writes_out_of_turn_is_its_step() -> None:
+    view, verdict = broken("DX-10", "packed_out_of_turn")
+    (step,) = [step for step in around(view, verdict.rows) if step.marked]
+    assert (step.side, step.text) == ("device", "writes slot 1, id 13, len 1")
 
 
 def test_a_chain_is_followed_by_its_links() -> None:

@@ -78,8 +78,11 @@ def test_a_screen_reader_finds_the_rows_of_the_ring(tab: Tab, page: Path) -> Non
 
 def test_passes_are_folded_until_asked_for(tab: Tab, page: Path) -> None:
     tab.open(page, 1280)
-    hidden = "[...document.querySelectorAll('tr[data-verdict=pass]')].every(row => row.hidden)"
+    rows = "[...document.querySelectorAll('tr[data-verdict={}]')].every(row => row.hidden)"
+    hidden = rows.format("pass")
     assert tab.run(hidden)
+    assert tab.run(rows.format("inconclusive"))
+    assert not tab.run(rows.format("fail"))
     tab.run("document.querySelector('.filter input[value=pass]').click()")
     assert not tab.run(hidden)
     tab.run(

@@ -10,6 +10,7 @@ import numpy as np
 from pykit.analysis.ring.moment import Moment
 from pykit.analysis.ring.panels import Owner, Panel, PanelRow
 from pykit.spec import bits
+from pykit.spec.arrays import WRAP
 from pykit.spec.packed import AT_DESC, WRAP_BIT
 
 #: Rows of a panel at most, and those of one chain among them.
@@ -111,7 +112,11 @@ def _of_driver(moment: Moment, packed: bool) -> list[PanelRow]:
             text = suppression(flags, event)
         else:
             text = f"avail.flags {flags:#x}, used_event {event}"
-        marked = wish["row"] in moment.rows and wish["kind"] != "used"
+        marked = (
+            wish["row"] in moment.rows
+            and wish["kind"] != "used"
+            and (packed or not index_is_wrong(moment, wish))
+        )
         rows.append(PanelRow(("driver asks for", text), "driver", marked))
     interrupt = moment.last("interrupt")
     if interrupt:
@@ -121,6 +126,14 @@ def _of_driver(moment: Moment, packed: bool) -> list[PanelRow]:
         marked = interrupt["row"] in moment.rows
         rows.append(PanelRow(("last interrupt", text), "device", marked))
     return rows
+
+
+def index_is_wrong(moment: Moment, event: dict[str, Any]) -> bool:
+    """Return whether a violation is about used.idx as this event read it: no entry can be there."""
+    if event.get("row") not in moment.rows or "last_used" not in event:
+        return False
+    ahead = (int(event["used_idx"]) - int(event["last_used"])) % WRAP
+    return ahead > moment.size
 
 
 def account(moment: Moment) -> tuple[str, ...]:

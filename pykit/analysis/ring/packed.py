@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +64,6 @@ def _ring(moment: Moment) -> Panel:
     shown = sorted({slot for slot in near if slot in by_slot})
     rows = tuple(_row(by_slot[slot], slot, size) for slot in shown)
     waiting = counted(len(moment.outstanding()), "list")
-    waiting = counted(len(moment.outstanding()), "list")
     notes = (
         f"{waiting} outstanding, {_free(moment)} descriptors free",
         "wrap: the counter that belongs to the slot in this round",
@@ -115,7 +114,24 @@ def _cells(moment: Moment) -> list[_Cell]:
                 "used, taken by the driver", "driver", mark,
             )
         )  # fmt: skip
-    return found
+    return [*found, *_strays(moment, found)]
+
+
+def _strays(moment: Moment, others: Sequence[_Cell]) -> Iterator[_Cell]:
+    """Yield what a violation found at a place whose turn it was not; in the round of the others."""
+    traced = moment.view.rings.of("slot")
+    here = np.isin(traced["row"], [*moment.rows]) & (traced["pos"] == packed.STRAY)
+    latest = max((cell.place for cell in others), default=0)
+    for n in moment.until(traced["q"], traced["at"]):
+        if not here[n]:
+            continue
+        slot = int(traced["slot"][n])
+        round_ = latest // moment.size - (slot > latest % moment.size)
+        yield _Cell(
+            max(round_, 0) * moment.size + slot, address(traced["addr"][n]),
+            int(traced["len"][n]), int(traced["id"][n]), int(traced["flags"][n]),
+            "written by the device out of turn", "device", True,
+        )  # fmt: skip
 
 
 def _free(moment: Moment) -> str:

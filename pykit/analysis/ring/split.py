@@ -16,6 +16,7 @@ from pykit.analysis.ring.common import (
     counted,
     field,
     flags_of,
+    index_is_wrong,
     notifications,
     state_of,
 )
@@ -122,6 +123,9 @@ def _used(moment: Moment) -> Panel:
         rows.append(PanelRow(cells, "driver", moment.is_marked(entry)))
     seen = moment.last("used", "interrupt", "callback", "queue")
     notes = [f"used.idx {field(seen, 'used_idx')} when the driver last read it"]
+    if index_is_wrong(moment, seen):
+        cells = (field(seen, "used_idx"), "", "", "", "used.idx as read")
+        rows.append(PanelRow(cells, "device", marked=True))
     if moment.returned > len(mine):
         notes.append(f"the driver has yet to take {moment.returned - len(mine):,}")
     return Panel("Used ring", ("idx", "slot", "id", "len", "driver"), tuple(rows), tuple(notes))
