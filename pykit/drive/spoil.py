@@ -288,6 +288,8 @@ def _table_writable(draft: Draft, ring: Ring, where: Where) -> None:
 
 @spoil("table-in-table")
 def _table_in_table(draft: Draft, ring: Ring, where: Where) -> None:
+    if not draft.table:
+        raise UsageError("the chain has no table")
     at = position(draft, where)
     inner = RingDescriptor(
         draft.table_at, draft.table_bytes, INDIRECT | draft.table[at].flags & NEXT

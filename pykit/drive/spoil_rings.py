@@ -38,7 +38,7 @@ def _chain_longer_than_queue(draft: Draft, ring: Ring, where: Where) -> None:
     if not draft.table:
         ring.lengthen(draft)
         return
-    first, *_, last = draft.table
+    first, last = draft.table[0], draft.table[-1]
     filling = draft.table[len(draft.table) // 2]
     count = ring.size + 1
     chain = [first, *[filling] * (count - 2)]

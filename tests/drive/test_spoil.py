@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import get_args
 
 import pytest
 
@@ -14,6 +16,7 @@ from pykit.drive.packed import AVAIL, USED, PackedRing
 from pykit.drive.record import Recorder
 from pykit.drive.ring import Ring, RingFeatures
 from pykit.drive.split import SplitRing
+from pykit.drive.spoil import Where
 from pykit.drive.spoil_rings import SPOILS
 from pykit.errors import UsageError
 from pykit.spec.bits import NEXT
@@ -88,3 +91,22 @@ def test_an_element_that_is_used(memory: SharedMemory) -> None:
 def test_without_another_queue(memory: SharedMemory) -> None:
     with pytest.raises(UsageError, match="the device has one queue"):
         spoilt(ring_of(SplitRing, memory), "address-of-other-descriptors")
+
+
+@pytest.mark.parametrize("name", SPOILS)
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("indirect", [False, True])
+@pytest.mark.parametrize("kind", [SplitRing, PackedRing])
+def test_short_requests_are_spoilt_too(
+    kind: type[Ring], indirect: bool, write: bool, count: int, name: str, memory: SharedMemory
+) -> None:
+    """Some devices' requests have a single buffer; what has no meaning then says so."""
+    for where in get_args(Where):
+        memory.fill(0)
+        ring = ring_of(kind, memory)
+        at = memory.allocate(64)
+        draft = ring.draft([Buffer(at + 16 * i, 16, write) for i in range(count)], indirect)
+        with suppress(UsageError):
+            SPOILS[name](draft, ring, where)
+            ring.expose(draft)
