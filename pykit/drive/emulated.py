@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 from pykit.drive.memory import SharedMemory
 from pykit.errors import UsageError
+from pykit.peers import KnownDeviation
 from pykit.qemu import program as qemu
 
 #: All of the machine's memory, and the part that the driver uses.
@@ -79,6 +80,46 @@ _FAMILIES = {
     "virtio-mem": Family("mem", _MORE, ",memdev=more", pci=True),
     "virtio-pmem": Family("pmem", _MORE_FILE, ",memdev=more", pci=True),
 }
+
+
+_VERSIONS = "QEMU 7.2.22, 10.0 and 11.1"
+#: What all of its devices do, and those on MMIO.
+_KNOWN = (
+    KnownDeviation(
+        "queue-select-far-beyond",
+        ("wrong-data",),
+        "QEMU ignores the selection of a queue from 1024 on: the one before stays selected",
+        f"{_VERSIONS}: a size that is not 0 is read for queue 65535; hw/virtio/virtio-pci.c, "
+        "virtio_pci_common_write(), and virtio-mmio.c, virtio_mmio_write()",
+    ),
+    KnownDeviation(
+        "no-interrupt-before-driver-ok",
+        ("wrong-data",),
+        "QEMU serves a queue that is notified, and interrupts, before DRIVER_OK",
+        f"{_VERSIONS}: a read of virtio-blk comes back; hw/virtio/virtio.c, "
+        "virtio_queue_notify(), does not look at the status",
+    ),
+    KnownDeviation(
+        "table-behind-buffers",
+        ("rejected", "stopped", "wrong-data"),
+        "QEMU takes INDIRECT into account in the first descriptor of a chain alone",
+        f"{_VERSIONS}: hw/virtio/virtio.c, virtqueue_split_pop()",
+    ),
+)
+_KNOWN_MMIO = tuple(
+    KnownDeviation(
+        row,
+        ("wrong-data",),
+        "QEMU's virtio-mmio offers RING_RESET and has no register QueueReset",
+        f"{_VERSIONS}: hw/virtio/virtio-mmio.c, virtio_mmio_write(), knows no offset 0x0c0",
+    )
+    for row in ("queue-reset", "queue-reset-busy", "queue-reset-twice", "queue-reset-other-size")
+)
+
+
+def known(device: str) -> tuple[KnownDeviation, ...]:
+    """Return the known deviations of a device of QEMU's."""
+    return (*_KNOWN, *(_KNOWN_MMIO if is_mmio(device) else ()))
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,8 @@ def drive_every(
             result.devices.append(DrivenOne(found.name, obstacle=found.obstacle))
             continue
         progress(found.name)
-        target = Target(emulated.kind_of(found.name), qemu=found.name)
+        kind, known = emulated.kind_of(found.name), emulated.known(found.name)
+        target = Target(kind, qemu=found.name, known=known)
         try:
             done = drive(target, cases, directory / found.name, seed=seed, progress=lambda _: None)
         except PykitError as error:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pykit import peers
-from pykit.drive.emulated import kind_of
+from pykit.drive.emulated import kind_of, known
 from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
 from pykit.errors import UsageError
@@ -51,7 +51,8 @@ def chosen_target(
         with _named(peer, progress) as target:
             yield target
     else:
-        yield Target(kind_of(qemu) if qemu else device, socket, tuple(command or ()), qemu or "")
+        kind, known_so = (kind_of(qemu), known(qemu)) if qemu else (device, ())
+        yield Target(kind, socket, tuple(command or ()), qemu or "", known=known_so)
 
 
 @contextmanager

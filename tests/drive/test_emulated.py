@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pykit.drive import emulated
+from pykit.drive import emulated, read_tables
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.conforming import Conforming
 from pykit.drive.driver import Shape, VirtioDriver
@@ -89,3 +89,12 @@ def test_kind(device: str, kind: str) -> None:
 def test_unknown_device() -> None:
     with pytest.raises(UsageError, match="unknown QEMU device 'e1000'"):
         emulated.kind_of("e1000,mac=x")
+
+
+def test_known_deviations_are_of_rows_and_harm_nobody() -> None:
+    rows = {row.name for row in read_tables().rows}
+    for device in ("virtio-blk-pci", "virtio-blk-device"):
+        for known in emulated.known(device):
+            assert known.row in rows
+            assert set(known.classes) <= {"rejected", "stopped", "wrong-data"}
+    assert len(emulated.known("virtio-blk-pci")) < len(emulated.known("virtio-blk-device"))
