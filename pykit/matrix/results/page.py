@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""index.html of a matrix: cells that did not hold, tables of axes, then all cells."""
+"""index.html of a matrix: cells that did not hold, tables of axes, then all cells.
+
+Where many did not hold, the picture of cells by rules comes first.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ _REACTED: dict[Reaction, CellStatus] = {
 }
 #: Cells with these statuses are described in full, first.
 _TROUBLED: tuple[CellStatus, ...] = ("failed", "error", "missing", "inconclusive")
+#: So many of them are unfolded; more of them stand behind the picture of all cells, a line each.
+_UNFOLDED = 12
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ def render(view: MatrixView) -> str:
         statuses=STATUSES,
         meanings=MEANINGS,
         troubled=troubled,
+        many=len(troubled) > _UNFOLDED,
         linked={cell.name for cell in troubled},
         axes=view.axes,
         ordered=ordered,

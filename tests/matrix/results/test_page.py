@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 from pykit.matrix.results import MatrixView
@@ -103,3 +104,17 @@ def test_cells_by_rules_are_drawn_and_lead_to_their_cells(view: MatrixView) -> N
     assert any(judged == "fail" for judged, _, _ in drawn)
     for _, cell, _ in drawn:
         assert f'<a href="#{cell}"' in page
+
+
+def test_of_many_cells_the_picture_comes_first_and_the_rest_is_folded(view: MatrixView) -> None:
+    page = render(view)
+    assert page.index('id="troubled"') < page.index('id="grid"')
+    assert page.count("<details open><summary><h3>") == 6
+    again = [replace(cell, planned=replace(cell.planned, name=f"{cell.name}-{n}"))
+             for n in range(3) for cell in view.cells]  # fmt: skip
+    many = render(replace(view, cells=tuple(again)))
+    assert many.index('id="grid"') < many.index('id="troubled"')
+    assert "<details open><summary><h3>" not in many
+    assert re.search(r'value="failed" checked', many)
+    assert re.search(r'value="held">', many)
+    assert Reader(many).open == []
