@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -211,7 +212,7 @@ def drive(
     result.verdicts = spec.check(events)
     result.seconds = time.monotonic() - begun
     _write(directory / "verdicts.json", result.verdicts.as_json())
-    _write(directory / "drive.json", result.as_json())
+    _write(directory / "drive.json", result.as_json() | {"command": list(sys.argv)})
     return result
 
 

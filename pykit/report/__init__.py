@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pykit.errors import UsageError
 from pykit.files import open_regular, parse_json, read_regular
 from pykit.paths import write_atomically
 from pykit.report import finding, html, junit, kcidb, ktap, sarif, terminal
@@ -75,9 +76,15 @@ def print_terminal(
 def finding_of(run_dir: Path, verdicts: Verdicts, events: Events, rules: Sequence[str]) -> str:
     """Return a report for maintainers, in Markdown, about rules that failed or are waived.
 
-    Raises: UsageError, where one of them did neither.
+    Without ``rules`` it is about those that failed.
+
+    Raises: UsageError, where one of them did neither, or none failed.
     """
-    view = view_of(verdicts, events, _run_info(run_dir / "run.json"), "")
+    rules = rules or finding.reportable(verdicts.rules, events.capture)
+    if not rules:
+        raise UsageError(f"{run_dir}: no rule failed; name one that is waived to report it")
+    made = _run_info(run_dir / "run.json") or _run_info(run_dir / "drive.json")
+    view = view_of(verdicts, events, made, "")
     return "\n".join(finding.render(view, rule) for rule in rules)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pykit.analysis.evidence import slice_of
@@ -13,11 +13,26 @@ from pykit.errors import UsageError
 from pykit.report.view import ReportView, clauses_of
 from pykit.spec import Verdict
 from pykit.text import shown
-from pykit.trace import CapturedDevice
+from pykit.trace import CapturedDevice, CaptureInfo
 
-#: Outcomes in which memory may be corrupt, or a process ended.
-_SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone"})
+#: Commands of pykit that make a capture.
+_REPEATED = (["run"], ["drive"])
+#: Outcomes, and classes of `pykit drive`, in which memory may be corrupt, or a process ended.
+_SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone", "crashed", "trespassed"})
+#: The driver of captures that `pykit drive` made.
+_DRIVE = "pykit-drive"
 _OTHER = {"driver": "device", "device": "driver"}
+
+
+def reportable(rows: Iterable[Verdict], capture: CaptureInfo) -> list[str]:
+    """Return the rules that failed; of `pykit drive`, which does wrong on purpose, the device's."""
+    failed = [row.rule for row in rows if row.verdict == "fail"]
+    driven = _driven(capture)
+    return [rule.id for rule in failed if not (driven and rule.side == "driver")]
+
+
+def _driven(capture: CaptureInfo) -> bool:
+    return any(device.driver == _DRIVE for device in capture.devices)
 
 
 def render(view: ReportView, rule: str) -> str:
@@ -51,12 +66,13 @@ def render(view: ReportView, rule: str) -> str:
 
 
 def _caution(view: ReportView) -> list[str]:
-    kind = view.capture.outcome.kind
-    if kind not in _SERIOUS:
+    ends = {view.capture.outcome.kind, *(view.run.get("classes") or ())}
+    serious = sorted(ends & _SERIOUS)
+    if not serious:
         return []
     return [
-        f"> The run ended with `{kind}`: this may be a matter of security. Report it to the makers "
-        "in private first, and publish nothing before they have answered."
+        f"> The run ended with `{serious[0]}`: this may be a matter of security. Report it to the "
+        "makers in private first, and publish nothing before they have answered."
     ]
 
 
@@ -79,7 +95,7 @@ def _versions(view: ReportView) -> str:
     assert isinstance(kernel, Mapping)
     lines = {
         "guest kernel": kernel.get("release") or capture.kernel,
-        "QEMU": run.get("qemu") or capture.qemu,
+        ("device" if _driven(capture) else "QEMU"): run.get("qemu") or capture.qemu,
         "driver": ", ".join(map(str, run.get("drivers") or ())),
         "devices": ", ".join(map(_device, capture.devices)),
         "transport and ring": " ".join(
@@ -111,7 +127,7 @@ def _command(words: Any) -> str:
     if not isinstance(words, list) or not words or not all(isinstance(w, str) for w in words):
         return ""
     head, *rest = words
-    if head.rpartition("/")[2] not in ("pykit", "__main__.py") or "run" not in rest[:1]:
+    if head.rpartition("/")[2] not in ("pykit", "__main__.py") or rest[:1] not in _REPEATED:
         return ""
     kept, skip = [], False
     for word in rest:
@@ -142,6 +158,11 @@ def _cause(view: ReportView, row: Verdict) -> str:
     other = _OTHER.get(row.rule.side)
     if other is None:
         return "The rule compares observers; it blames neither side."
+    if _driven(view.capture):
+        return (
+            "The driver is `pykit drive`. The rules judge the device by its conforming requests; "
+            "what it does wrong on purpose is in `drive.json`."
+        )
     broken = [row.rule.id for row in view.having("fail", "waived") if row.rule.side == other]
     if broken:
         return (

@@ -53,6 +53,31 @@ def test_a_serious_end_is_not_for_the_public(view: ReportView, kind: str) -> Non
     assert "security" in finding.render(view, failed(view))
 
 
+def test_a_run_of_drive_is_about_its_device(view: ReportView) -> None:
+    devices = tuple(replace(device, driver="pykit-drive") for device in view.capture.devices)
+    capture = replace(view.capture, devices=devices, qemu="./mine --socket '{socket}'")
+    command = ["/venv/bin/pykit", "drive", "--seed", "7", "--to", "/secret", "--", "./mine"]
+    run = {"target": "./mine", "classes": {"handled": 9}, "command": command}
+    driven = replace(view, run=run, capture=capture)
+    text = finding.render(driven, failed(view))
+    assert "- device: ./mine --socket '{socket}'" in text
+    assert "\npykit drive --seed 7 -- ./mine   #" in text
+    assert "The driver is `pykit drive`" in text
+    assert "security" not in text
+    crashed = replace(driven, run={**run, "classes": {"handled": 8, "crashed": 1}})
+    assert "security" in finding.render(crashed, failed(view))
+
+
+def test_what_drive_does_wrong_on_purpose_is_nothing_to_report(view: ReportView) -> None:
+    mine, held = make_row("fail", 1), make_row("pass", 3)
+    its = make_row("fail", 2)
+    its = replace(its, rule=replace(its.rule, side="device"))
+    rows, devices = (mine, its, held), view.capture.devices
+    assert finding.reportable(rows, view.capture) == [mine.rule.id, its.rule.id]
+    devices = tuple(replace(device, driver="pykit-drive") for device in devices)
+    assert finding.reportable(rows, replace(view.capture, devices=devices)) == [its.rule.id]
+
+
 def test_a_side_that_deviates_as_well_may_be_the_cause(view: ReportView) -> None:
     (row,) = view.having("fail")
     assert "Unknown" in finding.render(view, row.rule.id)
