@@ -10,6 +10,7 @@ import typer
 from pykit import __version__
 from pykit.cli import (
     baseline,
+    bundle,
     device,
     doctor,
     drive,
@@ -55,6 +56,7 @@ app.command("export-jobs")(matrix.export_jobs)
 app.command()(run.bisect)
 app.command()(drive.drive)
 app.command()(fuzz.fuzz)
+app.command()(bundle.bundle)
 app.command()(device.device)
 app.command()(tap.tap)
 app.command()(record.record)

@@ -31,6 +31,14 @@ def drive(
             "all that this QEMU has: all.",
         ),
     ] = None,
+    guest: Annotated[
+        bool,
+        typer.Option(
+            "--guest",
+            help="Drive a device in a guest of pykit bundle: the socket is its serial line, the "
+            "command the monitor that boots it.",
+        ),
+    ] = False,
     device: DriveDevice = "blk",
     files: Annotated[
         list[Path] | None,
@@ -60,7 +68,8 @@ def drive(
 ) -> None:
     """Drive a virtio device without a guest: conforming requests, then malformed ones.
 
-    The device is a vhost-user back-end or one of QEMU's; its disk is overwritten. The rules judge
+    The device is a vhost-user back-end, one of QEMU's, or any monitor's (--guest); its disk is
+    overwritten. The rules judge
     the conforming requests; each case gets a class: handled, rejected, stopped, exited,
     wedged, spinning, flooding, wrong-data, crashed or trespassed.
 
@@ -88,7 +97,7 @@ def drive(
         raise typer.Exit(_code(every.exit_code, known, directory, as_json))
     with (
         progress() as say,
-        driving.chosen_target(socket, peer, qemu, command, device, say) as target,
+        driving.chosen_target(socket, peer, qemu, command, device, say, guest=guest) as target,
     ):
         result = driving.drive(target, cases, directory, seed=seed, progress=say)
         say("reports")

@@ -101,7 +101,7 @@ class VirtioDriver:
         note = self.recorder.event
         note("status", status=0, op=bits.STATUS_RESET)
         self.carrier.reset(self.memory)
-        self.recorder.legacy = self.carrier.legacy
+        self.recorder.legacy, self.recorder.deaf = self.carrier.legacy, self.carrier.deaf
         # Until here the device may still have written what the life before allowed it to.
         self.memory.fill(shape.canary)
         note("status", status=bits.ACKNOWLEDGE, op=bits.STATUS_WRITE)

@@ -128,6 +128,10 @@ class SharedMemory:
         else:
             self._memory[at : at + len(data)] = value
 
+    def take_over(self, offset: int, data: bytes) -> None:
+        """Write bytes as the device, where it has written them in a memory that this copies."""
+        self._memory[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+
     def load(self, address: int, length: int) -> bytes:
         """Read bytes as the driver.
 

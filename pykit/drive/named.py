@@ -35,6 +35,8 @@ def chosen_target(
     command: Sequence[str] | None,
     device: str,
     progress: Progress,
+    *,
+    guest: bool = False,
 ) -> Iterator[Target]:
     """Yield the one device that is named, of the type ``device`` where nothing else says it.
 
@@ -47,12 +49,15 @@ def chosen_target(
             "name one device: --socket PATH, --peer NAME, --qemu DEVICE, or a command with "
             "{socket} after --"
         )
+    if guest and (peer or qemu):
+        raise UsageError("--guest goes with --socket, or a command with {socket} after --")
     if peer:
         with _named(peer, progress) as target:
             yield target
     else:
-        kind, known_so = (kind_of(qemu), known(qemu)) if qemu else (device, ())
-        yield Target(kind, socket, tuple(command or ()), qemu or "", known=known_so)
+        kind = kind_of(qemu) if qemu else device
+        known_so = known(qemu) if qemu else ()
+        yield Target(kind, socket, tuple(command or ()), qemu or "", known=known_so, guest=guest)
 
 
 @contextmanager

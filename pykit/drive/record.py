@@ -13,6 +13,8 @@ from pykit.files import naming
 from pykit.seal import write_sealed
 from pykit.trace.driven import FILE, write_driven
 
+_OF_INTERRUPTS = ("callback", "interrupt")
+
 
 @dataclass
 class Recorder:
@@ -22,12 +24,14 @@ class Recorder:
         device: QEMU's name of such a device, such as ``virtio-blk-pci``; rules ask for it.
         legacy: whether it is driven by the legacy interface.
         life: number of the device's current life.
+        deaf: no interrupt is seen: what is about them is left out, and not judged.
     """
 
     device: str
     driver: str = "pykit-drive"
     legacy: bool = False
     life: int = -1
+    deaf: bool = False
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
     _seq: dict[int, int] = field(default_factory=dict)
@@ -39,6 +43,8 @@ class Recorder:
 
     def event(self, kind: str, queue: int | None = None, **fields: Any) -> None:
         """Write down an event of the current life, of one of its queues or of none."""
+        if self.deaf and kind in _OF_INTERRUPTS:
+            return
         row: dict[str, Any] = {
             "row": self._count,
             "ts": time.monotonic_ns(),

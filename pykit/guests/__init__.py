@@ -2,7 +2,18 @@
 """Build, start and talk to guests, and classify how they ended."""
 
 from pykit.guests.back_end import served
+from pykit.guests.led import COMMAND_LINE, LedGuest, make_led_guest
 from pykit.guests.outcome import EXIT_CODES, Kind, Outcome
 from pykit.guests.runners import bare_vng, runner
 
-__all__ = ["EXIT_CODES", "Kind", "Outcome", "bare_vng", "runner", "served"]
+__all__ = [
+    "COMMAND_LINE",
+    "EXIT_CODES",
+    "Kind",
+    "LedGuest",
+    "Outcome",
+    "bare_vng",
+    "make_led_guest",
+    "runner",
+    "served",
+]

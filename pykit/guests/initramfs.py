@@ -54,23 +54,31 @@ class Initramfs:
         (inside / "nonce").write_text(f"NONCE={payload.nonce}\nPORT={agent}\n")
         programs = put_programs(kernel, payload.scenario.programs, inside)
         path = payload.folder / "initramfs.cpio"
-        with path.open("wb") as output:
-            paths = sorted(root.rglob("*"))
-            for file in paths:
-                # The same files make the same archive, by which a bundle is known.
-                os.utime(file, (0, 0))
-            names = [str(file.relative_to(root)) for file in paths]
-            done = subprocess.run(
-                ["cpio", "--quiet", "--reproducible", "-o", "-H", "newc", "-R", "0:0"],
-                input="\n".join(names).encode(),
-                stdout=output,
-                stderr=subprocess.PIPE,
-                cwd=root,
-                check=False,
-            )
-        if done.returncode != 0:
-            raise InfraError(f"cpio failed: {done.stderr.decode(errors='replace').strip()}")
+        archive(root, path)
         return cls(path, programs)
+
+
+def archive(root: Path, path: Path) -> None:
+    """Pack a folder; the same files make the same archive, by which a bundle is known.
+
+    Raises:
+        InfraError: cpio fails.
+    """
+    paths = sorted(root.rglob("*"))
+    for file in paths:
+        os.utime(file, (0, 0))
+    names = [str(file.relative_to(root)) for file in paths]
+    with path.open("wb") as output:
+        done = subprocess.run(
+            ["cpio", "--quiet", "--reproducible", "-o", "-H", "newc", "-R", "0:0"],
+            input="\n".join(names).encode(),
+            stdout=output,
+            stderr=subprocess.PIPE,
+            cwd=root,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise InfraError(f"cpio failed: {done.stderr.decode(errors='replace').strip()}")
 
 
 def put_programs(kernel: Kernel, programs: Collection[str], folder: Path) -> Path | None:

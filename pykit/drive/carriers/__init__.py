@@ -22,7 +22,7 @@ class Carrier(Protocol):
     """The way to one device.
 
     Attributes:
-        name: vhost-user or qtest.
+        name: vhost-user, qtest or guest.
         queues: how many virtqueues the device has.
     """
 
@@ -35,6 +35,10 @@ class Carrier(Protocol):
     @property
     def legacy(self) -> bool:
         """Whether the device is driven by the legacy interface, after the first ``reset``."""
+
+    @property
+    def deaf(self) -> bool:
+        """Whether no interrupt of the device can be seen, after the first ``reset``."""
 
     def attend(self, activity: Activity) -> None:
         """Take the process that serves the device from here on."""

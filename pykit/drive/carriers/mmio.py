@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice
 from pykit.drive.ring import Ring
 from pykit.trace.register_map import MMIO_CONFIG
 
-#: Where QEMU's microvm has its transports, how many, and how far apart.
-_FIRST, _COUNT, _STEP = 0xFEB00000, 24, 0x200
+#: Where QEMU's microvm has its transports.
+MICROVM = range(0xFEB00000, 0xFEB00000 + 24 * 0x200, 0x200)
 _MAGIC = 0x74726976
 _LEGACY = 1
 
@@ -29,17 +31,23 @@ class MmioDevice(RegisterDevice):
         self.space = RegisterBlock(bus, base + MMIO_CONFIG, "config")
 
     @classmethod
-    def find(cls, bus: Bus) -> MmioDevice:
+    def find(cls, bus: Bus, places: Iterable[int] = MICROVM, wanted: int = 0) -> MmioDevice:
         """Find the transport that has a device behind it.
+
+        Args:
+            bus: memory space.
+            places: addresses at which transports may be.
+            wanted: id of the device (section 5); 0 for any.
 
         Raises:
             PeerGoneError: there is none.
         """
-        for base in range(_FIRST, _FIRST + _COUNT * _STEP, _STEP):
+        for base in places:
             registers = RegisterBlock(bus, base, "mmio")
-            if registers.read("magic") == _MAGIC and registers.read("device_id"):
+            found = registers.read("device_id") if registers.read("magic") == _MAGIC else 0
+            if found and wanted in (0, found):
                 return cls(bus, base, registers.read("version"))
-        raise PeerGoneError("QEMU has no virtio device behind any MMIO transport")
+        raise PeerGoneError("there is no such virtio device behind any MMIO transport")
 
     def set_up(self, ring: Ring, message: int) -> None:
         """Write size and addresses; a legacy queue has one address, in pages."""

@@ -99,6 +99,10 @@ class PciFunction:
                     self.write(at + 4, 0, 4)
                 self.bars[number], memory = memory, memory + size
             number += 2 if wide else 1
+        self.enable()
+
+    def enable(self) -> None:
+        """Turn on memory, I/O ports and bus mastering, and read the configuration space."""
         enabled = pci.IO_SPACE | pci.MEMORY_SPACE | pci.BUS_MASTER
         self.write(pci.COMMAND, self.read(pci.COMMAND, 2) | enabled, 2)
         words = [self.read(at, 4) for at in range(0, pci.CONVENTIONAL, 4)]
@@ -163,7 +167,15 @@ def find(bus: PciBus) -> RegisterDevice:
     Raises:
         PeerGoneError: there is none, or it has neither interface.
     """
-    function = PciFunction.find(bus)
+    return interface(bus, PciFunction.find(bus))
+
+
+def interface(bus: PciBus, function: PciFunction) -> RegisterDevice:
+    """Drive a function by its modern interface, where it has one.
+
+    Raises:
+        PeerGoneError: it has neither interface.
+    """
     structures = function.structures()
     if {pci.COMMON_CFG, pci.NOTIFY_CFG, pci.ISR_CFG} <= structures.keys():
         return ModernPci(bus, function, structures)

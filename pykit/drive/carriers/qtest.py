@@ -10,12 +10,13 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError, pci
+from pykit.drive.carriers.by_registers import RegisterCarrier
+from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.carriers.mmio import MmioDevice
 from pykit.drive.carriers.registers import RegisterDevice
 from pykit.drive.memory import SharedMemory
@@ -27,7 +28,7 @@ from pykit.vhost_user import PATIENCE
 _CONTROLLER, _FIRST_LINE = "ioapic", 16
 
 
-class Qtest:
+class Qtest(Gathering):
     """A connection to QEMU's qtest server, which QEMU opens.
 
     Attributes:
@@ -42,9 +43,8 @@ class Qtest:
         except OSError as error:
             self._sock.close()
             raise PeerGoneError(f"cannot connect to {path}: {error.strerror}") from None
+        super().__init__()
         self._rest = b""
-        self._waiting: list[str] = []
-        self._gathering = False
         self.raised: set[int] = set()
         self.ports = _Ports(self)
 
@@ -69,44 +69,7 @@ class Qtest:
                 return
             self._interrupt(self._line())
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Send the writes that are made within this at once: at the next read, or at its end.
-
-        QEMU does them in order, and answers each; only the driver waits less often.
-
-        Raises:
-            PeerGoneError: as ``ask``.
-        """
-        self._gathering = True
-        try:
-            yield
-            self._exchange()
-        finally:
-            self._gathering = False
-            self._waiting.clear()
-
-    def ask(self, command: str) -> str:
-        """Send a command and return what follows its OK.
-
-        Raises:
-            PeerGoneError: QEMU ended, is silent, or refuses the command.
-        """
-        self._waiting.append(command)
-        return self._exchange()
-
-    def post(self, command: str) -> None:
-        """Send a command that has no value; later, where commands are sent together.
-
-        Raises:
-            PeerGoneError: as ``ask``.
-        """
-        self._waiting.append(command)
-        if not self._gathering:
-            self._exchange()
-
     def _exchange(self) -> str:
-        """Send the commands that wait; return the answer of the last one, empty without any."""
         commands, self._waiting = self._waiting, []
         answer = ""
         command = ""
@@ -184,7 +147,7 @@ class _Ports:
 _LETTERS = {1: "b", 2: "w", 4: "l", 8: "q"}
 
 
-class QtestCarrier:
+class QtestCarrier(RegisterCarrier):
     """Drives a virtio device of QEMU's by its registers.
 
     Args:
@@ -196,24 +159,13 @@ class QtestCarrier:
     name = "qtest"
 
     def __init__(self, path: Path, activity: Activity, mmio: bool = False) -> None:
+        super().__init__()
         self._path, self._activity, self._mmio = path, activity, mmio
         self._qtest: Qtest | None = None
         self._device: RegisterDevice | None = None
         self._messages: dict[int, int] = {}
         self._memory: SharedMemory | None = None
-        self._largest: dict[int, int] = {}
         self._broken, self._asked = False, True
-        self._queues = 1
-
-    @property
-    def queues(self) -> int:
-        """How many queues the device has, after the first ``reset``."""
-        return self._queues
-
-    @property
-    def legacy(self) -> bool:
-        """Whether the device is driven by the legacy interface."""
-        return self.device.legacy
 
     @property
     def device(self) -> RegisterDevice:
@@ -231,6 +183,10 @@ class QtestCarrier:
             raise PeerGoneError("no connection to QEMU")
         return self._qtest
 
+    def together(self) -> AbstractContextManager[None]:
+        """As the connection does it."""
+        return self._connected().together()
+
     def attend(self, activity: Activity) -> None:
         """Look at another process for whether it sleeps."""
         self._activity = activity
@@ -244,16 +200,7 @@ class QtestCarrier:
                 self._qtest.watch()
         self._memory, self._messages = memory, {}
         self._broken, self._asked = False, True
-        device = self._device
-        with self._qtest.together():
-            device.set_status(0)
-            deadline = time.monotonic() + PATIENCE
-            while device.status():
-                if time.monotonic() > deadline:
-                    raise PeerGoneError("device did not end its reset")
-            self._queues = device.queues()
-            device.set_status(bits.ACKNOWLEDGE)
-            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
+        self._begin()
 
     def find(self) -> None:
         """Find the device anew, and give it addresses: it may have lost them."""
@@ -262,34 +209,6 @@ class QtestCarrier:
     def _found(self, qtest: Qtest) -> RegisterDevice:
         with qtest.together():
             return MmioDevice.find(qtest) if self._mmio else pci.find(qtest)
-
-    def offered(self) -> int:
-        """Read the device's features."""
-        with self._connected().together():
-            return self.device.features()
-
-    def accept(self, features: int) -> bool:
-        """Write features, then FEATURES_OK; return whether it stays set (not with legacy)."""
-        device = self.device
-        with self._connected().together():
-            device.accept(features)
-            if device.legacy:
-                return True
-            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK)
-            return bool(device.status() & bits.FEATURES_OK)
-
-    def config(self, offset: int, length: int) -> bytes:
-        """Read the device's own configuration, a byte at a time."""
-        space = self.device.space
-        return bytes(space.bus.read(space.base + offset + i, 1) for i in range(length))
-
-    def size(self, queue: int, wanted: int) -> int:
-        """What is wanted up to the largest; the legacy PCI interface leaves no choice."""
-        if queue not in self._largest:
-            # Once a size was written the register has that one.
-            self._largest[queue] = self.device.largest(queue)
-        largest = self._largest[queue]
-        return largest if self.device.transport == "pci-legacy" else min(wanted, largest)
 
     def set_up(self, ring: Ring) -> None:
         """Write a queue's registers; its message becomes a store into guest memory."""
@@ -301,39 +220,6 @@ class QtestCarrier:
             self._messages[ring.index] = message
         with self._connected().together():
             self.device.set_up(ring, message)
-
-    def reset_queue(self, queue: int) -> bool:
-        """Write 1 to queue_reset and wait until it reads 0 (section 2.6.1); not with MMIO."""
-        registers = self.device.registers
-        if "queue_reset" not in registers or self.device.transport != "pci":
-            return False
-        registers.write("queue_select", queue)
-        registers.write("queue_reset", 1)
-        deadline = time.monotonic() + PATIENCE
-        while registers.read("queue_reset"):
-            if time.monotonic() > deadline:
-                raise PeerGoneError(f"device did not end the reset of queue {queue}")
-        return True
-
-    def unmap(self, queue: int) -> bool:
-        """Take a queue's vector away; False where interrupts are no messages."""
-        registers = self.device.registers
-        if not self.device.messages:
-            return False
-        registers.write("queue_select", queue)
-        registers.write("queue_vector", bits.NO_VECTOR)
-        return registers.read("queue_vector") == bits.NO_VECTOR
-
-    def config_vector(self) -> int | None:
-        """Read the vector of configuration changes; None where interrupts are no messages."""
-        registers = self.device.registers
-        messages = self.device.messages and "config_vector" in registers
-        return registers.read("config_vector") if messages else None
-
-    def word(self, offset: int) -> int:
-        """Read four bytes of the device's configuration at once."""
-        space = self.device.space
-        return space.bus.read(space.base + offset, 4)
 
     def use_line(self) -> bool:
         """Turn MSI-X off and watch the interrupt line; False where a PCI device is not modern."""
@@ -360,10 +246,6 @@ class QtestCarrier:
         """Read the status register of PCI, then the ISR status, which clears itself."""
         assert isinstance(self.device, pci.ModernPci)
         return self.device.line_state()
-
-    def driver_ok(self) -> None:
-        """Write DRIVER_OK."""
-        self.device.set_status(self.device.status() | bits.DRIVER_OK)
 
     def notify(self, queue: int) -> None:
         """Write the queue's number to its notification register."""

@@ -88,6 +88,11 @@ class VhostUserCarrier:
         """Never: the protocol has no such back-ends."""
         return False
 
+    @property
+    def deaf(self) -> bool:
+        """Never: interrupts are seen."""
+        return False
+
     def drive_also(self, *features: Protocol) -> None:
         """Choose what new connections drive beside what all do: INFLIGHT_SHMFD, BACKEND_REQ.
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Commands to the other end of a line, which are sent together where nothing is read between."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Gathering(ABC):
+    """A line with commands that wait for the next one that is answered."""
+
+    def __init__(self) -> None:
+        self._waiting: list[str] = []
+        self._gathering = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send the writes that are made within this at once: at the next read, or at its end.
+
+        The other end does them in order; only the driver waits less often.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        self._gathering = True
+        try:
+            yield
+            self._exchange()
+        finally:
+            self._gathering = False
+            self._waiting.clear()
+
+    def ask(self, command: str) -> str:
+        """Send a command and return its answer.
+
+        Raises:
+            PeerGoneError: the other end is gone, is silent, or refuses the command.
+        """
+        self._waiting.append(command)
+        return self._exchange()
+
+    def post(self, command: str) -> None:
+        """Send a command that has no value; later, where commands are sent together.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        self._waiting.append(command)
+        if not self._gathering:
+            self._exchange()
+
+    @abstractmethod
+    def _exchange(self) -> str:
+        """Send the commands that wait; return the answer of the last one, empty without any."""
