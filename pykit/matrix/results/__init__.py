@@ -6,7 +6,17 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from pykit.matrix.results import conformance, dataset, junit, kcidb, ktap, page, sarif, summary
+from pykit.matrix.results import (
+    conformance,
+    dataset,
+    junit,
+    kcidb,
+    ktap,
+    page,
+    reactions,
+    sarif,
+    summary,
+)
 from pykit.matrix.results.faults import FaultTable
 from pykit.matrix.results.view import MatrixView, load
 from pykit.paths import write_atomically
@@ -18,8 +28,9 @@ def write_results(directory: Path) -> MatrixView:
     """Write all results of a matrix directory anew, from its plan and its journal.
 
     They are results.ktap, junit.xml, kcidb.json, sarif.json, verdicts.parquet, matrix.json,
-    conformance.md and index.html, and of cells with deliberate faults faults.csv, each whole or
-    not there. Unfinished cells are listed as missing.
+    conformance.md and index.html, of cells with deliberate faults faults.csv, and of those with a
+    faulty `pykit device` reactions.md, each whole or not there. Unfinished cells are listed as
+    missing.
 
     Raises: UsageError where it is no matrix directory; OSError where a file cannot be written.
     """
@@ -38,6 +49,10 @@ def write_results(directory: Path) -> MatrixView:
     }
     if (table := FaultTable.of(view)).cells:
         files["faults.csv"] = table.to_csv().encode()
+    if (reacted := reactions.reactions(view)).lines:
+        releases = {cell.record.release for cell in view.cells if cell.record}
+        text = reactions.to_markdown(reacted, sorted(filter(None, releases)))
+        files["reactions.md"] = text.encode()
     for name, data in files.items():
         write_atomically(directory / name, data)
     return view

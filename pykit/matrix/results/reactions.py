@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from pykit.device import FAULTS
 from pykit.matrix.plan.cell import BACK_END_FAULT, NONE
 from pykit.matrix.record import CellRecord
 from pykit.matrix.results.view import CellView, MatrixView
@@ -74,3 +76,32 @@ def reactions(view: MatrixView) -> ReactionTable:
         tuple(heads),
         tuple((fault, tuple(map(spots.get, heads))) for fault, spots in sorted(lines.items())),
     )
+
+
+_HEAD = """\
+<!-- SPDX-License-Identifier: GPL-2.0-only -->
+<!-- Generated: reactions.md of `pykit matrix reactions`. Do not edit. -->
+# Reactions
+
+What Linux's virtio_blk does with a disk that is served by `pykit device` with a fault: each cell
+is the end of a run whose program verifies all data
+([how it is run, and what the words mean](matrices.md#reactions)). No clause says what a driver
+does about a broken device. *-*: not run."""
+
+
+def to_markdown(table: ReactionTable, kernels: Iterable[str]) -> str:
+    """Return reactions.md.
+
+    Args:
+        table: of one matrix or of several.
+        kernels: releases that ran.
+    """
+    counts = ", ".join(f"{count} {name}" for name, count in table.counts.items() if count)
+    heads = ("fault", "what the device does", *table.heads)
+    lines = [_HEAD, "", f"Kernels {', '.join(kernels)}: {counts}.", ""]
+    lines += [f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |"]
+    for fault, spots in table.lines:
+        does = FAULTS[fault].does if fault in FAULTS else ""
+        words = (spot[0] if spot else "-" for spot in spots)
+        lines.append(f"| `{fault}` | {does} | {' | '.join(words)} |")
+    return "\n".join(lines) + "\n"

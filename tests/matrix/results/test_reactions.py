@@ -14,7 +14,7 @@ from pykit.matrix.plan.select import select
 from pykit.matrix.record import MutantResult
 from pykit.matrix.results import FaultTable
 from pykit.matrix.results.page import render
-from pykit.matrix.results.reactions import reaction, reactions
+from pykit.matrix.results.reactions import reaction, reactions, to_markdown
 from pykit.matrix.results.view import view_of
 from pykit.spec import rules
 
@@ -77,6 +77,10 @@ def test_tables() -> None:
         "reactions/sleeps-split": ("excused", "contained"),
     }
     assert "Reactions to a faulty device" in render(view)
+    page = to_markdown(table, ["6.12"])
+    assert "Kernels 6.12: 2 contained, 1 hung." in page
+    assert "| `id-wrong` | return the next id | hung | contained |" in page
+    assert page.endswith("| `sleeps` | take a second for each chain | contained | - |\n")
 
 
 def test_the_matrix_has_enough() -> None:
