@@ -17,7 +17,7 @@ class BadAddressError(PykitError):
 
 
 @dataclass(frozen=True)
-class Region:
+class MappedRegion:
     """A shared region: guest-physical and front-end's user address of its first byte."""
 
     guest: int
@@ -36,7 +36,7 @@ class GuestMemory:
     """All regions that the front-end shares."""
 
     def __init__(self) -> None:
-        self._regions: list[Region] = []
+        self._regions: list[MappedRegion] = []
 
     def add(self, guest: int, size: int, user: int, offset: int, fd: int) -> None:
         """Map a region; the descriptor is closed.
@@ -54,7 +54,7 @@ class GuestMemory:
             raise BadAddressError(f"region at {guest:#x} cannot be mapped: {error}") from None
         finally:
             os.close(fd)
-        self._regions.append(Region(guest, user, size, offset, mapped))
+        self._regions.append(MappedRegion(guest, user, size, offset, mapped))
 
     def clear(self) -> None:
         """Forget all regions; their mappings go with the last view of them."""
