@@ -26,6 +26,7 @@ from pykit.spec import bits
 from pykit.vhost_user import (
     CONFIG,
     INFLIGHT,
+    INFLIGHT_PADDING,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
@@ -260,7 +261,7 @@ class Connection:
             raise _RefusedError(f"a record for {queues} queues of {entries}")
         fd, size = InflightArea.make(queues, entries)
         self._outgoing = [fd]
-        return INFLIGHT.pack(size, 0, queues, entries)
+        return INFLIGHT.pack(size, 0, queues, entries) + INFLIGHT_PADDING
 
     def _set_record(self, payload: bytes, fds: tuple[int, ...], kept: set[int]) -> None:
         if len(fds) != 1:

@@ -52,7 +52,7 @@ class SharedRecord:
 
     def part(self, ring: Ring) -> RecordPart | None:
         """The part of the first queue; None of another queue, or where the file is too short."""
-        size, offset, _, _ = INFLIGHT.unpack(self.payload)
+        size, offset, _, _ = INFLIGHT.unpack_from(self.payload)
         packed = isinstance(ring, PackedRing)
         header, state = (PACKED_HEADER, PACKED_STATE) if packed else (SPLIT_HEADER, SPLIT_STATE)
         needed = header.size + state.size * ring.size

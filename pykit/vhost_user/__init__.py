@@ -3,6 +3,7 @@
 
 from pykit.vhost_user.inflight import (
     INFLIGHT,
+    INFLIGHT_PADDING,
     INFLIGHT_VERSION,
     PACKED_HEADER,
     PACKED_STATE,
@@ -37,6 +38,7 @@ __all__ = [
     "CONFIG",
     "HEADER",
     "INFLIGHT",
+    "INFLIGHT_PADDING",
     "INFLIGHT_VERSION",
     "LARGEST",
     "LOG_ALL",

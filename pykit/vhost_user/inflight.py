@@ -12,6 +12,8 @@ import struct
 #: Payload of GET_INFLIGHT_FD and SET_INFLIGHT_FD: size and offset of the record in its file; how
 #: many queues it is for, and of what size.
 INFLIGHT = struct.Struct("=QQHH")
+#: What stands behind it: QEMU takes no message without, as its structure in C has that.
+INFLIGHT_PADDING = bytes(4)
 #: The only version of the layout; a part that was never used has 0.
 INFLIGHT_VERSION = 1
 #: Split: features, version, entries, head of the last batch, used index.

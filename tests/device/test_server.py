@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 
@@ -87,3 +88,14 @@ def test_what_cannot_be_done_is_refused(request_: FrontEndRequest, payload: byte
         reply: Message = receive(sock)
     assert reply.request == request_
     assert reply.u64 == 1
+
+
+def test_a_record_is_described_with_padding() -> None:
+    """QEMU refuses a reply of another length, and does not start the device."""
+    wanted = bytes(16) + (2).to_bytes(2, "little") + (128).to_bytes(2, "little")
+    protocol = message(FrontEndRequest.SET_PROTOCOL_FEATURES, (1 << 12).to_bytes(8, "little"))
+    with served(protocol, message(FrontEndRequest.GET_INFLIGHT_FD, wanted + bytes(4))) as sock:
+        reply = receive(sock)
+    for fd in reply.fds:
+        os.close(fd)
+    assert (len(reply.fds), len(reply.payload)) == (1, 24)

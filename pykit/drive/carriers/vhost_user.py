@@ -19,6 +19,7 @@ from pykit.drive.ring import Ring
 from pykit.vhost_user import (
     CONFIG,
     INFLIGHT,
+    INFLIGHT_PADDING,
     LOG_ALL,
     NEED_REPLY,
     PATIENCE,
@@ -231,11 +232,11 @@ class VhostUserCarrier:
         self.command(FrontEndRequest.SET_VRING_KICK, U64.pack(index), (kick,))
 
     def _made_record(self, size: int) -> SharedRecord:
-        wanted = INFLIGHT.pack(0, 0, self._queues, size)
+        wanted = INFLIGHT.pack(0, 0, self._queues, size) + INFLIGHT_PADDING
         send(self._connected(), FrontEndRequest.GET_INFLIGHT_FD, wanted, 0)
         reply = receive(self._connected())
         request, fds = FrontEndRequest.GET_INFLIGHT_FD, reply.fds
-        if reply.request != request or len(fds) != 1 or len(reply.payload) != INFLIGHT.size:
+        if reply.request != request or len(fds) != 1 or len(reply.payload) < INFLIGHT.size:
             _without_descriptors(reply)
             raise PeerGoneError(f"reply to GET_INFLIGHT_FD has {len(fds)} descriptors")
         return SharedRecord(fds[0], reply.payload)
