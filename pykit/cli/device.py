@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from pykit.cli.options import JsonOption
-from pykit.cli.terminal import dump, print_table, say
-from pykit.errors import UsageError
+from pykit.cli.terminal import dump, print_table, progress, say
+from pykit.errors import Exit, UsageError
 
 
 def device(
@@ -35,6 +35,14 @@ def device(
         Path | None,
         typer.Option(metavar="FILE", help="Have the fault that this Python file describes."),
     ] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Have this driver, fetched into the cache, use the device once with each fault, "
+            "or with the one that is named: libblkio.",
+        ),
+    ] = None,
     listing: Annotated[
         bool, typer.Option("--list", help="List the faults, and serve none.")
     ] = False,
@@ -54,10 +62,17 @@ def device(
         else:
             print_table(("fault", "what the device does"), rows)
         return
-    if socket is None:
-        raise UsageError("no socket: add --socket PATH")
     if fault is not None and fault not in back_end.FAULTS:
         raise UsageError(choice(fault, back_end.FAULTS, "fault"))
+    if driver is not None:
+        from pykit.device.under import DRIVERS
+
+        if driver not in DRIVERS:
+            raise UsageError(choice(driver, DRIVERS, "driver"))
+        _react(("", *((fault,) if fault else back_end.FAULTS)), as_json)
+        return
+    if socket is None:
+        raise UsageError("no socket: add --socket PATH")
     if fault and script:
         raise UsageError("two faults: choose --fault or --script")
     chosen = back_end.FAULTS[fault] if fault else None
@@ -65,3 +80,17 @@ def device(
         chosen = back_end.load_script(script)
     store = back_end.ServedDisk(disk, size_mib << 20, queues, zoned=zones)
     back_end.serve(socket, store, queues, chosen, say)
+
+
+def _react(faults: tuple[str, ...], as_json: bool) -> None:
+    """Print what a driver does with each fault; fail where it cannot use the device without one."""
+    from pykit.device.under import react
+
+    with progress() as say_so:
+        found = list(react(faults, say_so))
+    if as_json:
+        dump([one.as_json() for one in found])
+    else:
+        rows = [(one.fault or "none", one.fared, one.said) for one in found]
+        print_table(("fault", "reaction", "what the driver reports"), rows)
+    raise typer.Exit(Exit.OK if found[0].fared == "contained" else Exit.FAILED)
