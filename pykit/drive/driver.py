@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import time
-import zlib
 from dataclasses import dataclass
 from typing import Literal
 
+from pykit.drive.blk_events import note_end, note_fields, note_start
 from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.chain import Draft, UsedEntry
 from pykit.drive.features import names
@@ -127,6 +127,8 @@ class VirtioDriver:
         if not kept:
             raise PeerGoneError("device does not accept a subset of the features that it offers")
         note("features", **chosen, stage=2)
+        if self.kind.name == "blk":
+            note_fields(self.recorder, self.carrier, self.features)
         if until == "features-ok":
             return
         self._set_up_queues(shape)
@@ -211,7 +213,7 @@ class VirtioDriver:
         ring = self.rings[queue]
         ring.expose(draft)
         if request.note:
-            self.recorder.event("blk_start", queue, head=draft.head & 0xFFFF, **request.note)
+            note_start(self.recorder, queue, draft.head & 0xFFFF, request)
         self._requests[queue, draft.head] = request
         if kick and ring.kick_needed():
             self.notify(queue)
@@ -246,27 +248,8 @@ class VirtioDriver:
             served = request.outcome(entry)
         ring.settle(entry)
         if request is not None and request.note:
-            self._note_end(queue, request, entry)
+            note_end(self.recorder, self.memory, queue, request, entry)
         return Completion(entry, draft, served, written)
-
-    def _note_end(self, queue: int, request: DriverRequest, entry: UsedEntry) -> None:
-        """Write down how a block request ended, and what its sectors hold if it went well."""
-        sector, kind = request.note["sector"], request.note["type"]
-        head, status = entry.id & 0xFFFF, self.memory.load(request.status_at, 1)[0]
-        if request.data is not None and status == bits.S_OK:
-            data = request.data()
-            for at in range(0, len(data), bits.SECTOR):
-                self.recorder.event(
-                    "blk_sector",
-                    queue,
-                    sector=sector + at // bits.SECTOR,
-                    sum=zlib.crc32(data[at : at + bits.SECTOR]),
-                    head=head,
-                    write=int(kind == bits.T_OUT),
-                )
-        self.recorder.event(
-            "blk_done", queue, sector=sector, type=kind, len=entry.length, head=head, status=status
-        )
 
     def _written(self, request: DriverRequest) -> int:
         """Bytes from the first writable one up to the last that the device wrote."""

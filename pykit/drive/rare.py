@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from pykit.drive.blk_events import note_field
 from pykit.drive.carriers import PeerGoneError, RefusedError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
@@ -43,8 +44,6 @@ _WATCHED, _ANNOUNCED = 40, OTHER_SIDE / 1e9 + 0.5
 _STEP = 1 << 20
 #: The largest queue that there is.
 _LARGEST = 32768
-#: What can be read at once, in bytes.
-_WORD = 4
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -270,7 +269,7 @@ class RareForms:
             self._driver.recorder.event("config", **read, write=0)
 
     def _fields(self) -> None:
-        """Read the fields of up to 32 bits that there are by the features accepted (5.2.4)."""
+        """Read the fields that there are by the features accepted (5.2.4)."""
         accepted = self._driver.features
         own = [f for f in FIELDS if f.feature is not None and accepted >> f.feature & 1]
         end = max((field.offset for field in own), default=0)
@@ -280,17 +279,9 @@ class RareForms:
                 self._field(field)
 
     def _field(self, field: Field) -> None:
-        """Read a field that can be read at once, and write that down."""
-        end = field.offset + field.width
-        # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
-        whole = self._driver.carrier.config(0, end)
-        if field.width <= _WORD and len(whole) == end:
-            if field == SEG_MAX and not isinstance(self._driver.carrier, QtestCarrier):
-                # A back-end has no part in how large the queues are.
-                return
-            value = int.from_bytes(whole[field.offset :], "little")
-            read = {"offset": field.offset, "len": field.width, "value": value}
-            self._driver.recorder.event("config", **read, write=0)
+        # A back-end has no part in how large the queues are.
+        if field != SEG_MAX or isinstance(self._driver.carrier, QtestCarrier):
+            note_field(self._driver.recorder, self._driver.carrier, field)
 
     def _read_only(self) -> None:
         """Write to a disk whose RO was not accepted, between two reads (5.2.6.2)."""

@@ -16,6 +16,8 @@ from pykit.spec import bits
 Served = Literal["served", "error", "wrong-data"]
 Joined = Literal["", "header", "status"]
 _HEADER = struct.Struct("<IIQ")
+#: What stands at the end of each sector that the device is to write, and of all of the data.
+MARK = bytes.fromhex("9e3779b97f4a7c15")
 
 
 @dataclass
@@ -28,6 +30,10 @@ class DriverRequest:
         note: fields of the event ``blk_start``; empty for other devices.
         status_at: address of a status byte that the device has to write; 0 without one.
         data: returns the data that it wrote or read; None for other devices.
+        answer: returns what the device wrote before the status byte.
+        header: the bytes of a block request's header.
+        sent: the data that the device reads.
+        marked: the header was not to be written, and ``MARK`` stands in what was (docs/events.md).
     """
 
     buffers: list[Buffer]
@@ -35,6 +41,10 @@ class DriverRequest:
     note: dict[str, int] = field(default_factory=dict)
     status_at: int = 0
     data: Callable[[], bytes] | None = None
+    answer: Callable[[], bytes] = bytes
+    header: bytes = b""
+    sent: bytes = b""
+    marked: bool = False
 
     @property
     def writable(self) -> int:
@@ -86,6 +96,8 @@ def blk_request(
         for piece in pieces:
             memory.store(piece.address, data[done : done + piece.length])
             done += piece.length
+    else:
+        _mark(memory, pieces, length)
     buffers = [Buffer(front, len(header)), *pieces, Buffer(status, room, write=True)]
     if joined == "header":
         buffers[:2] = [Buffer(front, len(header) + length)]
@@ -95,8 +107,13 @@ def blk_request(
     # The status is the last byte of what the device may write.
     status += max(room - 1, 0)
 
+    front_of_status = status - max(room - 1, 0)
+
     def found() -> bytes:
         return b"".join(memory.load(p.address, p.length) for p in pieces)
+
+    def answer() -> bytes:
+        return (found() if writable else b"") + memory.load(front_of_status, max(room - 1, 0))
 
     def outcome(entry: UsedEntry) -> Served:
         if memory.load(status, 1)[0] != bits.S_OK:
@@ -110,7 +127,37 @@ def blk_request(
         "type": kind,
         "segments": len(pieces),
     }
-    return DriverRequest(buffers, outcome, note, status, found)
+    return DriverRequest(
+        buffers,
+        outcome,
+        note,
+        status,
+        found,
+        answer,
+        header,
+        data if isinstance(data, bytes) else b"",
+        # What shares a buffer with the header is not the header's.
+        marked=joined != "header" and (writable or kind == bits.T_OUT),
+    )
+
+
+def mark_ends(length: int) -> tuple[int, ...]:
+    """Where the marks end in data of so many bytes: none lies over another."""
+    ends = [end for end in range(bits.SECTOR, length, bits.SECTOR) if length - end >= len(MARK)]
+    return (*ends, length) if length >= len(MARK) else ()
+
+
+def _mark(memory: SharedMemory, pieces: Sequence[Buffer], length: int) -> None:
+    """Put a mark at the end of each sector, and of all, of data of so many bytes."""
+    places = (
+        (end - len(MARK) + i, byte) for end in mark_ends(length) for i, byte in enumerate(MARK)
+    )
+    marked = dict(places)
+    done = 0
+    for piece in pieces:
+        for at in sorted(at for at in marked if done <= at < done + piece.length):
+            memory.store(piece.address + at - done, bytes((marked[at],)))
+        done += piece.length
 
 
 def tell(memory: SharedMemory, data: bytes) -> DriverRequest:

@@ -85,6 +85,19 @@ class RegisterCarrier(ABC):
         space = self.device.space
         return bytes(space.bus.read(space.base + offset + i, 1) for i in range(length))
 
+    def field(self, offset: int, width: int) -> bytes:
+        """Read a field in its own width, one of 64 bits in its halves (section 4.1.3.1)."""
+        space, step = self.device.space, width if width in (1, 2, 4) else 4
+        if width % step or offset % step:
+            return self.config(offset, width)
+        parts = (space.bus.read(space.base + offset + at, step) for at in range(0, width, step))
+        return b"".join(part.to_bytes(step, "little") for part in parts)
+
+    def generation(self) -> int | None:
+        """Read the configuration's generation; None with the legacy interface."""
+        registers = self.device.registers
+        return registers.read("generation") if "generation" in registers else None
+
     def size(self, queue: int, wanted: int) -> int:
         """What is wanted up to the largest; the legacy PCI interface leaves no choice."""
         if queue not in self._largest:
