@@ -150,7 +150,15 @@ def _generation(carrier: Carrier) -> int | None:
 
 def _read(carrier: Carrier, field: Field) -> bytes:
     if isinstance(carrier, RegisterCarrier):
-        return carrier.field(field.offset, field.width)
+        found = carrier.field(field.offset, field.width)
+        # The legacy interface has no generation (section 2.5.4): until two reads agree.
+        while (
+            carrier.legacy
+            and field.width > 1
+            and found != (again := carrier.field(field.offset, field.width))
+        ):
+            found = again
+        return found
     # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
     end = field.offset + field.width
     whole = carrier.config(0, end)

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pykit.drive.blk_events import note_end, note_fields, note_start
 from pykit.drive.carriers import Carrier, PeerGoneError
+from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.chain import Draft, UsedEntry
 from pykit.drive.features import names
 from pykit.drive.kinds import Kind
 from pykit.drive.memory import CANARIES, SharedMemory
 from pykit.drive.packed import PackedRing
-from pykit.drive.record import Recorder
+from pykit.drive.record import Recorder, SeenAccess
 from pykit.drive.requests import DriverRequest, Served
 from pykit.drive.ring import Ring, RingFeatures
 from pykit.drive.split import SplitRing
@@ -84,6 +85,14 @@ class VirtioDriver:
         self.shape = Shape()
         self._requests: dict[tuple[int, int], DriverRequest] = {}
         self._announced: dict[int, int] = {}
+        if isinstance(carrier, QtestCarrier):
+            carrier.report, carrier.surveyed = self._note_access, self._note_survey
+
+    def _note_access(self, access: SeenAccess) -> None:
+        self.recorder.access(access)
+
+    def _note_survey(self, reading: dict[str, Any]) -> None:
+        self.recorder.survey(reading)
 
     def bring_up(self, shape: Shape, until: Stage = "live") -> None:
         """Begin a life: reset, features, queues, DRIVER_OK (section 3.1.1).

@@ -207,6 +207,12 @@ def type_of(device: str, pci: str) -> str:
     return f"{pci.removesuffix('-pci')}-device" if is_mmio(device) else pci
 
 
+def options_of(device: str) -> dict[str, str | int]:
+    """The options of a device as ``--qemu`` takes it, numbers as numbers."""
+    pairs = (part.partition("=") for part in device.split(",")[1:])
+    return {name: int(value) if value.isdigit() else value for name, _, value in pairs}
+
+
 @contextmanager
 def command(device: str, shared: SharedMemory) -> Iterator[tuple[str, ...]]:
     """Yield the command that starts QEMU with a device and a CPU that does nothing.

@@ -7,11 +7,35 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pykit.files import naming
 from pykit.seal import write_sealed
 from pykit.trace.driven import FILE, write_driven
+from pykit.trace.register_map import CONFIG, RESERVED, STRUCTURES
+from pykit.trace.survey import rows_of
+
+#: Names of registers by structure and offset, and whether they belong to the selected queue. What
+#: begins within a register is part of it.
+_NAMES = {
+    structure: {
+        register.offset + byte: (register.name, register.queue)
+        for register in registers
+        for byte in range(min(register.size, 4))
+    }
+    for structure, registers in STRUCTURES.items()
+}
+
+
+class SeenAccess(NamedTuple):
+    """One access: structure, bytes from its beginning on, bytes at once, what was moved."""
+
+    structure: str
+    offset: int
+    size: int
+    value: int
+    write: bool
+
 
 _OF_INTERRUPTS = ("callback", "interrupt")
 
@@ -22,12 +46,14 @@ class Recorder:
 
     Attributes:
         device: QEMU's name of such a device, such as ``virtio-blk-pci``; rules ask for it.
+        options: of the device, as QEMU's command line has them.
         legacy: whether it is driven by the legacy interface.
         life: number of the device's current life.
         deaf: no interrupt is seen: what is about them is left out, and not judged.
     """
 
     device: str
+    options: dict[str, str | int] = field(default_factory=dict)
     driver: str = "pykit-drive"
     legacy: bool = False
     life: int = -1
@@ -35,6 +61,8 @@ class Recorder:
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
     _seq: dict[int, int] = field(default_factory=dict)
+    _selected: int | None = None
+    _surveys: list[dict[str, Any]] = field(default_factory=list)
 
     def begin(self) -> None:
         """Begin the device's next life."""
@@ -61,6 +89,29 @@ class Recorder:
         self._count += 1
         self._rows[kind].append(row)
 
+    def access(self, seen: SeenAccess) -> None:
+        """Write down an access to a register, with its name and the queue that it belongs to."""
+        name, of_queue = _NAMES[seen.structure].get(seen.offset, (RESERVED, False))
+        if seen.structure in ("notify", CONFIG):
+            name = {"notify": "queue_notify"}.get(seen.structure, CONFIG)
+        queue = self._selected if of_queue else None
+        if name == "queue_notify":
+            queue = seen.value & 0xFFFF
+        if seen.write and name == "queue_select":
+            self._selected = seen.value & 0xFFFF
+        elif seen.write and name == "status" and not seen.value:
+            self._selected = None
+        self.event("register", **seen._asdict(), register=name, vq=queue)
+
+    def survey(self, reading: dict[str, Any]) -> None:
+        """Write down what a PCI function shows, where that is not written down yet."""
+        if reading in self._surveys:
+            return
+        for row in rows_of(reading, "survey"):
+            fields = {name: value for name, value in row.items() if name != "kind"}
+            self.event(row["kind"], **fields, reading=len(self._surveys), life=None)
+        self._surveys.append(reading)
+
     @property
     def events(self) -> int:
         """How many events were written down."""
@@ -77,7 +128,8 @@ class Recorder:
         """
         capture.mkdir(parents=True)
         write_driven(capture / FILE, self._rows)
-        device = {"id": "dev0", "type": self.device, "options": {}, "driver": self.driver}
+        device: dict[str, Any] = {"id": "dev0", "type": self.device, "options": self.options}
+        device["driver"] = self.driver
         info = {
             "schema": 1,
             "complete": True,

@@ -210,7 +210,7 @@ def drive(
         if isinstance(driver.carrier, GuestCarrier):
             driver.recorder.device = driver.carrier.typed(driver.recorder.device)
         driver.recorder.save(directory / "capture", str(target), "clean", message)
-        driver.recorder = Recorder(driver.recorder.device)
+        driver.recorder = Recorder(driver.recorder.device, driver.recorder.options)
         if not target.guest:
             # A monitor grows by the memory that its guest uses.
             progress("equal lives")
@@ -238,7 +238,8 @@ def driven(target: Target) -> Iterator[DrivenDevice]:
         stack.callback(memory.close)
         carrier, peer = _carrier(target, memory, stack)
         type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
-        yield DrivenDevice(VirtioDriver(carrier, kind, memory, Recorder(type_)), peer)
+        recorder = Recorder(type_, emulated.options_of(target.qemu))
+        yield DrivenDevice(VirtioDriver(carrier, kind, memory, recorder), peer)
 
 
 def _memory(target: Target) -> SharedMemory:

@@ -22,6 +22,8 @@ from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, columns_of, source_of
 
 #: Its name in a capture.
 FILE = "driven.parquet"
+#: Observers whose events it has: registers were seen as the driver accessed them.
+_SOURCES = ("driver", "registers", "survey")
 #: Columns of the base that the driver writes.
 _OWN = ("row", "ts", "cpu", "pid", "dev", "life", "vq", "seq")
 
@@ -29,7 +31,11 @@ _OWN = ("row", "ts", "cpu", "pid", "dev", "life", "vq", "seq")
 def write_driven(path: Path, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """Write events, by kind, each with the base columns and its kind's own."""
     parts = [_frame(kind, found) for kind, found in rows.items() if found]
-    table = pl.concat(parts, how="diagonal") if parts else pl.DataFrame(schema={"kind": pl.String})
+    table = (
+        pl.concat(parts, how="diagonal_relaxed")
+        if parts
+        else pl.DataFrame(schema={"kind": pl.String})
+    )
     if parts:
         table = table.sort("row")
     table.write_parquet(path)
@@ -58,8 +64,11 @@ def read_driven(capture: Path) -> Frames:
     kinds = [str(kind) for kind in table["kind"].unique()]
     types = columns_of(kinds, {})
     fields = {kind: tuple(KINDS[kind]) for kind in kinds}
+    source = pl.col("kind").replace_strict(
+        {kind: source_of(kind) for kind in kinds}, return_dtype=pl.String
+    )
     table = table.with_columns(
-        pl.lit("driver").cast(SOURCE_TYPE).alias("source"),
+        source.cast(SOURCE_TYPE).alias("source"),
         *(pl.lit(None, types[name]).alias(name) for name in types if name not in table.columns),
     )
     table = table.with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
@@ -74,7 +83,7 @@ def _wrong(table: pl.DataFrame) -> str:
     if lacking := [name for name in (*_OWN, "kind") if name not in table.columns]:
         return f"no column {lacking[0]}"
     for kind in table["kind"].unique().to_list():
-        if kind not in KINDS or source_of(str(kind)) != "driver":
+        if kind not in KINDS or source_of(str(kind)) not in _SOURCES:
             return f"unknown kind {kind!r}"
     for name, dtype in {name: BASE[name] for name in _OWN}.items():
         if table.schema[name] != dtype:

@@ -66,7 +66,7 @@ class Survey:
         for number, (reading, span) in enumerate(zip(self.readings, self.spans, strict=True)):
             dev = numbers.get(get(reading, "device", str, self.where))
             place = {"ts": span[0], "dev": dev, "reading": number & 0xFFFF}
-            rows += [place | row for row in _rows(reading, f"{self.where}: reading {number}")]
+            rows += [place | row for row in rows_of(reading, f"{self.where}: reading {number}")]
         types: dict[str, Dtype] = {"ts": pl.Int64, "dev": BASE["dev"], "kind": pl.String}
         return pl.DataFrame(rows, schema=types | _FIELDS).with_columns(source=pl.lit("survey"))
 
@@ -135,7 +135,12 @@ def read_survey(capture: Path) -> Survey | None:
     )
 
 
-def _rows(reading: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+def rows_of(reading: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one look, each with its kind; ``where`` is named in errors.
+
+    Raises:
+        BadJsonError: the look is none that ``survey.json`` has.
+    """
     transport = get(reading, "transport", str, where)
     at = get(reading, "at", str, where)
     if transport == "pci":

@@ -46,9 +46,9 @@ class RegisterCarrier(ABC):
             while device.status():
                 if time.monotonic() > deadline:
                     raise PeerGoneError("device did not end its reset")
-            self._queues = device.queues()
             device.set_status(bits.ACKNOWLEDGE)
             device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
+            self._queues = device.queues()
 
     @property
     def queues(self) -> int:

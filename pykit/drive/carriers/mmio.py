@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice
+from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice, RegisterSpan
 from pykit.drive.ring import Ring
 from pykit.trace.register_map import MMIO_CONFIG
 
@@ -29,6 +29,20 @@ class MmioDevice(RegisterDevice):
         self.transport = "mmio-legacy" if version == _LEGACY else "mmio"
         self.registers = RegisterBlock(bus, base, self.transport)
         self.space = RegisterBlock(bus, base + MMIO_CONFIG, "config")
+
+    @property
+    def spans(self) -> tuple[RegisterSpan, ...]:
+        """The registers, and the configuration behind them."""
+        base = self.registers.base
+        return (
+            RegisterSpan(False, base, MMIO_CONFIG, self.transport),
+            RegisterSpan(False, base + MMIO_CONFIG, MICROVM.step - MMIO_CONFIG, "config"),
+        )
+
+    def identify(self) -> None:
+        """Read MagicValue, Version, DeviceID and VendorID (section 4.2.3.1.1)."""
+        for name in ("magic", "version", "device_id", "vendor_id"):
+            self.registers.read(name)
 
     @classmethod
     def find(cls, bus: Bus, places: Iterable[int] = MICROVM, wanted: int = 0) -> MmioDevice:

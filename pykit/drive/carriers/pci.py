@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from pykit import pci
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice
+from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice, RegisterSpan
 from pykit.drive.ring import Ring
-from pykit.trace.register_map import LEGACY_CONFIG
+from pykit.spec.bits import NO_VECTOR
+from pykit.trace.register_map import LEGACY_CONFIG, REGISTERS, STRUCTURES
 
 #: Ports of PCI's configuration mechanism, and where BARs are put.
 _ADDRESS, _DATA = 0xCF8, 0xCFC
@@ -22,6 +23,8 @@ _IDS = range(0x1000, 0x1080)
 #: The function that is looked for is on bus 0; 32 slots.
 _SLOTS = 32
 _MSIX_ENABLE = 1 << 15
+#: Bytes of a legacy device's own configuration, at most.
+_LEGACY_CONFIG_BYTES = 256
 
 
 class PciBus(Bus, Protocol):
@@ -41,6 +44,7 @@ class PciFunction:
         bars: where each BAR was put.
         ports: numbers of those that are I/O ports.
         config: its configuration space after that.
+        sizes: bytes of each BAR, and whether its address has 64 bits.
     """
 
     bus: PciBus
@@ -48,6 +52,7 @@ class PciFunction:
     bars: dict[int, int] = field(default_factory=dict)
     ports: set[int] = field(default_factory=set)
     config: bytes = b""
+    sizes: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
     @classmethod
     def find(cls, bus: PciBus) -> PciFunction:
@@ -90,6 +95,7 @@ class PciFunction:
                 ports = -(-ports // size) * size
                 self.write(at, ports, 4)
                 self.ports.add(number)
+                self.sizes[number] = size, False
                 self.bars[number], ports = ports, ports + size
             else:
                 size = (~(mask & ~0xF) & 0xFFFFFFFF) + 1
@@ -97,6 +103,7 @@ class PciFunction:
                 self.write(at, memory, 4)
                 if wide:
                     self.write(at + 4, 0, 4)
+                self.sizes[number] = size, wide
                 self.bars[number], memory = memory, memory + size
             number += 2 if wide else 1
         self.enable()
@@ -107,6 +114,16 @@ class PciFunction:
         self.write(pci.COMMAND, self.read(pci.COMMAND, 2) | enabled, 2)
         words = [self.read(at, 4) for at in range(0, pci.CONVENTIONAL, 4)]
         self.config = b"".join(word.to_bytes(4, "little") for word in words)
+
+    def survey(self) -> dict[str, Any]:
+        """What the configuration space shows, as a survey of a guest's device has it."""
+        regions = [
+            {"bar": number, "size": size, "io": number in self.ports, "wide": wide}
+            for number, (size, wide) in self.sizes.items()
+        ]
+        place, config = f"00:{self.slot:02x}.0", self.config.hex()
+        found = {"transport": "pci", "at": "found", "place": place, "config": config}
+        return found | {"regions": regions, "reads": []}
 
     def structures(self) -> dict[int, pci.VirtioCapability]:
         """The structures of the modern interface, by type."""
@@ -161,15 +178,6 @@ class PciFunction:
         return None
 
 
-def find(bus: PciBus) -> RegisterDevice:
-    """Find the machine's virtio device: by its modern interface, where it has one.
-
-    Raises:
-        PeerGoneError: there is none, or it has neither interface.
-    """
-    return interface(bus, PciFunction.find(bus))
-
-
 def interface(bus: PciBus, function: PciFunction) -> RegisterDevice:
     """Drive a function by its modern interface, where it has one.
 
@@ -204,6 +212,27 @@ class ModernPci(RegisterDevice):
         self.messages = bool(self._table)
         self._offsets: dict[int, int] = {}
 
+    @property
+    def spans(self) -> tuple[RegisterSpan, ...]:
+        """The structures that the capabilities name."""
+        names = pci.CFG_TYPES | {pci.DEVICE_CFG: "config"}
+        return tuple(
+            RegisterSpan(False, self._function.place(found), found.length or 0, names[kind])
+            for kind, found in self._structures.items()
+            if names.get(kind) in STRUCTURES and found.bar not in self._function.ports
+        )
+
+    def identify(self) -> None:
+        """Nothing: the configuration space of PCI has been read."""
+
+    def survey(self) -> list[list[Any]]:
+        """Read what a survey has of registers: ``[region, offset, bytes, value]`` each."""
+        return [self._surveyed(name) for name in ("num_queues", "queue_select", "queue_notify_off")]
+
+    def _surveyed(self, name: str) -> list[Any]:
+        register = REGISTERS["common"][name]
+        return ["common", register.offset, register.size, self.registers.read(name)]
+
     def queues(self) -> int:
         """Read how many queues the device has."""
         return self.registers.read("num_queues")
@@ -217,6 +246,8 @@ class ModernPci(RegisterDevice):
         registers.write("queue_size", ring.size)
         if message:
             registers.write("queue_vector", index)
+            if registers.read("queue_vector") == NO_VECTOR:
+                raise PeerGoneError(f"device has no vector for queue {index}")
         self.areas(ring)
         self._offsets[index] = registers.read("queue_notify_off")
         registers.write("queue_enable", 1)
@@ -291,6 +322,18 @@ class LegacyPci(RegisterDevice):
     def __init__(self, bus: PciBus, function: PciFunction) -> None:
         self.registers = RegisterBlock(bus.ports, function.bars[0], "legacy")
         self.space = RegisterBlock(bus.ports, function.bars[0] + LEGACY_CONFIG, "config")
+
+    @property
+    def spans(self) -> tuple[RegisterSpan, ...]:
+        """The header, and the configuration behind it."""
+        base = self.registers.base
+        return (
+            RegisterSpan(True, base, LEGACY_CONFIG, "legacy"),
+            RegisterSpan(True, base + LEGACY_CONFIG, _LEGACY_CONFIG_BYTES, "config"),
+        )
+
+    def identify(self) -> None:
+        """Nothing: the configuration space of PCI has been read."""
 
     def set_up(self, ring: Ring, message: int) -> None:
         """Write the page that the queue begins at: its size is the device's."""

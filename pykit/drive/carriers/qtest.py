@@ -10,8 +10,10 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError, pci
@@ -19,7 +21,9 @@ from pykit.drive.carriers.by_registers import RegisterCarrier
 from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.carriers.mmio import MmioDevice
 from pykit.drive.carriers.registers import RegisterDevice
+from pykit.drive.carriers.watched import Machine, WatchedMachine
 from pykit.drive.memory import SharedMemory
+from pykit.drive.record import SeenAccess
 from pykit.drive.ring import Ring
 from pykit.spec import bits
 from pykit.vhost_user import PATIENCE
@@ -154,6 +158,11 @@ class QtestCarrier(RegisterCarrier):
         path: socket of the qtest server.
         activity: QEMU's process.
         mmio: the device is on MMIO, else on PCI.
+
+    Attributes:
+        report: is called for each access to a register.
+        surveyed: is called with what a PCI function shows, each time that the device is found.
+        between: returns what stands between driver and machine, given the machine.
     """
 
     name = "qtest"
@@ -162,10 +171,14 @@ class QtestCarrier(RegisterCarrier):
         super().__init__()
         self._path, self._activity, self._mmio = path, activity, mmio
         self._qtest: Qtest | None = None
+        self._machine: WatchedMachine | None = None
         self._device: RegisterDevice | None = None
         self._messages: dict[int, int] = {}
         self._memory: SharedMemory | None = None
         self._broken, self._asked = False, True
+        self.report: Callable[[SeenAccess], None] = lambda access: None
+        self.surveyed: Callable[[dict[str, Any]], None] = lambda reading: None
+        self.between: Callable[[Machine], Machine] = lambda machine: machine
 
     @property
     def device(self) -> RegisterDevice:
@@ -195,7 +208,8 @@ class QtestCarrier(RegisterCarrier):
         """Find the device if that was not done yet, and write 0 to its status (section 2.1)."""
         if self._qtest is None or self._device is None:
             self._qtest = Qtest(self._path)
-            self._device = self._found(self._qtest)
+            self._machine = WatchedMachine(self.between(self._qtest), self._report)
+            self._device = self._found(self._machine)
             if not self._device.messages:
                 self._qtest.watch()
         self._memory, self._messages = memory, {}
@@ -204,11 +218,29 @@ class QtestCarrier(RegisterCarrier):
 
     def find(self) -> None:
         """Find the device anew, and give it addresses: it may have lost them."""
-        self._device = self._found(self._connected())
+        self._connected()
+        assert self._machine is not None
+        self._device = self._found(self._machine)
 
-    def _found(self, qtest: Qtest) -> RegisterDevice:
-        with qtest.together():
-            return MmioDevice.find(qtest) if self._mmio else pci.find(qtest)
+    def _report(self, access: SeenAccess) -> None:
+        self.report(access)
+
+    def _found(self, machine: WatchedMachine) -> RegisterDevice:
+        with machine.together():
+            machine.watch(())
+            if self._mmio:
+                device: RegisterDevice = MmioDevice.find(machine)
+            else:
+                function = pci.PciFunction.find(machine)
+                reading = function.survey()
+                # A driver may find nothing that it can use in what was surveyed.
+                self.surveyed(reading)
+                device = pci.interface(machine, function)
+                if isinstance(device, pci.ModernPci):
+                    self.surveyed(reading | {"at": "usable", "reads": device.survey()})
+            machine.watch(device.spans)
+            device.identify()
+            return device
 
     def set_up(self, ring: Ring) -> None:
         """Write a queue's registers; its message becomes a store into guest memory."""
@@ -303,4 +335,4 @@ class QtestCarrier(RegisterCarrier):
         """End the connection; the device is found again in the next life."""
         if self._qtest is not None:
             self._qtest.close()
-        self._qtest = self._device = None
+        self._qtest = self._machine = self._device = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pykit.drive.ring import Ring
 from pykit.trace.register_map import REGISTERS
@@ -19,6 +19,15 @@ from pykit.trace.register_map import REGISTERS
 _MOST_QUEUES = 64
 #: What the used ring of a legacy queue is aligned to, and the unit of its address (2.7.2).
 PAGE = 4096
+
+
+class RegisterSpan(NamedTuple):
+    """Where a structure of registers is: in I/O ports or in memory, first address, and bytes."""
+
+    ports: bool
+    base: int
+    length: int
+    structure: str
 
 
 class Bus(Protocol):
@@ -103,6 +112,15 @@ class RegisterDevice(ABC):
         """Read the largest size of the selected queue."""
         largest = "queue_size_max" if "queue_size_max" in self.registers else "queue_size"
         return self.registers.read(largest)
+
+    @property
+    @abstractmethod
+    def spans(self) -> tuple[RegisterSpan, ...]:
+        """Where its structures of registers are."""
+
+    @abstractmethod
+    def identify(self) -> None:
+        """Read what a driver looks at before it uses the device, where registers have that."""
 
     @property
     def places(self) -> Mapping[str, int]:

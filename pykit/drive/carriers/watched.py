@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A bus whose accesses to a device's registers are reported, in the driver's own order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from pykit.drive.carriers.registers import Bus, RegisterSpan
+from pykit.drive.record import SeenAccess
+
+
+class Machine(Bus, Protocol):
+    """Memory space with the I/O ports beside it, whose writes can be sent together."""
+
+    @property
+    def ports(self) -> Bus:
+        """The I/O ports."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send the writes that are made within this at once."""
+
+
+class _Watched:
+    """One address space of the two."""
+
+    def __init__(self, inner: Bus, spans: list[RegisterSpan]) -> None:
+        self._inner, self._spans = inner, spans
+        self.report: Callable[[SeenAccess], None] | None = None
+
+    def read(self, address: int, width: int) -> int:
+        """Read, and report it."""
+        value = self._inner.read(address, width)
+        self._seen(address, width, value, write=False)
+        return value
+
+    def write(self, address: int, value: int, width: int) -> None:
+        """Write, and report it."""
+        self._seen(address, width, value, write=True)
+        self._inner.write(address, value, width)
+
+    def _seen(self, address: int, width: int, value: int, *, write: bool) -> None:
+        if self.report is None:
+            return
+        for span in self._spans:
+            if span.base <= address < span.base + span.length:
+                where = span.structure, address - span.base
+                self.report(SeenAccess(*where, width, value, write))
+                return
+
+
+class WatchedMachine(_Watched):
+    """Memory space and ports of a machine; reports accesses to the spans once they are known.
+
+    Args:
+        inner: what does the accesses.
+        report: is called in order for each access, a write before it is made.
+    """
+
+    def __init__(self, inner: Machine, report: Callable[[SeenAccess], None]) -> None:
+        self._memory_spans: list[RegisterSpan] = []
+        self._port_spans: list[RegisterSpan] = []
+        super().__init__(inner, self._memory_spans)
+        self.report = report
+        self._machine = inner
+        self.ports = _Watched(inner.ports, self._port_spans)
+        self.ports.report = report
+
+    def watch(self, spans: tuple[RegisterSpan, ...]) -> None:
+        """Report accesses to these spans, and to no others."""
+        self._memory_spans[:] = [span for span in spans if not span.ports]
+        self._port_spans[:] = [span for span in spans if span.ports]
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send the writes that are made within this at once."""
+        return self._machine.together()
