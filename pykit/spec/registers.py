@@ -216,6 +216,17 @@ def notifications(view: View) -> Registers:
     return view.keep("register notifications", lambda view: _read(view, notifications=True))
 
 
+def all_registers(view: View) -> Registers:
+    """Return the same with devices of which only reads or only writes were recorded.
+
+    A device that its driver gives up at once is never written to: rules that judge single reads
+    take these.
+    """
+    return view.keep(
+        "registers of all", lambda view: _read(view, notifications=False, one_way=True)
+    )
+
+
 def traced_registers(view: View) -> Registers:
     """Return all accesses to registers but notifications as the access tracer saw them.
 
@@ -252,7 +263,9 @@ def _in_structures(view: View, traced: pl.DataFrame) -> pl.DataFrame:
     return traced.with_columns(pl.col("structure").cast(kind), offset=inside).drop("begin")
 
 
-def _read(view: View, *, notifications: bool, logs: bool = True) -> Registers:
+def _read(
+    view: View, *, notifications: bool, logs: bool = True, one_way: bool = False
+) -> Registers:
     logged = view.of("register") if logs else view.of("register").clear()
     traced = view.of("acc_register")
     wanted = pl.col("register") == "queue_notify"
@@ -299,8 +312,9 @@ def _read(view: View, *, notifications: bool, logs: bool = True) -> Registers:
         .agg(((pl.col("write") > 0).any() & (pl.col("write") == 0).any()).alias("both"))
         .filter("both")["dev"]
     )
-    partial = table["dev"].n_unique() - len(both)
-    if not notifications:
+    whole = notifications or one_way
+    partial = 0 if whole else table["dev"].n_unique() - len(both)
+    if not whole:
         table = table.filter(pl.col("dev").is_in(both.implode()))
     columns: dict[str, npt.NDArray[Any]] = {
         name: ints(table, name) for name in ("row", "dev", "offset", "size")
@@ -333,4 +347,4 @@ def _read(view: View, *, notifications: bool, logs: bool = True) -> Registers:
     width = sizes[columns["structure"], columns["register"]]
     whole = (width == columns["size"]) | (width == 0) | (width > 8)
     columns["known"] = table["value"].is_not_null().to_numpy() & whole
-    return Registers(columns, partial if not notifications else 0)
+    return Registers(columns, partial)

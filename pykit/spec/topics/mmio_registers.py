@@ -12,7 +12,15 @@ import numpy as np
 
 from pykit.spec.arrays import Bools
 from pykit.spec.model import Result, rule
-from pykit.spec.registers import MMIO, Registers, earlier, later, notifications, registers
+from pykit.spec.registers import (
+    MMIO,
+    Registers,
+    all_registers,
+    earlier,
+    later,
+    notifications,
+    registers,
+)
 from pykit.spec.rows import Rows
 from pykit.spec.topics.pci_registers import NOT_RESET, SEEN
 from pykit.spec.topics.register_widths import check_widths
@@ -34,7 +42,8 @@ def magic_is_magic(view: View) -> Result:
 
     Checked: each read of MagicValue.
     """
-    regs = registers(view)
+    # A device that its driver ignores for it is read from and not written to.
+    regs = all_registers(view)
     rows = regs.where(regs.of(ALL) & regs.reads("magic"))
     return regs.check(
         rows, rows["value"] == MAGIC, "{place}: MagicValue is {value:#x}", none=UNREAD
@@ -48,7 +57,7 @@ def version_is_two(view: View) -> Result:
     Checked: each read of Version. A device that reads 1 throughout is one of the legacy
     interface, to which the clause does not apply.
     """
-    regs = registers(view)
+    regs = all_registers(view)
     rows = regs.where(regs.of(MMIO) & regs.reads("version"))
     return regs.check(rows, rows["value"] == 2, "{place}: Version is {value}", none=UNREAD)
 
@@ -95,12 +104,29 @@ def interrupts_are_events(view: View) -> Result:
     )
 
 
+def _notified(view: View, regs: Registers) -> Bools:
+    """Return by row whether the driver has notified the device in the same span before."""
+    rung = notifications(view)
+    notified = np.zeros(len(regs), dtype=np.bool_)
+    if not len(regs):
+        return notified
+    first = np.append(True, regs.span[1:] != regs.span[:-1])
+    begins = regs.row[np.maximum.accumulate(np.where(first, np.arange(len(regs)), 0))]
+    for dev in np.unique(rung.dev).tolist():
+        rows = np.sort(rung.row[rung.dev == dev])
+        mine = regs.dev == dev
+        before = np.searchsorted(rows, begins[mine]) < np.searchsorted(rows, regs.row[mine])
+        notified[mine] = before
+    return notified
+
+
 def _cleared(view: View, name: str, text: str) -> Result:
     """Check that a register reads 0 after a reset, before the driver is ready or writes it."""
     regs = registers(view)
     used = earlier(regs.on(name) & regs.write, regs.queue) >= 0
     if name == "isr":
         used = earlier(regs.writes("status") & (regs.value & 4 != 0), regs.span) >= 0
+        used |= _notified(view, regs)
     mask = regs.of(MMIO) & regs.reads(name) & regs.begun & ~used
     rows = regs.where(mask & regs.settled)
     return regs.check(
@@ -117,7 +143,8 @@ def _cleared(view: View, name: str, text: str) -> Result:
 def reset_clears_interrupts(view: View) -> Result:
     """Section 4.2.2.1: a reset clears InterruptStatus.
 
-    Checked: each read of InterruptStatus after the status has read 0, before DRIVER_OK.
+    Checked: each read of InterruptStatus after the status has read 0, before DRIVER_OK and before
+    the driver notifies the device: one that serves too early interrupts too early.
     """
     return _cleared(view, "isr", "{place}: InterruptStatus is {value:#x} after a reset")
 

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import Ints
+from pykit.spec.arrays import Ints, ints
 from pykit.spec.model import Result, rule
 from pykit.spec.registers import PCI, Registers, earlier, later, registers, sooner
+from pykit.spec.rows import Rows
 from pykit.spec.topics.pci_registers import SEEN, after_reset
 from pykit.spec.view import View
 
@@ -143,12 +144,14 @@ def isr_is_not_read_with_msix(view: View) -> Result:
     )
 
 
-@rule("PR-DE-05", needs=SEEN)
+@rule("PR-DE-05", needs=f"{SEEN}|driver:driver")
 def isr_clears_itself(view: View) -> Result:
     """Section 4.1.4.5.1: the ISR status becomes 0 when it is read.
 
     Checked: each read of the ISR status that follows another one in the same span without any
-    interrupt of the device in QEMU's log from before the first to the second.
+    interrupt of the device in QEMU's log from before the first to the second. And each two
+    successive reads that `pykit drive` made where it used the interrupt line, which was not raised
+    between them, and which nothing could raise: no notification, used buffer or change.
 
     Undecided: devices of which QEMU's log has no interrupt, and those with an iothread, whose
     interrupts may be logged before or after they show in the register; and a read that shows a
@@ -187,6 +190,26 @@ def isr_clears_itself(view: View) -> Result:
         shown=("first", "row"),
         undecided=int(np.count_nonzero(reads & (before >= 0) & ~judged)),
         doubt="the device's interrupts are not in the log",
+        none="the ISR status was not read twice without an interrupt",
+    ) + _read_again(view)
+
+
+def _read_again(view: View) -> Result:
+    """Check reads of the ISR status that `pykit drive` made one after the other."""
+    place = ["dev", "life"]
+    lines = view.of("line").sort("row").with_columns(first=pl.col("row").shift().over(place))
+    lines = lines.filter(pl.col("first").is_not_null(), raised=0)
+    causes = np.sort(view.columns("notify", "add", "used", "interrupt", "config")["row"])
+    between = np.searchsorted(causes, ints(lines, "first")) != np.searchsorted(
+        causes, ints(lines, "row")
+    )
+    rows = Rows.of_frame(
+        lines.filter(pl.Series(~between)), lambda row: f"device {row['dev']}, life {row['life']}"
+    )
+    return rows.check(
+        rows["isr"] == 0,
+        "{queue}: the ISR status reads {isr} again",
+        shown=("first", "row"),
         none="the ISR status was not read twice without an interrupt",
     )
 

@@ -9,7 +9,9 @@ A device of which only reads or only writes were recorded is not judged.
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
+from pykit import pci
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
@@ -29,6 +31,8 @@ SEEN = "registers:register|access:acc_register"
 READ_ONLY = (
     "device_feature", "num_queues", "generation", "queue_notify_off", "notif_config_data",
 )  # fmt: skip
+#: Of a structure whose length is not known.
+_ANY = 1 << 62
 NOT_RESET = "the status was not read as 0 after the reset"
 
 
@@ -73,11 +77,30 @@ def inside_the_structures(view: View) -> Result:
     """Section 4.1.4: a driver's accesses stay inside the structures that the device has.
 
     Checked: each access to the page of the common configuration: it is to one of the structure's
-    fields. The lengths of other capabilities, which may be larger than the fields, are not known.
+    fields, and inside the length that its capability has, where the transports were surveyed. The
+    other structures may be larger than what is known to be in them.
     """
     regs = registers(view)
-    rows = regs.where(regs.of(PCI), named=~regs.on("reserved"))
-    return regs.check(rows, rows["named"], "{place}: access to {access}, which is no field")
+    caps = view.of("survey_cap").filter(cfg_type=pci.COMMON_CFG).drop_nulls("length")
+    lengths = dict(caps.group_by("dev").agg(pl.col("length").max()).iter_rows())
+    devices, number = np.unique(regs.dev, return_inverse=True)
+    shown = np.array([lengths.get(dev, _ANY) for dev in devices.tolist()], dtype=np.int64)
+    length = shown[number]
+    rows = regs.where(
+        regs.of(PCI),
+        named=~regs.on("reserved"),
+        inside=regs.offset + regs.size <= length,
+        length=length,
+    )
+    known = rows.where(rows["named"] & (rows["length"] != _ANY))
+    return regs.check(
+        rows, rows["named"], "{place}: access to {access}, which is no field"
+    ) + regs.check(
+        known,
+        known["inside"],
+        "{place}: access to {access}, of a structure of {length} bytes",
+        none="no structure's length is known",
+    )
 
 
 @rule("PM-DE-03", needs=SEEN)

@@ -37,6 +37,25 @@ def version_three(log: Log) -> None:
     _first(log, "version", 0)["value"] = 3
 
 
+def looked_at() -> Log:
+    """Return a log of a driver that looks at a device, and leaves it alone."""
+    device = Device("mmio")
+    found(device, 2)
+    return device.log
+
+
+@case("MR-DE-01", clean=looked_at)
+def other_magic_is_ignored(log: Log) -> None:
+    """MagicValue has another value, for which the driver ignores the device."""
+    _first(log, "magic", 0)["value"] = 0x76697274
+
+
+@case("MR-DE-02", clean=looked_at)
+def version_three_is_ignored(log: Log) -> None:
+    """Version is 3, for which the driver ignores the device."""
+    _first(log, "version", 0)["value"] = 3
+
+
 @case("MR-DE-03", clean=on_mmio)
 def interrupt_vanishes(log: Log) -> None:
     """A bit of InterruptStatus vanishes without an acknowledgement."""

@@ -45,6 +45,12 @@ def isr_is_empty(log: Log) -> None:
     log.one("line")["isr"] = 0
 
 
+@case("PR-DE-05", clean=on_the_line)
+def isr_stays(log: Log) -> None:
+    """The ISR status has its bit when it is read again."""
+    log.one("line", 1).update(isr=1, pci_status=0x18)
+
+
 @case("PR-DE-04", clean=on_the_line)
 def status_stays(log: Log) -> None:
     """PCI's status still has the interrupt when the ISR status was read."""
