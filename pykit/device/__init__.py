@@ -2,9 +2,18 @@
 """Be a device: a vhost-user back-end in Python, correct unless it is given a fault."""
 
 from pykit.device.blk import ServedDisk
-from pykit.device.catalog import CLAUSES, FAULTS
+from pykit.device.catalog import CLAUSES, DRIVEN, FAULTS, DrivenBy
 from pykit.device.faults import DeviceFault
 from pykit.device.script import load_script
 from pykit.device.server import serve
 
-__all__ = ["CLAUSES", "FAULTS", "DeviceFault", "ServedDisk", "load_script", "serve"]
+__all__ = [
+    "CLAUSES",
+    "DRIVEN",
+    "FAULTS",
+    "DeviceFault",
+    "DrivenBy",
+    "ServedDisk",
+    "load_script",
+    "serve",
+]  # fmt: skip

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from pykit.device import offers, request_faults, ring_faults, signal_faults
+from typing import NamedTuple
+
+from pykit.device import offers, request_faults, ring_faults, signal_faults, zone_faults
 from pykit.device.faults import FAULTS
 
-__all__ = ["CLAUSES", "FAULTS", "offers", "request_faults", "ring_faults", "signal_faults"]
+__all__ = [
+    "CLAUSES", "DRIVEN", "FAULTS", "DrivenBy", "offers", "request_faults", "ring_faults",
+    "signal_faults", "zone_faults",
+]  # fmt: skip
 
 #: Clauses of which one at least is seen to be broken where a fault acts on a disk that Linux's
 #: virtio_blk drives. A fault that is not here shows none there: what it does is allowed, waits for
@@ -73,4 +78,109 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "refuses-features": "FB-DE-02 DX-39",
         "refuses-later": "FB-DE-05 DX-39",
     }.items()
+}
+
+
+class DrivenBy(NamedTuple):
+    """How a fault shows where our driver drives it without a guest.
+
+    Attributes:
+        clauses: of which one at least is seen to be broken.
+        rows: names of rows of cases/ that show it, beside conforming requests.
+    """
+
+    clauses: tuple[str, ...]
+    rows: tuple[str, ...] = ()
+
+
+#: The same of `pykit drive`: clauses, and behind a bar the rows that it takes.
+DRIVEN: dict[str, DrivenBy] = {
+    name: DrivenBy(tuple(clauses.split()), tuple(rows.split()))
+    for name, (clauses, _, rows) in (
+        (name, text.partition("|"))
+        for name, text in {
+            "data-wrong": "MF-DE-01 PS-DE-01",
+            "pieces-reversed": "MF-DE-01 PS-DE-01 SI-DE-01 SI-DE-02",
+            "buffers-swapped": "MF-DE-01 SI-DE-02",
+            "buffer-missed": "MF-DE-01 SI-DE-01 SI-DE-02",
+            "write-dropped": "MF-DE-01",
+            "data-late": "DX-23",
+            "data-short": "SU-DE-02 DX-23",
+            "failed-length": "SU-DE-02",
+            "status-undefined": "DX-23",
+            "status-unwritten": "DX-23",
+            "status-first": "DX-23",
+            "length-short": "DX-25",
+            "length-zero": "DX-25",
+            "length-huge": "DX-06",
+            "length-greater": "DX-06",
+            "length-readable": "DX-06",
+            "length-stale": "DX-06 DX-25 SU-DE-02",
+            "length-late": "SU-DE-01 PD-DE-04",
+            "read-short": "DX-25 SU-DE-02",
+            "entry-late": "SU-DE-01 PD-DE-04",
+            "event-obeyed": "NU-DE-01",
+            "flag-obeyed": "NU-DE-04",
+            "id-wrong": "DX-01 DX-09",
+            "id-outside": "DX-01 DX-09",
+            "id-wide": "DX-01",
+            "id-of-slot": "DX-09",
+            "returned-twice": "DX-01 DX-02 DX-68 PD-DE-03",
+            "returned-again": "DX-01 DX-02 DX-68 PD-DE-03",
+            "order-swapped": "RF-DE-05 | in-order",
+            "index-ahead": "DX-01 DX-03",
+            "index-back": "DX-03",
+            "index-kept": "DX-01 DX-03",
+            "index-not-zero": "DX-01 DX-03",
+            "writes-readable": "SD-DE-01 PD-DE-01",
+            "writes-descriptor": "SD-DE-04",
+            "table-written": "SD-DE-04",
+            "flags-undefined": "NA-DE-01 NA-DE-03 DX-14",
+            "asks-by-offset": "DX-14",
+            "flag-beside-event": "NA-DE-03",
+            "size-kept": "DX-70 DX-01 DX-02",
+            "refuses-features": "FB-DE-02",
+            "refuses-later": "FB-DE-05",
+            "offers-other-type": "FB-DE-04",
+            "offers-reserved": "FB-DE-04",
+            "no-flush": "BI-DE-01",
+            "no-version-1": "RF-DE-01",
+            "cache-control-alone": "BI-DE-02",
+            "writeback-kept": "BI-DE-03",
+            "read-only-written": "BO-DE-03 BO-DE-04 | read-only-written-to",
+            "num-queues-0": "DX-24",
+            "unused0-1": "BI-DE-04",
+            "serial-garbled": "BK-DE-01 | id",
+            "unmap-accepted": "BO-DE-05 BO-DE-06 | discard-unmap discard-unknown-flags",
+            "zeroes-kept": "BO-DE-09 | zeroes",
+            "zeroes-refused": "FB-DE-04 | zeroes",
+            "flush-unsupported": "FB-DE-04 | write-then-flush",
+            "unknown-accepted": "BO-DE-18 | zone-without-feature",
+            "lifetime-empty": "BO-DE-16 | lifetime",
+            "lifetime-reserved": "BO-DE-17 | lifetime",
+            "zones-accepted": "BO-DE-19 BO-DE-20 BO-DE-21 BO-DE-22 BO-DE-23 BO-DE-26 BO-DE-27"
+            " BO-DE-28 BO-DE-31 BO-DE-32 BO-DE-33 | zone-known-*",
+            "zones-lost": "BO-DE-24 BO-DE-25 BO-DE-35 BO-DE-36 | zone-lost-*",
+            "zones-preferred": "BI-DE-11 | zone-report",
+            "zone-undefined": "BZ-DE-02 | zone-report",
+            "zones-stale": "BZ-DE-01 | zone-known-*",
+            "append-elsewhere": "BO-DE-29 | zone-append",
+            "append-short": "BI-DE-16 | zone-known-*",
+            "append-unaligned": "BI-DE-19 | zone-known-append",
+            "zones-unfilled": "BO-DE-38 | zone-known-*",
+            "zone-model-none": "BI-DE-09 | zone-report",
+            "zone-model-aware": "BI-DE-10 | zone-report",
+            "zone-sectors-double": "BI-DE-12 | zone-report",
+            "zones-open-fewer": "BI-DE-14 | zone-known-*",
+            "zones-active-fewer": "BI-DE-15 | zone-known-*",
+            "append-more": "BI-DE-16 | zone-known-*",
+            "append-none": "BO-DE-30 | zone-append",
+            "unused2-1": "BI-DE-20",
+            "zones-legacy": "BI-DE-06",
+            "zones-declined": "BI-DE-08 BO-DE-18 | zone-without-feature",
+            "zones-shown": "BI-DE-07",
+            "append-beyond-segments": "BI-DE-17 | zone-size-max",
+            "erase-beside-zones": "BO-DE-39 BO-DE-40 BO-DE-41 | zone-erase",
+        }.items()
+    )
 }

@@ -139,6 +139,9 @@ class DeviceFault:
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
         ring: the layout in which it does anything.
         beside: what of the ring a thread overwrites, again and again.
+        lax: be driven with any features.
+        unmasked: take the bit that says "no descriptor" for a part of a queue's number.
+        zoned: it is one of a disk with zones.
     """
 
     name: str
@@ -159,6 +162,9 @@ class DeviceFault:
     bugs: tuple[str, ...] = ()
     ring: Ring = "both"
     beside: OverwrittenNow | None = None
+    lax: bool = False
+    unmasked: bool = False
+    zoned: bool = False
 
 
 FAULTS: dict[str, DeviceFault] = {}

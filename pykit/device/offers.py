@@ -60,6 +60,12 @@ _OVERWRITTEN: tuple[tuple[str, str, Ring, overwrite.OverwrittenNow], ...] = (
 for _more in (
     DeviceFault("flags-undefined", "ask by flags that are not defined", asks=_undefined_flags),
     DeviceFault("asks-never", "ask for no notification", asks=_no_notifications),
+    DeviceFault(
+        "number-unmasked",
+        "take the bit that says 'no descriptor' for a part of a queue's number",
+        unmasked=True,
+        bugs=("B60",),
+    ),
     DeviceFault("idles", "serve one chain a notification", idles=True),
     DeviceFault("size-ignored", "use a queue of 256 entries", size=256, bugs=("B16",)),
     DeviceFault(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Callable
 from dataclasses import replace
 
 from pykit.device.faults import FAULTS, DeviceFault, Returning, fault
@@ -117,6 +118,24 @@ def _fails_seldom(step: Returning) -> None:
         step.length = 0 if step.chain.capacity > 1 else 1
 
 
+def _lifetime(*values: int) -> Callable[[Returning], None]:
+    """Answer GET_LIFETIME by these: end of life, and the two estimates of wear."""
+
+    def change(step: Returning) -> None:
+        answer = struct.pack("<HHH", *values)
+        if step.kind == bits.T_GET_LIFETIME and step.writes:
+            address, room = step.chain.writable[0]
+            data = answer[:room].ljust(room, b"\0")
+            step.writes.insert(0, (step.memory.at(address, room), data))
+            step.status, step.length = bits.S_OK, step.chain.capacity
+
+    return change
+
+
+def _with_lifetime(offered: int) -> int:
+    return offered | 1 << bits.BLK_LIFETIME
+
+
 def _last_missed(chain: Chain) -> Chain:
     """Leave out the last of several buffers with data to be written."""
     if len(chain.readable) > 2:
@@ -175,6 +194,18 @@ for _more in (
     _having(blkconfig.BLK_SIZE, 500),
     _having(blkconfig.UNUSED0, 1),
     _having(blkconfig.MAX_DISCARD_SEG, 0),
+    DeviceFault(
+        "lifetime-empty",
+        "offer LIFETIME, and have no value of it",
+        _lifetime(0, 0, 0),
+        features=_with_lifetime,
+    ),
+    DeviceFault(
+        "lifetime-reserved",
+        "have a reserved value in the lifetime",
+        _lifetime(7, 1, 1),
+        features=_with_lifetime,
+    ),
     DeviceFault(
         "refuses-later", "refuse in a second life what it accepted in the first", refuses="later"
     ),

@@ -240,7 +240,8 @@ class Connection:
     def _set_features(self, features: int) -> None:
         if features & ~self._offered:
             raise _RefusedError(f"features {features & ~self._offered:#x} are not offered")
-        if not self._disk.accepts(features):
+        lax = self._fault is not None and self._fault.lax
+        if not lax and not self._disk.accepts(features):
             raise _RefusedError("a host-managed disk needs a driver with zones")
         refuses = self._fault.refuses if self._fault is not None else ""
         if refuses == "always" or (refuses == "later" and self._stopped):
@@ -344,7 +345,8 @@ class Connection:
                 self._start(index)
             case FrontEndRequest.SET_VRING_KICK | FrontEndRequest.SET_VRING_CALL:
                 (value,) = U64.unpack(payload)
-                setup = self._setup(value & 0xFF)
+                unmasked = self._fault is not None and self._fault.unmasked
+                setup = self._setup(value if unmasked else value & 0xFF)
                 if not value & _NO_FD and len(fds) != 1:
                     raise _RefusedError(f"{len(fds)} descriptors")
                 fd = -1 if value & _NO_FD else fds[0]

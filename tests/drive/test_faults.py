@@ -24,6 +24,8 @@ from pykit.drive.growth import leaks
 from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.memory import SharedMemory
+from pykit.drive.message_session import MessageSession
+from pykit.drive.messages import MessageCase
 from pykit.drive.peer import Peer
 from pykit.drive.rare import RareForms
 from pykit.drive.record import Recorder
@@ -91,6 +93,7 @@ ALONE = {
     "leaks-descriptors",
     "leaks-memory",
     "serial-garbled",
+    "number-unmasked",
     "sleeps",
     "spins",
     "status-alone",
@@ -225,6 +228,16 @@ def test_other_data_are_seen() -> None:
     assert found.outcome is not None
     assert found.outcome.verdict == "wrong-data"
     assert found.outcome.detail == "in 5 512 is ok: other data in sector 5"
+
+
+@pytest.mark.parametrize("fault", ["", "number-unmasked"])
+def test_queue_without_a_descriptor(fault: str) -> None:
+    (case,) = expand(read_tables(), ["call-none"])
+    assert isinstance(case, MessageCase)
+    with driven(*(["--fault", fault] if fault else [])) as (device, _):
+        (found,) = MessageSession(device).run([case])
+    assert found.outcome is not None
+    assert found.right == (not fault), found
 
 
 @pytest.mark.slow
