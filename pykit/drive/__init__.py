@@ -6,6 +6,7 @@ from pykit.drive.conforming import Deviation
 from pykit.drive.every import DrivenOne, EveryResult, drive_every
 from pykit.drive.fuzz import FoundRow, FuzzResult, fuzz
 from pykit.drive.kinds import Kind, kind_of
+from pykit.drive.lives import DrivenDevice
 from pykit.drive.named import chosen_target, drive_peer
 from pykit.drive.outcome import CaseOutcome
 from pykit.drive.reports import write_reports
@@ -21,6 +22,7 @@ __all__ = [
     "CaseResult",
     "Deviation",
     "DriveResult",
+    "DrivenDevice",
     "DrivenOne",
     "EveryResult",
     "FoundRow",

@@ -48,7 +48,7 @@ def note_end(
     sector, kind = request.note["sector"], request.note["type"]
     head, status = entry.id & 0xFFFF, memory.load(request.status_at, 1)[0]
     data = request.data() if request.data is not None else b""
-    if request.data is not None and status == bits.S_OK and kind not in bits.ZONE_TYPES:
+    if status == bits.S_OK and kind in (bits.T_IN, bits.T_OUT):
         for at in range(0, len(data), bits.SECTOR):
             recorder.event(
                 "blk_sector",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from pykit.drive.blk_events import note_field
 from pykit.drive.blk_rows import BlkCase
 from pykit.drive.blk_steps import FIELDS, BlkStep, build, names, parse, value
 from pykit.drive.carriers import PeerGoneError
@@ -18,6 +19,7 @@ from pykit.drive.requests import DriverRequest
 from pykit.drive.runner import MALFORMED, CaseResult, CaseRunner
 from pykit.errors import UsageError
 from pykit.spec import bits
+from pykit.spec.blkconfig import SEG_MAX
 
 #: Sectors of a range that are remembered to be zero.
 _ZEROED = 4096
@@ -89,6 +91,9 @@ class BlkSession(CaseRunner[BlkCase]):
         config = driver.carrier.config(0, end) if end else b""
         if len(config) < end:
             return f"the configuration has less than {end} bytes"
+        if "seg-max" in wanted:
+            # The other fields were read when the life began.
+            note_field(driver.recorder, driver.carrier, SEG_MAX)
         self._fields = {
             name: int.from_bytes(config[at : at + width], "little")
             for name, (at, width) in wanted.items()

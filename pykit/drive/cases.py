@@ -12,12 +12,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pykit import spec
 from pykit.drive.access import RegisterCase, RegisterRow
 from pykit.drive.blk_rows import BlkCase, BlkRow
 from pykit.drive.features import mask
 from pykit.drive.messages import MessageCase, MessageRow
 from pykit.drive.reconnect import ReconnectCase, ReconnectRow
 from pykit.drive.rows import AnyCase, Layout, Table, TableRow
+from pykit.drive.shaped import ShapedCase, ShapedRow
 from pykit.drive.spoil import Where
 from pykit.drive.spoil_rings import SPOILS
 from pykit.errors import UsageError
@@ -80,6 +82,7 @@ class Tables(BaseModel):
         message: messages of vhost-user.
         blk: block requests.
         reconnect: reconnections of vhost-user.
+        shaped: requests of other devices.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -89,11 +92,13 @@ class Tables(BaseModel):
     message: list[MessageRow] = []
     blk: list[BlkRow] = []
     reconnect: list[ReconnectRow] = []
+    shaped: list[ShapedRow] = []
 
     @property
     def rows(self) -> tuple[TableRow, ...]:
         """All of them."""
-        return (*self.case, *self.access, *self.message, *self.blk, *self.reconnect)
+        chains = (*self.case, *self.access, *self.message, *self.blk)
+        return (*chains, *self.reconnect, *self.shaped)
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,13 @@ def _check(file: TomlFile, place: tuple[str, int], row: TableRow, seen: set[str]
             for name in filter(None, names):
                 if name not in SPOILS:
                     raise file.wrong((*place, key), choice(name, SPOILS, "spoil"))
+    rules = {rule.id for rule in spec.rules()}
+    if strange := [name for name in row.breaks if name not in rules]:
+        raise file.wrong((*place, "breaks"), choice(strange[0], rules, "rule"))
     if isinstance(row, (MessageRow, ReconnectRow)):
         if not row.clause.startswith(_PROTOCOL):
             raise file.wrong((*place, "clause"), f"name a message: '{_PROTOCOL}SET_OWNER'")
-    elif row.clause not in CLAUSES:
+    elif row.clause not in {*CLAUSES, *rules}:
         raise file.wrong((*place, "clause"), f"unknown clause {row.clause!r}")
 
 
@@ -186,3 +194,5 @@ def _all(tables: Tables) -> Iterator[AnyCase]:
     for reconnect in tables.reconnect:
         for ring in reconnect.rings:
             yield ReconnectCase(reconnect, ring)
+    for shaped in tables.shaped:
+        yield ShapedCase(shaped)

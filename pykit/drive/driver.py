@@ -91,6 +91,11 @@ class VirtioDriver:
     def _note_access(self, access: SeenAccess) -> None:
         self.recorder.access(access)
 
+    def _note_status(self, status: int, op: int = bits.STATUS_WRITE) -> None:
+        """Write down an access to the status that no register shows."""
+        if not isinstance(self.carrier, QtestCarrier):
+            self.recorder.event("status", status=status, op=op)
+
     def _note_survey(self, reading: dict[str, Any]) -> None:
         self.recorder.survey(reading)
 
@@ -108,13 +113,13 @@ class VirtioDriver:
         self.shape, self.rings, self._requests = shape, {}, {}
         self.recorder.begin()
         note = self.recorder.event
-        note("status", status=0, op=bits.STATUS_RESET)
+        self._note_status(0, bits.STATUS_RESET)
         self.carrier.reset(self.memory)
         self.recorder.legacy, self.recorder.deaf = self.carrier.legacy, self.carrier.deaf
         # Until here the device may still have written what the life before allowed it to.
         self.memory.fill(shape.canary)
-        note("status", status=bits.ACKNOWLEDGE, op=bits.STATUS_WRITE)
-        note("status", status=bits.ACKNOWLEDGE | bits.DRIVER, op=bits.STATUS_WRITE)
+        self._note_status(bits.ACKNOWLEDGE)
+        self._note_status(bits.ACKNOWLEDGE | bits.DRIVER)
         note("driver", id=self.kind.id, err=0, stage=bits.BEGIN)
         if until == "driver":
             return
@@ -131,8 +136,8 @@ class VirtioDriver:
         if not self.carrier.legacy:
             status |= bits.FEATURES_OK
             found = status if kept else status & ~bits.FEATURES_OK
-            note("status", status=status, op=bits.STATUS_WRITE)
-            note("status", status=found, op=bits.STATUS_READ)
+            self._note_status(status)
+            self._note_status(found, bits.STATUS_READ)
         if not kept:
             raise PeerGoneError("device does not accept a subset of the features that it offers")
         note("features", **chosen, stage=2)
@@ -144,7 +149,7 @@ class VirtioDriver:
         if until == "ready":
             return
         self.carrier.driver_ok()
-        note("status", status=status | bits.DRIVER_OK, op=bits.STATUS_WRITE)
+        self._note_status(status | bits.DRIVER_OK)
         note("driver", id=self.kind.id, err=0, stage=bits.PROBED)
         for make in self.kind.prime:
             self.serve(self.kind.queue, make(self.memory, 0))

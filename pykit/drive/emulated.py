@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,9 +140,9 @@ class EmulatedDevice:
     obstacle: str = ""
 
 
-def memory() -> SharedMemory:
+def memory(made: Callable[..., SharedMemory] = SharedMemory) -> SharedMemory:
     """Make the guest memory that QEMU and the driver share."""
-    return SharedMemory(BASE, SIZE, RAM)
+    return made(BASE, SIZE, RAM)
 
 
 def every() -> Iterator[EmulatedDevice]:

@@ -12,6 +12,8 @@ FEATURES = {
     "indirect": bits.INDIRECT_DESC,
     "in-order": bits.IN_ORDER,
     "access-platform": bits.ACCESS_PLATFORM,
+    "any-layout": bits.ANY_LAYOUT,
+    "notif-config-data": bits.NOTIF_CONFIG_DATA,
     "notification-data": bits.NOTIFICATION_DATA,
     "ring-reset": bits.RING_RESET,
     "sr-iov": bits.SR_IOV,

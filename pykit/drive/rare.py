@@ -25,7 +25,7 @@ from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
-from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, Field
+from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, ZONE_FIELDS, Field
 from pykit.spec.timing import OTHER_SIDE
 from pykit.vhost_user import Protocol
 
@@ -92,6 +92,7 @@ class RareForms:
             yield "a write to a disk that is read-only", without_ro, self._read_only
             alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
             yield "a cache without FLUSH", alone, self._writeback
+            yield "zones declined", Shape(fewer=1 << bits.BLK_ZONED), self._declined
             yield "a writable table", Shape(event_idx=False), self._writable_table
             yield "a table behind buffers", Shape(event_idx=False), self._table_behind
             carrier = self._driver.carrier
@@ -290,6 +291,12 @@ class RareForms:
             data = self._random.randbytes(bits.SECTOR) if kind == bits.T_OUT else bits.SECTOR
             if driver.serve(queue, blk_request(driver.memory, kind, 0, data)) is None:
                 return
+
+    def _declined(self) -> None:
+        """Read the fields of zones that were declined: all are 0 (5.2.5.2)."""
+        if self._driver.carrier.offered() >> bits.BLK_ZONED & 1:
+            for field in ZONE_FIELDS:
+                self._field(field)
 
     def _writeback(self) -> None:
         """Read writeback with CONFIG_WCE and without FLUSH: it is 0 at first (5.2.5.2)."""

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from pykit.files import naming
 from pykit.seal import write_sealed
+from pykit.spec import bits
 from pykit.trace.driven import FILE, write_driven
-from pykit.trace.register_map import CONFIG, RESERVED, STRUCTURES
+from pykit.trace.register_map import CONFIG, NOTIFY_STEP, REGISTERS, RESERVED, STRUCTURES
 from pykit.trace.survey import rows_of
 
 #: Names of registers by structure and offset, and whether they belong to the selected queue. What
@@ -90,18 +91,26 @@ class Recorder:
         self._rows[kind].append(row)
 
     def access(self, seen: SeenAccess) -> None:
-        """Write down an access to a register, with its name and the queue that it belongs to."""
+        """Write down an access to a register, with its name and the queue that it belongs to.
+
+        One to the status is an event of its own as well, as in a guest.
+        """
         name, of_queue = _NAMES[seen.structure].get(seen.offset, (RESERVED, False))
         if seen.structure in ("notify", CONFIG):
             name = {"notify": "queue_notify"}.get(seen.structure, CONFIG)
         queue = self._selected if of_queue else None
         if name == "queue_notify":
-            queue = seen.value & 0xFFFF
+            # By its place, where each queue has one of its own.
+            place = seen.offset // NOTIFY_STEP if seen.structure == "notify" else seen.value
+            queue = place & 0xFFFF
         if seen.write and name == "queue_select":
             self._selected = seen.value & 0xFFFF
         elif seen.write and name == "status" and not seen.value:
             self._selected = None
         self.event("register", **seen._asdict(), register=name, vq=queue)
+        if name == "status" and seen.size == REGISTERS[seen.structure][name].size:
+            written = bits.STATUS_WRITE if seen.value else bits.STATUS_RESET
+            self.event("status", status=seen.value, op=written if seen.write else bits.STATUS_READ)
 
     def survey(self, reading: dict[str, Any]) -> None:
         """Write down what a PCI function shows, where that is not written down yet."""

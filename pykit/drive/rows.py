@@ -22,6 +22,7 @@ class TableRow(BaseModel):
         clause: id of the clause that is broken, or used.
         legal: it conforms, and has to be served.
         right: classes that are right for it; by default those of legal or of malformed ones.
+        breaks: ids of the rules on the driver that fail for it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -31,6 +32,7 @@ class TableRow(BaseModel):
     clause: str
     legal: bool = False
     right: list[Class] = []
+    breaks: list[str] = []
 
     @property
     def accepted(self) -> tuple[Class, ...]:

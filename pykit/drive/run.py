@@ -43,6 +43,7 @@ from pykit.drive.register_session import RegisterSession
 from pykit.drive.rows import AnyCase
 from pykit.drive.runner import CaseResult
 from pykit.drive.session import Session
+from pykit.drive.shaped import ShapedCase, ShapedSession
 from pykit.errors import Exit, PykitError
 from pykit.paths import require_empty, write_atomically
 from pykit.peers import KnownDeviation
@@ -225,8 +226,14 @@ def drive(
 
 
 @contextmanager
-def driven(target: Target) -> Iterator[DrivenDevice]:
+def driven(
+    target: Target, made: Callable[..., SharedMemory] = SharedMemory
+) -> Iterator[DrivenDevice]:
     """Yield a driver of a device, with the process behind it where this starts one.
+
+    Args:
+        target: the device.
+        made: makes the memory that both share, as ``SharedMemory`` does.
 
     Raises:
         UsageError: the target cannot be used as it is given.
@@ -234,7 +241,7 @@ def driven(target: Target) -> Iterator[DrivenDevice]:
     """
     kind = kind_of(target.kind)
     with ExitStack() as stack:
-        memory = _memory(target)
+        memory = _memory(target, made)
         stack.callback(memory.close)
         carrier, peer = _carrier(target, memory, stack)
         type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
@@ -242,10 +249,10 @@ def driven(target: Target) -> Iterator[DrivenDevice]:
         yield DrivenDevice(VirtioDriver(carrier, kind, memory, recorder), peer)
 
 
-def _memory(target: Target) -> SharedMemory:
+def _memory(target: Target, made: Callable[..., SharedMemory]) -> SharedMemory:
     if target.qemu:
-        return emulated.memory()
-    return AgentMemory() if target.guest else SharedMemory()
+        return emulated.memory(made)
+    return AgentMemory() if target.guest else made()
 
 
 def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Carrier, Peer | None]:
@@ -284,9 +291,11 @@ def _run_cases(
     messages = (case for case in chosen if isinstance(case, MessageCase))
     requests = (case for case in chosen if isinstance(case, BlkCase))
     reconnects = (case for case in chosen if isinstance(case, ReconnectCase))
+    shaped = (case for case in chosen if isinstance(case, ShapedCase))
     found_so = chain(
         chains,
         BlkSession(device).run(requests),
+        ShapedSession(device).run(shaped),
         RegisterSession(device).run(registers),
         MessageSession(device).run(messages),
         ReconnectSession(device).run(reconnects),

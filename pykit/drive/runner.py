@@ -70,7 +70,7 @@ class CaseRunner(ABC, Generic[C]):
     def run(self, cases: Iterable[C]) -> Iterator[CaseResult]:
         """Run cases in turn; confirm what is serious in new processes."""
         for case in cases:
-            result = self._heard(case)
+            result = self.once(case)
             if result.outcome is not None and result.outcome.verdict in SERIOUS:
                 result = self._confirm(case, result)
             yield result
@@ -78,9 +78,9 @@ class CaseRunner(ABC, Generic[C]):
     def anew(self, case: C) -> CaseResult:
         """Run a case one time, in a new process where it is ours."""
         self._restart()
-        return self._heard(case)
+        return self.once(case)
 
-    def _heard(self, case: C) -> CaseResult:
+    def once(self, case: C) -> CaseResult:
         """Run a case one time, with what the process logs meanwhile."""
         before = self._device.logged
         result = self._once(case)
@@ -94,7 +94,7 @@ class CaseRunner(ABC, Generic[C]):
         again = 0
         for _ in range(CONFIRMATIONS):
             self._restart()
-            other = self._heard(case).outcome
+            other = self.once(case).outcome
             again += other is not None and other.verdict == result.outcome.verdict
         self._restart()
         if not again and result.outcome.verdict in BY_TIME:

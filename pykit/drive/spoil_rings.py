@@ -196,6 +196,20 @@ def _table_backward(draft: Draft, ring: Ring, where: Where) -> None:
     draft.backward = True
 
 
+@spoil("slots-crossed")
+def _slots_crossed(draft: Draft, ring: Ring, where: Where) -> None:
+    """Let the second and the third descriptor of a chain stand in each other's place."""
+    if len(draft.slots) < 3:
+        return
+    (first, head), (second, one), (third, other), *rest = draft.slots
+    draft.slots = [
+        (first, replace(head, next=third)),
+        (third, replace(one, next=second)),
+        (second, replace(other, next=rest[0][0] if rest else other.next)),
+        *rest,
+    ]
+
+
 # What the driver wants to be interrupted for, and what is the device's own.
 
 

@@ -132,7 +132,7 @@ NAMES = tuple(dict.fromkeys([name for known in REGISTERS.values() for name in kn
 #: Where the configuration begins; behind the header of the legacy interface with MSI-X or not.
 MMIO_CONFIG, LEGACY_CONFIG, LEGACY_VECTORS = 0x100, 20, 4
 #: Bytes from one queue's notification address to the next, as QEMU has them.
-_NOTIFY_STEP = 4
+NOTIFY_STEP = 4
 _UNKNOWN = -1
 #: Registers that only one of MMIO's two versions has.
 _ONLY_LEGACY = frozenset((0x28, 0x3C, 0x40))
@@ -189,7 +189,7 @@ def named(frame: pl.DataFrame, device: str) -> pl.DataFrame:
     )
     notified = (
         pl.when(pl.col("structure") == "notify")
-        .then(pl.col("offset").cast(pl.Int64) // _NOTIFY_STEP)
+        .then(pl.col("offset").cast(pl.Int64) // NOTIFY_STEP)
         .otherwise(value & 0xFFFF)
     )
     return (

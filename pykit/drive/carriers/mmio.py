@@ -13,7 +13,7 @@ from pykit.trace.register_map import MMIO_CONFIG
 #: Where QEMU's microvm has its transports.
 MICROVM = range(0xFEB00000, 0xFEB00000 + 24 * 0x200, 0x200)
 _MAGIC = 0x74726976
-_LEGACY = 1
+_LEGACY, _MODERN = 1, 2
 
 
 class MmioDevice(RegisterDevice):
@@ -40,9 +40,16 @@ class MmioDevice(RegisterDevice):
         )
 
     def identify(self) -> None:
-        """Read MagicValue, Version, DeviceID and VendorID (section 4.2.3.1.1)."""
+        """Read MagicValue, Version, DeviceID and VendorID (section 4.2.3.1.1).
+
+        Raises:
+            PeerGoneError: they are no device's.
+        """
+        known = {"magic": (_MAGIC,), "version": (_LEGACY, _MODERN)}
         for name in ("magic", "version", "device_id", "vendor_id"):
-            self.registers.read(name)
+            found = self.registers.read(name)
+            if found not in known.get(name, (found,)):
+                raise PeerGoneError(f"the device's {name} is {found:#x}")
 
     @classmethod
     def find(cls, bus: Bus, places: Iterable[int] = MICROVM, wanted: int = 0) -> MmioDevice:

@@ -23,6 +23,8 @@ _IDS = range(0x1000, 0x1080)
 #: The function that is looked for is on bus 0; 32 slots.
 _SLOTS = 32
 _MSIX_ENABLE = 1 << 15
+#: Bytes of the common configuration with all of its fields.
+_COMMON_BYTES = 64
 #: Bytes of a legacy device's own configuration, at most.
 _LEGACY_CONFIG_BYTES = 256
 
@@ -152,6 +154,15 @@ class PciFunction:
                 return self.bars[table & 7] + (table & ~7)
         return 0
 
+    @property
+    def vectors(self) -> int:
+        """How many vectors MSI-X has, 0 without it."""
+        for capability in pci.capabilities(self.config)[0]:
+            control = capability.number(2, 2) if capability.id == pci.MSI_X else None
+            if control is not None:
+                return (control & 0x7FF) + 1
+        return 0
+
     def named(self, name: str) -> tuple[Bus, int] | None:
         """The configuration space, a capability in it, or a table of MSI-X, as steps name it."""
         if name == "pci":
@@ -216,8 +227,15 @@ class ModernPci(RegisterDevice):
     def spans(self) -> tuple[RegisterSpan, ...]:
         """The structures that the capabilities name."""
         names = pci.CFG_TYPES | {pci.DEVICE_CFG: "config"}
+        # Accesses behind the end of a structure that is short are still meant for it.
+        least = {pci.COMMON_CFG: _COMMON_BYTES}
         return tuple(
-            RegisterSpan(False, self._function.place(found), found.length or 0, names[kind])
+            RegisterSpan(
+                False,
+                self._function.place(found),
+                max(found.length or 0, least.get(kind, 0)),
+                names[kind],
+            )
             for kind, found in self._structures.items()
             if names.get(kind) in STRUCTURES and found.bar not in self._function.ports
         )
@@ -240,11 +258,12 @@ class ModernPci(RegisterDevice):
     def set_up(self, ring: Ring, message: int) -> None:
         """Write size, vector and addresses, and enable the queue."""
         registers, index = self.registers, ring.index
-        if message:
+        if message and index < self._function.vectors:
             self._vector(index, message)
         registers.write("queue_select", index)
         registers.write("queue_size", ring.size)
-        if message:
+        # A queue without a vector is looked at without interrupts.
+        if message and index < self._function.vectors:
             registers.write("queue_vector", index)
             if registers.read("queue_vector") == NO_VECTOR:
                 raise PeerGoneError(f"device has no vector for queue {index}")

@@ -20,7 +20,7 @@ from pykit.drive.carriers import PeerGoneError, pci
 from pykit.drive.carriers.by_registers import RegisterCarrier
 from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.carriers.mmio import MmioDevice
-from pykit.drive.carriers.registers import RegisterDevice
+from pykit.drive.carriers.registers import RegisterDevice, RegisterSpan
 from pykit.drive.carriers.watched import Machine, WatchedMachine
 from pykit.drive.memory import SharedMemory
 from pykit.drive.record import SeenAccess
@@ -56,9 +56,12 @@ class Qtest(Gathering):
         """End the connection."""
         self._sock.close()
 
-    def watch(self) -> None:
+    def watch_lines(self) -> None:
         """Have the lines of the interrupt controller reported."""
         self.ask(f"irq_intercept_in {_CONTROLLER}")
+
+    def watch(self, spans: tuple[RegisterSpan, ...]) -> None:
+        """Leave registers as they are."""
 
     def listen(self, seconds: float) -> None:
         """Wait for a line to be raised, at most this long.
@@ -211,7 +214,7 @@ class QtestCarrier(RegisterCarrier):
             self._machine = WatchedMachine(self.between(self._qtest), self._report)
             self._device = self._found(self._machine)
             if not self._device.messages:
-                self._qtest.watch()
+                self._qtest.watch_lines()
         self._memory, self._messages = memory, {}
         self._broken, self._asked = False, True
         self._begin()
@@ -259,7 +262,7 @@ class QtestCarrier(RegisterCarrier):
         if not isinstance(device, pci.ModernPci) or qtest is None:
             return False
         device.use_messages(on=False)
-        qtest.watch()
+        qtest.watch_lines()
         return True
 
     def use_messages(self) -> None:

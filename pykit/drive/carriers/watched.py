@@ -21,6 +21,9 @@ class Machine(Bus, Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Send the writes that are made within this at once."""
 
+    def watch(self, spans: tuple[RegisterSpan, ...]) -> None:
+        """Take note of where the device's registers are."""
+
 
 class _Watched:
     """One address space of the two."""
@@ -71,6 +74,7 @@ class WatchedMachine(_Watched):
         """Report accesses to these spans, and to no others."""
         self._memory_spans[:] = [span for span in spans if not span.ports]
         self._port_spans[:] = [span for span in spans if span.ports]
+        self._machine.watch(spans)
 
     def together(self) -> AbstractContextManager[None]:
         """Send the writes that are made within this at once."""
