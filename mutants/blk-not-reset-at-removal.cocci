@@ -2,6 +2,7 @@
 // title: The driver frees its queues without having reset the device.
 // must: DX-28 CL-DR-02
 // ring: both
+// bug: B19
 // file: drivers/block/virtio_blk.c
 // count: 1
 @@

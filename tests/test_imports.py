@@ -20,7 +20,7 @@ ORDER = (
     "errors", "text", "files", "seal", "memory", "paths", "compiler", "pci", "toml", "arch",
     "vhost_user", "kconfig", "kernels", "modules", "qemu", "scenario", "guests", "observe", "run",
     "trace", "spec", "analysis", "top", "report", "mutants", "peers", "drive", "device", "tap",
-    "matrix", "steps", "baseline", "bisect", "record", "doctor", "bench", "testing", "cli",
+    "matrix", "proof", "steps", "baseline", "bisect", "record", "doctor", "bench", "testing", "cli",
 )  # fmt: skip
 
 #: Modules that other packages import past the package's own entry, its __init__. The lists only

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,22 +11,26 @@ import typer
 
 from pykit.cli.matrix import run_plan
 from pykit.cli.options import JsonOption, TagOption
-from pykit.cli.terminal import dump, echo, print_table, say
+from pykit.cli.terminal import dump, echo, print_table, progress, say
 from pykit.errors import UsageError
 
 if TYPE_CHECKING:
-    from pykit.matrix.results import FaultTable
+    from pykit.matrix.results import FaultCell, FaultTable
     from pykit.mutants import Mutant
 
 #: Matrices of deliberate faults: of the kernel's own code, of our driver and of our back-end.
 _MATRICES = ("mutants", "driver-faults", "device-faults")
+#: How cells without a guest begin.
+_DRIVEN = "driven/"
 
 
 def mutants(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PATTERN", help="Run only these cells: 'mutants/*kick*' (repeatable)."
+            metavar="PATTERN",
+            help="Run only these cells: 'mutants/*kick*', or 'driven/*', which need no guest"
+            " (repeatable).",
         ),
     ] = None,
     tag: TagOption = None,
@@ -65,16 +70,17 @@ def mutants(
 ) -> None:
     """Run deliberate faults of drivers and devices, and print which rules name them.
 
-    Mutants of the kernel's own code are semantic patches (mutants/*.cocci) behind one switch. Ends
-    with 1 if a fault that a rule is expected to name is not named, or a control without a fault
-    does not hold.
+    Mutants of the kernel's own code are semantic patches (mutants/*.cocci) behind one switch; what
+    begins with driven/ needs no guest. Ends with 1 if a fault that a rule is expected to name is
+    not named, or a control without a fault does not hold.
 
     Example: pykit mutants --only 'mutants/*kick*' --to runs/mutants
     """
-    from pykit import kernels
+    from pykit import kernels, paths
     from pykit.matrix.plan.select import select
     from pykit.matrix.results import FaultTable
     from pykit.mutants import all_mutants, build_mutants
+    from pykit.proof import driven_faults
     from pykit.spec.kills import read_kills, write_kills
 
     names = kernel or ["debian-6.1"]
@@ -95,18 +101,46 @@ def mutants(
             for name, path in sorted(built.modules.items()):
                 echo(f"--replace {name}={path}")
         return
-    chosen = select(only or _MATRICES, tag or [], found)
-    view, directory = run_plan(chosen, to, keep=keep, workers=workers)
-    table = FaultTable.of(view)
+    driven = [pattern for pattern in only or (f"{_DRIVEN}*",) if pattern.startswith(_DRIVEN)]
+    guests = [pattern for pattern in only or _MATRICES if not pattern.startswith(_DRIVEN)]
+    directory, table = to, FaultTable.of_cells(())
+    if guests:
+        chosen = select(guests, tag or [], found)
+        view, directory = run_plan(chosen, to, keep=keep, workers=workers)
+        table = FaultTable.of(view)
+    if driven and not tag:
+        directory = directory or paths.fresh_directory("mutants")
+        table = FaultTable.of_cells((*table.cells, *_drive(driven, directory)))
+        (directory / "faults.csv").write_text(table.to_csv())
+    assert directory is not None
     if kills is not None:
+        there = {(fault.source, fault.name, "", fault.ring) for fault in driven_faults()}
         known = read_kills(kills.read_text()) if kills.exists() else ()
+        known = tuple(kill for kill in known if kill.kernel or kill[1:] in there)
         kills.write_text(write_kills(table.kills(known)))
     if as_json:
         dump(table.to_json())
     else:
         _print(table)
-        echo(f"report: {directory / 'index.html'}, {directory / 'faults.csv'}")
+        echo(f"report: {directory / ('index.html' if guests else 'faults.csv')}")
     raise typer.Exit(table.exit_code)
+
+
+def _drive(patterns: list[str], directory: Path) -> list[FaultCell]:
+    """Run the faults that need no guest and whose cells match one of the patterns.
+
+    Raises:
+        UsageError: a pattern matches none.
+    """
+    from pykit.proof import driven_faults, run_faults
+
+    faults = list(driven_faults())
+    for pattern in patterns:
+        if not any(fnmatchcase(fault.cell, pattern) for fault in faults):
+            raise UsageError(f"no cell matches {pattern!r}: `pykit mutants --list` has the faults")
+    chosen = [f for f in faults if any(fnmatchcase(f.cell, pattern) for pattern in patterns)]
+    with progress() as report:
+        return list(run_faults(chosen, directory / "driven", report))
 
 
 def _targets(name: str) -> list[str]:
@@ -127,6 +161,7 @@ def _targets(name: str) -> list[str]:
 def _list(found: tuple[Mutant, ...], as_json: bool) -> None:
     """Print mutants of the kernel's own code, then the faults of our driver and our back-end."""
     from pykit import spec
+    from pykit.proof import driven_faults
 
     keys = ("name", "title", "side", "must", "may", "ring", "bug", "scenario", "needs")
     entries: list[dict[str, Any]] = [
@@ -146,6 +181,18 @@ def _list(found: tuple[Mutant, ...], as_json: bool) -> None:
         }
         for side in sides
         for fault in spec.faults(side).values()
+    ]
+    entries += [
+        {
+            "source": fault.source,
+            "name": fault.name,
+            "title": fault.does,
+            "side": fault.side,
+            "must": fault.rules,
+            "ring": fault.ring,
+            "bug": " ".join(fault.bugs),
+        }
+        for fault in driven_faults()
     ]
     if as_json:
         dump(entries)

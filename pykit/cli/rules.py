@@ -94,7 +94,8 @@ def _print_summary(found: Summary) -> None:
             counts.append(len(group.idle))
         rows.append([group.name, *map(str, counts)])
     print_table(columns, rows)
-    echo(f"{found.rules} rules, {len(found.unkilled)} of which no fault of a real run made fail")
+    proved = f"{found.proved} proved by a fault of a real run, {len(found.unkilled)} not yet"
+    echo(f"{found.rules} rules: {proved}, {found.comparing} that compare observers")
     for group in found.groups:
         if group.open:
             echo(f"open, {group.name}: {' '.join(group.open)}")

@@ -2,7 +2,7 @@
 """Which deliberate faults of real runs made which rules fail (data/kills.tsv).
 
 `pykit mutants --kills FILE` writes the list: a line for each rule that named a fault, with the
-kernel and the layout of rings of that run.
+kernel and the layout of rings of that run. Lines of the faults that it runs are made anew.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _HEAD = """\
 
 
 class Kill(NamedTuple):
-    """A rule that named a fault of a run: the axis that chose the fault, and its name there."""
+    """A rule that named a fault of a run: the axis that chose the fault, and its name there.
+
+    ``kernel`` is empty for a run without a guest, whose ``source`` is what had the fault.
+    """
 
     rule: str
     source: str
@@ -70,5 +73,6 @@ def by_fault(found: Iterable[Kill]) -> list[str]:
     """Return a line for each fault: its name, and in which layouts and kernels it was named."""
     places: dict[tuple[str, str], list[str]] = {}
     for kill in found:
-        places.setdefault((kill.source, kill.fault), []).append(f"{kill.ring} on {kill.kernel}")
+        where = f"on {kill.kernel}" if kill.kernel else "without a guest"
+        places.setdefault((kill.source, kill.fault), []).append(f"{kill.ring} {where}")
     return [f"{fault} ({source}): {', '.join(at)}" for (source, fault), at in places.items()]

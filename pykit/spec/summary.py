@@ -52,12 +52,19 @@ class Summary:
         rules: how many rules there are.
         unkilled: ids of rules that no deliberate fault of a run made fail.
         idle: ids of rules that checked nothing in any run; None where no runs were given.
+        comparing: how many compare observers, and have no fault of a driver or device to name.
     """
 
     groups: tuple[Group, ...]
     rules: int
     unkilled: tuple[str, ...]
     idle: tuple[str, ...] | None
+    comparing: int
+
+    @property
+    def proved(self) -> int:
+        """How many rules some deliberate fault of a run made fail."""
+        return self.rules - self.comparing - len(self.unkilled)
 
     @classmethod
     def of(
@@ -98,7 +105,8 @@ class Summary:
         idle = None
         if checked is not None:
             idle = tuple(rule.id for rule in known if not checked.get(rule.id))
-        return cls(groups, len(known), unkilled(known), idle)
+        comparing = sum(rule.id.startswith("XC-") for rule in known)
+        return cls(groups, len(known), unkilled(known), idle, comparing)
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``pykit rules --summary --json`` prints."""
@@ -114,6 +122,7 @@ class Summary:
                 for group in self.groups
             },
             "rules": self.rules,
+            "rules-proved": self.proved,
             "rules-never-failed": list(self.unkilled),
             "rules-never-checked": None if self.idle is None else list(self.idle),
         }

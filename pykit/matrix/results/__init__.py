@@ -17,11 +17,11 @@ from pykit.matrix.results import (
     sarif,
     summary,
 )
-from pykit.matrix.results.faults import FaultTable
+from pykit.matrix.results.faults import Fate, FaultCell, FaultTable
 from pykit.matrix.results.view import MatrixView, load
 from pykit.paths import write_atomically
 
-__all__ = ["FaultTable", "MatrixView", "load", "write_results"]
+__all__ = ["Fate", "FaultCell", "FaultTable", "MatrixView", "load", "write_results"]
 
 
 def write_results(directory: Path) -> MatrixView:

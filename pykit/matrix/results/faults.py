@@ -86,7 +86,12 @@ class FaultTable:
     @classmethod
     def of(cls, view: MatrixView) -> FaultTable:
         """Collect a matrix's."""
-        cells = tuple(_cells(view))
+        return cls.of_cells(_cells(view))
+
+    @classmethod
+    def of_cells(cls, found: Iterable[FaultCell]) -> FaultTable:
+        """Collect cells, which need not be of a matrix."""
+        cells = tuple(found)
         broken = {rule for cell in cells for rule in (*cell.named, *cell.also)}
         rules = (rule.id for rule in spec.rules() if not rule.id.startswith("XC-"))
         return cls(cells, tuple(sorted(set(rules) - broken)))

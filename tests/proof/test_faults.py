@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Faults without a guest: each names what there is, and is named when it is run."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from pykit import spec
+from pykit.device import DRIVEN, FAULTS
+from pykit.drive import read_tables
+from pykit.drive.carriers.registers import RegisterSpan
+from pykit.mutants import all_mutants
+from pykit.mutants.catalog import real_bugs
+from pykit.proof import driven_faults, run_faults
+from pykit.proof.between import FaultyMachine, RegisterFault
+from pykit.spec.kills import kills
+from tests.drive.test_qtest import server
+
+RULES = {rule.id for rule in spec.rules()}
+ALL = {fault.cell: fault for fault in driven_faults()}
+
+
+def test_names_are_unique() -> None:
+    assert len(ALL) == len(list(driven_faults()))
+
+
+def test_faults_name_rules_and_rows() -> None:
+    rows = [row.name for row in read_tables().rows]
+    for fault in ALL.values():
+        assert set(fault.rules) <= RULES, fault.cell
+        assert bool(fault.rules) != (fault.source == "control"), fault.cell
+        assert set(fault.bugs) <= real_bugs().keys()
+        for pattern in fault.rows:
+            assert any(fnmatchcase(name, pattern) for name in rows), (fault.cell, pattern)
+    assert DRIVEN.keys() <= FAULTS.keys()
+
+
+def test_kills_are_of_rules_and_faults_that_there_are() -> None:
+    known = {"mutant": {mutant.name for mutant in all_mutants()}}
+    sides: tuple[spec.Side, ...] = ("driver", "device")
+    known |= {f"{side}-fault": set(spec.faults(side)) for side in sides}
+    for fault in ALL.values():
+        known.setdefault(fault.source, set()).add(fault.name)
+    for rule, found in kills().items():
+        assert rule in RULES
+        for kill in found:
+            assert kill.fault in known[kill.source], kill
+
+
+def test_driven_kills_are_expected() -> None:
+    """A rule that names a fault without a guest is one that the fault is there for."""
+    wanted = {(f.source, f.name, f.ring): f.rules for f in ALL.values()}
+    for rule, found in kills().items():
+        for kill in found:
+            if not kill.kernel:
+                assert rule in wanted[kill.source, kill.fault, kill.ring], kill  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "driven/control-blk",
+        "driven/control-rng",
+        "driven/back-end-length-zero",
+        "driven/back-end-writes-readable-packed",
+        "driven/back-end-zone-undefined",
+        "driven/registers-magic-wrong",
+        "driven/registers-vendor-other",
+        "driven/answers-rng-empty",
+        "driven/case-read-at-capacity",
+        "driven/case-read-only-written",
+        "driven/case-rng-readable",
+    ],
+)
+def test_fault_is_named(cell: str, tmp_path: Path) -> None:
+    (found,) = run_faults([ALL[cell]], tmp_path, lambda _: None)
+    assert found.fate == ("clean" if found.source == "control" else "named"), found
+    assert (tmp_path / cell.partition("/")[2] / "capture").is_dir()
+
+
+def test_registers_that_stand_between(tmp_path: Path) -> None:
+    fault = RegisterFault(
+        writes={"queue_size": lambda value, state: None if state.queue else value},
+    )
+    with server(tmp_path, *[b"OK\n"] * 4) as (qtest, heard):
+        machine = FaultyMachine(qtest, fault)
+        # Nothing is changed before the registers are found.
+        machine.write(0x38, 4, 4)
+        machine.watch((RegisterSpan(ports=False, base=0, length=0x100, structure="mmio"),))
+        machine.write(0x30, 1, 4)
+        machine.write(0x38, 8, 4)
+        machine.write(0x30, 0, 4)
+        machine.write(0x38, 8, 4)
+    sent = [line.split()[1:] for line in heard]
+    assert sent == [[b"0x38", b"0x4"], [b"0x30", b"0x1"], [b"0x30", b"0x0"], [b"0x38", b"0x8"]]
