@@ -113,7 +113,10 @@ _KNOWN_MMIO = tuple(
         "QEMU's virtio-mmio offers RING_RESET and has no register QueueReset",
         f"{_VERSIONS}: hw/virtio/virtio-mmio.c, virtio_mmio_write(), knows no offset 0x0c0",
     )
-    for row in ("queue-reset", "queue-reset-busy", "queue-reset-twice", "queue-reset-other-size")
+    for row in (
+        *("queue-reset", "queue-reset-busy", "queue-reset-twice", "queue-reset-other-size"),
+        "queue-reset-is-over",
+    )
 )
 _KNOWN_PMEM = (
     KnownDeviation(
