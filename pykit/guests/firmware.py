@@ -54,10 +54,10 @@ def _ovmf(folder: Path) -> list[str]:
 
 def _u_boot(folder: Path) -> list[str]:
     del folder
-    # It waits long for each of q35's SATA ports.
+    # Without SATA: it waits long for each of the ports.
     return [
         "-M",
-        "pc",
+        "q35,sata=off",
         "-bios",
         str(_first("u-boot-qemu", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom")),
     ]
