@@ -3,8 +3,11 @@
  * The access tracer: every access of the guest to ring memory and to the registers of virtio
  * devices, in program order. A plugin for QEMU's TCG, version 1 of the API (QEMU 7.2) and later.
  *
- * -plugin access.so,out=RECORDS,ram=FILE,rings=SOCKET[,mmio=FIRST-END][,log=FILE]
+ * -plugin access.so,target=NAME,out=RECORDS,ram=FILE,base=ADDRESS,rings=SOCKET[,mmio=FIRST-END]
+ *         [,log=FILE]
  *
+ * target is QEMU's name of the machine's architecture, as in qemu-system-NAME, for which the rest
+ * was chosen: base, an address, is where the guest's memory begins, which ram is.
  * mmio says where transports of MMIO are: they share pages, so QEMU names no region for them.
  * log is QEMU's own, read where a status register is a port, as accesses to ports are not shown.
  *
@@ -14,6 +17,7 @@
  */
 #include "access.h"
 #include "api.h"
+#include "code.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -46,6 +50,7 @@ static uint64_t unresolved;
 static uint64_t one_counter;
 static uint64_t mmio_first, mmio_end;
 static bool reads_log;
+static code_reader_t code_reader;
 static const char *const mmio_region = "virtio-mmio";
 static qemu_plugin_u64 counters;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -213,124 +218,15 @@ static void on_port(unsigned int vcpu, void *unused)
 	vcpus[vcpu].epoch = 0;
 }
 
-enum {
-	OPCODE = 4,
-	GS = 0x65, REX = 0x40, REX_MASK = 0xf0, REX_B = 0x01,
-	/* The registers of an address: by a byte of its own, the stack's end. */
-	BY_SIB = 4, STACK = 4,
-};
-
-/* An instruction: its first bytes behind its prefixes, zeroes where it has fewer. */
-struct code {
-	uint8_t byte[OPCODE];
-	uint8_t rex;		/* that prefix, 0 where it has none */
-	bool gs;		/* has the prefix of that segment */
-};
-
-static bool is_prefix(uint8_t byte)
-{
-	/* Only a few may stand before what is looked for. */
-	return byte == GS || byte == 0x66 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
-	       (byte & REX_MASK) == REX;
-}
-
 static struct code code_of(const struct qemu_plugin_insn *insn)
 {
-	uint8_t copy[16] = { 0 };
+	uint8_t copy[CODE_BYTES] = { 0 };
 	size_t size = qemu_plugin_insn_size(insn);
 	const uint8_t *bytes = qemu_plugin_insn_data(insn, copy, sizeof(copy));
-	struct code code = { 0 };
-	size_t at = 0;
 
 	if (qemu_plugin_version >= 3)
 		bytes = copy;
-	for (; at < size && is_prefix(bytes[at]); at++) {
-		code.gs |= bytes[at] == GS;
-		code.rex = (bytes[at] & REX_MASK) == REX ? bytes[at] : 0;
-	}
-	memcpy(code.byte, bytes + at, size - at < OPCODE ? size - at : OPCODE);
-	return code;
-}
-
-/* Whether an instruction makes the TLB forget: mov to a control register, invlpg, invpcid. */
-static bool forgets(const uint8_t code[OPCODE])
-{
-	if (code[0] != 0x0f)
-		return false;
-	if (code[1] == 0x22)
-		return true;
-	if (code[1] == 0x01)
-		return (code[2] & 0x38) == 0x38 && code[2] < 0xc0;
-	return code[1] == 0x38 && code[2] == 0x82;
-}
-
-/* Where an instruction's ModRM byte is, of those that most accesses are made by; 0 for others. */
-static size_t modrm_at(const uint8_t code[OPCODE])
-{
-	switch (code[0]) {
-	case 0x00 ... 0x03: case 0x08 ... 0x0b: case 0x10 ... 0x13: case 0x18 ... 0x1b:
-	case 0x20 ... 0x23: case 0x28 ... 0x2b: case 0x30 ... 0x33: case 0x38 ... 0x3b:
-	case 0x63: case 0x69: case 0x6b: case 0x80 ... 0x8b: case 0x8f: case 0xc0: case 0xc1:
-	case 0xc6: case 0xc7: case 0xd0 ... 0xd3: case 0xf6: case 0xf7: case 0xfe: case 0xff:
-		return 1;
-	case 0x0f:
-		break;
-	default:
-		return 0;
-	}
-	switch (code[1]) {
-	case 0x10: case 0x11: case 0x28: case 0x29: case 0x40 ... 0x4f: case 0x6f: case 0x7f:
-	case 0x90 ... 0x9f: case 0xa3: case 0xab: case 0xaf ... 0xb1: case 0xb3: case 0xb6:
-	case 0xb7: case 0xba: case 0xbb: case 0xbe: case 0xbf: case 0xc0: case 0xc1:
-		return 2;
-	default:
-		return 0;
-	}
-}
-
-/*
- * Whether it accesses the stack's end alone: a push or a pop of a register or of flags, a call, a
- * return. A third of all accesses, and of those none can be to a ring that anybody uses.
- */
-static bool is_stack(const uint8_t code[OPCODE])
-{
-	switch (code[0]) {
-	case 0x50 ... 0x5f:
-	case 0x68:
-	case 0x6a:
-	case 0x9c:
-	case 0x9d:
-	case 0xc2:
-	case 0xc3:
-	case 0xe8:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/*
- * Whether a kernel's instruction addresses what no ring can be in: a local of its function, by the
- * stack pointer, or what each CPU has of its own, by its segment. Code in the upper half of
- * addresses is 64 bits wide, and nothing else can be meant by these bytes.
- */
-static bool is_own(uint64_t pc, const struct code *code)
-{
-	size_t at;
-
-	if (!(pc >> 63))
-		return false;
-	if (code->gs)
-		return true;
-	at = modrm_at(code->byte);
-	return at && code->byte[at] < 0xc0 && (code->byte[at] & 7) == BY_SIB &&
-	       (code->byte[at + 1] & 7) == STACK && !(code->rex & REX_B);
-}
-
-/* Whether it is an out to a port. */
-static bool writes_port(const uint8_t code[OPCODE])
-{
-	return (code[0] & 0xf6) == 0xe6;
+	return code_reader(bytes, size, qemu_plugin_insn_vaddr(insn));
 }
 
 static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -350,13 +246,13 @@ static void on_block(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 		uint64_t low = pc & ((UINT64_C(1) << PC_BITS) - 1);
 		struct code code = code_of(insn);
 
-		if (reads_log && writes_port(code.byte))
+		if (reads_log && code.writes_port)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_port,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
-		if (forgets(code.byte))
+		if (code.forgets)
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, forget,
 							       QEMU_PLUGIN_CB_NO_REGS, NULL);
-		if (is_stack(code.byte) || is_own(pc, &code))
+		if (code.misses_rings)
 			continue;
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW,
@@ -386,11 +282,18 @@ static const char *value_of(int argc, char **argv, const char *key)
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_plugin_info *info, int argc,
 			       char **argv)
 {
-	if (!info->system_emulation || strcmp(info->target_name, "x86_64")) {
-		fprintf(stderr, "pykit access tracer: only machines of x86_64 are traced\n");
+	uint64_t base = 0;
+
+	code_reader = code_choose(info->target_name);
+	if (!info->system_emulation || !code_reader ||
+	    strcmp(info->target_name, value_of(argc, argv, "target"))) {
+		fprintf(stderr, "pykit access tracer: a machine of %s is not traced so\n",
+			info->target_name);
 		return -1;
 	}
-	if (!record_open(value_of(argc, argv, "out")) || !memory_map(value_of(argc, argv, "ram")) ||
+	sscanf(value_of(argc, argv, "base"), "%" SCNx64, &base);
+	if (!record_open(value_of(argc, argv, "out")) ||
+	    !memory_map(value_of(argc, argv, "ram"), base) ||
 	    !rings_connect(value_of(argc, argv, "rings"))) {
 		fprintf(stderr, "pykit access tracer: needs out=FILE,ram=FILE,rings=SOCKET\n");
 		return -1;

@@ -83,7 +83,7 @@ void record_flush(void);
 uint32_t record_region(const char *name);
 
 /* memory.c */
-bool memory_map(const char *path);
+bool memory_map(const char *path, uint64_t base);
 bool memory_value(uint64_t address, unsigned int size, uint64_t *value);
 
 /* chains.c */

@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 static const uint8_t *memory;
-static uint64_t bytes;
+static uint64_t start, bytes;
 
-bool memory_map(const char *path)
+/* The file of the memory that begins at an address. */
+bool memory_map(const char *path, uint64_t base)
 {
 	struct stat status;
 	void *mapped;
@@ -28,6 +29,7 @@ bool memory_map(const char *path)
 	if (mapped == MAP_FAILED)
 		return false;
 	memory = mapped;
+	start = base;
 	bytes = status.st_size;
 	return true;
 }
@@ -36,8 +38,9 @@ bool memory_map(const char *path)
 bool memory_value(uint64_t address, unsigned int size, uint64_t *value)
 {
 	*value = 0;
-	if (size > sizeof(*value) || address >= bytes || bytes - address < size)
+	if (size > sizeof(*value) || address < start || address - start >= bytes ||
+	    bytes - (address - start) < size)
 		return false;
-	memcpy(value, memory + address, size);
+	memcpy(value, memory + (address - start), size);
 	return true;
 }

@@ -26,6 +26,8 @@ class Firmware:
     name: str
     #: Options, for a folder that files may be put into.
     options: Callable[[Path], list[str]]
+    #: The machine with PCI that it is booted on; None: whatever the transport is on.
+    machine: str | None = None
 
 
 def _ovmf(folder: Path) -> list[str]:
@@ -41,26 +43,35 @@ def _ovmf(folder: Path) -> list[str]:
     )
     mine = folder / "vars.fd"
     shutil.copyfile(variables, mine)
+    return _flash(code, mine)
+
+
+def _flash(code: Path, variables: Path) -> list[str]:
     flash = "if=pflash,format=raw"
     return [
-        "-M",
-        "q35",
         "-drive",
         f"{flash},readonly=on,file={program.value(code)}",
         "-drive",
-        f"{flash},file={program.value(mine)}",
+        f"{flash},file={program.value(variables)}",
     ]
+
+
+def _aavmf(folder: Path) -> list[str]:
+    root = program.package("qemu-efi-aarch64")
+    mine = folder / "vars.fd"
+    shutil.copyfile(root / "usr/share/AAVMF/AAVMF_VARS.fd", mine)
+    return _flash(root / "usr/share/AAVMF/AAVMF_CODE.fd", mine)
 
 
 def _u_boot(folder: Path) -> list[str]:
     del folder
-    # Without SATA: it waits long for each of the ports.
-    return [
-        "-M",
-        "q35,sata=off",
-        "-bios",
-        str(_first("u-boot-qemu", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom")),
-    ]
+    return ["-bios", str(_first("u-boot-qemu", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom"))]
+
+
+def _u_boot_arm64(folder: Path) -> list[str]:
+    del folder
+    root = program.package("u-boot-qemu")
+    return ["-bios", str(root / "usr/lib/u-boot/qemu_arm64/u-boot.bin")]
 
 
 def _first(package: str, *paths: str) -> Path:
@@ -72,10 +83,13 @@ def _first(package: str, *paths: str) -> Path:
 
 #: QEMU brings SeaBIOS; a network card's ROM is iPXE, which then speaks through SeaBIOS.
 FIRMWARE = {
-    "seabios": Firmware("SeaBIOS", lambda _: ["-M", "q35"]),
-    "ovmf": Firmware("OVMF", _ovmf),
-    "u-boot": Firmware("U-Boot", _u_boot),
-    "ipxe": Firmware("iPXE", lambda _: ["-M", "q35,graphics=off"]),
+    "seabios": Firmware("SeaBIOS", lambda _: [], "q35"),
+    "ovmf": Firmware("OVMF", _ovmf, "q35"),
+    # Without SATA: it waits long for each of the ports.
+    "u-boot": Firmware("U-Boot", _u_boot, "q35,sata=off"),
+    "ipxe": Firmware("iPXE", lambda _: [], "q35,graphics=off"),
+    "aavmf": Firmware("AAVMF", _aavmf),
+    "u-boot-arm64": Firmware("U-Boot", _u_boot_arm64),
 }
 
 
@@ -86,10 +100,11 @@ def device_options(device: Device, folder: Path, *, logged: bool = False) -> lis
     peer serves them by TFTP, the first to boot. ``logged``: QEMU's log shows each notification,
     by a port too.
     """
+    mmio = device.type.endswith("-device")
     files = _filled(device, folder) if device.files else None
     behind = f"{device.id}-behind"
     front = {"driver": device.type, "id": device.id, **device.options}
-    if logged:
+    if logged and not mmio:
         # Else an event of the kernel's takes them, and only that they came is logged.
         front |= {"ioeventfd": False}
     if device.type.startswith("virtio-net"):
@@ -103,7 +118,9 @@ def device_options(device: Device, folder: Path, *, logged: bool = False) -> lis
         node = {"driver": "vvfat", "dir": str(files), "rw": True} if files else _raw(device, folder)
         peer = ["-blockdev", json.dumps({**node, "node-name": behind})]
         front["drive"] = behind
-    return [*peer, "-device", json.dumps(front)]
+    # On MMIO it is the transport's option, and the machine has all of these.
+    quiet = ["-global", "virtio-mmio.ioeventfd=off"] if logged and mmio else []
+    return [*quiet, *peer, "-device", json.dumps(front)]
 
 
 def _filled(device: Device, folder: Path) -> Path:

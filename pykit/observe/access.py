@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from pykit.arch import AMD64
 from pykit.errors import UsageError
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
@@ -98,10 +97,6 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         )
     if "access" not in scenario.observe:
         return
-    if scenario.transport.arch != AMD64:
-        raise UsageError(
-            f"the access tracer sees guests of {AMD64.name} alone: take --observe rings"
-        )
     if accelerator != "tcg":
         raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
 
@@ -148,7 +143,9 @@ class AccessTracer:
         }
         if self._log is not None:
             files["log"] = self._log
+        arch = self._transport.arch
         words = [f"{name}={program.value(path)}" for name, path in files.items()]
+        words += [f"target={arch.machine}", f"base={arch.ram:x}"]
         if self._transport.registers:
             words.append("mmio={:x}-{:x}".format(*self._transport.registers))
         return [*program.monitor_options(folder / "qmp-access"), "-plugin", ",".join(words)]

@@ -62,6 +62,12 @@ def own(arch: Arch, progress: Progress) -> Path:
     return _of(arch, arch.qemu, _OWN, progress)
 
 
+def package(name: str, progress: Progress) -> Path:
+    """The folder of one of Debian's packages that is the same on all machines, as firmware is."""
+    wanted = PackagedProgram(name, _OWN, (name,))
+    return programs.unpacked(wanted, _place(), progress)
+
+
 def own_version(arch: Arch) -> str:
     """Debian's version of the same in the cache; empty if it is not there."""
     return programs.version_of(_packaged(arch, arch.qemu, _OWN), _place())

@@ -65,6 +65,14 @@ def find(arch: Arch = AMD64) -> tuple[str, tuple[int, ...]]:
     return path, tuple(int(part) for part in match.group(1).split("."))
 
 
+def package(name: str) -> Path:
+    """The folder of Debian's package of firmware, fetched from there unless the cache has it.
+
+    Raises InfraError where it cannot be had.
+    """
+    return fetch.package(name, _say)
+
+
 def present(arch: Arch) -> str:
     """Where the QEMU for another architecture is, or Debian's version of it in the cache.
 

@@ -34,7 +34,6 @@ from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run.session import require_free
 from pykit.scenario.model import Scenario, Step, Trouble
-from pykit.scenario.transport import PCI
 from pykit.seal import write_sealed
 
 Progress = Callable[[str], None]
@@ -51,7 +50,8 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
     """
     assert scenario.firmware is not None
     booted = firmware.FIRMWARE[scenario.firmware]
-    if scenario.transport.machine != PCI.machine:
+    transport = scenario.transport
+    if booted.machine and not transport.hot_plug:
         raise UsageError(
             f"{scenario.firmware} is booted with PCI devices: choose pci or pci-legacy"
         )
@@ -70,11 +70,14 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         tracers = []
         if "access" in scenario.observe:
             # Firmware may drive a transitional device by its ports.
-            tracers = [AccessTracer(folder, capture, scenario.transport, folder / "log")]
+            tracers = [AccessTracer(folder, capture, transport, folder / "log")]
+        machine = ("-M", booted.machine) if booted.machine else transport.machine
+        # The machines of PCs have a CPU of their own that firmware takes.
+        cpu = program.cpu_options("tcg", arch=transport.arch) if not booted.machine else ()
         command = [
-            program.find()[0], *traced_options(folder, _MEMORY_MIB, tracers),
-            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            *booted.options(folder), "-accel", "tcg", "-m", str(_MEMORY_MIB), *devices,
+            program.find(transport.arch)[0], *traced_options(folder, _MEMORY_MIB, tracers),
+            "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *machine,
+            *booted.options(folder), *(cpu or ("-accel", "tcg")), "-m", str(_MEMORY_MIB), *devices,
             "-chardev",
             f"socket,id=console,path={program.value(folder / 'console')},server=on,wait=off",
             "-serial", "chardev:console",
@@ -100,9 +103,10 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
         answers=talk.answers,
         expects=scenario.expects,
         surveyor=talk.surveyor,
+        version=program.version(transport.arch),
         observers=scenario.observe,
     )
-    return Outcome(kind, message, tuple(command), program.version())
+    return Outcome(kind, message, tuple(command), program.version(transport.arch))
 
 
 def traced_options(folder: Path, mib: int, tracers: Sequence[AccessTracer]) -> list[str]:

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import struct
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pykit.arch import AMD64, ARCHES
 from pykit.errors import UsageError
 from pykit.guests import outcome
 from pykit.guests.channel import GuestEndedError
@@ -24,7 +27,7 @@ from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
 from pykit.run import outside
 from pykit.run.session import require_free
-from pykit.scenario.transport import transport
+from pykit.scenario.transport import Transport, transport
 
 Progress = Callable[[str], None]
 
@@ -70,9 +73,7 @@ def boot(
         folder = keeper.folder
         tracers = []
         if observe:
-            # On other machines PCI devices are where microvm has its transports.
-            machine = transport("mmio" if any("microvm" in word for word in given) else "pci")
-            tracers = [AccessTracer(folder, capture, machine, folder / "log")]
+            tracers = [AccessTracer(folder, capture, _machine(given), folder / "log")]
         command = [
             program.find()[0], *outside.traced_options(folder, mib, tracers), *given,
             *program.monitor_options(folder / "qmp"), *outside.log_options(folder / "log"),
@@ -105,6 +106,26 @@ def boot(
         observers=observe,
     )
     return Outcome(*ended, tuple(command), program.version())
+
+
+def _machine(given: Sequence[str]) -> Transport:
+    """Return the transport of the machine that QEMU's arguments choose.
+
+    Raises UsageError for one whose memory is elsewhere than the access tracer knows.
+    """
+    named = Path(program.find()[0]).name
+    arch = next((arch for arch in ARCHES.values() if arch.qemu == named), AMD64)
+    chosen = " ".join(value for word, value in pairwise(given) if word in ("-M", "-machine"))
+    if arch == AMD64:
+        # On other machines PCI devices are where microvm has its transports.
+        return transport("mmio" if "microvm" in chosen else "pci")
+    known = arch.mmio.partition(",")[0]
+    if re.search(rf"(^|[ =]){known}(-|,|$| )", chosen) is None:
+        raise UsageError(
+            f"--qemu-args: of {arch.name} the access tracer knows the machine {known} alone: "
+            f"give -M {known}"
+        )
+    return transport("mmio", arch)
 
 
 def image_options(image: Path) -> list[str]:

@@ -50,6 +50,8 @@ def on_transport(scenario: Scenario, name: str, arch: Arch = AMD64) -> Scenario:
                     f"its own, which is for hot-plug: choose pci or pci-legacy, not {name}"
                 )
     devices = []
+    # On MMIO there is neither of what these choose.
+    lost = () if to.hot_plug else ("disable-legacy", "addr")
     for device in scenario.devices:
         if not device.type.endswith(PCI.suffix):
             raise UsageError(
@@ -60,7 +62,7 @@ def on_transport(scenario: Scenario, name: str, arch: Arch = AMD64) -> Scenario:
             replace(
                 device,
                 type=device.type.removesuffix(PCI.suffix) + to.suffix,
-                options={**device.options, **to.options},
+                options={k: v for k, v in device.options.items() if k not in lost} | to.options,
             )
         )
     return replace(scenario, transport=to, devices=tuple(devices))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pykit.arch import AMD64, ARM64
 from pykit.paths import ROOT
 from pykit.qemu.program import CPUS
 from pykit.scenario.transport import PCI, Transport
@@ -50,8 +51,11 @@ BAD_SECTOR = 2048
 #: Stands for the path of its socket in a back-end's command.
 SOCKET = "{socket}"
 
-#: Firmware that has virtio drivers of its own.
-FIRMWARE = ("seabios", "ovmf", "u-boot", "ipxe")
+#: Firmware that has virtio drivers of its own, and the machines that it is for.
+FIRMWARE = {
+    "seabios": AMD64, "ovmf": AMD64, "u-boot": AMD64, "ipxe": AMD64,
+    "aavmf": ARM64, "u-boot-arm64": ARM64,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

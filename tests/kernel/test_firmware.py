@@ -36,10 +36,16 @@ def test_firmware(run: Run, name: str, waived: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["seabios", "u-boot", "ovmf", "ipxe"])
-def test_firmware_under_the_access_tracer(run: Run, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "transport"),
+    [
+        *((name, "pci") for name in ("seabios", "u-boot", "ovmf", "ipxe", "aavmf", "u-boot-arm64")),
+        ("u-boot-arm64", "mmio"),
+    ],
+)
+def test_firmware_under_the_access_tracer(run: Run, name: str, transport: str) -> None:
     """The rules for a driver's rings are decided as well, and QEMU saw the same chains."""
-    result = run(name, observe=("access",))
+    result = run(name, transport=transport, observe=("access",))
     assert (result.outcome.kind, result.events.lost) == ("clean", 0), result.outcome.message
     verdicts = result.verdicts
     assert verdicts.having("fail") == ()

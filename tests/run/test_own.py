@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from pykit.arch import AMD64, ARM64, Arch
 from pykit.errors import UsageError
 from pykit.guests.tracelog import TraceLog
 from pykit.observe.access import memory_mib
+from pykit.qemu import program
 from pykit.run import own
 
 
@@ -88,3 +90,26 @@ def test_memory_that_it_cannot_look_at(arguments: str, why: str) -> None:
 def test_other_observers_need_a_guest_of_the_kit(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave --observe rings out"):
         own.boot(None, "-M pc", out=tmp_path / "run", seconds=1, observe=("rings",))
+
+
+@pytest.mark.parametrize(
+    ("qemu", "arguments", "name", "arch"),
+    [
+        ("qemu-system-x86_64", ["-M", "q35"], "pci", AMD64),
+        ("qemu-system-x86_64", ["-M", "microvm"], "mmio", AMD64),
+        ("qemu-system-aarch64", ["-M", "virt,gic-version=3"], "mmio", ARM64),
+        ("qemu-system-aarch64", ["-machine", "type=virt-7.2"], "mmio", ARM64),
+    ],
+)
+def test_where_the_tracer_looks(
+    monkeypatch: pytest.MonkeyPatch, qemu: str, arguments: list[str], name: str, arch: Arch
+) -> None:
+    monkeypatch.setattr(program, "find", lambda *_: (f"/usr/bin/{qemu}", (7, 2)))
+    found = own._machine(arguments)
+    assert (found.name, found.arch) == (name, arch)
+
+
+def test_memory_that_is_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "find", lambda *_: ("/usr/bin/qemu-system-aarch64", (7, 2)))
+    with pytest.raises(UsageError, match="knows the machine virt alone: give -M virt"):
+        own._machine(["-M", "raspi3b"])

@@ -36,7 +36,7 @@ from pykit.scenario import (
     under_driver,
     with_ring,
 )
-from pykit.scenario.model import SOCKET
+from pykit.scenario.model import FIRMWARE, SOCKET
 from pykit.toml import choice
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
@@ -127,7 +127,8 @@ def apply_axes(
         device = _back_end(scenario, axes.get(BACK_END_FAULT))
     if device is not None:
         scenario = served_by(scenario, device)
-    arch = kernels.arch_of(axes.get("kernel"))
+    named = kernels.arch_of(axes.get("kernel"))
+    arch = FIRMWARE[scenario.firmware] if scenario.firmware is not None else named
     scenario = on_transport(scenario, axes.get("transport", "pci"), arch)
     scenario = with_ring(scenario, axes.get("ring", "split"))
     observe = tuple(word for word in axes.get("observe", "").split("+") if word)

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which machines are traced, and arm64's instructions. */
+#include "code.h"
+
+#include <string.h>
+
+enum { WORD = 4 };
+
+static uint32_t word(const uint8_t *bytes)
+{
+	return bytes[0] | bytes[1] << 8 | bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/*
+ * System instructions and registers, as op0, op1, CRn, CRm and op2 (Arm ARM, C5.1): tlbi; writes to
+ * SCTLR, TTBR and TCR; and whatever code of EL2 or EL3 does with its own registers: it has
+ * translations of its own, and cannot come or go without.
+ */
+struct code code_of_arm64(const uint8_t *bytes, size_t size, uint64_t pc)
+{
+	uint32_t code = size == WORD ? word(bytes) : 0;
+	unsigned int op0 = code >> 19 & 3, op1 = code >> 16 & 7, crn = code >> 12 & 15;
+	bool load = code >> 21 & 1;
+
+	(void)pc;
+	if (code >> 22 != 0x354)
+		return (struct code){ 0 };
+	if (op0 == 1)
+		return (struct code){ .forgets = crn == 8 };
+	return (struct code){
+		.forgets = op0 == 3 && (op1 >= 4 || (!load && (crn == 1 || crn == 2))),
+	};
+}
+
+code_reader_t code_choose(const char *target)
+{
+	static const struct {
+		const char *name;
+		code_reader_t reader;
+	} targets[] = {
+		{ "x86_64", code_of_x86 },
+		{ "aarch64", code_of_arm64 },
+	};
+
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
+		if (!strcmp(target, targets[i].name))
+			return targets[i].reader;
+	return NULL;
+}
