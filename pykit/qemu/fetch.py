@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 from pathlib import Path
@@ -12,7 +13,7 @@ from pykit.errors import InfraError, UsageError
 from pykit.kernels import debian, programs, store
 from pykit.kernels.model import Progress
 from pykit.kernels.programs import PackagedProgram
-from pykit.paths import cache_dir
+from pykit.paths import cache_dir, write_atomically
 from pykit.toml import choice
 
 #: The suite that has it, built for Debian 12, by name.
@@ -24,6 +25,7 @@ _LATER = {"debian-11": PackagedProgram("debian-11", ("sid",), ("qemu-system-x86"
 _OWN = ("bookworm",)
 #: Of the same suite; libraries and the ROMs of network cards are the machine's own.
 _PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios")
+_MODULES, _VARIABLE = Path("/usr/lib/x86_64-linux-gnu/qemu"), "QEMU_MODULE_DIR"
 _PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
 
 
@@ -39,13 +41,35 @@ def named(name: str, progress: Progress, arch: Arch = AMD64) -> Path:
         return _of(arch, f"{name}-{arch.name}", suites, progress)
     place = _place()
     if name in _LATER:
-        return programs.unpacked(_LATER[name], place, progress) / _PROGRAM
-    final = place / name
-    if store.read_stamp(final) is None:
-        with store.locked(place, progress):
-            if store.read_stamp(final) is None:
-                _fetch(name, place, final, progress)
+        final = programs.unpacked(_LATER[name], place, progress)
+    else:
+        final = place / name
+        if store.read_stamp(final) is None:
+            with store.locked(place, progress):
+                if store.read_stamp(final) is None:
+                    _fetch(name, place, final, progress)
+    _keep_apart(final, _MODULES)
     return final / _PROGRAM
+
+
+def _keep_apart(final: Path, others: Path) -> None:
+    """Keep an unpacked QEMU off the modules of the machine's, which end it.
+
+    It looks for a module in the folder that its environment names, and in the machine's where that
+    does not have it. A name that leads to itself is an error there, behind which it looks no
+    further.
+    """
+    own = final / "usr/lib" / _MODULES.relative_to("/usr/lib")
+    own.mkdir(parents=True, exist_ok=True)
+    for module in others.glob("*.so"):
+        with contextlib.suppress(FileExistsError):
+            (own / module.name).symlink_to(module.name)
+    program = final / _PROGRAM
+    text = program.read_text()
+    if _VARIABLE not in text:
+        begin = f"{_VARIABLE}={shlex.quote(str(own))} exec "
+        write_atomically(program, text.replace("exec ", begin, 1).encode())
+        program.chmod(0o755)
 
 
 def _of(arch: Arch, name: str, suites: tuple[str, ...], progress: Progress) -> Path:
@@ -106,7 +130,7 @@ def _make_runnable(root: Path, final: Path) -> None:
     modules = next((root / "usr/lib").glob("*/qemu"), root / "usr/lib").relative_to(root)
     program.write_text(
         "#!/bin/sh\n"
-        f"QEMU_MODULE_DIR={shlex.quote(str(final / modules))} "
+        f"{_VARIABLE}={shlex.quote(str(final / modules))} "
         f'exec {shlex.quote(str(final / _PROGRAM))}.elf "$@"\n'
     )
     shutil.copymode(elf, program)

@@ -119,10 +119,7 @@ def _machines(arch: Arch) -> frozenset[str]:
 
 @functools.cache
 def devices() -> frozenset[str]:
-    """Names of the devices that -device takes; none where QEMU cannot list them.
-
-    Debian's QEMU 10 beside a 7.2 looks for modules in that one's folder too, and ends.
-    """
+    """Names of the devices that -device takes; none where QEMU cannot list them."""
     return frozenset(re.findall(r'^name "([^"]+)"', _help("-device", "help").stdout, re.MULTILINE))
 
 
