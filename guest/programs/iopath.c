@@ -6,9 +6,9 @@
  *
  * Each thread, on a CPU of its own as far as there are, keeps DEPTH direct reads
  * of random blocks in flight until it has had REQUESTS, or SECONDS have passed.
- * Prints: requests, ns from the first request to the last answer, and the median
- * and 99th percentile of the requests' own times in ns. Writes "begin" and "end"
- * to the file MARKER.
+ * Prints: requests, ns from the first request to the last answer, and of the
+ * requests' own times in ns median, 99th percentile and the longest. Writes
+ * "begin" and "end" to the file MARKER.
  *
  * fio does more, but starts so slowly under TCG, and has so much of its own to do
  * for a request, that there would be less to see of the device.
@@ -41,7 +41,7 @@ struct request {
 static const char *path;
 static unsigned long depth, most, blocks;
 static unsigned long long until;
-static unsigned int times[MAX_TIMES];
+static unsigned long long times[MAX_TIMES];
 static unsigned long count;
 
 static void die(const char *what)
@@ -125,7 +125,7 @@ static void *work(void *number)
 
 static int compare(const void *a, const void *b)
 {
-	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+	unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
 
 	return (x > y) - (x < y);
 }
@@ -177,7 +177,7 @@ int main(int argc, char **argv)
 	mark(argc > 6 ? argv[6] : NULL, "end");
 	n = count < MAX_TIMES ? count : MAX_TIMES;
 	qsort(times, n, sizeof(times[0]), compare);
-	printf("requests %lu\nns %llu\nmedian %u\np99 %u\n", count, began, times[n / 2],
-	       times[n * 99 / 100]);
+	printf("requests %lu\nns %llu\nmedian %llu\np99 %llu\nlongest %llu\n", count, began,
+	       times[n / 2], times[n * 99 / 100], times[n - 1]);
 	return 0;
 }

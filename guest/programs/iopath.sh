@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 #
 # The step of the bench of I/O paths, after lib.sh and idle.sh. The host gives PLACE, the address on
-# PCI of the device or "loopback"; DEPTH, THREADS, REQUESTS and SECONDS, how much is read; and WATCH:
+# PCI of the device or "loopback"; DEPTH, THREADS, REQUESTS and TIME, how much is read; and WATCH:
 # "no", "doorbells" or "idle".
 
 # the_disk: the block device at a place
@@ -62,7 +62,7 @@ idle)
 	;;
 esac
 came=$(interrupts)
-"$PAYLOAD/bin/iopath" /dev/$name $DEPTH $THREADS $REQUESTS $SECONDS $marker || die "iopath failed"
+"$PAYLOAD/bin/iopath" /dev/$name $DEPTH $THREADS $REQUESTS $TIME $marker || die "iopath failed"
 echo "interrupts $(($(interrupts) - came))"
 case $WATCH in
 doorbells)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 from rich.console import Group
@@ -20,6 +22,7 @@ from rich.table import Table
 from pykit import kernels, modules
 from pykit.bench.io_guest import PATHS, PEER, IoGuest, IoPath, IoReading
 from pykit.bench.lines import BenchLine
+from pykit.errors import InfraError
 from pykit.paths import write_atomically
 from pykit.qemu import accel, program
 from pykit.report.svg import LINE, Svg
@@ -29,6 +32,7 @@ _LOADS = {"depth 1": (1, 1), "depth 16": (16, 1), "2 x depth 16": (16, 2)}
 _LATENCY, _DEEP = "depth 1", "depth 16"
 _COUNTED = (_LATENCY, _DEEP)
 _SECONDS, _MOST_S = 0.5, 60.0
+_MOST_STALLS = 5
 #: Requests of which accesses and instructions are counted.
 _FEW, _SOME, _ANY = 320, 1000, 1 << 40
 
@@ -51,6 +55,7 @@ class IoPaths:
         timed: nothing was watched.
         counted: accesses and doorbells were.
         clocked: in a guest whose clock counts instructions.
+        stalls: readings left out because a request waited for its driver's time-out, by path.
     """
 
     kernel: str
@@ -59,6 +64,7 @@ class IoPaths:
     timed: Readings
     counted: Readings
     clocked: Readings
+    stalls: Mapping[str, int] = field(default_factory=dict)
 
     def each(self, path: str, load: str, what: str) -> list[float]:
         """What was counted for each request: a value for each round."""
@@ -98,7 +104,7 @@ class IoPaths:
         heads = (*_WORK, *_SPEED)
         return {
             "kernel": self.kernel, "qemu": self.qemu, "accelerator": self.accelerator,
-            "peer": PEER,
+            "peer": PEER, "stalls": dict(self.stalls),
             "paths": {
                 path: dict(zip(heads, map(statistics.median, self._row(path)), strict=True))
                 for path in self.timed
@@ -135,7 +141,7 @@ class IoPaths:
             for path in self.timed:
                 table.add_row(path, *map(_spread, self._row(path)[start : start + len(heads)]))
             tables.append(table)
-        return Group(*tables)
+        return Group(*tables, *self._left_out())
 
     def write(self, folder: Path) -> None:
         """Write the tables for Markdown, ``tables.md``, and plots, ``exits.svg``, ``speed.svg``."""
@@ -147,12 +153,19 @@ class IoPaths:
                 cells = map(_spread, self._row(path)[start : start + len(heads)])
                 lines.append(f"| {path} | {' | '.join(cells)} |")
             lines.append("")
+        lines += self._left_out()
         plots = {
             "exits.svg": self._plot("exits a read, depth 1 (logarithmic)", 0, log=True),
             "speed.svg": self._plot(f"IOPS at depth 16, {PEER} = 1", len(_WORK) + 1, log=False),
         }
         for name, text in {"tables.md": "\n".join(lines), **plots}.items():
             write_atomically(folder / name, text.encode())
+
+    def _left_out(self) -> list[str]:
+        return [
+            f"left out {count} readings of {path}: a request came back at the driver's time-out"
+            for path, count in self.stalls.items()
+        ]
 
     def _row(self, path: str) -> list[list[float]]:
         return [
@@ -209,27 +222,38 @@ def io_paths(
     kernel = kernels.resolve(kernel_name, progress=say)
     built = modules.build(kernel, progress=say).modules
     timed, counted, clocked = _none(), _none(), _none()
+    stalls: Counter[str] = Counter()
+
+    def take(guest: IoGuest, path: IoPath, load: str, **how: Any) -> IoReading:
+        """Read until no request waited for a time-out; count how often one did."""
+        depth, threads = _LOADS[load]
+        while (done := guest.read(path, depth, threads, **how)).stalled:
+            stalls[path.name] += 1
+            say(f"{path.name}: a request came back at the driver's time-out")
+            if stalls[path.name] == _MOST_STALLS:
+                raise InfraError(f"{path.name}: requests are lost again and again")
+        return done
+
     with IoGuest(kernel, built, icount=False) as guest:
         for number, path in _turns(rounds, say):
-            for load, (depth, threads) in _LOADS.items():
-                done = guest.read(path, depth, threads, requests=_ANY, seconds=_SECONDS)
+            for load in _LOADS:
+                done = take(guest, path, load, requests=_ANY, seconds=_SECONDS)
                 # The first round translates the code that the others run.
                 if number:
                     timed[path.name].setdefault(load, []).append(done)
             for load in _COUNTED if number else ():
-                depth, _ = _LOADS[load]
-                watched = guest.read(path, depth, requests=_FEW, seconds=_MOST_S, watch="doorbells")
+                watched = take(guest, path, load, requests=_FEW, seconds=_MOST_S, watch="doorbells")
                 counted[path.name].setdefault(load, []).append(watched)
     say("counting instructions")
     with IoGuest(kernel, built, icount=True) as guest:
         for number, path in _turns(rounds, say):
             for load in _COUNTED:
-                depth, _ = _LOADS[load]
-                watched = guest.read(path, depth, requests=_SOME, seconds=_MOST_S, watch="idle")
+                watched = take(guest, path, load, requests=_SOME, seconds=_MOST_S, watch="idle")
                 if number:
                     clocked[path.name].setdefault(load, []).append(watched)
     accelerator = accel.probe(kernel.image)
-    return IoPaths(kernel.release, program.version(), accelerator, timed, counted, clocked)
+    version = program.version()
+    return IoPaths(kernel.release, version, accelerator, timed, counted, clocked, dict(stalls))
 
 
 def _none() -> dict[str, dict[str, list[IoReading]]]:

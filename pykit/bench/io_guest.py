@@ -35,6 +35,7 @@ BLOCK = 4096
 #: VIRTIO_PCI_QUEUE_NOTIFY of the legacy interface (4.1.4.8), and what its BAR is aligned to.
 _LEGACY_NOTIFY, _LEGACY_BAR = 16, 32
 _MIB = 64
+_STALLED_NS = 10_000_000_000
 _DEADLINE_S = 1800.0
 _PREPARE, _STEP, LOOPBACK = "prepare", "read", "loopback"
 #: Where the paths' devices are on the root bus, one a slot.
@@ -103,7 +104,7 @@ class IoReading:
     """What one measurement reported, in total; ``doorbells``, ``span`` and ``idle`` if watched.
 
     Attributes:
-        ns, median, p99, span, idle: ns of the guest's clock.
+        ns, median, p99, longest, span, idle: ns of the guest's clock.
         accesses: the guest's accesses to registers but for doorbells, and the bytes that they
             carried; both 0 unless ``doorbells`` were watched.
     """
@@ -112,6 +113,7 @@ class IoReading:
     ns: int
     median: int
     p99: int
+    longest: int
     interrupts: int
     doorbells: int = 0
     span: int = 0
@@ -119,10 +121,18 @@ class IoReading:
     accesses: int = 0
     moved: int = 0
 
+    @property
+    def stalled(self) -> bool:
+        """Whether a request waited for the driver's time-out, by which it resets the device too.
+
+        Then its interrupts are counted anew.
+        """
+        return self.longest > _STALLED_NS or self.interrupts < 0
+
 
 def reading(output: str) -> IoReading:
     """Return what a step printed; raises InfraError where a figure is missing."""
-    found = dict(re.findall(r"^([a-z0-9]+) ([0-9]+)$", output, re.MULTILINE))
+    found = dict(re.findall(r"^([a-z0-9]+) (-?[0-9]+)$", output, re.MULTILINE))
     names = IoReading.__dataclass_fields__.keys() & found.keys()
     try:
         return IoReading(**{name: int(found[name]) for name in names})
@@ -176,7 +186,7 @@ class IoGuest:
         """
         values = {
             "PLACE": _place(path), "DEPTH": depth, "THREADS": threads, "REQUESTS": requests,
-            "SECONDS": seconds, "WATCH": watch,
+            "TIME": seconds, "WATCH": watch,
         }  # fmt: skip
         if watch != "doorbells":
             return reading(self._run(_STEP, path.name, values))

@@ -26,8 +26,13 @@ def access(what: str, address: int, size: int, region: str) -> str:
 
 
 def test_a_report_is_read() -> None:
-    found = reading("requests 320\nns 16000000\nmedian 70\np99 900\ninterrupts 147\ndoorbells 150")
-    assert found == IoReading(320, 16_000_000, 70, 900, 147, 150)
+    figures = (
+        "requests 320\nns 16000000\nmedian 70\np99 900\nlongest 950\ninterrupts {}\ndoorbells 150"
+    )
+    found = reading(figures.format(147))
+    assert found == IoReading(320, 16_000_000, 70, 900, 950, 147, 150)
+    assert not found.stalled
+    assert reading(figures.format(-5333)).stalled
     with pytest.raises(InfraError, match=r"reported .requests 320.*ns"):
         reading("requests 320")
 
@@ -63,10 +68,10 @@ def measured() -> bench.IoPaths:
             for name in BY_NAME
         }
 
-    counts = IoReading(100, 1, 1, 1, 50, doorbells=25, accesses=100, moved=400)
-    clocked = IoReading(100, 1, 1, 1, 0, span=500_000, idle=100_000)
-    timed = each(*(IoReading(100, ns, ns, ns, 0) for ns in (100, 200, 400)))
-    timed[PEER] = {load: [IoReading(100, 200, 200, 200, 0)] * 3 for load in timed[PEER]}
+    counts = IoReading(100, 1, 1, 1, 1, 50, doorbells=25, accesses=100, moved=400)
+    clocked = IoReading(100, 1, 1, 1, 1, 0, span=500_000, idle=100_000)
+    timed = each(*(IoReading(100, ns, ns, ns, ns, 0) for ns in (100, 200, 400)))
+    timed[PEER] = {load: [IoReading(100, 200, 200, 200, 200, 0)] * 3 for load in timed[PEER]}
     return bench.IoPaths("6.99", "9.9", "tcg", timed, each(counts, counts), each(clocked))
 
 
