@@ -5,6 +5,7 @@ Debian's for a guest of another architecture.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,13 @@ from elftools.elf.segments import InterpSegment
 from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
 from pykit.kernels import package
+from pykit.paths import cache_dir, used, write_atomically
 
 #: Where the host's programs are looked for; the superuser's own may not be on the user's PATH.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: Written anew whenever the machine gets or loses a library (ldconfig).
+_LOADER_CACHE = Path("/etc/ld.so.cache")
 
 #: Debian's packages of programs that are not called as they are.
 _PACKAGES = {
@@ -58,10 +63,22 @@ def find(name: str, arch: Arch = AMD64) -> GuestProgram:
 
 
 def libraries(program: Path) -> list[Path]:
-    """What this machine's loader loads for a program, the loader itself too."""
-    done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
-    words = done.stdout.split()
-    return [Path(word) for word in words if word.startswith("/")]
+    """What this machine's loader loads for a program, the loader itself too.
+
+    Asked once for each program: it takes four processes, and a scenario calls half a dozen.
+    """
+    words = [str(program.resolve())]
+    for file in (program, _LOADER_CACHE):
+        status = file.stat() if file.exists() else None
+        words.append(f"{status.st_size} {status.st_mtime_ns}" if status else "none")
+    kept = cache_dir() / "libraries" / hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
+    if not kept.exists():
+        done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
+        found = [word for word in done.stdout.split() if word.startswith("/")]
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, "".join(f"{word}\n" for word in found).encode())
+    used(kept)
+    return [Path(line) for line in kept.read_text().splitlines()]
 
 
 def _packaged(name: str, root: Path, arch: Arch) -> GuestProgram:

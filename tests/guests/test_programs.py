@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,17 @@ def test_what_the_packages_lack_is_named(root: Path) -> None:
         programs.find(NAME, ARM64)
     with pytest.raises(InfraError, match="no fio for arm64"):
         programs.find("fio", ARM64)
+
+
+def test_the_loader_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    program = tmp_path / "program"
+    shutil.copy("/bin/ls", program)
+    found = programs.libraries(program)
+    assert any(path.name.startswith("libc.so") for path in found)
+    with monkeypatch.context() as without:
+        without.setattr(subprocess, "run", lambda *_, **__: pytest.fail("asked again"))
+        assert programs.libraries(program) == found
+    # Another program in its place.
+    program.write_text("#!/bin/sh\n")
+    assert programs.libraries(program) == []
