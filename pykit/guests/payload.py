@@ -22,7 +22,7 @@ from pykit.guests import kitsteps, programs
 from pykit.guests.kitsteps import Parameters, load_ours, load_theirs
 from pykit.kernels import Kernel, compiler
 from pykit.modules import closure
-from pykit.modules.elf import read_module
+from pykit.modules.elf import read_modinfo
 from pykit.modules.inspection import depends
 from pykit.paths import AGENT, GUEST, ROOT, cache_dir, used, write_atomically
 from pykit.scenario.model import Scenario
@@ -150,7 +150,7 @@ def step_path(scenario: Scenario, step: str) -> str:
 def depends_on(modules: Sequence[Path]) -> list[str]:
     """Modules of the kernel's own that ours need."""
     ours = {path.stem for path in modules}
-    return sorted({name for path in modules for name in depends(read_module(path))} - ours)
+    return sorted({name for path in modules for name in depends(read_modinfo(path))} - ours)
 
 
 def _programs(names: Sequence[str], arch: Arch) -> str:

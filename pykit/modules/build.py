@@ -31,7 +31,7 @@ from pykit.errors import InfraError
 from pykit.kernels import Kernel, compiler, kbuild, source_tree
 from pykit.kernels.model import Progress, silent
 from pykit.modules.closure import module_name
-from pykit.modules.elf import read_module
+from pykit.modules.elf import read_modinfo
 from pykit.modules.inspection import depends, inspect
 
 _SCHEMA = 1
@@ -177,7 +177,7 @@ def _load_order(folder: Path, modules: list[Path]) -> tuple[list[Path], tuple[st
     Returns: the order, and the names of other modules that these depend on.
     """
     by_name = {module_name(path.name): path for path in modules}
-    needed = {name: depends(read_module(path)) for name, path in by_name.items()}
+    needed = {name: depends(read_modinfo(path)) for name, path in by_name.items()}
     users = {name: sum(name in other for other in needed.values()) for name in by_name}
     order: dict[str, Path] = {}
 

@@ -14,15 +14,17 @@ import io
 import lzma
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from elftools.elf.elffile import ELFFile
 
 from pykit.errors import UsageError
+
+_Read = TypeVar("_Read")
 
 #: No module is larger; the limit keeps a wrong path from taking all memory.
 _MAX_BYTES = 1 << 30
@@ -70,11 +72,23 @@ def read_module(path: Path) -> ModuleFile:
 
     Raises: UsageError, one line, for anything but a complete module file.
     """
+    return _guarded(path, _read)
+
+
+def read_modinfo(path: Path) -> tuple[tuple[str, str], ...]:
+    """Read ``modinfo`` of a .ko alone: its symbols take a hundred times as long.
+
+    Raises: UsageError, as `read_module`, where what it reads is damaged.
+    """
+    return _guarded(path, _read_modinfo)
+
+
+def _guarded(path: Path, read: Callable[[Path, int, int], _Read]) -> _Read:
     try:
         status = path.stat()
         if status.st_size > _MAX_BYTES:
             raise UsageError(f"{path}: too large for a kernel module")
-        return _read(path, status.st_mtime_ns, status.st_size)
+        return read(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (EOFError, lzma.LZMAError, subprocess.SubprocessError) as error:
@@ -88,12 +102,22 @@ def _read(path: Path, mtime_ns: int, size: int) -> ModuleFile:
     return parse_module(_decompressed(path), path)
 
 
+@lru_cache(maxsize=64)
+def _read_modinfo(path: Path, mtime_ns: int, size: int) -> tuple[tuple[str, str], ...]:
+    del mtime_ns, size
+    return _parsed(_decompressed(path), path, _parse_modinfo)
+
+
 def parse_module(data: bytes, path: Path) -> ModuleFile:
     """`read_module` of a file's contents; ``path`` is for the error message."""
+    return _parsed(data, path, _parse)
+
+
+def _parsed(data: bytes, path: Path, parse: Callable[[bytes], _Read]) -> _Read:
     if data[:4] != b"\x7fELF":
         raise UsageError(f"{path}: not an ELF file, so not a kernel module: build it again")
     try:
-        return _parse(data)
+        return parse(data)
     except _DamagedError as error:
         raise UsageError(f"{path}: {error}: build it again") from None
     except Exception as error:
@@ -120,7 +144,13 @@ def _decompressed(path: Path) -> bytes:
     return data
 
 
-def _parse(data: bytes) -> ModuleFile:
+def _parse_modinfo(data: bytes) -> tuple[tuple[str, str], ...]:
+    _, _, contents = _sections(data)
+    return tuple(_modinfo(contents.get(".modinfo", b"")))
+
+
+def _sections(data: bytes) -> tuple[Any, list[Any], dict[str, bytes]]:
+    """Return the file, its sections, and what is in them by name."""
     elf = ELFFile(io.BytesIO(data))
     header = elf.header
     # Every count and size is held against the file's length first: what they claim may
@@ -142,6 +172,11 @@ def _parse(data: bytes) -> ModuleFile:
         for section in sections
         if section["sh_type"] != "SHT_NOBITS"
     }
+    return elf, sections, contents
+
+
+def _parse(data: bytes) -> ModuleFile:
+    elf, sections, contents = _sections(data)
     this_module = contents.get(".gnu.linkonce.this_module")
     return ModuleFile(
         modinfo=tuple(_modinfo(contents.get(".modinfo", b""))),

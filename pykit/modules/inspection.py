@@ -142,7 +142,7 @@ def inspect(path: Path, kernel: Kernel, beside: Iterable[Path] = ()) -> Inspecti
         release=kernel.release,
         vermagic=_first(module, "vermagic").strip(),
         license=_first(module, "license"),
-        depends=depends(module),
+        depends=depends(module.modinfo),
         parameters=_parameters(module),
         imports={symbol.name: module.versions.get(symbol.name) for symbol in undefined},
         exports=tuple(
@@ -165,9 +165,9 @@ def inspect(path: Path, kernel: Kernel, beside: Iterable[Path] = ()) -> Inspecti
     )
 
 
-def depends(module: ModuleFile) -> tuple[str, ...]:
+def depends(modinfo: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Names in a module's ``depends=``, normalised as the kernel does."""
-    names = ",".join(module.info("depends")).split(",")
+    names = ",".join(value for key, value in modinfo if key == "depends").split(",")
     return tuple(name.replace("-", "_") for name in names if name)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
+from pykit.paths import cache_dir, used, write_atomically
 from pykit.qemu import fetch
 
+_ELF = b"\x7fELF"
 MEMORY_MIB = 1024
 CPUS = 2
 #: What the TSC counts where it counts instructions, one a nanosecond.
@@ -54,9 +57,7 @@ def find(arch: Arch = AMD64) -> tuple[str, tuple[int, ...]]:
         what = f"PYKIT_QEMU: {chosen} is no program" if chosen else f"{arch.qemu} is missing"
         raise InfraError(f"{what}: make setup, or see pykit doctor")
     try:
-        text = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=30
-        ).stdout
+        text = _asked(path, "--version").stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InfraError(f"{path} does not run: {error}") from error
     match = re.search(r"version (\d+(?:\.\d+)+)", text)
@@ -139,9 +140,32 @@ def properties(device: str) -> frozenset[str] | None:
 
 
 def _help(*words: str, arch: Arch = AMD64) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [find(arch)[0], *words], capture_output=True, text=True, timeout=30, check=False
-    )
+    return _asked(find(arch)[0], *words)
+
+
+def _asked(path: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Return what a QEMU says of itself.
+
+    The cache keeps an answer for as long as the program's file is the same. That of a script,
+    which may run another one tomorrow, is not kept, nor is that it knows nothing.
+    """
+    asked = [path, *words]
+    with Path(path).open("rb") as file:
+        kept = _kept(asked) if file.read(4) == _ELF else None
+    if kept is not None and kept.exists():
+        used(kept)
+        return subprocess.CompletedProcess(asked, 0, kept.read_text(), "")
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    if kept is not None and done.returncode == 0 and done.stdout:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, done.stdout.encode())
+    return done
+
+
+def _kept(asked: Sequence[str]) -> Path:
+    status = Path(asked[0]).stat()
+    key = "\n".join([*asked, str(status.st_size), str(status.st_mtime_ns)])
+    return cache_dir() / "qemu-help" / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def require_machine(option: str, arch: Arch = AMD64) -> None:

@@ -51,3 +51,11 @@ def test_links_lead_to_files(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", text):
         if not target.startswith(("https://", "mailto:")):
             assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_measured_path_is_in_the_tables() -> None:
+    from pykit.bench.io_guest import PATHS
+
+    text = (ROOT / "docs/io-paths.md").read_text()
+    for path in PATHS:
+        assert text.count(f"\n| {path.name} | ") == 2, path.name

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,25 @@ def test_a_machine_that_this_qemu_lacks(monkeypatch: pytest.MonkeyPatch) -> None
     program.require_machine(TRANSPORTS["pci"].machine[1])
     with pytest.raises(InfraError, match="/opt/qemu has no machine microvm"):
         program.require_machine(TRANSPORTS["mmio"].machine[1])
+
+
+def test_what_a_program_says_of_itself_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = tmp_path / "qemu"
+    shutil.copy("/bin/echo", own)
+    assert program._asked(str(own), "a").stdout == "a\n"
+    with monkeypatch.context() as without:
+        without.setattr(subprocess, "run", lambda *_, **__: pytest.fail("asked again"))
+        assert program._asked(str(own), "a").stdout == "a\n"
+    # A script may run another program tomorrow.
+    own.write_text("#!/bin/sh\necho script\n")
+    assert program._asked(str(own), "a").stdout == "script\n"
+    own.write_text("#!/bin/sh\necho other\n")
+    assert program._asked(str(own), "a").stdout == "other\n"
+    with pytest.raises(FileNotFoundError):
+        program._asked(str(tmp_path / "none"), "a")
 
 
 def test_the_counters_rate(monkeypatch: pytest.MonkeyPatch) -> None:
