@@ -29,7 +29,7 @@ from pykit.trace.losses import Loss
 from pykit.trace.registers import (
     Named,
     Places,
-    Region,
+    RegisterRegion,
     around,
     read_registers,
     surveyed_regions,
@@ -158,7 +158,7 @@ def read_log(
     if lines.pop():
         # The last line has no end: QEMU died while writing it.
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
-    regions: dict[int, Region] = {}
+    regions: dict[int, RegisterRegion] = {}
     if surveyed is not None:
         regions = surveyed_regions(lines, surveyed)
         lines = surveyed.without_own(lines)
@@ -315,7 +315,7 @@ def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _driven(
-    events: pl.DataFrame, named: Sequence[Named], regions: Mapping[int, Region]
+    events: pl.DataFrame, named: Sequence[Named], regions: Mapping[int, RegisterRegion]
 ) -> tuple[Named, ...]:
     """Return the devices that a driver used (status write or notify), in that order."""
     begun = (pl.col("kind") == "dev_kick") | (pl.col("status") != 0)

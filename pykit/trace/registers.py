@@ -102,7 +102,7 @@ class Named(NamedTuple):
 Places = Sequence[tuple[range, str]]
 
 
-class Region(NamedTuple):
+class RegisterRegion(NamedTuple):
     """One of QEMU's regions of registers: of which device, and whether that is PCI."""
 
     device: str
@@ -195,7 +195,7 @@ class _Registers:
 
 
 def read_registers(
-    lines: Sequence[str], statuses: pl.DataFrame, regions: dict[int, Region], places: Places
+    lines: Sequence[str], statuses: pl.DataFrame, regions: dict[int, RegisterRegion], places: Places
 ) -> tuple[pl.DataFrame, list[Named], list[int]]:
     """The register accesses of a log's ``lines`` to rows (as ``line``, ``vdev``), the devices, and
     the numbers of lines that cannot be read.
@@ -370,26 +370,26 @@ def _every(found: list[_Registers]) -> pl.DataFrame:
     return named(frame, "vdev").rename({"vq": "of_queue"}).with_columns(kind=pl.lit("register"))
 
 
-def surveyed_regions(lines: Sequence[str], surveyed: Survey) -> dict[int, Region]:
+def surveyed_regions(lines: Sequence[str], surveyed: Survey) -> dict[int, RegisterRegion]:
     """Return the regions that the transport survey read, by QEMU's pointer to them.
 
     Its accesses are known by their missing CPU, and by where it found a device.
     """
     places = list(surveyed.places())
-    found: dict[int, Region] = {}
+    found: dict[int, RegisterRegion] = {}
     for access in _accesses([line for line in lines if OWN in line], []):
         _know(access, found, places)
     return found
 
 
-def _know(access: RegisterAccess, regions: dict[int, Region], places: Places) -> None:
+def _know(access: RegisterAccess, regions: dict[int, RegisterRegion], places: Places) -> None:
     """Add the region of an access, if its place is one device's."""
     owners = {device for place, device in places if access.addr in place}
     if len(owners) == 1:
-        regions[access.mr] = Region(owners.pop(), pci=access.whole != "virtio-mmio")
+        regions[access.mr] = RegisterRegion(owners.pop(), pci=access.whole != "virtio-mmio")
 
 
-def around(vdev: int, regions: Mapping[int, Region]) -> str | None:
+def around(vdev: int, regions: Mapping[int, RegisterRegion]) -> str | None:
     """Return the id of the device at a pointer, by regions of PCI devices that lie before it.
 
     QEMU has a PCI transport, with its regions, and the device behind it in one structure (struct
@@ -399,7 +399,7 @@ def around(vdev: int, regions: Mapping[int, Region]) -> str | None:
     return regions[max(below)].device if below else None
 
 
-def _named(found: list[_Registers], regions: Mapping[int, Region]) -> Iterator[Named]:
+def _named(found: list[_Registers], regions: Mapping[int, RegisterRegion]) -> Iterator[Named]:
     """Yield one entry for each device, legacy if it was used by the legacy interface only."""
     for vdev in dict.fromkeys(device.vdev for device in found):
         mine = [device for device in found if device.vdev == vdev]
