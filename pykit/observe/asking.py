@@ -52,8 +52,12 @@ def ask_all(monitor: Monitor, at: str) -> list[dict[str, Any]]:
 
 
 def ask_devices(monitor: Monitor, at: str) -> list[dict[str, Any]]:
-    """Return what QEMU believes of the machine and of every virtio device, without its queues."""
-    return [answer for *_, found in _devices(monitor, at) for answer in found]
+    """Return what QEMU believes of the machine and of every virtio device, and its rings' memory.
+
+    QEMU's own indices are left out: rules take those for the state of a queue at rest.
+    """
+    found = ask_all(monitor, at)
+    return [answer for answer in found if answer["queue"] is None or answer["query"] == RING_MEMORY]
 
 
 #: Name and path of a device, its status where QEMU has an answer, and all answers.

@@ -107,8 +107,8 @@ class ScenarioSteps:
     def survey_rest(self, monitor: Monitor, failed: Failed) -> None:
         """Read what the transport of each device shows that no step had read.
 
-        Of a guest that hangs, also what QEMU believes of its devices, and which interrupts are
-        masked: the guest itself cannot be asked any more.
+        Of a guest that hangs, also what QEMU believes of its devices, what stands in the rings, and
+        which interrupts are masked: the guest itself cannot be asked any more.
         """
         hangs = failed is not None and failed[0] == "hang"
         at = "hang" if hangs else "end"

@@ -43,6 +43,7 @@ from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
 from pykit.spec.used_ring import used_ring_spoilt
 from pykit.spec.view import View
+from pykit.trace.capture import RING_MEMORY
 from pykit.trace.kinds import DELETED, LEFT
 
 #: Events of a device that show it at work on a queue.
@@ -313,6 +314,7 @@ def _progress(waiting: _Waiting) -> Progress:
     collected = (start + int(np.count_nonzero(mine))) % WRAP
     found = [(collected, -1)]
     if rings.layout[q] == SPLIT:
+        found += [(index, -1) for index in _in_memory(view, q)]
         inside = rings.of("interrupt", "callback", "used").of_queue(q)
         backend = _device_rows(view, q, "vhost_used")
         if len(inside):
@@ -332,6 +334,17 @@ def _progress(waiting: _Waiting) -> Progress:
     return best
 
 
+def _in_memory(view: View, q: int) -> Iterator[int]:
+    """Yield the used index that stood in a split ring's memory where its guest hung."""
+    dev, _, vq = view.rings.queue[q]
+    for answer in view.events.capture.qmp:
+        mine = view.events.devices.get(answer.device) == dev and answer.queue == vq
+        if mine and answer.query == RING_MEMORY and answer.at == "hang":
+            index = answer.answer.get("used-index")
+            if index is not None:
+                yield int(index)
+
+
 def _returned(waiting: _Waiting) -> _Judged | None:
     """Judge a queue in which the device has returned more than the driver has taken."""
     view, q = waiting.view, waiting.q
@@ -341,7 +354,9 @@ def _returned(waiting: _Waiting) -> _Judged | None:
     progress = _progress(waiting)
     if not progress.ahead:
         return None
-    since = max(waiting.act[1], int(view.events.base["time"][progress.row] or 0))
+    since = max(waiting.act[1], waiting.added)
+    if progress.row >= 0:
+        since = max(waiting.act[1], int(view.events.base["time"][progress.row] or 0))
     calls = rings.of("callback").of_queue(q)
     armed = int(ints(calls, "row")[-1]) if len(calls) else -1
     turn, words = _call(waiting, progress, calls)

@@ -12,6 +12,7 @@ import pytest
 from pykit import analysis
 from pykit.analysis.why import explain
 from pykit.errors import Exit
+from pykit.trace.capture import QmpAnswer
 from tests.spec.cases.base import later, like
 from tests.spec.cases.liveness import forgets_a_request, reclaimed
 from tests.spec.machine import run
@@ -114,3 +115,17 @@ def test_a_full_ring() -> None:
     log.of("add")[-1]["num_free"] = 0
     (queue,) = (queue for queue in explain(log.build()).queues if queue.stuck)
     assert queue.sentence.endswith("the ring is full")
+
+
+def test_an_entry_in_the_ring_of_a_guest_that_hangs() -> None:
+    """The driver looks at the ring when it is interrupted: only the memory has what is back."""
+    log = like(cut=True, queues=1)()
+    log.drop([e for e in log.events if e["source"] in ("qemu", "vhost")])
+    later(log)
+    (before,) = (queue for queue in explain(log.build()).queues if queue.stuck)
+    assert "sent no interrupt" not in before.sentence
+    back = log.of("used", vq=0)[-1]["used_idx"] + 1
+    log.qmp = [QmpAnswer("hang", "vd0", "ring-memory", 0, {"used-index": back}, 1)]
+    (queue,) = (queue for queue in explain(log.build()).queues if queue.stuck)
+    assert queue.turn == "device"
+    assert f"it sent no interrupt that was asked for (used index {back}, " in queue.sentence
