@@ -198,7 +198,10 @@ class IoPaths:
             svg.text(_LABELS + place(max(each)) + 6, y + 14, _spread(each), "note")
             y += LINE
         drawn = svg.render(_LABELS + _BARS + 130, y + 6)
-        head = Markup('<svg xmlns="http://www.w3.org/2000/svg" ')
+        head = Markup(
+            "<!-- SPDX-License-Identifier: GPL-2.0-only -->\n"
+            '<svg xmlns="http://www.w3.org/2000/svg" '
+        )
         opening, _, rest = drawn.removeprefix("<svg ").partition(">")
         return f"{head}{opening}><style>{_STYLE}</style>{rest}\n"
 
