@@ -156,6 +156,7 @@ DRIVEN: dict[str, DrivenBy] = {
             "zeroes-refused": "FB-DE-04 | zeroes",
             "flush-unsupported": "FB-DE-04 | write-then-flush",
             "unknown-accepted": "BO-DE-18 | zone-without-feature",
+            "capacity-unannounced": "BO-DE-02 DX-31",
             "lifetime-empty": "BO-DE-16 | lifetime",
             "lifetime-reserved": "BO-DE-17 | lifetime",
             "zones-accepted": "BO-DE-19 BO-DE-20 BO-DE-21 BO-DE-22 BO-DE-23 BO-DE-26 BO-DE-27"

@@ -127,12 +127,20 @@ def note_fields(recorder: Recorder, carrier: Carrier, features: int) -> None:
             note_field(recorder, carrier, field)
 
 
-def note_field(recorder: Recorder, carrier: Carrier, field: Field) -> None:
-    """Read one field in its own width, and write it down; not where that cannot be read."""
+def note_field(recorder: Recorder, carrier: Carrier, field: Field) -> bytes:
+    """Read one field in its own width, and write it down; return what was read.
+
+    What cannot be read, or is no number, is not written down.
+    """
     wide = field.width > _WORD
-    before = _generation(carrier) if wide else None
+    registers = isinstance(carrier, RegisterCarrier)
+    before = carrier.generation() if wide and isinstance(carrier, RegisterCarrier) else None
     data = _read(carrier, field)
-    after = _generation(carrier) if wide else None
+    after = carrier.generation() if wide and isinstance(carrier, RegisterCarrier) else None
+    if wide and not registers:
+        # A message of vhost-user has the configuration as it is at once: another value is another
+        # generation.
+        before = after = recorder.generation_of(data)
     if len(data) == field.width <= 2 * _WORD:
         value = int.from_bytes(data, "little")
         read = {"offset": field.offset, "len": field.width, "value": value, "write": 0}
@@ -141,11 +149,7 @@ def note_field(recorder: Recorder, carrier: Carrier, field: Field) -> None:
         recorder.event("config", **read)
         if after is not None:
             recorder.event("generation", generation=after)
-
-
-def _generation(carrier: Carrier) -> int | None:
-    """Read the generation; a message of vhost-user has the whole configuration as it is at once."""
-    return carrier.generation() if isinstance(carrier, RegisterCarrier) else 0
+    return data
 
 
 def _read(carrier: Carrier, field: Field) -> bytes:

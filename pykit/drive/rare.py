@@ -39,7 +39,7 @@ _SILENCE = 0.05
 _FAR_OFF = 0x4000
 #: Requests of a life that watches the configuration, and how long it waits for the notification of
 #: a change that it sees, in seconds: as long as rules do, and a moment.
-_WATCHED, _ANNOUNCED = 40, OTHER_SIDE / 1e9 + 0.5
+_WATCHED, _ANNOUNCED = 32, OTHER_SIDE / 1e9 + 0.5
 #: How many bytes a disk grows by, so that its configuration changes.
 _STEP = 1 << 20
 #: The largest queue that there is.
@@ -246,12 +246,7 @@ class RareForms:
 
     def _whole_capacity(self) -> bytes:
         """Read a disk's capacity by a message, and write that down; empty without CONFIG."""
-        data = self._driver.carrier.config(CAPACITY.offset, CAPACITY.width)
-        if data:
-            read = {"offset": CAPACITY.offset, "len": len(data)}
-            value = int.from_bytes(data, "little")
-            self._driver.recorder.event("config", **read, value=value, write=0)
-        return data
+        return note_field(self._driver.recorder, self._driver.carrier, CAPACITY)
 
     def _capacity(self) -> int:
         """Read the low half of a disk's capacity, and write that down."""

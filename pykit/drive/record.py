@@ -64,6 +64,7 @@ class Recorder:
     _seq: dict[int, int] = field(default_factory=dict)
     _selected: int | None = None
     _surveys: list[dict[str, Any]] = field(default_factory=list)
+    _seen: dict[bytes, int] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Begin the device's next life."""
@@ -120,6 +121,10 @@ class Recorder:
             fields = {name: value for name, value in row.items() if name != "kind"}
             self.event(row["kind"], **fields, reading=len(self._surveys), life=None)
         self._surveys.append(reading)
+
+    def generation_of(self, data: bytes) -> int:
+        """Return a number for a state of the configuration that is there at once."""
+        return self._seen.setdefault(data, len(self._seen))
 
     @property
     def events(self) -> int:
