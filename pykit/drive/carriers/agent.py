@@ -76,10 +76,11 @@ class AgentLine(Gathering):
         Raises:
             PeerGoneError: it has not in time, or its agent is of another version.
         """
-        deadline = time.monotonic() + _BOOT
+        deadline, number = time.monotonic() + _BOOT, self._next()
         while time.monotonic() < deadline:
-            # What was typed before the agent was there may be in its way.
-            self._write(f"\n{self._next():x} H\n")
+            # What was typed before the agent was there may be in its way. A slow guest may answer
+            # the try before: all have one number.
+            self._write(f"\n{number:x} H\n")
             answer = self._read(_AGAIN)
             if answer is not None:
                 version, base, size = (int(word, 16) for word in answer.rstrip(";").split())
