@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ten kinds of hang, each made live: `pykit why` names queue and side, from outside and inside.
+"""Hangs, each made live: `pykit why` names queue and side, from outside and inside.
 
 From outside by the QMP socket of the running QEMU, whose guest needs nothing of ours for that;
 inside by what the run left, where the probe traced the driver.
@@ -26,24 +26,20 @@ from pykit.scenario import load_scenario, served_by, under_driver
 from pykit.scenario.model import SOCKET, Scenario
 
 from .conftest import say
-from .test_brought import BLK, RING, built
+from .test_brought import RING, built
 
 pytestmark = pytest.mark.slow
 
 KERNEL = "debian-6.1"
 #: What a parameter of the patched modules makes the driver do.
-WITHHELD, EVENT_WRONG, FORGOTTEN, HEAD_WRONG = 1, 2, 3, 4
-HEAD = """#include <linux/delay.h>
-#include <linux/module.h>
-extern int pykit_hang;
-"""
+WITHHELD, HEAD_WRONG = 1, 2
+HEAD = "extern int pykit_hang;\n"
 DEFINED = """
 int pykit_hang;
 EXPORT_SYMBOL_GPL(pykit_hang);
 module_param(pykit_hang, int, 0644);
 MODULE_LICENSE("GPL");
 """
-WRONG = f" + (pykit_hang == {EVENT_WRONG} ? 1000 : 0)"
 RING_CHANGES = {
     r"\A": HEAD,
     r"\bMODULE_LICENSE\([^)]*\);": DEFINED,
@@ -51,28 +47,7 @@ RING_CHANGES = {
         rf"\1 + (pykit_hang == {HEAD_WRONG} ? 5000 : 0))"
     ),
     r"return needs_kick;": f"return needs_kick && pykit_hang != {WITHHELD};",
-    r"(\(_vq->vdev,) vq->last_used_idx\)": rf"\1 vq->last_used_idx{WRONG})",
-    r"(\(_vq->vdev,\s*)last_used_idx = vq->last_used_idx\)": (
-        rf"\1(last_used_idx = vq->last_used_idx){WRONG})"
-    ),
 }
-#: A driver that lets its queue go with a request that the device holds.
-BLK_CHANGES = {
-    r"\A": HEAD,
-    r"(blk_mq_free_tag_set\(&vblk->tag_set\);)(?=\s*mutex_lock)": rf"""\1
-	if (pykit_hang == {FORGOTTEN}) {{
-		u8 *data = kzalloc(512 + 17, GFP_KERNEL);
-		struct scatterlist one, two, *both[] = {{ &one, &two }};
-
-		sg_init_one(&one, data, 16);
-		sg_init_one(&two, data + 16, 513);
-		virtqueue_add_sgs(vblk->vqs[0].vq, both, 1, 1, data, GFP_KERNEL);
-		virtqueue_kick(vblk->vqs[0].vq);
-		msleep(500);
-	}}""",
-}
-#: One byte a second: the disk takes requests, and returns none in the time that a test has.
-STILL = dict.fromkeys(("bps", "bps_wr", "iops", "iops_rd", "iops_wr"), 0) | {"bps_rd": 1}
 READS = 'disk=$(disk) || die "no disk appeared"\n'
 ONE = "dd if=$disk of=/dev/null bs=4k count=1 iflag=direct </dev/null >/dev/null 2>&1 &\n"
 FIRST = "dd if=$disk of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null\n"
@@ -95,49 +70,20 @@ class Hang:
         guest: lines in the guest, once the disk is there.
         outside, inside: side whose turn it is, and words of a sentence; None for the side where
             the queue's state is not shown.
-        still: the disk holds what it takes, from when it is there on.
         fault: of `pykit device`, which serves the disk.
-        size: of its queue.
-        stop: the guest is stopped then.
     """
 
     guest: str
     outside: tuple[str | None, str]
     inside: tuple[str | None, str]
-    still: bool = False
     fault: str = ""
-    size: int = 64
-    stop: bool = False
 
 
 HANGS = {
-    "device-withholds-completion": Hang(
-        ONE * 3,
-        ("device", "it took the chain and did not return it"),
-        ("device", "it took the chain and did not return it"),
-        still=True,
-    ),
-    "used-entry-without-interrupt": Hang(
-        "",
-        ("unknown", "the driver still waits for an interrupt of entry"),
-        ("device", "it sent no interrupt that was asked for"),
-        fault="interrupt-missing",
-    ),
     "kick-withheld-by-the-driver": Hang(
         FIRST + SET.format(WITHHELD) + ONE,
         ("driver", "the device asked for a notification of entry"),
         ("driver", "the device asked for a notification and none came"),
-    ),
-    "event-index-wrong-driver": Hang(
-        FIRST + SET.format(EVENT_WRONG) + FIRST + ONE,
-        ("driver", "the driver still waits for an interrupt of entry"),
-        ("driver", "it asked for an interrupt of entry"),
-    ),
-    "event-index-wrong-device": Hang(
-        "",
-        ("unknown", "the driver still waits for an interrupt of entry"),
-        ("device", "it sent no interrupt that was asked for"),
-        fault="event-swapped",
     ),
     "interrupt-masked": Hang(
         FIRST + MASKED + ONE,
@@ -149,31 +95,11 @@ HANGS = {
         ("driver", "needs a reset"),
         ("driver", "needs a reset"),
     ),
-    "guest-stopped": Hang(
-        ONE * 3,
-        ("host", "the guest is stopped"),
-        ("host", "the guest is stopped"),
-        still=True,
-        stop=True,
-    ),
     "back-end-dead": Hang(
         "",
         ("device", "the process that serves it has closed its socket"),
         ("device", "the process that serves it has closed its socket"),
         fault="dies",
-    ),
-    "ring-full": Hang(
-        ONE * 12,
-        ("device", "the ring is full"),
-        ("device", "the ring is full"),
-        still=True,
-        size=4,
-    ),
-    "request-lost-at-reset": Hang(
-        FIRST + SET.format(FORGOTTEN) + "(sleep 2; rebind) </dev/null >/dev/null 2>&1 &\n",
-        (None, "was reset with chains that were not returned"),
-        (None, "neither answered nor taken back after a reset"),
-        still=True,
     ),
 }
 
@@ -182,13 +108,13 @@ def scenario(path: Path, hang: Hang) -> Scenario:
     """Return the scenario of a hang, written to ``path``."""
     text = 'summary = "a hang"\ndeadline = 20\n[[device]]\nid = "vd0"\n'
     text += 'type = "virtio-blk-pci"\nsize-mib = 8\n'
-    text += f"options = {{ num-queues = 1, queue-size = {hang.size} }}\n"
+    text += "options = { num-queues = 1, queue-size = 64 }\n"
     path.write_text(f'{text}[[step]]\nname = "plug"\ndo = "plug"\ndevice = "vd0"\n')
     made = under_driver(load_scenario(str(path)), "virtio_blk")
     if not hang.fault:
         return made
-    program_ = Path(sys.executable).with_name("pykit")
-    return served_by(made, f"cmd:{program_} device --fault {hang.fault} --socket {SOCKET}")
+    command = Path(sys.executable).with_name("pykit")
+    return served_by(made, f"cmd:{command} device --fault {hang.fault} --socket {SOCKET}")
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +122,6 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
     """The kernel with a core and a driver that can be made to hang."""
     folder = tmp_path_factory.mktemp("patched")
     files = {"virtio_ring": built(KERNEL, RING, RING_CHANGES, folder / "ring")}
-    symbols = folder / "ring" / "Module.symvers"
-    more = [f"KBUILD_EXTRA_SYMBOLS={symbols}"]
-    files["virtio_blk"] = built(KERNEL, BLK, BLK_CHANGES, folder / "blk", more=more)
     return BroughtModules(replaced=files).into(kernels.resolve(KERNEL))
 
 
@@ -231,14 +154,9 @@ def test_queue_and_side(
     with SharedGuest(bundle(patched, modules_, [made]), [made]) as guest:
         watch = guest.begin(made, tmp_path / "run")
         assert watch.run() is None
-        if hang.still:
-            disk = "/machine/peripheral/vd0/virtio-backend"
-            guest.monitor.ask("block_set_io_throttle", id=disk, **STILL)
         # A device with a fault hangs when its partitions are looked for.
         lines = "sleep 2" if hang.fault else READS + hang.guest
         assert watch.work.shell(guest.guest, lines)[0] == 0
-        if hang.stop:
-            guest.monitor.ask("stop")
         outside = why_running(guest.folder / "theirs", 4, say)
         watch.end(("hang", "the test ends here"))
     inside = analysis.why(tmp_path / "run")
