@@ -40,16 +40,30 @@ def enablings(regs: Registers, structures: tuple[str, ...]) -> Bools:
     return found & (regs.vq >= 0)
 
 
+def in_parts(regs: Registers, *names: str) -> Bools:
+    """Return by row whether one of these registers of the queue was written in part since it was
+    written as a whole: what the device has there is for no rule to know.
+    """
+    found = np.zeros(len(regs), dtype=np.bool_)
+    for name in names:
+        written = regs.on(name) & regs.write
+        part = earlier(written & regs.part, regs.queue)
+        found |= part > earlier(written & ~regs.part, regs.queue)
+    return found
+
+
 def given_rings(regs: Registers) -> Ints:
-    """Return by row the queue's three addresses and size as written so far; -1: not recorded."""
+    """Return by row the queue's three addresses and size as written so far; -1: not known."""
     found = []
     for low, high in zip(ADDRESSES, HALVES, strict=True):
         last = regs.value_at(earlier(regs.writes(low), regs.queue))
         upper = regs.value_at(earlier(regs.writes(high), regs.queue), 0)
-        found.append(np.where(last >= 0, upper << 32 | last, -1))
+        known = (last >= 0) & ~in_parts(regs, low, high)
+        found.append(np.where(known, upper << 32 | last, -1))
     written = regs.value_at(earlier(regs.writes("queue_size"), regs.queue))
     read = regs.value_at(earlier(regs.reads("queue_size"), regs.queue))
-    found.append(np.where(written >= 0, written, read))
+    size = np.where(written >= 0, written, read)
+    found.append(np.where(in_parts(regs, "queue_size"), -1, size))
     return np.stack(found, axis=1)
 
 
@@ -96,8 +110,8 @@ def never_enabled(view: View) -> Bools:
 
 
 def misgiven(view: View) -> Bools:
-    """By queue: the driver gave the device another ring than it uses, or did not enable it, or does
-    not agree with it on the features.
+    """By queue: the driver gave the device another ring than it uses, or wrote a register of it in
+    parts, or did not enable it, or does not agree with the device on the features.
     """
     queues = view.rings.queue
     found = np.array([view.life(dev, life).at_odds for dev, life, _ in queues], dtype=np.bool_)
@@ -106,6 +120,7 @@ def misgiven(view: View) -> Bools:
     regs = registers(view)
     _, known, right = rings_given(view, enabling := enablings(regs, PCI + MMIO))
     wrong = (enabling & known & ~right) | never_enabled(view)
+    wrong |= enabling & in_parts(regs, *ADDRESSES, *HALVES, "queue_size")
     places = {_place(regs, i) for i in np.flatnonzero(wrong).tolist()}
     return found | np.array([name in places for name in queues], dtype=np.bool_)
 

@@ -76,6 +76,7 @@ class Registers:
     Attributes:
         dev, life, vq, row, offset, size: as in the events; life and vq are -1 where not known.
         value: what was read or written; ``known``: it was recorded, and is all of the register.
+        part: the access was to fewer bytes than the register has.
         span: number of the span, unique over all devices; ``begun``: its beginning was seen.
         partial: devices of which only reads or only writes were recorded; they are left out.
     """
@@ -347,4 +348,5 @@ def _read(
     width = sizes[columns["structure"], columns["register"]]
     whole = (width == columns["size"]) | (width == 0) | (width > 8)
     columns["known"] = table["value"].is_not_null().to_numpy() & whole
+    columns["part"] = (columns["size"] < width) & (width <= 8)
     return Registers(columns, partial)
