@@ -6,10 +6,13 @@
 // features: small
 // count: 1
 @@
+expression Q;
 @@
- virtblk_probe(...) {
- <...
 + if (PYKIT_MUTANT(blk_seg_max_ignored)) sg_elems += 16;
- err = init_vq(vblk);
- ...>
- }
+ blk_queue_max_segments(Q, sg_elems);
+
+// Since 6.9 limits are set together.
+@@
+@@
++ if (PYKIT_MUTANT(blk_seg_max_ignored)) sg_elems += 16;
+ lim->max_segments = sg_elems;

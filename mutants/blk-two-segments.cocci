@@ -8,8 +8,13 @@
 @@
  virtblk_setup_discard_write_zeroes_erase(...) {
  <...
+(
 - range = kmalloc_array(segments, sizeof(*range), GFP_ATOMIC);
 + range = kmalloc_array(segments + PYKIT_MUTANT(blk_two_segments), sizeof(*range), GFP_ATOMIC);
+|
+- range = kmalloc_objs(*range, segments, GFP_ATOMIC);
++ range = kmalloc_objs(*range, segments + PYKIT_MUTANT(blk_two_segments), GFP_ATOMIC);
+)
  ...>
  }
 

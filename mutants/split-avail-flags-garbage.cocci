@@ -9,7 +9,7 @@
 @@
  virtqueue_add_split(...) {
  <...
-+ if (PYKIT_MUTANT(split_avail_flags_garbage)) vq->split.vring.avail->flags = cpu_to_virtio16(_vq->vdev, 4);
++ if (PYKIT_MUTANT(split_avail_flags_garbage)) vq->split.vring.avail->flags = cpu_to_virtio16(vq->vq.vdev, 4);
  vq->num_added++;
  ...>
  }

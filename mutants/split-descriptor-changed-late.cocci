@@ -10,7 +10,7 @@
 @@
  virtqueue_add_split(...) {
  <...
-+ if (PYKIT_MUTANT(split_descriptor_changed_late) && !indirect) desc[prev].next = cpu_to_virtio16(vq->vq.vdev, 7);
++ if (PYKIT_MUTANT(split_descriptor_changed_late) && !indirect) { u16 last = head; while (desc[last].flags & cpu_to_virtio16(vq->vq.vdev, VRING_DESC_F_NEXT)) last = vq->split.desc_extra[last].next; desc[last].next = cpu_to_virtio16(vq->vq.vdev, 7); }
  pr_debug("Added buffer head %i to %p\n", head, vq);
  ...>
  }

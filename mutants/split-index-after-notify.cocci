@@ -21,6 +21,6 @@ statement S;
  virtqueue_notify(...) {
  <...
  if (!vq->notify(_vq)) S
-+ if (PYKIT_MUTANT(split_index_after_notify) && !vq->packed_ring) vq->split.vring.avail->idx = cpu_to_virtio16(vq->vq.vdev, vq->split.avail_idx_shadow);
++ if (PYKIT_MUTANT(split_index_after_notify) && !virtio_has_feature(vq->vq.vdev, VIRTIO_F_RING_PACKED)) vq->split.vring.avail->idx = cpu_to_virtio16(vq->vq.vdev, vq->split.avail_idx_shadow);
  ...>
  }

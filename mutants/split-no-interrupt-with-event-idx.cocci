@@ -10,6 +10,6 @@
  virtqueue_disable_cb_split(...) {
  <...
  vq->split.avail_flags_shadow |= VRING_AVAIL_F_NO_INTERRUPT;
-+ if (PYKIT_MUTANT(split_no_interrupt_with_event_idx)) vq->split.vring.avail->flags = cpu_to_virtio16(_vq->vdev, VRING_AVAIL_F_NO_INTERRUPT);
++ if (PYKIT_MUTANT(split_no_interrupt_with_event_idx)) vq->split.vring.avail->flags = cpu_to_virtio16(vq->vq.vdev, VRING_AVAIL_F_NO_INTERRUPT);
  ...>
  }

@@ -9,7 +9,7 @@
 @@
  virtqueue_add_split(...) {
  <...
-+ if (PYKIT_MUTANT(split_table_changed_late) && indirect) desc[prev].next = cpu_to_virtio16(vq->vq.vdev, 7);
++ if (PYKIT_MUTANT(split_table_changed_late) && indirect) desc[total_sg - 1].next = cpu_to_virtio16(vq->vq.vdev, 7);
  pr_debug("Added buffer head %i to %p\n", head, vq);
  ...>
  }
