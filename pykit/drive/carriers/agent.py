@@ -15,12 +15,13 @@ from pathlib import Path
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.memory import SharedMemory
-from pykit.vhost_user import PATIENCE
 
 #: Version of what the agent understands.
 _VERSION = 1
 #: How long a guest may take to boot, and between two tries whether it has, in seconds.
 _BOOT, _AGAIN = 180.0, 0.5
+#: How long the agent may take for a line, in seconds: guests run without KVM and share CPUs.
+_ANSWER = 30.0
 #: Characters of a line, and bytes of one write: a tty keeps 4096.
 _LINE, _PIECE = 2000, 800
 #: Looks at a device that goes on writing.
@@ -127,7 +128,7 @@ class AgentLine(Gathering):
             PeerGoneError: there is none in time, or a command could not be done.
         """
         self._write(f"{self._next():x} {line}\n")
-        answer = self._read(PATIENCE)
+        answer = self._read(_ANSWER)
         if answer is None:
             raise PeerGoneError("agent did not answer in time")
         if answer.startswith("!"):

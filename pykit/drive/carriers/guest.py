@@ -120,7 +120,8 @@ class GuestCarrier(RegisterCarrier):
         """Wait for the guest and find the device, if that was not done; then reset it."""
         assert isinstance(memory, AgentMemory)
         self._memory = memory
-        if self._line is None or self._device is None:
+        if self._line is None or self._line.gone or self._device is None:
+            self.stop()
             self._line = AgentLine(self._path)
             memory.attach(self._line, *self._line.greet())
             self._device = self._found(self._line)
