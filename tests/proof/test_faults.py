@@ -81,6 +81,13 @@ def test_fault_is_named(cell: str, tmp_path: Path) -> None:
     assert (tmp_path / cell.partition("/")[2] / "capture").is_dir()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [cell for cell in ALL if "zone" in cell or "lifetime" in cell])
+def test_fault_of_zones_is_named(cell: str, tmp_path: Path) -> None:
+    (found,) = run_faults([ALL[cell]], tmp_path, lambda _: None)
+    assert found.fate == ("clean" if found.source == "control" else "named"), found
+
+
 def test_registers_that_stand_between(tmp_path: Path) -> None:
     fault = RegisterFault(
         writes={"queue_size": lambda value, state: None if state.queue else value},
