@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import os
 import signal
@@ -165,6 +166,16 @@ class DeviceFault:
     lax: bool = False
     unmasked: bool = False
     zoned: bool = False
+
+    def __reduce__(self) -> tuple[Callable[[str], DeviceFault], tuple[str]]:
+        """Travel to another process by name: what a fault does is no data."""
+        return named_fault, (self.name,)
+
+
+def named_fault(name: str) -> DeviceFault:
+    """Return the fault of this name, once all are known."""
+    importlib.import_module("pykit.device.catalog")
+    return FAULTS[name]
 
 
 FAULTS: dict[str, DeviceFault] = {}
