@@ -37,6 +37,9 @@ class Workers:
         self.ran.append(names)
         future: Future[None] = Future()
         for name in names:
+            if any(isinstance(fate, AttributeError) for fate in self._fates.get(name, ())):
+                future.set_exception(self._fates[name][0])
+                return future
             self._spool.begin(name)
             if self._fates.get(name):
                 future.set_exception(self._fates[name].pop(0))
@@ -115,3 +118,12 @@ def test_interrupted_and_gone_on_with(start: Any, tmp_path: Path) -> None:
     view, ran = start({})
     assert ran == [["x/3", "x/4", "x/5"]]
     assert view.counts["held"] == 6
+
+
+def test_a_cell_that_cannot_be_sent(start: Any) -> None:
+    view, ran = start({"x/1": [AttributeError("cannot pickle")]})
+    found = {cell.name: cell.record for cell in view.cells}
+    assert found["x/1"].status == "error"
+    assert "no worker could begin it: cannot pickle" in found["x/1"].message
+    assert all(found[name].status != "error" for name in found if name != "x/1")
+    assert ran.count(["x/1"]) == 1

@@ -126,11 +126,17 @@ def _rest(
     left = [entry for entry in batch.cells if entry.cell.name not in journal.records]
     tries = {entry.cell: entry.times for entry in spool.running()}
     again = []
+    died = isinstance(error, BrokenProcessPool)
     for entry in left:
+        # A cell alone that failed before it began would do so for ever: it cannot be sent.
+        begun = died or entry.cell.name in tries or len(batch.cells) > 1
+        if error is not None and not begun:
+            _add(not_run(entry, "error", f"no worker could begin it: {error}"), journal, display)
+            continue
         if tries.get(entry.cell.name, 0) < _TRIES:
             again.append(replace(batch, cells=(entry,)))
             continue
-        reason = "died" if isinstance(error, BrokenProcessPool) else f"failed: {error}"
+        reason = "died" if died else f"failed: {error}"
         words = f"the worker {reason} {_TRIES} times while it ran this cell"
         _add(not_run(entry, "error", words), journal, display)
         spool.taken(entry.cell.name)
