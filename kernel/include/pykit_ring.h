@@ -19,6 +19,16 @@
 #define PYKIT_WRAP		BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
 
 /**
+ * struct pykit_ring_chain - a chain of a split ring, as it was added
+ * @sum: check sum of its descriptors, 0 if they are not known
+ * @at: position of its entry in the available ring
+ */
+struct pykit_ring_chain {
+	u32 sum;
+	u16 at;
+};
+
+/**
  * struct pykit_ring - a virtqueue's ring, as its observer keeps track
  * @vq: the core's virtqueue
  * @vqid: how trace events name it
@@ -34,6 +44,14 @@
  * @last_used: number of used entries taken; packed: position of the next one
  * @kick_idx: @next_avail at the last decision to notify
  * @slots: packed: ring descriptors of each outstanding buffer id, else 0
+ * @chains: split: of each outstanding head, what its chain was when it was added
+ * @left: whether @event is what the driver left there
+ * @event: what suppresses interrupts, as the driver left it
+ * @event_flags: the flags of that
+ * @used_idx: the device's idx when it had just been reset
+ * @looked: whether the chain that is about to be taken was looked at
+ * @is_back: whether @back is to be traced
+ * @back: the chain that was taken last
  * @descs: room for the longest chain, to read it into
  * @max_descs: length of @descs
  */
@@ -52,6 +70,14 @@ struct pykit_ring {
 	u16 last_used;
 	u16 kick_idx;
 	u16 *slots;
+	struct pykit_ring_chain *chains;
+	bool left;
+	u16 event;
+	u16 event_flags;
+	u16 used_idx;
+	bool looked;
+	bool is_back;
+	struct pykit_compared back;
 	struct pykit_desc *descs;
 	unsigned int max_descs;
 };
@@ -112,6 +138,8 @@ static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
 {
 	if (!r->is_packed) {
 		r->last_used++;
+		if (id < r->size)
+			r->chains[id].sum = 0;
 		return;
 	}
 	/*
@@ -144,11 +172,14 @@ void pykit_ring_trace_notify(struct pykit_ring *r);
 void pykit_ring_trace_interrupt(struct pykit_ring *r);
 void pykit_ring_trace_stray(struct pykit_ring *r);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
+void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used);
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted, unsigned int num_free);
 void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending);
 void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free);
+void pykit_ring_still_before(struct pykit_ring *r);
+void pykit_ring_still_after(struct pykit_ring *r);
 void pykit_ring_trace_broken(struct pykit_ring *r, enum pykit_queue_op op);
 
 #endif /* PYKIT_RING_H */

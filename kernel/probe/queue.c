@@ -266,6 +266,8 @@ static struct pykit_probe_get pykit_probe_before_get(struct virtqueue *vq)
 		/* A broken queue the core does not look at. */
 		if (!virtqueue_is_broken(vq))
 			pykit_probe_look_used(&get);
+		if (get.there)
+			pykit_ring_look(&get.q->ring, &get.used);
 	}
 	return get;
 }

@@ -10,9 +10,11 @@
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
+#include <linux/jhash.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/virtio_ids.h>
 
 #include <pykit_ring.h>
 
@@ -20,6 +22,11 @@
 
 #define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
+
+/* What of the driver area is not as the driver left it. */
+#define AREA_ENTRY	BIT(0)
+#define AREA_INDEX	BIT(1)
+#define AREA_EVENT	BIT(2)
 
 /* A device that writes a used entry is done after a few reads of it. */
 #define PACKED_ID_TRIES	1000
@@ -155,8 +162,10 @@ void pykit_ring_free(struct pykit_ring *r)
 {
 	kfree(r->descs);
 	kfree(r->slots);
+	kfree(r->chains);
 	r->descs = NULL;
 	r->slots = NULL;
+	r->chains = NULL;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_free);
 
@@ -189,6 +198,9 @@ int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 			return err;
 	} else {
 		r->split = virtqueue_get_vring(vq);
+		r->chains = kcalloc(r->size, sizeof(*r->chains), GFP_KERNEL);
+		if (!r->chains)
+			return -ENOMEM;
 	}
 
 	/* A walk ends after one more than the queue has, plus an indirect one. */
@@ -201,6 +213,28 @@ int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_init);
+
+/* What the driver has asked for, as the device will find it. */
+static void pykit_ring_read_suppression(const struct pykit_ring *r, u16 *event, u16 *flags)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		*event = le16_to_cpu(r->driver->off_wrap);
+		*flags = le16_to_cpu(r->driver->flags);
+	} else {
+		*event = virtio16_to_cpu(vdev, vring_used_event(r->split));
+		*flags = virtio16_to_cpu(vdev, r->split->avail->flags);
+	}
+}
+
+/* Nothing but the driver changes that from here on. */
+static void pykit_ring_leave_suppression(struct pykit_ring *r, u16 event, u16 flags)
+{
+	r->event = event;
+	r->event_flags = flags;
+	r->left = true;
+}
 
 /**
  * pykit_ring_begin() - start to keep track of a virtqueue that was just set up
@@ -240,14 +274,58 @@ bool pykit_ring_join(struct pykit_ring *r, u16 last_used)
 EXPORT_SYMBOL_GPL(pykit_ring_join);
 
 /**
+ * pykit_ring_read_used() - read a used entry again
+ * @r: the ring, locked
+ * @used: the entry; its index is set
+ */
+void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+
+	if (r->is_packed) {
+		struct vring_packed_desc *d = &r->packed[used->index & ~PYKIT_WRAP];
+
+		used->id = le16_to_cpu(d->id);
+		used->len = le32_to_cpu(d->len);
+		used->flags = le16_to_cpu(d->flags);
+	} else {
+		vring_used_elem_t *e = &r->split->used->ring[used->index &
+							     (r->size - 1)];
+
+		used->id = virtio32_to_cpu(vdev, e->id);
+		used->len = virtio32_to_cpu(vdev, e->len);
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_read_used);
+
+/*
+ * Trace what became of the chain that was taken last. Its used entry is read again: it
+ * is not the device's to write before another chain is made available.
+ */
+static void pykit_ring_trace_back(struct pykit_ring *r)
+{
+	struct pykit_used now = { .index = r->back.index };
+
+	if (!r->is_back)
+		return;
+	r->is_back = false;
+	pykit_ring_read_used(r, &now);
+	r->back.id = now.id;
+	r->back.len = now.len;
+	pykit_trace_vq(compared, &r->vqid, &r->back);
+}
+
+/**
  * pykit_ring_end() - forget a virtqueue
  * @r: what was kept track in, if it was
  * @op: whether the queue is about to be deleted (the device was reset), or lives on
  */
 void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op)
 {
-	if (r->descs)
+	if (r->descs) {
+		pykit_ring_trace_back(r);
 		pykit_ring_trace_queue(r, op);
+	}
 	pykit_ring_free(r);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_end);
@@ -477,6 +555,7 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 	struct scatterlist *sg;
 	unsigned int i;
 
+	pykit_ring_trace_back(r);
 	s->total = 0;
 	s->chain = (struct pykit_chain) {
 		.before = trace_pykit_add_enabled() ? ktime_get_mono_fast_ns() : 0,
@@ -567,6 +646,17 @@ void pykit_ring_add_failed(struct pykit_ring *r, const struct pykit_sgs *s, int 
 }
 EXPORT_SYMBOL_GPL(pykit_ring_add_failed);
 
+static u32 pykit_ring_sum(const struct pykit_desc *d, unsigned int n)
+{
+	u32 sum = n;
+
+	for (; n; n--, d++) {
+		sum = jhash_3words(lower_32_bits(d->addr), upper_32_bits(d->addr), d->len, sum);
+		sum = jhash_3words(d->slot, d->flags, d->next, sum);
+	}
+	return sum ? sum : 1;
+}
+
 /**
  * pykit_ring_walk() - trace a chain that was made available
  * @r: the ring, locked
@@ -580,6 +670,14 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 
 	n = r->is_packed ? pykit_ring_walk_packed(r, s) :
 			   pykit_ring_walk_split(r, s);
+	if (r->chains && s->chain.head < r->size) {
+		struct pykit_ring_chain *chain = &r->chains[s->chain.head];
+
+		/* Of a table that cannot be read the scatterlists were taken. */
+		chain->sum = s->chain.indirect && !pykit_ring_can_translate(r->vq->vdev) ?
+			     0 : pykit_ring_sum(r->descs, n);
+		chain->at = s->first;
+	}
 	/* A walk that could not begin has no descriptor, not even the table's. */
 	s->chain.chain = n ? n - s->chain.indirect : 0;
 	pykit_trace_vq(add, &r->vqid, &s->chain);
@@ -685,45 +783,6 @@ void pykit_ring_trace_stray(struct pykit_ring *r)
 EXPORT_SYMBOL_GPL(pykit_ring_trace_stray);
 
 /**
- * pykit_ring_read_used() - read a used entry again
- * @r: the ring, locked
- * @used: the entry; its index is set
- */
-void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used)
-{
-	struct virtio_device *vdev = r->vq->vdev;
-
-	if (r->is_packed) {
-		struct vring_packed_desc *d = &r->packed[used->index & ~PYKIT_WRAP];
-
-		used->id = le16_to_cpu(d->id);
-		used->len = le32_to_cpu(d->len);
-		used->flags = le16_to_cpu(d->flags);
-	} else {
-		vring_used_elem_t *e = &r->split->used->ring[used->index &
-							     (r->size - 1)];
-
-		used->id = virtio32_to_cpu(vdev, e->id);
-		used->len = virtio32_to_cpu(vdev, e->len);
-	}
-}
-EXPORT_SYMBOL_GPL(pykit_ring_read_used);
-
-/* What the driver has asked for, as the device will find it. */
-static void pykit_ring_read_suppression(const struct pykit_ring *r, u16 *event, u16 *flags)
-{
-	struct virtio_device *vdev = r->vq->vdev;
-
-	if (r->is_packed) {
-		*event = le16_to_cpu(r->driver->off_wrap);
-		*flags = le16_to_cpu(r->driver->flags);
-	} else {
-		*event = virtio16_to_cpu(vdev, vring_used_event(r->split));
-		*flags = virtio16_to_cpu(vdev, r->split->avail->flags);
-	}
-}
-
-/**
  * pykit_ring_before_get() - the core is about to take the next used entry
  * @r: the ring, locked
  * @used: the entry
@@ -747,6 +806,68 @@ bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used)
 }
 EXPORT_SYMBOL_GPL(pykit_ring_before_get);
 
+/* What of the driver area is not as the driver left it, now that a chain is back. */
+static u16 pykit_ring_changed_area(struct pykit_ring *r, u32 id)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	u16 event, flags, found = 0;
+
+	if (!r->is_packed) {
+		const struct vring_avail *avail = r->split->avail;
+		u16 at = r->chains[id].at;
+
+		/* Further chains may have got its entry. */
+		if ((u16)(r->next_avail - at) <= r->size &&
+		    virtio16_to_cpu(vdev, avail->ring[at & (r->size - 1)]) != id)
+			found |= AREA_ENTRY;
+		if (virtio16_to_cpu(vdev, avail->idx) != r->next_avail)
+			found |= AREA_INDEX;
+	}
+	pykit_ring_read_suppression(r, &event, &flags);
+	/* Other drivers may disable interrupts at any time, from an interrupt. */
+	if (r->left && vdev->id.device == VIRTIO_ID_BLOCK &&
+	    (event != r->event || flags != r->event_flags))
+		found |= AREA_EVENT;
+	return found;
+}
+
+/**
+ * pykit_ring_look() - look at a chain that is back, before the core takes it
+ * @r: the ring, locked
+ * @used: its used entry, after pykit_ring_before_get()
+ *
+ * The core frees indirect tables when it takes a chain. With IN_ORDER one used entry may
+ * return many chains: they are not looked at.
+ */
+void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
+{
+	struct pykit_sgs s = { .chain.head = used->id };
+	u16 changed = 0;
+
+	r->looked = false;
+	if (!trace_pykit_compared_enabled() || used->id >= r->size ||
+	    virtio_has_feature(r->vq->vdev, VIRTIO_F_IN_ORDER))
+		return;
+	if (r->is_packed) {
+		if (!r->slots[used->id])
+			return;
+	} else {
+		if (!r->chains[used->id].sum)
+			return;
+		changed = pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s)) !=
+			  r->chains[used->id].sum;
+	}
+	pykit_ring_trace_back(r);
+	r->back = (struct pykit_compared) {
+		.index = used->index,
+		.head = used->id,
+		.changed = changed,
+		.driver_area = pykit_ring_changed_area(r, used->id),
+	};
+	r->looked = true;
+}
+EXPORT_SYMBOL_GPL(pykit_ring_look);
+
 /**
  * pykit_ring_after_get() - the core has looked at the next used entry
  * @r: the ring, locked
@@ -759,9 +880,13 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 {
 	used->accepted = accepted;
 	pykit_ring_read_suppression(r, &used->event, &used->event_flags);
+	pykit_ring_leave_suppression(r, used->event, used->event_flags);
 	pykit_trace_vq(used, &r->vqid, used);
-	if (accepted)
+	if (accepted) {
 		pykit_ring_took(r, used->id, num_free);
+		r->is_back = r->looked;
+	}
+	r->looked = false;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_get);
 
@@ -782,6 +907,7 @@ void pykit_ring_callback(struct pykit_ring *r, bool enable, bool pending)
 	};
 
 	pykit_ring_read_suppression(r, &cb.used_event, &cb.avail_flags);
+	pykit_ring_leave_suppression(r, cb.used_event, cb.avail_flags);
 	pykit_trace_vq(callback, &r->vqid, &cb);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_callback);
@@ -797,6 +923,27 @@ void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free)
 		       r->vq->num_free - num_free);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_detached);
+
+/**
+ * pykit_ring_still_before() - begin to watch the queue of a device that was reset
+ * @r: the ring; nothing of it is taken any more
+ */
+void pykit_ring_still_before(struct pykit_ring *r)
+{
+	pykit_ring_trace_back(r);
+	r->used_idx = pykit_ring_used_idx(r);
+}
+EXPORT_SYMBOL_GPL(pykit_ring_still_before);
+
+/**
+ * pykit_ring_still_after() - trace whether it was used
+ * @r: the ring
+ */
+void pykit_ring_still_after(struct pykit_ring *r)
+{
+	pykit_trace_vq(quiet, &r->vqid, r->used_idx, pykit_ring_used_idx(r));
+}
+EXPORT_SYMBOL_GPL(pykit_ring_still_after);
 
 /**
  * pykit_ring_trace_broken() - the queue is about to be declared broken, or not to be

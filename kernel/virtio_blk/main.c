@@ -10,6 +10,7 @@
 
 #include "../compat/blk.h"
 #include "../compat/virtio.h"
+#include "ring.h"
 #include "zoned.h"
 
 DEFINE_IDA(pykit_blk_ida);
@@ -244,6 +245,7 @@ static void pykit_blk_remove(struct virtio_device *vdev)
 	pykit_blk_stop_recovery(dev);
 	pykit_fault_call(pykit_blk_fault_stop(dev));
 	virtio_reset_device(vdev);
+	pykit_blk_ring_watch_still(dev);
 	blk_mq_free_tag_set(&dev->tag_set);
 	pykit_blk_del_vqs(dev);
 	kfree(dev->vqs);

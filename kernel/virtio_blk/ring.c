@@ -3,7 +3,12 @@
  * Virtqueues: the core's operations, each traced before and after, and the faults
  * in between.
  */
+#include <linux/delay.h>
+
 #include "ring.h"
+
+/* How long a device is watched that was reset. */
+#define STILL_MS	50
 
 /* The address given to the device for the status byte at @status. */
 static u64 pykit_blk_status_address(struct pykit_blk_vq *q, unsigned int n, u8 *status)
@@ -99,6 +104,7 @@ struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *le
 
 	if (!pykit_ring_before_get(&q->ring, &used))
 		return NULL;
+	pykit_ring_look(&q->ring, &used);
 	pykit_fault_call(pykit_blk_fault_before_get(q, &used));
 	token = virtqueue_get_buf(q->vq, len);
 	pykit_ring_after_get(&q->ring, &used, token, num_free);
@@ -125,4 +131,21 @@ void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq)
 		pykit_ring_detached(&q->ring, num_free);
 		num_free = vq->num_free;
 	}
+}
+
+/**
+ * pykit_blk_ring_watch_still() - watch for a moment whether a device uses its queues
+ * @dev: the device; it was reset, and nothing is taken from its queues any more
+ */
+void pykit_blk_ring_watch_still(struct pykit_blk_dev *dev)
+{
+	unsigned int i;
+
+	if (!trace_pykit_quiet_enabled())
+		return;
+	for (i = 0; i < dev->num_vqs; i++)
+		pykit_ring_still_before(&dev->vqs[i].ring);
+	msleep(STILL_MS);
+	for (i = 0; i < dev->num_vqs; i++)
+		pykit_ring_still_after(&dev->vqs[i].ring);
 }

@@ -18,6 +18,7 @@ int pykit_blk_ring_add_watched(struct pykit_blk_vq *q, struct scatterlist *sgs[]
 bool pykit_blk_ring_kick_watched(struct pykit_blk_vq *q);
 struct pykit_blk_req *pykit_blk_ring_get_watched(struct pykit_blk_vq *q, u32 *len);
 void pykit_blk_ring_empty(struct pykit_blk_vq *q, struct virtqueue *vq);
+void pykit_blk_ring_watch_still(struct pykit_blk_dev *dev);
 
 /**
  * pykit_blk_ring_tells_adds() - whether events are wanted that a chain is read for
@@ -62,6 +63,7 @@ static inline int pykit_blk_ring_add(struct pykit_blk_vq *q,
 {
 	int err = virtqueue_add_sgs(q->vq, sgs, out, in, token, GFP_ATOMIC);
 
+	q->ring.is_back = false;
 	if (!err)
 		q->ring.next_avail++;
 	return err;
@@ -116,6 +118,7 @@ static inline struct pykit_blk_req *pykit_blk_ring_get(struct pykit_blk_vq *q,
 	    trace_pykit_blk_done_enabled())
 		return pykit_blk_ring_get_watched(q, len);
 	token = virtqueue_get_buf(q->vq, len);
+	q->ring.left = false;
 	if (token)
 		pykit_ring_took(&q->ring, token->head, num_free);
 	return token;
@@ -141,6 +144,8 @@ static inline void pykit_blk_ring_disable_cb(struct pykit_blk_vq *q)
 	pykit_fault_call(pykit_blk_fault_callback(q));
 	if (trace_pykit_callback_enabled())
 		pykit_ring_callback(&q->ring, false, false);
+	else
+		q->ring.left = false;
 }
 
 /**
@@ -156,6 +161,8 @@ static inline bool pykit_blk_ring_enable_cb(struct pykit_blk_vq *q)
 	pykit_fault_call(pykit_blk_fault_callback(q));
 	if (trace_pykit_callback_enabled())
 		pykit_ring_callback(&q->ring, true, !enabled);
+	else
+		q->ring.left = false;
 	return enabled;
 }
 

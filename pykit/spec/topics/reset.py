@@ -14,7 +14,7 @@ from pykit.spec.arrays import NEVER
 from pykit.spec.lives import Status
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.registers import registers
-from pykit.spec.rows import Tally
+from pykit.spec.rows import Rows, Tally
 from pykit.spec.timing import ONE_SIDE
 from pykit.spec.view import View
 from pykit.trace.capture import RECORDED
@@ -247,7 +247,7 @@ def no_notification_after_reset(view: View) -> Result:
     return _silent_after_reset(view, ("dev_signal",), "an interrupt was sent after a reset")
 
 
-@rule("RS-DE-03", needs=("qemu:dev_status", "qemu:dev_pop"))
+@rule("RS-DE-03", needs=("qemu:dev_status|driver:quiet", "qemu:dev_pop|driver:quiet"))
 def no_queue_access_after_reset(view: View) -> Result:
     """Section 2.4.1: after a reset the device uses no queue until it is initialized again.
 
@@ -255,9 +255,17 @@ def no_queue_access_after_reset(view: View) -> Result:
     DRIVER_OK, the next reset or the log's end. Each buffer that is popped, filled or flushed in it
     is wrong.
 
-    Devices that another process or the kernel serves (vhost) are left out: QEMU does not read
-    their rings.
+    With our driver also each queue that it watched for 50 ms behind the reset before it deleted
+    it: nothing came back in it. What is written to buffers then does not show.
+
+    In QEMU's log devices that another process or the kernel serves (vhost) are left out: QEMU does
+    not read their rings.
     """
-    return _silent_after_reset(
+    still = Rows.of(view.rings, view.rings.of("quiet"))
+    return still.check(
+        still["used_idx"] == still["used_after"],
+        "{queue}: used index {used_idx} became {used_after} after the reset",
+        none="our driver reset no device",
+    ) + _silent_after_reset(
         view, ("dev_pop", "dev_fill", "dev_flush"), "a queue was used after a reset"
     )

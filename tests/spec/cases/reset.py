@@ -6,7 +6,9 @@ from __future__ import annotations
 from pykit.spec import bits
 from tests.spec.cases.base import case
 from tests.spec.cases.status import READY
+from tests.spec.disk import Disk
 from tests.spec.log import Log
+from tests.spec.machine import OFFERED
 
 
 @case("RS-DE-01")
@@ -57,3 +59,16 @@ def interrupt_after_reset(log: Log) -> None:
 def pop_after_reset(log: Log) -> None:
     """The device takes a buffer after a reset, before it is initialized again."""
     log.add("dev_pop", dev=1, life=None, pid=1, vq=0, elem=1, in_num=1, out_num=1, avail_idx=1)
+
+
+def watched() -> Log:
+    """Return a log of our driver, which watched its queue behind the reset."""
+    disk = Disk(offered=OFFERED)
+    disk.log.add("quiet", **disk.place, vq=0, used_idx=3, used_after=3)
+    return disk.log
+
+
+@case("RS-DE-03", clean=watched)
+def returned_after_reset(log: Log) -> None:
+    """The device returns a chain behind a reset."""
+    log.one("quiet")["used_after"] = 4

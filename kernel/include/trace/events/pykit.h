@@ -265,6 +265,25 @@ struct pykit_used {
 };
 
 /**
+ * struct pykit_compared - what a chain that was returned and the driver's own area became
+ * @id: id of its used entry, read again before the next chain is made available
+ * @len: len of that entry, likewise
+ * @index: position of that entry, as of struct pykit_used
+ * @head: head or buffer id of the chain
+ * @changed: split: 1 if its descriptors are not what they were when it was added
+ * @driver_area: what of it is not as the driver left it: 1 the chain's entry in the
+ *	available ring, 2 the available index, 4 what suppresses interrupts
+ */
+struct pykit_compared {
+	u32 id;
+	u32 len;
+	u16 index;
+	u16 head;
+	u16 changed;
+	u16 driver_area;
+};
+
+/**
  * struct pykit_callback - used buffer notifications enabled or disabled
  * @avail_flags: flags of the available ring or of the driver event area
  * @used_event: used_event, or the driver's event offset and wrap counter
@@ -924,6 +943,27 @@ TRACE_EVENT(pykit_used,
 		      __entry->event_flags, __entry->accepted)
 );
 
+TRACE_EVENT(pykit_compared,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+		     const struct pykit_compared *compared),
+	    TP_ARGS(vqid, seq, compared),
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
+					     __field(u16, index) __field(u16, head)
+					     __field(u16, changed) __field(u16, driver_area),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->id = compared->id;
+			   __entry->len = compared->len;
+			   __entry->index = compared->index;
+			   __entry->head = compared->head;
+			   __entry->changed = compared->changed;
+			   __entry->driver_area = compared->driver_area;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "index=%u head=%u id=%u len=%u changed=%u driver_area=%#x",
+		      PYKIT_VQ_ARGS, __entry->index, __entry->head, __entry->id,
+		      __entry->len, __entry->changed, __entry->driver_area)
+);
+
 TRACE_EVENT(pykit_callback,
 	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		     const struct pykit_callback *cb),
@@ -959,6 +999,20 @@ TRACE_EVENT(pykit_detach,
 	    ),
 	    TP_printk(PYKIT_VQ_FMT "slots=%u num_free=%u",
 		      PYKIT_VQ_ARGS, __entry->slots, __entry->num_free)
+);
+
+TRACE_EVENT(pykit_quiet,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 used_idx, u16 used_after),
+	    TP_ARGS(vqid, seq, used_idx, used_after),
+	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE,
+					     __field(u16, used_idx) __field(u16, used_after),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->used_idx = used_idx;
+			   __entry->used_after = used_after;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "used_idx=%u used_after=%u",
+		      PYKIT_VQ_ARGS, __entry->used_idx, __entry->used_after)
 );
 
 TRACE_EVENT(pykit_blk_start,
