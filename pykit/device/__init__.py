@@ -2,7 +2,7 @@
 """Be a device: a vhost-user back-end in Python, correct unless it is given a fault."""
 
 from pykit.device.blk import ServedDisk
-from pykit.device.catalog import CLAUSES, DRIVEN, FAULTS, DrivenBy
+from pykit.device.catalog import CLAUSES, DRIVEN, FAULTS, MARKED, DrivenBy, broken_by
 from pykit.device.faults import DeviceFault
 from pykit.device.script import load_script
 from pykit.device.server import serve
@@ -11,9 +11,11 @@ __all__ = [
     "CLAUSES",
     "DRIVEN",
     "FAULTS",
+    "MARKED",
     "DeviceFault",
     "DrivenBy",
     "ServedDisk",
+    "broken_by",
     "load_script",
     "serve",
 ]  # fmt: skip

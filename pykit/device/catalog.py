@@ -5,12 +5,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pykit.device import offers, request_faults, ring_faults, signal_faults, zone_faults
+from pykit.device import (
+    layout_faults,
+    life_faults,
+    offers,
+    request_faults,
+    ring_faults,
+    signal_faults,
+    zone_faults,
+)
 from pykit.device.faults import FAULTS
 
 __all__ = [
-    "CLAUSES", "DRIVEN", "FAULTS", "DrivenBy", "offers", "request_faults", "ring_faults",
-    "signal_faults", "zone_faults",
+    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "DrivenBy", "broken_by", "layout_faults",
+    "life_faults", "offers", "request_faults", "ring_faults", "signal_faults", "zone_faults",
 ]  # fmt: skip
 
 #: Clauses of which one at least is seen to be broken where a fault acts on a disk that Linux's
@@ -75,10 +83,67 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "num-queues-0": "DX-24",
         "seg-max-65535": "DX-24",
         "unused0-1": "BI-DE-04",
+        "id-zero": "DX-01 DX-02 DX-09",
+        "id-big-endian": "DX-01 DX-09 DX-39",
+        "length-big-endian": "DX-06",
+        "length-sectors": "DX-25",
+        "index-masked": "DX-01 DX-02 DX-03 DX-39",
+        "index-flickers": "DX-01 DX-02 DX-03",
+        "slot-behind": "DX-01 DX-02 DX-09 DX-39",
+        "wrap-of-available": "DX-10 DX-39",
+        "slots-of-table": "DX-10 DX-39",
+        "taken-again": "DX-01 DX-02",
+        "event-read-misplaced": "NU-DE-05 DX-15 DX-39",
+        "event-misplaced": "DX-01 DX-18 DX-39",
+        "asks-once": "DX-18 DX-39",
+        "area-swapped": "DX-14",
+        "asks-first-round": "DX-18 DX-39",
+        "wrap-zero": "DX-10 DX-29 DX-39",
+        "one-behind": "DX-18 DX-39",
+        "lengths-swapped": "DX-06 DX-25",
+        "queue-deaf": "DX-39",
+        "stops-serving": "DX-39",
+        "flush-swallowed": "DX-39",
+        "silent-later": "NU-DE-03 NU-DE-05 DX-15 DX-39",
+        "deaf-later": "DX-18 DX-39",
+        "position-kept": "DX-18 DX-29 DX-39",
+        "writes-after-stop": "RS-DE-03",
+        "call-kept": "NU-DE-03 NU-DE-05 DX-15 DX-39",
+        "status-late": "SU-DE-02 PD-DE-04 DX-23",
+        "tail-late": "SU-DE-02 PD-DE-04 DX-25",
+        "available-index-written": "DX-18 DX-39",
+        "suppression-written": "NU-DE-03 NU-DE-05 DX-15 DX-39",
+        "suppression-kept": "NU-DE-03 NU-DE-05 DX-15 DX-39",
+        "suppression-early": "NU-DE-03 NU-DE-05 DX-15 DX-39",
+        "discard-refused": "FB-DE-04",
+        "status-of-zones": "DX-23",
+        "seg-max-0": "DX-24",
+        "unused1-1": "BI-DE-04",
         "refuses-features": "FB-DE-02 DX-39",
         "refuses-later": "FB-DE-05 DX-39",
     }.items()
 }
+
+#: The same for our driver, which marks what the device is to write and watches it behind a reset,
+#: beside what is above.
+MARKED: dict[str, tuple[str, ...]] = {
+    name: tuple(clauses.split())
+    for name, clauses in {
+        "data-short": "SU-DE-02",
+        "data-late": "SU-DE-02",
+        "tail-late": "SU-DE-02",
+        "status-unwritten": "DX-23",
+        "status-late": "DX-23",
+        "status-first": "DX-23",
+        "writes-readable": "SD-DE-01 PD-DE-01",
+        "used-after-stop": "RS-DE-03",
+    }.items()
+}
+
+
+def broken_by(fault: str, *, marked: bool) -> tuple[str, ...]:
+    """Clauses of which one at least is seen to be broken by a fault; ``marked``: by our driver."""
+    return CLAUSES.get(fault, ()) + (MARKED.get(fault, ()) if marked else ())
 
 
 class DrivenBy(NamedTuple):

@@ -134,6 +134,7 @@ class DeviceFault:
         forgets: look for none behind a request for notifications, which it makes late.
         size: entries that it takes a queue for, whatever the driver says; 0 for what it says.
         keeps_size: take a queue for the size that it had at first.
+        keeps_call: interrupt by the descriptor that a queue had at first.
         config: how the configuration changes.
         records: what it does with the record of chains in flight: all that it has to, nothing at
             a new connection, or no more for chains that were returned.
@@ -158,6 +159,7 @@ class DeviceFault:
     forgets: bool = False
     size: int = 0
     keeps_size: bool = False
+    keeps_call: bool = False
     config: Callable[[bytes], bytes] = bytes
     records: Literal["all", "ignored", "kept"] = "all"
     bugs: tuple[str, ...] = ()

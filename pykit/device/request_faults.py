@@ -104,6 +104,25 @@ def _zeroes_refused(step: Returning) -> None:
         step.status = bits.S_UNSUPP
 
 
+@fault("discard-refused", "offer DISCARD, and answer each with UNSUPP")
+def _discard_refused(step: Returning) -> None:
+    if step.kind == bits.T_DISCARD:
+        step.status = bits.S_UNSUPP
+
+
+@fault("serial-short", "return the id string without its last ten bytes")
+def _serial_short(step: Returning) -> None:
+    if step.kind == bits.T_GET_ID and len(step.writes) > 1:
+        view, data = step.writes[0]
+        step.writes[0] = (view, data[: bits.ID_BYTES // 2])
+
+
+@fault("status-of-zones", "report done requests by a status of zoned disks")
+def _status_of_zones(step: Returning) -> None:
+    if step.status == bits.S_OK:
+        step.status = bits.S_UNALIGNED_WP
+
+
 @fault("reads-fail", "fail each read, as a broken disk does")
 def _reads_fail(step: Returning) -> None:
     if step.kind == bits.T_IN and step.writes:
@@ -191,8 +210,10 @@ for _more in (
     ),
     _having(blkconfig.NUM_QUEUES, 0),
     _having(blkconfig.SEG_MAX, 0xFFFF),
+    _having(blkconfig.SEG_MAX, 0),
     _having(blkconfig.BLK_SIZE, 500),
     _having(blkconfig.UNUSED0, 1),
+    _having(blkconfig.UNUSED1, 1),
     _having(blkconfig.MAX_DISCARD_SEG, 0),
     DeviceFault(
         "lifetime-empty",

@@ -67,6 +67,29 @@ def _data_late(step: Returning) -> None:
     step.then = write
 
 
+@fault("status-late", "write the status when the chain is used already")
+def _status_late(step: Returning) -> None:
+    _last_write_late(step, 1)
+
+
+@fault("tail-late", "write the last piece of data when the chain is used already")
+def _tail_late(step: Returning) -> None:
+    if len(step.writes) > 1:
+        _last_write_late(step, 2)
+
+
+def _last_write_late(step: Returning, behind: int) -> None:
+    if not step.writes:
+        return
+    view, data = step.writes.pop(-behind)
+
+    def write() -> None:
+        time.sleep(MOMENT)
+        view[: len(data)] = data
+
+    step.then = write
+
+
 @fault("id-wide", "set bits of the used id above the sixteenth", ring="split")
 def _id_wide(step: Returning) -> None:
     if isinstance(step.queue, SplitQueue):
@@ -185,6 +208,32 @@ def _entry_cleared(step: Returning) -> None:
     if isinstance(queue, SplitQueue):
         at = 4 + 2 * ((queue.next - 1) % queue.size)
         step.writes.append((queue.driver[at : at + 2], b"\xff\xff"))
+
+
+@fault("descriptor-consumed", "leave a length of 0 in descriptors that it used up", ring="split")
+def _descriptor_consumed(step: Returning) -> None:
+    queue = step.queue
+    if isinstance(queue, SplitQueue):
+        at = DESC_BYTES * step.chain.id + 8
+        step.writes.append((queue.desc[at : at + 4], bytes(4)))
+
+
+@fault("available-index-written", "take the available index back to what it took", ring="split")
+def _available_index_written(step: Returning) -> None:
+    if isinstance(step.queue, SplitQueue):
+        step.writes.append((step.queue.driver[2:4], struct.pack("<H", step.queue.next)))
+
+
+@fault("suppression-written", "disable its interrupts in the driver's own area")
+def _suppression_written(step: Returning) -> None:
+    queue = step.queue
+    if isinstance(queue, PackedQueue):
+        step.writes.append((queue.driver[2:4], struct.pack("<H", 1)))
+    elif isinstance(queue, SplitQueue) and queue.event_idx:
+        at, never = 4 + 2 * queue.size, (queue.used - 1) % (1 << 16)
+        step.writes.append((queue.driver[at : at + 2], struct.pack("<H", never)))
+    else:
+        step.writes.append((queue.driver[:2], struct.pack("<H", 1)))
 
 
 @fault("table-written", "write into indirect tables")

@@ -362,6 +362,9 @@ class Connection:
 
     def _set_descriptor(self, request: int, index: int, setup: _Setup, fd: int) -> None:
         if request == FrontEndRequest.SET_VRING_CALL:
+            if setup.call >= 0 and self._fault is not None and self._fault.keeps_call:
+                _close(fd)
+                return
             _close(setup.call)
             setup.call = fd
             return

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import defaultdict
+from weakref import WeakKeyDictionary
 
 from pykit.device.faults import FAULTS, DeviceFault, Returning, fault
 from pykit.device.memory import load16, store16
@@ -15,6 +17,11 @@ _WRAP_BIT = 1 << 15
 _AT_DESCRIPTOR = 2
 _DISABLED = 1
 
+#: Long enough for a driver at work, in seconds.
+_POLLED = 0.002
+
+#: What the driver wanted at first, by queue.
+_suppression: WeakKeyDictionary[Queue, bytes] = WeakKeyDictionary()
 _returned: dict[int, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
 
 
@@ -66,6 +73,30 @@ def _disable_ignored(step: Returning) -> None:
         step.interrupt = bool(load16(queue.driver, 0) & 1)
     elif isinstance(queue, PackedQueue) and not queue.event_idx:
         step.interrupt = load16(queue.driver, 2) == _DISABLED
+
+
+@fault("suppression-kept", "go by what the driver wanted at a queue's first chain")
+def _suppression_kept(step: Returning) -> None:
+    _decide_by(step, _suppression.setdefault(step.queue, bytes(step.queue.driver)))
+
+
+@fault("suppression-early", "look at what the driver wants before it returns a chain")
+def _suppression_early(step: Returning) -> None:
+    _decide_by(step, bytes(step.queue.driver))
+
+
+def _decide_by(step: Returning, seen: bytes) -> None:
+    """Decide on an interrupt by an older copy of the driver's area."""
+    queue = step.queue
+
+    def decide() -> None:
+        # A driver that polls has time to change its mind.
+        time.sleep(_POLLED)
+        now, queue.driver = queue.driver, memoryview(seen)
+        step.interrupt = queue.interrupt_wanted()
+        queue.driver = now
+
+    step.then = decide
 
 
 def _one_late(queue: Queue) -> None:

@@ -51,6 +51,9 @@ BAD_SECTOR = 2048
 #: Stands for the path of its socket in a back-end's command.
 SOCKET = "{socket}"
 
+#: The kit's own driver.
+OWN_DRIVER = "pykit_virtio_blk"
+
 #: Firmware that has virtio drivers of its own, and the machines that it is for.
 FIRMWARE = {
     "seabios": AMD64, "ovmf": AMD64, "u-boot": AMD64, "ipxe": AMD64,
@@ -67,7 +70,7 @@ class Device:
     size_mib: int
     options: dict[str, Any]
     #: The virtio driver that is to drive it.
-    driver: str = "pykit_virtio_blk"
+    driver: str = OWN_DRIVER
     backing: Backing = "file"
     #: Whether QEMU serves it in a thread of its own.
     iothread: bool = False

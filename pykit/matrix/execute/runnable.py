@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from pykit import kernels, spec
-from pykit.device import CLAUSES, FAULTS, DeviceFault
+from pykit.device import FAULTS, DeviceFault, broken_by
 from pykit.errors import UsageError
 from pykit.guests import runner as require_runner
 from pykit.matrix.plan.cell import (
@@ -36,7 +36,7 @@ from pykit.scenario import (
     under_driver,
     with_ring,
 )
-from pykit.scenario.model import FIRMWARE, SOCKET
+from pykit.scenario.model import FIRMWARE, OWN_DRIVER, SOCKET
 from pykit.toml import choice
 
 #: The modules that have deliberate bugs, by the axis that chooses one.
@@ -147,8 +147,9 @@ def apply_axes(
     if mutant is not None and mutant.name not in survivors():
         expected += (spec.Fault(mutant.name, mutant.title, (), rules_for(mutant.must)),)
     back_end = FAULTS.get(axes.get(BACK_END_FAULT, NONE))
-    if back_end is not None and back_end.name in CLAUSES:
-        either = rules_for(CLAUSES[back_end.name])
+    marked = any(device.driver == OWN_DRIVER for device in scenario.devices)
+    if back_end is not None and (broken := broken_by(back_end.name, marked=marked)):
+        either = rules_for(broken)
         expected += (spec.Fault(back_end.name, back_end.does, (), either),)
     qemu = axes.get("qemu", OWN_QEMU)
     return RunnableCell(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pykit.device import CLAUSES, FAULTS
+from pykit.device import CLAUSES, FAULTS, MARKED
 from pykit.matrix import CellRecord, PlanFile, PlannedCell
 from pykit.matrix.execute.runnable import runnable
 from pykit.matrix.plan.select import select
@@ -89,7 +89,7 @@ def test_the_matrix_has_enough() -> None:
     assert {one.axes["kernel"] for one in found} == {"debian-6.1", "debian-6.12", "debian-7.2"}
     for one in found:
         fault = FAULTS.get(one.axes["back-end-fault"])
-        assert fault is None or fault.ring in ("both", one.axes["ring"])
+        assert fault is None or fault.ring in ("both", one.axes.get("ring", "split"))
     (entry,) = (runnable(one) for one in found if one.name == "reactions/blk-id-outside-packed")
     (device,) = entry.scenario.devices
     assert isinstance(device.peer, tuple)
@@ -100,5 +100,18 @@ def test_the_matrix_has_enough() -> None:
 
 def test_clauses_have_rules() -> None:
     known = {name for rule in rules() for name in (rule.id, *rule.clauses)}
-    assert CLAUSES.keys() <= FAULTS.keys()
-    assert {name for names in CLAUSES.values() for name in names} <= known
+    for table in (CLAUSES, MARKED):
+        assert table.keys() <= FAULTS.keys()
+        assert {name for names in table.values() for name in names} <= known
+
+
+@pytest.mark.parametrize(
+    ("cell", "either"),
+    [
+        ("blk-status-unwritten-packed", ()),
+        ("marked-status-unwritten-packed", ("DX-23",)),
+    ],
+)
+def test_our_driver_sees_more(cell: str, either: tuple[str, ...]) -> None:
+    (entry,) = map(runnable, select([f"reactions/{cell}"]))
+    assert [fault.either for fault in entry.expected] == [either] * bool(either)
