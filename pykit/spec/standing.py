@@ -259,7 +259,7 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
         if named := notified_elsewhere(view, q):
             words = f"it notified, and named queue {named[0]}"
             return "published", "driver", words, since, (row, *named[1])
-        took = "returned nothing" if waiting.taken is None else "did not take it"
+        took = "nothing came back to the driver" if waiting.taken is None else "did not take it"
         return "untaken", "device", f"it was notified and {took}", since, (row, *shown)
     kicks = frame.take(are(frame, "kick"))
     if not len(kicks):
