@@ -15,6 +15,7 @@ from pykit.guests import EXIT_CODES
 from pykit.spec import bits
 from pykit.spec.blkconfig import MAX_ZEROES_SEG, SEG_MAX
 from tests.spec import cases
+from tests.spec.cases.canary import marked
 from tests.spec.cases.served import served
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
@@ -454,3 +455,15 @@ def test_a_queue_whose_notification_failed_is_given_up_with_reason() -> None:
     failed = log.of("add_failed")[-1]
     log.insert(failed, "notify", after=False)
     assert "DX-37" not in verdicts(log).having("fail")
+
+
+def test_a_header_that_the_device_wrote_over_does_not_accuse_the_driver() -> None:
+    """It may have done so before the driver traced its request."""
+    log = marked()()
+    request, wrote = log.one("blk_start"), log.one("blk_wrote")
+    request["type"] = 165
+    assert spec.check(log.build()).of("DX-22").verdict == "fail"
+    wrote["header"] = 0
+    verdicts = spec.check(log.build())
+    assert verdicts.of("DX-22").verdict != "fail"
+    assert verdicts.of("SD-DE-01").verdict == "fail"

@@ -57,11 +57,33 @@ def requests_of(view: View, *types: int) -> Rows:
     """Requests that the driver made, of these types or of all; ``{kind}`` names the type.
 
     Left out are those of which the probe may have read a part alone, since their chain is longer
-    than the queue or loops: SI-DR-03 and SD-DR-01 report that.
+    than the queue or loops: SI-DR-03 and SD-DR-01 report that. So are those to whose header the
+    device wrote, as it may have done before the driver traced it: SD-DE-01 and PD-DE-01 report
+    that.
     """
     requests = Rows.of(view.rings, view.requests).labelled(kind=kind_of)
-    requests = requests.plus(number=np.arange(len(requests))).where(requests["sound"])
+    requests = requests.plus(number=np.arange(len(requests)))
+    requests = requests.where(requests["sound"] & ~view.keep("overwritten", _overwritten))
     return requests.where(np.isin(requests["type"], types)) if types else requests
+
+
+def marked_requests(view: View) -> Ints:
+    """By event ``blk_wrote``: the index of its request into ``view.requests``, -1 if unknown."""
+    events, requests = view.rings.of("blk_wrote"), view.requests
+    return last_before(
+        key_of(requests.q, ints(view.rings.of("blk_start"), "head"), ID_SPAN),
+        requests.at,
+        key_of(ints(events, "q"), ints(events, "head"), ID_SPAN),
+        ints(events, "at"),
+    )
+
+
+def _overwritten(view: View) -> Bools:
+    """By request: whether the device is known to have written to its header."""
+    found = np.zeros(len(view.requests.q), dtype=np.bool_)
+    number, events = marked_requests(view), view.rings.of("blk_wrote")
+    found[number[(number >= 0) & (ints(events, "header") == 0)]] = True
+    return found
 
 
 # Single requests.

@@ -12,12 +12,11 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import ints, key_of, last_before
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import ID_SPAN, PACKED, SPLIT
+from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
 from pykit.spec.topics.answers import not_the_devices
-from pykit.spec.topics.block import RETURNS, kind_of, requests_of
+from pykit.spec.topics.block import RETURNS, kind_of, marked_requests, requests_of
 from pykit.spec.view import View
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
@@ -35,14 +34,8 @@ def marks(view: View) -> Rows:
 
 
 def _read_marks(view: View) -> Rows:
-    events, requests = view.rings.of("blk_wrote"), view.requests
-    number = last_before(
-        key_of(requests.q, ints(view.rings.of("blk_start"), "head"), ID_SPAN),
-        requests.at,
-        key_of(ints(events, "q"), ints(events, "head"), ID_SPAN),
-        ints(events, "at"),
-    )
-    rows = Rows.of(view.rings, events).labelled(kind=kind_of)
+    requests, number = view.requests, marked_requests(view)
+    rows = Rows.of(view.rings, view.rings.of("blk_wrote")).labelled(kind=kind_of)
     rows = rows.plus(request=number).where(number >= 0)
     of = rows["request"]
     return rows.plus(
