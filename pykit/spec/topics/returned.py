@@ -19,7 +19,7 @@ from pykit.spec.arrays import Ints, ints, key_of, last_before
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Row, Rows
-from pykit.spec.used_ring import split_queues
+from pykit.spec.used_ring import OWN_READ, split_queues
 from pykit.spec.view import View
 
 _TAKEN = ("driver:add", "driver:used")
@@ -91,10 +91,10 @@ def used_descriptor_stays(view: View) -> Result:
 
 
 def _as_stored(view: View, area: str, fields: tuple[str, ...]) -> Result:
-    """Check the guest's reads of memory of split queues that it has stored to before.
+    """Check the kit's own reads of memory of split queues that the guest has stored to before.
 
-    Wider stores than a field, which clear memory, leave open what stands there afterwards; so do
-    accesses without a value.
+    Other code may read there what is no ring any more. Wider stores than a field, which clear
+    memory, leave open what stands there afterwards; so do accesses without a value.
     """
     found = Result(0, why="the access tracer saw nothing of a split ring read again")
     for _, name, frame in split_queues(view):
@@ -108,7 +108,7 @@ def _reads(name: str, frame: pl.DataFrame, fields: tuple[str, ...]) -> Result:
     fits = (frame["size"] == width) & frame["value"].is_not_null()
     writes = frame["write"] == 1
     stores, wide = frame.filter(writes & fits), frame.filter(writes & ~fits)
-    loads = frame.filter(~writes & fits & part.is_in([*fields]))
+    loads = frame.filter(fits & part.is_in([*fields])).filter(OWN_READ)
     at = ints(loads, "row")
     last = last_before(_place(stores), ints(stores, "row"), _place(loads), at)
     blurred = np.searchsorted(ints(wide, "row"), at) - 1
@@ -140,7 +140,8 @@ def descriptors_are_the_drivers(view: View) -> Result:
 
     Checked: each chain of a split ring that came back to our driver or to a driver under the
     probe: its descriptors, in the ring and in its table, are as they were written. With the access
-    tracer also each read of a descriptor in the ring: what is there is what the guest stored.
+    tracer also each read of a descriptor in the ring by their code: what is there is what the guest
+    stored.
 
     Contested: a difference in a guest, where it may be the driver that altered the chain. The
     access tracer has the driver's stores to the ring.
@@ -170,7 +171,7 @@ def driver_area_is_the_drivers(view: View) -> Result:
     the available ring, unless another chain has got that, and the available index stand there as
     the driver left them; of block devices what suppresses interrupts, too, which other drivers
     may change at any time. With the access tracer also each read of an entry or of the index of a
-    split ring: what is there is what the guest stored.
+    split ring by their code: what is there is what the guest stored.
 
     Contested: a difference that the access tracer does not show, as it may be the driver's.
     """

@@ -53,11 +53,11 @@ def compared(packed: bool = False) -> Make:
 
 
 def read_again() -> Log:
-    """Return a log of the access tracer in which each field that is stored is read again."""
+    """Return a log of the access tracer in which an observer reads each field that was stored."""
     log = traced()
     for store in log.of("acc_ring", write=1):
         more = {k: v for k, v in store.items() if k not in ("kind", "source", "ts")}
-        log.insert(store, "acc_ring", **{**more, "write": 0})
+        log.insert(store, "acc_ring", **{**more, "write": 0, "symbol": "pykit_ring_look+1"})
     return log
 
 
