@@ -48,6 +48,8 @@ RING_CHANGES = {
     ),
     r"return needs_kick;": f"return needs_kick && pykit_hang != {WITHHELD};",
 }
+#: One byte a second: the disk takes requests, and returns none in the time that a test has.
+STILL = dict.fromkeys(("bps", "bps_wr", "iops", "iops_rd", "iops_wr"), 0) | {"bps_rd": 1}
 READS = 'disk=$(disk) || die "no disk appeared"\n'
 ONE = "dd if=$disk of=/dev/null bs=4k count=1 iflag=direct </dev/null >/dev/null 2>&1 &\n"
 FIRST = "dd if=$disk of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null\n"
@@ -71,15 +73,32 @@ class Hang:
         outside, inside: side whose turn it is, and words of a sentence; None for the side where
             the queue's state is not shown.
         fault: of `pykit device`, which serves the disk.
+        still: the disk holds what it takes, from when it is there on.
+        size: of its queue.
     """
 
     guest: str
     outside: tuple[str | None, str]
     inside: tuple[str | None, str]
     fault: str = ""
+    still: bool = False
+    size: int = 64
 
 
 HANGS = {
+    "device-withholds-completion": Hang(
+        ONE * 3,
+        ("device", "it took the chain and did not return it"),
+        ("device", "it took the chain and did not return it"),
+        still=True,
+    ),
+    "ring-full": Hang(
+        ONE * 12,
+        ("device", "the ring is full"),
+        ("device", "the ring is full"),
+        still=True,
+        size=4,
+    ),
     "kick-withheld-by-the-driver": Hang(
         FIRST + SET.format(WITHHELD) + ONE,
         ("driver", "the device asked for a notification of entry"),
@@ -108,7 +127,7 @@ def scenario(path: Path, hang: Hang) -> Scenario:
     """Return the scenario of a hang, written to ``path``."""
     text = 'summary = "a hang"\ndeadline = 20\n[[device]]\nid = "vd0"\n'
     text += 'type = "virtio-blk-pci"\nsize-mib = 8\n'
-    text += "options = { num-queues = 1, queue-size = 64 }\n"
+    text += f"options = {{ num-queues = 1, queue-size = {hang.size} }}\n"
     path.write_text(f'{text}[[step]]\nname = "plug"\ndo = "plug"\ndevice = "vd0"\n')
     made = under_driver(load_scenario(str(path)), "virtio_blk")
     if not hang.fault:
@@ -156,6 +175,12 @@ def test_queue_and_side(
         assert watch.run() is None
         # A device with a fault hangs when its partitions are looked for.
         lines = "sleep 2" if hang.fault else READS + hang.guest
+        if hang.still:
+            # Its partitions are read before.
+            assert watch.work.shell(guest.guest, "disk")[0] == 0
+            disk = "/machine/peripheral/vd0/virtio-backend"
+            guest.monitor.ask("block_set_io_throttle", id=disk, **STILL)
+            lines = "disk=/dev/vda\n" + hang.guest
         assert watch.work.shell(guest.guest, lines)[0] == 0
         outside = why_running(guest.folder / "theirs", 4, say)
         watch.end(("hang", "the test ends here"))
