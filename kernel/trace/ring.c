@@ -323,7 +323,9 @@ static void pykit_ring_trace_back(struct pykit_ring *r)
 void pykit_ring_end(struct pykit_ring *r, enum pykit_queue_op op)
 {
 	if (r->descs) {
-		pykit_ring_trace_back(r);
+		/* Where the driver goes on, chains were added that were not seen. */
+		if (op != PYKIT_QUEUE_LEFT)
+			pykit_ring_trace_back(r);
 		pykit_ring_trace_queue(r, op);
 	}
 	pykit_ring_free(r);
