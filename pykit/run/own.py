@@ -183,7 +183,7 @@ def _watch(
             with contextlib.closing(Monitor(keeper.folder / "qmp")) as monitor:
                 progress(f"the guest runs, for {seconds:g} s at most: Ctrl-C ends it")
                 devices = outside.devices(monitor)
-                watched = _watch_until(process, monitor, log, files, seconds)
+                watched = _watch_until(process, monitor.has_shut_down, log, files, seconds)
                 if process.poll() is not None:
                     return _judged(_own_end(process, console), console), devices, answers
                 answers = outside.look(monitor, surveyor, "end")
@@ -207,14 +207,14 @@ def _judged(ended: tuple[outcome.Kind, str], console: Path) -> tuple[outcome.Kin
 
 def _watch_until(
     process: subprocess.Popen[bytes],
-    monitor: Monitor,
+    has_ended: Callable[[], bool],
     log: TraceLog,
     growing: Sequence[Path],
     seconds: float,
 ) -> str:
     """Wait until the guest or its QEMU ends, the time is over or a file has grown too large.
 
-    Returns which of them.
+    Returns which of them; ``has_ended`` is whether the guest has.
 
     Ctrl-C ends the waiting.
 
@@ -227,7 +227,7 @@ def _watch_until(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(left, _LOOK_S))
                 return _BY_ITSELF
-            if monitor.has_shut_down():
+            if has_ended():
                 return _BY_ITSELF
             for file in growing:
                 if file.exists() and file.stat().st_size > _MOST_BYTES:

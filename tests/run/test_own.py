@@ -58,10 +58,12 @@ def test_a_guest_that_prints_for_ever_is_left(
         TraceLog(tmp_path / "log", tmp_path / "qemu.log") as log,
     ):
         watch = own._watch_until
-        assert watch(process, log, (console, tmp_path / "qemu.log"), 0.2) == "watched for 0.2 s"
+        files = (console, tmp_path / "qemu.log")
+        assert watch(process, lambda: False, log, files, 0.2) == "watched for 0.2 s"
+        assert watch(process, lambda: True, log, files, 60) == "the guest ended by itself"
         output.write(bytes(2 << 20))
         output.flush()
-        words = watch(process, log, (console,), 60)
+        words = watch(process, lambda: False, log, files, 60)
         process.kill()
     assert words == "watched until console.log had 1 MiB"
 

@@ -62,7 +62,7 @@ class TracedGuest:
         memory.write_bytes(bytes(_BYTES))
         with memory.open("r+b") as file:
             self.memory = mmap.mmap(file.fileno(), _BYTES)
-        assert self._code.memory_map(str(memory).encode())
+        assert self._code.memory_map(str(memory).encode(), ctypes.c_uint64(0))
         assert self._code.record_open(str(folder / "access.bin").encode())
         self._time = itertools.count(1000, 10)
         self._packed, self._event_idx = packed, event_idx
