@@ -113,3 +113,25 @@ def test_a_device_is_driven_through_an_agent(device: str, transport: str, tmp_pa
     ] == []
     assert verdicts.of("DX-01").verdict == "pass"
     assert verdicts.of("NU-DE-04").verdict in ("pass", "not-applicable")
+
+
+def test_memory_is_read_behind_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device may write a used entry between a look at memory and one at the ISR status."""
+    seen: list[str] = []
+
+    class Shown:
+        def acknowledge(self) -> int:
+            seen.append("isr")
+            return len(seen) == 1
+
+        def fetch(self, seconds: float) -> bool:
+            seen.append("memory")
+            return True
+
+    carrier = GuestCarrier(tmp_path, 2)
+    monkeypatch.setattr(carrier, "_device", Shown())
+    monkeypatch.setattr(carrier, "_memory", Shown())
+    assert [carrier.interrupts(0), carrier.interrupts(0)] == [1, 0]
+    assert seen == ["isr", "memory", "isr"]

@@ -170,18 +170,26 @@ class GuestCarrier(RegisterCarrier):
 
     def interrupts(self, queue: int) -> int:
         """Return 1 if interrupts came since the last call: what comes together is seen as one."""
-        return 0 if self._deaf else self.device.acknowledge() & 1
+        if self._deaf or not self.device.acknowledge() & 1:
+            return 0
+        # What it announces may have been written since memory was read.
+        self._look(0)
+        return 1
 
     def listen(self, queue: int, seconds: float) -> None:
         """Wait for the device to write anything, at most this long.
 
         A device that reports NEEDS_RESET is not waited for.
         """
-        assert self._memory is not None
         if not self._asked:
             self._asked = True
             self._broken = bool(self.device.status() & bits.NEEDS_RESET)
-        if self._memory.fetch(0 if self._broken else seconds):
+        self._look(0 if self._broken else seconds)
+
+    def _look(self, seconds: float) -> None:
+        """Read what the device has written, or writes within so long."""
+        assert self._memory is not None
+        if self._memory.fetch(seconds):
             self._heard = time.monotonic()
 
     def quiet(self) -> bool:
@@ -191,8 +199,7 @@ class GuestCarrier(RegisterCarrier):
             PeerGoneError: the guest is gone.
         """
         assert self._memory is not None
-        if self._memory.fetch(0):
-            self._heard = time.monotonic()
+        self._look(0)
         last = max(self._heard, self._memory.touched)
         return self._broken or time.monotonic() - last > _SILENCE
 
