@@ -34,16 +34,9 @@ struct code code_of_arm64(const uint8_t *bytes, size_t size, uint64_t pc)
 
 code_reader_t code_choose(const char *target)
 {
-	static const struct {
-		const char *name;
-		code_reader_t reader;
-	} targets[] = {
-		{ "x86_64", code_of_x86 },
-		{ "aarch64", code_of_arm64 },
-	};
-
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
-		if (!strcmp(target, targets[i].name))
-			return targets[i].reader;
+	if (!strcmp(target, "x86_64"))
+		return code_of_x86;
+	if (!strcmp(target, "aarch64"))
+		return code_of_arm64;
 	return NULL;
 }
