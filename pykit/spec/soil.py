@@ -2,7 +2,8 @@
 """Where one side of a virtqueue broke the ring: what the other side does after that proves nothing.
 
 A rule about the device that looks violated behind such a place is contested: the device may have
-read what the driver wrote there.
+read what the driver wrote there. So it is where one of the two altered an entry of the available
+ring, and nothing shows which.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pykit.spec.arrays import (
     grouped_cumsum,
     ints,
     key_of,
+    last_before,
     steps16,
 )
 from pykit.spec.rings import (
@@ -36,6 +38,9 @@ from pykit.spec.rings import (
     Used,
 )
 from pykit.trace.kinds import BROKEN, SET_UP
+
+#: Of the event ``compared``: the chain's entry of the available ring is not as the driver left it.
+ENTRY_CHANGED = 1
 
 
 def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
@@ -146,6 +151,29 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
         q = used.q[took]
         mark(q, used.at[took], not_there(q, used.index[took], used.used_idx[took]))
     return soiled
+
+
+def altered(rings: Rings, adds: Adds) -> Ints:
+    """By queue: the place of the first chain whose entry in the available ring was altered while
+    the chain was with the device, NEVER if none was.
+
+    Which side stored there is not known (event ``compared``): the device may have read what the
+    driver wrote, and returned another chain for it.
+    """
+    found = np.full(len(rings.queue), NEVER)
+    looks = rings.of("compared")
+    looks = looks.take(ints(looks, "driver_area") & ENTRY_CHANGED != 0)
+    if not len(looks):
+        return found
+    chain = last_before(
+        key_of(adds.q, adds.head, ID_SPAN),
+        adds.at,
+        key_of(looks["q"], ints(looks, "head"), ID_SPAN),
+        looks["at"],
+    )
+    q, known = looks["q"], chain >= 0
+    np.minimum.at(found, q[known], adds.at[chain[known]])
+    return found
 
 
 def behind(soiled: Ints, q: Ints, at: Ints) -> Bools:

@@ -17,12 +17,13 @@ import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, Bools, Columns, Ints, numbers
+from pykit.spec.exposed import altered_queues
 from pykit.spec.given import misgiven
 from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
-from pykit.spec.soil import behind, by_driver
+from pykit.spec.soil import altered, behind, by_driver
 from pykit.trace import Events
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, OUTSIDE, REGISTERS, SET_UP, SOURCE_TYPE
@@ -262,13 +263,18 @@ class View:
 
     @cached_property
     def soiled(self) -> Ints:
-        """By queue: from where on the driver has broken its ring; -1 if it never gave it.
+        """By queue: from where on the driver has broken its ring; -1 if it never gave it, or
+        altered what it had exposed.
 
-        See ``soil.by_driver``, ``given.misgiven`` and, for what stood in packed rings,
-        ``packed_broken.broken_by_driver``.
+        See ``soil.by_driver``, ``given.misgiven``, ``exposed.altered_queues`` and, for what stood
+        in packed rings, ``packed_broken.broken_by_driver``. Where either side altered an entry of
+        the available ring it counts as broken, too: ``soil.altered``.
         """
         found = by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
         found[misgiven(self)] = -1
+        changed = altered_queues(self)
+        found[[queue in changed for queue in self.rings.queue]] = -1
+        found = np.minimum(found, altered(self.rings, self.adds))
         return np.minimum(found, broken_by_driver(self))
 
     @cached_property

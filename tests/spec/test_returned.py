@@ -24,6 +24,43 @@ def test_a_difference_in_a_guest_is_contested(name: str, field: str) -> None:
     assert "1 looked wrong" in found.message
 
 
+def _returned_again(log: Log) -> None:
+    """The device returns the chain before once more, and the driver refuses it."""
+    second, third = log.of("used")[-2:]
+    third |= {"id": second["id"], "accepted": 0}
+    last = third["seq"]
+    log.drop([e for e in log.events if e["source"] == "driver" and e.get("seq", 0) > last])
+
+
+def test_an_altered_available_entry_accuses_neither_side() -> None:
+    log = compared()()
+    _returned_again(log)
+    assert verdict(log, "DX-02").verdict == "fail"
+    log.one("compared", 1)["driver_area"] = 1
+    found = verdict(log, "DX-02")
+    assert (found.verdict, found.contested) == ("inconclusive", 1)
+    assert "either side may be to blame" in found.message
+
+
+def test_a_store_to_an_exposed_entry_is_the_drivers() -> None:
+    log = compared()()
+    _returned_again(log)
+    stores = (("idx", None, 1), ("ring", 1, 1), ("idx", None, 2), ("ring", 1, 0))
+    for part, slot, value in stores:
+        place = {"dev": 1, "life": 0, "vq": 0, "cpu": 0, "area": "avail", "slot": slot}
+        log.add("acc_ring", **place, field=part, value=value, size=2, write=1, symbol="add+1")
+    assert verdict(log, "CL-DR-01").verdict == "fail"
+    assert verdict(log, "DX-02").contested == 1
+
+
+@pytest.mark.parametrize("area", [2, 4])
+def test_the_rest_of_the_driver_area_leaves_ids_alone(area: int) -> None:
+    log = compared()()
+    _returned_again(log)
+    log.one("compared", 1)["driver_area"] = area
+    assert verdict(log, "DX-02").verdict == "fail"
+
+
 def test_a_wide_store_leaves_open_what_stands_there() -> None:
     log = read_again()
     load = log.of("acc_ring", area="avail", field="idx", write=0)[2]

@@ -267,7 +267,8 @@ def used_id_names_outstanding_chain(view: View) -> Result:
 
     - Undecided: an entry that may return a chain of which the trace has the wrong head (the driver
       reused a head), or one made available before the observer joined the queue.
-    - Contested: the driver had broken the ring before.
+    - Contested: the driver had broken the ring before, or one of the two had altered an entry of
+      the available ring.
     """
     return returned(view, SPLIT, again=False) + vhost.returned(view, again=False)
 
@@ -276,7 +277,7 @@ def used_id_names_outstanding_chain(view: View) -> Result:
 def used_once_per_exposure(view: View) -> Result:
     """Section 2.7.8: a chain is returned once for each time that it is made available.
 
-    Checked: the same entries as for DX-01; undecided for the same reasons.
+    Checked: the same entries as for DX-01; undecided and contested for the same reasons.
     """
     return returned(view, SPLIT, again=True) + vhost.returned(view, again=True)
 

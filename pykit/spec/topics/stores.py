@@ -11,23 +11,18 @@ reads count.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-
 import numpy as np
 import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.arrays import signed16
+from pykit.spec.exposed import NO_VALUES, followed_queues
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.used_ring import OWN, OWN_READ, in_used_ring, split_queues, stores_to_used
 from pykit.spec.view import View
 
 NO_SPLIT = "the access tracer saw no split virtqueue"
-NO_VALUES = "the access tracer has no values"
-#: No chain is longer.
-LONGEST = 1 << 15
 
 
 @rule("SX-DR-01", needs="access:acc_ring")
@@ -74,55 +69,14 @@ def entries_before_the_index(view: View) -> Result:
     return tally.result()
 
 
-@dataclass
-class _Ring:
-    """A split queue as the driver's stores have it.
-
-    ``entries``: heads stored and not exposed; ``held``: slots of the outstanding chain of a head;
-    ``holder``: the head whose chain holds a slot.
-    """
-
-    flags: dict[int, int] = field(default_factory=dict)
-    next: dict[int, int] = field(default_factory=dict)
-    entries: deque[int] = field(default_factory=deque)
-    held: dict[int, list[int]] = field(default_factory=dict)
-    holder: dict[int, int] = field(default_factory=dict)
-    index: int | None = None
-
-    def expose(self, index: int) -> int:
-        """Move the available index, and return how many chains that exposes."""
-        step = 0 if self.index is None else (index - self.index) & 0xFFFF
-        self.index = index
-        step = min(step, len(self.entries))
-        for _ in range(step):
-            self.take(self.entries.popleft())
-        return step
-
-    def take(self, head: int) -> None:
-        """Note which descriptors an exposed chain holds."""
-        slots: list[int] = []
-        slot: int | None = head
-        while slot is not None and slot not in slots and len(slots) < LONGEST:
-            slots.append(slot)
-            more = self.flags.get(slot, 0) & bits.NEXT
-            slot = self.next.get(slot) if more else None
-        self.held[head] = slots
-        self.holder.update(dict.fromkeys(slots, head))
-
-    def give_back(self, head: int) -> None:
-        """Note that a used entry returns a chain."""
-        for slot in self.held.pop(head, ()):
-            if self.holder.get(slot) == head:
-                del self.holder[slot]
-
-
 @rule("CL-DR-01", needs="access:acc_ring")
 def exposed_entries_stay(view: View) -> Result:
-    """Section 3.3.1: the driver does not alter descriptors of a chain that the device may use.
+    """Section 3.3.1: the driver does not alter entries of a chain that the device may use.
 
-    Checked: each chain of a split queue that the access tracer saw exposed: none of its descriptors
-    in the ring is stored to before a used entry with its head was read. Tables of indirect
-    descriptors and the buffers themselves are not traced.
+    Checked: each chain of a split queue that the access tracer saw exposed: before a used entry
+    with its head was read, none of its descriptors in the ring is stored to, nor its entry in the
+    available ring, unless that is the next one to be filled. Tables of indirect descriptors and
+    the buffers themselves are not traced.
 
     - A queue with IN_ORDER is left out, as an entry may return a batch.
     - A driver that reads no head of any used entry has all its chains back where it reads a used
@@ -131,59 +85,13 @@ def exposed_entries_stay(view: View) -> Result:
       which covers some of its chains, as only the device knows which.
     """
     tally = Tally(none=NO_SPLIT, doubt=NO_VALUES)
-    for life, name, rows in split_queues(view):
-        if life.has(bits.IN_ORDER) is not False:
-            continue
-        stores = (pl.col("write") == 1) & pl.col("area").is_in(["desc", "avail"])
-        loads = (pl.col("write") == 0) & (pl.col("area") == "used")
-        heads = loads & (pl.col("field") == "id")
-        by_head = not rows.filter(heads).is_empty()
-        rows = rows.filter(stores | (heads if by_head else loads & (pl.col("field") == "idx")))
-        if rows["value"].null_count():
-            tally.undecided()
-        elif (followed := _follow(name, rows)) is None:
-            tally.undecided(doubt="the driver reads no heads, and had some of its chains back")
+    for followed in followed_queues(view):
+        if followed.doubt:
+            tally.undecided(doubt=followed.doubt)
         else:
-            tally.check_together(*followed)
+            found = (Violation((row,), text) for row, text in followed.altered)
+            tally.check_together(followed.exposed, found)
     return tally.result()
-
-
-def _follow(name: str, rows: pl.DataFrame) -> tuple[int, list[Violation]] | None:
-    """Follow a queue's stores: how many chains were exposed, and stores to their descriptors.
-
-    None where it is not known which chains came back.
-    """
-    ring, exposed, found = _Ring(), 0, []
-    named = rows.select("row", "area", "slot", "field", "value")
-    last = 0
-    for row, area, slot, part, value in named.iter_rows():
-        if area == "used" and part == "idx":
-            if value == ring.index:
-                ring.held.clear()
-                ring.holder.clear()
-            elif value != last:
-                return None
-            last = value
-        elif area == "used":
-            ring.give_back(value)
-        elif area == "avail":
-            if part == "ring":
-                ring.entries.append(value)
-            elif part == "idx":
-                if ring.index is None:
-                    # What was exposed before is not known.
-                    ring.entries.clear()
-                exposed += ring.expose(value)
-        else:
-            if slot in ring.holder:
-                head = ring.holder[slot]
-                text = f"{name}: descriptor {slot} is altered while head {head} is outstanding"
-                found.append(Violation((row,), text))
-            if part == "flags":
-                ring.flags[slot] = value
-            elif part == "next":
-                ring.next[slot] = value
-    return exposed, found
 
 
 @rule("DX-32", needs="access:acc_ring")

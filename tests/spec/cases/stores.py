@@ -67,6 +67,15 @@ def exposed_descriptor_is_altered(log: Log) -> None:
     log.events.insert(log.events.index(index) + 1, {**store, **again})
 
 
+@case("CL-DR-01", clean=traced)
+def exposed_entry_is_altered(log: Log) -> None:
+    """The driver stores another head to the entry of a chain that is outstanding."""
+    index = log.one("acc_ring", 2, area="avail", field="idx")
+    entry = log.one("acc_ring", 2, field="ring")
+    again = {k: v for k, v in entry.items() if k not in ("kind", "source", "ts")}
+    log.insert(index, "acc_ring", **{**again, "value": 0})
+
+
 @case("DX-32", clean=without_event_idx)
 def event_field_without_the_feature(log: Log) -> None:
     """The driver stores used_event, and EVENT_IDX was not negotiated."""
