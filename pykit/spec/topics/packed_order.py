@@ -188,9 +188,14 @@ def _heads(q: Ints, slot: Ints, flags: Ints, marks: Ints, fresh: Bools) -> tuple
     return head, available
 
 
+def queue_names(view: View) -> list[tuple[int, int, int]]:
+    """Return the packed queues whose stores were seen, by ``Stores.name``: dev, life, vq."""
+    return _accesses(view).select("dev", "life", "vq").unique(maintain_order=True).rows()
+
+
 def _table(view: View) -> Rows:
     found = stores(view)
-    names = _accesses(view).select("dev", "life", "vq").unique(maintain_order=True).rows()
+    names = queue_names(view)
 
     def queue(row: Row) -> str:
         dev, life, vq = names[row["name"]]

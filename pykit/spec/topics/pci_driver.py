@@ -234,3 +234,44 @@ def capabilities_are_looked_for(view: View) -> Result:
         text = f"{function.name}: its registers are used, and {caps[0].name} was never read"
         tally.check(found, (caps[0].row, row), text)
     return tally.result()
+
+
+#: Where SR-IOV's control register is in its capability, and its bit VF Enable (PCIe, 9.3.3).
+_SR_IOV_CONTROL, _VF_ENABLE = 8, 1
+
+
+@rule("RF-DR-11", needs=("qemu:dev_pci_config", "qemu:dev_status", "survey:survey_pci"), local=True)
+def functions_need_the_feature(view: View) -> Result:
+    """Section 6.1: the driver enables virtual functions once it has negotiated SR_IOV, and not
+    before the device has accepted the features.
+
+    Checked: each write to a surveyed function's SR-IOV control register that sets VF Enable, by the
+    statuses before it in QEMU's log: FEATURES_OK is set in a life of the device with SR_IOV. What
+    the driver read back then is not in this log: IN-DR-05 has that.
+
+    Undecided: a life whose negotiated features are not known.
+    """
+    tally = Tally(
+        none="no driver enabled virtual functions", doubt="the negotiated features are not known"
+    )
+    extended = view.of("survey_ext").filter(pl.col("ext_id") == pci.SR_IOV)
+    controls = {
+        (dev, pos + _SR_IOV_CONTROL) for dev, pos in extended.select("dev", "pos").iter_rows()
+    }
+    statuses = view.of("dev_status").drop_nulls("dev")
+    for access in accesses(view):
+        dev = access.function.dev
+        sets = access.write and access.value & _VF_ENABLE
+        if not sets or (dev, access.offset) not in controls:
+            continue
+        mine = statuses.filter((pl.col("dev") == dev) & (pl.col("row") < access.row)).tail(1)
+        ready = bool(mine.filter(pl.col("status") & bits.FEATURES_OK != 0).height)
+        lives = [view.life(*place) for place in mine.select("dev", "life").drop_nulls().iter_rows()]
+        has = lives[0].has(bits.SR_IOV) if lives else None
+        if ready and has is None:
+            tally.undecided()
+            continue
+        why = "SR_IOV is not negotiated" if ready else "FEATURES_OK is not set"
+        text = f"{access.function.name}: virtual functions are enabled, and {why}"
+        tally.check(ready and bool(has), [*mine["row"].to_list(), access.row], text)
+    return tally.result()

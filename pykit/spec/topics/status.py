@@ -12,6 +12,8 @@ from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
+from pykit.trace.asked import feature_bits
+from pykit.trace.capture import STATUS_QUERY
 
 STEPS = (
     (bits.ACKNOWLEDGE, "ACKNOWLEDGE"),
@@ -242,3 +244,41 @@ def needs_reset_is_announced(view: View) -> Result:
         text = f"{life.name}: NEEDS_RESET is set, but no configuration change was announced"
         tally.check(announced, read.row, text)
     return tally.result()
+
+
+@rule("ST-DE-03", needs="driver:status|qemu:dev_status|qmp:features", local=True)
+def broken_device_asks_for_a_reset(view: View) -> Result:
+    """Section 2.1.2: a device in which something is broken that only a reset mends sets
+    DEVICE_NEEDS_RESET.
+
+    Checked: each answer of QMP in which a device with VERSION_1 is broken: QEMU serves no queue of
+    such a device until it is reset. The status in the same answer has DEVICE_NEEDS_RESET. Other
+    errors, and those of a back-end of its own process, do not show.
+
+    Undecided: an answer without the negotiated features, as the legacy interface has no such bit.
+    """
+    tally = Tally(
+        none="no answer of QMP has a broken device", doubt="QMP did not name the features"
+    )
+    for answer in view.events.capture.qmp:
+        if answer.query != STATUS_QUERY or answer.answer.get("broken") is not True:
+            continue
+        if "guest-features" not in answer.answer:
+            tally.undecided()
+            continue
+        accepted = feature_bits(answer.answer["guest-features"])
+        if accepted is None:
+            tally.undecided()
+        elif accepted >> bits.VERSION_1 & 1:
+            names = str(answer.answer.get("status", {}).get("statuses", []))
+            text = f"{answer.device}: broken ({answer.at}), and DEVICE_NEEDS_RESET is not set"
+            tally.check("NEEDS_RESET" in names, _last_status(view, answer.device), text)
+    return tally.result()
+
+
+def _last_status(view: View, device: str) -> list[int]:
+    """Return the row of the last access to a device's status, where one was traced."""
+    dev = view.events.devices.get(device)
+    return [life.status[-1].row for life in view.lives.values() if life.dev == dev and life.status][
+        -1:
+    ]

@@ -9,6 +9,8 @@ from tests.spec.log import Event, Log
 from tests.spec.machine import OFFERED
 
 SIZE = 4
+#: Descriptors of each list.
+LENGTHS = (1, 3, 2, 2, 1, 3, 1, 1, 3)
 FIELDS = {"addr": (0, 8), "len": (8, 4), "id": (12, 2), "flags": (14, 2)}
 
 
@@ -40,7 +42,7 @@ def packed_stores() -> Log:
     """Return a log of stores and reads of a driver that uses lists of one to three descriptors."""
     log = bare(offered=OFFERED | 1 << bits.RING_PACKED)
     place = 0
-    for length in (1, 3, 2, 2, 1, 3, 1, 1, 3):
+    for length in LENGTHS:
         slots = [(place + n) % SIZE for n in range(length)]
         for n, slot in enumerate(slots):
             more = bits.NEXT if n + 1 < length else 0

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
-from tests.spec.cases.base import case
+from typing import Any
+
+from pykit.spec import bits
+from tests.spec.cases.base import case, clear_bits, set_bits
+from tests.spec.cases.pci_survey import with_functions
 from tests.spec.log import Log
 from tests.spec.survey import register, surveyed, transitional
 
@@ -55,3 +59,29 @@ def looking() -> Log:
 def place_is_not_looked_up(log: Log) -> None:
     """The driver uses the registers without having read where they are."""
     log.drop(log.of("dev_pci_config", offset=0x8C))
+
+
+def with_virtual_functions() -> Log:
+    """Return a log of a driver that negotiates SR_IOV and enables virtual functions."""
+    log = with_functions()
+    set_bits(log, acked=1 << bits.SR_IOV)
+    ready = next(e for e in log.of("dev_status") if e["status"] & bits.DRIVER_OK)
+    place: dict[str, Any] = {"life": None, "place": "01:00.0", "offset": 0x108, "write": 1}
+    for value in (0x8, 0x9):
+        log.insert(ready, "dev_pci_config", **{**place, "value": value})
+    return log
+
+
+@case("RF-DR-11", clean=with_virtual_functions)
+def functions_without_the_feature(log: Log) -> None:
+    """The driver enables virtual functions and has not accepted SR_IOV."""
+    clear_bits(log, acked=1 << bits.SR_IOV)
+
+
+@case("RF-DR-11", clean=with_virtual_functions)
+def functions_before_the_features(log: Log) -> None:
+    """The driver enables virtual functions before it sets FEATURES_OK."""
+    enabling = log.one("dev_pci_config", offset=0x108, value=0x9)
+    log.events.remove(enabling)
+    agreed = next(e for e in log.of("dev_status") if e["status"] & bits.FEATURES_OK)
+    log.events.insert(log.events.index(agreed), enabling)

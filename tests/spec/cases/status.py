@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from pykit.spec import bits
+from pykit.trace import QmpAnswer
+from pykit.trace.capture import STATUS_QUERY
 from tests.spec.cases.base import bare, case, later
 from tests.spec.log import Log
 from tests.spec.machine import run
@@ -98,3 +100,21 @@ def broken_device() -> Log:
 def trouble_is_not_announced(log: Log) -> None:
     """The device sets DEVICE_NEEDS_RESET and sends no configuration change notification."""
     log.drop(log.of("config_change"))
+
+
+def broken_by_qmp() -> Log:
+    """Return a log of a device that QMP shows broken, as its status has it."""
+    log = run()
+    answer = {
+        "broken": True,
+        "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK", "VIRTIO_CONFIG_S_NEEDS_RESET: …"]},
+        "guest-features": {"transports": ["VIRTIO_F_VERSION_1: compliant with v1"]},
+    }
+    log.qmp.append(QmpAnswer("hang", "vd0", STATUS_QUERY, None, answer, None))
+    return log
+
+
+@case("ST-DE-03", clean=broken_by_qmp)
+def broken_without_a_word(log: Log) -> None:
+    """A device is broken until it is reset, and does not set DEVICE_NEEDS_RESET."""
+    log.qmp[-1].answer["status"] = {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK"]}
