@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pykit import spec
 from pykit.errors import Exit, UsageError
 from pykit.guests.outcome import EXIT_CODES, Kind
+from pykit.matrix.plan.cell import PEER
 from pykit.matrix.plan.names import is_cell_name, slug
 from pykit.text import shown
 
@@ -116,7 +117,7 @@ class CellRecord:
 
     @property
     def failing(self) -> tuple[RuleResult, ...]:
-        """Rules that failed though no deliberate fault explains it."""
+        """Rules that failed though nothing deliberate explains it."""
         wanted = {*self.expected, *self.either}
         return tuple(
             r
@@ -125,7 +126,10 @@ class CellRecord:
         )
 
     def _follows(self, rule: str) -> bool:
-        """Whether a rule's failure is a consequence of the mutant."""
+        """Whether a rule's failure is a consequence of what the cell does on purpose."""
+        if PEER in self.axes:
+            # `pykit drive` also does what no driver should.
+            return _sides()[rule] == "driver"
         if self.mutant is None:
             return False
         return _sides()[rule] in (self.mutant.side, "both") or rule in self.mutant.may

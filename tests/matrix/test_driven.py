@@ -17,14 +17,15 @@ from pykit.matrix.execute import driven
 from pykit.matrix.execute.judged import JudgedCapture
 from pykit.matrix.execute.runnable import runnable
 from pykit.matrix.plan import matrixfile
-from pykit.matrix.plan.cell import Subject
+from pykit.matrix.plan.cell import DRIVEN, Subject
+from pykit.matrix.plan.cell import PEER as PEER_AXIS
 from pykit.matrix.plan.planfile import PlanFile, PlannedCell
 from pykit.matrix.results.conformance import render
 from pykit.matrix.results.view import view_of
 from pykit.peers import PEERS
 from pykit.trace import CapturedOutcome
 
-from .conftest import record
+from .conftest import record, rule
 
 CELL = """summary = "s"
 [[cell]]
@@ -118,3 +119,11 @@ def test_a_clean_capture_hides_no_deviation() -> None:
         capture = SimpleNamespace(outcome=CapturedOutcome(kind, "words"))
         events: Any = SimpleNamespace(capture=capture)
         assert JudgedCapture(events, cast(Any, None)).ended(wrong) == ended
+
+
+def test_our_drivers_own_deviations_fail_no_back_end() -> None:
+    """It sets a flag that means nothing, to see that the back-end does not look at it."""
+    cell = PlannedCell(name="peers/a", matrix="peers", scenario=DRIVEN, axes={PEER_AXIS: "passt"})
+    on_driver, on_device = (rule(name, "fail") for name in ("NU-DR-03", "NU-DE-02"))
+    assert record(cell, rules=(on_driver,)).failing == ()
+    assert record(cell, rules=(on_driver, on_device)).failing == (on_device,)
