@@ -160,7 +160,8 @@ def read_log(
         losses.append(Loss(1, f"{path}: the last line ({len(lines) + 1}) is torn"))
     regions: dict[int, RegisterRegion] = {}
     if surveyed is not None:
-        regions = surveyed_regions(lines, surveyed)
+        if numbers is None:
+            regions = surveyed_regions(lines, surveyed)
         lines = surveyed.without_own(lines)
     events = parse(lines)
     bad = events.filter(~pl.col("good"))["line"]

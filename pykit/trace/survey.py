@@ -83,7 +83,7 @@ class Survey:
         Raises BadJsonError.
         """
         names = [get(reading, "device", str, self.where) for reading in self.readings]
-        shown = self.rows({name: number for number, name in enumerate(names)})
+        shown = self.rows({})
         of_bus = {"survey_bar": pl.col("length"), "survey_mmio": pl.lit(_MMIO_BYTES)}
         for kind, length in of_bus.items():
             # A BAR at 0 has no address yet.
