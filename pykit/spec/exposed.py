@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NO_VALUES = "the access tracer has no values"
 _NO_HEADS = "the driver reads no heads, and had some of its chains back"
 #: No chain is longer.
-LONGEST = 1 << 15
+_LONGEST = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class _Ring:
         """Note which descriptors an exposed chain holds."""
         slots: list[int] = []
         slot: int | None = head
-        while slot is not None and slot not in slots and len(slots) < LONGEST:
+        while slot is not None and slot not in slots and len(slots) < _LONGEST:
             slots.append(slot)
             more = self.flags.get(slot, 0) & bits.NEXT
             slot = self.next.get(slot) if more else None

@@ -313,9 +313,9 @@ def _read(
         .agg(((pl.col("write") > 0).any() & (pl.col("write") == 0).any()).alias("both"))
         .filter("both")["dev"]
     )
-    whole = notifications or one_way
-    partial = 0 if whole else table["dev"].n_unique() - len(both)
-    if not whole:
+    any_way = notifications or one_way
+    partial = 0 if any_way else table["dev"].n_unique() - len(both)
+    if not any_way:
         table = table.filter(pl.col("dev").is_in(both.implode()))
     columns: dict[str, npt.NDArray[Any]] = {
         name: ints(table, name) for name in ("row", "dev", "offset", "size")

@@ -40,7 +40,7 @@ from pykit.spec.rings import (
 from pykit.trace.kinds import BROKEN, SET_UP
 
 #: Of the event ``compared``: the chain's entry of the available ring is not as the driver left it.
-ENTRY_CHANGED = 1
+_ENTRY_CHANGED = 1
 
 
 def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
@@ -162,7 +162,7 @@ def altered(rings: Rings, adds: Adds) -> Ints:
     """
     found = np.full(len(rings.queue), NEVER)
     looks = rings.of("compared")
-    looks = looks.take(ints(looks, "driver_area") & ENTRY_CHANGED != 0)
+    looks = looks.take(ints(looks, "driver_area") & _ENTRY_CHANGED != 0)
     if not len(looks):
         return found
     chain = last_before(

@@ -31,8 +31,14 @@ _OFFSET = 0x7FFF
 _NOTIFIES = pl.lit("notify").alias("area")
 
 
-def _queues(view: View, *, packed: bool) -> list[tuple[Life, str, pl.DataFrame]]:
+def _queues(view: View, *, packed: bool) -> list[tuple[Life, int, pl.DataFrame]]:
     """Return the queues of a layout that the tracer saw notified: accesses of the driver's code."""
+    found = view.keep("notified queues", _notified)
+    return [queue for queue in found if queue[0].has(bits.RING_PACKED) is packed]
+
+
+def _notified(view: View) -> list[tuple[Life, int, pl.DataFrame]]:
+    """Return life, number and accesses of each queue of either layout, by row."""
     ring = view.of("acc_ring").with_columns(pl.col("area", "field").cast(pl.String))
     ring = ring.filter(~OWN).select("dev", "life", "vq", *_COLUMNS)
     notified = view.of("acc_register").filter(
@@ -45,9 +51,8 @@ def _queues(view: View, *, packed: bool) -> list[tuple[Life, str, pl.DataFrame]]
     every = every.drop_nulls(["dev", "life", "vq"])
     found = []
     for (dev, number, vq), rows in every.group_by("dev", "life", "vq", maintain_order=True):
-        life = view.life(int(str(dev)), int(str(number)))
-        if life.has(bits.RING_PACKED) is packed and "notify" in rows["area"]:
-            found.append((life, f"{life.name}, queue {vq}", rows))
+        if "notify" in rows["area"]:
+            found.append((view.life(int(str(dev)), int(str(number))), int(str(vq)), rows))
     return found
 
 
@@ -55,7 +60,7 @@ def _looks_first(view: View, *, packed: bool) -> Result:
     """Check that each queue's first notification is decided on after the first exposure."""
     layout = "packed" if packed else "split"
     tally = Tally(none=f"no notification of a {layout} virtqueue that looks was seen", doubt=_DOUBT)
-    for life, name, rows in _queues(view, packed=packed):
+    for life, vq, rows in _queues(view, packed=packed):
         event_idx = life.has(bits.EVENT_IDX)
         if packed:
             stored = (pl.col("area") == "desc") & (pl.col("field") == "flags")
@@ -78,7 +83,8 @@ def _looks_first(view: View, *, packed: bool) -> Result:
             continue
         read = rows.filter(looks & (pl.col("row") < int(after[0])))["row"]
         if len(read):
-            text = f"{name}: what suppresses notifications is read before the first chain is there"
+            said = "what suppresses notifications is read before the first chain is there"
+            text = f"{life.name}, queue {vq}: {said}"
             tally.check(int(read[-1]) > at, (int(read[-1]), at, int(after[0])), text)
     return tally.result()
 
@@ -131,10 +137,10 @@ def data_is_the_next_place(view: View) -> Result:
     known = stores(view)
     names = queue_names(view)
     sizes = {name: int(view.rings.size[q]) for q, name in enumerate(view.rings.queue)}
-    for life, name, rows in _queues(view, packed=True):
+    for life, vq, rows in _queues(view, packed=True):
         if life.has(bits.NOTIFICATION_DATA) is not True:
             continue
-        place = (life.dev, life.number, int(name.rpartition(" ")[2]))
+        place = (life.dev, life.number, vq)
         size = sizes.get(place, 0)
         heads = _lists(known, names.index(place)) if place in names and size else []
         before = -1
@@ -152,7 +158,8 @@ def data_is_the_next_place(view: View) -> Result:
             if value >> 16 != wanted and window["cpu"].n_unique() > 1:
                 tally.undecided()
                 continue
-            text = f"{name}: notified with {_words(value >> 16)}; it is {_words(wanted)}"
+            said = f"notified with {_words(value >> 16)}; it is {_words(wanted)}"
+            text = f"{life.name}, queue {vq}: {said}"
             tally.check(value >> 16 == wanted, (at, row), text)
     return tally.result()
 

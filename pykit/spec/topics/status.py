@@ -263,10 +263,8 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
     for answer in view.events.capture.qmp:
         if answer.query != STATUS_QUERY or answer.answer.get("broken") is not True:
             continue
-        if "guest-features" not in answer.answer:
-            tally.undecided()
-            continue
-        accepted = feature_bits(answer.answer["guest-features"])
+        named = answer.answer.get("guest-features")
+        accepted = None if named is None else feature_bits(named)
         if accepted is None:
             tally.undecided()
         elif accepted >> bits.VERSION_1 & 1:
@@ -279,6 +277,5 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
 def _last_status(view: View, device: str) -> list[int]:
     """Return the row of the last access to a device's status, where one was traced."""
     dev = view.events.devices.get(device)
-    return [life.status[-1].row for life in view.lives.values() if life.dev == dev and life.status][
-        -1:
-    ]
+    rows = [life.status[-1].row for life in view.lives.values() if life.dev == dev and life.status]
+    return rows[-1:]
