@@ -675,9 +675,11 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 	if (r->chains && s->chain.head < r->size) {
 		struct pykit_ring_chain *chain = &r->chains[s->chain.head];
 
+		chain->sum = 0;
 		/* Of a table that cannot be read the scatterlists were taken. */
-		chain->sum = s->chain.indirect && !pykit_ring_can_translate(r->vq->vdev) ?
-			     0 : pykit_ring_sum(r->descs, n);
+		if (trace_pykit_compared_enabled() &&
+		    (!s->chain.indirect || pykit_ring_can_translate(r->vq->vdev)))
+			chain->sum = pykit_ring_sum(r->descs, n);
 		chain->at = s->first;
 	}
 	/* A walk that could not begin has no descriptor, not even the table's. */
