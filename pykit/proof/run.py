@@ -56,15 +56,13 @@ def run_faults(
     for number, fault in enumerate(faults, 1):
         say(f"{number}: {fault.cell}")
         run = directory / fault.cell.partition("/")[2]
-        wrong, why = "", ""
         try:
             skipped = _drive(fault, run)
         except PykitError as error:
-            wrong = str(error)
-        else:
-            why = skipped
-        if wrong or why:
-            yield _cell(fault, "error" if wrong else "void", (), (), (), wrong or why)
+            yield _cell(fault, "error", (), (), (), str(error))
+            continue
+        if skipped:
+            yield _cell(fault, "void", (), (), (), skipped)
             continue
         verdicts = spec.check(trace.load(run / "capture"))
         failed = [v.rule.id for v in verdicts.rules if v.verdict == "fail"]
