@@ -57,14 +57,20 @@ def test_what_cannot_be_booted(tmp_path: Path, wrong: dict[str, Path]) -> None:
         steps.run_own(**wrong, seconds=1, to=tmp_path / "run", say=say)  # type: ignore[arg-type]
 
 
-#: A boot sector that reads the first disk by the BIOS, then the second one, and powers off (q35).
-BOTH_AND_OFF = """
+#: Around the instructions of a boot sector.
+_SECTOR = """
 .code16
 .globl _start
 _start: xorw %ax, %ax
 movw %ax, %ds
 movw %ax, %es
 movw $0x7c00, %sp
+{}
+.org 510
+.word 0xaa55
+"""
+#: A boot sector that reads the first disk by the BIOS, then the second one, and powers off (q35).
+BOTH_AND_OFF = """
 movb $0x80, %dl
 again: movw $0x0201, %ax
 movw $0x0002, %cx
@@ -78,15 +84,13 @@ movw $0x604, %dx
 movw $0x2000, %ax
 outw %ax, %dx
 hlt
-.org 510
-.word 0xaa55
 """
 
 
 def sector(folder: Path, source: str) -> Path:
-    """Assemble a boot sector, as a disk of 1 MiB."""
+    """Assemble the instructions of a boot sector, as a disk of 1 MiB."""
     text, disk = folder / "sector.S", folder / "sector.img"
-    text.write_text(source)
+    text.write_text(_SECTOR.format(source))
     flags = ["-Wl,--oformat=binary", "-Wl,-Ttext=0x7c00", "-Wl,--build-id=none"]
     subprocess.run(["gcc", "-m32", "-nostdlib", "-static", *flags, "-o", disk, text], check=True)
     with disk.open("r+b") as file:
@@ -113,12 +117,6 @@ def test_two_disks_of_a_guest_that_powers_off(tmp_path: Path) -> None:
 
 #: A boot sector that reads the disk by the BIOS, again and again.
 LOOP = """
-.code16
-.globl _start
-_start: xorw %ax, %ax
-movw %ax, %ds
-movw %ax, %es
-movw $0x7c00, %sp
 movb %dl, disk
 again: movw $0x0201, %ax
 movw $0x0002, %cx
@@ -128,8 +126,6 @@ movw $0x8000, %bx
 int $0x13
 jmp again
 disk: .byte 0
-.org 510
-.word 0xaa55
 """
 
 
