@@ -28,6 +28,6 @@ spent() {
 		/: begin$/ { began = now }
 		/ state=4294967295 |_entry: / { if (began && since) idle += now - since; since = 0; next }
 		/ state=/ { if (began) since = now; next }
-		/: end$/ { if (began) { printf "%.0f %.0f\n", now - began, idle; told = 1 } }
-		END { exit !told }' $IDLE/trace || die "the trace of idle times has no begin and end" >&2
+		/: end$/ { if (began) { printf "%.0f %.0f\n", now - began, idle; printed = 1 } }
+		END { exit !printed }' $IDLE/trace || die "the trace of idle times has no begin and end" >&2
 }
