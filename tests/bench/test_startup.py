@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pykit.bench.startup import LIMITS, PEER, Startup, _time
+from pykit.bench.startup import LIMITS, MINIMAL, PEER, Startup, _time
 from pykit.errors import InfraError
 
 
@@ -18,6 +18,8 @@ def test_ratios() -> None:
     found = Startup("6.12", seconds, cpu)
     assert (found.ratio("pykit run"), found.cpu_ratio("pykit run")) == (0.5, 0.25)
     assert [line.ratio for line in found.lines()] == [0.5, 0.5]
+    minimal = Startup("6.12", {**seconds, MINIMAL: [4.0]}, {**cpu, MINIMAL: [2.0]})
+    assert list(minimal.limits.values()) == [1.2, 0.35, 0.35]
 
 
 def test_processor_time_is_the_commands_own(tmp_path: Path) -> None:
