@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Escape text from guests, captures and other files: it may hold anything."""
+"""Escape text from guests, captures and other files, which may hold anything; count in words."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def tail(text: str, lines: int) -> str:
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     kept = text.rstrip("\n").split("\n")[-lines:]
     return "\n".join(shown(line.replace("\t", "    ").replace("\r", "")) for line in kept)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words; ``what`` is the singular."""
+    if count == 1:
+        return f"1 {what}"
+    if what.endswith("y"):
+        return f"{count:,} {what[:-1]}ies"
+    return f"{count:,} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _escape(character: str) -> str:

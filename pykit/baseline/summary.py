@@ -9,7 +9,7 @@ from pykit.baseline.compare import HeldToBaseline
 from pykit.baseline.examined import Examined
 from pykit.report.finding import plain
 from pykit.spec import CLAUSES
-from pykit.text import shown
+from pykit.text import counted, shown
 
 #: Failures that are described one by one; GitHub shows ten annotations of a step.
 _DESCRIBED, _ANNOTATED = 30, 10
@@ -59,16 +59,11 @@ def _headline(found: HeldToBaseline) -> str:
         (found.passed, "unexpected pass"),
         (found.stale, "stale line"),
     ]
-    words = [_counted(len(entries), name) for entries, name in parts if entries]
+    words = [counted(len(entries), name) for entries, name in parts if entries]
     if words:
         return ", ".join(words)
-    known = _counted(len(found.known), "known failure")
+    known = counted(len(found.known), "known failure")
     return f"nothing new, {known}" if found.known else "everything held"
-
-
-def _counted(count: int, name: str) -> str:
-    plural = f"{name}es" if name.endswith("s") else f"{name}s"
-    return f"{count} {name if count == 1 else plural}"
 
 
 def _clause(what: str) -> Iterable[str]:

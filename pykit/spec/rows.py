@@ -17,6 +17,7 @@ import polars as pl
 
 from pykit.spec.arrays import Bools, Columns, Indices, Ints, ints
 from pykit.spec.model import TRACE_ENDS, Result, Violation
+from pykit.text import counted
 
 if TYPE_CHECKING:
     from pykit.spec.rings import Rings
@@ -41,7 +42,8 @@ class Rows:
     """Candidates of a rule: columns of one length, made when a rule asks for them.
 
     Columns are read by name: ``rows["head"]``. Messages may show each of them as ``{head}``, and
-    labels, texts made up from columns: ``{queue}``, the name of the virtqueue.
+    labels, texts made up from columns: ``{queue}``, the name of the virtqueue. ``{len:byte}`` is
+    "1 byte" or "2 bytes".
     """
 
     def __init__(
@@ -143,7 +145,21 @@ class Rows:
         """Return what messages show of a row: a label, or a column's value."""
         if name in self._labels:
             return self._labels[name](Row(self, i))
-        return self[name][i].item()
+        value = self[name][i].item()
+        return _Number(value) if isinstance(value, int) else value
+
+
+class _Number(int):
+    """An integer of a column, as messages show it.
+
+    Columns are signed: in hexadecimal it is what the 64 bits hold. ``{len:byte}`` counts bytes.
+    """
+
+    def __format__(self, spec: str) -> str:
+        number = int(self)
+        if len(spec) > 1 and spec.isalpha():
+            return counted(number, spec)
+        return format(number % (1 << 64) if spec.endswith("x") else number, spec)
 
 
 def _fits(name: str, column: Column, count: int) -> Column:

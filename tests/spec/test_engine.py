@@ -493,7 +493,7 @@ def test_waiver_covers_no_notification_of_the_driver() -> None:
     cases.notify.notifies_though_suppressed(log)
     entry = spec.check(log.build()).of("NA-DR-07")
     assert entry.verdict == "fail"
-    assert "for which the device suppressed it" in entry.message
+    assert ", which the device suppressed by avail_event " in entry.message
 
 
 def test_a_failed_add_rings_for_what_was_added_before() -> None:

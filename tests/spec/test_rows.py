@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from pykit import spec
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.view import View
@@ -99,6 +100,16 @@ def test_tally_counts_one_by_one() -> None:
     )
 
 
+def test_numbers_of_a_column() -> None:
+    frame = pl.DataFrame({"len": [1, 4096], "addr": [16, -16]})
+    rows = Rows.of_frame(frame, lambda _row: "q")
+    found = rows.violations(np.array([False, False]), "{queue}: {len:byte} at {addr:#x}", shown=())
+    assert [violation.message for violation in found] == [
+        "q: 1 byte at 0x10",
+        "q: 4,096 bytes at 0xfffffffffffffff0",
+    ]
+
+
 def test_a_rule_needs_a_docstring() -> None:
     def check(view: View) -> Result:
         return Result(0)
@@ -117,6 +128,7 @@ def test_an_id_is_taken_once() -> None:
         """Documented."""
         return Result(0)
 
+    assert spec.rules()
     with pytest.raises(ValueError, match="NA-DR-01: two rules have this id"):
         rule("NA-DR-01", needs="driver:add")(check)
     with pytest.raises(ValueError, match="XC-99: unknown clause XX-01"):

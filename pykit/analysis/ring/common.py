@@ -143,11 +143,6 @@ def account(moment: Moment) -> tuple[str, ...]:
     return (f"by the device's log: {moment.taken:,} taken, {moment.returned:,} returned",)
 
 
-def counted(count: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def field(event: dict[str, Any], name: str) -> str:
     """Return a field of an event as text, a question mark where it was not seen."""
     return str(event.get(name, "?"))

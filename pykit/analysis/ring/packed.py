@@ -12,7 +12,6 @@ from pykit.analysis.ring.common import (
     ROWS,
     account,
     address,
-    counted,
     field,
     flags_of,
     notifications,
@@ -23,6 +22,7 @@ from pykit.analysis.ring.moment import Moment
 from pykit.analysis.ring.panels import Owner, Panel, PanelRow
 from pykit.analysis.ring.split import indirect
 from pykit.spec import packed
+from pykit.text import counted
 
 _HEADINGS = ("slot", "addr", "len", "id", "flags", "avail", "used", "wrap", "state")
 _RING_BITS = 1 << packed.AVAIL_BIT | 1 << packed.USED_BIT

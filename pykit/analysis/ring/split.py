@@ -13,7 +13,6 @@ from pykit.analysis.ring.common import (
     ROWS,
     account,
     address,
-    counted,
     field,
     flags_of,
     index_is_wrong,
@@ -24,6 +23,7 @@ from pykit.analysis.ring.moment import Moment
 from pykit.analysis.ring.panels import Panel, PanelRow
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP
+from pykit.text import counted
 
 _DESCRIPTOR = ("slot", "addr", "len", "flags", "next", "state")
 

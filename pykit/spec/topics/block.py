@@ -446,7 +446,7 @@ def _chains_without_request(view: View) -> Result:
     chains = chains.where(judged)
     return chains.check(
         ~chains["short"],
-        "{queue}: a chain of {read} bytes to read and {written} to write, which is no request",
+        "{queue}: a chain of {read:byte} to read and {written:byte} to write, which is no request",
     )
 
 

@@ -16,6 +16,7 @@ from pykit.spec.registers import notifications
 from pykit.spec.rings import PACKED
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
+from pykit.text import counted
 from pykit.trace.kinds import DELETED
 
 
@@ -44,7 +45,8 @@ def superfluous_doorbells(view: View, *, packed: bool) -> Result:
         if not whole or event_idx[q] != 1 or (rings.layout[q] == PACKED) != packed:
             continue
         extra = len(rows[name]) - decided[q]
-        text = f"{rings.name(q)}: {len(rows[name])} notifications, {decided[q]} were decided on"
+        arrived = counted(len(rows[name]), "notification")
+        text = f"{rings.name(q)}: {arrived} reached the device, the driver decided on {decided[q]}"
         found = [Violation((rows[name][-1],), text)] if extra > 0 else []
         tally.check_together(decided[q], found)
     return tally.result()

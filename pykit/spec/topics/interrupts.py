@@ -50,7 +50,7 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import PLACES, completed, entries, lists, one_by_one
 from pykit.spec.packed_suppression import PackedSuppression, packed_suppression, readable
 from pykit.spec.rings import PACKED, SPLIT
-from pykit.spec.rows import Rows
+from pykit.spec.rows import Row, Rows
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.topics import vhost
 from pykit.spec.view import View
@@ -70,6 +70,7 @@ class Spans:
     Attributes:
         row: of the interrupt, or of the span's last flush.
         q: number of the queue.
+        first, last: its used entries, counted from the queue's set-up on.
         packed: the ring is a packed one; there each used descriptor is a flush.
         sent: the span ends with an interrupt.
         requested: some value in the window requests an interrupt of its entries.
@@ -82,6 +83,8 @@ class Spans:
 
     row: Ints
     q: Ints
+    first: Ints
+    last: Ints
     packed: Bools
     sent: Bools
     requested: Bools
@@ -120,7 +123,7 @@ def _read(view: View) -> Spans:
 
 def _nothing() -> Spans:
     none, no = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-    return Spans(none, none, no, no, no, no, no, no, no, no)
+    return Spans(none, none, none, none, no, no, no, no, no, no, no, no)
 
 
 def _packed(view: View, places: dict[tuple[int, int, int], int]) -> Iterator[Spans]:
@@ -220,6 +223,8 @@ def _spans_of_queue(
     return Spans(
         row=row[device.end][keep],
         q=np.full(count, q),
+        first=device.low[keep],
+        last=device.high[keep] - 1,
         packed=np.full(count, bool(view.rings.layout[q] == PACKED)),
         sent=device.sent[keep],
         requested=requested[keep],
@@ -420,15 +425,34 @@ def _no_more_interrupts(view: View, q: int, row: int) -> bool:
     return bool(reset.any()) or hung or view.end[1] - int(view.base("ts")[row]) >= OTHER_SIDE
 
 
+def _rows(view: View, s: Spans) -> Rows:
+    """Spans whose messages can name the used entries, and what suppresses interrupts."""
+    return Rows.of(view.rings, s).labelled(entries=_used_entries, by=_by)
+
+
+def _used_entries(row: Row) -> str:
+    """Name the used entries of a span."""
+    first, last = row["first"], row["last"]
+    many = f"used entry {first}" if first == last else f"used entries {first} to {last}"
+    return f"{many} since its set-up"
+
+
+def _by(row: Row) -> str:
+    """Name the driver's suppression of interrupts."""
+    if row["packed"]:
+        return "its event suppression structure"
+    return "used_event" if row["event_idx"] else "the available ring's flags"
+
+
 def must_interrupt(view: View, chosen: Bools) -> Result:
     """Check that spans of which every possible value requests an interrupt end with one."""
     s = spans(view)
     chosen = chosen & ~s.quiet
     judged = chosen & ((s.sent & s.requested) | (~s.sent & s.required & s.over))
-    table = Rows.of(view.rings, s).where(judged)
+    table = _rows(view, s).where(judged)
     return table.check(
         table["sent"],
-        "{queue}: used entries, and no interrupt",
+        "{queue}: no interrupt of {entries}, which the driver requested by {by}",
         none=NONE,
         undecided=int((chosen & s.requested & ~judged).sum()),
         doubt=DOUBT,
@@ -442,11 +466,11 @@ def should_not_interrupt(view: View, chosen: Bools) -> Result:
     unrequested = chosen & s.sent & ~s.requested
     # Either it was requested all the time, or it was not and was not sent.
     right = chosen & ((s.sent & s.required) | (s.quiet & ~s.requested))
-    table = Rows.of(view.rings, s).where(unrequested | right)
+    table = _rows(view, s).where(unrequested | right)
 
     def message(i: int) -> str:
-        where = ", of descriptors across the end of the ring" if table["wraps"][i] else ""
-        return "{queue}: an interrupt that the driver suppressed" + where
+        where = ", across the end of the ring" if table["wraps"][i] else ""
+        return "{queue}: interrupt of {entries}, which the driver suppressed by {by}" + where
 
     return table.check(
         ~table["sent"] | table["requested"],

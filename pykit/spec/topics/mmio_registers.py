@@ -259,7 +259,7 @@ def control_registers_by_words(view: View) -> Result:
         view,
         lambda regs: regs.where(regs.of(ALL)),
         lambda rows: (rows["size"] == 4) & (rows["offset"] % 4 == 0),
-        "{place}: access of {size} bytes at {offset:#x}",
+        "{place}: access of {size:byte} at {offset:#x}",
     )
 
 

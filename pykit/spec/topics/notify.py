@@ -45,7 +45,7 @@ from pykit.spec.arrays import (
 )
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import device_wishes, is_packed
-from pykit.spec.rows import Rows
+from pykit.spec.rows import Row, Rows
 from pykit.spec.soil import given_up
 from pykit.spec.standing import standstills
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
@@ -67,6 +67,8 @@ ROWS = 1 << 33
 #: How far back the decision is looked for that an interrupt came between: interrupt handlers do
 #: a handful of queue operations.
 NESTED_EVENTS = 64
+#: Of a place in a packed ring: the slot, without the wrap counter.
+SLOT = WRAP // 2 - 1
 NO_DECISION = "no such decision was made"
 UNSTABLE = "the device's suppression changed meanwhile, or the trace ends there"
 
@@ -77,6 +79,7 @@ class Decisions:
 
     Attributes:
         row, q: of the kick.
+        first, last: the first and the last new entry; packed rings: slots.
         packed: the ring is a packed one.
         event_idx: whether EVENT_IDX holds; packed rings: the device requested a notification of
             one descriptor.
@@ -85,10 +88,14 @@ class Decisions:
         at_once: the task's next event came at once.
         core_notifies: the core's own decision.
         flagged: the used ring's flag was set at both readings.
+        event: what the device asked for, at the first reading: the entry or slot where
+            ``event_idx`` holds, else flags.
     """
 
     row: Ints
     q: Ints
+    first: Ints
+    last: Ints
     packed: Bools
     event_idx: Bools
     stable: Bools
@@ -99,6 +106,7 @@ class Decisions:
     at_once: Bools
     core_notifies: Bools
     flagged: Bools
+    event: Ints
 
 
 def decisions(view: View) -> Decisions:
@@ -120,12 +128,17 @@ def _read_decisions(view: View) -> Decisions:
     requested = np.where(event_idx, need_event(event, new, old), event & 1 == 0)
     stable, fresh = event == event_after, (new - old) % WRAP != 0
     packed = is_packed(view, q)
+    first, last, asked = old, (new - 1) % WRAP, event
     if packed.any():
         wish = device_wishes(view, frame)
         requested = np.where(packed, wish.requested, requested)
         stable = np.where(packed, wish.stable, stable)
         fresh = np.where(packed, wish.new, fresh)
         event_idx = np.where(packed, wish.of_one, event_idx)
+        size = np.maximum(rings.size[q], 1)
+        first = np.where(packed, old & SLOT, first)
+        last = np.where(packed, ((new & SLOT) - 1) % size, last)
+        asked = np.where(packed, np.where(wish.of_one, event & SLOT, ints(frame, "flags")), event)
     core_notifies = ints(frame, "needed") == 1
 
     # After a late join it is unknown which entries are new, at the queue's first decision.
@@ -146,6 +159,8 @@ def _read_decisions(view: View) -> Decisions:
     return Decisions(
         row=ints(frame, "row")[pick],
         q=q[pick],
+        first=first[pick],
+        last=last[pick],
         packed=packed[pick],
         event_idx=event_idx[pick],
         stable=stable[pick],
@@ -156,6 +171,7 @@ def _read_decisions(view: View) -> Decisions:
         at_once=at_once[pick],
         core_notifies=core_notifies[pick],
         flagged=_used_flag(view, frame)[pick],
+        event=asked[pick],
     )
 
 
@@ -269,6 +285,25 @@ def _next_end(view: View, dev: int, number: int, row: int) -> int | None:
     return min((end for end in ends if end > row), default=None)
 
 
+def _rows(view: View, d: Decisions) -> Rows:
+    """Decisions whose messages can name the new entries, and what the device asked for."""
+    return Rows.of(view.rings, d).labelled(new=_new_entries, asked=_asked)
+
+
+def _new_entries(row: Row) -> str:
+    """Name the new entries of a decision, in the index of the ring or as slots."""
+    one, many = ("slot", "slots") if row["packed"] else ("entry", "entries")
+    first, last = row["first"], row["last"]
+    return f"{one} {first}" if first == last else f"{many} {first} to {last}"
+
+
+def _asked(row: Row) -> str:
+    """Name the device's suppression of notifications that a decision met."""
+    if row["packed"]:
+        return f"its event {'slot' if row['event_idx'] else 'flags'} {row['event']}"
+    return f"avail_event {row['event']}" if row["event_idx"] else f"used flags {row['event']}"
+
+
 def must_notify(view: View, chosen: Bools) -> Result:
     """Check that these decisions, as far as the device requested it, ended in a notification."""
     d = decisions(view)
@@ -277,11 +312,11 @@ def must_notify(view: View, chosen: Bools) -> Result:
     flags = ~d.event_idx
     certain = contradicts(judged & flags, missing & flags, d.core_notifies)
     missing &= d.event_idx | certain | np.isin(d.row, _waited_for(view))
-    table = Rows.of(view.rings, d).plus(missing=missing).where(judged)
+    table = _rows(view, d).plus(missing=missing).where(judged)
     undecided = chosen & d.requested & (~d.stable | d.open)
     return table.check(
         ~table["missing"],
-        "{queue}: no notification of new entries that the device requested",
+        "{queue}: no notification of {new}, which the device requested by {asked}",
         none=NO_DECISION,
         undecided=int(undecided.sum()),
         doubt=UNSTABLE,
@@ -311,10 +346,10 @@ def should_not_notify(view: View, chosen: Bools) -> Result:
         # Such a notification may be that of an add that failed, which was not recorded.
         clear &= ~extra
         judged &= ~extra
-    table = Rows.of(view.rings, d).plus(extra=extra).where(judged)
+    table = _rows(view, d).plus(extra=extra).where(judged)
     return table.check(
         ~table["extra"],
-        "{queue}: notification of entries for which the device suppressed it",
+        "{queue}: notification of {new}, which the device suppressed by {asked}",
         none=NO_DECISION,
         undecided=int((suppressed & ~clear).sum()),
         doubt=UNSTABLE,
@@ -402,11 +437,11 @@ def flag_is_ignored_with_event_idx(view: View) -> Result:
     out.
     """
     d = decisions(view)
-    table = Rows.of(view.rings, d)
+    table = _rows(view, d)
     table = table.where(~d.packed & d.event_idx & d.flagged & d.requested & d.stable & ~d.open)
     return table.check(
         table["notified"] | table["answered"],
-        "{queue}: the used ring's flag kept the driver from notifying",
+        "{queue}: no notification of {new}, requested by {asked}: the used ring's flag counts",
         none="no device set the used flag with EVENT_IDX",
     )
 

@@ -84,13 +84,13 @@ def _returned(rows: Rows, needs: int | Ints, what: str, none: str) -> Result:
     least = np.broadcast_to(np.asarray(needs, dtype=np.int64), len(rows)).copy()
     rows = rows.plus(least=least)
     rows = rows.where((rows["taken"] >= 0) & (rows["writable"] >= rows["least"]))
-    text = "{queue}: used len {len}, " + what + " has {least} bytes"
+    text = "{queue}: used len {len}, " + what + " has {least:byte}"
     return rows.check(rows["len"] >= rows["least"], text, none=none, shown=("row", "taken"))
 
 
 def _made(rows: Rows, holds: Bools, what: str, none: str) -> Result:
     """Check what drivers make available."""
-    text = "{queue}: {readable} bytes to read and {writable} to write: " + what
+    text = "{queue}: {readable:byte} to read and {writable:byte} to write: " + what
     return rows.check(holds, text, none=none)
 
 
@@ -351,7 +351,7 @@ def entropy_is_not_empty(view: View) -> Result:
     Checked: each used chain of an entropy device: its used len is not 0.
     """
     rows = _chains(view, bits.ENTROPY_ID)
-    return _returned(rows, 1, "the least random number", "no random bytes came")
+    return _returned(rows, 1, "a random number", "no random bytes came")
 
 
 # Sockets: receive, transmit, event.

@@ -18,7 +18,7 @@ from pykit.spec.topics.block import NO_LIMIT, limits
 from pykit.spec.topics.framing import readable_first
 from pykit.spec.topics.indirect import fits_queue, indirect_if_negotiated
 from pykit.spec.topics.pci_registers import SEEN
-from pykit.spec.topics.queue_registers import aligned
+from pykit.spec.topics.queue_registers import UNALIGNED, aligned
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
@@ -36,8 +36,8 @@ def ring_alignment(view: View) -> Result:
     """
     setups = view.queue_setups(PACKED)
     good = (setups["desc"] % 16 == 0) & (setups["avail"] % 4 == 0) & (setups["used"] % 4 == 0)
-    text = "{queue}: a part of the ring is not aligned (16, 4, 4)"
-    return setups.check(good, text, none=NO_PACKED) + aligned(view, (16, 4, 4), packed=True)
+    own = setups.check(good, f"{{queue}}: {UNALIGNED} (16, 4, 4)", none=NO_PACKED)
+    return own + aligned(view, (16, 4, 4), packed=True)
 
 
 @rule("PS-DR-02", needs=("driver:desc", "driver:queue"))

@@ -99,6 +99,10 @@ def device_is_given_the_ring(view: View) -> Result:
     )
 
 
+#: Of a ring with a part that is not aligned; behind it the three alignments.
+UNALIGNED = "the parts of the ring at {desc:#x}, {avail:#x} and {used:#x} are not aligned"
+
+
 def aligned(view: View, alignments: tuple[int, int, int], *, packed: bool) -> Result:
     """Check the addresses that were written of each queue with a ring of one layout, when it is
     enabled: each is a multiple of its alignment.
@@ -111,11 +115,7 @@ def aligned(view: View, alignments: tuple[int, int, int], *, packed: bool) -> Re
         right=(given % alignments == 0).all(axis=1),
         **dict(zip(("desc", "avail", "used"), given.T, strict=True)),
     )
-    return rows.check(
-        rows["right"],
-        "{place}: the parts of the ring at {desc:#x}, {avail:#x} and {used:#x} are not aligned"
-        f" {alignments}",
-    )
+    return rows.check(rows["right"], f"{{place}}: {UNALIGNED} {alignments}")
 
 
 @rule("MR-DR-17", needs=SEEN)

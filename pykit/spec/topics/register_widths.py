@@ -110,5 +110,5 @@ def _widths(
     return regs.check(
         rows,
         (rows["size"] == width) & (rows["offset"] == rows["start"]),
-        "{place}: access of {size} bytes at {offset:#x} to {access}, which has {width}",
+        "{place}: access of {size:byte} at {offset:#x} to {access}, which has {width}",
     )

@@ -150,7 +150,7 @@ def descriptors_are_the_drivers(view: View) -> Result:
     access tracer has the driver's stores to the ring.
     """
     drive, guest = _again(view, "returned", SPLIT), _again(view, "compared", SPLIT)
-    message = "{queue}: {changed} descriptors of head {head} were altered"
+    message = "{queue}: {changed:descriptor} of head {head} altered"
     found = drive.check(
         drive["changed"] == 0,
         message,

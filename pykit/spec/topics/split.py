@@ -24,7 +24,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
 from pykit.spec.topics import vhost
 from pykit.spec.topics.pci_registers import SEEN
-from pykit.spec.topics.queue_registers import aligned
+from pykit.spec.topics.queue_registers import UNALIGNED, aligned
 from pykit.spec.view import View
 
 MAX_CHAIN = 1 << 32
@@ -40,7 +40,7 @@ def ring_alignment(view: View) -> Result:
     """
     setups = view.queue_setups(SPLIT)
     good = (setups["desc"] % 16 == 0) & (setups["avail"] % 2 == 0) & (setups["used"] % 4 == 0)
-    own = setups.check(good, "{queue}: a part of the ring is not aligned (16, 2, 4)", none=NO_SPLIT)
+    own = setups.check(good, f"{{queue}}: {UNALIGNED} (16, 2, 4)", none=NO_SPLIT)
     return own + aligned(view, (16, 2, 4), packed=False)
 
 

@@ -21,6 +21,7 @@ from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.used_ring import OWN, OWN_READ, in_used_ring, split_queues, stores_to_used
 from pykit.spec.view import View
+from pykit.text import counted
 
 NO_SPLIT = "the access tracer saw no split virtqueue"
 
@@ -61,7 +62,8 @@ def entries_before_the_index(view: View) -> Result:
         found = (
             Violation(
                 (int(row[at[i + 1]]),),
-                f"{name}: avail idx {value[at[i + 1]]} is stored before {missing[i]} entries",
+                f"{name}: avail idx {value[at[i + 1]]} is stored before "
+                + counted(int(missing[i]), "entry"),
             )
             for i in np.flatnonzero(late).tolist()
         )
