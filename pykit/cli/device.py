@@ -17,6 +17,12 @@ def device(
     socket: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Listen at this socket.")
     ] = None,
+    device_type: Annotated[
+        str,
+        typer.Option(
+            "--device", metavar="TYPE", help="Serve blk, or net, which receives what it is sent."
+        ),
+    ] = "blk",
     disk: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the disk in this file; without it, in memory."),
@@ -40,7 +46,7 @@ def device(
         typer.Option(
             metavar="NAME",
             help="Have this driver, fetched into the cache, use the device once with each fault, "
-            "or with the one that is named: libblkio.",
+            "or with the one that is named: libblkio, virtio-user-split, virtio-user-packed.",
         ),
     ] = None,
     listing: Annotated[
@@ -48,7 +54,7 @@ def device(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve a block device as a vhost-user back-end, with a deliberate fault if one is named.
+    """Serve a device as a vhost-user back-end, with a deliberate fault if one is named.
 
     Example: pykit device --socket /tmp/vhost.sock
     """
@@ -65,12 +71,10 @@ def device(
     if fault is not None and fault not in back_end.FAULTS:
         raise UsageError(choice(fault, back_end.FAULTS, "fault"))
     if driver is not None:
-        from pykit.device.under import DRIVERS
-
-        if driver not in DRIVERS:
-            raise UsageError(choice(driver, DRIVERS, "driver"))
-        _react(("", *((fault,) if fault else back_end.FAULTS)), as_json)
+        _react(driver, fault, as_json)
         return
+    if device_type not in back_end.TYPES:
+        raise UsageError(choice(device_type, back_end.TYPES, "device type"))
     if socket is None:
         raise UsageError("no socket: add --socket PATH")
     if fault and script:
@@ -78,16 +82,33 @@ def device(
     chosen = back_end.FAULTS[fault] if fault else None
     if script:
         chosen = back_end.load_script(script)
-    store = back_end.ServedDisk(disk, size_mib << 20, queues, zoned=zones)
-    back_end.serve(socket, store, queues, chosen, say)
+    served: back_end.Served
+    if device_type == "net":
+        if disk or zones:
+            raise UsageError("a network device has no disk: leave out --disk and --zones")
+        if fault in back_end.OF_DISKS or (chosen and chosen.zoned):
+            raise UsageError(f"{fault} is a fault of disks: choose another, or --device blk")
+        if queues % 2:
+            raise UsageError("a network device has pairs of queues: give an even number")
+        served = back_end.ServedNet(queues)
+    else:
+        served = back_end.ServedDisk(disk, size_mib << 20, queues, zoned=zones)
+    back_end.serve(socket, served, queues, chosen, say)
 
 
-def _react(faults: tuple[str, ...], as_json: bool) -> None:
+def _react(name: str, fault: str | None, as_json: bool) -> None:
     """Print what a driver does with each fault; fail where it cannot use the device without one."""
-    from pykit.device.under import react
+    from pykit.device.under import DRIVERS, react
+    from pykit.toml import choice
 
+    if name not in DRIVERS:
+        raise UsageError(choice(name, DRIVERS, "driver"))
+    driver = DRIVERS[name]
+    if fault and fault not in driver.faults():
+        raise UsageError(f"{fault} has no effect on a device that {name} drives: choose another")
+    faults = ("", *((fault,) if fault else driver.faults()))
     with progress() as say_so:
-        found = list(react(faults, say_so))
+        found = list(react(driver, faults, say_so))
     if as_json:
         dump([one.as_json() for one in found])
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pykit.device.memory import GuestMemory
 from pykit.device.queue import Chain
+from pykit.device.served import Served, Writes, scatter
 from pykit.device.zones import MOST_APPENDED, MOST_OPEN, ZONE_SECTORS, Zones
 from pykit.errors import UsageError
 from pykit.spec import bits, blkconfig
@@ -28,7 +29,7 @@ _RANGES, _RANGE_SECTORS = 8, 1 << 15
 _RANGE_FLAGS = {bits.T_DISCARD: 0, bits.T_WRITE_ZEROES: bits.UNMAP, bits.T_SECURE_ERASE: 0}
 
 
-class ServedDisk:
+class ServedDisk(Served):
     """A disk of whole sectors.
 
     Args:
@@ -106,9 +107,7 @@ class ServedDisk:
             data[field.offset : field.offset + field.width] = value.to_bytes(field.width, "little")
         return bytes(data)
 
-    def serve(
-        self, memory: GuestMemory, chain: Chain
-    ) -> tuple[int, list[tuple[memoryview, bytes]]]:
+    def serve(self, memory: GuestMemory, chain: Chain, queue: int) -> tuple[int, Writes]:
         """Do a request; return the used length, and what is to be written where.
 
         A chain without room for a status byte is returned with nothing written.
@@ -119,8 +118,8 @@ class ServedDisk:
             return 0, []
         kind, _, sector = _HEADER.unpack_from(request)
         status, data = self._do(kind, sector, request[bits.HEADER_BYTES :], room - 1)
-        writes = _scatter(memory, chain, data, 0)
-        writes += _scatter(memory, chain, bytes((status,)), room - 1)
+        writes = scatter(memory, chain, data, 0)
+        writes += scatter(memory, chain, bytes((status,)), room - 1)
         # The length promises that all before it was written, so an error promises nothing of the
         # data; the status byte is the last of the chain.
         return (room if len(data) == room - 1 else 0 if room > 1 else 1), writes
@@ -198,17 +197,3 @@ def _mapped(path: Path) -> mmap.mmap:
             return mmap.mmap(file.fileno(), 0)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be the disk: {error}") from None
-
-
-def _scatter(
-    memory: GuestMemory, chain: Chain, data: bytes, start: int
-) -> list[tuple[memoryview, bytes]]:
-    """Lay data into the chain's writable buffers from a position on."""
-    found, begin = [], 0
-    for address, length in chain.writable:
-        low, high = max(start, begin), min(start + len(data), begin + length)
-        if low < high:
-            view = memory.at(address + low - begin, high - low)
-            found.append((view, data[low - start : high - start]))
-        begin += length
-    return found

@@ -17,7 +17,7 @@ from pykit.device import (
 from pykit.device.faults import FAULTS
 
 __all__ = [
-    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "DrivenBy", "broken_by", "layout_faults",
+    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "broken_by", "layout_faults",
     "life_faults", "offers", "request_faults", "ring_faults", "signal_faults", "zone_faults",
 ]  # fmt: skip
 
@@ -139,6 +139,23 @@ MARKED: dict[str, tuple[str, ...]] = {
         "used-after-stop": "RS-DE-03",
     }.items()
 }
+
+
+#: Faults that only a disk can have, beside those of zones.
+OF_DISKS = frozenset(
+    {
+        "status-unwritten", "status-undefined", "unsupported", "read-zeroes", "failed-length",
+        "pieces-reversed", "capacity-changes", "capacity-unannounced", "wedges", "flush-swallowed",
+        "read-only-written", "writeback-kept", "offers-other-type", "no-flush", "no-version-1",
+        "cache-control-alone", "write-dropped", "sector-off", "read-short", "status-first",
+        "flush-unsupported", "unknown-accepted", "unmap-accepted", "serial-garbled", "beyond-end",
+        "zeroes-kept", "zeroes-refused", "discard-refused", "serial-short", "status-of-zones",
+        "reads-fail", "fails-seldom", "buffer-missed", "buffers-swapped", "header-alone",
+        "status-alone", "num-queues-0", "seg-max-65535", "seg-max-0", "blk-size-500", "unused0-1",
+        "unused1-1", "max-discard-seg-0", "lifetime-empty", "lifetime-reserved", "status-late",
+        "length-sectors", "zones-shown",
+    }
+)  # fmt: skip
 
 
 def broken_by(fault: str, *, marked: bool) -> tuple[str, ...]:

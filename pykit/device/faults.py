@@ -19,6 +19,7 @@ from pykit.device.blk import ServedDisk
 from pykit.device.memory import GuestMemory, load16, store16
 from pykit.device.overwrite import OverwrittenNow
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
+from pykit.device.served import Served, Writes
 from pykit.spec import bits
 
 #: A status that no device writes.
@@ -36,7 +37,6 @@ _LEAK, _FLOOD = 8 << 10, 1 << 20
 _CHANGES = 32
 
 Ring = Literal["split", "packed", "both"]
-Writes = list[tuple[memoryview, bytes]]
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Returning:
         late: writes that follow when the queue's next chain is there, so that the driver had time
             to take this one.
         then: what follows at once when it was returned, before the interrupt.
-        disk: what is behind the device.
+        served: what is behind the device.
         others: the device's other queues that are in use, by number.
         announces: notify the front-end that the configuration has changed.
         returned_in, signals: numbers of the queue that gets it, and whose interrupt is raised;
@@ -64,7 +64,7 @@ class Returning:
     chain: Chain
     writes: Writes
     length: int
-    disk: ServedDisk
+    served: Served
     others: dict[int, Queue] = field(default_factory=dict)
     times: int = 1
     interrupt: bool | None = None
@@ -76,8 +76,16 @@ class Returning:
     signals: int | None = None
 
     @property
+    def disk(self) -> ServedDisk:
+        """What is behind a block device."""
+        assert isinstance(self.served, ServedDisk)
+        return self.served
+
+    @property
     def kind(self) -> int:
-        """Type of the request, -1 if it has no header."""
+        """Type of the request, -1 if it has no header, or is none of a disk's."""
+        if not isinstance(self.served, ServedDisk):
+            return -1
         if not self.chain.readable or self.chain.readable[0][1] < 4:
             return -1
         (kind,) = struct.unpack("<I", self.memory.at(self.chain.readable[0][0], 4))

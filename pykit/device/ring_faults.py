@@ -10,9 +10,10 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 
-from pykit.device.faults import FAULTS, MOMENT, DeviceFault, Returning, Writes, fault
+from pykit.device.faults import FAULTS, MOMENT, DeviceFault, Returning, fault
 from pykit.device.memory import load16, store16
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
+from pykit.device.served import Writes
 from pykit.spec.bits import DESC_BYTES, INDIRECT, WRITE
 
 _DESC = struct.Struct("<QIHH")

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pykit.device.blk import ServedDisk
 from pykit.device.dirty import DirtyLog
-from pykit.device.faults import MOMENT, DeviceFault, Returning, Writes
+from pykit.device.faults import MOMENT, DeviceFault, Returning
 from pykit.device.inflight import InflightArea, InflightPart
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.device.overwrite import Overwriter
 from pykit.device.queue import BadChainError, Chain, PackedQueue, Queue, SplitQueue
+from pykit.device.served import Served, Writes
 from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.vhost_user import (
@@ -73,6 +73,7 @@ _SLOTS, _LARGEST_QUEUE, _NO_FD = 32, 32768, 1 << 8
 class _Setup:
     """What messages say of a queue before it is used."""
 
+    number: int
     size: int = 0
     areas: tuple[int, int, int] | None = None
     #: The guest's address of the area that the device writes, where that is logged.
@@ -95,11 +96,11 @@ class _RefusedError(Exception):
 
 
 def serve(
-    path: Path, disk: ServedDisk, queues: int, fault: DeviceFault | None, say: Callable[[str], None]
+    path: Path, served: Served, queues: int, fault: DeviceFault | None, say: Callable[[str], None]
 ) -> None:
     """Listen at a socket and serve connections until the process is ended.
 
-    At SIGHUP the disk takes over the size of its file, and the front-end is notified.
+    At SIGHUP a disk takes over the size of its file, and the front-end is notified.
 
     Raises:
         UsageError: the socket cannot be made.
@@ -112,7 +113,7 @@ def serve(
             connection, _ = listener.accept()
             with connection:
                 try:
-                    Connection(connection, disk, queues, fault, say, bell).run()
+                    Connection(connection, served, queues, fault, say, bell).run()
                 except PeerGoneError as error:
                     say(str(error))
     finally:
@@ -127,18 +128,18 @@ class Connection:
     def __init__(
         self,
         sock: socket.socket,
-        disk: ServedDisk,
+        served: Served,
         queues: int,
         fault: DeviceFault | None,
         say: Callable[[str], None],
         bell: int = -1,
     ) -> None:
-        self._sock, self._disk, self._fault, self._say = sock, disk, fault, say
+        self._sock, self._served, self._fault, self._say = sock, served, fault, say
         self._bell = bell
-        offered = _OFFERED | disk.features
+        offered = _OFFERED | served.features
         self._offered = fault.features(offered) if fault else offered
         self._memory = GuestMemory()
-        self._setups = [_Setup() for _ in range(queues)]
+        self._setups = [_Setup(number) for number in range(queues)]
         self._features = self._protocol = 0
         self._stopped = False
         self._log: DirtyLog | None = None
@@ -241,8 +242,8 @@ class Connection:
         if features & ~self._offered:
             raise _RefusedError(f"features {features & ~self._offered:#x} are not offered")
         lax = self._fault is not None and self._fault.lax
-        if not lax and not self._disk.accepts(features):
-            raise _RefusedError("a host-managed disk needs a driver with zones")
+        if not lax and not self._served.accepts(features):
+            raise _RefusedError("the driver lacks features that the device needs")
         refuses = self._fault.refuses if self._fault is not None else ""
         if refuses == "always" or (refuses == "later" and self._stopped):
             raise _RefusedError(f"features {features:#x} are refused")
@@ -286,7 +287,7 @@ class Connection:
 
     def _resized(self) -> None:
         try:
-            changed = self._disk.resized()
+            changed = self._served.resized()
         except UsageError as error:
             self._say(str(error))
             return
@@ -316,7 +317,7 @@ class Connection:
 
     def _config(self, payload: bytes) -> bytes:
         offset, size, flags = CONFIG.unpack_from(payload)
-        whole = self._disk.config()
+        whole = self._served.config()
         if self._fault is not None:
             whole = self._fault.config(whole)
         data = whole[offset : offset + size].ljust(size, b"\0")
@@ -442,6 +443,10 @@ class Connection:
             os.eventfd_read(setup.kick)
         if setup.queue is not None and setup.enabled:
             self._serve(setup)
+            for number in self._served.due():
+                other = self._setups[number]
+                if other.queue is not None and other.enabled:
+                    self._serve(other)
 
     def _serve(self, setup: _Setup) -> None:
         """Serve all chains; ask for notifications, and look once more."""
@@ -477,6 +482,8 @@ class Connection:
             self._return(setup, queue, chain)
 
     def _take(self, setup: _Setup, queue: Queue) -> Chain | None:
+        if not self._served.ready(setup.number):
+            return None
         chain = queue.pop()
         if chain is not None and setup.part is not None:
             setup.part.taken(chain)
@@ -489,8 +496,8 @@ class Connection:
     def _return(self, setup: _Setup, queue: Queue, chain: Chain) -> None:
         _write(setup.late)
         taken = self._fault.takes(chain) if self._fault is not None else chain
-        length, writes = self._disk.serve(self._memory, taken)
-        step = Returning(queue, self._memory, chain, writes, length, self._disk)
+        length, writes = self._served.serve(self._memory, taken, setup.number)
+        step = Returning(queue, self._memory, chain, writes, length, self._served)
         if self._fault is not None:
             for number, other in enumerate(self._setups):
                 if other.queue is not None and other is not setup:

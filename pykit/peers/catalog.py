@@ -71,12 +71,13 @@ QEMU_7 = PackagedProgram("qemu-tools-7", ("bookworm",), ("qemu-system-common",))
 QEMU_10 = PackagedProgram("qemu-tools-10", ("bookworm-backports", "bookworm"), ("qemu-utils",))
 QEMU_11 = PackagedProgram("qemu-tools-11", ("sid",), ("qemu-utils",))
 DPDK = PackagedProgram(
-    "dpdk",
+    "dpdk-testpmd",
     ("sid",),
     (
         "dpdk-dev",
         "ibverbs-providers",
         "librte-net-vhost26",
+        "librte-net-pcap26",
         "librte-net-virtio26",
         "librte-mempool-ring26",
     ),
