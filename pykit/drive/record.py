@@ -152,6 +152,9 @@ class Recorder:
             "kernel": "",
             "qemu": peer,
             "outcome": {"kind": outcome, "message": message},
+            # A device may end a life over a rare form; requests that have to come back are looked
+            # at one by one.
+            "expects": ["lost-requests", "needs-reset", "standstill"],
             "devices": [device | {"legacy": self.legacy}],
             "steps": [],
             "qmp": [],
