@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 
 from pykit.analysis.evidence import slice_of
 from pykit.errors import Exit
 from pykit.run import attach
 from pykit.spec.asked import AskedQueue, asked_queues
 from pykit.spec.circumstances import circumstances, masked_interrupt
-from pykit.spec.core import standing_still
+from pykit.spec.core import standing_still, still_limit
+from pykit.spec.logged_resets import reset_queues
 from pykit.spec.reclaimed import interrupted_queues
 from pykit.spec.standing import standstills
 from pykit.spec.standstill import Standstill, Turn, name_of
@@ -44,7 +44,7 @@ class QueueState:
         dev, vq: the queue; ``vq`` is -1 for all of a device whose queues do not show.
         found: it stands still, it moves, nothing waits in it, or that does not show.
         sentence: what is to be said of it; of one that stands still whose turn it is and why.
-        turn: the side that has to act, of one that stands still.
+        turn: the side that has to act, of one that stands still, or would have to.
         since_ns: for how long one that stands still has not moved.
         evidence: events that show it.
     """
@@ -69,8 +69,8 @@ class Why:
 
     Attributes:
         queues: those in use.
-        broken: sentences on a guest that is stopped, devices that need a reset or have lost their
-            back-end, and requests that were forgotten at a reset.
+        broken: sentences on a guest that is stopped, and devices that need a reset, were reset by
+            another than their driver, or have lost their back-end.
         lost: events that were lost.
         hang: where the guest hangs, how that was found.
     """
@@ -122,17 +122,26 @@ def why_running(qmp: Path, seconds: float, say: Callable[[str], None]) -> Why:
     with tempfile.TemporaryDirectory(prefix="pykit-why-") as folder:
         out = Path(folder) / "run"
         attach(qmp, out=out, seconds=seconds, progress=say)
-        return explain(load(out / "capture"), limit_ns=int(seconds * _SHARE * _NS))
+        return explain(load(out / "capture"))
 
 
 def explain(events: Events, limit_ns: int | None = None) -> Why:
-    """Explain the queues of loaded events; see ``standing_still`` for the default limit."""
+    """Explain the queues of loaded events; ``limit_ns`` is for how long one has to stand still.
+
+    Without it that is most of the time for which a guest was observed that ran already; see
+    ``standing_still`` for others.
+    """
     view = View(events)
+    if limit_ns is None and (observed := _observed_ns(events)) is not None:
+        limit_ns = int(_SHARE * observed)
     stuck = {(entry.dev, entry.vq) for entry in standing_still(view, limit_ns)}
     known: dict[Place, QueueState] = {}
     for entry in standstills(view):
         place = (entry.dev, entry.vq)
         known[place] = _stuck(view, entry) if place in stuck else _waits(entry)
+    for state in (*_reset_queues(view), *_forgotten(view, limit_ns)):
+        if (there := known.get((state.dev, state.vq))) is None or not there.stuck:
+            known[state.dev, state.vq] = state
     for state in _others(view):
         known.setdefault((state.dev, state.vq), state)
     queues = tuple(known[place] for place in sorted(known))
@@ -141,13 +150,18 @@ def explain(events: Events, limit_ns: int | None = None) -> Why:
     return Why(queues, tuple(_broken(view)), events.lost, hang)
 
 
+def _observed_ns(events: Events) -> int | None:
+    """Return for how long a guest was observed that ran already; None for any other."""
+    times = [(answer.at == "begin", answer.time_ns or 0) for answer in events.capture.qmp]
+    first = [time for begin, time in times if begin]
+    last = [time for begin, time in times if not begin]
+    return max(last) - max(first) if first and last else None
+
+
 def _broken(view: View) -> Iterator[str]:
     for found in circumstances(view):
         where = "" if found.dev is None or found.turn == "driver" else name_of(view, found.dev)
         yield f"{where}: {found.words}" if where else found.words
-    for queue in interrupted_queues(view):
-        if queue.forgotten and not queue.open:
-            yield f"{queue.sentence} after a reset, or after the queue broke"
 
 
 def _stuck(view: View, entry: Standstill) -> QueueState:
@@ -207,10 +221,10 @@ def _others(view: View) -> Iterator[QueueState]:
         if dev not in traced:
             yield _outside(view, (dev, vq), counts.get((dev, vq), 0), asked.get((dev, vq)))
     known = traced | {dev for dev, _ in asked} | {dev for dev, _ in counts}
-    for answer in view.events.capture.qmp:
-        dev = view.events.devices.get(answer.device, -1)
-        if answer.query == STATUS_QUERY and dev not in known and "DRIVER_OK" in str(answer.answer):
-            known.add(dev)
+    last = {a.device: a for a in view.events.capture.qmp if a.query == STATUS_QUERY}
+    for name, answer in last.items():
+        dev = view.events.devices.get(name, -1)
+        if dev not in known and "DRIVER_OK" in str(answer.answer):
             text = f"{name_of(view, dev)} is in use, and its queues do not show from outside"
             yield QueueState(dev, -1, "unknown", text)
 
@@ -220,20 +234,48 @@ def _outside(view: View, place: Place, count: int, asked: AskedQueue | None) -> 
     where = f"queue {place[1]} of {name_of(view, place[0])}"
     if asked is not None and asked.moved and not count:
         return QueueState(*place, "moves", f"{where} is at work: its indices moved meanwhile")
-    if asked is not None and asked.requests and (words := asked.unknown):
-        return QueueState(*place, "unknown", f"{where} does not move, and {words}")
-    if _reset_with_chains(view, place):
-        text = f"{where} was reset with chains that were not returned: they may be lost"
-        return QueueState(*place, "unknown", text)
+    if asked is not None and asked.requests and (open_ := asked.undecided):
+        text = f"{where} does not move, and {open_.words}"
+        if open_.turn != "unknown":
+            text += f"; if something waits there, it is the {open_.turn}'s turn"
+        return QueueState(*place, "unknown", text, open_.turn)
     return _idle(view, *place, count)
 
 
-def _reset_with_chains(view: View, place: Place) -> bool:
-    """Return whether the device had chains at a reset in the log that it did not return."""
-    frame = view.of("dev_pop", "dev_fill").filter(dev=place[0], vq=place[1])
-    step = pl.when(pl.col("kind") == "dev_pop").then(1).otherwise(-1)
-    open_ = frame.group_by("life").agg(step.sum().alias("open"))
-    return bool((open_["open"] > 0).any())
+def _reset_queues(view: View) -> Iterator[QueueState]:
+    """Yield queues whose driver is not traced, and whose device was reset with requests."""
+    for queue in reset_queues(view):
+        if queue.again >= queue.count:
+            continue
+        requests = "1 request" if queue.count == 1 else f"{queue.count} requests"
+        text = (
+            f"queue {queue.vq} of {name_of(view, queue.dev)} was reset {queue.ns / _NS:.1f} s "
+            f"before the end, with {requests} not returned"
+        )
+        if queue.in_use:
+            found: Found = "unknown"
+            text += (
+                f", of which {queue.again} were made available again: if the driver did not fail "
+                "the others, they are lost, and it is the driver's turn"
+            )
+        else:
+            found = "stuck"
+            text += ", and the device was not set up again: the driver's turn"
+        rows = tuple(view.events.frames.rows_as_dicts(queue.rows))
+        yield QueueState(queue.dev, queue.vq, found, text, "driver", queue.ns, rows)
+
+
+def _forgotten(view: View, limit_ns: int | None) -> Iterator[QueueState]:
+    """Yield traced queues whose driver forgot requests at a reset, or where the queue broke."""
+    for queue in interrupted_queues(view):
+        dev, _, vq = view.rings.queue[queue.q]
+        reset = view.events.base["time"][queue.rows[0]] or 0
+        ns = max(view.end[0] - int(reset), 0)
+        if not queue.forgotten or (queue.open and ns < still_limit(view, limit_ns)):
+            continue
+        text = f"{queue.sentence} {ns / _NS:.1f} s after a reset or a break: the driver's turn"
+        rows = tuple(view.events.frames.rows_as_dicts(queue.rows))
+        yield QueueState(dev, vq, "stuck", text, "driver", ns, rows)
 
 
 def _idle(view: View, dev: int, vq: int, count: int) -> QueueState:

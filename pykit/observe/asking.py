@@ -25,6 +25,8 @@ _OWN_QUEUE = "x-query-virtio-queue-status"
 #: Split rings: bytes before the entries, of an entry of either ring.
 _HEAD, _AVAIL, _USED = 4, 2, 8
 _DESC = 16
+#: Packed rings: the part of an event offset that is a place.
+_PLACE = (1 << 15) - 1
 #: MSI-X (PCI 6.8.2): the message control word, an entry of the table, its vector control.
 _ENABLED, _MASKED, _ENTRIES = 1 << 15, 1 << 14, 0x7FF
 _ENTRY, _CONTROL = 16, 12
@@ -127,12 +129,10 @@ def _queue(
     if "IOMMU_PLATFORM" in features:
         # Its addresses are not the guest's physical ones, or may be none.
         return
-    if "RING_PACKED" not in features:
-        found = _split(monitor, avail, used, size)
-    elif query == _OWN_QUEUE:
-        found = _packed(monitor, desc + _DESC * ring["last-avail-idx"], avail, used)
+    if "RING_PACKED" in features:
+        found = _packed(monitor, desc, avail, used, size)
     else:
-        return
+        found = _split(monitor, avail, used, size)
     if found is not None:
         yield answered(at, name, RING_MEMORY, queue, found)
 
@@ -165,15 +165,21 @@ def _split(monitor: Monitor, avail: int, used: int, size: int) -> dict[str, int]
     return dict(zip(names, words, strict=True)) if len(words) == len(names) else None
 
 
-def _packed(monitor: Monitor, following: int, driver: int, device: int) -> dict[str, int] | None:
-    """Read the flags of the descriptor that the device takes next, and both suppressions."""
-    words = [
-        *memory(monitor, following + _DESC - 2, 2, 1),
-        *memory(monitor, driver, 2, 2),
-        *memory(monitor, device, 2, 2),
-    ]
-    names = ("next-flags", "driver-event", "driver-flags", "device-event", "device-flags")
-    return dict(zip(names, words, strict=True)) if len(words) == len(names) else None
+def _packed(
+    monitor: Monitor, desc: int, driver: int, device: int, size: int
+) -> dict[str, int] | None:
+    """Read both event suppressions of a packed ring, and the flags of the descriptors they name."""
+    found = {}
+    for side, area in (("driver", driver), ("device", device)):
+        words = memory(monitor, area, 2, 2)
+        if len(words) != 2:
+            return None
+        found[f"{side}-event"], found[f"{side}-flags"] = words
+        place = words[0] & _PLACE
+        if place < size:
+            flags = memory(monitor, desc + _DESC * place + _DESC - 2, 2, 1)
+            found.update({f"{side}-place-flags": word for word in flags})
+    return found
 
 
 def _interrupts(monitor: Monitor, config: bytes) -> dict[str, Any]:

@@ -14,28 +14,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pykit.spec.arrays import WRAP
+from pykit.spec.asked_packed import packed_standing
 from pykit.spec.owed import carries_requests
-from pykit.spec.standstill import State, Turn
+from pykit.spec.standstill import Standing, Undecided
 from pykit.trace.capture import QUEUE_QUERY, RING_MEMORY, STATUS_QUERY, VHOST_QUEUE_QUERY, QmpAnswer
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
 
-#: State, turn, number of chains that wait, index of the first, fact.
-_Standing = tuple[State, Turn, int, int, str]
 #: Numbers that have to be the same at both looks.
 _INDICES = (
     "last-avail-idx", "used-idx", "inuse", "shadow-avail-idx", "signalled-used", "avail-flags",
-    "avail-idx", "used-event", "used-flags", "used-index", "avail-event", "next-flags",
-    "driver-event", "driver-flags", "device-event", "device-flags",
+    "avail-idx", "used-event", "used-flags", "used-index", "avail-event", "driver-event",
+    "driver-flags", "driver-place-flags", "device-event", "device-flags", "device-place-flags",
 )  # fmt: skip
-#: Bits of a packed ring's descriptor, and its event suppression that names a descriptor.
-_AVAIL, _USED, _BY_DESCRIPTOR, _OFFSET = 1 << 7, 1 << 15, 2, (1 << 15) - 1
+#: When a guest was asked that ran already.
+_FIRST = "begin"
 
 
 @dataclass(frozen=True)
@@ -66,21 +66,34 @@ class AskedQueue:
         standing = self.standing()
         return standing is not None and standing[2] >= self.size
 
-    def standing(self) -> _Standing | None:
+    def standing(self) -> Standing | None:
         """Return where its first chain waits; None where none does, or it is not known."""
+        found = self._found
+        return None if isinstance(found, Undecided) else found
+
+    @property
+    def undecided(self) -> Undecided | None:
+        """Return why nothing is known of chains that may wait, of a queue that did not move."""
+        found = self._found
+        return found if isinstance(found, Undecided) else None
+
+    @cached_property
+    def _found(self) -> Standing | Undecided | None:
         if self.moved:
             return None
         at = self.indices
-        if "used-idx" not in at:
-            return self._by_memory()
         taken, inuse = at.get("last-avail-idx"), at.get("inuse")
-        if taken is None or inuse is None:
-            return None
-        if inuse:
+        if taken is not None and inuse:
             words = "it took the chain and did not return it"
             return "held", "device", inuse, (taken - inuse) % WRAP, words
-        if "next-flags" in at:
-            return self._packed(taken)
+        if "driver-flags" in at:
+            return packed_standing(at, self.size)
+        found = self._by_memory() if taken is None else self._by_indices(taken)
+        return found or self._unknown()
+
+    def _by_indices(self, taken: int) -> Standing | None:
+        """Judge a split ring of QEMU's own device, which holds no chain that it counts."""
+        at = self.indices
         shadow = at.get("shadow-avail-idx", taken)
         known = self._ahead(shadow, taken)
         if known:
@@ -93,33 +106,34 @@ class AskedQueue:
             return "held", "device", lost, at["used-idx"], words
         return self._returned(at["used-idx"])
 
-    @property
-    def unknown(self) -> str:
-        """Say why nothing is known of chains that may wait, of a queue that did not move."""
-        if self.moved or self.standing() is not None:
-            return ""
+    def _unknown(self) -> Undecided | None:
         at = self.indices
-        if "used-event" not in at and "driver-event" not in at:
-            return "its memory was not read, so that waiting entries do not show"
+        if "used-event" not in at:
+            return Undecided("its memory was not read, so that waiting entries do not show")
         used = at.get("used-idx", at.get("used-index", 0))
-        if "next-flags" in at:
-            if at["driver-flags"] != _BY_DESCRIPTOR or self._round() is None:
-                return "which entries wait does not show in its event suppression"
-            return ""
         if not used and not at.get("avail-idx", 0):
-            return ""
+            return None
         if not self.event_idx:
-            return "without EVENT_IDX it does not show whether the driver has taken what is back"
-        if at["used-event"] != used:
-            return "the driver waits for no interrupt: whether it has taken what is back is unknown"
-        return ""
+            words = "without EVENT_IDX it does not show whether the driver has taken what is back"
+            return Undecided(words)
+        event = at["used-event"]
+        if event == used:
+            return None
+        if self._ahead(event, used):
+            words = (
+                f"the driver waits for an interrupt of entry {event} only, which it has not made "
+                f"available, and used index {used}: whether it has taken what is back does not show"
+            )
+            return Undecided(words, "driver")
+        words = "the driver waits for no interrupt: whether it has taken what is back is unknown"
+        return Undecided(words)
 
     def _ahead(self, index: int, other: int) -> int:
         """Return by how many entries an index is ahead; 0 where it cannot be."""
         ahead = (index - other) % WRAP
         return ahead if ahead <= self.size else 0
 
-    def _untaken(self, waits: int, first: int) -> _Standing:
+    def _untaken(self, waits: int, first: int) -> Standing:
         at = self.indices
         if self.event_idx and "avail-event" in at:
             if at["avail-event"] == first:
@@ -140,7 +154,7 @@ class AskedQueue:
         words = "the device was not notified, or did not look"
         return "untaken", "unknown", waits, first, words
 
-    def _returned(self, used: int) -> _Standing | None:
+    def _returned(self, used: int) -> Standing | None:
         """Judge a queue of which each chain is back."""
         at = self.indices
         event = at.get("used-event", used)
@@ -156,10 +170,11 @@ class AskedQueue:
             return None
         words = f"used index {used}, and the driver still waits for an interrupt of entry {event}"
         if decided is None:
+            words = f"{words}: none of it reached the driver, or it did not look"
             return "uncollected", "unknown", back, event, words
         return "uncollected", "driver", back, event, words
 
-    def _by_memory(self) -> _Standing | None:
+    def _by_memory(self) -> Standing | None:
         """Judge a split ring of a device that another process serves."""
         at = self.indices
         if "avail-idx" not in at:
@@ -180,32 +195,12 @@ class AskedQueue:
             return "published", "driver", waits, used, words
         if behind <= waits:
             words = (
-                f"it asked for a notification of entry {event}, so it has taken the chain, and did "
-                "not return it"
+                f"it asked for a notification of entry {event} only: it holds the chain, or names "
+                "a wrong entry"
             )
             return "held", "device", waits, used, words
         words = f"it asked for a notification of entry {event} only, and returned nothing"
         return "asleep", "device", waits, used, words
-
-    def _round(self) -> int | None:
-        """Return the wrap counter at the device's place in a packed ring, where it wrote that."""
-        at = self.indices
-        event = at["device-event"]
-        by_place = at["device-flags"] == _BY_DESCRIPTOR
-        return event >> 15 if by_place and event & _OFFSET == at["last-avail-idx"] else None
-
-    def _packed(self, taken: int) -> _Standing | None:
-        at = self.indices
-        wrap = self._round()
-        flags = bool(at["next-flags"] & _AVAIL), bool(at["next-flags"] & _USED)
-        if wrap is not None and flags == (bool(wrap), not wrap):
-            words = "the device asked for a notification of the descriptor, and none reached it"
-            return "published", "driver", 1, taken, words
-        place = at["driver-event"] & _OFFSET
-        if at["driver-flags"] == _BY_DESCRIPTOR and place != at["used-idx"]:
-            words = f"used position {at['used-idx']}, and it waits for an interrupt of {place}"
-            return "uncollected", "driver", (at["used-idx"] - place) % self.size, place, words
-        return None
 
 
 @dataclass
@@ -213,6 +208,7 @@ class _Look:
     time_ns: int
     found: dict[str, int]
     size: int
+    at: str
 
 
 def asked_queues(view: View) -> Iterator[AskedQueue]:
@@ -224,11 +220,15 @@ def asked_queues(view: View) -> Iterator[AskedQueue]:
         if answer.query == STATUS_QUERY
         and "EVENT_IDX" in str(answer.answer.get("guest-features", {}))
     }
+    ended = any(answer.at != _FIRST for answer in capture.qmp)
     for (device, vq), answers in _looks(capture.qmp).items():
         dev = view.events.devices.get(device)
         if dev is None:
             continue
         first, last = answers[0], answers[-1]
+        if last.at == _FIRST and ended:
+            # It was not there any more at the last look.
+            continue
         begin = first.time_ns if len(answers) > 1 else _last_logged(view, dev)
         if begin is None:
             continue
@@ -238,6 +238,17 @@ def asked_queues(view: View) -> Iterator[AskedQueue]:
             dev, vq, last.found, last.size, device in event_idx,
             max(last.time_ns - begin, 0), carries_requests(number, vq), moved,
         )  # fmt: skip
+
+
+def outstanding_at_first(view: View) -> dict[tuple[int, int], int]:
+    """Return how many chains the device of each queue had at a running guest's first look."""
+    found = {}
+    for (device, vq), looks in _looks(view.events.capture.qmp).items():
+        dev, at = view.events.devices.get(device), looks[0].found
+        if dev is not None and looks[0].at == _FIRST:
+            waits = at.get("avail-idx", 0) - at.get("used-index", at.get("used-idx", 0))
+            found[dev, vq] = at.get("inuse", 0) or (waits % WRAP if "avail-idx" in at else 0)
+    return found
 
 
 def _looks(answers: tuple[QmpAnswer, ...]) -> dict[tuple[str, int], list[_Look]]:
@@ -251,7 +262,7 @@ def _looks(answers: tuple[QmpAnswer, ...]) -> dict[tuple[str, int], list[_Look]]
             found.pop("signalled-used", None)
         if answer.query in (QUEUE_QUERY, VHOST_QUEUE_QUERY):
             size = int(answer.answer.get("vring-num", answer.answer.get("num", 0)))
-            looks.setdefault(key, []).append(_Look(answer.time_ns, found, size))
+            looks.setdefault(key, []).append(_Look(answer.time_ns, found, size, answer.at))
         elif answer.query == RING_MEMORY and key in looks:
             looks[key][-1].found.update(found)
     return looks

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.standstill import Turn, name_of
@@ -86,6 +88,55 @@ def _find(view: View) -> Iterator[Circumstance]:
         yield Circumstance(
             dev, "driver", f"{name_of(view, dev)} needs a reset (DEVICE_NEEDS_RESET), none came"
         )
+    for dev in sorted({*_reset_by_others(view), *_reset_while_enabled(view)} - broken):
+        words = (
+            f"{name_of(view, dev)} was reset by another than its driver, which has not begun anew"
+        )
+        yield Circumstance(dev, "driver", words)
+
+
+def _reset_while_enabled(view: View) -> set[int]:
+    """Return the devices without a status, at each look, whose MSI-X is enabled.
+
+    A driver enables it behind its first status bits, and disables it when it lets a device go.
+    """
+    looks: dict[int, list[bool]] = {}
+    for answer in view.events.capture.qmp:
+        dev = view.events.devices.get(answer.device)
+        if dev is not None and answer.query == STATUS_QUERY:
+            looks.setdefault(dev, []).append(_no_status(answer.answer))
+        elif dev is not None and answer.query == INTERRUPTS:
+            looks.setdefault(dev, []).append(answer.answer.get("kind") == "msi-x")
+    return {dev for dev, found in looks.items() if len(found) > 2 and all(found)}
+
+
+def _reset_by_others(view: View) -> set[int]:
+    """Return the devices without a status at the end, by log or QMP, whose driver reset them not.
+
+    Only a driver that is traced in the guest is known not to have.
+    """
+    lives = {life.dev: life for life in sorted(view.lives.values(), key=lambda life: life.number)}
+    logged = view.of("dev_status").drop_nulls("dev").sort("row")
+    last = logged.group_by("dev", maintain_order=True).agg(pl.col("status").last())
+    reset = set(last.filter(status=0)["dev"])
+    for answer in view.events.capture.qmp:
+        if answer.query == STATUS_QUERY and answer.answer.get("status") is not None:
+            dev = view.events.devices.get(answer.device, -1)
+            (reset.add if _no_status(answer.answer) else reset.discard)(dev)
+    return {
+        dev
+        for dev, life in lives.items()
+        if dev in reset
+        and life.status
+        and life.status[-1].op != bits.STATUS_RESET
+        and not life.stage(bits.REMOVE)
+    }
+
+
+def _no_status(answer: Mapping[str, Any]) -> bool:
+    """Return whether QMP's answer shows a device with a status of 0."""
+    status = answer.get("status")
+    return status is not None and not any(status.values())
 
 
 def _waits_for_reset(life: Life) -> bool:

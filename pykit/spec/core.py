@@ -119,14 +119,19 @@ def _still(view: View) -> _Found:
         yield "standstill", entry.sentence
 
 
+def still_limit(view: View, limit_ns: int | None = None) -> int:
+    """Return for how long a queue has to be still: see ``standing_still``."""
+    hangs = view.events.capture.outcome.kind == _HANG
+    return limit_ns or (ONE_SIDE if hangs else PREEMPTED_TASK)
+
+
 def standing_still(view: View, limit_ns: int | None = None) -> tuple[Standstill, ...]:
     """Return the queues that stand still for longer than a sound run has any for.
 
     That is 10 s, or 1 s in a guest that hangs, unless ``limit_ns`` is given. Where events were
     lost, a chain that seems to wait may be back: only QMP's own indices count.
     """
-    hangs = view.events.capture.outcome.kind == _HANG
-    limit = limit_ns or (ONE_SIDE if hangs else PREEMPTED_TASK)
+    limit = still_limit(view, limit_ns)
     return tuple(
         entry
         for entry in standstills(view)

@@ -37,7 +37,7 @@ def logged_standstills(view: View, traced: set[int]) -> Iterator[Standstill]:
         )
         .sort("dev", "vq")
     )
-    end = _host_end(view)
+    end = host_end(view)
     for event in open_.iter_rows(named=True):
         dev, life, vq = event["dev"], event["life"], event["vq"]
         if event["ts"] is None:
@@ -58,7 +58,7 @@ def logged_standstills(view: View, traced: set[int]) -> Iterator[Standstill]:
         )
 
 
-def _host_end(view: View) -> int:
+def host_end(view: View) -> int:
     """Return when the host looked at the devices for the last time, ns of its wall clock."""
     asked = [answer.time_ns or 0 for answer in view.events.capture.qmp]
     return max(view.end[1], *asked, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Requests that were outstanding when a device was reset, or a queue broke: what became of them."""
+"""Requests outstanding when a device or a queue was reset, or a queue broke: their end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pykit.trace.kinds import BROKEN, DELETED
 
 @dataclass(frozen=True)
 class InterruptedQueue:
-    """A queue of requests whose device was reset, or that broke, with requests outstanding.
+    """A queue of requests that was reset, alone or with its device, or broke with any outstanding.
 
     Attributes:
         q: the queue, by its number in ``view.rings``.
@@ -61,18 +61,22 @@ def request_queues(view: View) -> Bools:
 
 
 def interrupted_queues(view: View) -> Iterator[InterruptedQueue]:
-    """Yield the queues of requests that were in use at a reset of their device, or broke."""
+    """Yield the queues of requests that were reset, alone or with their device, or broke."""
     rings, adds, pairs, used = view.rings, view.adds, view.pairs, view.used
     times = view.events.base["time"]
     # What the driver took for the answer of a request may be that of another one.
     strange = (used.accepted == 1) & (pairs.add_of < 0)
+    renewed = {old for old, _ in renewals(view)}
     for q, requests in enumerate(request_queues(view).tolist()):
         if not requests or not rings.whole[q]:
             continue
         events = rings.of("queue", "detach").of_queue(q)
         ops = np.where(are(events, "queue"), ints(events, "op"), -1)
         row = ints(events, "row")
-        broke = _first_break(view, q, row[ops == BROKEN].tolist())
+        ends = ops == BROKEN
+        if q in renewed:
+            ends |= ops == DELETED
+        broke = _first_break(view, q, row[ends].tolist())
         if broke is None:
             continue
         # Chains are in the order of their queues.

@@ -22,7 +22,7 @@ what it took and did not return, and two looks by QMP at the same indices show t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
+from pykit.spec.asked_packed import used_is_there
 from pykit.spec.circumstances import needs_reset
 from pykit.spec.given import notified_elsewhere, without_vector
 from pykit.spec.logged import logged_standstills
@@ -313,8 +314,11 @@ def _progress(waiting: _Waiting) -> Progress:
     mine = used.fresh & (used.q == q)
     collected = (start + int(np.count_nonzero(mine))) % WRAP
     found = [(collected, -1)]
+    memory = _in_memory(view, q)
+    if rings.layout[q] != SPLIT and used_is_there(memory):
+        found.append(((collected + 1) % WRAP, -1))
     if rings.layout[q] == SPLIT:
-        found += [(index, -1) for index in _in_memory(view, q)]
+        found += [(memory["used-index"], -1)] if "used-index" in memory else []
         inside = rings.of("interrupt", "callback", "used").of_queue(q)
         backend = _device_rows(view, q, "vhost_used")
         if len(inside):
@@ -334,15 +338,14 @@ def _progress(waiting: _Waiting) -> Progress:
     return best
 
 
-def _in_memory(view: View, q: int) -> Iterator[int]:
-    """Yield the used index that stood in a split ring's memory where its guest hung."""
+def _in_memory(view: View, q: int) -> Mapping[str, int]:
+    """Return what stood in a ring's memory where its guest hung, see AskedQueue."""
     dev, _, vq = view.rings.queue[q]
     for answer in view.events.capture.qmp:
         mine = view.events.devices.get(answer.device) == dev and answer.queue == vq
         if mine and answer.query == RING_MEMORY and answer.at == "hang":
-            index = answer.answer.get("used-index")
-            if index is not None:
-                yield int(index)
+            return answer.answer
+    return {}
 
 
 def _returned(waiting: _Waiting) -> _Judged | None:
@@ -386,7 +389,7 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
         return "driver", "it enabled interrupts while the entry was there, and did not look"
     if _interrupted(waiting, int(ints(last, "row")[-1])):
         return "driver", "it was interrupted"
-    if not split and wish["avail_flags"] > 1:
+    if not split and wish["avail_flags"] > 1 and not used_is_there(_in_memory(waiting.view, q)):
         asked = asked_for(waiting.view, q)
         if asked is None:
             return "unknown", "the driver asked for an interrupt of one entry of the ring"

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pykit.spec.arrays import WRAP
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 Turn = Literal["driver", "device", "unknown", "host"]
 State = Literal["published", "untaken", "asleep", "held", "unsignalled", "uncollected"]
 
+#: State, turn, number of chains that wait, index of the first, fact.
+Standing = tuple[State, Turn, int, int, str]
+
 _NS = 1_000_000_000
+
+
+class Undecided(NamedTuple):
+    """Why it does not show whether chains wait in a queue; whose turn it is if they do."""
+
+    words: str
+    turn: Turn = "unknown"
 
 
 @dataclass(frozen=True)

@@ -101,12 +101,35 @@ def test_what_keeps_a_queue(tmp_path: Path, more: dict[str, Any], turn: str, wor
 
 def test_a_request_forgotten_at_a_reset() -> None:
     log = reclaimed()
-    assert not explain(log.build()).broken
+    assert not any(queue.stuck for queue in explain(log.build()).queues)
     forgets_a_request(log)
     found = explain(log.build())
-    (sentence,) = found.broken
-    assert "neither answered nor taken back after a reset" in sentence
+    (queue,) = (queue for queue in found.queues if queue.stuck)
+    assert "neither answered nor taken back" in queue.sentence
+    assert queue.turn == "driver"
+    assert len(queue.evidence) == 2
     assert found.exit_code == Exit.FAILED
+
+
+@pytest.mark.parametrize(
+    ("begun", "found", "words"),
+    [
+        (False, "stuck", "with 2 requests not returned, and the device was not set up again"),
+        (True, "unknown", "of which 0 were made available again"),
+    ],
+)
+def test_requests_lost_at_a_reset(tmp_path: Path, begun: bool, found: str, words: str) -> None:
+    capture = unpack("attach-reset.tar.xz", tmp_path) / "capture"
+    log = capture / "qemu.log"
+    lines = log.read_text().splitlines()
+    *_, reset = (line for line in lines if "virtio_set_status" in line)
+    added = [f"{reset.partition(' val ')[0]} val 15"] * begun
+    log.write_text("\n".join([*lines, *added]) + "\n")
+    why = analysis.why(capture.parent)
+    (queue,) = why.queues
+    assert (queue.found, queue.turn) == (found, "driver")
+    assert words in queue.sentence
+    assert why.exit_code == (Exit.SKIP if begun else Exit.FAILED)
 
 
 def test_a_full_ring() -> None:

@@ -104,11 +104,14 @@ def test_a_ring_of_another_process() -> None:
 
 def test_a_packed_ring() -> None:
     machine = OneDevice("VIRTIO_F_RING_PACKED: packed")
-    machine.memory = {DESC + 16 * 3 + 14: 0x80, AVAIL: 0x8003, AVAIL + 2: 2, USED: 1, USED + 2: 2}
+    machine.memory = {
+        DESC + 16 * 3 + 14: 0x80, DESC + 16 + 14: 0x8080, AVAIL: 0x8003, AVAIL + 2: 2, USED: 1,
+        USED + 2: 2,
+    }  # fmt: skip
     found = by_query(ask_all(machine, "begin"))  # type: ignore[arg-type]
     assert found["ring-memory"] == {
-        "next-flags": 0x80, "driver-event": 0x8003, "driver-flags": 2, "device-event": 1,
-        "device-flags": 2,
+        "driver-event": 0x8003, "driver-flags": 2, "driver-place-flags": 0x80,
+        "device-event": 1, "device-flags": 2, "device-place-flags": 0x8080,
     }  # fmt: skip
 
 

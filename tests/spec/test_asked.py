@@ -63,6 +63,13 @@ PACKED = {
     "last_avail_idx": 3, "used_idx": 3, "inuse": 0, "device_event": 1 << 15 | 3, "device_flags": 2,
     "driver_event": 1 << 15 | 3, "driver_flags": 2,
 }  # fmt: skip
+#: Flags of descriptors in the first round: nothing there, made available, used.
+FREE, OUT, BACK = ({f"{s}_place_flags": flags for s in ("driver", "device")}
+                   for flags in (0, 1 << 7, 1 << 15 | 1 << 7))  # fmt: skip
+#: The same, which another process serves: it has no indices.
+OTHERS_PACKED = {
+    name: value for name, value in PACKED.items() if "_event" in name or "_flags" in name
+}
 
 
 @pytest.mark.parametrize(
@@ -85,15 +92,24 @@ PACKED = {
         (at_rest(event_idx=False, **OTHERS, used_flags=1), "held", "device"),
         (at_rest(event_idx=False, **OTHERS, used_flags=0), "untaken", "unknown"),
         (at_rest(avail_idx=20, used_index=20, used_event=19), "uncollected", "unknown"),
-        (at_rest(**PACKED, next_flags=1 << 7), "published", "driver"),
-        (at_rest(**PACKED | {"driver_event": 1 << 15 | 2}, next_flags=0), "uncollected", "driver"),
+        (at_rest(**PACKED, **OUT), "published", "driver"),
+        (at_rest(**PACKED | {"driver_event": 1 << 15 | 2}, **BACK, signalled_used=3),
+         "uncollected", "driver"),
+        (at_rest(**PACKED | {"driver_event": 1 << 15 | 2}, **BACK, signalled_used=2),
+         "unsignalled", "device"),
+        (at_rest(**OTHERS_PACKED, **OUT), "published", "driver"),
+        (at_rest(**OTHERS_PACKED, **BACK), "uncollected", "unknown"),
+        (at_rest(**OTHERS_PACKED | {"device_event": 1 << 15 | 4}, **OUT), "held", "device"),
+        (at_rest(**OTHERS_PACKED | {"device_event": 3}, **OUT), "held", "device"),
+        (at_rest(**OTHERS_PACKED | {"device_flags": 1}, **OUT), "held", "device"),
+        (at_rest(**OTHERS_PACKED | {"device_flags": 0}, **OUT), "untaken", "unknown"),
     ],
 )  # fmt: skip
 def test_indices(queue: AskedQueue, state: str, turn: str) -> None:
     standing = queue.standing()
     assert standing is not None
     assert standing[:2] == (state, turn)
-    assert not queue.unknown
+    assert queue.undecided is None
 
 
 @pytest.mark.parametrize(
@@ -101,21 +117,40 @@ def test_indices(queue: AskedQueue, state: str, turn: str) -> None:
     [
         (at_rest(**OWN, avail_idx=20, used_event=20), True),
         (at_rest(**OTHERS | {"avail_idx": 20}), True),
-        (at_rest(**PACKED, next_flags=1 << 15), True),
+        (at_rest(**PACKED, **FREE), True),
+        (at_rest(**OTHERS_PACKED, **FREE), True),
         # A queue that was never used.
         (at_rest(event_idx=False, last_avail_idx=0, used_idx=0, inuse=0, avail_idx=0,
                  used_event=0), True),
         # A driver that polls, and one that never took anything, write the same.
         (at_rest(last_avail_idx=4, used_idx=4, inuse=0, avail_idx=4, used_event=0), False),
         (at_rest(event_idx=False, **OWN, avail_idx=20, used_event=0), False),
-        (at_rest(**PACKED | {"driver_flags": 1}, next_flags=0), False),
-        (at_rest(**PACKED | {"device_flags": 0}, next_flags=1 << 7), False),
+        (at_rest(**PACKED | {"driver_flags": 1}, **FREE), False),
+        (at_rest(**PACKED | {"driver_flags": 0}, **FREE), False),
+        (at_rest(**PACKED | {"device_flags": 0}, **OUT), False),
         (at_rest(**OWN), False),
     ],
 )  # fmt: skip
 def test_what_nothing_waits_in(queue: AskedQueue, known: bool) -> None:
     assert queue.standing() is None
-    assert bool(queue.unknown) is not known
+    assert (queue.undecided is None) is known
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        at_rest(**OWN, avail_idx=20, used_event=25),
+        at_rest(avail_idx=20, used_index=20, used_event=25),
+        at_rest(**PACKED | {"driver_event": 1 << 15 | 5}, **FREE),
+        at_rest(**OTHERS_PACKED | {"driver_event": 1 << 15 | 5}, **FREE),
+        at_rest(**OTHERS_PACKED | {"driver_event": 1 << 15 | 9}),
+    ],
+)
+def test_a_driver_that_waits_for_what_does_not_come(queue: AskedQueue) -> None:
+    """Whether it has taken what is back is its own affair; the device rightly does nothing."""
+    assert queue.standing() is None
+    assert queue.undecided is not None
+    assert queue.undecided.turn == "driver"
 
 
 def test_a_full_ring() -> None:

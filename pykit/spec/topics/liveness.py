@@ -135,11 +135,12 @@ def device_looks_before_it_sleeps(view: View) -> Result:
     "DX-36", needs=("driver:queue", "driver:status", "driver:add", "driver:used", "driver:detach")
 )
 def requests_are_reclaimed(view: View) -> Result:
-    """No section, from section 3.3 and 2.1: after a reset, or after a queue broke, no request is
-    forgotten: the driver takes its answer, or takes it back.
+    """No section, from section 3.3, 2.1 and 2.6.1: after a reset of the device or of the queue, or
+    after a queue broke, no request is forgotten: the driver takes its answer, or takes it back.
 
-    Checked: each request that was outstanding when the driver reset the device or declared the
-    queue broken: it is returned or detached by the time the queue is deleted, or within 10 s.
+    Checked: each request that was outstanding when the driver reset the device or the queue, or
+    declared the queue broken: it is returned or detached by the time the queue is deleted, or
+    within 10 s.
 
     Undecided: the trace ends within 10 s, and the queue is still there; or the driver made a head
     available that was outstanding, so that an answer may be either chain's; or the device returned
