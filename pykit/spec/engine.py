@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from pykit.spec.clauses import CLAUSES
 from pykit.spec.core import RunTrouble, troubles, unlooked
 from pykit.spec.model import EITHER_SIDE, Result, Rule, Violation
 from pykit.spec.view import View
@@ -34,6 +36,10 @@ OBSERVERS = {
     "qmp": "QMP",
     "survey": "the transport survey",
 }
+#: Sections about PCI and MMIO, by name and by number, and why their rules do not apply where all
+#: devices are on channel I/O.
+_OTHERS = re.compile(r"Virtio Over (?:PCI|MMIO)|^4\.[12]\.")
+_CHANNEL_IO = "all devices are on channel I/O, which has commands in place of registers"
 #: Parts of QEMU's names of vhost devices, by virtio device id.
 _VHOST = {1: "net", 8: "scsi", 19: "vsock"}
 #: The driver's events on a queue, which are numbered anew when it is set up or joined.
@@ -146,6 +152,8 @@ def judge(events: Events, rules: Iterable[Rule], waivers: Iterable[Waiver]) -> V
 
 
 def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
+    if _of_another_transport(view, rule):
+        return Verdict(rule, "not-applicable", 0, 0, _CHANNEL_IO)
     absent = _absent(view, rule)
     if absent:
         return Verdict(rule, "inconclusive", 0, 0, f"not seen: {absent} (missing observer)")
@@ -249,6 +257,15 @@ def _loopback(view: View, dev: int) -> str:
         return ""
     ids = {life.id for life in view.lives.values() if life.dev == dev}
     return next((f"vhost-{name}" for number, name in _VHOST.items() if number in ids), "")
+
+
+def _of_another_transport(view: View, rule: Rule) -> bool:
+    """Whether a rule is about PCI or MMIO, and all devices are on channel I/O."""
+    devices = view.events.capture.devices
+    if not devices or not all(device.type.endswith("-ccw") for device in devices):
+        return False
+    bases = [CLAUSES[name].basis for name in rule.clauses]
+    return bool(bases) and all(map(_OTHERS.search, bases))
 
 
 def _absent(view: View, rule: Rule) -> str:

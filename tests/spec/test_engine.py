@@ -90,6 +90,27 @@ def test_channel_io_has_no_generation() -> None:
     assert spec.check(log.build()).of("CF-DR-03").verdict == "not-applicable"
 
 
+def test_channel_io_has_no_registers() -> None:
+    log = run()
+    log.device_type = "virtio-blk-ccw"
+    verdicts = spec.check(log.build())
+    for name in ("PM-DE-17", "MR-DR-01", "PX-DE-01", "DX-34"):
+        assert verdicts.of(name).verdict == "not-applicable", name
+        assert "channel I/O" in verdicts.of(name).message
+    # A clause of all transports that only registers show.
+    assert verdicts.of("FB-DR-03").verdict == "inconclusive"
+
+
+def test_whether_an_unnamed_transport_has_a_generation_is_not_known() -> None:
+    log = run()
+    log.device_type = ""
+    assert spec.check(log.build()).of("CF-DR-03").verdict == "pass"
+    cases.config.no_generation_at_all(log)
+    verdict = spec.check(log.build()).of("CF-DR-03")
+    assert (verdict.verdict, verdict.violations) == ("inconclusive", 0)
+    assert "channel I/O" in verdict.message
+
+
 def test_lost_events_decide_nothing() -> None:
     log = run()
     log.lost = 3

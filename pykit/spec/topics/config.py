@@ -48,7 +48,8 @@ def wide_reads_are_bracketed(view: View) -> Result:
     read again. A driver that does not takes the read for an atomic one.
 
     - The legacy interface has no generation, nor has channel I/O, where one command reads the whole
-      configuration (4.3.2.5).
+      configuration (4.3.2.5). A driver that never reads the generation of a device whose transport
+      the capture does not name may be on channel I/O.
     - Several reads may stand between the same two reads of the generation.
     - A read whose end of the bracket or whose repetition may come after the end of the trace is
       not counted: the trace ends less than 1 s after it, and the task did nothing more.
@@ -58,8 +59,14 @@ def wide_reads_are_bracketed(view: View) -> Result:
       of the generation as the driver's trace: one that it lacks was made up.
     """
     tally = Tally(none="no field wider than 32 bits was read")
+    counted = {life.dev for life in view.lives.values() if any(not a.len for a in life.config)}
     for life in view.lives.values():
         if not life.has(bits.VERSION_1) or life.transport == "ccw":
+            continue
+        if life.transport is None and life.dev not in counted:
+            for access in life.config:
+                if access.len > 4 and not access.write:
+                    tally.undecided(doubt="channel I/O has no generation, and may be the transport")
             continue
         tasks: dict[int | None, list[Access]] = {}
         for access in life.config:
