@@ -17,20 +17,27 @@ class Arch:
         name: Debian's, as in the names of its kernels: "amd64".
         machine: what ``uname -m`` prints: "x86_64".
         config: the symbol that is y in the configuration of its kernels.
+        profile: what they have to have, of configs/profiles.
         image: what is booted, below the directory in which a kernel was built.
         pci: QEMU's machine with PCI.
-        mmio: QEMU's machine with virtio-mmio transports.
+        mmio: QEMU's machine with virtio-mmio transports; empty where there is none.
         slots: where these transports are: (first address, end).
+        ccw: QEMU's machine with channel I/O; empty where there is none.
+        root_ports: whether PCI devices are plugged into ports, as PCI Express has them.
+        other_pci: whether the machine takes PCI devices that are none of virtio's: ivshmem, by
+            which captures come out, and the NVMe disk with programs.
         ram: where the memory of these machines begins.
         cpu: QEMU's CPU model under TCG.
         cpu_before_10: the same of QEMU 7 to 9.
         threads_before_10: "single" or "multi": TCG's threads in QEMU 7 to 9.
-        console: the kernel's name of the first serial port, the console.
+        console: the kernel's name of the console.
+        console_port: QEMU's options for it, on standard input and output.
         agent: where the agent's line is in the guest.
         agent_port: QEMU's device for that line.
         vermagic: what the version magic of its modules ends in.
         arguments: the kernel's, beside those that every guest gets.
         qemu_package: Debian's package with QEMU for it.
+        qemu_suites: of the Debian archive that have it.
     """
 
     name: str
@@ -50,6 +57,12 @@ class Arch:
     vermagic: str
     arguments: tuple[str, ...]
     qemu_package: str
+    qemu_suites: tuple[str, ...] = ("bookworm",)
+    console_port: tuple[str, ...] = ("-serial", "stdio")
+    ccw: str = ""
+    root_ports: bool = True
+    other_pci: bool = True
+    profile: str = "guest"
 
     @property
     def qemu(self) -> str:
@@ -119,7 +132,35 @@ ARM64 = Arch(
     qemu_package="qemu-system-arm",
 )
 
-ARCHES = {arch.name: arch for arch in (AMD64, ARM64)}
+S390X = Arch(
+    name="s390x",
+    machine="s390x",
+    config="S390",
+    image="arch/s390/boot/bzImage",
+    pci="s390-ccw-virtio",
+    mmio="",
+    slots=(0, 0),
+    ram=0,
+    cpu="max",
+    cpu_before_10="max",
+    threads_before_10="multi",
+    # The line-mode console. Given to -serial it would be the second, behind the one with a screen.
+    console="ttyS0",
+    agent="/dev/ttysclp0",
+    agent_port="sclpconsole,chardev=agent",
+    vermagic="",
+    arguments=("nokaslr", "audit=0", "random.trust_cpu=on"),
+    # Debian 12's own package has twenty other architectures in it.
+    qemu_package="qemu-system-s390x",
+    qemu_suites=("bookworm-backports", "bookworm"),
+    console_port=("-chardev", "stdio,id=console", "-device", "sclplmconsole,chardev=console"),
+    ccw="s390-ccw-virtio",
+    root_ports=False,
+    other_pci=False,
+    profile="s390x",
+)
+
+ARCHES = {arch.name: arch for arch in (AMD64, ARM64, S390X)}
 
 
 def named(name: str) -> Arch:

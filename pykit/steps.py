@@ -82,7 +82,7 @@ def run(
     device_fault: str | None = None,
     to: Path | None,
     say: Say,
-    transport: str = "pci",
+    transport: str | None = None,
     driver: str | None = None,
     ring: str = "split",
     observe: Sequence[Observer] = (),

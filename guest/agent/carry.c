@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * carry - bring files out of a guest through the memory of an ivshmem device
+ * carry - bring files out of a guest through memory that the host sees
  *
  * Usage: carry RESOURCE <LIST
+ *        carry --pages FILE <LIST
  *
- * RESOURCE is the sysfs file of the device's shared memory (resource2). Each
- * line of LIST is "SOURCE<TAB>NAME". What is written, all little-endian:
+ * RESOURCE is the sysfs file of an ivshmem device's shared memory (resource2).
+ * FILE is made anew in a file system of memory, for a host that has all of the
+ * guest's memory in a file. Each line of LIST is "SOURCE<TAB>NAME". What is
+ * written, all little-endian:
  *
  *   0     u64 magic, u64 length of all records, u64 checksum (sum of all bytes)
  *   4096  records: u32 length of NAME, NAME, u64 length of the data, data
@@ -13,6 +16,11 @@
  * The head is written last: a guest that died left no magic. Reads do not
  * block, so that trace_pipe_raw ends where the buffer is empty, and take a
  * page at most, which is what trace_pipe_raw gives.
+ *
+ * With --pages, lists of pages follow, from the next page on, and "pages ADDRESS"
+ * is printed. A list is one page of u64: the address of the next list (0: none),
+ * then those of pages written above, in their order, 0 behind the last. Addresses
+ * are physical. The pages stay where they are as long as FILE does.
  */
 #include <endian.h>
 #include <errno.h>
@@ -26,6 +34,11 @@
 
 #define MAGIC	0x31796b6974797061ULL
 #define HEAD	4096
+
+/* Of --pages: what there is room for, and the pages of which one list says where they are. */
+#define PAGE	4096
+#define ROOM	(256UL << 20)
+#define LISTED	(PAGE / sizeof(__u64) - 1)
 
 static unsigned char *memory;
 static size_t room;
@@ -86,20 +99,63 @@ full:
 	return -1;
 }
 
+/* The physical address of a page (Documentation/admin-guide/mm/pagemap.rst), 0 without one. */
+static __u64 physical(int pagemap, const unsigned char *page)
+{
+	__u64 entry = 0;
+	off_t offset = (unsigned long)page / PAGE * sizeof(entry);
+
+	if (pread(pagemap, &entry, sizeof(entry), offset) != sizeof(entry))
+		return 0;
+	return (entry & ((1ULL << 55) - 1)) * PAGE;
+}
+
+/* Write the lists of all pages up to @used behind them, and print where the first one is. */
+static int list_pages(void)
+{
+	size_t pages = (used + PAGE - 1) / PAGE;
+	size_t lists = (pages + LISTED - 1) / LISTED;
+	__u64 *list = (__u64 *)(memory + pages * PAGE);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	__u64 first;
+
+	if (pagemap < 0 || (pages + lists) * PAGE > room)
+		return -1;
+	/* A page has no address before it is written. */
+	memset(list, 0, lists * PAGE);
+	first = physical(pagemap, (unsigned char *)list);
+	for (size_t page = 0; page < pages; page++) {
+		__u64 *at = list + page / LISTED * (LISTED + 1);
+		__u64 address = physical(pagemap, memory + page * PAGE);
+
+		if (!address)
+			return -1;
+		at[page % LISTED + 1] = htole64(address);
+		if (page % LISTED == 0 && page)
+			at[-(LISTED + 1)] = htole64(physical(pagemap, (unsigned char *)at));
+	}
+	close(pagemap);
+	printf("pages %llx\n", (unsigned long long)first);
+	return first ? 0 : -1;
+}
+
 int main(int argc, char **argv)
 {
 	static char line[8192];
 	__u64 head[3];
 	struct stat status;
 	int failed = 0;
+	int paged;
 	int file;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: carry RESOURCE <LIST\n");
+	paged = argc == 3 && !strcmp(argv[1], "--pages");
+	if (argc != 2 + paged) {
+		fprintf(stderr, "usage: carry [--pages] RESOURCE <LIST\n");
 		return 2;
 	}
-	file = open(argv[1], O_RDWR);
-	if (file < 0 || fstat(file, &status)) {
+	argv += paged;
+	file = open(argv[1], paged ? O_RDWR | O_CREAT | O_TRUNC : O_RDWR, 0600);
+	if (file < 0 || (paged && ftruncate(file, ROOM)) || fstat(file, &status)) {
 		perror(argv[1]);
 		return 1;
 	}
@@ -127,5 +183,9 @@ int main(int argc, char **argv)
 	head[2] = htole64(checksum);
 	__sync_synchronize();
 	memcpy(memory, head, sizeof(head));
+	if (paged && list_pages()) {
+		fprintf(stderr, "carry: %s: its pages cannot be found in memory\n", argv[1]);
+		return 1;
+	}
 	return failed;
 }

@@ -22,6 +22,9 @@ if [ -e /pykit/programs ]; then
 		tries=$((tries + 1))
 	done
 	mount -t ext4 -o ro,noload /dev/nvme0n1 /programs
+fi
+# Where no such disk can be, the initramfs has them.
+if [ -d /programs/usr ]; then
 	for folder in usr lib lib64; do
 		mount -o bind "/programs/$folder" "/$folder"
 	done

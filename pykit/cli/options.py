@@ -40,7 +40,8 @@ ArchOption = Annotated[
     typer.Option(
         "--arch",
         metavar="A",
-        help="Use the kernel of this architecture: amd64 or arm64 (default: the kernel's own).",
+        help="Use the kernel of this architecture: amd64, arm64 or s390x (default: the kernel's "
+        "own).",
     ),
 ]
 #: Choose cells.

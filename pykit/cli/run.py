@@ -67,9 +67,13 @@ def run(
         ),
     ] = None,
     transport: Annotated[
-        str,
-        typer.Option(metavar="T", help="Use this transport: pci, pci-legacy, mmio or mmio-legacy."),
-    ] = "pci",
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Use this transport: pci, pci-legacy, mmio or mmio-legacy, and of s390x ccw, its "
+            "default, or pci (default: pci).",
+        ),
+    ] = None,
     ring: Annotated[
         str, typer.Option(metavar="R", help="Use this ring layout: split or packed.")
     ] = "split",

@@ -49,7 +49,12 @@ def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Devi
     host = replace(bundle.scenario, devices=tuple(devices))
     # Of a copy the memory is its own, and no NVMe disk has a migration stream.
     alone = not bundle.scenario.transport.hot_plug or device_args.memory_options(host)
-    if alone or bundle.scenario.programs or accel.probe(bundle.image, bundle.arch) != "tcg":
+    if (
+        alone
+        or not bundle.arch.other_pci
+        or bundle.scenario.programs
+        or accel.probe(bundle.image, bundle.arch) != "tcg"
+    ):
         return _booted(stack, bundle, host)
     return _copied(stack, bundle)
 
@@ -58,7 +63,7 @@ def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Boot
     started = time.monotonic()
     keeper = stack.enter_context(Keeper())
     devices = [*device_args.cold_options(host, keeper.folder), *device_args.memory_options(host)]
-    kit = program.carry_options(keeper.folder, _CARRY_MIB)
+    kit = program.carry_options(keeper.folder, _CARRY_MIB, bundle.arch)
     up = _start(stack, bundle, keeper, [*devices, *kit])
     up.guest.connect()
     _load(up.guest)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read what ``carry`` left in the shared memory (its source gives the layout)."""
+"""Read what ``carry`` left in memory (its source gives the layout)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAGIC = 0x31796B6974797061
-_HEAD = 4096
+_HEAD = _PAGE = 4096
 #: Names that the kit's own step gives (CARRY_LINES in kitsteps.py). A guest may write others into
 #: the shared memory; none of them may replace what an observer outside of it recorded.
 _NAME = re.compile(
@@ -64,6 +64,37 @@ def unpack(memory: Path, target: Path) -> list[str]:
         (target / name).write_bytes(content)
         names.append(name)
     return names
+
+
+def gather(memory: Path, base: int, first: int, target: Path) -> None:
+    """Put the pages that ``carry --pages`` filled into one file, as ``unpack`` takes it.
+
+    ``memory`` is the guest's, which begins at the physical address ``base``; ``first`` is that of
+    the first list of pages.
+
+    Raises CarryError for an address outside of the memory, and lists without an end.
+    """
+    import numpy as np
+
+    data = np.memmap(memory, dtype=np.uint8, mode="r")
+
+    def page(address: int) -> bytes:
+        at = address - base
+        if not 0 <= at <= len(data) - _PAGE:
+            raise CarryError(f"the guest named a page at {address:#x}, where it has no memory")
+        return data[at : at + _PAGE].tobytes()
+
+    left = len(data) // _PAGE
+    with target.open("wb") as file:
+        following = first
+        while following:
+            following, *pages = struct.unpack(f"<{_PAGE // 8}Q", page(following))
+            filled = pages[: pages.index(0)] if 0 in pages else pages
+            left -= len(filled) + 1
+            if left < 0:
+                raise CarryError("the guest named more pages than it has")
+            for address in filled:
+                file.write(page(address))
 
 
 def _take(data: np.ndarray[tuple[int], np.dtype[np.uint8]], at: int, size: int, end: int) -> bytes:

@@ -143,6 +143,9 @@ def memory_options(scenario: Scenario) -> list[str]:
     """QEMU's options for memory that another process can serve a device in."""
     if all(device.backing != "vhost-user" for device in scenario.devices):
         return []
+    if not scenario.transport.arch.other_pci:
+        # All of its memory is in a file.
+        return []
     memory = f"memory-backend-memfd,id=pykit-shared,size={program.MEMORY_MIB}M,share=on"
     return ["-object", memory, "-machine", "memory-backend=pykit-shared"]
 

@@ -3,7 +3,8 @@
 
 The programs are not in the initramfs because fio alone drags 80 MB of libraries with it,
 which cost 3.5 s of every boot to unpack; an NVMe disk gives only the pages that are used.
-The disk depends on the programs alone and is kept in the cache.
+The disk depends on the programs alone and is kept in the cache. A machine that takes no such disk
+has them in the initramfs all the same.
 """
 
 from __future__ import annotations
@@ -52,10 +53,17 @@ class Initramfs:
             shutil.copy(payload.folder / name, inside)
         agent = payload.scenario.transport.arch.agent
         (inside / "nonce").write_text(f"NONCE={payload.nonce}\nPORT={agent}\n")
-        programs = put_programs(kernel, payload.scenario.programs, inside)
+        programs = payload.scenario.programs
+        disk = None
+        if kernel.arch.other_pci:
+            disk = put_programs(kernel, programs, inside)
+        else:
+            (inside / "boot-modules").touch()
+            if programs:
+                _put_files(all_files(programs, kernel.arch), root / "programs")
         path = payload.folder / "initramfs.cpio"
         archive(root, path)
-        return cls(path, programs)
+        return cls(path, disk)
 
 
 def archive(root: Path, path: Path) -> None:
@@ -116,17 +124,22 @@ def program_disk(programs: Iterable[str], arch: Arch = AMD64) -> Path:
     return image
 
 
+def _put_files(files: dict[Path, Path], root: Path) -> None:
+    """Make a tree of files by their paths in the guest, with the links that loaders go by."""
+    for folder in ("usr/lib", "usr/lib64", "usr/bin", "usr/sbin"):
+        (root / folder).mkdir(parents=True)
+    for link in ("lib", "lib64"):
+        (root / link).symlink_to(f"usr/{link}")
+    for inside, path in files.items():
+        target = root / inside.relative_to("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
 def _make_image(files: dict[Path, Path], image: Path) -> None:
     with tempfile.TemporaryDirectory(dir=image.parent, prefix=".new-") as temporary:
         root = Path(temporary) / "root"
-        for folder in ("usr/lib", "usr/lib64", "usr/bin", "usr/sbin"):
-            (root / folder).mkdir(parents=True)
-        for link in ("lib", "lib64"):
-            (root / link).symlink_to(f"usr/{link}")
-        for inside, path in files.items():
-            target = root / inside.relative_to("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
+        _put_files(files, root)
         size = sum(path.stat().st_size for path in files.values())
         new = Path(temporary) / "image"
         done = subprocess.run(

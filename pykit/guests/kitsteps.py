@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 #: The step that loads modules, the one that ends tracing and brings the capture out (with what
-#: is the same in all captures of a guest, $LASTING, the kernel's symbols, $SYMBOLS, and what its
-#: tasks wait for, $TASKS: yes or no),
+#: is the same in all captures of a guest, $LASTING, the kernel's symbols, $SYMBOLS, what its
+#: tasks wait for, $TASKS, and in pages of the guest's own memory, $PAGES: yes or no),
 #: and the one that binds or unbinds ($ACT) the device in a slot ($SLOT) where there is no hot-plug.
 LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 #: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
@@ -40,17 +40,21 @@ for reached in /sys/module/*/parameters/pykit_mutant_reached; do
 done
 read -r ended _ </proc/uptime
 echo "ended $ended"
-# Without a program: each costs a fork and, over 9p, a way to the host.
-found=
-for resource in /sys/bus/pci/devices/*/resource2; do
-	device=${resource%/*}
-	read -r vendor < $device/vendor
-	read -r model < $device/device
-	[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
-done
-[ -n "$found" ] || die "no shared memory to bring the capture out through"
-echo 1 > $device/enable
-[ ! -e ${resource}_wc ] || resource=${resource}_wc
+if [ "$PAGES" = yes ]; then
+	resource="--pages /tmp/pykit-carried"
+else
+	# Without a program: each costs a fork and, over 9p, a way to the host.
+	found=
+	for resource in /sys/bus/pci/devices/*/resource2; do
+		device=${resource%/*}
+		read -r vendor < $device/vendor
+		read -r model < $device/device
+		[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
+	done
+	[ -n "$found" ] || die "no shared memory to bring the capture out through"
+	echo 1 > $device/enable
+	[ ! -e ${resource}_wc ] || resource=${resource}_wc
+fi
 lasting="events/header_page events/header_event events/pykit/*/format"
 [ "$LASTING" = yes ] || lasting=
 for file in $lasting trace_clock saved_cmdlines per_cpu/cpu*/trace_pipe_raw per_cpu/cpu*/stats; do

@@ -19,7 +19,6 @@ from pykit.errors import UsageError
 from pykit.guests import device_args
 from pykit.guests.channel import GuestEndedError
 from pykit.scenario.model import Device
-from pykit.scenario.transport import PCI
 
 #: Trace events of QEMU that the decoder knows.
 TRACE_EVENTS = (
@@ -127,7 +126,7 @@ class Monitor:
     def query(self, device: Device, at: str) -> list[dict[str, Any]]:
         """What QEMU believes of a device: status, features, and every queue's indices."""
         path = f"/machine/peripheral/{device.id}"
-        if device.type.endswith(PCI.suffix):
+        if not device.type.endswith("-device"):
             # What was plugged is the transport's half; MMIO's half is part of the machine.
             path += "/virtio-backend"
         status = self.status(path)

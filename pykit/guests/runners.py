@@ -160,7 +160,7 @@ def direct(
         *program.cpu_options(accelerator, icount=scenario.icount, arch=arch),
         "-m", str(program.MEMORY_MIB), "-smp", str(scenario.cpus),
         "-kernel", str(image), "-initrd", str(made.path), "-append", " ".join(arguments),
-        "-serial", "stdio", *_disk_options(made.programs), *kit,
+        *arch.console_port, *_disk_options(made.programs), *kit,
     ]  # fmt: skip
 
 

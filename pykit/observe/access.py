@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
+from pykit.arch import AMD64, ARM64
 from pykit.errors import UsageError
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
@@ -33,8 +34,6 @@ _RECORDS, _ANSWERS = "access.bin", "access.json"
 #: machine has in one piece.
 _SIZE = re.compile(r"(?:size=)?([0-9]+)([MG]?)")
 _DEFAULT_MIB, _MOST_MIB = 128, 2048
-#: The guest's memory, a file in the guest's folder.
-MEMORY = "memory"
 
 
 def require_alone(observe: Sequence[str], guest: str) -> None:
@@ -97,6 +96,11 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         )
     if "access" not in scenario.observe:
         return
+    if (arch := scenario.transport.arch) not in (AMD64, ARM64):
+        raise UsageError(
+            f"the access tracer does not know instructions of {arch.name}: "
+            "leave --observe access out"
+        )
     if accelerator != "tcg":
         raise UsageError(f"the access tracer is a plugin of TCG and sees nothing of {accelerator}")
 
@@ -104,18 +108,6 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
 def log_registers(scenario: Scenario, version: tuple[int, ...]) -> bool:
     """Whether only QEMU's log has the values of registers, if anybody is to look at them."""
     return "access" in scenario.observe and (version < VALUES or scenario.transport.ports)
-
-
-def memory_options(folder: Path, mib: int = program.MEMORY_MIB) -> list[str]:
-    """QEMU's options that put the guest's memory into a file in ``folder``, which is made."""
-    with (folder / MEMORY).open("wb") as file:
-        file.truncate(mib << 20)
-    return [
-        "-machine", "memory-backend=memory",
-        "-object",
-        f"memory-backend-file,id=memory,share=on,size={mib}M,"
-        f"mem-path={program.value(folder / MEMORY)}",
-    ]  # fmt: skip
 
 
 class AccessTracer:
@@ -138,7 +130,7 @@ class AccessTracer:
         files = {
             "file": self._plugin,
             "out": self._capture / _RECORDS,
-            "ram": folder / MEMORY,
+            "ram": folder / program.MEMORY,
             "rings": folder / "rings",
         }
         if self._log is not None:

@@ -22,7 +22,6 @@ import numpy.typing as npt
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
 from pykit.guests.monitor import Monitor
-from pykit.observe.access import MEMORY
 from pykit.qemu import program
 from pykit.qemu.accel import Accelerator
 
@@ -150,7 +149,7 @@ class RingWatcher:
         return program.monitor_options(self._folder / "qmp-rings")
 
     def __enter__(self) -> Self:
-        self._memory = np.memmap(self._folder / MEMORY, np.uint8, "r")
+        self._memory = np.memmap(self._folder / program.MEMORY, np.uint8, "r")
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self

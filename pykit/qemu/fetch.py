@@ -21,12 +21,13 @@ SUITES = {"debian-10": "bookworm-backports"}
 #: Of suites that are built for a later Debian, with the libraries that they load; firmware is the
 #: machine's own.
 _LATER = {"debian-11": PackagedProgram("debian-11", ("sid",), ("qemu-system-x86",))}
-#: The suites of what is used for another architecture, where the machine has none.
+#: The suites of firmware for another architecture.
 _OWN = ("bookworm",)
 #: Of the same suite; libraries and the ROMs of network cards are the machine's own.
 _PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios")
 _MODULES, _VARIABLE = Path("/usr/lib/x86_64-linux-gnu/qemu"), "QEMU_MODULE_DIR"
 _PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
+_DATA = "usr/share/qemu"
 
 
 def named(name: str, progress: Progress, arch: Arch = AMD64) -> Path:
@@ -48,28 +49,30 @@ def named(name: str, progress: Progress, arch: Arch = AMD64) -> Path:
             with store.locked(place, progress):
                 if store.read_stamp(final) is None:
                     _fetch(name, place, final, progress)
-    _keep_apart(final, _MODULES)
-    return final / _PROGRAM
+    return _kept_apart(final / _PROGRAM, final, _MODULES)
 
 
-def _keep_apart(final: Path, others: Path) -> None:
-    """Keep an unpacked QEMU off the modules of the machine's, which end it.
+def _kept_apart(program: Path, final: Path, others: Path) -> Path:
+    """Keep an unpacked QEMU off the modules and data of the machine's, which end it.
 
     It looks for a module in the folder that its environment names, and in the machine's where that
     does not have it. A name that leads to itself is an error there, behind which it looks no
-    further.
+    further. Data that lie beside it are not found where another suite's loader starts it.
     """
     own = final / "usr/lib" / _MODULES.relative_to("/usr/lib")
     own.mkdir(parents=True, exist_ok=True)
     for module in others.glob("*.so"):
         with contextlib.suppress(FileExistsError):
             (own / module.name).symlink_to(module.name)
-    program = final / _PROGRAM
     text = program.read_text()
     if _VARIABLE not in text:
         begin = f"{_VARIABLE}={shlex.quote(str(own))} exec "
-        write_atomically(program, text.replace("exec ", begin, 1).encode())
+        text = text.replace("exec ", begin, 1)
+        if (data := final / _DATA).is_dir():
+            text = text.replace('"$@"', f'-L {shlex.quote(str(data))} "$@"')
+        write_atomically(program, text.encode())
         program.chmod(0o755)
+    return program
 
 
 def _of(arch: Arch, name: str, suites: tuple[str, ...], progress: Progress) -> Path:
@@ -78,12 +81,12 @@ def _of(arch: Arch, name: str, suites: tuple[str, ...], progress: Progress) -> P
     ``name`` is of the folder in the cache. Raises: InfraError when it cannot be had.
     """
     folder = programs.unpacked(_packaged(arch, name, suites), _place(), progress)
-    return folder / "usr/bin" / arch.qemu
+    return _kept_apart(folder / "usr/bin" / arch.qemu, folder, _MODULES)
 
 
 def own(arch: Arch, progress: Progress) -> Path:
     """The program for another architecture that is used unless another is chosen."""
-    return _of(arch, arch.qemu, _OWN, progress)
+    return _of(arch, arch.qemu, arch.qemu_suites, progress)
 
 
 def package(name: str, progress: Progress) -> Path:
@@ -94,7 +97,7 @@ def package(name: str, progress: Progress) -> Path:
 
 def own_version(arch: Arch) -> str:
     """Debian's version of the same in the cache; empty if it is not there."""
-    return programs.version_of(_packaged(arch, arch.qemu, _OWN), _place())
+    return programs.version_of(_packaged(arch, arch.qemu, arch.qemu_suites), _place())
 
 
 def _packaged(arch: Arch, name: str, suites: tuple[str, ...]) -> PackagedProgram:

@@ -26,6 +26,8 @@ CPUS = 2
 ICOUNT_KHZ = 1_000_000
 #: The capture comes out through this much shared memory.
 CARRY_MIB = 256
+#: The guest's memory, and that shared memory, as files in the guest's folder.
+MEMORY, CARRY = "memory", "carry"
 
 
 @functools.cache
@@ -207,14 +209,30 @@ def kit_options(folder: Path, log: Path, arch: Arch = AMD64) -> list[str]:
     A monitor, the agent's serial port (the second one), shared memory to bring the capture
     out, and the trace log.
     """
-    return [*talk_options(folder, log, arch), *carry_options(folder, CARRY_MIB)]
+    return [*talk_options(folder, log, arch), *carry_options(folder, CARRY_MIB, arch)]
 
 
-def carry_options(folder: Path, mib: int) -> list[str]:
-    """The shared memory that the capture comes out through."""
+def memory_options(folder: Path, mib: int = MEMORY_MIB) -> list[str]:
+    """Options that put the guest's memory into a file in ``folder``, which is made."""
+    with (folder / MEMORY).open("wb") as file:
+        file.truncate(mib << 20)
+    return [
+        "-machine", "memory-backend=memory",
+        "-object",
+        f"memory-backend-file,id=memory,share=on,size={mib}M,mem-path={value(folder / MEMORY)}",
+    ]  # fmt: skip
+
+
+def carry_options(folder: Path, mib: int, arch: Arch = AMD64) -> list[str]:
+    """The memory that the capture comes out through: all of the guest's where no other can be
+    plugged.
+    """
+    if not arch.other_pci:
+        (folder / CARRY).touch()
+        return memory_options(folder)
     return [
         "-object",
-        f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={value(folder / 'carry')}",
+        f"memory-backend-file,id=carry,share=on,size={mib}M,mem-path={value(folder / CARRY)}",
         "-device", "ivshmem-plain,memdev=carry",
     ]  # fmt: skip
 

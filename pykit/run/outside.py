@@ -28,7 +28,7 @@ from pykit.guests.monitor import (
 from pykit.guests.outcome import Outcome
 from pykit.guests.tracelog import TraceLog
 from pykit.observe import ask_all, ask_interrupts, device_id
-from pykit.observe.access import AccessTracer, memory_options, require_alone
+from pykit.observe.access import AccessTracer, require_alone
 from pykit.observe.survey import Surveyor
 from pykit.qemu import program
 from pykit.qemu.keeper import Keeper
@@ -112,7 +112,7 @@ def run(scenario: Scenario, *, out: Path, progress: Progress = lambda _: None) -
 def traced_options(folder: Path, mib: int, tracers: Sequence[AccessTracer]) -> list[str]:
     """QEMU's options for a guest with so much memory, which access tracers look at."""
     options = [option for tracer in tracers for option in tracer.options()]
-    return [*memory_options(folder, mib), *options] if tracers else []
+    return [*program.memory_options(folder, mib), *options] if tracers else []
 
 
 def log_options(log: Path) -> list[str]:

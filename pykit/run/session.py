@@ -84,8 +84,9 @@ def run_scenario(
             observers.append(RingWatcher(keeper.folder, capture, accelerator, ram))
         if observers:
             # First: what the plugin takes for an address counts QEMU's memories in this order.
+            has_memory = not scenario.transport.arch.other_pci
             command[1:1] = [
-                *access.memory_options(keeper.folder),
+                *([] if has_memory else program.memory_options(keeper.folder)),
                 *(option for observer in observers for option in observer.options()),
             ]
         # Only now: a run that cannot even start leaves no directory behind.
@@ -106,7 +107,7 @@ def run_scenario(
                 watching.enter_context(observer)
             ended = session.run(command, staged.nonce)
         kind, message = session.work.finish(
-            keeper.folder / "carry", capture, ended, kernel=kernel.release
+            keeper.folder / program.CARRY, capture, ended, kernel=kernel.release
         )
     qemu = program.version(scenario.transport.arch)
     return Outcome(kind, message, tuple(command), qemu, session.work.reached)

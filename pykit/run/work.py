@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pykit.guests import kitsteps, outcome
-from pykit.guests.carried import CarryError, unpack
+from pykit.guests.carried import CarryError, gather, unpack
 from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
@@ -29,6 +29,8 @@ from pykit.seal import write_sealed
 Progress = Callable[[str], None]
 #: When the guest's own trace ended, s since it booted.
 _ENDED = re.compile(r"^ended ([0-9.]+)$", re.MULTILINE)
+#: Where the guest has lists of the pages with the capture.
+_PAGES = re.compile(r"^pages ([0-9a-f]+)$", re.MULTILINE)
 #: Ends of guests from which the capture comes out whole.
 _CARRIED = ("clean", "splat", "workload-failed", "hang")
 #: How often the active mutant of the kernel's modules was executed.
@@ -132,7 +134,10 @@ class ScenarioSteps:
         Even of a workload that failed, or hangs: what it left shows why.
         """
         hangs = failed is not None and failed[0] == "hang"
-        wanted = {"LASTING": lasting, "SYMBOLS": symbols, "TASKS": hangs}
+        arch = self._transport.arch
+        wanted = {
+            "LASTING": lasting, "SYMBOLS": symbols, "TASKS": hangs, "PAGES": not arch.other_pci,
+        }  # fmt: skip
         variables = {name: "yes" if yes else "no" for name, yes in wanted.items()}
         # From here on only those outside may see what goes on.
         host_ns = time.time_ns()
@@ -144,6 +149,12 @@ class ScenarioSteps:
             raise
         if code != 0 and failed is None:
             return "workload-failed", f"the capture did not come out: {said}"
+        if pages := _PAGES.search(said):
+            memory, first = self._folder / program.MEMORY, int(pages[1], 16)
+            try:
+                gather(memory, arch.ram, first, self._folder / program.CARRY)
+            except CarryError as error:
+                return failed or ("workload-failed", f"the capture did not come out: {error}")
         if ended := _ENDED.search(said):
             self._ended = {"host_ns": host_ns, "guest_ns": int(float(ended[1]) * 1e9)}
         if times := _REACHED.findall(said):

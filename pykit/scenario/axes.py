@@ -15,7 +15,7 @@ from pathlib import Path
 from pykit.arch import AMD64, Arch
 from pykit.errors import UsageError
 from pykit.scenario.model import SOCKET, Scenario
-from pykit.scenario.transport import PCI, transport
+from pykit.scenario.transport import PCI, default_transport, transport
 from pykit.toml import choice
 
 #: The module that traces a driver which has no tracepoints of pykit.
@@ -27,14 +27,17 @@ _VHOST_USER_BLK = "vhost-user-blk-pci"
 RINGS = ("split", "packed")
 
 
-def on_transport(scenario: Scenario, name: str, arch: Arch = AMD64) -> Scenario:
+def on_transport(scenario: Scenario, name: str | None, arch: Arch = AMD64) -> Scenario:
     """The scenario with its devices on that transport of an architecture's machines.
+
+    None stands for the one that guests of that architecture use by default.
 
     Raises UsageError for an unknown transport, a device that has no such form, and a step
     that needs hot-plug where there is none.
     """
-    to = transport(name, arch)
-    if not scenario.devices and name != PCI.name:
+    default = default_transport(arch)
+    to = transport(name, arch) if name else default
+    if not scenario.devices and to != default:
         raise UsageError(f"scenario {scenario.name} has no device to put on {name}")
     if not to.hot_plug:
         for step in scenario.steps:
@@ -50,8 +53,8 @@ def on_transport(scenario: Scenario, name: str, arch: Arch = AMD64) -> Scenario:
                     f"its own, which is for hot-plug: choose pci or pci-legacy, not {name}"
                 )
     devices = []
-    # On MMIO there is neither of what these choose.
-    lost = () if to.hot_plug else ("disable-legacy", "addr")
+    # Elsewhere there is neither of what these choose.
+    lost = () if to.suffix == PCI.suffix else ("disable-legacy", "addr")
     for device in scenario.devices:
         if not device.type.endswith(PCI.suffix):
             raise UsageError(

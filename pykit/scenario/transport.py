@@ -10,6 +10,9 @@ from pykit.arch import AMD64, ARCHES, Arch
 from pykit.errors import UsageError
 from pykit.toml import choice
 
+#: What QEMU's names of PCI devices end in.
+_PCI = "-pci"
+
 
 @dataclass(frozen=True)
 class Transport:
@@ -32,70 +35,97 @@ class Transport:
     options: dict[str, Any] = field(default_factory=dict)
     #: Where its devices' registers are, where the machine says so: (first address, end).
     registers: tuple[int, int] | None = None
-    #: Whether devices come and go while the guest runs. Else all are there from power-on,
-    #: and the guest binds the transport's driver to one where it would be plugged.
-    hot_plug: bool = True
+    #: The bus that devices are plugged into while the guest runs. None: all are there from
+    #: power-on, and the guest binds the transport's driver to one where it would be plugged.
+    plugged_on: str | None = None
     #: The machine's.
     arch: Arch = AMD64
 
     @property
+    def hot_plug(self) -> bool:
+        """Whether devices come and go while the guest runs."""
+        return self.plugged_on is not None
+
+    @property
     def ports(self) -> bool:
         """Whether its registers are I/O ports."""
-        return self.legacy and self.hot_plug
+        return self.legacy and self.suffix == _PCI
 
     def bus(self, number: int) -> str:
         """Where the scenario's device of that number (from 0) goes."""
-        return "rp0" if self.hot_plug else f"virtio-mmio-bus.{number}"
+        return self.plugged_on or f"virtio-mmio-bus.{number}"
 
 
 def _pci(arch: Arch, name: str, *, legacy: bool) -> Transport:
     # A legacy device has an I/O BAR, and an empty port gets no I/O window unless it asks.
     port = ("-device", "pcie-root-port,id=rp0,chassis=10,slot=10,io-reserve=4096")
-    options = {"disable-modern": True, "disable-legacy": "off"} if legacy else {}
-    profile = "pci-legacy" if legacy else "guest"
     return Transport(
         name,
         ("-M", arch.pci),
-        port,
-        profile,
-        "virtio_pci",
-        "-pci",
-        legacy,
-        options,
+        port if arch.root_ports else (),
+        profile="pci-legacy" if legacy else arch.profile,
+        module="virtio_pci",
+        suffix=_PCI,
+        legacy=legacy,
+        options={"disable-modern": True, "disable-legacy": "off"} if legacy else {},
+        plugged_on="rp0" if arch.root_ports else "pci.0",
         arch=arch,
     )
 
 
 def _mmio(arch: Arch, name: str, *, legacy: bool) -> Transport:
     version = f"virtio-mmio.force-legacy={'true' if legacy else 'false'}"
-    machine = ("-M", arch.mmio, "-global", version)
     return Transport(
         name,
-        machine,
+        ("-M", arch.mmio, "-global", version),
         (),
-        "mmio",
-        "virtio_mmio",
-        "-device",
-        legacy,
+        profile="mmio",
+        module="virtio_mmio",
+        suffix="-device",
+        legacy=legacy,
         registers=arch.slots,
-        hot_plug=False,
+        arch=arch,
+    )
+
+
+def _ccw(arch: Arch, name: str) -> Transport:
+    return Transport(
+        name,
+        ("-M", arch.ccw),
+        (),
+        profile=arch.profile,
+        # Its own module is part of every kernel, and no index of modules has it.
+        module="virtio",
+        suffix="-ccw",
+        legacy=False,
+        plugged_on="virtual-css",
         arch=arch,
     )
 
 
 def _all(arch: Arch) -> dict[str, Transport]:
-    there = (
-        _pci(arch, "pci", legacy=False),
-        _pci(arch, "pci-legacy", legacy=True),
-        _mmio(arch, "mmio", legacy=False),
-        _mmio(arch, "mmio-legacy", legacy=True),
-    )
+    there = []
+    if arch.ccw:
+        there.append(_ccw(arch, "ccw"))
+    there.append(_pci(arch, "pci", legacy=False))
+    if arch.root_ports:
+        there.append(_pci(arch, "pci-legacy", legacy=True))
+    if arch.mmio:
+        there += [_mmio(arch, "mmio", legacy=False), _mmio(arch, "mmio-legacy", legacy=True)]
     return {transport.name: transport for transport in there}
 
 
+#: The first of an architecture's is what its guests use unless another is chosen.
 _BY_ARCH = {arch: _all(arch) for arch in ARCHES.values()}
+#: All names of transports, of whatever architecture.
+NAMES = tuple(dict.fromkeys(name for there in _BY_ARCH.values() for name in there))
 TRANSPORTS = _BY_ARCH[AMD64]
 PCI = TRANSPORTS["pci"]
+
+
+def default_transport(arch: Arch) -> Transport:
+    """The transport that guests of an architecture use unless another is chosen."""
+    return next(iter(_BY_ARCH[arch].values()))
 
 
 def transport(name: str, arch: Arch = AMD64) -> Transport:

@@ -136,6 +136,7 @@ def test_a_qemu_that_is_not_there_is_told_of_at_once(tmp_path: Path) -> None:
         (["--arch", "arm64", "--kernel", "debian-7.2"], "kernel debian-7.2 is not of arm64"),
         (["--arch", "arm64", "--boot", "vng"], "a guest of arm64 needs --boot direct"),
         (["seabios", "--arch", "arm64"], "it takes no --kernel"),
+        (["io", "--arch", "s390x", "--transport", "mmio"], "unknown transport 'mmio'"),
     ],
 )
 def test_architectures(tmp_path: Path, words: list[str], message: str) -> None:

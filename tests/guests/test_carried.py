@@ -57,6 +57,52 @@ def test_the_guest_program_writes_what_the_host_reads(tmp_path: Path) -> None:
     assert (tmp_path / "out/tasks/1/status").read_bytes() == source.read_bytes()
 
 
+def paged(files: dict[str, bytes], base: int, pages: int) -> tuple[bytes, int]:
+    """The guest's memory of so many pages from ``base`` on, as ``carry --pages`` leaves it: pages
+    and lists in no order, none at the begin. Returns it with the address of the first list.
+    """
+    data = archive(files)
+    data = data.ljust(-len(data) // HEAD * -HEAD, b"\0")
+    filled = [data[at : at + HEAD] for at in range(0, len(data), HEAD)]
+    free = list(range(pages - 1, 0, -2)) + list(range(2, pages, 2))
+    places = [free.pop() for _ in filled]
+    lists = [places[at : at + 511] for at in range(0, len(places), 511)]
+    at = [free.pop() for _ in lists]
+    memory = bytearray(pages * HEAD)
+    for place, page in zip(places, filled, strict=True):
+        memory[place * HEAD : (place + 1) * HEAD] = page
+    following = [base + place * HEAD for place in at[1:]] + [0]
+    for place, mine, then in zip(at, lists, following, strict=True):
+        words = [then, *(base + page * HEAD for page in mine)]
+        struct.pack_into(f"<{len(words)}Q", memory, place * HEAD, *words)
+    return bytes(memory), base + at[0] * HEAD
+
+
+@pytest.mark.parametrize("base", [0, 0x40000000])
+def test_pages_are_put_together(tmp_path: Path, base: int) -> None:
+    files = {"kallsyms": bytes(range(256)) * 16 * 600, "record.dat": b"end"}
+    memory, first = paged(files, base, 1000)
+    (tmp_path / "memory").write_bytes(memory)
+    carried.gather(tmp_path / "memory", base, first, tmp_path / "carry")
+    assert unpack(tmp_path / "carry", tmp_path / "out") == list(files)
+    assert (tmp_path / "out/kallsyms").read_bytes() == files["kallsyms"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([0, 64 * HEAD], "a page at 0x40000, where it has no memory"),
+        ([0, 8 * HEAD - 1], "a page at 0x7fff, where it has no memory"),
+        ([HEAD, HEAD, HEAD], "more pages than it has"),
+    ],
+)
+def test_lists_of_pages_that_lead_nowhere(tmp_path: Path, words: list[int], message: str) -> None:
+    page = struct.pack(f"<{len(words)}Q", *words).ljust(HEAD, b"\0")
+    (tmp_path / "memory").write_bytes(bytes(HEAD) + page + bytes(6 * HEAD))
+    with pytest.raises(CarryError, match=message):
+        carried.gather(tmp_path / "memory", 0, HEAD, tmp_path / "carry")
+
+
 def test_too_small_a_memory_leaves_no_head(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     with memory.open("wb") as file:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pykit import arch
+from pykit.arch import S390X
 from pykit.errors import UsageError
 from pykit.guests import runners
 from pykit.guests.initramfs import Initramfs
@@ -19,6 +20,8 @@ COMMON = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
 PORT = ["-device", "pcie-root-port,id=rp0,chassis=10,slot=10,io-reserve=4096"]
 BOOT = ["-m", "1024", "-smp", "2", "-kernel", "/vmlinux", "-initrd", "/initramfs", "-append"]
 REST = ["-serial", "stdio"]
+LOG_FILE = Path("/f/log")
+MACHINES = frozenset({"q35", "microvm", "virt", "s390-ccw-virtio"})
 MICROVM = "microvm,acpi=on,pcie=on,rtc=on,ioapic2=off"
 AMD64 = (
     "console=ttyS0 oops=panic panic=-1 loglevel=5 kunit.enable=1 tsc=reliable no_timer_check "
@@ -43,7 +46,7 @@ CARRY = [
 def qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "properties", lambda _: frozenset({"num-queues"}))
     monkeypatch.setattr(program, "find", lambda *_: ("/qemu", (7, 2, 22)))
-    monkeypatch.setattr(program, "_machines", lambda *_: frozenset({"q35", "microvm", "virt"}))
+    monkeypatch.setattr(program, "_machines", lambda *_: MACHINES)
     monkeypatch.setattr(tsc, "khz", lambda: 2_000_000)
 
 
@@ -67,6 +70,25 @@ def test_arm64() -> None:
     assert command("pci", "tcg", arch.ARM64) == ["/qemu", *COMMON, *machine, *PORT, *end]
     machine += ["-global", "virtio-mmio.force-legacy=false"]
     assert command("mmio", "tcg", arch.ARM64) == ["/qemu", *COMMON, *machine, *end]
+
+
+def test_s390x(tmp_path: Path) -> None:
+    scenario = on_transport(load_scenario("io"), None, S390X)
+    made, kit = Initramfs(Path("/initramfs"), None), program.kit_options(tmp_path, LOG_FILE, S390X)
+    words = runners.direct(Path("/vmlinuz"), made, scenario, "tcg", [], kit)
+    assert words == [
+        "/qemu", *COMMON, "-M", "s390-ccw-virtio", "-accel", "tcg,thread=multi", "-cpu", "max",
+        "-m", "1024", "-smp", "2", "-kernel", "/vmlinuz", "-initrd", "/initramfs", "-append",
+        "console=ttyS0 oops=panic panic=-1 loglevel=5 kunit.enable=1 nokaslr audit=0 "
+        "random.trust_cpu=on",
+        "-chardev", "stdio,id=console", "-device", "sclplmconsole,chardev=console",
+        "-qmp", f"unix:{tmp_path}/qmp,server=on,wait=off",
+        "-chardev", f"socket,id=agent,path={tmp_path}/agent,server=on,wait=off",
+        "-device", "sclpconsole,chardev=agent", *LOG,
+        "-machine", "memory-backend=memory",
+        "-object", f"memory-backend-file,id=memory,share=on,size=1024M,mem-path={tmp_path}/memory",
+    ]  # fmt: skip
+    assert (tmp_path / "memory").stat().st_size == 1 << 30
 
 
 def test_virtme_ng_is_for_this_machines_architecture() -> None:

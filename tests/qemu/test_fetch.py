@@ -61,7 +61,7 @@ def test_modules_of_the_machine_are_kept_off(tmp_path: Path) -> None:
     """An unpacked QEMU that finds another build's module ends, so it must not find any."""
     final, others = tmp_path / "final", tmp_path / "others"
     own = final / "usr/lib/x86_64-linux-gnu/qemu"
-    for folder in (own, others, final / "usr/bin"):
+    for folder in (own, others, final / "usr/bin", final / "usr/share/qemu"):
         folder.mkdir(parents=True)
     (own / "ui-curses.so").write_text("its own")
     for name in ("ui-curses.so", "chardev-spice.so"):
@@ -69,9 +69,10 @@ def test_modules_of_the_machine_are_kept_off(tmp_path: Path) -> None:
     program = final / "usr/bin/qemu-system-x86_64"
     program.write_text('#!/bin/sh\nexec elf "$@"\n')
     for _ in range(2):
-        fetch._keep_apart(final, others)
+        assert fetch._kept_apart(program, final, others) == program
         assert (own / "ui-curses.so").read_text() == "its own"
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
             (own / "chardev-spice.so").read_text()
-        assert program.read_text() == f'#!/bin/sh\nQEMU_MODULE_DIR={own} exec elf "$@"\n'
+        begin = f"#!/bin/sh\nQEMU_MODULE_DIR={own} exec elf"
+        assert program.read_text() == f'{begin} -L {final}/usr/share/qemu "$@"\n'
     assert sorted(path.name for path in others.iterdir()) == ["chardev-spice.so", "ui-curses.so"]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pykit.arch import S390X
 from pykit.errors import UsageError
 from pykit.guests import runner
 from pykit.guests.device_args import cold_options
 from pykit.scenario import load_scenario, on_transport, under_driver, with_ring
 from pykit.scenario.model import Scenario
-from pykit.scenario.transport import TRANSPORTS
+from pykit.scenario.transport import TRANSPORTS, transport
 
 
 @pytest.fixture
@@ -45,6 +46,22 @@ def test_mmio_devices_are_there_from_power_on(blk: Scenario, name: str, tmp_path
 
 def test_hot_plugged_devices_are_not_there_at_first(blk: Scenario, tmp_path: Path) -> None:
     assert cold_options(on_transport(blk, "pci-legacy"), tmp_path) == []
+
+
+def test_channel_io(blk: Scenario) -> None:
+    scenario = on_transport(blk, None, S390X)
+    assert scenario.transport == transport("ccw", S390X)
+    assert {device.type for device in scenario.devices} == {"virtio-blk-ccw"}
+    assert (scenario.transport.bus(0), scenario.transport.port) == ("virtual-css", ())
+    pci = on_transport(blk, "pci", S390X)
+    assert {device.type for device in pci.devices} == {"virtio-blk-pci"}
+    assert (pci.transport.bus(0), pci.transport.port) == ("pci.0", ())
+    assert on_transport(load_scenario("selftest"), None, S390X).devices == ()
+    for name in ("mmio", "pci-legacy"):
+        with pytest.raises(UsageError, match=f"unknown transport '{name}'"):
+            on_transport(blk, name, S390X)
+    with pytest.raises(UsageError, match="unknown transport 'ccw'"):
+        on_transport(blk, "ccw")
 
 
 def test_unknown_transport(blk: Scenario) -> None:

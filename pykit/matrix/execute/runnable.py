@@ -129,7 +129,7 @@ def apply_axes(
         scenario = served_by(scenario, device)
     named = kernels.arch_of(axes.get("kernel"))
     arch = FIRMWARE[scenario.firmware] if scenario.firmware is not None else named
-    scenario = on_transport(scenario, axes.get("transport", "pci"), arch)
+    scenario = on_transport(scenario, axes.get("transport"), arch)
     scenario = with_ring(scenario, axes.get("ring", "split"))
     observe = tuple(word for word in axes.get("observe", "").split("+") if word)
     scenario = replace(scenario, observe=cast("tuple[Observer, ...]", observe))

@@ -14,7 +14,7 @@ from pykit.device import FAULTS
 from pykit.mutants import Mutant, all_mutants
 from pykit.scenario.axes import RINGS
 from pykit.scenario.model import Backing
-from pykit.scenario.transport import TRANSPORTS
+from pykit.scenario.transport import NAMES
 
 #: Values of an axis of faults or observers: all there are, and none.
 ALL, NONE = "all", "none"
@@ -43,7 +43,7 @@ STRICT_MODEL = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_
 KNOWN_AXES: dict[str, tuple[str, ...] | None] = {
     "kernel": None,
     "driver": None,
-    "transport": tuple(TRANSPORTS),
+    "transport": NAMES,
     "ring": RINGS,
     DRIVER_FAULT: (NONE, *spec.faults("driver")),
     "device-fault": (NONE, *spec.faults("device")),
