@@ -31,7 +31,7 @@ from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
 from pykit.spec.view import View
-from pykit.trace.capture import QUEUE_QUERY
+from pykit.trace.capture import QUEUE_QUERY, RECORDED
 
 
 @rule(
@@ -48,8 +48,8 @@ def wide_reads_are_bracketed(view: View) -> Result:
     read again. A driver that does not takes the read for an atomic one.
 
     - The legacy interface has no generation, nor has channel I/O, where one command reads the whole
-      configuration (4.3.2.5). A driver that never reads the generation of a device whose transport
-      the capture does not name may be on channel I/O.
+      configuration (4.3.2.5). A trace that was recorded elsewhere does not name the transport: a
+      driver that never reads the generation there may be on channel I/O.
     - Several reads may stand between the same two reads of the generation.
     - A read whose end of the bracket or whose repetition may come after the end of the trace is
       not counted: the trace ends less than 1 s after it, and the task did nothing more.
@@ -59,11 +59,12 @@ def wide_reads_are_bracketed(view: View) -> Result:
       of the generation as the driver's trace: one that it lacks was made up.
     """
     tally = Tally(none="no field wider than 32 bits was read")
+    elsewhere = view.events.capture.outcome.kind == RECORDED
     counted = {life.dev for life in view.lives.values() if any(not a.len for a in life.config)}
     for life in view.lives.values():
         if not life.has(bits.VERSION_1) or life.transport == "ccw":
             continue
-        if life.transport is None and life.dev not in counted:
+        if elsewhere and life.transport is None and life.dev not in counted:
             for access in life.config:
                 if access.len > 4 and not access.write:
                     tally.undecided(doubt="channel I/O has no generation, and may be the transport")
