@@ -37,6 +37,8 @@ TRACE_EVENTS = (
 )
 #: What a QEMU that lacks one of them has in its place, from 11 on.
 LATER_EVENTS = {"virtio_notify_irqfd": "virtio_notify_irqfd_deferred_fn"}
+#: Those of devices on channel I/O, which no QEMU but that for s390x has.
+CHANNEL_EVENTS = ("virtio_ccw_new_device", "virtio_ccw_interpret_ccw")
 #: Those of the accesses to registers, which show the driver's side.
 REGISTER_EVENTS = ("memory_region_ops_read", "memory_region_ops_write")
 #: Our name of an answer with what a ring holds in the guest's memory; QEMU has no such query.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pykit.errors import InfraError, UsageError
 from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners, served
 from pykit.guests.channel import GuestChannel, GuestEndedError
-from pykit.guests.monitor import REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.monitor import CHANNEL_EVENTS, REGISTER_EVENTS, TRACE_EVENTS, Monitor
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
 from pykit.observe import access, tapped, through_taps
@@ -25,6 +25,7 @@ from pykit.qemu import accel, program
 from pykit.qemu.keeper import Keeper
 from pykit.run.work import Failed, ScenarioSteps
 from pykit.scenario.model import Scenario
+from pykit.scenario.transport import CCW
 
 if TYPE_CHECKING:
     from pykit.observe.ringwatch import RingWatcher
@@ -120,6 +121,8 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
         return ("virtio_set_status",) if scenario.observe else ()
     # A mutant may be wrong in a register, which nothing else shows.
     version = program.find(scenario.transport.arch)[1]
+    if scenario.transport.suffix == CCW:
+        return (*TRACE_EVENTS, *CHANNEL_EVENTS)
     if scenario.mutant is not None or access.log_registers(scenario, version):
         return (*TRACE_EVENTS, *REGISTER_EVENTS)
     return TRACE_EVENTS

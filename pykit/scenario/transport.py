@@ -10,8 +10,8 @@ from pykit.arch import AMD64, ARCHES, Arch
 from pykit.errors import UsageError
 from pykit.toml import choice
 
-#: What QEMU's names of PCI devices end in.
-_PCI = "-pci"
+#: What QEMU's names of devices on PCI and on channel I/O end in.
+_PCI, CCW = "-pci", "-ccw"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _ccw(arch: Arch, name: str) -> Transport:
         profile=arch.profile,
         # Its own module is part of every kernel, and no index of modules has it.
         module="virtio",
-        suffix="-ccw",
+        suffix=CCW,
         legacy=False,
         plugged_on="virtual-css",
         arch=arch,

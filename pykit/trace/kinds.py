@@ -119,6 +119,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "dev_config_signal": "",
         "dev_blk_start": "u64: elem sector, u32: sectors type",
         "dev_blk_done": "u64: elem, u8: status",
+        "dev_command": "u32: number, u8: command",
         "dev_pci_config": "u64: value, u32: offset, u8: write, str: place",
         "acc_ring": "u64: insns pc address value, u32: offset, u16: slot,"
         " u8: size write, str: area field symbol",

@@ -45,6 +45,9 @@ _PREFIX = re.compile(
 _DATED = re.compile(r"^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8})(?:\.([0-9]{6}))?Z ", re.MULTILINE)
 _BEGIN = 1 << 16
 _POINTER = r"(0x[0-9a-f]{1,16}|\(nil\))"
+#: The number of a subchannel, in its set of an image. A device's place for as long as it is added:
+#: that it was is no event of ours.
+_SCHID, _ADDED = r"[0-9a-f]{1,2}\.[0-9a-f]\.([0-9a-f]{4})", "added"
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,16 @@ _EVENTS = {
     "virtio_blk_req_complete": _Event(
         "dev_blk_done", "vdev P req P status N", ("vdev", "elem", "status")
     ),
+    "virtio_ccw_new_device": _Event(_ADDED, f"VIRTIO-CCW: add subchannel {_SCHID},.*", ("elem",)),
+    "virtio_ccw_interpret_ccw": _Event(
+        "dev_command",
+        rf"VIRTIO-CCW: {_SCHID}: interpret command (0x[0-9a-f]{{1,2}})",
+        ("elem", "command"),
+    ),
 }
 _POINTERS = ("vdev", "queue", "elem")
+#: Commands that reset a device and write its status (4.3.1.1).
+_SETS_STATUS = (0x33, 0x31)
 #: A line that has, or begins like, an event and cannot be read as one: written into by another
 #: thread, or damaged.
 _TORN = re.compile(rf"(?P<event>{'|'.join(_EVENTS)})(?![a-z_])|^[0-9]+@(?![0-9]+\.[0-9]{{6}}:)")
@@ -169,7 +180,7 @@ def read_log(
         losses.append(
             Loss(len(bad), f"{path}: {len(bad)} lines cannot be read, the first is {bad[0] + 1}")
         )
-    events = events.filter("good").drop("good")
+    events = _commanded(events.filter("good").drop("good"))
     statuses = events.filter(pl.col("kind") == "dev_status")
     registers, named, torn = read_registers(lines, statuses, regions, places)
     if torn:
@@ -297,7 +308,7 @@ def _integers(texts: Sequence[str | None], name: str) -> list[int | None]:
         # A null pointer is printed as "(nil)".
         return [None if t is None else 0 if t == "(nil)" else int(t, 16) for t in texts]
     low, high = _LIMITS[_type(name)]
-    numbers = (None if t is None else int(t) for t in texts)
+    numbers = (None if t is None else int(t, 16 if name == "command" else 10) for t in texts)
     return [n if n is not None and low <= n <= high else None for n in numbers]
 
 
@@ -306,6 +317,33 @@ def _type(name: str) -> Dtype:
     if name in _POINTERS:
         return pl.UInt64
     return pl.UInt16 if name in ("n", "ahead") else _FIELDS[name]
+
+
+def _commanded(events: pl.DataFrame) -> pl.DataFrame:
+    """Number the commands on channel I/O since their device was added, and name the device.
+
+    It is the one whose status is the first to be set behind one of its commands that do that: QEMU
+    does it within the command. Commands of a device that was there before the log are left out.
+    """
+    added, command = pl.col("kind") == _ADDED, pl.col("kind") == "dev_command"
+    mine = events.filter(added | command)
+    if mine.is_empty():
+        return events
+    times = added.cast(pl.Int64).cum_sum().over("elem")
+    mine = mine.with_columns(times.alias("added")).filter(command & (pl.col("added") > 0))
+    mine = mine.with_columns(pl.int_range(pl.len()).over("elem", "added").alias("number"))
+    statuses = events.filter(pl.col("kind") == "dev_status").select("line", "vdev")
+    named = (
+        mine.filter(pl.col("command").is_in(_SETS_STATUS))
+        .select("line", "elem", "added")
+        .join_asof(statuses, on="line", strategy="forward")
+        .unique(["elem", "added"], keep="first", maintain_order=True)
+        .select("elem", "added", "vdev")
+    )
+    mine = mine.drop("vdev").join(named, on=["elem", "added"], how="left").drop("added")
+    mine = mine.with_columns(elem=pl.lit(None, events.schema["elem"]))
+    rest = events.filter(~(added | command))
+    return pl.concat([rest, mine], how="diagonal").sort("line", maintain_order=True)
 
 
 def _merged(events: pl.DataFrame, registers: pl.DataFrame) -> pl.DataFrame:

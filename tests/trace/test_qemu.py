@@ -133,6 +133,36 @@ def test_a_pointer_that_serves_twice(tmp_path: Path) -> None:
     assert pops.select("dev", "vq", "avail_idx").rows() == [(0, 0, 1), (1, 2, 1)]
 
 
+def added(number: int) -> str:
+    return (
+        f"virtio_ccw_new_device VIRTIO-CCW: add subchannel fe.0.{number:04x}, devno 0x0000 (auto)"
+    )
+
+
+def command(number: int, code: int) -> str:
+    return f"virtio_ccw_interpret_ccw VIRTIO-CCW: fe.0.{number:04x}: interpret command {code:#x}"
+
+
+def test_commands_on_channel_io(tmp_path: Path) -> None:
+    """Two devices at once; then the first one's subchannel is another device's."""
+    path = log_of(
+        tmp_path,
+        command(2, 0x22),  # of a device that was there before
+        added(0), status(VDEV, 0), added(1), status(OTHER, 0),
+        command(0, 0x83), command(1, 0x12), command(0, 0x33), status(VDEV, 0),
+        command(1, 0x31), status(OTHER, 3), command(0, 0x31), status(VDEV, 3),
+        command(0, 0x33), status(VDEV, 0), command(0, 0x73),
+        added(0), command(0, 0x83), command(0, 0x31), status(FOREIGN, 1),
+    )  # fmt: skip
+    log = read_log(path, [0, 1, 2])
+    assert log.losses == ()
+    rows = log.rows.filter(pl.col("kind") == "dev_command").select("dev", "number", "command")
+    assert rows.rows() == [
+        (0, 0, 0x83), (1, 0, 0x12), (0, 1, 0x33), (1, 1, 0x31), (0, 2, 0x31), (0, 3, 0x33),
+        (0, 4, 0x73), (2, 0, 0x83), (2, 1, 0x31),
+    ]  # fmt: skip
+
+
 def test_running_indices_per_life(tmp_path: Path) -> None:
     life = [
         status(VDEV, 0),

@@ -234,7 +234,7 @@ def _windows(statuses: list[tuple[int, int]]) -> Iterator[tuple[int, int | None]
         yield start, None
 
 
-@rule("RS-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"))
+@rule("RS-DE-02", needs=("qemu:dev_status", "qemu:dev_signal"), also=("CR-DE-02",))
 def no_notification_after_reset(view: View) -> Result:
     """Section 2.4.1: after a reset the device sends no notification until it is initialized again.
 
@@ -247,7 +247,11 @@ def no_notification_after_reset(view: View) -> Result:
     return _silent_after_reset(view, ("dev_signal",), "an interrupt was sent after a reset")
 
 
-@rule("RS-DE-03", needs=("qemu:dev_status|driver:quiet", "qemu:dev_pop|driver:quiet"))
+@rule(
+    "RS-DE-03",
+    needs=("qemu:dev_status|driver:quiet", "qemu:dev_pop|driver:quiet"),
+    also=("CR-DE-03",),
+)
 def no_queue_access_after_reset(view: View) -> Result:
     """Section 2.4.1: after a reset the device uses no queue until it is initialized again.
 
