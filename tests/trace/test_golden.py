@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pykit.analysis.export import FORMS
+from pykit.trace import load
 from pykit.trace.batches import Decoder
 from pykit.trace.losses import page_losses, stats_losses
 from pykit.trace.tracing import read_tracing
@@ -128,6 +130,17 @@ def test_trace_cmd_agrees_on_a_real_capture(ftrace: Path, tmp_path: Path, kernel
     shutil.copytree(ftrace / "main/events/ftrace", tracing / "events/ftrace", dirs_exist_ok=True)
     rows = columns(tracing)
     assert compare(rows, parsed(report(tracing, tmp_path))) > 5000
+
+
+@needs_trace_cmd
+def test_trace_cmd_agrees_on_a_big_endian_capture(tmp_path: Path) -> None:
+    """In the file that an export writes: trace-cmd restores pages of its own byte order alone."""
+    capture = unpack("capture-s390x.tar.xz", tmp_path / "capture")
+    path = tmp_path / "trace.dat"
+    FORMS["trace-cmd"](load(capture), capture, path)
+    command = ["trace-cmd", "report", "-t", "-N", "-R", "-i", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert compare(columns(capture / "tracing"), parsed(done.stdout)) > 2000
 
 
 @needs_trace_cmd
