@@ -246,6 +246,14 @@ def test_buffers_for_events_may_lie_where_they_are() -> None:
     assert verdicts(log).of("NA-DE-05").verdict == "inconclusive"
 
 
+def test_buffers_that_no_one_needs_yet_do_not_show_a_sleeping_device() -> None:
+    log = cases.liveness.two_for_one_notification()
+    cases.liveness.sleeps(log)
+    for event in log.of("driver"):
+        event["id"] = bits.NET_ID
+    assert "DX-18" not in verdicts(log).having("fail")
+
+
 def test_what_either_side_may_have_done_is_no_success() -> None:
     log = run()
     for event in log.of("callback", vq=0)[9:]:

@@ -99,7 +99,8 @@ def device_looks_before_it_sleeps(view: View) -> Result:
     Checked: each decision on a split queue that left the device without a notification, as the
     device's suppression in ring memory said: what was made available by then comes back. A device
     that enabled its notifications while the entry was there, and went to sleep without another
-    look at the available index, never takes it.
+    look at the available index, never takes it. On a queue that stands still only chains that are
+    requests count: other buffers lie there until the device has something to say.
 
     Undecided: the device's suppression changed between the two readings at the decision, or the
     trace ends within 10 s of the last movement.
@@ -122,7 +123,7 @@ def device_looks_before_it_sleeps(view: View) -> Result:
     )
     tally.check_together(int(np.count_nonzero(back)), ())
     for entry in standstills(view):
-        if entry.state != "asleep":
+        if entry.state != "asleep" or not entry.requests:
             continue
         if entry.ns < PREEMPTED_TASK or not entry.sound:
             tally.undecided(entry.count)
