@@ -6,7 +6,7 @@ A life is one driver binding of a device, from one reset to the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -171,8 +171,13 @@ def negotiated_lives(view: View) -> Iterator[tuple[Life, Status]]:
 
 def block_lives(view: View, tally: Tally) -> Iterator[Life]:
     """Yield the lives of block devices; count those whose type is not known as undecided."""
+    return lives_of(view, (bits.BLK_ID,), tally)
+
+
+def lives_of(view: View, types: Collection[int], tally: Tally) -> Iterator[Life]:
+    """Yield the lives of devices with these ids; count those of an unknown type as undecided."""
     for life in view.lives.values():
-        if life.id == bits.BLK_ID:
+        if life.id in types:
             yield life
         elif life.id is None and life.features and view.untyped:
             tally.undecided(doubt="what the device is was not recorded")

@@ -24,9 +24,11 @@ from pykit.spec.lives import (
     Life,
     block_lives,
     ends_within,
+    lives_of,
     negotiated_lives,
 )
 from pykit.spec.model import Result, Violation, rule
+from pykit.spec.optional import OPTIONAL, OptionalField
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
@@ -111,34 +113,40 @@ def _wrong_bracket(own: list[Access], i: int, over: bool) -> str | None:
 def optional_fields_need_their_feature(view: View) -> Result:
     """Section 2.5.1: the driver accesses optional fields only where their feature is offered.
 
-    Checked: each access to a block device's configuration that touches fields which depend on a
-    feature (5.2.4), against the last traced offer. Offered is enough: the driver may look before
-    it decides.
+    Checked: each access to the configuration of a network, block, console or balloon device that
+    touches fields which depend on a feature (5.1.4, 5.2.4, 5.3.4, 5.5.4), against the last traced
+    offer. Offered is enough: the driver may look before it decides.
     """
     tally = Tally(none="no field that a feature brings was touched")
-    for life in block_lives(view, tally):
+    for life in lives_of(view, OPTIONAL, tally):
         offered = life.negotiated.offered if life.negotiated else None
         for access in life.config:
             if offered is None or not access.len:
                 continue
             end = access.offset + access.len
             touched = [
-                (f.name, f.feature)
-                for f in FIELDS
-                if f.feature is not None and access.offset < f.offset + f.width and f.offset < end
+                field
+                for field in OPTIONAL[life.id or 0]
+                if access.offset < field.offset + field.width and field.offset < end
             ]
             tally.check_together(
                 1 if touched else 0,
                 (
                     Violation(
-                        (access.row,),
-                        f"{life.name}: {name} is accessed, but feature bit {bit} is not offered",
+                        (access.row,), f"{life.name}: {field.name} is accessed, but {_bits(field)}"
                     )
-                    for name, bit in touched
-                    if not offered >> bit & 1
+                    for field in touched
+                    if not any(offered >> bit & 1 for bit in field.features)
                 ),
             )
     return tally.result()
+
+
+def _bits(field: OptionalField) -> str:
+    """Return that none of the features that bring a field is offered."""
+    if len(field.features) == 1:
+        return f"feature bit {field.features[0]} is not offered"
+    return f"none of feature bits {', '.join(map(str, field.features))} is offered"
 
 
 @rule("CF-DE-01", needs=("driver:config", "driver:status"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from pykit.spec import bits
-from tests.spec.cases.base import case, clear_bits, later
+from tests.spec.cases.base import bare, case, clear_bits, later
 from tests.spec.cases.status import READY
 from tests.spec.log import Log
 from tests.spec.machine import run
@@ -85,6 +85,20 @@ def torn_read_is_kept(log: Log) -> None:
 def field_without_its_feature(log: Log) -> None:
     """The driver reads a field of SECURE_ERASE, which is not offered."""
     log.insert(log.one("config"), "config", offset=60, len=4, value=0, write=0)
+
+
+def console() -> Log:
+    """Return a log of a console's driver that reads how many ports there are."""
+    log = bare(id=bits.CONSOLE_ID, offered=1 << bits.VERSION_1 | 1 << 1)
+    log.device_type = "virtio-serial-pci"
+    log.add("config", dev=1, life=0, cpu=0, pid=7, offset=4, len=4, value=31, write=0)
+    return log
+
+
+@case("CF-DR-04", clean=console)
+def field_of_another_device_type(log: Log) -> None:
+    """A console's driver reads its size, which is not offered."""
+    log.one("config")["offset"] = 0
 
 
 def read_early() -> Log:
