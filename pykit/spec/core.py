@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 from pykit.scenario import Trouble
 from pykit.spec import bits
+from pykit.spec.lives import ends_within
 from pykit.spec.owed import carries_requests
 from pykit.spec.reclaimed import renewals
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.standing import standstills
 from pykit.spec.standstill import Standstill, name_of
 from pykit.spec.timing import ONE_SIDE, PREEMPTED_TASK
+from pykit.spec.undecided import first_adds
 from pykit.spec.view import View
 from pykit.trace.capture import STATUS_QUERY
-from pykit.trace.kinds import BROKEN, JOINED
+from pykit.trace.kinds import BROKEN, DELETED, JOINED
 
 #: A stage of a driver that its observer joined (see pykit_driver).
 _JOINED_STAGE = 7
@@ -185,7 +187,7 @@ _QMP = (_Need("features", ("FB-DR-01",)),)
 
 
 def unlooked(view: View, checked: Mapping[str, int]) -> tuple[str, ...]:
-    """Return, a line each, which core rules checked nothing in a run.
+    """Return, a line each, which core rules checked nothing in a run, and which queues they missed.
 
     ``checked`` has for each rule that was asked how many things it decided, or could not decide
     for a reason that its verdict gives. Core rules are those that check something in every sound
@@ -197,7 +199,21 @@ def unlooked(view: View, checked: Mapping[str, int]) -> tuple[str, ...]:
         for name in need.rules:
             if checked.get(name) == 0:
                 silent.setdefault(need.what, []).append(name)
-    return tuple(f"{what}: {', '.join(names)} checked nothing" for what, names in silent.items())
+    lines = (f"{what}: {', '.join(names)} checked nothing" for what, names in silent.items())
+    return (*lines, *_undecided(view))
+
+
+def _undecided(view: View) -> Iterator[str]:
+    """Name queues that were in use for 1 s, or up to their end, without a decision to notify."""
+    if not view.recorded("add", "kick", "notify"):
+        return
+    rings, adds = view.rings, view.adds
+    queues = rings.of("queue")
+    ended = set(queues["q"][queues["op"] == DELETED].tolist())
+    for i in first_adds(view).tolist():
+        ts, q = int(view.base("ts")[int(adds.row[i])]), int(adds.q[i])
+        if q in ended or not ends_within(ts, ONE_SIDE, view.end[0]):
+            yield f"notifications: {rings.name(q)} has chains, and no decision about them"
 
 
 def _needs(view: View) -> Iterator[_Need]:

@@ -148,3 +148,13 @@ def test_a_status_bit_that_is_never_written() -> None:
     log = run(outside=False)
     log.drop(log.of("status", status=0x0B))
     assert "IN-DR-05" in unlooked(log.build())
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_queue_whose_driver_decides_on_no_notification(packed: bool) -> None:
+    log = run(packed=packed)
+    log.drop(log.of("kick", "notify", "dev_kick", "add_failed", vq=1))
+    later(log)
+    assert unlooked(log.build()) == (
+        "notifications: device 1, life 0, queue 1 has chains, and no decision about them"
+    )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pykit.spec.arrays import first_of
 from pykit.spec.lives import ends_within
 from pykit.spec.model import Result
 from pykit.spec.rows import Tally
 from pykit.spec.timing import PREEMPTED_TASK
+from pykit.spec.undecided import first_adds
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
 
@@ -27,10 +27,9 @@ def never_notified(view: View, *, event_idx: bool) -> Result:
     """
     rings, adds = view.rings, view.adds
     tally = Tally(doubt="no decision to notify was traced, and the trace ends there")
-    begun = np.flatnonzero(first_of(adds.q))
+    begun = first_adds(view)
     q = adds.q[begun]
-    asked = rings.of("kick", "notify", "add_failed")["q"]
-    chosen = ~np.isin(q, asked) & rings.whole[q] & rings.split(q)
+    chosen = rings.whole[q] & rings.split(q)
     chosen &= rings.event_idx(q, np.zeros(len(q), dtype=np.int64)) == event_idx
     setups = rings.of("queue")
     done = np.concatenate([view.used.q, setups["q"][setups["op"] != SET_UP]])
