@@ -21,6 +21,7 @@ from pykit.spec.view import View
 #: Registers of the transport (4.2.2).
 INTERRUPT_STATUS, INTERRUPT_ACK = 0x60, 0x64
 USED_BUFFER = 1
+_EVENTS = (USED_BUFFER, 2)
 UNASKED = "interrupt acknowledged without reading InterruptStatus"
 NOTHING = "no interrupt of an MMIO device was acknowledged"
 _CUT = "the trace may cut the handling short, or has no values of indices"
@@ -126,7 +127,7 @@ def acknowledged_last(view: View) -> Result:
     used index, as another driver than the traced one may share the line.
     """
     acks = _acknowledgements(view)
-    left = _unacknowledged(view)
+    left = _unacknowledged(view) + _not_shown(view)
     if "acc_register" not in view.kinds:
         return left
     about_buffers = acks.where(~acks["other"] & (acks["handled"] | acks["later"]))
@@ -147,6 +148,30 @@ def _unacknowledged(view: View) -> Result:
     rows = regs.where(asked & (later(asked, regs.span) >= 0), acked=acked)
     return regs.check(
         rows, rows["acked"], "{place}: interrupt {value:#x} is never acknowledged", none=NOTHING
+    )
+
+
+def _not_shown(view: View) -> Result:
+    """Check that a driver acknowledges the events that it was shown, and no others."""
+    regs = registers(view)
+    order = np.argsort(regs.span, kind="stable")
+    value, span = np.where(regs.known, regs.value, 0)[order], regs.span[order]
+    reads, acks = (
+        (regs.of(MMIO) & mask)[order] for mask in (regs.reads("isr"), regs.writes("interrupt_ack"))
+    )
+    more = np.zeros(len(regs), dtype=np.int64)
+    for event in _EVENTS:
+        has = value & event == event
+        excess = grouped_cumsum((acks & has).astype(np.int64) - (reads & has), span)
+        more[order] |= np.where(acks & has & (excess > 0), event, 0)
+    rows = regs.where(
+        regs.of(MMIO) & regs.writes("interrupt_ack") & regs.known & regs.begun, more=more
+    )
+    return regs.check(
+        rows,
+        rows["more"] == 0,
+        "{place}: event {more:#x} is acknowledged, and no read of InterruptStatus showed it",
+        none=NOTHING,
     )
 
 

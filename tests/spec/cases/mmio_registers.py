@@ -142,6 +142,13 @@ def never_acknowledges(log: Log) -> None:
     log.drop(log.of("register", register="interrupt_ack"))
 
 
+@case("MN-DR-03", clean=on_mmio)
+def acknowledges_what_was_not_shown(log: Log) -> None:
+    """The driver acknowledges a configuration change, and InterruptStatus showed none."""
+    _first(log, "isr", 0, 2)["value"] = 1
+    _first(log, "interrupt_ack", 1)["value"] = 3
+
+
 def notifies_on_mmio() -> Log:
     """Return a log of an MMIO device with one notification."""
     device = mmio()
