@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 	static struct request requests[MAX_DEPTH];
 	static struct io_event events[MAX_DEPTH];
 	static struct iocb *cbs[MAX_DEPTH];
-	unsigned long total, depth, begun = 0, done = 0;
+	unsigned long total, depth, begun = 0, done = 0, flushes = 0;
 	unsigned int most, ready, flush, i;
 	unsigned long long bytes;
 	aio_context_t context = 0;
@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 		submit(context, cbs, ready);
 		if (flush && fdatasync(disk))
 			die(strerror(errno), 0);
+		flushes += flush;
 		if (done == total)
 			break;
 		got = syscall(SYS_io_getevents, context, 1, depth, events, NULL);
@@ -219,6 +220,7 @@ int main(int argc, char **argv)
 			die(strerror(errno), 0);
 	}
 	check_ranges();
-	printf("blkio: %lu requests, %lu at a time, all bytes right\n", done, depth);
+	printf("blkio: %lu requests, %lu at a time, all bytes right; %lu flushes\n", done, depth,
+	       flushes);
 	return 0;
 }

@@ -9,7 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from pykit.trace import CapturedDevice, CapturedOutcome, CaptureInfo, Events, QmpAnswer
+from pykit.trace import (
+    CapturedDevice,
+    CapturedOutcome,
+    CapturedStep,
+    CaptureInfo,
+    Events,
+    QmpAnswer,
+)
 from pykit.trace.events import join
 from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, columns_of, source_of
 
@@ -37,6 +44,7 @@ class Log:
     kernel: str = "6.12.0"
     outcome: str = "clean"
     qmp: list[QmpAnswer] = field(default_factory=list)
+    steps: list[CapturedStep] = field(default_factory=list)
     lost: int = 0
     now: int = 1_000_000
     seqs: dict[tuple[int, int, int], int] = field(default_factory=dict)
@@ -118,7 +126,7 @@ class Log:
                 CapturedDevice(name, self.device_type, self.options, self.driver, self.legacy)
                 for name in self.devices
             ),
-            steps=(),
+            steps=tuple(self.steps),
             qmp=tuple(self.qmp),
         )
         return Events(frames, self.lost, (), capture, dict(self.devices), fields)
