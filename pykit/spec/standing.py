@@ -385,7 +385,14 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
         return "driver", "it enabled interrupts, and left the flags that suppress them"
     if without_vector(waiting.view)[q]:
         return "driver", "it gave the queue no vector"
-    if split and len(calls) and wish["used_idx"] == progress.returned:
+    by_event = bool(
+        split and len(calls) and rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]
+    )
+    event = int(ints(calls, "used_event")[-1]) if by_event else 0
+    ahead = (event - progress.collected) % WRAP
+    # The device interrupts for that one entry: what was returned since then needs none.
+    past = by_event and ahead < (wish["used_idx"] - progress.collected) % WRAP <= progress.ahead
+    if split and len(calls) and (past or wish["used_idx"] == progress.returned):
         return "driver", "it enabled interrupts while the entry was there, and did not look"
     if _interrupted(waiting, int(ints(last, "row")[-1])):
         return "driver", "it was interrupted"
@@ -397,9 +404,7 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
             return "driver", "it asked for an interrupt of a place that no descriptor reaches"
         if asked == "available":
             return "device", _HOLDS
-    if split and len(calls) and rings.event_idx(np.array([q]), ints(calls, "event_idx")[-1:])[0]:
-        event = int(ints(calls, "used_event")[-1])
-        ahead = (event - progress.collected) % WRAP
+    if by_event:
         newest = int(np.searchsorted(waiting.view.adds.q, q, side="right")) - 1
         index = int(waiting.view.adds.avail_idx[newest])
         available = (index - progress.collected) % WRAP

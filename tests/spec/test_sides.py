@@ -214,6 +214,27 @@ def test_the_driver_gave_the_queue_up() -> None:
     assert found.having("fail")
 
 
+def test_entries_that_were_there_before_the_driver_asked_need_no_interrupt() -> None:
+    log = run(queues=1, cut=True)
+    place = next(
+        place
+        for place, event in enumerate(log.events)
+        if event["kind"] == "callback" and event["enable"] and event["last_used"] >= 8
+    )
+    enabled, later = log.events[place], log.events[place + 1 :]
+    entry = enabled["last_used"]
+    enabled |= {"used_event": entry, "used_idx": (entry + 1) % 65536}
+    log.drop(e for e in later if e["source"] == "driver" or e["kind"] == "dev_signal")
+    log.outcome = "hang"
+    cases.base.later(log)
+    found = verdicts(log)
+    assert "DX-40" in found.having("fail")
+    assert "DX-39" not in found.having("fail")
+    # The next entry is the one that the driver asked for.
+    enabled["used_idx"] = entry
+    assert "DX-39" in verdicts(log).having("fail")
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_driver_that_refused_a_wrong_entry_is_not_waited_for(packed: bool) -> None:
     log = run(packed=packed, cut=True, queues=1)
