@@ -46,7 +46,7 @@ def packed_standing(at: Mapping[str, int], size: int) -> Standing | Undecided | 
     state = _state(at, "driver")
     if state == "used":
         return _back(at, size, place)
-    if taken is None and state == "available":
+    if state == "available" and place == at.get("used-idx", place):
         return _unreturned(at, place, wanted)
     if taken is not None and wanted != taken:
         return Undecided("which entries wait does not show in its event suppression")
@@ -82,7 +82,7 @@ def _back(at: Mapping[str, int], size: int, place: int) -> Standing:
 
 
 def _unreturned(at: Mapping[str, int], place: int, wanted: int | None) -> Standing:
-    """Judge a queue of another process that has not returned what the driver waits for."""
+    """Judge a queue whose device has not returned what the driver waits for."""
     if at["device-flags"] == DISABLE:
         return "held", "device", 1, place, "it asked for no notification of the entry"
     if wanted is None:

@@ -97,6 +97,8 @@ OTHERS_PACKED = {
          "uncollected", "driver"),
         (at_rest(**PACKED | {"driver_event": 1 << 15 | 2}, **BACK, signalled_used=2),
          "unsignalled", "device"),
+        (at_rest(**PACKED | {"device_event": 3}, **OUT), "held", "device"),
+        (at_rest(**PACKED | {"device_flags": 0}, **OUT), "untaken", "unknown"),
         (at_rest(**OTHERS_PACKED, **OUT), "published", "driver"),
         (at_rest(**OTHERS_PACKED, **BACK), "uncollected", "unknown"),
         (at_rest(**OTHERS_PACKED | {"device_event": 1 << 15 | 4}, **OUT), "held", "device"),
@@ -127,7 +129,7 @@ def test_indices(queue: AskedQueue, state: str, turn: str) -> None:
         (at_rest(event_idx=False, **OWN, avail_idx=20, used_event=0), False),
         (at_rest(**PACKED | {"driver_flags": 1}, **FREE), False),
         (at_rest(**PACKED | {"driver_flags": 0}, **FREE), False),
-        (at_rest(**PACKED | {"device_flags": 0}, **OUT), False),
+        (at_rest(**PACKED | {"device_flags": 0}, **FREE), False),
         (at_rest(**OWN), False),
     ],
 )  # fmt: skip
