@@ -13,7 +13,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from pykit.kernels.model import Progress, silent
 from pykit.modules import closure
 from pykit.modules.closure import module_name
 from pykit.mutants.catalog import Mutant
+from pykit.spatch import apply_semantic_patch, require_spatch
 
 #: The core's folder, whose own Makefile knows the composition of each module; a driver, which uses
 #: the core's switch; and vhost, which does not depend on the core and has its own.
@@ -106,8 +106,7 @@ def build_mutants(
     state = folder / "mutants.json"
     with store.locked(folder.parent, progress):
         if not state.exists():
-            if not shutil.which("spatch"):
-                raise InfraError("spatch is not installed: apt-get install coccinelle")
+            require_spatch()
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             _make(kernel, source, folder, mutants, progress)
@@ -208,16 +207,7 @@ def _is_module(kernel: Kernel, file: str) -> bool:
 def _apply(mutant: Mutant, target: Path) -> str:
     """Apply one semantic patch in place; returns why it does not fit, or nothing."""
     before = target.read_text()
-    done = subprocess.run(
-        ["spatch", "--no-includes", "--very-quiet", "--in-place", "--sp-file", mutant.path, target],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # The exit status is 0 where nothing matched.
-    if done.returncode != 0:
-        first = (done.stderr.strip().splitlines() or ["no message"])[0]
-        raise InfraError(f"{mutant.path}: spatch failed: {first}")
+    apply_semantic_patch(mutant.path, target)
     found = len(re.findall(rf"PYKIT_MUTANT\({mutant.marker}\)", target.read_text()))
     if found == mutant.count:
         return ""
