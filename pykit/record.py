@@ -30,6 +30,7 @@ with BTF, root, no module. Seen to work on Debian's 6.1, 6.12 and 7.2, with lock
 
   ./pykit-record -o FILE            until Ctrl-C
   ./pykit-record -o FILE COMMAND    until COMMAND ends
+  ./pykit-record --watch            print what each queue does, every second, too
 
 To have the negotiation of a device too, unbind and bind it meanwhile:
 

@@ -6,18 +6,23 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "chains.h"
 #include "load.h"
+#include "watch.h"
 
 #define EXIT_USAGE	2
 #define EXIT_INFRA	3
+
+#define NS		1000000000ULL
 
 static const u32 sizes[KINDS] = {
 #define EVENT(name, fields)	[KIND_##name] = sizeof(struct ev_##name),
@@ -26,6 +31,7 @@ static const u32 sizes[KINDS] = {
 };
 
 static volatile sig_atomic_t stopped;
+static int watching;
 
 static void stop(int signal)
 {
@@ -75,11 +81,17 @@ static void check(void)
 static int take(void *data, void *record, size_t bytes)
 {
 	const struct head *h = record;
+	const struct chain *chain = record;
 
-	if (h->kind == KIND_CHAIN)
+	if (h->kind == KIND_CHAIN) {
+		if (watching && bytes >= offsetof(struct chain, descs))
+			watch_chain(h->ts, &chain->add);
 		return chain_add(data, record, bytes);
+	}
 	if (h->kind >= KINDS || bytes < sizeof(*h) + sizes[h->kind])
 		return -1;
+	if (watching)
+		watch_event(h->ts, h->kind, h + 1);
 	return dat_add(data, h, h->kind, h + 1, sizes[h->kind]);
 }
 
@@ -96,30 +108,45 @@ static pid_t start(char **command)
 
 static void usage(int code)
 {
-	fputs("usage: pykit-record [-o FILE] [-b MIB] [COMMAND...]\n"
+	fputs("usage: pykit-record [-o FILE] [-b MIB] [--watch] [COMMAND...]\n"
 	      "Record what virtio drivers do, until Ctrl-C or the end of COMMAND.\n"
 	      "  -o FILE  write here (default: pykit-record.dat); read it with pykit check FILE\n"
-	      "  -b MIB   size of the buffer, a power of two (default: 16)\n",
+	      "  -b MIB   size of the buffer, a power of two (default: 16)\n"
+	      "  --watch  print what each queue did, every second\n",
 	      code ? stderr : stdout);
 	exit(code);
 }
 
+static u64 now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * NS + time.tv_nsec;
+}
+
 int main(int count, char **arguments)
 {
+	static const struct option options[] = {
+		{ "watch", no_argument, NULL, 'w' },
+		{}
+	};
 	const char *path = "pykit-record.dat";
 	static struct loaded loaded;
 	struct ring_buffer *records;
 	u32 mib = 16;
 	struct dat *dat;
-	u64 lost;
+	u64 lost, looked;
 	pid_t child;
 	int option, status = 0, err;
 
-	while ((option = getopt(count, arguments, "+o:b:h")) != -1) {
+	while ((option = getopt_long(count, arguments, "+o:b:wh", options, NULL)) != -1) {
 		if (option == 'o')
 			path = optarg;
 		else if (option == 'b')
 			mib = atoi(optarg);
+		else if (option == 'w')
+			watching = 1;
 		else
 			usage(option == 'h' ? 0 : EXIT_USAGE);
 	}
@@ -152,16 +179,23 @@ int main(int count, char **arguments)
 	}
 	fprintf(stderr, "pykit-record: recording to %s\n", path);
 	child = start(arguments + optind);
+	looked = now();
+	watch_print(looked);
 	while (!stopped) {
 		err = ring_buffer__poll(records, 100);
 		if (err < 0 && err != -EINTR)
 			break;
+		if (watching && now() - looked >= NS) {
+			looked = now();
+			watch_print(looked);
+		}
 		if (child && waitpid(child, &status, WNOHANG) == child)
 			break;
 	}
 	detach(&loaded);
 	if (err >= 0 || err == -EINTR)
 		err = ring_buffer__consume(records);
+	watch_print(now());
 	lost = count_losses(&loaded);
 	if (dat_close(dat, lost) || err < 0) {
 		fprintf(stderr, "pykit-record: %s cannot be written: %s\n", path, strerror(errno));

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,7 @@ options = {{ num-queues = 2{options} }}
 [[step]]
 name = "start"
 guest = '''
-/usr{recorder} -o /tmp/record.dat >/tmp/record.log 2>&1 &
+/usr{recorder} -o /tmp/record.dat --watch >/tmp/record.log 2>&1 &
 echo $! >/tmp/record.pid
 # It loads and hooks some fifty programs: half a minute where the machine is busy.
 recording='grep -q recording /tmp/record.log'
@@ -198,6 +199,19 @@ def test_the_recorder_has_what_qemu_has(oldest: Both) -> None:
     for queue in (0, 1):
         mine, theirs = used.filter(vq=queue), fills.filter(vq=queue)
         assert mine["len"].to_list() == theirs["len"].to_list()
+
+
+def test_the_table_has_what_came_back(oldest: Both) -> None:
+    """The looks' counts of each queue are its used entries."""
+    assert oldest.result.directory is not None
+    info = json.loads((oldest.result.directory / "capture/capture.json").read_text())
+    (said,) = (step["output"] for step in info["steps"] if step["name"] == "stop")
+    used = rows(oldest.record, "used").filter(accepted=1)
+    for queue in (0, 1):
+        looks = [line.split() for line in said.splitlines() if line.startswith(f"0.{queue} ")]
+        assert looks
+        assert sum(int(look[1]) for look in looks) == used.filter(vq=queue).height
+        assert all(len(look) == len(looks[0]) for look in looks)
 
 
 def test_the_file_is_judged(both: Both) -> None:
