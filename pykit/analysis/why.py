@@ -143,7 +143,8 @@ def explain(events: Events, limit_ns: int | None = None) -> Why:
         if (there := known.get((state.dev, state.vq))) is None or not there.stuck:
             known[state.dev, state.vq] = state
     for state in _others(view):
-        known.setdefault((state.dev, state.vq), state)
+        if state.vq >= 0 or all(dev != state.dev for dev, _ in known):
+            known.setdefault((state.dev, state.vq), state)
     queues = tuple(known[place] for place in sorted(known))
     ended = events.capture.outcome
     hang = ended.message if ended.kind == "hang" else ""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.standstill import Turn, name_of
+from pykit.spec.standstill import Turn, host_end, name_of
+from pykit.spec.timing import ONE_SIDE
 from pykit.trace.capture import BACK_END, INTERRUPTS, MACHINE_QUERY, STATUS_QUERY
 
 if TYPE_CHECKING:
@@ -96,18 +97,29 @@ def _find(view: View) -> Iterator[Circumstance]:
 
 
 def _reset_while_enabled(view: View) -> set[int]:
-    """Return the devices without a status, at each look, whose MSI-X is enabled.
+    """Return the devices without a status at the last look whose MSI-X is enabled.
 
-    A driver enables it behind its first status bits, and disables it when it lets a device go.
+    A driver enables it behind its first status bits, and disables it at once when it has reset a
+    device: so the device has been without a status from the first look on, or for a second.
     """
-    looks: dict[int, list[bool]] = {}
+    statuses: dict[int, list[bool]] = {}
+    kinds: dict[int, str] = {}
     for answer in view.events.capture.qmp:
         dev = view.events.devices.get(answer.device)
         if dev is not None and answer.query == STATUS_QUERY:
-            looks.setdefault(dev, []).append(_no_status(answer.answer))
+            statuses.setdefault(dev, []).append(_no_status(answer.answer))
         elif dev is not None and answer.query == INTERRUPTS:
-            looks.setdefault(dev, []).append(answer.answer.get("kind") == "msi-x")
-    return {dev for dev, found in looks.items() if len(found) > 2 and all(found)}
+            kinds[dev] = str(answer.answer.get("kind"))
+    last = view.of("dev_status").group_by("dev").agg(pl.col("ts").max())
+    logged = dict(last.drop_nulls().iter_rows())
+    return {
+        dev
+        for dev, found in statuses.items()
+        if found[-1]
+        and len(found) > 1
+        and kinds.get(dev) == "msi-x"
+        and (found[0] or host_end(view) - logged.get(dev, host_end(view)) >= ONE_SIDE)
+    }
 
 
 def _reset_by_others(view: View) -> set[int]:

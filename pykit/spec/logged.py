@@ -9,7 +9,7 @@ import polars as pl
 
 from pykit.spec.arrays import WRAP
 from pykit.spec.owed import carries_requests
-from pykit.spec.standstill import Standstill, name_of
+from pykit.spec.standstill import Standstill, host_end, name_of
 from pykit.spec.view import View
 
 
@@ -56,9 +56,3 @@ def logged_standstills(view: View, traced: set[int]) -> Iterator[Standstill]:
             rows=(event["row"],),
             requests=carries_requests(view.life(dev, life or 0).id, vq),
         )
-
-
-def host_end(view: View) -> int:
-    """Return when the host looked at the devices for the last time, ns of its wall clock."""
-    asked = [answer.time_ns or 0 for answer in view.events.capture.qmp]
-    return max(view.end[1], *asked, 0)

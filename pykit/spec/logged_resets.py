@@ -15,8 +15,8 @@ import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.asked import outstanding_at_first
-from pykit.spec.logged import host_end
 from pykit.spec.owed import carries_requests
+from pykit.spec.standstill import host_end
 from pykit.spec.view import View
 
 #: A disk's request: its type, first sector and number of sectors.

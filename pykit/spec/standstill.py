@@ -103,3 +103,9 @@ def name_of(view: View, dev: int) -> str:
     """Return the name that messages have for a device: its number, and its id if that is known."""
     names = [name for name, number in view.events.devices.items() if number == dev]
     return f"device {dev} ({names[0]})" if len(names) == 1 else f"device {dev}"
+
+
+def host_end(view: View) -> int:
+    """Return when the host looked at the devices for the last time, ns of its wall clock."""
+    asked = [answer.time_ns or 0 for answer in view.events.capture.qmp]
+    return max(view.end[1], *asked, 0)

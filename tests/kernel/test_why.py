@@ -263,9 +263,15 @@ def hung(
         watch.end(("hang", "the test ends here"))
 
 
-def seen(guest: SharedGuest) -> Why:
-    """What shows from outside."""
-    return why_running(guest.folder / "theirs", 4, say)
+def seen(guest: SharedGuest, meanwhile: Callable[[], None] = lambda: None) -> Why:
+    """What shows from outside; ``meanwhile`` happens as soon as QEMU is observed."""
+
+    def observed(text: str) -> None:
+        say(text)
+        if text.startswith("attached"):
+            meanwhile()
+
+    return why_running(guest.folder / "theirs", 4, observed)
 
 
 @pytest.mark.usefixtures("monitored")
@@ -290,8 +296,7 @@ def test_a_guest_that_is_stopped_and_a_device_that_is_reset(
         guest.monitor.ask("stop")
         stopped = seen(guest)
         guest.monitor.ask("cont")
-        shell(f"(sleep 2; {RESET}) </dev/null >/dev/null 2>&1 &")
-        reset, later = seen(guest), seen(guest)
+        reset, later = seen(guest, lambda: shell(RESET)), seen(guest)
     said(stopped, "host", "the guest is stopped (QEMU's state: paused)")
     said(reset, "driver", "with 2 requests not returned, and the device was not set up again")
     said(later, None, "device 0 (vd0) was reset by another than its driver")
