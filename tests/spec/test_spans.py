@@ -8,12 +8,14 @@ are cut out of its log where it was not there.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pykit import spec
 from pykit.spec import bits
+from pykit.spec.arrays import WRAP
 from pykit.trace.kinds import BROKEN, JOINED, LEFT, SET_UP, UNBROKEN
 from tests.spec import cases
 from tests.spec.log import Event, Log
@@ -107,6 +109,21 @@ def test_who_left_is_not_compared_with_the_other_side() -> None:
     verdicts = spec.check(watched(run(), (0, marks // 2)).build())
     for name in ("XC-02", "XC-03", "NU-DE-05", "DX-15"):
         assert verdicts.of(name).checked == 0, name
+
+
+@pytest.mark.parametrize(("places", "verdict"), [(2, "pass"), (6, "fail")])
+def test_a_guest_goes_on_while_qmp_answers(places: int, verdict: str) -> None:
+    """QMP's answer is of a moment between the one before and its own time."""
+    log = run(seed=2, lives=1)
+    marks = log.of("dev_pop", "dev_fill", vq=0)
+    first, moment = marks[-5], marks[: len(marks) - places]
+    popped, filled = (sum(e["kind"] == kind for e in moment) for kind in ("dev_pop", "dev_fill"))
+    state = {"last-avail-idx": popped, "used-idx": filled, "inuse": popped - filled}
+    queue = log.one("queue", vq=0, op=SET_UP)
+    state = {name: (index + queue["avail_idx"]) % WRAP for name, index in state.items()}
+    log.qmp[0] = replace(log.qmp[0], time_ns=first["ts"])
+    log.qmp[1] = replace(log.qmp[1], answer=log.qmp[1].answer | state | {"inuse": 0})
+    assert spec.check(log.build()).of("XC-02").verdict == verdict
 
 
 def test_nothing_is_known_of_what_was_outstanding_before() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -91,15 +91,14 @@ def features_agree(view: View) -> Result:
 def indices_agree(view: View) -> Result:
     """No clause: both observers report the same ring addresses, sizes and indices.
 
-    Checked: each answer of QMP about a split queue that was seen from its set-up on. At some
-    point of the trace both indices have the values that QMP reported; which points qualify
-    depends on the answer:
+    Checked: each answer of QMP about a split queue that was seen from its set-up on:
 
-    - With a time, and QEMU's log: those at which the driver had made available what QEMU had
-      popped by then, and had taken what QEMU had filled by then; entries that the driver never
-      took, up to the trace's end, count as taken.
-    - Otherwise: those without outstanding chains, not further than 64 chains from the end, as QMP
-      is queried while the device is idle.
+    - With a time, and QEMU's log: the indices are those of the log at a moment between QMP's
+      answer before and this one, since a guest that is only watched goes on meanwhile. The driver
+      came to make as many available, and to take as many; entries that it never took, up to the
+      trace's end, count as taken.
+    - Otherwise: at some point of the trace without outstanding chains, not further than 64 chains
+      from the end, both have these values, as QMP is queried while the device is idle.
     - A queue that QMP shows unused, with its indices as they were at set-up, fits a trace in
       which it was not used, or in which QEMU had popped nothing by then.
 
@@ -110,6 +109,7 @@ def indices_agree(view: View) -> Result:
     rings = view.rings
     tally = Tally(none=NO_ANSWER, doubt=BUSY)
     for answer, life in _answers(view, QUEUE_QUERY):
+        span = _asked(view, answer)
         name = (life.dev, life.number, answer.queue) if life else None
         reported = answer.answer
         q = next((n for n, queue in enumerate(rings.queue) if queue == name and rings.alone[n]), -1)
@@ -124,7 +124,7 @@ def indices_agree(view: View) -> Result:
         if uneven and _outstanding(view, q):
             tally.undecided()
             continue
-        row, wrong = _disagreement(view, q, reported, answer.time_ns)
+        row, wrong = _disagreement(view, q, reported, span)
         tally.check(wrong is None, row, f"{rings.name(q)}: {wrong}")
     return tally.result()
 
@@ -136,7 +136,7 @@ def _outstanding(view: View, q: int) -> bool:
 
 
 def _disagreement(
-    view: View, q: int, reported: dict[str, Any], when: int | None
+    view: View, q: int, reported: dict[str, Any], span: tuple[int, int] | None
 ) -> tuple[int, str | None]:
     """Return the row that shows the trace's account, and how QMP's differs, None if it does not."""
     rings = view.rings
@@ -150,33 +150,55 @@ def _disagreement(
     added = np.cumsum(are(own, "add")) + int(rings.avail[q])
     taken = np.cumsum(are(own, "used") & fresh) + int(rings.used[q])
     avail, used = int(reported["last-avail-idx"]), int(reported["used-idx"])
-    popped, filled = _by_then(view, q, when)
-    if popped is None:
+    moments = _moments(view, q, span)
+    begin = int(rings.avail[q]), int(rings.used[q])
+    if moments is None:
         # Idle: everything made available was used, and not much can have come after.
         fits = (added >= (int(added[-1]) if len(added) else 0) - TAIL) & (added == taken)
+        match = bool((fits & (added % WRAP == avail) & (taken % WRAP == used)).any())
+        unused = not len(added)
     else:
         # Entries that the driver never came to take are in no trace of it.
-        filled += int(rings.used[q])
-        taken = np.where(_outstanding(view, q) & (taken <= filled), filled, taken)
-        fits = (added == popped + rings.avail[q]) & (taken == filled)
-    match = fits & (added % WRAP == avail) & (taken % WRAP == used)
-    unused = (avail, used) == (rings.avail[q], rings.used[q]) and not popped
-    if match.any() or (unused and (popped == 0 or not len(added))):
+        late = _outstanding(view, q)
+        match = any(
+            (popped % WRAP, filled % WRAP) == (avail, used)
+            and popped in added
+            and (filled in taken or late)
+            for popped, filled in moments
+        )
+        unused = begin in moments
+    if match or (unused and (avail, used) == begin):
         return setup["row"], None
     end = int(own["row"][-1]) if len(own) else setup["row"]
     last = f"{added[-1] if len(added) else 0} made available, {taken[-1] if len(taken) else 0} used"
     return end, f"QMP: avail idx {avail}, used idx {used}; traced: {last}"
 
 
-def _by_then(view: View, q: int, when: int | None) -> tuple[int | None, int]:
-    """Count chains of a queue popped and filled at a time, by QEMU's log; None if unknown."""
+def _asked(view: View, answer: QmpAnswer) -> tuple[int, int] | None:
+    """Return when QMP made an answer: from its answer before to this one, None if unknown."""
+    if answer.time_ns is None:
+        return None
+    same_look = [other for other in view.events.capture.qmp if other.at == answer.at]
+    before = [other.time_ns for other in same_look if other.time_ns is not None]
+    return max((ns for ns in before if ns < answer.time_ns), default=answer.time_ns), answer.time_ns
+
+
+def _moments(
+    view: View, q: int, span: tuple[int, int] | None
+) -> Collection[tuple[int, int]] | None:
+    """Return the device's indices of a queue in a span of time, by QEMU's log: chains popped and
+    filled, counted from those at set-up. None if they are unknown.
+    """
     dev, life, vq = view.rings.queue[q]
-    if when is None or "qemu" not in view.sources:
-        return None, 0
+    if span is None or "qemu" not in view.sources:
+        return None
     own = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
-    kinds = view.of("dev_pop", "dev_fill").filter(own & (pl.col("ts") <= when))["kind"]
-    kinds = kinds.cast(pl.String)
-    return int((kinds == "dev_pop").sum()), int((kinds == "dev_fill").sum())
+    log = view.of("dev_pop", "dev_fill").filter(own & (pl.col("ts") <= span[1]))
+    pop = (log["kind"].cast(pl.String) == "dev_pop").to_numpy()
+    first = int((log["ts"] <= span[0]).sum())
+    popped = np.append(0, np.cumsum(pop))[first:] + int(view.rings.avail[q])
+    filled = np.append(0, np.cumsum(~pop))[first:] + int(view.rings.used[q])
+    return set(zip(popped.tolist(), filled.tolist(), strict=True))
 
 
 class _Counts(NamedTuple):

@@ -10,6 +10,7 @@ from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import (
     Bools,
     Ints,
+    are,
     count_before,
     exceeds_more,
     first_of,
@@ -313,8 +314,9 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     Checked: each reading of the used index by the driver on a split queue that was seen from its
     set-up on, and each used entry that a vhost back-end traced.
 
-    - Readings in interrupt handlers are left out: they run without the lock that orders the
-      driver's adds, so that chains may be traced after the entry that returns them.
+    - Readings in interrupt handlers, and those of code that disables callbacks, are left out: they
+      run without the lock that orders the driver's adds and its other readings (virtio_net's
+      handler disables them), so that an older event may be traced after them.
     - An index that is too far ahead is reported where it gets ahead, not at each later reading.
     - Contested: the driver had moved its own index over entries that it had not filled, or broken
       the ring in another way. The device may have used what stood there.
@@ -322,7 +324,8 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     if not view.recorded("add"):
         return vhost.used_ahead(view)
     rings, adds = view.rings, view.adds
-    readings = view.events_of("used", "callback")
+    frame = rings.of("used", "callback")
+    readings = Rows.of(rings, frame).where(are(frame, "used") | (ints(frame, "enable") == 1))
     q = readings["q"]
     step = steps16(readings["used_idx"], q, rings.used[q])
     exposed = count_before(adds.q, adds.at, q, readings["at"])
