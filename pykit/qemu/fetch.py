@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -28,6 +29,7 @@ _PACKAGES = ("qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabi
 _MODULES, _VARIABLE = Path("/usr/lib/x86_64-linux-gnu/qemu"), "QEMU_MODULE_DIR"
 _PROGRAM, _ROMS = "usr/bin/qemu-system-x86_64", "usr/lib/ipxe"
 _DATA = "usr/share/qemu"
+_NETWORK_ROMS = Path("/", _ROMS, "qemu")
 
 
 def named(name: str, progress: Progress, arch: Arch = AMD64) -> Path:
@@ -57,19 +59,21 @@ def _kept_apart(program: Path, final: Path, others: Path) -> Path:
 
     It looks for a module in the folder that its environment names, and in the machine's where that
     does not have it. A name that leads to itself is an error there, behind which it looks no
-    further. Data that lie beside it are not found where another suite's loader starts it.
+    further. Data that lie beside it are not found where another suite's loader starts it; the
+    ROMs of network cards are the machine's.
     """
     own = final / "usr/lib" / _MODULES.relative_to("/usr/lib")
     own.mkdir(parents=True, exist_ok=True)
     for module in others.glob("*.so"):
         with contextlib.suppress(FileExistsError):
             (own / module.name).symlink_to(module.name)
-    text = program.read_text()
+    text = before = program.read_text()
     if _VARIABLE not in text:
-        begin = f"{_VARIABLE}={shlex.quote(str(own))} exec "
-        text = text.replace("exec ", begin, 1)
-        if (data := final / _DATA).is_dir():
-            text = text.replace('"$@"', f'-L {shlex.quote(str(data))} "$@"')
+        text = text.replace("exec ", f"{_VARIABLE}={shlex.quote(str(own))} exec ", 1)
+    data = [folder for folder in (final / _DATA, _NETWORK_ROMS) if folder.is_dir()]
+    options = "".join(f"-L {shlex.quote(str(folder))} " for folder in data)
+    text = re.sub(r'(-L \S+ )*"\$@"', lambda _: f'{options}"$@"', text)
+    if text != before:
         write_atomically(program, text.encode())
         program.chmod(0o755)
     return program

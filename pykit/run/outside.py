@@ -35,6 +35,7 @@ from pykit.qemu.keeper import Keeper
 from pykit.run.session import require_free
 from pykit.scenario.model import Scenario, Step, Trouble
 from pykit.seal import write_sealed
+from pykit.text import tail
 
 Progress = Callable[[str], None]
 
@@ -231,8 +232,16 @@ class _Talk:
         finally:
             record["seconds"] = round(time.monotonic() - started, 3)
         # Not earlier: firmware that asks for a key throws away what came before.
-        line.sendall(step.type.encode())
+        try:
+            line.sendall(step.type.encode())
+        except ConnectionError as error:
+            raise self._ended(step) from error
         self._progress(f"{step.name}: {record['seconds']:.1f} s")
+
+    def _ended(self, step: Step) -> GuestEndedError:
+        """What became of a QEMU that hung up, with the last line that it wrote."""
+        said = tail(self._console.read_text(errors="replace"), 1)
+        return GuestEndedError("qemu-died", f"step {step.name}: QEMU ended: {said}")
 
     def _await(self, step: Step, line: socket.socket) -> None:
         wanted = step.expect.encode()
@@ -245,9 +254,11 @@ class _Talk:
                 )
             self._log.check()
             ready, _, _ = select.select([line], [], [], min(left, _LOOK_S))
-            data = line.recv(1 << 16) if ready else b""
+            data = b""
+            with contextlib.suppress(ConnectionError):
+                data = line.recv(1 << 16) if ready else b""
             if ready and not data:
-                raise GuestEndedError("qemu-died", f"step {step.name}: QEMU ended")
+                raise self._ended(step)
             with self._console.open("ab") as console:
                 console.write(data)
             self._said += data

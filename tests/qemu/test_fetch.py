@@ -57,9 +57,12 @@ def test_it_finds_its_own_modules(tmp_path: Path) -> None:
     assert done.stdout == f"{final}/usr/lib/x86_64-linux-gnu/qemu -M q35\n"
 
 
-def test_modules_of_the_machine_are_kept_off(tmp_path: Path) -> None:
+def test_modules_of_the_machine_are_kept_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An unpacked QEMU that finds another build's module ends, so it must not find any."""
     final, others = tmp_path / "final", tmp_path / "others"
+    monkeypatch.setattr(fetch, "_NETWORK_ROMS", others)
     own = final / "usr/lib/x86_64-linux-gnu/qemu"
     for folder in (own, others, final / "usr/bin", final / "usr/share/qemu"):
         folder.mkdir(parents=True)
@@ -74,5 +77,5 @@ def test_modules_of_the_machine_are_kept_off(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="Too many levels of symbolic links"):
             (own / "chardev-spice.so").read_text()
         begin = f"#!/bin/sh\nQEMU_MODULE_DIR={own} exec elf"
-        assert program.read_text() == f'{begin} -L {final}/usr/share/qemu "$@"\n'
+        assert program.read_text() == f'{begin} -L {final}/usr/share/qemu -L {others} "$@"\n'
     assert sorted(path.name for path in others.iterdir()) == ["chardev-spice.so", "ui-curses.so"]
