@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.accepted import accepted_words
 from pykit.spec.arrays import Bools, Ints
 from pykit.spec.registers import (
     ADDRESSES,
@@ -111,13 +112,17 @@ def never_enabled(view: View) -> Bools:
 
 def misgiven(view: View) -> Bools:
     """By queue: the driver gave the device another ring than it uses, or wrote a register of it in
-    parts, or did not enable it, or does not agree with the device on the features.
+    parts, or did not enable it, or does not agree with the device on the features, as it may where
+    it accepts some of an offer that it has not read.
     """
     queues = view.rings.queue
     found = np.array([view.life(dev, life).at_odds for dev, life, _ in queues], dtype=np.bool_)
     if not {"register", "acc_register"} & view.kinds:
         return found
     regs = registers(view)
+    writes, held, _ = accepted_words(view)
+    unread = {(int(regs.dev[i]), int(regs.life[i])) for i in np.flatnonzero(writes & ~held)}
+    found |= np.array([(dev, life) in unread for dev, life, _ in queues], dtype=np.bool_)
     _, known, right = rings_given(view, enabling := enablings(regs, PCI + MMIO))
     wrong = (enabling & known & ~right) | never_enabled(view)
     wrong |= enabling & in_parts(regs, *ADDRESSES, *HALVES, "queue_size")

@@ -14,12 +14,14 @@ from pykit.errors import Exit
 from pykit.guests import EXIT_CODES
 from pykit.spec import bits
 from pykit.spec.blkconfig import MAX_ZEROES_SEG, SEG_MAX
+from pykit.trace import CapturedStep
 from tests.spec import cases
 from tests.spec.cases.canary import marked
 from tests.spec.cases.served import served
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
 from tests.spec.registers import pci
+from tests.spec.survey import surveyed
 
 EITHER = "either side may be to blame"
 #: What a log fills in by itself.
@@ -503,3 +505,49 @@ def test_a_header_that_the_device_wrote_over_does_not_accuse_the_driver() -> Non
     verdicts = spec.check(log.build())
     assert verdicts.of("DX-22").verdict != "fail"
     assert verdicts.of("SD-DE-01").verdict == "fail"
+
+
+def test_generations_that_the_driver_made_up_do_not_accuse_the_device() -> None:
+    log = run()
+    cases.config.config_change(log)
+    cases.config.generation_stands_still(log)
+    assert "PM-DE-06" in verdicts(log).having("fail")
+    # The registers' log has reads of the configuration, and none of the generation.
+    place = {"structure": "config", "register": "config", "offset": 0, "size": 4, "value": 0}
+    for write in (0, 1):
+        log.insert(log.one("config"), "register", **place, write=write)
+    found = verdicts(log)
+    assert "CF-DR-03" in found.having("fail")
+    assert found.of("PM-DE-06").verdict == "inconclusive"
+
+
+def test_a_driver_that_has_not_read_the_offer_may_not_agree_with_the_device() -> None:
+    log = run(queues=1, cut=True)
+    place = {"dev": 1, "life": 0, "structure": "common", "size": 4}
+    first = log.events[0]
+    for name, write, value in (
+        ("status", 1, 0),
+        ("status", 0, 0),
+        ("device_feature_select", 1, 0),
+        ("device_feature", 0, 1),
+        ("driver_feature_select", 1, 0),
+        ("driver_feature", 1, 1),
+    ):
+        fields = {"register": name, "offset": 0, "write": write, "value": value}
+        log.insert(first, "register", after=False, **place, **fields)
+    cases.liveness.stopped(log, log.of("dev_pop")[-1])
+    assert "DX-39" in verdicts(log).having("fail")
+    log.drop(log.of("register", register="device_feature"))
+    found = verdicts(log)
+    assert "FB-DR-03" in found.having("fail")
+    assert "DX-39" not in found.having("fail")
+
+
+def test_a_workload_that_waits_for_the_disk_shows_that_no_driver_took_it() -> None:
+    log = surveyed()
+    cases.pci_driver.nobody_takes_it(log)
+    log.outcome = "hang"
+    cases.base.later(log)
+    assert "PY-DR-01" not in verdicts(log).having("fail")
+    log.steps.append(CapturedStep("plug", 0, 0.1, ""))
+    assert "PY-DR-01" in verdicts(log).having("fail")

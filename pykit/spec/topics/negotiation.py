@@ -7,20 +7,15 @@ are in the register accesses.
 
 from __future__ import annotations
 
-import numpy as np
-import polars as pl
-
 from pykit.spec import bits
-from pykit.spec.arrays import Ints
+from pykit.spec.accepted import accepted_words
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, rule
-from pykit.spec.registers import LEGACY, MMIO, PCI, Registers, earlier, registers
+from pykit.spec.registers import registers
 from pykit.spec.rows import Tally
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
 
-#: No window shows more words of 32 features than this.
-_WORDS = 1 << 8
 _NOT_FAR = "the driver did not get to DRIVER_OK, and may have had another reason"
 
 
@@ -36,37 +31,14 @@ def offer_is_read(view: View) -> Result:
     has its steps, and no resumption among them.
     """
     regs = registers(view)
-    mine = regs.of(PCI + MMIO + LEGACY)
-    offer = mine & regs.on("device_feature") & ~regs.write
-    writes = mine & regs.writes("driver_feature") & (regs.value != 0) & regs.begun
-    word = np.where(offer, _word(regs, "device"), _word(regs, "driver"))
-    read = earlier(offer, regs.span * _WORDS + word % _WORDS) >= 0
-    same = np.stack([regs.dev, word, regs.value]).T
-    number = np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
-    again = (earlier(writes & read, number) >= 0) & ~np.isin(regs.dev, _never_resumed(view))
-    rows = regs.where(writes, held=read | again, word=word)
+    writes, held, word = accepted_words(view)
+    rows = regs.where(writes, held=held, word=word)
     return regs.check(
         rows,
         rows["held"],
         "{place}: {value:#x} is accepted of feature word {word}, which was not read",
         none="no driver accepted a feature",
     )
-
-
-def _never_resumed(view: View) -> list[int]:
-    """Return devices whose driver's steps were traced, without one that resumes."""
-    if not view.recorded("driver"):
-        return []
-    steps = view.of("driver").select("dev", "stage").drop_nulls()
-    resumed = steps.filter(pl.col("stage") == bits.RESTORE)["dev"]
-    never: list[int] = steps.filter(~pl.col("dev").is_in(resumed.implode()))["dev"].to_list()
-    return sorted({*never})
-
-
-def _word(regs: Registers, side: str) -> Ints:
-    """By access: which 32 features the window of this side shows; 0 where there is no choice."""
-    selected = earlier(regs.writes(f"{side}_feature_select"), regs.span)
-    return np.where(regs.of(("legacy",)), 0, regs.value_at(selected, 0))
 
 
 @rule("FB-DR-09", needs=("driver:features", "driver:status"))

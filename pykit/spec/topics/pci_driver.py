@@ -55,11 +55,14 @@ def _taken(view: View, chosen: Callable[[Function], str], none: str) -> Result:
 def _left_alone(view: View, dev: int) -> bool:
     """Return whether a driver that is there would have begun with a device by the run's end.
 
-    The guest's modules were loaded then: else the run has another end. It may have failed for
-    want of the device, if the guest has left that alone for 10 s by QEMU's log.
+    The guest's modules were loaded then: else the run has another end. It may have failed, or its
+    workload may have waited, for want of the device, if a step has ended well and the guest has
+    left the device alone for 10 s by QEMU's log.
     """
-    kind = view.events.capture.outcome.kind
-    if "qemu" not in view.sources or kind not in ("clean", "workload-failed"):
+    capture = view.events.capture
+    kind = capture.outcome.kind
+    waits = kind == "workload-failed" or (kind == "hang" and any(not s.rc for s in capture.steps))
+    if "qemu" not in view.sources or not (kind == "clean" or waits):
         return False
     seen = view.of("dev_status", "dev_pci_config").filter(pl.col("dev") == dev)["row"]
     last = max((int(view.base("ts")[row]) for row in seen), default=0)
@@ -98,8 +101,8 @@ def modern_ids_are_matched(view: View) -> Result:
 
     Checked: each surveyed device with such an id: a driver began with it (the DRIVER bit of its
     status). That none did is a violation where the capture names a driver for the device, QEMU's
-    log has the device's statuses, and the run was clean, or its workload failed after the guest
-    had left the device alone for 10 s; otherwise the guest may have none.
+    log has the device's statuses, and the run was clean, or its workload failed or hung after the
+    guest had left the device alone for 10 s; otherwise the guest may have none.
     """
     return _matched(view, range(MODERN + 1, 0x1080), "no surveyed PCI device has a modern id")
 
