@@ -122,11 +122,21 @@ class Accesses:
     rings: tuple[tuple[GivenRing, ...], ...]
 
 
-def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plug]) -> Accesses:
+#: The places of rings and registers, as QEMU had them at each status write (access.json).
+Answers = list[dict[str, Any]]
+
+
+def read_accesses(
+    capture: Path,
+    numbers: Mapping[str, int],
+    plugs: Sequence[Plug],
+    answers: Answers | None = None,
+) -> Accesses:
     """Decode the access tracer's files in ``capture``.
 
     ``numbers`` are the ``dev`` numbers by device id. Accesses to other devices are left out, and
-    so are accesses before the first of ``plugs``.
+    so are accesses before the first of ``plugs``. ``answers`` are those of the capture, where they
+    were read already.
 
     Raises:
         CaptureError: a file cannot be read.
@@ -136,7 +146,7 @@ def read_accesses(capture: Path, numbers: Mapping[str, int], plugs: Sequence[Plu
         data = read_regular(path, capture)
     except OSError as error:
         raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
-    answers = _read_answers(capture)
+    answers = read_answers(capture) if answers is None else answers
     losses = []
     torn = len(data) % _RECORD.itemsize
     if torn:
@@ -285,13 +295,13 @@ def _with_registers(
     )
 
 
-def register_places(capture: Path) -> list[tuple[range, str]]:
+def register_places(answers: Answers) -> list[tuple[range, str]]:
     """Return where registers of the devices were at some time, in the guest's addresses.
 
-    Places that were one device's and then another's are left out. Raises CaptureError.
+    Places that were one device's and then another's are left out.
     """
     owners: dict[range, set[str]] = {}
-    for answer in _read_answers(capture):
+    for answer in answers:
         for area in answer["registers"]:
             # A BAR that is not mapped has no address.
             if area["address"] > 0:
@@ -300,8 +310,12 @@ def register_places(capture: Path) -> list[tuple[range, str]]:
     return [(place, found.pop()) for place, found in owners.items() if len(found) == 1]
 
 
-def _read_answers(capture: Path) -> list[dict[str, Any]]:
-    """Read access.json: for each status write, the devices and where their areas were."""
+def read_answers(capture: Path) -> Answers:
+    """Read access.json: for each status write, the devices and where their areas were.
+
+    Raises:
+        CaptureError: it cannot be read.
+    """
     path = capture / "access.json"
     answers = []
     for number, value in enumerate(as_list(load_json(path, capture), str(path))):

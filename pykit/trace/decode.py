@@ -12,7 +12,7 @@ import polars as pl
 
 from pykit.files import exists
 from pykit.trace import driven, pciconfig, tapped
-from pykit.trace.access import read_accesses, register_places
+from pykit.trace.access import read_accesses, read_answers, register_places
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
 from pykit.trace.errors import CaptureError, EmptyTraceError, MissingFormatsError
@@ -80,10 +80,10 @@ def load(capture: Path) -> Events:
         inside = join_vhost(inside, guest.frames.base["dev"])
     surveyed = read_survey(capture) if capture.is_dir() else None
     devices = number_devices(info, guest.frames.base if guest else None)
+    answers = read_answers(capture) if exists(capture / "access.bin") else None
     if exists(log):
         numbers = None if saved is None else list(devices.values())
-        traced = numbers is None and exists(capture / "access.bin")
-        places = register_places(capture) if traced else ()
+        places = register_places(answers) if numbers is None and answers is not None else ()
         plugged = [plug.host_ns for plug in info.plugs]
         decoded = read_log(log, numbers, plugged, capture, surveyed, places)
         if numbers is None:
@@ -96,8 +96,8 @@ def load(capture: Path) -> Events:
         if surveyed is not None:
             config = pciconfig.accesses(decoded.config, surveyed, devices, info.plugs)
             outside = pl.concat([outside, config], how="diagonal")
-    if exists(capture / "access.bin"):
-        accesses = read_accesses(capture, devices, info.plugs)
+    if answers is not None:
+        accesses = read_accesses(capture, devices, info.plugs, answers)
         losses += accesses.losses
         seen = [accesses.rows] if outside is None else [outside, accesses.rows]
         outside = pl.concat(seen, how="diagonal_relaxed")
