@@ -69,6 +69,11 @@ class Rows:
         return cls(lambda name: np.asarray(getattr(table, name)), len(table.q), labels)
 
     @classmethod
+    def nothing(cls) -> Rows:
+        """Make no rows, with any column."""
+        return cls(lambda name: np.zeros(0, dtype=np.int64), 0, {})
+
+    @classmethod
     def of_frame(cls, frame: pl.DataFrame, queue: Label) -> Rows:
         """Make rows of a frame of events; nulls are 0."""
         return cls(lambda name: ints(frame, name), frame.height, {"queue": queue})

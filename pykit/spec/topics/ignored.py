@@ -45,11 +45,14 @@ def _asked(view: View) -> Rows:
 
 def _read(view: View) -> Rows:
     rings = view.rings
+    # A guest's trace lacks interrupts that come when the entry was taken by polling.
+    polled = rings.of("returned")["q"]
+    if not len(polled):
+        return Rows.nothing()
     rows = Rows.of(rings, rings.of("callback"))
     rows = rows.where((rows["enable"] == 1) & (rows["pending"] == 0))
     rows = rows.where(rings.layout[rows["q"]] == SPLIT) if len(rows) else rows
-    # A guest's trace lacks interrupts that come when the entry was taken by polling.
-    rows = rows.where(np.isin(rows["q"], rings.of("returned")["q"]))
+    rows = rows.where(np.isin(rows["q"], polled))
     if not len(rows) or not len(rings.of("used")):
         rows = rows.where(np.zeros(len(rows), dtype=np.bool_))
         return rows.plus(**{name: np.zeros(0, dtype=np.int64) for name in _ADDED})

@@ -53,22 +53,23 @@ def _chains(view: View, device: int) -> Rows:
 
 def _read_chains(view: View, device: int) -> Rows:
     rings, adds, used, pairs = view.rings, view.adds, view.used, view.pairs
-    events = rings.of("add")
-    entry = pairs.used_of
+    if device not in rings.device():
+        return Rows.nothing()
+    mine = np.flatnonzero((rings.device()[adds.q] == device) & ~pairs.doubtful)
+    events = rings.of("add").take(mine)
+    entry = pairs.used_of[mine]
     length, taken = (np.full(len(entry), -1, dtype=np.int64) for _ in range(2))
     back = entry >= 0
     length[back] = used.len[entry[back]]
     taken[back] = used.row[entry[back]]
     queue = np.array([vq for _, _, vq in rings.queue] or [0], dtype=np.int64)
-    q = adds.q
-    rows = Rows.of(rings, events).plus(
-        vq=queue[q],
+    return Rows.of(rings, events).plus(
+        vq=queue[adds.q[mine]],
         readable=ints(events, "readable"),
         writable=ints(events, "writable"),
         len=length,
         taken=taken,
     )
-    return rows.where((rings.device()[q] == device) & ~pairs.doubtful)
 
 
 def _feature(view: View, rows: Rows, bit: int) -> Ints:
