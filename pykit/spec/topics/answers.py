@@ -128,14 +128,18 @@ def writes_to_read_only_fail(view: View) -> Result:
     Checked: each write request whose end was seen, to a device that offered RO, be it accepted or
     not.
     """
-    read_only = np.zeros(len(view.rings.queue), dtype=np.bool_)
+    writes = requests_of(view, bits.T_OUT)
+    writes = writes.where(offers_read_only(view)[writes["q"]])
+    return end_with(view, writes, bits.S_IOERR, "to a read-only device")
+
+
+def offers_read_only(view: View) -> Bools:
+    """Return by q whether the device offers RO."""
+    found = np.zeros(len(view.rings.queue), dtype=np.bool_)
     for n, (dev, number, _) in enumerate(view.rings.queue):
         last = view.life(dev, number).negotiated
-        read_only[n] = last is not None and bool(last.offered >> bits.BLK_RO & 1)
-    writes = requests_of(view, bits.T_OUT)
-    return end_with(
-        view, writes.where(read_only[writes["q"]]), bits.S_IOERR, "to a read-only device"
-    )
+        found[n] = last is not None and bool(last.offered >> bits.BLK_RO & 1)
+    return found
 
 
 def flagged(view: View, flags: int) -> Bools:
