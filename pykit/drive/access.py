@@ -23,14 +23,22 @@ Transport = Literal["pci", "pci-legacy", "mmio", "mmio-legacy"]
 _LIMIT = "limit"
 _PLACES = (
     "registers", "config", "notify", "isr", "pci", "express", "msi", "msix", "vectors", "pending",
-    "window", "notify-capability",
+    "window", "notify-capability", "legacy", "sr-iov",
 )  # fmt: skip
 _PLACE = rf"(?P<place>{'|'.join(_PLACES)})\+(?P<offset>\w+) (?P<width>[12348])"
 #: Besides numbers: what was kept, how many queues there are, the queue that has the requests and
 #: another that takes them.
 _NUMBERS = ("kept", "queues", "own", "other")
 #: Where structures of PCI are.
-_WHERE = ("bar", "common-bar", "common-offset", "notify-bar", "notify-offset")
+_WHERE = (
+    "bar", "common-bar", "common-offset", "notify-bar", "notify-offset", "offer-offset",
+    "queues-offset",
+)  # fmt: skip
+#: What a driver must not do in its rings (broken_steps.py).
+BROKEN = (
+    "kick-always", "kick-by-flag", "overtake", "overcommit", "withdraw", "lose", "submit-waiting",
+    "submit-decided", "submit-rewritten",
+)  # fmt: skip
 _NUMBER = r"0x[0-9a-f]+|\d+"
 _VALUE = rf"(?P<value>{_NUMBER}|{'|'.join((*_NUMBERS, *_WHERE))})"
 _TEST = rf"( (?P<test>is not|is|has|lacks) {_VALUE})?"
@@ -45,17 +53,18 @@ _STEPS = tuple(
         rf"(?P<verb>peek) {_PLACE}{_TEST}",
         rf"(?P<verb>notify) {_VALUE}",
         r"(?P<verb>find)",
-        rf"(?P<verb>submit|serve|await)( {_QUEUE})?",
+        rf"(?P<verb>submit|submit-cut|serve|await|{'|'.join(BROKEN)})( {_QUEUE})?",
         rf"(?P<verb>interrupts) {_QUEUE} is (?P<value>[01])",
         rf"(?P<verb>avail-flags|used-event|set-up) {_QUEUE} (?P<value>{_NUMBER})",
-        r"(?P<verb>begin)( (?P<how>plain|packed|small))?",
+        r"(?P<verb>begin)( (?P<how>plain|packed|small|packed small))?",
         rf"(?P<verb>spoil) (?P<how>[a-z-]+) {_QUEUE}",
+        r"(?P<verb>fail)",
     )
 )
 #: Verbs that are not accesses to registers.
 VERBS = (
-    "submit", "serve", "await", "interrupts", "avail-flags", "used-event", "set-up", "begin",
-    "spoil", "find",
+    "submit", "submit-cut", "serve", "await", "interrupts", "avail-flags", "used-event", "set-up",
+    "begin", "spoil", "find", "fail", *BROKEN,
 )  # fmt: skip
 #: What a verb does, given the words of its step; it returns what is wrong.
 Action = Callable[[Mapping[str, str]], str]

@@ -44,6 +44,7 @@ class Shape:
         more: features that have to be offered, and are accepted beside the usual ones.
         fewer: features that are not accepted.
         start: the index that split rings begin with, where the carrier hands one over.
+        early: the fields of a disk are read before FEATURES_OK, too.
     """
 
     packed: bool = False
@@ -54,6 +55,7 @@ class Shape:
     more: int = 0
     fewer: int = 0
     start: int = 0
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class VirtioDriver:
         self._announced: dict[int, int] = {}
         if isinstance(carrier, QtestCarrier):
             carrier.report, carrier.surveyed = self._note_access, self._note_survey
+            carrier.configured = self._note_configuration
 
     def _note_access(self, access: SeenAccess) -> None:
         self.recorder.access(access)
@@ -98,6 +101,9 @@ class VirtioDriver:
 
     def _note_survey(self, reading: dict[str, Any]) -> None:
         self.recorder.survey(reading)
+
+    def _note_configuration(self, offset: int, value: int, write: bool) -> None:
+        self.recorder.configuration(offset, value, write)
 
     def bring_up(self, shape: Shape, until: Stage = "live") -> None:
         """Begin a life: reset, features, queues, DRIVER_OK (section 3.1.1).
@@ -128,9 +134,12 @@ class VirtioDriver:
             raise UsageError("the device does not offer packed rings: drive it with split ones")
         if lacking := shape.more & ~offered:
             raise UsageError(f"the device does not offer {names(lacking)}: drive another one")
-        self.features = self._choose(offered, shape)
-        chosen = {"offered": offered, "driver": self.features, "acked": self.features}
+        known = self._known(shape)
+        self.features = offered & known
+        chosen = {"offered": offered, "driver": known, "acked": self.features}
         note("features", **chosen, stage=1)
+        if shape.early:
+            note_fields(self.recorder, self.carrier, self.features)
         kept = self.carrier.accept(self.features)
         status = bits.ACKNOWLEDGE | bits.DRIVER
         if not self.carrier.legacy:
@@ -154,13 +163,14 @@ class VirtioDriver:
         for make in self.kind.prime:
             self.serve(self.kind.queue, make(self.memory, 0))
 
-    def _choose(self, offered: int, shape: Shape) -> int:
+    def _known(self, shape: Shape) -> int:
+        """The features that the driver accepts where they are offered."""
         wanted = self.kind.features | 1 << bits.VERSION_1 | 1 << bits.ACCESS_PLATFORM
         # Only legacy devices offer it: requests are cut anywhere.
         wanted |= 1 << bits.ANY_LAYOUT
         wanted |= shape.packed << bits.RING_PACKED
         wanted |= shape.indirect << bits.INDIRECT_DESC | shape.event_idx << bits.EVENT_IDX
-        return offered & (wanted | shape.more) & ~shape.fewer
+        return (wanted | shape.more) & ~shape.fewer
 
     def _set_up_queues(self, shape: Shape) -> None:
         # A back-end without MQ does not report how many it has: its type decides.
@@ -197,16 +207,19 @@ class VirtioDriver:
         """
         if not self.features >> bits.RING_RESET & 1 or not self.carrier.reset_queue(queue):
             return False
-        ring = self.rings[queue]
-        self._give_up(ring)
-        self.recorder.event("queue", queue, size=ring.size, layout=ring.layout, op=DELETED)
+        self.take_away(self.rings[queue])
         self.set_up(queue, self.shape.size)
         return True
 
-    def _give_up(self, ring: Ring) -> None:
+    def take_away(self, ring: Ring, most: int | None = None) -> None:
+        """Delete a queue, and take back the chains in it, or so many of them."""
+        self._give_up(ring, most)
+        self.recorder.event("queue", ring.index, size=ring.size, layout=ring.layout, op=DELETED)
+
+    def _give_up(self, ring: Ring, most: int | None = None) -> None:
         """Take back what the device has not used."""
         ring.look_again()
-        for _ in ring.outstanding:
+        for _ in list(ring.outstanding)[:most]:
             self.recorder.event("detach", ring.index, num_free=ring.free, slots=1)
         ring.outstanding.clear()
 
@@ -222,10 +235,17 @@ class VirtioDriver:
         self.expose(queue, draft, request, kick)
         return draft
 
-    def expose(self, queue: int, draft: Draft, request: DriverRequest, kick: bool = True) -> None:
+    def expose(
+        self,
+        queue: int,
+        draft: Draft,
+        request: DriverRequest,
+        kick: bool = True,
+        before: int | None = None,
+    ) -> None:
         """Expose a draft of a request, good or not, and notify the device if it wants to be."""
         ring = self.rings[queue]
-        ring.expose(draft)
+        ring.expose(draft, before)
         if request.note:
             note_start(self.recorder, queue, draft.head & 0xFFFF, request)
         self._requests[queue, draft.head] = request
@@ -235,7 +255,8 @@ class VirtioDriver:
     def notify(self, queue: int) -> None:
         """Notify the device of available buffers."""
         self.recorder.event("notify", queue)
-        self.carrier.notify(queue)
+        data = self.features >> bits.NOTIFICATION_DATA & 1
+        self.carrier.notify(queue, self.rings[queue].position if data else None)
 
     def collect(self, queue: int) -> list[Completion]:
         """Take what the device has used, and ask for the next interrupt.
@@ -281,7 +302,7 @@ class VirtioDriver:
         self._interrupted(queue)
 
     def _interrupted(self, queue: int) -> None:
-        """Write down the used buffer notifications that came."""
+        """Write down the notifications that came, of used buffers and of configuration changes."""
         ring, count = self.rings[queue], self.carrier.interrupts(queue)
         used = ring.used_position
         if count and used != self._announced[queue]:
@@ -291,6 +312,11 @@ class VirtioDriver:
             self.recorder.event(
                 "interrupt", queue, used_idx=ring.used_position, last_used=ring.taken_position
             )
+        if count and isinstance(ring, PackedRing):
+            ring.note_stray()
+        if isinstance(self.carrier, QtestCarrier):
+            for _ in range(self.carrier.config_changes()):
+                self.recorder.event("config_change", status=bits.DRIVER_OK)
 
     def serve(
         self, queue: int, request: DriverRequest, indirect: bool = False, patience: float = PATIENCE

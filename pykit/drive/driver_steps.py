@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pykit.drive.access import Action
+from pykit.drive.broken_steps import BrokenSteps
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, VirtioDriver
 from pykit.drive.requests import DriverRequest
 from pykit.drive.spoil_rings import SPOILS
+from pykit.spec import bits
 
 #: How long a used buffer may take, an interrupt behind it, and one that must not come, in seconds.
 _USED, _LATE, _NONE = 2.0, 0.5, 0.02
@@ -37,12 +39,14 @@ class DriverSteps:
         shape: Shape,
     ) -> None:
         self._driver, self._carrier, self._make, self._shape = driver, carrier, request, shape
+        self._broken = BrokenSteps(driver, request, self._queue)
 
     @property
     def actions(self) -> dict[str, Action]:
         """Each verb's."""
         return {
             "submit": self._submit,
+            "submit-cut": self._submit_cut,
             "serve": self._serve,
             "await": self._await,
             "interrupts": self._interrupts,
@@ -52,10 +56,25 @@ class DriverSteps:
             "begin": self._begin,
             "spoil": self._spoil,
             "find": self._find,
+            "fail": self._fail,
+            **self._broken.actions,
         }
 
     def _submit(self, words: Mapping[str, str]) -> str:
         self._driver.submit(self._queue(words), self._make(), kick=False)
+        return ""
+
+    def _submit_cut(self, words: Mapping[str, str]) -> str:
+        """Cut the first buffer that the device may write into two."""
+        request = self._make()
+        at = next(i for i, buffer in enumerate(request.buffers) if buffer.write)
+        whole, half = request.buffers[at], request.buffers[at].length // 2
+        pieces = (
+            replace(whole, length=half),
+            replace(whole, address=whole.address + half, length=whole.length - half),
+        )
+        request.buffers[at : at + 1] = pieces
+        self._driver.submit(self._queue(words), request, kick=False)
         return ""
 
     def _serve(self, words: Mapping[str, str]) -> str:
@@ -95,13 +114,13 @@ class DriverSteps:
         return ""
 
     def _begin(self, words: Mapping[str, str]) -> str:
-        how = words.get("how")
+        how = words.get("how") or ""
         shape = self._shape
         if how == "plain":
             shape = replace(shape, indirect=False, event_idx=False)
-        elif how == "packed":
+        if how.startswith("packed"):
             shape = replace(shape, packed=True)
-        elif how == "small":
+        if how.endswith("small"):
             shape = replace(shape, size=_SMALL)
         self._driver.bring_up(shape)
         return ""
@@ -119,6 +138,12 @@ class DriverSteps:
     def _find(self, words: Mapping[str, str]) -> str:
         self._carrier.find()
         return self._carrier.device.problem
+
+    def _fail(self, words: Mapping[str, str]) -> str:
+        """Report that the driver cannot use the device."""
+        recorder = self._driver.recorder
+        recorder.event("driver", id=self._driver.kind.id, err=-22, stage=bits.PROBE_FAILED)
+        return ""
 
     @property
     def numbers(self) -> dict[str, int]:

@@ -44,6 +44,8 @@ class DrivenDevice:
     def restart(self) -> None:
         """Start the process anew, where it is ours; else only end the connection."""
         self.driver.carrier.stop()
+        # A QEMU begins its log anew.
+        self.driver.recorder.log = None
         if self.peer is not None:
             self.peer.kill()
             self.peer.start()

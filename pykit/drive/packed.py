@@ -15,6 +15,8 @@ AVAIL, USED = 1 << 7, 1 << 15
 #: Flags of an event suppression structure (section 2.8.14).
 ENABLE, DISABLE, AT_DESCRIPTOR = range(3)
 WRAP_BIT = 1 << 15
+#: Of the event ``slot``: no list is known for a descriptor that stands out of its turn.
+_NO_HEAD, STRAY = 0xFFFF, 0xFFFF
 
 
 @dataclass
@@ -133,7 +135,9 @@ class PackedRing(Ring):
     def _link(self, following: int, draft: Draft) -> int:
         return draft.head
 
-    def _position(self) -> int:
+    @property
+    def position(self) -> int:
+        """The slot of the next list, with the wrap counter there."""
         return self.next_slot | (WRAP_BIT if self.wrap else 0)
 
     def _flags_in_memory(self, descriptor: RingDescriptor, slot: int, table: int) -> int:
@@ -155,7 +159,7 @@ class PackedRing(Ring):
     def kick_needed(self) -> bool:
         """Decide by the device's event suppression structure (section 2.8.14)."""
         event, flags = struct.unpack("<HH", self.memory.load(self.device, 4))
-        new, old, count = self._position(), self.kicked, self._new
+        new, old, count = self.position, self.kicked, self._new
         if flags == AT_DESCRIPTOR and self.features.event_idx:
             needed = self._passed(event, count)
         else:
@@ -200,6 +204,24 @@ class PackedRing(Ring):
         flags = self.memory.load16(self.desc + DESC_BYTES * slot + 14)
         return bool(flags & AVAIL) == bool(flags & USED) == wrap
 
+    def note_stray(self) -> None:
+        """Write down the first used descriptor out of its turn, if the next one is not used.
+
+        Up to where the next list goes all are available, unless the device is wrong.
+        """
+        slot, wrap = self.used_slot, self.used_wrap
+        if self._is_used(slot, wrap):
+            return
+        for _ in range(self.size - self.free):
+            at = self.desc + DESC_BYTES * slot
+            address, length, number, flags = STORED.unpack(self.memory.load(at, DESC_BYTES))
+            if bool(flags & AVAIL) == bool(flags & USED):
+                place = {"slot": slot, "head": _NO_HEAD, "pos": STRAY}
+                found = {"addr": address, "len": length, "id": number, "flags": flags}
+                self.recorder.event("slot", self.index, **place, **found)
+                return
+            slot = (slot + 1) % self.size
+
     def take(self) -> list[UsedEntry]:
         """Take used descriptors in order, at most one ring full."""
         taken: list[UsedEntry] = []
@@ -209,6 +231,7 @@ class PackedRing(Ring):
             if not self._is_used(self.used_slot, self.used_wrap):
                 break
             _, length, number, flags = STORED.unpack(self.memory.load(at, 16))
+            event, event_flags = struct.unpack("<HH", self.memory.load(self.driver, 4))
             position = self.taken_position
             draft = self.outstanding.get(number)
             self.recorder.event(
@@ -219,6 +242,8 @@ class PackedRing(Ring):
                 index=position,
                 used_idx=position,
                 flags=flags,
+                event=event,
+                event_flags=event_flags,
                 accepted=int(draft is not None),
             )
             taken.append(UsedEntry(number, length, position))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 from pykit.drive.blk_events import note_field
@@ -16,13 +17,11 @@ from pykit.drive.carriers import PeerGoneError, RefusedError
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.driver import GLANCE, PATIENCE, Shape
-from pykit.drive.emulated import MONITOR, NODE
+from pykit.drive.host import resize
 from pykit.drive.lives import DrivenDevice
 from pykit.drive.requests import DriverRequest, blk_request
 from pykit.drive.split import SplitRing
 from pykit.errors import UsageError
-from pykit.guests.channel import GuestEndedError
-from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
 from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, ZONE_FIELDS, Field
@@ -85,9 +84,13 @@ class RareForms:
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
             yield "halves of a field", Shape(), self._halves
+            yield "fields before FEATURES_OK", Shape(early=True), self._nothing
             # A queue that is smaller than the device allows would not fit its seg_max.
             largest = isinstance(self._driver.carrier, QtestCarrier)
-            yield "all fields", Shape(size=_LARGEST) if largest else Shape(), self._fields
+            whole = Shape(size=_LARGEST) if largest else Shape()
+            yield "all fields", whole, self._fields
+            zeroes = replace(whole, more=1 << bits.BLK_WRITE_ZEROES)
+            yield "fields of writes of zeroes", zeroes, self._fields
             without_ro = Shape(more=1 << bits.BLK_RO, fewer=1 << bits.BLK_RO)
             yield "a write to a disk that is read-only", without_ro, self._read_only
             alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
@@ -177,7 +180,7 @@ class RareForms:
     def _silent_change(self) -> None:
         """Change the configuration while no vector is there for that (4.1.5.1.4.1)."""
         driver, carrier = self._driver, self._driver.carrier
-        if not isinstance(carrier, QtestCarrier) or (vector := carrier.config_vector()) is None:
+        if not isinstance(carrier, QtestCarrier) or (vector := carrier.unmap_changes()) is None:
             return
         driver.recorder.event("config_vector", vector=vector)
         for _ in range(_ROUNDS):
@@ -210,18 +213,9 @@ class RareForms:
 
     def _grow(self) -> bool:
         """Read a disk's capacity, and let QEMU make it larger; False where it is not QEMU's."""
-        if self._device.peer is None or not isinstance(self._driver.carrier, QtestCarrier):
+        if not isinstance(self._driver.carrier, QtestCarrier):
             return False
-        size = self._capacity() * bits.SECTOR + _STEP
-        try:
-            monitor = Monitor(self._device.peer.socket.with_name(f"socket{MONITOR}"))
-            try:
-                monitor.ask("block_resize", **{"node-name": NODE, "size": size})
-            finally:
-                monitor.close()
-        except (GuestEndedError, QemuRefusedError):
-            return False
-        return True
+        return resize(self._device, self._capacity() * bits.SECTOR + _STEP)
 
     def _watched(self) -> None:
         """Read a disk's capacity before and after requests, and what announces a change (5.2.6.2).
@@ -294,6 +288,9 @@ class RareForms:
         if self._driver.carrier.offered() >> bits.BLK_ZONED & 1:
             for field in ZONE_FIELDS:
                 self._field(field)
+
+    def _nothing(self) -> None:
+        """Leave the life as it begins."""
 
     def _writeback(self) -> None:
         """Read writeback with CONFIG_WCE and without FLUSH: it is 0 at first (5.2.5.2)."""

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pykit.files import naming
 from pykit.seal import write_sealed
 from pykit.spec import bits
-from pykit.trace.driven import FILE, write_driven
+from pykit.trace.driven import FILE, LOG, write_driven
 from pykit.trace.register_map import CONFIG, NOTIFY_STEP, REGISTERS, RESERVED, STRUCTURES
 from pykit.trace.survey import rows_of
 
@@ -38,6 +39,8 @@ class SeenAccess(NamedTuple):
     write: bool
 
 
+#: The name of the code that accesses registers and rings: all of it is the driver's.
+SYMBOL = "driver"
 _OF_INTERRUPTS = ("callback", "interrupt")
 
 
@@ -51,6 +54,8 @@ class Recorder:
         legacy: whether it is driven by the legacy interface.
         life: number of the device's current life.
         deaf: no interrupt is seen: what is about them is left out, and not judged.
+        log: QEMU's own log of the same device, which goes into the capture.
+        traced: the accesses to registers and rings are written down, as an access tracer has them.
     """
 
     device: str
@@ -59,12 +64,22 @@ class Recorder:
     legacy: bool = False
     life: int = -1
     deaf: bool = False
+    log: Path | None = None
+    traced: bool = False
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
     _seq: dict[int, int] = field(default_factory=dict)
     _selected: int | None = None
     _surveys: list[dict[str, Any]] = field(default_factory=list)
     _seen: dict[bytes, int] = field(default_factory=dict)
+
+    #: The host's wall clock, which QEMU's log has, less a clock that nothing sets.
+    _since: ClassVar[int] = time.time_ns() - time.monotonic_ns()
+
+    @classmethod
+    def now(cls) -> int:
+        """Return the time of an event (ns)."""
+        return cls._since + time.monotonic_ns()
 
     def begin(self) -> None:
         """Begin the device's next life."""
@@ -77,11 +92,11 @@ class Recorder:
             return
         row: dict[str, Any] = {
             "row": self._count,
-            "ts": time.monotonic_ns(),
+            "ts": self.now(),
             "cpu": 0,
             "pid": 0,
             "dev": 0,
-            "life": self.life,
+            "life": self.life if self.life >= 0 else None,
             **fields,
         }
         if queue is not None:
@@ -109,9 +124,17 @@ class Recorder:
         elif seen.write and name == "status" and not seen.value:
             self._selected = None
         self.event("register", **seen._asdict(), register=name, vq=queue)
+        if self.traced:
+            self.event("acc_register", **seen._asdict(), register=name, vq=queue, symbol=SYMBOL)
         if name == "status" and seen.size == REGISTERS[seen.structure][name].size:
             written = bits.STATUS_WRITE if seen.value else bits.STATUS_RESET
             self.event("status", status=seen.value, op=written if seen.write else bits.STATUS_READ)
+
+    def configuration(self, offset: int, value: int, write: bool) -> None:
+        """Write down an access to the configuration space of the function surveyed last."""
+        place = self._surveys[-1]["place"]
+        access = {"offset": offset, "value": value, "write": int(write), "place": place}
+        self.event("dev_pci_config", **access, life=None)
 
     def survey(self, reading: dict[str, Any]) -> None:
         """Write down what a PCI function shows, where that is not written down yet."""
@@ -125,6 +148,10 @@ class Recorder:
     def generation_of(self, data: bytes) -> int:
         """Return a number for a state of the configuration that is there at once."""
         return self._seen.setdefault(data, len(self._seen))
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """Return what was written down of a kind, in order."""
+        return self._rows[kind]
 
     @property
     def events(self) -> int:
@@ -142,12 +169,14 @@ class Recorder:
         """
         capture.mkdir(parents=True)
         write_driven(capture / FILE, self._rows)
+        if self.log is not None:
+            shutil.move(self.log, capture / LOG)
         device: dict[str, Any] = {"id": "dev0", "type": self.device, "options": self.options}
         device["driver"] = self.driver
         info = {
             "schema": 1,
             "complete": True,
-            "clock": "mono",
+            "clock": "wall",
             "cpus": 1,
             "kernel": "",
             "qemu": peer,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -160,15 +159,18 @@ class Ring(ABC):
             for i, buffer in enumerate(buffers)
         ]
 
-    def expose(self, draft: Draft) -> None:
-        """Make a draft available, let the device write its buffers, and write it down."""
+    def expose(self, draft: Draft, before: int | None = None) -> None:
+        """Make a draft available, let the device write its buffers, and write it down.
+
+        ``before`` is when the driver began with it, if that was not just now.
+        """
         self.look_again()
         for descriptor in draft.granted():
             self.memory.allow(descriptor.address, descriptor.length)
         if draft.table:
             self._store_table(draft)
         self.outstanding[draft.head] = draft
-        before = time.monotonic_ns()
+        before = before or self.recorder.now()
         self.write(draft)
         self._record(draft, before)
 
@@ -267,9 +269,10 @@ class Ring(ABC):
     def _store_table(self, draft: Draft) -> None:
         """Write the indirect table of a draft."""
 
+    @property
     @abstractmethod
-    def _position(self) -> int:
-        """The field ``avail_idx`` of the event ``add``."""
+    def position(self) -> int:
+        """Where the driver goes on, as the event ``add`` has it, and data of notifications."""
 
     def _record(self, draft: Draft, before: int) -> None:
         self.recorder.event(
@@ -281,7 +284,7 @@ class Ring(ABC):
             chain=len(draft.elements),
             num_free=self.free,
             head=draft.head & 0xFFFF,
-            avail_idx=self._position(),
+            avail_idx=self.position,
             slots=len(draft.slots),
             indirect=int(draft.indirect),
         )

@@ -227,13 +227,16 @@ def drive(
 
 @contextmanager
 def driven(
-    target: Target, made: Callable[..., SharedMemory] = SharedMemory
+    target: Target,
+    made: Callable[..., SharedMemory] = SharedMemory,
+    log: Path | None = None,
 ) -> Iterator[DrivenDevice]:
     """Yield a driver of a device, with the process behind it where this starts one.
 
     Args:
         target: the device.
         made: makes the memory that both share, as ``SharedMemory`` does.
+        log: a file for QEMU's log, which the capture takes in.
 
     Raises:
         UsageError: the target cannot be used as it is given.
@@ -243,9 +246,9 @@ def driven(
     with ExitStack() as stack:
         memory = _memory(target, made)
         stack.callback(memory.close)
-        carrier, peer = _carrier(target, memory, stack)
+        carrier, peer = _carrier(target, memory, stack, log)
         type_ = emulated.type_of(target.qemu, kind.type) if target.qemu else kind.type
-        recorder = Recorder(type_, emulated.options_of(target.qemu))
+        recorder = Recorder(type_, emulated.options_of(target.qemu), log=log)
         yield DrivenDevice(VirtioDriver(carrier, kind, memory, recorder), peer)
 
 
@@ -255,7 +258,9 @@ def _memory(target: Target, made: Callable[..., SharedMemory]) -> SharedMemory:
     return AgentMemory() if target.guest else made()
 
 
-def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Carrier, Peer | None]:
+def _carrier(
+    target: Target, memory: SharedMemory, stack: ExitStack, log: Path | None
+) -> tuple[Carrier, Peer | None]:
     carrier: Carrier
     if target.socket is not None:
         carrier = (
@@ -266,7 +271,7 @@ def _carrier(target: Target, memory: SharedMemory, stack: ExitStack) -> tuple[Ca
         stack.callback(carrier.stop)
         return carrier, None
     if target.qemu:
-        command = stack.enter_context(emulated.command(target.qemu, memory))
+        command = stack.enter_context(emulated.command(target.qemu, memory, log))
         peer = Peer(command, qemu.value)
     else:
         peer = Peer(target.command)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.chain import Buffer
 from pykit.drive.driver import Shape
+from pykit.drive.host import HostAction, act
 from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import CaseOutcome, Effect
 from pykit.drive.requests import DriverRequest
@@ -44,11 +45,13 @@ class ShapedRow(TableRow):
         device: the type that it is for.
         chains: in their order.
         features: bits that the device has to offer.
+        host: what happens at the host's side when the chains are there.
     """
 
     device: str
     chains: list[ShapedChain]
     features: list[int] = Field([])
+    host: HostAction = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class ShapedSession(CaseRunner[ShapedCase]):
         for chain in row.chains:
             driver.submit(chain.queue, self._made(chain))
             waiting[chain.queue] += 1
+        if row.host and not act(self._device, row.host):
+            raise UsageError("nothing can happen at the host's side: drive a device of QEMU's")
         patience = 5.0 if row.legal else MALFORMED
         came = [len(driver.wait(queue, count, patience)) for queue, count in waiting.items()]
         effect: Effect = "returned" if sum(came) == len(row.chains) else "swallowed"

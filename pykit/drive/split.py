@@ -138,7 +138,9 @@ class SplitRing(Ring):
     def _link(self, following: int, draft: Draft) -> int:
         return following
 
-    def _position(self) -> int:
+    @property
+    def position(self) -> int:
+        """The available index."""
         return self.avail_idx
 
     def _release(self, draft: Draft) -> None:
@@ -152,8 +154,9 @@ class SplitRing(Ring):
         """Decide by avail_event, or by the flags of the used ring (section 2.7.10)."""
         new, old = self.avail_idx, self.kicked
         flags = self.memory.load16(self.device)
-        event = self.memory.load16(self.device + 4 + 8 * self.size)
+        event = 0
         if self.features.event_idx:
+            event = self.memory.load16(self.device + 4 + 8 * self.size)
             needed = (new - event - 1) % WRAP < (new - old) % WRAP
         else:
             needed = not flags & _NO_NOTIFY
@@ -195,24 +198,29 @@ class SplitRing(Ring):
 
     def take(self) -> list[UsedEntry]:
         """Take used entries up to the used index, at most one ring full."""
-        taken = []
         used_idx = self.used_idx
-        for _ in range(min((used_idx - self.last_used) % WRAP, self.size)):
-            at = self.device + 4 + 8 * (self.last_used % self.size)
-            number, length = _USED.unpack(self.memory.load(at, 8))
-            entry = UsedEntry(number, length, self.last_used)
-            taken.append(entry)
-            self.recorder.event(
-                "used",
-                self.index,
-                id=number,
-                len=length,
-                index=self.last_used,
-                used_idx=used_idx,
-                accepted=int(number in self.outstanding),
-            )
-            self.last_used = (self.last_used + 1) % WRAP
-        return taken
+        count = min((used_idx - self.last_used) % WRAP, self.size)
+        return [self._take_next(used_idx) for _ in range(count)]
+
+    def overtake(self) -> None:
+        """Take an entry that is not there yet, for whatever it says."""
+        self._take_next(self.used_idx, accepted=True)
+
+    def _take_next(self, used_idx: int, *, accepted: bool = False) -> UsedEntry:
+        at = self.device + 4 + 8 * (self.last_used % self.size)
+        number, length = _USED.unpack(self.memory.load(at, 8))
+        entry = UsedEntry(number, length, self.last_used)
+        self.recorder.event(
+            "used",
+            self.index,
+            id=number,
+            len=length,
+            index=self.last_used,
+            used_idx=used_idx,
+            accepted=int(accepted or number in self.outstanding),
+        )
+        self.last_used = (self.last_used + 1) % WRAP
+        return entry
 
     def request_interrupt(self) -> None:
         """Set used_event to the next entry; the flags never suppress (section 2.7.7)."""

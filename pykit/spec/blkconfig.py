@@ -53,12 +53,13 @@ ZONE_FIELDS = (
     ZONE_MODEL,
 )
 
+#: All fields. The model is the last one: a driver may give up for it.
 FIELDS = (
     *(CAPACITY, SIZE_MAX, SEG_MAX, GEOMETRY, BLK_SIZE, TOPOLOGY, WRITEBACK, UNUSED0, NUM_QUEUES),
     *(MAX_DISCARD_SECTORS, MAX_DISCARD_SEG, DISCARD_ALIGNMENT),
     *(MAX_ZEROES_SECTORS, MAX_ZEROES_SEG, MAY_UNMAP, UNUSED1),
     *(MAX_ERASE_SECTORS, MAX_ERASE_SEG, ERASE_ALIGNMENT),
-    *(*ZONE_FIELDS, UNUSED2),
+    *(UNUSED2, *ZONE_FIELDS),
 )
 
 #: Request types with ranges: largest range, most ranges, in sectors and in number.

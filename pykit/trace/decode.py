@@ -154,11 +154,16 @@ def load(capture: Path) -> Events:
 
 
 def _driven(capture: Path, info: CaptureInfo) -> Events:
-    """What a driver of the kit wrote down of one device; nothing else was there to see it."""
+    """What a driver of the kit wrote down of one device, and what QEMU logged of it."""
     losses = list(seal_losses(capture, info.seal.files)) if info.seal is not None else []
     if not info.complete:
         losses.append(Loss(1, f"the capture is not complete: {info.outcome.message}"))
-    rows = driven.read_driven(capture)
+    logged: pl.DataFrame | None = None
+    if exists(capture / driven.LOG):
+        decoded = read_log(capture / driven.LOG, [0], within=capture)
+        losses += decoded.losses
+        logged = decoded.rows
+    rows = driven.read_driven(capture, logged)
     if rows.base.is_empty():
         raise EmptyTraceError(f"{capture}: no events: drive the device again")
     return _one_clock_only(join(rows, None, {}), losses, info)

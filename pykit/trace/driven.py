@@ -22,8 +22,11 @@ from pykit.trace.kinds import BASE, KINDS, SOURCE_TYPE, columns_of, source_of
 
 #: Its name in a capture.
 FILE = "driven.parquet"
-#: Observers whose events it has: registers were seen as the driver accessed them.
-_SOURCES = ("driver", "registers", "survey")
+#: QEMU's log beside it, where the device is one of QEMU's and was logged.
+LOG = "qemu.log"
+#: Observers whose events it has: registers, rings and PCI's configuration space were seen as the
+#: driver accessed them.
+_SOURCES = ("driver", "registers", "survey", "access", "qemu")
 #: Columns of the base that the driver writes.
 _OWN = ("row", "ts", "cpu", "pid", "dev", "life", "vq", "seq")
 
@@ -47,8 +50,8 @@ def _frame(kind: str, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=schema).with_columns(pl.lit(kind).alias("kind"))
 
 
-def read_driven(capture: Path) -> Frames:
-    """Read the events of ``capture``.
+def read_driven(capture: Path, logged: pl.DataFrame | None = None) -> Frames:
+    """Read the events of ``capture``, with those that QEMU logged among them.
 
     Raises:
         CaptureError: it is no such file, or has a kind, a column or a device that is unknown.
@@ -61,6 +64,8 @@ def read_driven(capture: Path) -> Frames:
     wrong = _wrong(table)
     if wrong:
         raise CaptureError(f"{path}: {wrong}: the capture is damaged, drive the device again")
+    if logged is not None:
+        table = _merged(table, logged)
     kinds = [str(kind) for kind in table["kind"].unique()]
     types = columns_of(kinds, {})
     fields = {kind: tuple(KINDS[kind]) for kind in kinds}
@@ -73,6 +78,25 @@ def read_driven(capture: Path) -> Frames:
     )
     table = table.with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
     return Frames.split(table, fields, types)
+
+
+def _merged(table: pl.DataFrame, logged: pl.DataFrame) -> pl.DataFrame:
+    """Put what QEMU logged among the driver's events.
+
+    What a device does at its reset, which QEMU logs where it begins, belongs to the life before:
+    the next status shows that it is over.
+    """
+    lives = table.select("ts", "life").drop_nulls()
+    status = pl.col("kind") == "dev_status"
+    reset = pl.when(status & (pl.col("status") == 0)).then("ts").forward_fill()
+    begun = pl.when(status & (pl.col("status") != 0)).then(reset).forward_fill()
+    mine = logged.drop("life", "source").sort("ts", maintain_order=True)
+    mine = mine.with_columns(begun=begun).join_asof(
+        lives, left_on="begun", right_on="ts", check_sortedness=False, coalesce=True
+    )
+    mine = mine.drop("begun", "ts_right")
+    table = pl.concat([table, mine], how="diagonal_relaxed").sort("ts", maintain_order=True)
+    return table.with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32))
 
 
 def _wrong(table: pl.DataFrame) -> str:

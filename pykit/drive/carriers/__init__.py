@@ -75,8 +75,11 @@ class Carrier(Protocol):
     def driver_ok(self) -> None:
         """Let the device use its queues."""
 
-    def notify(self, queue: int) -> None:
-        """Notify the device of new available buffers."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Notify the device of new available buffers.
+
+        With NOTIFICATION_DATA ``position`` is where the ring goes on (section 2.9).
+        """
 
     def interrupts(self, queue: int) -> int:
         """Return how many used buffer notifications came since the last call."""

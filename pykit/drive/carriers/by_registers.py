@@ -128,11 +128,16 @@ class RegisterCarrier(ABC):
         registers.write("queue_vector", bits.NO_VECTOR)
         return registers.read("queue_vector") == bits.NO_VECTOR
 
-    def config_vector(self) -> int | None:
-        """Read the vector of configuration changes; None where interrupts are no messages."""
+    def unmap_changes(self) -> int | None:
+        """Take the vector of configuration changes away; return what is read then.
+
+        None where interrupts are no messages.
+        """
         registers = self.device.registers
-        messages = self.device.messages and "config_vector" in registers
-        return registers.read("config_vector") if messages else None
+        if not self.device.messages or "config_vector" not in registers:
+            return None
+        registers.write("config_vector", bits.NO_VECTOR)
+        return registers.read("config_vector")
 
     def word(self, offset: int) -> int:
         """Read four bytes of the device's configuration at once."""

@@ -163,10 +163,10 @@ class GuestCarrier(RegisterCarrier):
         with self.together():
             self.device.set_up(ring, 0)
 
-    def notify(self, queue: int) -> None:
-        """Write the queue's number to its notification register."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Write the queue's number to its notification register, and the position beside it."""
         self._asked, self._heard = False, time.monotonic()
-        self.device.notify(queue)
+        self.device.notify(queue, position)
 
     def interrupts(self, queue: int) -> int:
         """Return 1 if interrupts came since the last call: what comes together is seen as one."""

@@ -83,9 +83,9 @@ class MmioDevice(RegisterDevice):
         self.areas(ring)
         self.registers.write("queue_enable", 1)
 
-    def notify(self, queue: int) -> None:
-        """Write the queue's number to QueueNotify."""
-        self.registers.write("queue_notify", queue)
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Write the queue's number to QueueNotify, and the position beside it."""
+        self.registers.write("queue_notify", queue | (position or 0) << 16)
 
     def acknowledge(self) -> int:
         """Read InterruptStatus, and write what it has to InterruptACK."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +22,8 @@ _VENDOR = 0x1AF4
 _IDS = range(0x1000, 0x1080)
 #: The function that is looked for is on bus 0; 32 slots.
 _SLOTS = 32
+#: Where configuration spaces are put in memory, and q35's register for that.
+ECAM, _ECAM_REGISTER = 0xB0000000, 0x60
 _MSIX_ENABLE = 1 << 15
 #: Bytes of the common configuration with all of its fields.
 _COMMON_BYTES = 64
@@ -47,6 +49,9 @@ class PciFunction:
         ports: numbers of those that are I/O ports.
         config: its configuration space after that.
         sizes: bytes of each BAR, and whether its address has 64 bits.
+        extended: what follows in its extended configuration space, once it was surveyed.
+        report: is called for each access to the configuration space: offset, value, and whether it
+            is a write.
     """
 
     bus: PciBus
@@ -55,6 +60,8 @@ class PciFunction:
     ports: set[int] = field(default_factory=set)
     config: bytes = b""
     sizes: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    report: Callable[[int, int, bool], None] = lambda offset, value, write: None
+    extended: bytes = b""
 
     @classmethod
     def find(cls, bus: PciBus) -> PciFunction:
@@ -74,10 +81,13 @@ class PciFunction:
     def read(self, offset: int, width: int) -> int:
         """Read the configuration space."""
         self.bus.ports.write(_ADDRESS, 1 << 31 | self.slot << 11 | offset & 0xFC, 4)
-        return self.bus.ports.read(_DATA + (offset & 3), width)
+        value = self.bus.ports.read(_DATA + (offset & 3), width)
+        self.report(offset, value, False)
+        return value
 
     def write(self, offset: int, value: int, width: int) -> None:
         """Write the configuration space."""
+        self.report(offset, value, True)
         self.bus.ports.write(_ADDRESS, 1 << 31 | self.slot << 11 | offset & 0xFC, 4)
         self.bus.ports.write(_DATA + (offset & 3), value, width)
 
@@ -123,9 +133,29 @@ class PciFunction:
             {"bar": number, "size": size, "io": number in self.ports, "wide": wide}
             for number, (size, wide) in self.sizes.items()
         ]
-        place, config = f"00:{self.slot:02x}.0", self.config.hex()
-        found = {"transport": "pci", "at": "found", "place": place, "config": config}
+        found = {"transport": "pci", "at": "found", "place": self.address}
+        found["config"] = (self.config + self._extended()).hex()
         return found | {"regions": regions, "reads": []}
+
+    def _extended(self) -> bytes:
+        """Read the heads of extended capabilities, and zeros between them, where there are any."""
+        if not any(found.id == pci.EXPRESS for found in pci.capabilities(self.config)[0]):
+            return b""
+        PciFunction(self.bus, 0).write(_ECAM_REGISTER, ECAM | 1, 4)
+        space, pos, express = bytearray(), pci.CONVENTIONAL, ExpressSpace(self)
+        while pos >= pci.CONVENTIONAL + len(space):
+            head = express.read(pos, 4)
+            if head in (0, 0xFFFFFFFF):
+                break
+            space = space.ljust(pos - pci.CONVENTIONAL, b"\0") + head.to_bytes(4, "little")
+            pos = head >> 20 & ~3
+        self.extended = bytes(space)
+        return self.extended
+
+    @property
+    def address(self) -> str:
+        """Bus, slot and function, as PCI writes them."""
+        return f"00:{self.slot:02x}.0"
 
     def structures(self) -> dict[int, pci.VirtioCapability]:
         """The structures of the modern interface, by type."""
@@ -167,6 +197,13 @@ class PciFunction:
         """The configuration space, a capability in it, or a table of MSI-X, as steps name it."""
         if name == "pci":
             return self, 0
+        if name == "sr-iov":
+            places = [
+                p
+                for p, kind, _ in pci.extended(self.config + self.extended)[0]
+                if kind == pci.SR_IOV
+            ]
+            return (ExpressSpace(self), places[0]) if places else None
         kinds = {"express": pci.EXPRESS, "msi": pci.MSI, "msix": pci.MSI_X}
         kinds |= {"vectors": pci.MSI_X, "pending": pci.MSI_X}
         virtio = {"window": pci.PCI_CFG, "notify-capability": pci.NOTIFY_CFG}
@@ -187,6 +224,28 @@ class PciFunction:
             else:
                 return self, capability.pos
         return None
+
+
+@dataclass
+class ExpressSpace:
+    """The configuration space of a function by its place in memory (PCI Express, 7.2.2)."""
+
+    function: PciFunction
+
+    @property
+    def _base(self) -> int:
+        return ECAM + (self.function.slot << 15)
+
+    def read(self, offset: int, width: int) -> int:
+        """Read the space."""
+        value = self.function.bus.read(self._base + offset, width)
+        self.function.report(offset, value, False)
+        return value
+
+    def write(self, offset: int, value: int, width: int) -> None:
+        """Write the space."""
+        self.function.report(offset, value, True)
+        self.function.bus.write(self._base + offset, value, width)
 
 
 def interface(bus: PciBus, function: PciFunction) -> RegisterDevice:
@@ -225,11 +284,16 @@ class ModernPci(RegisterDevice):
 
     @property
     def spans(self) -> tuple[RegisterSpan, ...]:
-        """The structures that the capabilities name."""
+        """The structures that the capabilities name, and the legacy header where there is one."""
+        legacy = [
+            RegisterSpan(True, self._function.bars[0], LEGACY_CONFIG, "legacy")
+            for number in self._function.ports
+            if number == 0
+        ]
         names = pci.CFG_TYPES | {pci.DEVICE_CFG: "config"}
         # Accesses behind the end of a structure that is short are still meant for it.
         least = {pci.COMMON_CFG: _COMMON_BYTES}
-        return tuple(
+        return *legacy, *(
             RegisterSpan(
                 False,
                 self._function.place(found),
@@ -271,16 +335,28 @@ class ModernPci(RegisterDevice):
         self._offsets[index] = registers.read("queue_notify_off")
         registers.write("queue_enable", 1)
 
+    def announce_changes(self, message: int) -> bool:
+        """Give changes the last vector, where no queue needs it."""
+        last = self._function.vectors - 1
+        if last < self.queues():
+            return False
+        self._vector(last, message)
+        self.registers.write("config_vector", last)
+        return self.registers.read("config_vector") != NO_VECTOR
+
     def _vector(self, number: int, message: int) -> None:
         """Let a vector of MSI-X write its number plus one to an address (PCI, 6.8.2)."""
         entry = self._table + 16 * number
         for offset, value in ((0, message), (4, 0), (8, number + 1), (12, 0)):
             self._bus.write(entry + offset, value, 4)
 
-    def notify(self, queue: int) -> None:
-        """Write a queue's number to its place in the notification structure (4.1.5.2)."""
-        offset = self._offsets.get(queue, queue)
-        self._bus.write(self._doorbells + offset * self._multiplier, queue, 2)
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Write to a queue's place in the notification structure (4.1.5.2)."""
+        at = self._doorbells + self._offsets.get(queue, queue) * self._multiplier
+        if position is None:
+            self._bus.write(at, queue, 2)
+        else:
+            self._bus.write(at, queue | position << 16, 4)
 
     def acknowledge(self) -> int:
         """Read the ISR status, which clears it."""
@@ -296,6 +372,9 @@ class ModernPci(RegisterDevice):
                 structure.bar or 0,
                 structure.offset or 0,
             )
+        common = REGISTERS["common"]
+        found["offer-offset"] = found["common-offset"] + common["device_feature"].offset
+        found["queues-offset"] = found["common-offset"] + common["num_queues"].offset
         return found
 
     @property
@@ -316,6 +395,8 @@ class ModernPci(RegisterDevice):
         """As for any device; also the configuration space, its capabilities, and MSI-X."""
         if name == "notify":
             return self._bus, self._doorbells
+        if name == "legacy" and 0 in self._function.ports:
+            return self._bus.ports, self._function.bars[0]
         if name == "isr":
             return self._isr.bus, self._isr.base
         return self._function.named(name) or super().place(name)
@@ -359,7 +440,7 @@ class LegacyPci(RegisterDevice):
         self.registers.write("queue_select", ring.index)
         self.registers.write("queue_pfn", ring.desc // PAGE)
 
-    def notify(self, queue: int) -> None:
+    def notify(self, queue: int, position: int | None = None) -> None:
         """Write the queue's number to the one register for all."""
         self.registers.write("queue_notify", queue)
 

@@ -164,6 +164,8 @@ class QtestCarrier(RegisterCarrier):
 
     Attributes:
         report: is called for each access to a register.
+        configured: is called for each access to the configuration space of a function that was
+            surveyed: offset, value, and whether it is a write.
         surveyed: is called with what a PCI function shows, each time that the device is found.
         between: returns what stands between driver and machine, given the machine.
     """
@@ -177,9 +179,12 @@ class QtestCarrier(RegisterCarrier):
         self._machine: WatchedMachine | None = None
         self._device: RegisterDevice | None = None
         self._messages: dict[int, int] = {}
+        #: Where the message of configuration changes goes, and how many came by the line.
+        self._changes, self._changed = 0, 0
         self._memory: SharedMemory | None = None
         self._broken, self._asked = False, True
         self.report: Callable[[SeenAccess], None] = lambda access: None
+        self.configured: Callable[[int, int, bool], None] = lambda offset, value, write: None
         self.surveyed: Callable[[dict[str, Any]], None] = lambda reading: None
         self.between: Callable[[Machine], Machine] = lambda machine: machine
 
@@ -209,21 +214,28 @@ class QtestCarrier(RegisterCarrier):
 
     def reset(self, memory: SharedMemory) -> None:
         """Find the device if that was not done yet, and write 0 to its status (section 2.1)."""
+        self.look()
+        self._memory, self._messages, self._changes, self._changed = memory, {}, 0, 0
+        self._broken, self._asked = False, True
+        self._begin()
+
+    def look(self) -> None:
+        """Find the device if that was not done yet, and leave it as it is."""
         if self._qtest is None or self._device is None:
             self._qtest = Qtest(self._path)
             self._machine = WatchedMachine(self.between(self._qtest), self._report)
             self._device = self._found(self._machine)
             if not self._device.messages:
                 self._qtest.watch_lines()
-        self._memory, self._messages = memory, {}
-        self._broken, self._asked = False, True
-        self._begin()
 
     def find(self) -> None:
         """Find the device anew, and give it addresses: it may have lost them."""
         self._connected()
         assert self._machine is not None
         self._device = self._found(self._machine)
+
+    def _configured(self, offset: int, value: int, write: bool) -> None:
+        self.configured(offset, value, write)
 
     def _report(self, access: SeenAccess) -> None:
         self.report(access)
@@ -236,6 +248,7 @@ class QtestCarrier(RegisterCarrier):
             else:
                 function = pci.PciFunction.find(machine)
                 reading = function.survey()
+                function.report = self._configured
                 # A driver may find nothing that it can use in what was surveyed.
                 self.surveyed(reading)
                 device = pci.interface(machine, function)
@@ -249,11 +262,11 @@ class QtestCarrier(RegisterCarrier):
         """Write a queue's registers; its message becomes a store into guest memory."""
         message = 0
         if self.device.messages:
-            message = ring.memory.allocate(4, 4)
-            ring.memory.store(message, bytes(4))
-            ring.memory.allow(message, 4)
-            self._messages[ring.index] = message
+            message = self._messages[ring.index] = _place(ring.memory)
         with self._connected().together():
+            if message and not self._changes:
+                place = _place(ring.memory)
+                self._changes = place if self.device.announce_changes(place) else 0
             self.device.set_up(ring, message)
 
     def use_line(self) -> bool:
@@ -282,10 +295,10 @@ class QtestCarrier(RegisterCarrier):
         assert isinstance(self.device, pci.ModernPci)
         return self.device.line_state()
 
-    def notify(self, queue: int) -> None:
-        """Write the queue's number to its notification register."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Write the queue's number to its notification register, and the position beside it."""
         self._asked = False
-        self.device.notify(queue)
+        self.device.notify(queue, position)
 
     def interrupts(self, queue: int) -> int:
         """Return 1 if interrupts came since the last call: what comes together is seen as one."""
@@ -300,7 +313,21 @@ class QtestCarrier(RegisterCarrier):
             return 0
         # Acknowledging lowers the line, and what comes from here on raises it again.
         self._qtest.raised.clear()
-        return self.device.acknowledge() & 1
+        isr = self.device.acknowledge()
+        self._changed += isr >> 1 & 1
+        return isr & 1
+
+    def config_changes(self) -> int:
+        """Return 1 if configuration change notifications came since the last call.
+
+        Those by the line are known once used buffer notifications were asked for.
+        """
+        memory, at = self._memory, self._changes
+        found, self._changed = self._changed, 0
+        if memory is not None and at and any(memory.load(at, 4)):
+            memory.store(at, bytes(4))
+            found += 1
+        return int(found > 0)
 
     def listen(self, queue: int, seconds: float) -> None:
         """Wait for a queue's message or the device's line, at most this long.
@@ -339,3 +366,11 @@ class QtestCarrier(RegisterCarrier):
         if self._qtest is not None:
             self._qtest.close()
         self._qtest = self._machine = self._device = None
+
+
+def _place(memory: SharedMemory) -> int:
+    """Allocate what a message is written to."""
+    at = memory.allocate(4, 4)
+    memory.store(at, bytes(4))
+    memory.allow(at, 4)
+    return at

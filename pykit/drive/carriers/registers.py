@@ -169,9 +169,13 @@ class RegisterDevice(ABC):
             message: address in guest memory that its interrupt writes to, 0 without messages.
         """
 
+    def announce_changes(self, message: int) -> bool:
+        """Let changes of the configuration write to an address; False where no vector is left."""
+        return False
+
     @abstractmethod
-    def notify(self, queue: int) -> None:
-        """Notify the device of new available buffers."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Notify the device of new available buffers, with the ring's position if there is one."""
 
     @abstractmethod
     def acknowledge(self) -> int:

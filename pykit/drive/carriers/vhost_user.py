@@ -258,8 +258,8 @@ class VhostUserCarrier:
                     FrontEndRequest.SET_VRING_ENABLE, VRING.pack(index, 1), acknowledged=True
                 )
 
-    def notify(self, queue: int) -> None:
-        """Signal a queue's kick descriptor."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Signal a queue's kick descriptor, which has no data."""
         self._heard = time.monotonic()
         os.eventfd_write(self._kicks[queue], 1)
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What happens at the host's side of a device of QEMU's, asked for by QMP."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.emulated import DISK_BYTES, MONITOR, NODE
+from pykit.drive.lives import DrivenDevice
+from pykit.guests.channel import GuestEndedError
+from pykit.guests.monitor import Monitor, QemuRefusedError
+
+#: Its disk grows; a key is pressed.
+HostAction = Literal["", "resize", "key"]
+_KEY = {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": "a"}}}
+_COMMANDS: dict[HostAction, tuple[str, dict[str, Any]]] = {
+    "resize": ("block_resize", {"node-name": NODE, "size": 2 * DISK_BYTES}),
+    "key": ("input-send-event", {"events": [_KEY]}),
+}
+
+
+def act(device: DrivenDevice, action: HostAction) -> bool:
+    """Let something happen; False where the device is none of QEMU's."""
+    command, arguments = _COMMANDS[action]
+    return ask(device, command, **arguments)
+
+
+def resize(device: DrivenDevice, size: int) -> bool:
+    """Let a disk have so many bytes; False where the device is none of QEMU's."""
+    return ask(device, "block_resize", **{"node-name": NODE, "size": size})
+
+
+def ask(device: DrivenDevice, command: str, **arguments: Any) -> bool:
+    """Ask QEMU for something; False where it refuses, or the device is none of QEMU's."""
+    if device.peer is None or not isinstance(device.driver.carrier, QtestCarrier):
+        return False
+    try:
+        monitor = Monitor(device.peer.socket.with_name(f"socket{MONITOR}"))
+        try:
+            monitor.ask(command, **arguments)
+        finally:
+            monitor.close()
+    except (GuestEndedError, QemuRefusedError):
+        return False
+    return True
