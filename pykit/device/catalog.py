@@ -169,15 +169,20 @@ class DrivenBy(NamedTuple):
     Attributes:
         clauses: of which one at least is seen to be broken.
         rows: names of rows of cases/ that show it, beside conforming requests.
+        waits: seconds after which the device is used once more: what has not come is missing then.
     """
 
     clauses: tuple[str, ...]
     rows: tuple[str, ...] = ()
+    waits: float = 0
 
 
+#: How long the trace has to go on where something never comes, in seconds.
+_NEVER = 5.5
+_SLOW = {"slots-one": _NEVER, "wrap-kept": _NEVER}
 #: The same of `pykit drive`: clauses, and behind a bar the rows that it takes.
 DRIVEN: dict[str, DrivenBy] = {
-    name: DrivenBy(tuple(clauses.split()), tuple(rows.split()))
+    name: DrivenBy(tuple(clauses.split()), tuple(rows.split()), _SLOW.get(name, 0))
     for name, (clauses, _, rows) in (
         (name, text.partition("|"))
         for name, text in {
@@ -220,6 +225,8 @@ DRIVEN: dict[str, DrivenBy] = {
             "flags-undefined": "NA-DE-01 NA-DE-03 DX-14",
             "asks-by-offset": "DX-14",
             "flag-beside-event": "NA-DE-03",
+            "slots-one": "DX-10",
+            "wrap-kept": "DX-10",
             "size-kept": "DX-70 DX-01 DX-02",
             "refuses-features": "FB-DE-02",
             "refuses-later": "FB-DE-05",
@@ -229,7 +236,7 @@ DRIVEN: dict[str, DrivenBy] = {
             "no-version-1": "RF-DE-01",
             "cache-control-alone": "BI-DE-02",
             "writeback-kept": "BI-DE-03",
-            "read-only-written": "BO-DE-03 BO-DE-04 | read-only-written-to",
+            "read-only-written": "BO-DE-03 BO-DE-04",
             "num-queues-0": "DX-24",
             "unused0-1": "BI-DE-04",
             "serial-garbled": "BK-DE-01 | id",

@@ -13,12 +13,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from pykit import pci
+from pykit.drive.carriers.pci import ECAM
 from pykit.drive.carriers.registers import Bus, RegisterSpan
 from pykit.drive.carriers.watched import Machine
 from pykit.trace.register_map import STRUCTURES
 
 #: Ports of PCI's configuration mechanism.
 _ADDRESS, _DATA = 0xCF8, range(0xCFC, 0xD00)
+#: Where the first bus's configuration spaces are in memory.
+_EXPRESS = range(ECAM, ECAM + (1 << 20))
+#: The name of the field pci_cfg_data for faults, and where it is in its capability.
+WINDOW, _CFG_DATA = "pci_cfg_data", 16
 
 
 @dataclass
@@ -53,7 +58,10 @@ Edit = Callable[[bytearray], None]
 
 @dataclass(frozen=True)
 class RegisterFault:
-    """A fault: what registers read, by name, what is written to them, what PCI's space has."""
+    """A fault: what registers read, by name, what is written to them, what PCI's space has.
+
+    ``WINDOW`` is the name of pci_cfg_data.
+    """
 
     reads: Mapping[str, Reads] = field(default_factory=dict)
     writes: Mapping[str, Writes] = field(default_factory=dict)
@@ -73,7 +81,7 @@ class FaultyMachine:
         self._spans: tuple[RegisterSpan, ...] = ()
         self._state = RegisterState()
         self.ports: Bus = _FaultyPorts(self, inner.ports)
-        self._address = 0
+        self._address, self._window = 0, -1
         self._overlay: dict[int, int] | None = None
 
     def together(self) -> AbstractContextManager[None]:
@@ -86,6 +94,11 @@ class FaultyMachine:
 
     def read(self, address: int, width: int) -> int:
         """Read memory space."""
+        overlay = self._overlay
+        if overlay is not None and address in _EXPRESS:
+            # QEMU's device has no extended space: what the fault leaves alone is empty.
+            at = address & pci.EXTENDED - 1
+            return int.from_bytes(bytes(overlay.get(at + i, 0) for i in range(width)), "little")
         return self.changed(address, width, self._inner.read(address, width), ports=False)
 
     def write(self, address: int, value: int, width: int) -> None:
@@ -136,19 +149,31 @@ class FaultyMachine:
 
     def space_read(self, port: int, width: int, value: int) -> int:
         """What a read of the space has instead."""
+        at = (self._address & 0xFC) + port - _DATA.start
+        change = self._fault.reads.get(WINDOW) if at == self._window else None
+        if change is not None:
+            return change(value, self._state) & (1 << 8 * width) - 1
         if self._overlay is None:
             return value
-        at = (self._address & 0xFC) + port - _DATA.start
         data = value.to_bytes(width, "little")
         shown = bytes(self._overlay.get(at + i, byte) for i, byte in enumerate(data))
         return int.from_bytes(shown, "little")
 
+    def space_kept(self, port: int, value: int) -> int | None:
+        """What is written to the space instead; None for nothing."""
+        at = (self._address & 0xFC) + port - _DATA.start
+        change = self._fault.writes.get(WINDOW) if at == self._window else None
+        return value if change is None else change(value, self._state)
+
     def space_written(self, port: int) -> None:
         """Make the fault's changes once the function is switched on, which ends its search."""
         at = (self._address & 0xFC) + port - _DATA.start
-        if at != pci.COMMAND or self._fault.config is None:
+        if at != pci.COMMAND:
             return
-        before = self._space()
+        before = self._space().ljust(pci.EXTENDED, b"\0")
+        self._window = _window(before)
+        if self._fault.config is None:
+            return
         after = bytearray(before)
         self._fault.config(after)
         self._overlay = {i: new for i, new in enumerate(after) if new != before[i]}
@@ -160,6 +185,15 @@ class FaultyMachine:
             found += self._inner.ports.read(_DATA.start, 4).to_bytes(4, "little")
         self._inner.ports.write(_ADDRESS, self._address, 4)
         return bytes(found)
+
+
+def _window(space: bytes) -> int:
+    """Where pci_cfg_data is, -1 without it (section 4.1.4.9)."""
+    for capability in pci.capabilities(space)[0]:
+        own = capability.id == pci.VENDOR_SPECIFIC
+        if own and pci.virtio(capability).cfg_type == pci.PCI_CFG:
+            return capability.pos + _CFG_DATA
+    return -1
 
 
 class _FaultyPorts:
@@ -178,6 +212,8 @@ class _FaultyPorts:
     def write(self, address: int, value: int, width: int) -> None:
         """Write an I/O port."""
         kept = self._machine.kept(address, value, ports=True)
+        if kept is not None and address in _DATA:
+            kept = self._machine.space_kept(address, kept)
         if kept is None:
             return
         if address == _ADDRESS:

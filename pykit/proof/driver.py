@@ -8,14 +8,33 @@ leaves features alone that a driver should accept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from pykit import pci
-from pykit.proof.between import Reads, RegisterFault, RegisterState, Writes
-from pykit.proof.registers import BOTH, LEGACY, LENGTH, MMIO, capability, keeping, offering
+from pykit.proof.between import Reads, RegisterFault
+from pykit.proof.memory import FaultyMemory, FlaggedMemory
+from pykit.proof.registers import (
+    BOTH,
+    LEGACY,
+    LENGTH,
+    MMIO,
+    MODERN,
+    PACKED,
+    capability,
+    keeping,
+    offering,
+    sr_iov,
+    suspending,
+)
 from pykit.spec import bits
 
-_SUSPEND = 16
+#: Where a driver leaves a device: when it was found, or when its features were read.
+Leaves = Literal["", "found", "offer"]
+_SECOND = 2
+#: A feature that nothing defines.
+_STRANGE = 44
 
 
 @dataclass(frozen=True)
@@ -29,6 +48,9 @@ class DriverFault:
         row: name of the row of cases/ that has the fault; without one conforming requests do.
         registers: what the device has.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
+        memory: makes the memory that both share.
+        ring: the layout of the rings.
+        leaves: where the driver leaves the device for good, instead of using it.
     """
 
     does: str
@@ -38,6 +60,14 @@ class DriverFault:
     row: str = ""
     registers: RegisterFault | None = None
     bugs: tuple[str, ...] = ()
+    memory: Callable[..., FaultyMemory] | None = None
+    ring: Literal["split", "packed"] = "split"
+    leaves: Leaves = ""
+
+
+def _once(change: Reads) -> Reads:
+    """A change in the second life of a device, which is that of a row."""
+    return lambda value, state: change(value, state) if state.resets == _SECOND else value
 
 
 def _offered(*features: int, **reads: Reads) -> RegisterFault:
@@ -46,28 +76,12 @@ def _offered(*features: int, **reads: Reads) -> RegisterFault:
     return RegisterFault(found, {"driver_feature": keeping(*features)})
 
 
-def _suspended(value: int, state: RegisterState) -> int:
-    """SUSPEND without DRIVER_OK, where that was written last."""
-    asked = state.of("status") & _SUSPEND
-    return value & ~bits.DRIVER_OK | _SUSPEND if asked else value & ~_SUSPEND
-
-
-def _running(value: int, state: RegisterState) -> int | None:
-    """Leave the device behind as it is while it is suspended."""
-    return None if value & _SUSPEND else value
-
-
-def _suspending() -> RegisterFault:
-    """A device that can be suspended, as far as its status goes."""
-    writes: dict[str, Writes] = {"driver_feature": keeping(bits.SUSPEND), "status": _running}
-    return RegisterFault({"device_feature": offering(bits.SUSPEND), "status": _suspended}, writes)
-
-
 def _declines(feature: int, rule: str, name: str, qemu: str = BOTH) -> DriverFault:
     registers = RegisterFault({"device_feature": offering(feature)})
     return DriverFault(f"leave {name} alone, which is offered", (rule,), qemu, registers=registers)
 
 
+_WITH_FUNCTIONS = replace(_offered(bits.SR_IOV), config=sr_iov())
 _ZONES = ("--zones", "--fault")
 _NOTIFIED = (bits.NOTIFICATION_DATA, bits.NOTIF_CONFIG_DATA)
 _ADMIN: dict[str, Reads] = {
@@ -127,19 +141,93 @@ DRIVER_FAULTS: dict[str, DriverFault] = {
     ),
     "suspend-not-awaited": DriverFault(
         "resume a device before it is suspended", ("DS-DR-02",), BOTH,
-        row="suspend-not-awaited", registers=_suspending(),
+        row="suspend-not-awaited", registers=suspending(),
     ),
     "suspend-config-written": DriverFault(
         "write the configuration of a suspended device", ("DS-DR-05",), BOTH,
-        row="suspend-config-written", registers=_suspending(),
+        row="suspend-config-written", registers=suspending(),
     ),
     "suspend-notified": DriverFault(
         "notify a suspended device", ("DS-DR-04",), BOTH, row="suspend-notified",
-        registers=_suspending(),
+        registers=suspending(),
     ),
     "resume-not-awaited": DriverFault(
         "use a device before it is resumed", ("DS-DR-06",), BOTH, row="suspend-resume-not-awaited",
-        registers=_suspending(),
+        registers=suspending(),
+    ),
+    "kick-against-flag": DriverFault(
+        "notify a device that wants no notification", ("NA-DR-03",), BOTH,
+        row="kick-against-flag", memory=FlaggedMemory,
+    ),
+    "kick-by-flag": DriverFault(
+        "go by the used ring's flag with EVENT_IDX, too", ("NA-DR-05",), BOTH,
+        row="kick-by-flag", memory=FlaggedMemory,
+    ),
+    "list-awaited": DriverFault(
+        "wait in the midst of a list for the device", ("PS-DR-04",), PACKED,
+        row="list-awaited", ring="packed",
+    ),
+    "feature-missed": DriverFault(
+        "give up where a feature is not offered that it works without elsewhere", ("FB-DR-09",),
+        BOTH, row="gives-up",
+        registers=RegisterFault({
+            "device_feature": _once(lambda value, state: value & ~(
+                0 if state.of("device_feature_select") else 1 << bits.BLK_BLK_SIZE
+            ))
+        }),
+    ),
+    "strange-feature": DriverFault(
+        "give up where a feature is offered that it does not know", ("FB-DR-11",), BOTH,
+        row="gives-up",
+        registers=RegisterFault({"device_feature": _once(offering(_STRANGE))}),
+    ),
+    "offer-left": DriverFault(
+        "read the offer, and leave the device without a word", ("FB-DR-10",), BOTH, leaves="offer"
+    ),
+    "left-alone": DriverFault(
+        "leave a device with a modern id alone", ("PY-DR-01",), MODERN, leaves="found"
+    ),
+    "left-alone-transitional": DriverFault(
+        "leave a device with a transitional id alone", ("PY-DR-02",), BOTH, leaves="found"
+    ),
+    "zones-refused": DriverFault(
+        "accept zones, and fail at the model, FEATURES_OK written and FAILED not",
+        ("BI-DR-05", "BI-DR-08", "BI-DR-09"), BOTH, row="zones-refused",
+        registers=_offered(
+            bits.BLK_ZONED,
+            **{"config+92": lambda _, state: bits.Z_HOST_MANAGED},
+            **{f"config+{at}": lambda _, state: 0 for at in (93, 94, 95)},
+        ),
+    ),
+    "decided-early": DriverFault(
+        "decide on a notification before the chain is there", ("SN-DR-01",), BOTH,
+        row="decided-early",
+    ),
+    "list-decided-early": DriverFault(
+        "decide on a notification before the list is there", ("PN-DR-01",), PACKED,
+        row="list-decided-early", ring="packed",
+    ),
+    "list-rewritten": DriverFault(
+        "write descriptors of a list that is available", ("PF-DR-01",), PACKED,
+        row="list-rewritten", ring="packed",
+    ),
+    "used-event-alone": DriverFault(
+        "write the used event without EVENT_IDX", ("DX-32",), BOTH, row="used-event-alone"
+    ),
+    "notification-data-behind": DriverFault(
+        "notify with the place of the last list, instead of that behind it", ("PD-DR-03",), PACKED,
+        row="notification-data-behind", registers=_offered(bits.NOTIFICATION_DATA), ring="packed",
+    ),
+    "one-queue-looked-at": DriverFault(
+        "look at one queue alone in an interrupt", ("MN-DR-02",), "virtio-blk-device,num-queues=2",
+        row="one-queue-looked-at",
+    ),
+    "functions-early": DriverFault(
+        "enable virtual functions before features are agreed on", ("RF-DR-11",), BOTH,
+        row="functions-enabled", registers=_WITH_FUNCTIONS,
+    ),
+    "interfaces-mixed": DriverFault(
+        "use both interfaces of a device at a time", ("LG-PD-01",), BOTH, row="interfaces-mixed"
     ),
     "zone-fields-read": DriverFault(
         "read fields of zones of a host-aware disk that it uses as a plain one", ("BI-DR-11",),
@@ -154,3 +242,9 @@ DRIVER_FAULTS: dict[str, DriverFault] = {
         arguments=(*_ZONES, "zones-coarse"), row="zone-granularity",
     ),
 }  # fmt: skip
+
+#: Rows by which a driver conforms, with the device for them, and what QEMU's lacks.
+CONFORMING = {
+    "notification-data-next": (PACKED, _offered(bits.NOTIFICATION_DATA)),
+    "functions-enabled-last": (BOTH, _WITH_FUNCTIONS),
+}

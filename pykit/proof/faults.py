@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from pykit.device import DRIVEN, FAULTS
@@ -17,9 +18,10 @@ from pykit.drive.emulated import kind_of
 from pykit.drive.shaped import ShapedCase
 from pykit.mutants import rules_for
 from pykit.proof.between import RegisterFault
-from pykit.proof.driver import DRIVER_FAULTS
+from pykit.proof.driver import CONFORMING, DRIVER_FAULTS, Leaves
 from pykit.proof.memory import ANSWER_FAULTS, FaultyMemory
-from pykit.proof.registers import REGISTER_FAULTS
+from pykit.proof.registers import PACKED, REGISTER_FAULTS
+from pykit.spec import rules
 from pykit.spec.faults import Side
 from pykit.trace.register_map import NAMES, REGISTERS
 
@@ -60,6 +62,7 @@ class DrivenFault:
         memory: makes the memory that both share.
         bugs: real bugs that it repeats, keys of mutants/real-bugs.toml.
         waits: seconds after which the device is used once more.
+        leaves: where the driver leaves the device for good, if it is not used.
     """
 
     source: Source
@@ -75,6 +78,21 @@ class DrivenFault:
     memory: Callable[..., FaultyMemory] | None = None
     bugs: tuple[str, ...] = ()
     waits: float = 0
+    leaves: Leaves = ""
+
+    @property
+    def logged(self) -> bool:
+        """Whether QEMU logs what its device does: a rule needs that, or nothing is to fail."""
+        return bool(self.target.qemu) and (self.source == "control" or self._needs("qemu:dev_"))
+
+    @property
+    def traced(self) -> bool:
+        """Whether each access of the driver is written down: a rule needs that."""
+        return self.memory is None and (self.source == "control" or self._needs("access:acc_ring"))
+
+    def _needs(self, event: str) -> bool:
+        needs = [need for rule in rules() if rule.id in self.rules for need in rule.needs]
+        return any(need.startswith(event) and "|" not in need for need in needs)
 
     @property
     def cell(self) -> str:
@@ -102,7 +120,7 @@ def driven_faults() -> Iterator[DrivenFault]:
                 target = _back_end("blk", *(["--zones"] if fault.zoned else []), "--fault", name)
                 yield DrivenFault(
                     "back-end", name, fault.does, "device", rules_for(named.clauses), layout,
-                    target, named.rows, bugs=fault.bugs,
+                    target, named.rows, bugs=fault.bugs, waits=named.waits,
                 )  # fmt: skip
     for name, wrong in REGISTER_FAULTS.items():
         target = Target(kind_of(wrong.device), qemu=wrong.device)
@@ -111,20 +129,30 @@ def driven_faults() -> Iterator[DrivenFault]:
             wrong.rows, registers=wrong.fault, bugs=wrong.bugs, waits=wrong.waits,
         )  # fmt: skip
     for name, answer in ANSWER_FAULTS.items():
-        qemu = _OTHERS.get(answer.kind, answer.qemu)
+        qemu = answer.qemu or _OTHERS.get(answer.kind, "")
         target = Target(answer.kind, qemu=qemu) if qemu else _back_end(answer.kind, *_QUEUES)
         yield DrivenFault(
-            "answers", name, answer.does, "device", answer.rules, "split", target, answer.rows,
-            memory=answer.memory,
+            "answers", name, answer.does, "device", answer.rules, answer.ring, target, answer.rows,
+            memory=answer.memory, waits=answer.waits,
         )  # fmt: skip
     for name, one in DRIVER_FAULTS.items():
         target = Target("blk", qemu=one.qemu) if one.qemu else _back_end("blk", *one.arguments)
-        found = [c for c in expand(read_tables()) if c.row.name == one.row]
         yield DrivenFault(
-            "driver", name, one.does, "driver", one.rules, "split", target,
-            case=found[0] if found else None, registers=one.registers, bugs=one.bugs,
+            "driver", name, one.does, "driver", one.rules, one.ring, target,
+            case=_first(one.row) if one.row else None, registers=one.registers, memory=one.memory,
+            bugs=one.bugs, leaves=one.leaves,
         )  # fmt: skip
     yield from _cases()
+
+
+@cache
+def _every() -> tuple[AnyCase, ...]:
+    return tuple(expand(read_tables()))
+
+
+def _first(row: str) -> AnyCase:
+    """Return the first case of a row."""
+    return next(case for case in _every() if case.row.name == row)
 
 
 def _controls() -> Iterator[DrivenFault]:
@@ -138,6 +166,14 @@ def _controls() -> Iterator[DrivenFault]:
     for name, qemu in (_TRANSPORTS | _OTHERS).items():
         target = Target(kind_of(qemu), qemu=qemu)
         yield DrivenFault("control", name, nothing, "device", (), "split", target)
+    target = Target("blk", qemu=PACKED)
+    yield DrivenFault("control", "pci", nothing, "device", (), "packed", target)
+    for row, (qemu, registers) in CONFORMING.items():
+        case = _first(row)
+        target = Target("blk", qemu=qemu)
+        yield DrivenFault(
+            "control", row, nothing, "device", (), "split", target, case=case, registers=registers
+        )
 
 
 #: Rules that are about one transport, by how their ids begin.
@@ -162,7 +198,7 @@ _SPLIT = {"DX-05", "DX-08"}
 def _cases() -> Iterator[DrivenFault]:
     """Yield rows that break rules on the driver: the first case of each layout."""
     seen = set()
-    for case in expand(read_tables()):
+    for case in _every():
         row = case.row
         layout: Layout = case.ring if isinstance(case, Case | BlkCase) else "split"
         if not row.breaks or (row.name, layout) in seen:

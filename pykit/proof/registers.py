@@ -6,14 +6,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pykit import pci
-from pykit.proof.between import Edit, Reads, RegisterFault, RegisterState, Writes
+from pykit.proof.between import WINDOW, Edit, Reads, RegisterFault, RegisterState, Writes
 from pykit.spec import bits
 
 #: Devices: one with an interface of each kind, and the modern one alone.
 BOTH = "virtio-blk-pci"
 MODERN = "virtio-blk-pci,disable-legacy=on"
 MMIO = "virtio-blk-device"
+PACKED = "virtio-blk-pci,packed=on"
 LEGACY = "virtio-blk-pci,disable-modern=on,disable-legacy=off"
+_SUSPEND = 16
 LEGACY_MMIO = "virtio-blk-device,force-legacy=on"
 
 
@@ -114,6 +116,23 @@ def _staying(value: int, state: RegisterState) -> int | None:
     return None if value & 16 else value
 
 
+def _suspended(value: int, state: RegisterState) -> int:
+    """SUSPEND without DRIVER_OK, where that was written last."""
+    asked = state.of("status") & _SUSPEND
+    return value & ~bits.DRIVER_OK | _SUSPEND if asked else value & ~_SUSPEND
+
+
+def _running(value: int, state: RegisterState) -> int | None:
+    """Leave the device behind as it is while it is suspended."""
+    return None if value & _SUSPEND else value
+
+
+def suspending() -> RegisterFault:
+    """A device that can be suspended, as far as its status goes."""
+    writes: dict[str, Writes] = {"driver_feature": keeping(bits.SUSPEND), "status": _running}
+    return RegisterFault({"device_feature": offering(bits.SUSPEND), "status": _suspended}, writes)
+
+
 # What PCI's configuration space has.
 
 
@@ -142,6 +161,16 @@ def _both(*edits: Edit) -> Edit:
     def edit(space: bytearray) -> None:
         for one in edits:
             one(space)
+
+    return edit
+
+
+def sr_iov() -> Edit:
+    """Turn the window into a capability of PCI Express, and add one for virtual functions."""
+
+    def edit(space: bytearray) -> None:
+        space[_place(space, pci.PCI_CFG)] = pci.EXPRESS
+        _set(space, pci.CONVENTIONAL, 1 << 16 | pci.SR_IOV, 4)
 
     return edit
 
@@ -297,6 +326,14 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
             capability(pci.DEVICE_CFG, _TYPE, pci.SHARED_MEMORY_CFG, 1),
         ),
     ),
+    "window-kept": FaultyRegisters(
+        "keep what is written through the window", ("PX-DE-02",),
+        RegisterFault(writes={WINDOW: lambda value, state: None}), rows=("window-offer",),
+    ),
+    "window-garbled": FaultyRegisters(
+        "read other bytes through the window than the register has", ("PX-DE-03",),
+        RegisterFault({WINDOW: lambda value, state: value + 1}), rows=("window-queues",),
+    ),
     # The header.
     "vendor-other": _space("have another vendor id", "PY-DE-01", _header(pci.VENDOR, 0x1AF5, 2)),
     "id-of-other-type": _space(
@@ -392,6 +429,9 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
             config=capability(pci.COMMON_CFG, _BAR, 7, 1),
         ),
     ),
+    "sr-iov-not-offered": _space(
+        "have a capability for virtual functions, and not offer SR_IOV", "RF-DE-09", sr_iov()
+    ),
     "sr-iov-alone": _reading(
         "offer SR_IOV without its capability", "RF-DE-10", "device_feature",
         offering(bits.SR_IOV),
@@ -483,7 +523,48 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         ),
         rows=("suspend-early",),
     ),
+    "suspend-serving": FaultyRegisters(
+        "show that it is suspended, and serve queues all the same", ("DS-DE-03",), suspending(),
+        rows=("suspend-notified",),
+    ),
+    "queue-served-after-reset": FaultyRegisters(
+        "show that a queue is reset, and serve it all the same", ("VR-DE-01", "VR-DE-02"),
+        RegisterFault({}, {"queue_reset": lambda value, state: None}),
+        rows=("queue-reset-notified",),
+    ),
+    # A row shows it: QEMU's own devices do so.
+    "served-early": FaultyRegisters(
+        "serve a queue that is notified before DRIVER_OK",
+        ("RS-DE-02", "RS-DE-03", "ST-DE-01", "ST-DE-02"), RegisterFault(),
+        rows=("no-interrupt-before-driver-ok",),
+    ),
+    "needs-reset-unannounced": FaultyRegisters(
+        "need a reset, and announce no change", ("ST-DE-04",),
+        RegisterFault({"status": lambda value, state: value | (
+            bits.NEEDS_RESET if value & bits.DRIVER_OK else 0
+        )}), waits=5.5,
+    ),
+    "may-unmap-unannounced": FaultyRegisters(
+        "change write_zeroes_may_unmap, and announce no change", ("BO-DE-12",),
+        RegisterFault({"config+56": _second(lambda value, state: value ^ 1)}), waits=5.5,
+    ),
+    "config-hidden": _reading(
+        "hide the size of blocks until FEATURES_OK is set", "CF-DE-01", "config+20",
+        lambda value, state: value if state.of("status") & bits.FEATURES_OK else 0,
+    ),
+    "changes-in-secret": FaultyRegisters(
+        "interrupt for changes of the configuration by a vector that was taken away",
+        ("PG-DE-01",),
+        RegisterFault(
+            {"config_vector": _always(bits.NO_VECTOR)},
+            {"config_vector": lambda value, state: 0 if value == bits.NO_VECTOR else value},
+        ),
+    ),
     # Registers of MMIO.
+    "served-unready": FaultyRegisters(
+        "serve a queue that is not ready", ("MR-DE-08",), RegisterFault(), MMIO,
+        ("notified-while-not-ready",),
+    ),
     "magic-wrong": _reading(
         "have another magic value", "MR-DE-01", "magic", _always(0x74726977), device=MMIO
     ),

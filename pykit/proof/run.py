@@ -20,14 +20,18 @@ from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.cases import Case
 from pykit.drive.conforming import Conforming
 from pykit.drive.driver import Shape
+from pykit.drive.memory import SharedMemory
 from pykit.drive.rare import RareForms
 from pykit.drive.register_session import RegisterSession
 from pykit.drive.session import Session
 from pykit.drive.shaped import ShapedCase, ShapedSession
 from pykit.errors import Exit, PykitError
 from pykit.matrix.results import Fate, FaultCell
+from pykit.proof.accessed import AccessedMemory
 from pykit.proof.between import FaultyMachine
+from pykit.proof.driver import Leaves
 from pykit.proof.faults import DrivenFault
+from pykit.proof.memory import FaultyMemory
 
 if TYPE_CHECKING:
     from pykit.drive import CaseResult
@@ -103,22 +107,46 @@ def _cell(
 
 def _drive(fault: DrivenFault, run: Path) -> str:
     """Do a run with a fault; return why it cannot be done, empty where it was."""
-    made = (fault.memory,) if fault.memory is not None else ()
-    with driven(fault.target, *made) as device:
+    log = None
+    if fault.logged:
+        run.mkdir(parents=True)
+        log = run / "qemu.log"
+    made = AccessedMemory if fault.traced else fault.memory or SharedMemory
+    with driven(fault.target, made, log) as device:
         carrier = device.driver.carrier
         registers = fault.registers
         if registers is not None and isinstance(carrier, QtestCarrier):
             carrier.between = lambda machine: FaultyMachine(machine, registers)
-        if fault.case is not None:
+        memory = device.driver.memory
+        if isinstance(memory, FaultyMemory):
+            memory.rings = lambda: device.driver.rings
+        if isinstance(memory, AccessedMemory):
+            memory.recorder, device.driver.recorder.traced = device.driver.recorder, True
+        if fault.leaves:
+            skipped = _leave(device, fault.leaves)
+        elif fault.case is not None:
             skipped = _once(device, fault.case).skipped
         else:
             skipped = _serve(device, fault)
             if fault.waits:
                 time.sleep(fault.waits)
                 device.begin(Shape())
-        device.driver.end()
+        if fault.leaves != "found":
+            device.driver.end()
         device.driver.recorder.save(run / "capture", str(fault.target), "clean", fault.does)
     return skipped
+
+
+def _leave(device: DrivenDevice, where: Leaves) -> str:
+    """Look at a device, and leave it for good."""
+    carrier = device.driver.carrier
+    assert isinstance(carrier, QtestCarrier)
+    carrier.look()
+    if where == "offer":
+        device.begin(Shape(), "driver")
+        carrier.offered()
+        carrier.device.set_status(0)
+    return ""
 
 
 def _serve(device: DrivenDevice, fault: DrivenFault) -> str:

@@ -12,9 +12,15 @@ from pykit import spec
 from pykit.device import DRIVEN, FAULTS
 from pykit.drive import read_tables
 from pykit.drive.carriers.registers import RegisterSpan
+from pykit.drive.chain import Buffer
+from pykit.drive.packed import PackedRing
+from pykit.drive.record import Recorder
+from pykit.drive.ring import RingFeatures
+from pykit.drive.split import SplitRing
 from pykit.mutants import all_mutants
 from pykit.mutants.catalog import real_bugs
 from pykit.proof import driven_faults, run_faults
+from pykit.proof.accessed import AccessedMemory
 from pykit.proof.between import FaultyMachine, RegisterFault
 from pykit.spec.kills import kills
 from tests.drive.test_qtest import server
@@ -69,7 +75,15 @@ def test_driven_kills_are_expected() -> None:
         "driven/back-end-zone-undefined",
         "driven/registers-magic-wrong",
         "driven/registers-vendor-other",
+        "driven/registers-window-kept",
+        "driven/registers-served-early",
         "driven/answers-rng-empty",
+        "driven/answers-input-event-short",
+        "driven/answers-lists-swapped-packed",
+        "driven/driver-functions-early",
+        "driven/driver-left-alone",
+        "driven/driver-list-decided-early-packed",
+        "driven/control-notification-data-next",
         "driven/case-read-at-capacity",
         "driven/case-read-only-written",
         "driven/case-rng-readable",
@@ -86,6 +100,34 @@ def test_fault_is_named(cell: str, tmp_path: Path) -> None:
 def test_fault_of_zones_is_named(cell: str, tmp_path: Path) -> None:
     (found,) = run_faults([ALL[cell]], tmp_path, lambda _: None)
     assert found.fate == ("clean" if found.source == "control" else "named"), found
+
+
+@pytest.mark.parametrize("make", [SplitRing, PackedRing])
+def test_accesses_are_cut_into_fields(make: type[SplitRing | PackedRing]) -> None:
+    memory, recorder = AccessedMemory(), Recorder("virtio-blk-pci")
+    recorder.begin()
+    memory.recorder = recorder
+    ring = make(memory, recorder, 0, 4, RingFeatures(event_idx=True))
+    ring.lay_out()
+    memory.rings = lambda: {0: ring}
+    ring.expose(ring.draft([Buffer(memory.allocate(16), 16)]))
+    ring.kick_needed()
+    memory.close()
+    found = [
+        (event["area"], event["field"], event["slot"], event["value"], event["write"])
+        for event in recorder.rows("acc_ring")
+    ]
+    address = ring.outstanding[0].slots[0][1].address
+    split = [
+        *[("desc", "addr", 0, address, 1), ("desc", "len", 0, 16, 1), ("desc", "flags", 0, 0, 1)],
+        *[("desc", "next", 0, 0, 1), ("avail", "ring", 0, 0, 1), ("avail", "idx", None, 1, 1)],
+        *[("used", "flags", None, 0, 0), ("used", "event", None, 0, 0)],
+    ]
+    packed = [
+        *[("desc", "addr", 0, address, 1), ("desc", "len", 0, 16, 1), ("desc", "id", 0, 0, 1)],
+        *[("desc", "flags", 0, 1 << 7, 1), ("used", "other", None, 0, 0)],
+    ]
+    assert found == (packed if make is PackedRing else split)
 
 
 def test_registers_that_stand_between(tmp_path: Path) -> None:
