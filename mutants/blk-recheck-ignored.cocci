@@ -9,6 +9,6 @@
  virtblk_done(...) {
  <...
 - virtqueue_enable_cb(vq)
-+ (PYKIT_MUTANT(blk_recheck_ignored) ? (mdelay(4), virtqueue_enable_cb(vq), true) : virtqueue_enable_cb(vq))
++ (PYKIT_MUTANT(blk_recheck_ignored) ? (mdelay(20), virtqueue_enable_cb(vq), true) : virtqueue_enable_cb(vq))
  ...>
  }

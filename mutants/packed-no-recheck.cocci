@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The used descriptor is not looked at again after interrupts were enabled.
-// must: DX-66
+// must: DX-66 DX-40
 // bug: B03
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
@@ -22,6 +22,6 @@ expression Q;
  virtqueue_enable_cb_prepare_packed(...) {
  <...
  START_USE(Q);
-+if (PYKIT_MUTANT(packed_no_recheck)) mdelay(4);
++if (PYKIT_MUTANT(packed_no_recheck)) { int n; for (n = 0; n < 200 && vq->vq.num_free < vq->packed.vring.num && !more_used_packed(vq); n++) udelay(100); }
  ...>
  }
