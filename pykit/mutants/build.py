@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +27,18 @@ from pykit.modules.closure import module_name
 from pykit.mutants.catalog import Mutant
 from pykit.spatch import apply_semantic_patch, require_spatch
 
-#: The core's folder, whose own Makefile knows the composition of each module; a driver, which uses
+#: The core's folder, whose own Makefile knows the composition of each module; drivers, which use
 #: the core's switch; and vhost, which does not depend on the core and has its own.
 _FOLDER = "drivers/virtio"
-_BLK = "drivers/block/virtio_blk.c"
+_DRIVERS = (
+    "drivers/block/virtio_blk.c",
+    "drivers/char/virtio_console.c",
+    "drivers/net/virtio_net.c",
+    "drivers/scsi/virtio_scsi.c",
+)
 _VHOST = "drivers/vhost/vhost.c"
-_PART = (_FOLDER, _BLK, _VHOST, "drivers/vhost/vhost.h")
+#: What these include from beside them.
+_HEADERS = ("drivers/scsi/sd.h", "drivers/tty/hvc/hvc_console.h", "drivers/vhost/vhost.h")
 
 #: The module in which the switch is defined where the core is modular: drivers use its symbols.
 _CORE = "virtio_ring"
@@ -95,7 +101,8 @@ def build_mutants(
 
     Raises: InfraError where Coccinelle is missing, sources cannot be fetched, or make fails.
     """
-    source = source_part(kernel, _PART, "mutants-vhost", progress)
+    part = (_FOLDER, *_DRIVERS, _VHOST, *_HEADERS)
+    source = source_part(kernel, part, "mutants-drivers", progress)
     key = hashlib.sha256(repr((kernel.release, str(source))).encode())
     for mutant in mutants:
         # Not the head: another expectation makes no other module.
@@ -126,9 +133,10 @@ def _make(
     core = bool(closure(kernel, [_CORE]))
     if core:
         shutil.copytree(source / _FOLDER, folder / _FOLDER)
-    single = [name for name in (_BLK, _VHOST) if _is_module(kernel, name)]
-    for name in single:
-        shutil.copytree((source / name).parent, (folder / name).parent, ignore=_others(name))
+    single = [name for name in (*_DRIVERS, _VHOST) if _is_module(kernel, name)]
+    for name in (*single, *_HEADERS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, folder / name)
     progress(f"applying {len(mutants)} mutants to the sources of {kernel.release}")
     series = _series(kernel)
     numbers = {mutant.name: number for number, mutant in enumerate(mutants, 1)}
@@ -147,15 +155,16 @@ def _make(
         + "\n".join(lines)
         + "\n"
     )
-    home = f"{_FOLDER}/{_CORE}.c" if core else _BLK
-    for name in (home, _VHOST):
+    ring = f"{_FOLDER}/{_CORE}.c"
+    homes = [ring, _VHOST] if core else single
+    for name in homes:
         if (folder / name).exists():
             with (folder / name).open("a") as stream:
-                stream.write(_DEFINITION + (_EXPORT if core and name == home else ""))
+                stream.write(_DEFINITION + (_EXPORT if name == ring else ""))
     lines = [f"subdir-ccflags-y := -include {folder}/{_HEADER}"]
     for name in single:
         (folder / name).with_name("Kbuild").write_text(f"obj-m := {Path(name).stem}.o\n")
-    lines += [f"obj-m += {Path(name).parent}/" for name in ([home] if core else []) + single]
+    lines += [f"obj-m += {Path(name).parent}/" for name in ([ring] if core else []) + single]
     (folder / "Kbuild").write_text("\n".join(lines) + "\n")
     log = folder / "make.log"
     arguments = ["-C", str(kernel.build_dir), f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
@@ -167,16 +176,13 @@ def _make(
     modules = {
         module_name(path.name): str(path.relative_to(folder)) for path in folder.rglob("*.ko")
     }
-    homes = {m.name: Path(_VHOST if m.file == _VHOST else home).stem for m in mutants}
-    state = {"modules": modules, "homes": homes, "numbers": numbers, "void": void}
+    state = {
+        "modules": modules,
+        "homes": {m.name: Path(m.file if m.file in homes else homes[0]).stem for m in mutants},
+        "numbers": numbers,
+        "void": void,
+    }
     (folder / "mutants.json").write_text(json.dumps(state, indent=1))
-
-
-def _others(name: str) -> Callable[[str, list[str]], list[str]]:
-    """Return what copytree() leaves out: all but one source file and headers."""
-    return lambda _, found: [
-        entry for entry in found if entry != Path(name).name and not entry.endswith(".h")
-    ]
 
 
 def _mutate(
