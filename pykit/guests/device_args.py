@@ -140,10 +140,13 @@ def thread(device: Device) -> str:
 
 
 def memory_options(scenario: Scenario) -> list[str]:
-    """QEMU's options for memory that another process can serve a device in."""
+    """QEMU's options for memory that another process can serve a device in.
+
+    Observers of memory bring such memory of their own.
+    """
     if all(device.backing != "vhost-user" for device in scenario.devices):
         return []
-    if not scenario.transport.arch.other_pci:
+    if {"access", "rings"} & {*scenario.observe} or not scenario.transport.arch.other_pci:
         # All of its memory is in a file.
         return []
     memory = f"memory-backend-memfd,id=pykit-shared,size={program.MEMORY_MIB}M,share=on"

@@ -56,8 +56,7 @@ def look(monitor: Monitor) -> dict[str, Any]:
             raise GuestEndedError("qemu-died", "this QEMU would abort at a look for its rings")
         status = _status(answer["status"])
         devices.append({"device": name, "status": status})
-        # For the rings of a device that another process serves, QEMU would have to stop them.
-        if status and not answer["vhost-started"]:
+        if status:
             features = str(answer["guest-features"])
             common = {
                 "device": name,
@@ -65,7 +64,7 @@ def look(monitor: Monitor) -> dict[str, Any]:
                 "event_idx": "VIRTIO_RING_F_EVENT_IDX" in features,
             }
             for queue in range(answer["num-vqs"]):
-                ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
+                ring = _ring(monitor, path, queue, served=answer["vhost-started"])
                 rings += [
                     {**common, "queue": queue, **area}
                     for area in _areas(ring, packed="RING_PACKED" in features)
@@ -79,6 +78,24 @@ def _status(answer: dict[str, Any]) -> int:
     return sum(bit for name, bit in _BITS.items() if name in names) | int(
         answer.get("unknown-statuses", 0)
     )
+
+
+def _ring(monitor: Monitor, path: str, queue: int, *, served: bool) -> dict[str, Any]:
+    """What QEMU says of a queue, which another process, or the host's kernel, may serve.
+
+    Of that it knows the places alone: for the indices it would have to stop it.
+    """
+    ring: dict[str, Any]
+    if not served:
+        ring = monitor.ask("x-query-virtio-queue-status", path=path, queue=queue)
+        return ring
+    try:
+        ring = monitor.ask("x-query-virtio-vhost-queue-status", path=path, queue=queue)
+    except QemuRefusedError:
+        # A device has queues that vhost does not serve: of a network card the one for control.
+        return {"vring-num": 0}
+    places = {f"vring-{area}": ring[f"{area}-phys"] for area in ("desc", "avail", "used")}
+    return {"vring-num": ring["num"], **places}
 
 
 def _areas(ring: dict[str, Any], *, packed: bool) -> Iterator[dict[str, Any]]:

@@ -86,8 +86,12 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
             "virtme-ng owns the guest's memory"
         )
     _require_status(scenario.observe[0])
-    if served := [device.id for device in scenario.devices if device.backing == "vhost-user"]:
-        raise UsageError(f"QEMU cannot say where the rings of {served[0]} are: it is vhost-user")
+    served = [device.id for device in scenario.devices if device.backing == "vhost-user"]
+    if "rings" in scenario.observe and served:
+        raise UsageError(
+            f"the ring watcher follows no rings of vhost-user devices, such as {served[0]}: "
+            "use --observe access"
+        )
     packed = [device.id for device in scenario.devices if device.options.get("packed")]
     if "rings" in scenario.observe and packed:
         raise UsageError(
