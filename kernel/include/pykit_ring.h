@@ -18,12 +18,19 @@
 /* A position in a packed ring: slot below, wrap counter on top. */
 #define PYKIT_WRAP		BIT(VRING_PACKED_EVENT_F_WRAP_CTR)
 
+/* What a block request begins with. */
+#define PYKIT_HEADER_BYTES	16
+
 /**
- * struct pykit_ring_chain - a chain of a split ring, as it was added
- * @sum: check sum of its descriptors, 0 if they are not known
- * @at: position of its entry in the available ring
+ * struct pykit_ring_chain - a chain, as it was added
+ * @header_addr: where the device reads its header, 0 if that is not known
+ * @header: its header, before it was added
+ * @sum: split: check sum of its descriptors, 0 if they are not known
+ * @at: split: position of its entry in the available ring
  */
 struct pykit_ring_chain {
+	u64 header_addr;
+	u8 header[PYKIT_HEADER_BYTES];
 	u32 sum;
 	u16 at;
 };
@@ -42,9 +49,10 @@ struct pykit_ring_chain {
  * @event_idx: whether EVENT_IDX was negotiated
  * @next_avail: idx of the available ring; packed: position of the next chain
  * @last_used: number of used entries taken; packed: position of the next one
+ * @last_slots: packed: ring descriptors of the list that was taken last
  * @kick_idx: @next_avail at the last decision to notify
  * @slots: packed: ring descriptors of each outstanding buffer id, else 0
- * @chains: split: of each outstanding head, what its chain was when it was added
+ * @chains: of each outstanding head or buffer id, what its chain was when it was added
  * @left: whether @event is what the driver left there
  * @event: what suppresses interrupts, as the driver left it
  * @event_flags: the flags of that
@@ -68,6 +76,7 @@ struct pykit_ring {
 	bool event_idx;
 	u16 next_avail;
 	u16 last_used;
+	u16 last_slots;
 	u16 kick_idx;
 	u16 *slots;
 	struct pykit_ring_chain *chains;
@@ -91,6 +100,8 @@ struct pykit_ring {
  * @slots: how many ring descriptors they take, one if an indirect table will do
  * @chain: what becomes of them
  * @first: where in the ring
+ * @header: of a block device: what the device reads first
+ * @has_header: whether there is so much to read
  * @event: what the device asked for before, if failed adds are traced
  * @flags: the flags before, likewise
  */
@@ -102,6 +113,8 @@ struct pykit_sgs {
 	unsigned int slots;
 	struct pykit_chain chain;
 	u16 first;
+	u8 header[PYKIT_HEADER_BYTES];
+	bool has_header;
 	u16 event;
 	u16 flags;
 };
@@ -136,18 +149,20 @@ static inline u16 pykit_ring_advance(const struct pykit_ring *r, u16 pos,
 static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
 				   unsigned int num_free)
 {
+	if (id < r->size) {
+		r->chains[id].sum = 0;
+		r->chains[id].header_addr = 0;
+	}
 	if (!r->is_packed) {
 		r->last_used++;
-		if (id < r->size)
-			r->chains[id].sum = 0;
 		return;
 	}
 	/*
 	 * The core frees what it gave the chain, whatever the device wrote. One that
 	 * miscounts must not lead out of the ring.
 	 */
-	r->last_used = pykit_ring_advance(r, r->last_used,
-					  min(r->vq->num_free - num_free, r->size));
+	r->last_slots = min(r->vq->num_free - num_free, r->size);
+	r->last_used = pykit_ring_advance(r, r->last_used, r->last_slots);
 	if (id < r->size)
 		r->slots[id] = 0;
 }

@@ -173,10 +173,11 @@ static void pykit_probe_note_pieces(struct pykit_probe_req *req, const struct py
 /**
  * pykit_probe_blk_start() - a request was made available
  * @q: its queue
- * @head: head of its chain
+ * @s: what was made available
  * @count: how many descriptors of it there are in the ring's descs
  */
-void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int count)
+void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *s,
+			   unsigned int count)
 {
 	struct virtio_device *vdev = q->ring.vq->vdev;
 	const struct pykit_desc *descs = q->ring.descs;
@@ -188,6 +189,7 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int c
 	u64 readable = 0, writable = 0;
 	struct virtio_blk_outhdr hdr;
 	struct pykit_probe_req *req;
+	u16 head = s->chain.head;
 	struct pykit_blk blk = { .head = head };
 	unsigned int i;
 
@@ -207,6 +209,9 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int c
 	}
 	if (!writable || !pykit_probe_read_on(&from, &hdr, sizeof(hdr)))
 		return;
+	/* The device may have written there since. */
+	if (s->has_header)
+		memcpy(&hdr, s->header, sizeof(hdr));
 
 	blk.sector = virtio64_to_cpu(vdev, hdr.sector);
 	blk.type = virtio32_to_cpu(vdev, hdr.type);

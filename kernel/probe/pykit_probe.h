@@ -64,7 +64,8 @@ void pykit_probe_queues_exit(void);
 
 /* blk.c */
 struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r);
-void pykit_probe_blk_start(struct pykit_probe_queue *q, u16 head, unsigned int count);
+void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *s,
+			   unsigned int count);
 void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);
 void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used);
 

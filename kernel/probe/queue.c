@@ -110,7 +110,7 @@ static int pykit_probe_after_add(struct pykit_probe_queue *q, struct pykit_sgs *
 		if (trace_pykit_add_enabled() || trace_pykit_desc_enabled() || q->blk) {
 			count = pykit_ring_walk(&q->ring, s);
 			if (q->blk)
-				pykit_probe_blk_start(q, s->chain.head, count);
+				pykit_probe_blk_start(q, s, count);
 		}
 	} else if (q) {
 		pykit_ring_add_failed(&q->ring, s, err, true);

@@ -28,6 +28,11 @@
 #define AREA_INDEX	BIT(1)
 #define AREA_EVENT	BIT(2)
 
+/* What became of a request's header. */
+#define HEADER_UNKNOWN	0
+#define HEADER_KEPT	1
+#define HEADER_ALTERED	2
+
 /* A device that writes a used entry is done after a few reads of it. */
 #define PACKED_ID_TRIES	1000
 
@@ -198,15 +203,13 @@ int pykit_ring_init(struct pykit_ring *r, struct virtqueue *vq,
 			return err;
 	} else {
 		r->split = virtqueue_get_vring(vq);
-		r->chains = kcalloc(r->size, sizeof(*r->chains), GFP_KERNEL);
-		if (!r->chains)
-			return -ENOMEM;
 	}
 
 	/* A walk ends after one more than the queue has, plus an indirect one. */
 	r->max_descs = r->size + 2;
+	r->chains = kcalloc(r->size, sizeof(*r->chains), GFP_KERNEL);
 	r->descs = kcalloc(r->max_descs, sizeof(*r->descs), GFP_KERNEL);
-	if (!r->descs) {
+	if (!r->chains || !r->descs) {
 		pykit_ring_free(r);
 		return -ENOMEM;
 	}
@@ -547,6 +550,30 @@ static void pykit_ring_read_event(struct pykit_ring *r, u16 *event, u16 *flags)
 	}
 }
 
+static u16 pykit_ring_used_idx(struct pykit_ring *r)
+{
+	if (r->is_packed)
+		return r->last_used + pykit_ring_packed_is_used(r, r->last_used);
+	return virtio16_to_cpu(r->vq->vdev, READ_ONCE(r->split->used->idx));
+}
+
+/* Until its chain is back the driver leaves a request's header alone. */
+static bool pykit_ring_read_header(const struct pykit_ring *r, struct pykit_sgs *s)
+{
+	size_t done = 0;
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (r->vq->vdev->id.device != VIRTIO_ID_BLOCK ||
+	    (!trace_pykit_compared_enabled() && !trace_pykit_blk_start_enabled()))
+		return false;
+	for (i = 0; i < s->out; i++)
+		for (sg = s->sgs[i]; sg && done < sizeof(s->header); sg = sg_next(sg))
+			done += sg_copy_to_buffer(sg, 1, s->header + done,
+						  sizeof(s->header) - done);
+	return done == sizeof(s->header);
+}
+
 /**
  * pykit_ring_before_add() - something is about to be made available
  * @r: the ring, locked
@@ -562,8 +589,10 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 	s->chain = (struct pykit_chain) {
 		.before = trace_pykit_add_enabled() ? ktime_get_mono_fast_ns() : 0,
 		.num_free = r->vq->num_free,
+		.used_idx = trace_pykit_add_enabled() ? pykit_ring_used_idx(r) : 0,
 	};
 	s->first = r->next_avail;
+	s->has_header = pykit_ring_read_header(r, s);
 	for (i = 0; i < s->out + s->in; i++) {
 		for (sg = s->sgs[i]; sg; sg = sg_next(sg)) {
 			s->total++;
@@ -659,6 +688,33 @@ static u32 pykit_ring_sum(const struct pykit_desc *d, unsigned int n)
 	return sum ? sum : 1;
 }
 
+/* Keep what a chain and its header are, to compare them when it is back. */
+static void pykit_ring_note_chain(struct pykit_ring *r, const struct pykit_sgs *s, unsigned int n)
+{
+	struct pykit_ring_chain *chain = &r->chains[s->chain.head];
+	unsigned int i;
+
+	chain->sum = 0;
+	chain->at = s->first;
+	chain->header_addr = 0;
+	if (!trace_pykit_compared_enabled())
+		return;
+	/* Of a table that cannot be read the scatterlists were taken. */
+	if (!r->is_packed && (!s->chain.indirect || pykit_ring_can_translate(r->vq->vdev)))
+		chain->sum = pykit_ring_sum(r->descs, n);
+	for (i = 0; i < n; i++) {
+		const struct pykit_desc *desc = &r->descs[i];
+
+		if (!desc->table && desc->flags & VRING_DESC_F_INDIRECT)
+			continue;
+		if (s->has_header && !(desc->flags & VRING_DESC_F_WRITE) &&
+		    desc->len >= PYKIT_HEADER_BYTES)
+			chain->header_addr = desc->addr;
+		break;
+	}
+	memcpy(chain->header, s->header, sizeof(chain->header));
+}
+
 /**
  * pykit_ring_walk() - trace a chain that was made available
  * @r: the ring, locked
@@ -672,16 +728,8 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 
 	n = r->is_packed ? pykit_ring_walk_packed(r, s) :
 			   pykit_ring_walk_split(r, s);
-	if (r->chains && s->chain.head < r->size) {
-		struct pykit_ring_chain *chain = &r->chains[s->chain.head];
-
-		chain->sum = 0;
-		/* Of a table that cannot be read the scatterlists were taken. */
-		if (trace_pykit_compared_enabled() &&
-		    (!s->chain.indirect || pykit_ring_can_translate(r->vq->vdev)))
-			chain->sum = pykit_ring_sum(r->descs, n);
-		chain->at = s->first;
-	}
+	if (s->chain.head < r->size)
+		pykit_ring_note_chain(r, s, n);
 	/* A walk that could not begin has no descriptor, not even the table's. */
 	s->chain.chain = n ? n - s->chain.indirect : 0;
 	pykit_trace_vq(add, &r->vqid, &s->chain);
@@ -738,13 +786,6 @@ void pykit_ring_trace_notify(struct pykit_ring *r)
 }
 EXPORT_SYMBOL_GPL(pykit_ring_trace_notify);
 
-static u16 pykit_ring_used_idx(struct pykit_ring *r)
-{
-	if (r->is_packed)
-		return r->last_used + pykit_ring_packed_is_used(r, r->last_used);
-	return virtio16_to_cpu(r->vq->vdev, READ_ONCE(r->split->used->idx));
-}
-
 /**
  * pykit_ring_trace_interrupt() - the device has sent an interrupt
  * @r: the ring; need not be locked
@@ -761,12 +802,14 @@ EXPORT_SYMBOL_GPL(pykit_ring_trace_interrupt);
  *
  * Between the next used entry and the next chain all descriptors of a packed ring are
  * available, unless the device has used one out of its turn, or with the wrap counter
- * of another round: trace the first of these.
+ * of another round: trace the first of these. Of the list that was taken last all but
+ * the first are as they were made available, unless the device has used one of these.
  */
 void pykit_ring_trace_stray(struct pykit_ring *r)
 {
 	u16 next = READ_ONCE(r->last_used), end = READ_ONCE(r->next_avail);
-	u16 pos = next;
+	u16 skipped = READ_ONCE(r->last_slots) ? READ_ONCE(r->last_slots) - 1 : 0;
+	u16 pos = pykit_ring_advance(r, next, r->size - skipped) ^ PYKIT_WRAP;
 	unsigned int seen;
 
 	if (!r->is_packed || !trace_pykit_slot_enabled())
@@ -835,6 +878,18 @@ static u16 pykit_ring_changed_area(struct pykit_ring *r, u32 id)
 	return found;
 }
 
+static u8 pykit_ring_compare_header(const struct pykit_ring *r, u32 id)
+{
+	const struct pykit_ring_chain *chain = &r->chains[id];
+	u8 now[PYKIT_HEADER_BYTES];
+
+	/* The address was read from a ring that the device may write to. */
+	if (!chain->header_addr ||
+	    !pykit_ring_read(r->vq->vdev, chain->header_addr, now, sizeof(now)))
+		return HEADER_UNKNOWN;
+	return memcmp(now, chain->header, sizeof(now)) ? HEADER_ALTERED : HEADER_KEPT;
+}
+
 /**
  * pykit_ring_look() - look at a chain that is back, before the core takes it
  * @r: the ring, locked
@@ -867,6 +922,7 @@ void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
 		.head = used->id,
 		.changed = changed,
 		.driver_area = pykit_ring_changed_area(r, used->id),
+		.header = pykit_ring_compare_header(r, used->id),
 	};
 	r->looked = true;
 }

@@ -78,8 +78,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "config_change": "u8: status",
         "queue": "u64: desc avail used, u32: size,"
         " u16: num_queues avail_flags avail_idx used_flags used_idx, u8: layout op",
-        "add": "u64: before readable writable, u32: chain num_free, u16: head avail_idx slots,"
-        " u8: indirect",
+        "add": "u64: before readable writable, u32: chain num_free,"
+        " u16: head avail_idx slots used_idx, u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
         "slot": "u64: addr, u32: len, u16: head slot id flags pos",
         "add_failed": "s32: err, u32: chain num_free,"
@@ -88,7 +88,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "notify": "",
         "interrupt": "u16: used_idx last_used",
         "used": "u32: id len, u16: index used_idx flags event event_flags, u8: accepted",
-        "compared": "u32: id len, u16: index head changed driver_area",
+        "compared": "u32: id len, u16: index head changed driver_area, u8: header",
         "callback": "u16: avail_flags used_event last_used used_idx, u8: event_idx enable pending",
         "detach": "u32: num_free, u16: slots",
         "quiet": "u16: used_idx used_after",

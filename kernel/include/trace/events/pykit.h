@@ -155,6 +155,8 @@ struct pykit_queue_state {
  * @avail_idx: idx of the available ring afterwards, or next slot and wrap
  *	counter (bit 15) of a packed ring
  * @slots: ring descriptors it takes
+ * @used_idx: idx of the used ring before, or next slot to be taken, plus one if that is
+ *	filled (and wrap counter), of a packed ring
  * @indirect: whether it is an indirect table
  */
 struct pykit_chain {
@@ -166,6 +168,7 @@ struct pykit_chain {
 	u16 head;
 	u16 avail_idx;
 	u16 slots;
+	u16 used_idx;
 	u8 indirect;
 };
 
@@ -273,6 +276,8 @@ struct pykit_used {
  * @changed: split: 1 if its descriptors are not what they were when it was added
  * @driver_area: what of it is not as the driver left it: 1 the chain's entry in the
  *	available ring, 2 the available index, 4 what suppresses interrupts
+ * @header: block devices: 1 if the request's header is what it was before the chain was
+ *	added, 2 if not, 0 if it was not compared
  */
 struct pykit_compared {
 	u32 id;
@@ -281,6 +286,7 @@ struct pykit_compared {
 	u16 head;
 	u16 changed;
 	u16 driver_area;
+	u8 header;
 };
 
 /**
@@ -768,7 +774,7 @@ TRACE_EVENT(pykit_add,
 			     __field(u64, writable)
 			     PYKIT_VQ_FIELDS(__field(u32, chain) __field(u32, num_free),
 					     __field(u16, head) __field(u16, avail_idx)
-					     __field(u16, slots),
+					     __field(u16, slots) __field(u16, used_idx),
 					     __field(u8, indirect))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->before = chain->before;
@@ -779,12 +785,14 @@ TRACE_EVENT(pykit_add,
 			   __entry->head = chain->head;
 			   __entry->avail_idx = chain->avail_idx;
 			   __entry->slots = chain->slots;
+			   __entry->used_idx = chain->used_idx;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u before=%llu",
+	    TP_printk(PYKIT_VQ_FMT "head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u used_idx=%u before=%llu",
 		      PYKIT_VQ_ARGS, __entry->head, __entry->chain, __entry->slots,
 		      __entry->indirect, __entry->readable, __entry->writable,
-		      __entry->num_free, __entry->avail_idx, __entry->before)
+		      __entry->num_free, __entry->avail_idx, __entry->used_idx,
+		      __entry->before)
 );
 
 TRACE_EVENT(pykit_desc,
@@ -950,7 +958,7 @@ TRACE_EVENT(pykit_compared,
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
 					     __field(u16, index) __field(u16, head)
 					     __field(u16, changed) __field(u16, driver_area),
-					     PYKIT_NONE)),
+					     __field(u8, header))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->id = compared->id;
 			   __entry->len = compared->len;
@@ -958,10 +966,12 @@ TRACE_EVENT(pykit_compared,
 			   __entry->head = compared->head;
 			   __entry->changed = compared->changed;
 			   __entry->driver_area = compared->driver_area;
+			   __entry->header = compared->header;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "index=%u head=%u id=%u len=%u changed=%u driver_area=%#x",
+	    TP_printk(PYKIT_VQ_FMT "index=%u head=%u id=%u len=%u changed=%u driver_area=%#x header=%u",
 		      PYKIT_VQ_ARGS, __entry->index, __entry->head, __entry->id,
-		      __entry->len, __entry->changed, __entry->driver_area)
+		      __entry->len, __entry->changed, __entry->driver_area,
+		      __entry->header)
 );
 
 TRACE_EVENT(pykit_callback,
