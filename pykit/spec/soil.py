@@ -94,13 +94,13 @@ def disowned(rings: Rings, used: Used, pairs: Pairs) -> Bools:
     return wrong
 
 
-def not_there(q: Ints, index: Ints, used_idx: Ints) -> Bools:
+def not_there(rings: Rings, q: Ints, index: Ints, used_idx: Ints) -> Bools:
     """By used entry that was taken, in order: the device's used index had not reached it.
 
     Not where the device's index went back before, see DX-03.
     """
     ahead = (used_idx - index) % WRAP
-    went_back = steps16(used_idx, q, used_idx) < 0
+    went_back = steps16(used_idx, q, np.where(rings.whole[q], rings.used[q], used_idx)) < 0
     sane = grouped_cumsum(went_back.astype(np.int64), q) == 0
     absent: Bools = ((ahead == 0) | (ahead > WRAP // 2)) & sane
     return absent
@@ -149,7 +149,7 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
         mark(used.q, used.at, packed | disowned(rings, used, pairs))
         took = np.flatnonzero((rings.layout[used.q] == SPLIT) & (used.accepted == 1))
         q = used.q[took]
-        mark(q, used.at[took], not_there(q, used.index[took], used.used_idx[took]))
+        mark(q, used.at[took], not_there(rings, q, used.index[took], used.used_idx[took]))
     return soiled
 
 
@@ -173,6 +173,20 @@ def altered(rings: Rings, adds: Adds) -> Ints:
     )
     q, known = looks["q"], chain >= 0
     np.minimum.at(found, q[known], adds.at[chain[known]])
+    return found
+
+
+def touched(rings: Rings) -> Bools:
+    """By queue: descriptors of a chain, or its entry in the available ring, were altered while it
+    was with the device.
+
+    Which side stored there is not known: where a driver's chains are read behind their exposure,
+    what stands there may be the device's.
+    """
+    looks = rings.of("compared")
+    found = np.zeros(len(rings.queue), dtype=np.bool_)
+    altered_chains = (looks["changed"] != 0) | (looks["driver_area"] & _ENTRY_CHANGED != 0)
+    found[looks["q"][altered_chains]] = True
     return found
 
 

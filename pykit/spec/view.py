@@ -23,7 +23,7 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
-from pykit.spec.soil import altered, behind, by_driver
+from pykit.spec.soil import altered, behind, by_driver, touched
 from pykit.trace import Events
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, OUTSIDE, REGISTERS, SET_UP, SOURCE_TYPE
@@ -282,6 +282,11 @@ class View:
         """By queue: whether the driver has broken its ring anywhere, or never gave it."""
         broken: Bools = self.soiled < NEVER
         return broken
+
+    @cached_property
+    def touched_queues(self) -> Bools:
+        """By queue: what is read of its chains may be the device's, see ``soil.touched``."""
+        return touched(self.rings)
 
     def contested(self, rows: Rows) -> Bools:
         """By queue event of a rule about the device: the driver had broken the ring before."""

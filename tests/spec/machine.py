@@ -376,6 +376,7 @@ class Machine:
             head=chain.head,
             avail_idx=self.avail_at(queue, self.base + len(queue.avail)),
             slots=slots,
+            used_idx=self.used_seen(queue),
             indirect=int(indirect),
         )
         self.descs(task, queue, chain, pieces, indirect=indirect)

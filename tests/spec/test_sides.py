@@ -551,3 +551,12 @@ def test_a_workload_that_waits_for_the_disk_shows_that_no_driver_took_it() -> No
     assert "PY-DR-01" not in verdicts(log).having("fail")
     log.steps.append(CapturedStep("plug", 0, 0.1, ""))
     assert "PY-DR-01" in verdicts(log).having("fail")
+
+
+def test_a_used_index_that_goes_back_does_not_accuse_the_driver() -> None:
+    """It took the entry when the index was over it: nothing shows where it stood by then."""
+    log = run(queues=1)
+    log.of("used", vq=0)[0]["used_idx"] = 0xFFFF
+    found = verdicts(log)
+    assert "DX-37" not in found.having("fail")
+    assert "DX-03" in found.having("fail")

@@ -4,7 +4,8 @@
 Our driver marks what the device is to write: the last eight bytes of each sector of the data,
 and of all of it. A mark that is still there was not written over. So what the event ``blk_wrote``
 shows ends with a sector, and data of less than eight bytes is not judged. Drivers under the probe
-own their buffers: nothing is known of those.
+own their buffers: nothing is known of those but the header, which the probe reads before a chain is
+made available, and again when it is back (event ``compared``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pykit.spec.topics.block import RETURNS, kind_of, marked_requests, requests_
 from pykit.spec.view import View
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
+#: Of the event ``compared``: the header is what it was.
+_KEPT = 1
 #: Fewest bytes of data that can hold a mark.
 _MARK_BYTES = 8
 
@@ -102,25 +105,35 @@ def claimed_data_was_written(view: View) -> Result:
 def _headers(view: View, layout: int) -> Result:
     rows = marks(view)
     rows = rows.where(view.rings.layout[rows["q"]] == layout)
-    return rows.check(
+    own = rows.check(
         rows["header"] == 1,
         "{queue}: the device has written to the header of a {kind} request",
-        none="no request of our driver on a ring of this layout ended",
+        none="no header of a request on a ring of this layout was looked at again",
         shown=("row", "done"),
+    )
+    looks = Rows.of(view.rings, view.rings.of("compared"))
+    looks = looks.where((view.rings.layout[looks["q"]] == layout) & (looks["header"] > 0))
+    return own + looks.check(
+        looks["header"] == _KEPT,
+        "{queue}: the header of head {head} is not what it was when it was made available",
+        unless=np.ones(len(looks), dtype=np.bool_),
     )
 
 
-@rule("SD-DE-01", needs=(*_ENDED, "driver:blk_wrote"))
+@rule("SD-DE-01", needs=(*_ENDED, "driver:blk_wrote|driver:compared"))
 def readable_buffers_are_not_written(view: View) -> Result:
     """Section 2.7.5.1: a device does not write to a device-readable buffer (split rings).
 
-    Checked: the header of each block request of our driver, when it is used. Data that is to be
-    written belongs to the driver's users, who may change it, and is not judged.
+    Checked: the header of each block request, when it is used. Data that is to be written belongs
+    to the driver's users, who may change it, and is not judged.
+
+    Contested: a header that differs under the probe, as the driver may have altered it. Our driver
+    has a copy of what it sent.
     """
     return _headers(view, SPLIT)
 
 
-@rule("PD-DE-01", needs=(*_ENDED, "driver:blk_wrote"))
+@rule("PD-DE-01", needs=(*_ENDED, "driver:blk_wrote|driver:compared"))
 def packed_readable_buffers_are_not_written(view: View) -> Result:
     """Section 2.8.5.1: a device does not write to a device-readable buffer (packed rings).
 

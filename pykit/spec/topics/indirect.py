@@ -126,6 +126,9 @@ def table_length(view: View) -> Result:
     Checked: each descriptor that refers to an indirect table. Reported are a length that is 0 or
     no multiple, and each entry of a split queue that lies, or leads, outside its table. In packed
     rings the length is that of ring memory; where it may be the device's it is undecided.
+
+    Contested: chains of the queue were altered while they were with the device, see the event
+    ``compared``.
     """
     rings, chains = view.rings, view.chains
     split = rings.split(chains.q)
@@ -142,5 +145,9 @@ def table_length(view: View) -> Result:
         return "{queue}: entry {slot} leads outside a table of {room}"
 
     table = Rows.of(rings, chains)
-    tables = Result(int(refers.sum()), why=NO_INDIRECT)
-    return tables.reporting(table.violations(~odd & ~outside, message)) + table_lengths(view)
+    contested = (odd | outside) & view.touched_queues[chains.q]
+    tables = Result(
+        int((refers & ~contested).sum()), why=NO_INDIRECT, contested=int(contested.sum())
+    )
+    right = ~odd & ~outside | contested
+    return tables.reporting(table.violations(right, message)) + table_lengths(view)

@@ -8,6 +8,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import (
+    WRAP,
     Bools,
     Ints,
     are,
@@ -141,7 +142,8 @@ def indices_inside_tables(view: View) -> Result:
     Checked: each head in an available ring against the queue size, and each next field in use
     against the size of its table, be it the ring's or an indirect one.
 
-    Tables of unknown size (a queue whose set-up was not seen) are left out.
+    Tables of unknown size (a queue whose set-up was not seen) are left out. Contested: chains of
+    the queue were altered while they were with the device, see the event ``compared``.
     """
     rings, adds, chains = view.rings, view.adds, view.chains
     heads = Rows.of(rings, adds).plus(size=rings.size[adds.q])
@@ -149,10 +151,14 @@ def indices_inside_tables(view: View) -> Result:
     linked = rings.split(chains.q) & (chains.flags & bits.NEXT != 0) & (chains.room > 0)
     links = Rows.of(rings, chains).where(linked)
     return heads.check(
-        heads["head"] < heads["size"], "{queue}: head {head}, queue size {size}", none=NO_SPLIT
+        heads["head"] < heads["size"],
+        "{queue}: head {head}, queue size {size}",
+        none=NO_SPLIT,
+        unless=view.touched_queues[heads["q"]],
     ) + links.check(
         links["next"] < links["room"],
         "{queue}: descriptor {slot} leads to {next}, its table has {room}",
+        unless=view.touched_queues[links["q"]],
     )
 
 
@@ -215,7 +221,7 @@ def used_entries_in_order(view: View) -> Result:
     step = steps16(index, q, np.where(from_setup, rings.used[q], index))
     judged = ~first | from_setup
     out_of_turn = judged & _out_of_turn(view, looked)[accepted]
-    absent = not_there(q, index, used_idx)
+    absent = not_there(rings, q, index, used_idx)
 
     def message(i: int) -> str:
         if not out_of_turn[i]:
@@ -312,7 +318,8 @@ def used_idx_behind_avail_idx(view: View) -> Result:
     """Section 2.7: the used index only moves forward, over chains that were made available.
 
     Checked: each reading of the used index by the driver on a split queue that was seen from its
-    set-up on, and each used entry that a vhost back-end traced.
+    set-up on, that before each chain which it makes available, and each used entry that a vhost
+    back-end traced.
 
     - Readings in interrupt handlers, and those of code that disables callbacks, are left out: they
       run without the lock that orders the driver's adds and its other readings (virtio_net's
@@ -345,7 +352,28 @@ def used_idx_behind_avail_idx(view: View) -> Result:
         none=NO_SPLIT,
         unless=view.contested(readings) & ~readings["back"],
     )
-    return own + vhost.used_ahead(view)
+    return own + _ahead_of_adds(view) + vhost.used_ahead(view)
+
+
+def _ahead_of_adds(view: View) -> Result:
+    """Check the used index as it stood before each chain was made available.
+
+    An interrupt may come between that reading and the event, so that a step back shows nothing.
+    """
+    rings, adds = view.rings, view.adds
+    if not traced(view, "add", "used_idx"):
+        return Result(0)
+    beyond = (ints(rings.of("add"), "used_idx") - rings.used[adds.q] - adds.number) % WRAP
+    beyond = np.where(beyond > WRAP // 2, beyond - WRAP, beyond)
+    table = Rows.of(rings, adds).plus(
+        used_idx=ints(rings.of("add"), "used_idx"), ahead=exceeds_more(beyond, adds.q)
+    )
+    table = table.where(rings.split(adds.q) & rings.whole[adds.q])
+    return table.check(
+        ~table["ahead"],
+        "{queue}: used idx {used_idx}, {number} chains made available",
+        unless=view.contested(table),
+    )
 
 
 @rule("DX-06", needs=_ADDS_AND_USED)

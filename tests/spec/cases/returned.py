@@ -46,7 +46,7 @@ def compared(packed: bool = False) -> Make:
         for n in range(3):
             disk.ask(bits.T_IN, 0, 8)
             entry = {"id": n, "len": 1, "index": n, "head": n, "changed": 0, "driver_area": 0}
-            disk.log.add("compared", **disk.place, vq=0, **entry)
+            disk.log.add("compared", **disk.place, vq=0, **entry, header=1)
         return disk.log
 
     return make

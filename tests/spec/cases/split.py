@@ -175,6 +175,12 @@ def used_idx_goes_back(log: Log) -> None:
     next(b for a, b in pairwise(seen) if a["used_idx"] == b["used_idx"] > 1)["used_idx"] -= 1
 
 
+@case("DX-03")
+def used_idx_begins_with_one(log: Log) -> None:
+    """The used index is 1 before a chain was made available."""
+    log.of("add", vq=0)[0]["used_idx"] += 1
+
+
 @case("DX-06")
 def more_than_there_is(log: Log) -> None:
     """A used entry's len is larger than the chain's writable bytes."""
