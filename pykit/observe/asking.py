@@ -19,6 +19,8 @@ from pykit.observe.survey import Surveyor, memory
 #: Our names of answers that QEMU has no query of: the machine, the process behind a device, and
 #: where a PCI function's interrupts are held back.
 MACHINE, BACK_END, INTERRUPTS = "query-status", "back-end", "interrupts"
+#: The moment of a guest that hangs.
+HANG = "hang"
 #: Of a queue that another process, or the host's kernel, serves.
 _VHOST_QUEUE = "x-query-virtio-vhost-queue-status"
 _OWN_QUEUE = "x-query-virtio-queue-status"
@@ -131,6 +133,8 @@ def _queue(
         return
     if "RING_PACKED" in features:
         found = _packed(monitor, desc, avail, used, size)
+        if found is not None and at == HANG:
+            found |= _descriptors(monitor, desc, size)
     else:
         found = _split(monitor, avail, used, size)
     if found is not None:
@@ -153,7 +157,7 @@ def _asked(
     return _OWN_QUEUE, monitor.ask(_OWN_QUEUE, path=path, queue=queue)
 
 
-def _split(monitor: Monitor, avail: int, used: int, size: int) -> dict[str, int] | None:
+def _split(monitor: Monitor, avail: int, used: int, size: int) -> dict[str, Any] | None:
     """Read what both sides wrote to a split ring; None where QEMU does not read the memory."""
     words = [
         *memory(monitor, avail, 2, 2),
@@ -167,9 +171,9 @@ def _split(monitor: Monitor, avail: int, used: int, size: int) -> dict[str, int]
 
 def _packed(
     monitor: Monitor, desc: int, driver: int, device: int, size: int
-) -> dict[str, int] | None:
+) -> dict[str, Any] | None:
     """Read both event suppressions of a packed ring, and the flags of the descriptors they name."""
-    found = {}
+    found: dict[str, Any] = {}
     for side, area in (("driver", driver), ("device", device)):
         words = memory(monitor, area, 2, 2)
         if len(words) != 2:
@@ -180,6 +184,13 @@ def _packed(
             flags = memory(monitor, desc + _DESC * place + _DESC - 2, 2, 1)
             found.update({f"{side}-place-flags": word for word in flags})
     return found
+
+
+def _descriptors(monitor: Monitor, desc: int, size: int) -> dict[str, list[int]]:
+    """Read buffer ids and flags of all descriptors: where another process goes on is not known."""
+    words = memory(monitor, desc, 2, _DESC // 2 * size)
+    whole = len(words) == _DESC // 2 * size
+    return {"ids": words[6::8], "flags": words[7::8]} if whole else {}
 
 
 def _interrupts(monitor: Monitor, config: bytes) -> dict[str, Any]:

@@ -22,7 +22,7 @@ what it took and did not return, and two looks by QMP at the same indices show t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ from pykit.spec.asked import asked_queues
 from pykit.spec.asked_packed import used_is_there
 from pykit.spec.circumstances import needs_reset
 from pykit.spec.given import notified_elsewhere, without_vector
+from pykit.spec.left import left_in_ring, memory_at_hang
 from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
@@ -44,7 +45,6 @@ from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
 from pykit.spec.used_ring import used_ring_spoilt
 from pykit.spec.view import View
-from pykit.trace.capture import RING_MEMORY
 from pykit.trace.kinds import DELETED, LEFT
 
 #: Events of a device that show it at work on a queue.
@@ -313,12 +313,8 @@ def _progress(waiting: _Waiting) -> Progress:
     start = int(rings.used[q]) if rings.layout[q] == SPLIT else 0
     mine = used.fresh & (used.q == q)
     collected = (start + int(np.count_nonzero(mine))) % WRAP
-    found = [(collected, -1)]
-    memory = _in_memory(view, q)
-    if rings.layout[q] != SPLIT and used_is_there(memory):
-        found.append(((collected + 1) % WRAP, -1))
+    found = [(collected, -1), ((collected + (left_in_ring(view, q) or 0)) % WRAP, -1)]
     if rings.layout[q] == SPLIT:
-        found += [(memory["used-index"], -1)] if "used-index" in memory else []
         inside = rings.of("interrupt", "callback", "used").of_queue(q)
         backend = _device_rows(view, q, "vhost_used")
         if len(inside):
@@ -338,16 +334,6 @@ def _progress(waiting: _Waiting) -> Progress:
     return best
 
 
-def _in_memory(view: View, q: int) -> Mapping[str, int]:
-    """Return what stood in a ring's memory where its guest hung, see AskedQueue."""
-    dev, _, vq = view.rings.queue[q]
-    for answer in view.events.capture.qmp:
-        mine = view.events.devices.get(answer.device) == dev and answer.queue == vq
-        if mine and answer.query == RING_MEMORY and answer.at == "hang":
-            return answer.answer
-    return {}
-
-
 def _returned(waiting: _Waiting) -> _Judged | None:
     """Judge a queue in which the device has returned more than the driver has taken."""
     view, q = waiting.view, waiting.q
@@ -364,6 +350,8 @@ def _returned(waiting: _Waiting) -> _Judged | None:
     armed = int(ints(calls, "row")[-1]) if len(calls) else -1
     turn, words = _call(waiting, progress, calls)
     state: State = "unsignalled" if turn == "device" else "uncollected"
+    if words == _HOLDS:
+        state = "held"
     rows = tuple(row for row in (progress.row, armed) if row >= 0)
     return state, turn, f"{words} ({progress.words})", since, rows
 
@@ -396,7 +384,8 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
         return "driver", "it enabled interrupts while the entry was there, and did not look"
     if _interrupted(waiting, int(ints(last, "row")[-1])):
         return "driver", "it was interrupted"
-    if not split and wish["avail_flags"] > 1 and not used_is_there(_in_memory(waiting.view, q)):
+    there = any(used_is_there(memory) for memory in memory_at_hang(waiting.view, q))
+    if not split and wish["avail_flags"] > 1 and not there:
         asked = asked_for(waiting.view, q)
         if asked is None:
             return "unknown", "the driver asked for an interrupt of one entry of the ring"

@@ -32,6 +32,8 @@ RING_MEMORY = "ring-memory"
 MACHINE_QUERY, BACK_END, INTERRUPTS = "query-status", "back-end", "interrupts"
 
 _OWN_INDICES = {"last-avail-idx", "inuse", "shadow-avail-idx", "signalled-used"}
+#: Of the memory of a packed ring whose guest hung, by descriptor.
+_DESCRIPTORS = {"ids", "flags"}
 
 #: The outcome of a trace that pykit did not capture.
 RECORDED = "recorded"
@@ -334,8 +336,12 @@ def _check_answer(query: str, answer: dict[str, Any], where: str) -> None:
     elif query == VHOST_QUEUE_QUERY:
         integer(answer, "num", where, 0)
     elif query == RING_MEMORY:
-        for key in answer:
+        lists = _DESCRIPTORS & answer.keys()
+        for key in answer.keys() - lists:
             integer(answer, key, where, 0, 0xFFFF)
+        for key in lists:
+            for word in get(answer, key, list, where):
+                integer({key: word}, key, where, 0, 0xFFFF)
     elif query == INTERRUPTS:
         for key in {"masked-vectors", "pending-vectors"} & answer.keys():
             get(answer, key, list, where)

@@ -115,6 +115,16 @@ def test_a_packed_ring() -> None:
     }  # fmt: skip
 
 
+def test_a_packed_ring_of_another_process() -> None:
+    """Where it goes on is not known: all descriptors are read, of a guest that hangs."""
+    machine = OneDevice("VIRTIO_F_RING_PACKED: packed", vhost=True)
+    machine.memory = {DESC + 16 * 3 + 12: 5, DESC + 16 * 3 + 14: 0x8080}
+    assert "ids" not in by_query(ask_all(machine, "end"))["ring-memory"]  # type: ignore[arg-type]
+    found = by_query(ask_all(machine, "hang"))["ring-memory"]  # type: ignore[arg-type]
+    assert found["ids"] == [0, 0, 0, 5, 0, 0, 0, 0]
+    assert found["flags"] == [0, 0, 0, 0x8080, 0, 0, 0, 0]
+
+
 def test_a_ring_that_cannot_be_read() -> None:
     machine = OneDevice("VIRTIO_F_IOMMU_PLATFORM: behind an IOMMU")
     assert "ring-memory" not in by_query(ask_all(machine, "begin"))  # type: ignore[arg-type]

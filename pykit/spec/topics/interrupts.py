@@ -33,6 +33,10 @@ so a span ends with an interrupt, or with the log.
 Contested is what a device does with a queue whose ring the driver has broken, or never gave it; and
 that it does not interrupt for a queue to which the driver gave no vector.
 
+The log of a device that another process serves has none of this. There, and elsewhere too, a queue
+that stands still with used entries in the ring's memory, after the driver asked for an interrupt of
+one of them, shows an interrupt that was not sent (see ``standing.py``).
+
 A vhost back-end traces the value that it read; its decisions need no window (see ``vhost.py``).
 """
 
@@ -50,8 +54,9 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import PLACES, completed, entries, lists, one_by_one
 from pykit.spec.packed_suppression import PackedSuppression, packed_suppression, readable
 from pykit.spec.rings import PACKED, SPLIT
-from pykit.spec.rows import Row, Rows
-from pykit.spec.timing import OTHER_SIDE
+from pykit.spec.rows import Row, Rows, Tally
+from pykit.spec.standing import standstills
+from pykit.spec.timing import OTHER_SIDE, PREEMPTED_TASK
 from pykit.spec.topics import vhost
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
@@ -482,6 +487,28 @@ def should_not_interrupt(view: View, chosen: Bools) -> Result:
     )
 
 
+def owed_interrupts(view: View, chosen: Bools) -> Result:
+    """Check queues, ``chosen`` by number, that stand still for the lack of an interrupt."""
+    tally = Tally()
+    numbers = {name: q for q, name in enumerate(view.rings.queue)}
+    for entry in standstills(view):
+        q = numbers.get((entry.dev, entry.life or 0, entry.vq)) if entry.life is not None else None
+        if q is None or not chosen[q] or entry.state != "unsignalled" or not entry.requests:
+            continue
+        if entry.ns < PREEMPTED_TASK or not entry.sound:
+            tally.undecided(doubt="a queue stood still when the trace ended")
+        else:
+            tally.check(False, entry.rows, entry.sentence)
+    return tally.result()
+
+
+def _by_event_index(view: View, layout: int) -> tuple[Bools, Bools]:
+    """By queue: it has this layout, and EVENT_IDX was negotiated; and was not."""
+    mine = view.rings.layout == layout
+    event_idx = view.rings.feature(bits.EVENT_IDX)
+    return mine & (event_idx == 1), mine & (event_idx == 0)
+
+
 _NEEDS = tuple(f"{kind}|vhost:vhost_signal" for kind in ("qemu:dev_flush", "driver:callback"))
 
 
@@ -499,10 +526,13 @@ def interrupts_of_event_index(view: View) -> Result:
     - The device may interrupt late and once for several entries: only a queue's last span can
       lack its interrupt, and only if the log goes on for 5 s, or the device is reset, or the
       guest hangs.
+    - A queue that stands still for 10 s without an interrupt that was requested violates the rule,
+      whoever serves it.
     - A queue set up more than once in a life is left out: QEMU's log does not separate its uses.
     """
     s = spans(view)
     own = must_interrupt(view, s.event_idx & ~s.packed)
+    own += owed_interrupts(view, _by_event_index(view, SPLIT)[0])
     return own + vhost.signals(view, requested=True, event_idx=True)
 
 
@@ -529,6 +559,7 @@ def interrupts_without_flag(view: View) -> Result:
     EVENT_IDX; tolerances are those of NU-DE-05, with the flag in place of used_event.
     """
     own = must_interrupt(view, ~spans(view).event_idx)
+    own += owed_interrupts(view, _by_event_index(view, SPLIT)[1])
     return own + vhost.signals(view, requested=True, event_idx=False)
 
 
@@ -551,4 +582,5 @@ def whole_batch_decides(view: View) -> Result:
     queues, DX-64: a device that looks at its last entry alone misses some requests.
     """
     own = must_interrupt(view, np.ones(len(spans(view).q), dtype=np.bool_))
+    own += owed_interrupts(view, np.ones(len(view.rings.queue), dtype=np.bool_))
     return own + vhost.signals(view, requested=True)

@@ -16,10 +16,16 @@ from pykit.spec.arrays import are, first_of, ints
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import AT_DESC, ahead, is_packed
 from pykit.spec.packed_suppression import readable
+from pykit.spec.rings import PACKED
 from pykit.spec.rows import Rows
 from pykit.spec.soil import given_up
 from pykit.spec.timing import OTHER_SIDE, PREEMPTED_TASK
-from pykit.spec.topics.interrupts import must_interrupt, should_not_interrupt, spans
+from pykit.spec.topics.interrupts import (
+    must_interrupt,
+    owed_interrupts,
+    should_not_interrupt,
+    spans,
+)
 from pykit.spec.view import View
 
 UNREAD = "the tracepoints do not report the driver's suppression as it takes used descriptors"
@@ -44,7 +50,8 @@ def interrupts_where_requested(view: View) -> Result:
 
     Tolerances are those of NU-DE-05.
     """
-    return _unread(view) or must_interrupt(view, spans(view).packed)
+    own = _unread(view) or must_interrupt(view, spans(view).packed)
+    return own + owed_interrupts(view, view.rings.layout == PACKED)
 
 
 @rule("DX-65", needs=_NEEDS)

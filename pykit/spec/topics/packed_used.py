@@ -14,6 +14,7 @@ import numpy as np
 
 from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of
+from pykit.spec.left import stray_slots
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
     AVAIL_BIT,
@@ -29,7 +30,7 @@ from pykit.spec.packed import (
     traced,
 )
 from pykit.spec.rings import PACKED
-from pykit.spec.rows import Rows
+from pykit.spec.rows import Rows, Tally
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
@@ -160,6 +161,18 @@ def _never_taken(view: View, q: Ints, row: Ints, place: Ints) -> tuple[Bools, Bo
     return never, certain
 
 
+def _stray_at_hang(view: View) -> Result:
+    """Check the rings of a guest that hung: none has a used descriptor out of its turn."""
+    tally = Tally()
+    for found in stray_slots(view):
+        if view.contested_queues[found.q]:
+            tally.contested()
+            continue
+        text = f"slot {found.slot} is used (id {found.id}) out of its turn where the guest hangs"
+        tally.check(False, found.row, f"{view.rings.name(found.q)}: {text}")
+    return tally.result()
+
+
 @rule("DX-10", needs=("driver:add", "driver:used", "driver:queue"))
 def skips_the_whole_list(view: View) -> Result:
     """Section 2.8.1: the device writes each used descriptor where the list before it ended.
@@ -168,7 +181,8 @@ def skips_the_whole_list(view: View) -> Result:
     further on as the list before it has, with the wrap counter of that round; and each that stood
     somewhere else when an interrupt brought none in its place. The latter is violated if the
     driver never finds one in its place, for 5 s: a device may write used descriptors of a batch
-    in any order, and the first one last.
+    in any order, and the first one last. Of a guest that hangs also the memory of each ring whose
+    next list is not back: no descriptor behind its place is used.
 
     Contested: the driver had broken the ring before.
     """
@@ -185,11 +199,15 @@ def skips_the_whole_list(view: View) -> Result:
     table = Rows.of(rings, frame.take(pick)).plus(never=never)
     table = table.where(never & certain)
     held = int(np.count_nonzero(taken.fresh & (taken.list >= 0)))
-    return Result(held, why=NO_PACKED) + table.check(
-        ~table["never"],
-        "{queue}: slot {slot} is used (id {id}) out of its turn",
-        undecided=int(np.count_nonzero(never & ~certain)),
-        unless=view.contested(table),
+    return (
+        Result(held, why=NO_PACKED)
+        + _stray_at_hang(view)
+        + table.check(
+            ~table["never"],
+            "{queue}: slot {slot} is used (id {id}) out of its turn",
+            undecided=int(np.count_nonzero(never & ~certain)),
+            unless=view.contested(table),
+        )
     )
 
 
