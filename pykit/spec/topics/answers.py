@@ -142,6 +142,25 @@ def offers_read_only(view: View) -> Bools:
     return found
 
 
+@rule("DX-77", needs=("driver:blk_start", "driver:blk_done", "driver:used"))
+def reads_and_writes_are_supported(view: View) -> Result:
+    """Section 5.2.6: reads and writes take no feature, so that each block device supports them.
+
+    Checked: each read and write whose end was seen does not end with UNSUPP. A device may refuse
+    one with IOERR, such as each write where it is read-only. Of zoned devices, whose zones may
+    refuse a write by its place, too.
+    """
+    requests = requests_of(view, bits.T_IN, bits.T_OUT)
+    ended = requests.where(requests["status"] >= 0)
+    return ended.check(
+        ended["status"] != bits.S_UNSUPP,
+        "{queue}: {kind} request ended with UNSUPP",
+        none="no read or write ended",
+        shown=("row", "done"),
+        unless=not_the_devices(view, ended, ended["number"]),
+    )
+
+
 def flagged(view: View, flags: int) -> Bools:
     """By request: whether one of these flags is set in a segment of it."""
     ranges = ranges_of(view)

@@ -186,6 +186,12 @@ def read_only_is_written(log: Log) -> None:
     log.one("blk_done", type=bits.T_OUT)["status"] = 0
 
 
+@case("DX-77")
+def write_is_not_supported(log: Log) -> None:
+    """A write ends with UNSUPP."""
+    log.of("blk_done", type=bits.T_OUT)[0]["status"] = bits.S_UNSUPP
+
+
 def odd_ranges(flags: int) -> Make:
     """Return a maker of logs whose discard segments have these flags and end with UNSUPP."""
 
