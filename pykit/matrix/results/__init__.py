@@ -51,7 +51,7 @@ def write_results(directory: Path) -> MatrixView:
         files["faults.csv"] = table.to_csv().encode()
     if (reacted := reactions.reactions(view)).lines:
         releases = {cell.record.release for cell in view.cells if cell.record}
-        text = reactions.to_markdown(reacted, sorted(filter(None, releases)))
+        text = reactions.to_markdown(reacted, sorted(filter(None, releases)), {})
         files["reactions.md"] = text.encode()
     for name, data in files.items():
         write_atomically(directory / name, data)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -58,11 +58,11 @@ class ReactionTable:
         return {name: found.count(name) for name in REACTIONS}
 
 
-def reactions(view: MatrixView) -> ReactionTable:
-    """Collect the cells of a matrix whose disk is served by a faulty `pykit device`."""
+def reactions(*views: MatrixView) -> ReactionTable:
+    """Collect the cells of matrices whose disk is served by a faulty `pykit device`."""
     lines: dict[str, dict[str, tuple[Reaction, CellView]]] = {}
     heads: dict[str, None] = {}
-    for cell in view.cells:
+    for cell in (cell for view in views for cell in view.cells):
         axes = cell.planned.axes
         if axes.get(BACK_END_FAULT, NONE) == NONE or cell.record is None:
             continue
@@ -89,19 +89,23 @@ is the end of a run whose program verifies all data
 does about a broken device. *-*: not run."""
 
 
-def to_markdown(table: ReactionTable, kernels: Iterable[str]) -> str:
+def to_markdown(
+    table: ReactionTable, kernels: Iterable[str], others: Mapping[str, Mapping[str, str]]
+) -> str:
     """Return reactions.md.
 
     Args:
         table: of one matrix or of several.
         kernels: releases that ran.
+        others: by another driver's name, what it did with each fault.
     """
     counts = ", ".join(f"{count} {name}" for name, count in table.counts.items() if count)
-    heads = ("fault", "what the device does", *table.heads)
+    heads = ("fault", "what the device does", *table.heads, *others)
     lines = [_HEAD, "", f"Kernels {', '.join(kernels)}: {counts}.", ""]
     lines += [f"| {' | '.join(heads)} |", f"| {' | '.join('---' for _ in heads)} |"]
     for fault, spots in table.lines:
         does = FAULTS[fault].does if fault in FAULTS else ""
-        words = (spot[0] if spot else "-" for spot in spots)
+        words = [spot[0] if spot else "-" for spot in spots]
+        words += [fared.get(fault, "-") for fared in others.values()]
         lines.append(f"| `{fault}` | {does} | {' | '.join(words)} |")
     return "\n".join(lines) + "\n"

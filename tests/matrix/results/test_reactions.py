@@ -77,10 +77,10 @@ def test_tables() -> None:
         "reactions/sleeps-split": ("excused", "contained"),
     }
     assert "Reactions to a faulty device" in render(view)
-    page = to_markdown(table, ["6.12"])
+    page = to_markdown(table, ["6.12"], {"libblkio": {"sleeps": "hung"}})
     assert "Kernels 6.12: 2 contained, 1 hung." in page
-    assert "| `id-wrong` | return the next id | hung | contained |" in page
-    assert page.endswith("| `sleeps` | take a second for each chain | contained | - |\n")
+    assert "| `id-wrong` | return the next id | hung | contained | - |" in page
+    assert page.endswith("| `sleeps` | take a second for each chain | contained | - | hung |\n")
 
 
 def test_the_matrix_has_enough() -> None:
