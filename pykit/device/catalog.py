@@ -110,7 +110,7 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "position-kept": "DX-18 DX-29 DX-39",
         "writes-after-stop": "RS-DE-03",
         "call-kept": "NU-DE-03 NU-DE-05 DX-15 DX-64",
-        "available-index-written": "DX-18 DX-39",
+        "available-index-written": "DX-76 DX-18 DX-39",
         "suppression-written": "NU-DE-03 NU-DE-05 DX-15 DX-64",
         "suppression-kept": "NU-DE-03 NU-DE-05 DX-15 DX-64",
         "suppression-early": "NU-DE-03 NU-DE-05 DX-15 DX-64",
