@@ -5,12 +5,23 @@
 // scenario: mutant-loop
 // ring: split
 // file: drivers/vhost/vhost.c
-// count: 1
+// count: 2
 @@
 @@
  vhost_enable_notify(...) {
  <...
 - return r;
 + return !PYKIT_MUTANT(vhost_no_recheck) && r;
+ ...>
+ }
+
+// The driver wins the race: it makes a chain available between the last look and the enabling.
+@@
+expression F;
+@@
+ vhost_enable_notify(...) {
+ <...
++if (PYKIT_MUTANT(vhost_no_recheck)) msleep(4);
+ vq->used_flags &= F;
  ...>
  }
