@@ -59,7 +59,10 @@ _MORE_FILE = ("-object", "memory-backend-file,id=more,size=16M,share=on,mem-path
 _FAMILIES = {
     "virtio-blk": Family("blk", _BLOCKDEV, ",drive=disk"),
     "virtio-net": Family("net", ("-netdev", "user,id=net,restrict=on"), ",netdev=net"),
-    "virtio-rng": Family("rng", ("-object", "rng-builtin,id=rng"), ",rng=rng"),
+    # With a limit, as management tools give it one.
+    "virtio-rng": Family(
+        "rng", ("-object", "rng-builtin,id=rng"), ",rng=rng,max-bytes=65536,period=1"
+    ),
     "virtio-scsi": Family("scsi", _BLOCKDEV, ports=("-device", "scsi-hd,drive=disk")),
     "virtio-serial": Family(
         "console", ("-chardev", "null,id=null"), ports=("-device", "virtconsole,chardev=null")
@@ -245,9 +248,10 @@ def command(
     assert family is not None
     mmio = is_mmio(device)
     plain = device.replace(",force-legacy=on", "").replace(",force-legacy=off", "")
+    name, comma, given = plain.partition(",")
     legacy = "on" if ",force-legacy=on" in device else "off"
-    with TemporaryDirectory(prefix="pykit-drive-") as name:
-        folder = Path(name)
+    with TemporaryDirectory(prefix="pykit-drive-") as place:
+        folder = Path(place)
         (folder / "bios").write_bytes(_idle())
         with (folder / "disk").open("wb") as disk:
             disk.truncate(DISK_BYTES)
@@ -268,7 +272,8 @@ def command(
             *("-qtest", "chardev:qtest", "-qtest-log", "/dev/null"),
             *("-global", f"virtio-mmio.force-legacy={legacy}"),
             *(part.replace("{folder}", qemu.value(folder)) for part in family.behind),
-            *("-device", f"{plain}{family.joined}{options}"),
+            # What is named, last, is stronger.
+            *("-device", f"{name}{family.joined}{options}{comma}{given}"),
             *family.ports,
             *(("-msg", "timestamp=on", "-D", str(log), *traced) if log else ()),
         )
