@@ -10,6 +10,7 @@ from pykit.bench.matrix import MatrixRate, matrix
 from pykit.bench.observers import Observers, observers
 from pykit.bench.soak import PARTS, Soak, soak
 from pykit.bench.startup import Startup, startup
+from pykit.bench.vhost_user import VhostUserRates, vhost_user_rates
 
 __all__ = [
     "ALL_PARTS",
@@ -23,6 +24,7 @@ __all__ = [
     "Observers",
     "Soak",
     "Startup",
+    "VhostUserRates",
     "decode",
     "drive_rates",
     "driver",
@@ -32,4 +34,5 @@ __all__ = [
     "observers",
     "soak",
     "startup",
+    "vhost_user_rates",
 ]

@@ -22,6 +22,7 @@ from pykit.bench.lines import BenchLine
 from pykit.bench.matrix import matrix
 from pykit.bench.observers import observers
 from pykit.bench.startup import startup
+from pykit.bench.vhost_user import vhost_user_rates
 from pykit.errors import UsageError
 from pykit.files import parse_json
 from pykit.paths import runs_dir, write_atomically
@@ -39,6 +40,7 @@ _PARTS: Mapping[str, Callable[[str | None, Say], _Measured]] = {
     "startup": lambda kernel, say: startup(kernel, rounds=2, say=say),
     "matrix": lambda kernel, say: matrix(kernel, count=60, boots=2, say=say),
     "drive": lambda _, say: drive_rates(500, say=say),
+    "vhost-user": lambda kernel, say: vhost_user_rates(kernel, rounds=3, say=say),
     "decode": lambda _, say: decode(None, events=[2_000_000], rounds=2, say=say),
     "observers": lambda kernel, say: observers(kernel, rounds=1, say=say),
     "driver": lambda kernel, say: driver(kernel, rounds=2, say=say),

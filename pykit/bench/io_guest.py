@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
@@ -34,7 +34,7 @@ Watch = Literal["no", "doorbells", "idle"]
 BLOCK = 4096
 #: VIRTIO_PCI_QUEUE_NOTIFY of the legacy interface (4.1.4.8), and what its BAR is aligned to.
 _LEGACY_NOTIFY, _LEGACY_BAR = 16, 32
-_MIB = 64
+MIB = 64
 _STALLED_NS = 10_000_000_000
 _DEADLINE_S = 1800.0
 _PREPARE, _STEP, LOOPBACK = "prepare", "read", "loopback"
@@ -52,6 +52,7 @@ class IoPath:
         options: of that device.
         regions: what QEMU's names of its registers begin with.
         child: QEMU's disk on the bus that the device makes.
+        back_end: program and arguments of what serves it where another process does.
     """
 
     name: str
@@ -61,6 +62,7 @@ class IoPath:
     child: str = ""
     iothread: bool = False
     queues: int = 1
+    back_end: tuple[str, ...] = ()
 
     @property
     def vhost_user(self) -> bool:
@@ -81,6 +83,20 @@ def _scsi(name: str, queues: int) -> IoPath:
     return IoPath(name, "virtio-scsi-pci", options, regions, child="scsi-hd", queues=queues)
 
 
+def _null(name: str) -> dict[str, object]:
+    return {"driver": "null-co", "node-name": name, "size": MIB << 20, "read-zeroes": True}
+
+
+#: Serves a disk that is answered from nothing as well.
+NULL_DAEMON = (
+    "qemu-storage-daemon", "--blockdev", json.dumps(_null("null")), "--export",
+    json.dumps(
+        {
+            "type": "vhost-user-blk", "id": "disk", "node-name": "null", "writable": True,
+            "addr": {"type": "unix", "path": SOCKET},
+        }
+    ),
+)  # fmt: skip
 #: The way that all others are compared with.
 PEER = "virtio-blk"
 PATHS = (
@@ -94,9 +110,12 @@ PATHS = (
     _virtio("virtio-blk, 2 queues", **{"num-queues": 2}),
     _scsi("virtio-scsi", 1),
     _scsi("virtio-scsi, 2 queues", 2),
-    IoPath("vhost-user-blk", "vhost-user-blk-pci", {"num-queues": 1}, ("virtio-pci",)),
+    IoPath(
+        "vhost-user-blk", "vhost-user-blk-pci", {"num-queues": 1}, ("virtio-pci",),
+        back_end=NULL_DAEMON,
+    ),
     IoPath("loopback, vhost", "", {}, ()),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,13 +176,17 @@ def count_accesses(lines: Iterable[str], path: IoPath) -> tuple[int, int, int]:
 
 
 class IoGuest:
-    """A guest with all paths' disks, up until the block is left.
+    """A guest with the disks of some paths, up until the block is left.
 
     With ``icount`` its clock counts instructions, one a nanosecond, and it has one vCPU.
     """
 
-    def __init__(self, kernel: Kernel, modules: Iterable[Path], *, icount: bool) -> None:
+    def __init__(
+        self, kernel: Kernel, modules: Iterable[Path], *, icount: bool,
+        paths: Sequence[IoPath] = PATHS,
+    ) -> None:  # fmt: skip
         self._kernel, self._modules, self._icount = kernel, modules, icount
+        self._paths = tuple(paths)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -185,7 +208,7 @@ class IoGuest:
         ``seconds`` have passed. Raises InfraError where that fails.
         """
         values = {
-            "PLACE": _place(path), "DEPTH": depth, "THREADS": threads, "REQUESTS": requests,
+            "PLACE": self._place(path), "DEPTH": depth, "THREADS": threads, "REQUESTS": requests,
             "TIME": seconds, "WATCH": watch,
         }  # fmt: skip
         if watch != "doorbells":
@@ -206,6 +229,10 @@ class IoGuest:
             )
         return replace(said, accesses=accesses, moved=moved)
 
+    def _place(self, path: IoPath) -> str:
+        """Return where a path's device is: on PCI, or the loopback."""
+        return f"0000:00:{_FIRST_SLOT + self._paths.index(path):02x}.0" if path.type else LOOPBACK
+
     def _run(self, step: str, what: str, values: Mapping[str, object]) -> str:
         name = payload.step_path(self._scenario, step)
         try:
@@ -219,14 +246,14 @@ class IoGuest:
 
     def _start(self, keeper: Keeper) -> None:
         folder, nonce = keeper.folder, secrets.token_hex(8)
-        self._scenario = _scenario(self._icount)
+        self._scenario = _scenario(self._paths, self._icount)
         self._log = folder / "qemu.log"
         accelerator = "tcg" if self._icount else accel.probe(self._kernel.image)
         staged = payload.stage(folder, nonce, self._scenario, self._kernel, list(self._modules), {})
         command = runner("direct", self._scenario.transport).command(
             self._kernel, staged, accelerator, self._log
         )
-        for number, path in enumerate(PATHS):
+        for number, path in enumerate(self._paths):
             command += _options(path, number, folder)
         for device in self._scenario.devices:
             self._stack.enter_context(served(device, folder))
@@ -265,13 +292,13 @@ done
 """
 
 
-def _scenario(icount: bool) -> Scenario:
+def _scenario(paths: Sequence[IoPath], icount: bool) -> Scenario:
     served_elsewhere = tuple(
         Device(
-            f"io{number}", path.type, _MIB, {}, "virtio_blk", backing="vhost-user",
-            peer=_storage_daemon(f"io{number}"),
+            f"io{number}", path.type, MIB, {}, "virtio_blk", backing="vhost-user",
+            peer=path.back_end,
         )
-        for number, path in enumerate(PATHS)
+        for number, path in enumerate(paths)
         if path.vhost_user
     )  # fmt: skip
     return Scenario(
@@ -291,25 +318,6 @@ def _scenario(icount: bool) -> Scenario:
         cpus=1 if icount else program.CPUS,
         icount=icount,
     )  # fmt: skip
-
-
-def _null(name: str) -> dict[str, object]:
-    return {"driver": "null-co", "node-name": name, "size": _MIB << 20, "read-zeroes": True}
-
-
-def _storage_daemon(name: str) -> tuple[str, ...]:
-    """Serve a disk that is answered from nothing as well."""
-    export = {
-        "type": "vhost-user-blk", "id": name, "node-name": "null", "writable": True,
-        "addr": {"type": "unix", "path": SOCKET},
-    }  # fmt: skip
-    described = json.dumps(_null("null"))
-    return "qemu-storage-daemon", "--blockdev", described, "--export", json.dumps(export)
-
-
-def _place(path: IoPath) -> str:
-    """Return where a path's device is: on PCI, or the loopback."""
-    return f"0000:00:{_FIRST_SLOT + PATHS.index(path):02x}.0" if path.type else LOOPBACK
 
 
 def _options(path: IoPath, number: int, folder: Path) -> list[str]:

@@ -39,7 +39,8 @@ def bench_all(
         list[str] | None,
         typer.Option(
             "--part",
-            help="Run only this part (repeatable): startup, matrix, drive, decode, observers or "
+            help="Run only this part (repeatable): startup, matrix, drive, vhost-user, decode, "
+            "observers or "
             "driver.",
         ),
     ] = None,
@@ -99,6 +100,24 @@ def bench_drive(
     from pykit import bench
 
     measured = bench.drive_rates(count, say=say)
+    _print(measured, as_json)
+
+
+@bench_app.command("vhost-user")
+def bench_vhost_user(
+    kernel: KernelOption = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Repeat this often; the median counts.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure reads through `pykit tap`, of `pykit device` and by `pykit drive`.
+
+    Beside them is qemu-storage-daemon in the same guest, with no tap between.
+
+    Example: pykit bench vhost-user --rounds 3
+    """
+    from pykit import bench
+
+    measured = bench.vhost_user_rates(kernel, rounds=rounds, say=say)
     _print(measured, as_json)
 
 
