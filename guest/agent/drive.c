@@ -7,7 +7,8 @@
  * ":NUMBER !WHAT" where a command cannot be done. The next line is sent when
  * the answer came: so no more is in flight than the tty keeps.
  *
- *   H               version, physical address and size of the memory
+ *   H               version, physical address and size of the memory, its address
+ *                   in this program; closes what was opened for an earlier line
  *   L               devices: "p BDF" (PCI, vendor of virtio), "m ADDRESS" (MMIO)
  *   u BDF           take a PCI device from its driver
  *   F BYTE          fill the memory
@@ -17,6 +18,11 @@
  *   m ADDRESS WIDTH, M ADDRESS WIDTH VALUE       physical memory
  *   i PORT WIDTH, I PORT WIDTH VALUE             I/O ports
  *   c BDF OFFSET WIDTH, C BDF OFFSET WIDTH VALUE configuration of PCI
+ *   a PATH, e       open a file, or make an eventfd: its descriptor
+ *   x FD            close it
+ *   f FD REQUEST BYTES                           an ioctl: "ERROR BYTES"
+ *   k FD, n FD      signal an eventfd; how often it was signalled
+ *   w PATH TEXT     write a file
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,16 +32,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/io.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/klog.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
-#define VERSION		1
+#ifdef __x86_64__
+#include <sys/io.h>
+#endif
+
+#define VERSION		2
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 /* What the driver uses, at the begin of a huge page. */
@@ -44,6 +56,11 @@
 /* Bytes of changes in one answer. */
 #define CHANGES		1200
 #define WINDOWS		16
+/* Bytes of an ioctl's argument. */
+#define ARGUMENT	256
+#define FILES		256
+/* Modules that the bundle has, to be loaded in the order of their names. */
+#define MODULES		"/modules"
 
 static unsigned char *memory, *seen;
 static __u64 physical;
@@ -155,6 +172,12 @@ static void physical_memory(char **word, int write)
 		say("%llx", (unsigned long long)load(at, width));
 }
 
+#ifdef __x86_64__
+static int allow_ports(void)
+{
+	return iopl(3);
+}
+
 static void port(char **word, int write)
 {
 	unsigned int number = strtoul(word[1], NULL, 16);
@@ -176,6 +199,17 @@ static void port(char **word, int write)
 	else
 		failed = "ports have 1, 2 or 4 bytes";
 }
+#else
+static int allow_ports(void)
+{
+	return 0;
+}
+
+static void port(char **word, int write)
+{
+	failed = "this processor has no ports";
+}
+#endif
 
 static void pci_space(char **word, int write)
 {
@@ -239,7 +273,7 @@ static void list_pci(void)
 		closedir(devices);
 }
 
-/* Transports that ACPI names, and those of the kernel's command line. */
+/* Transports that ACPI or a device tree names, and those of the kernel's command line. */
 static void list_mmio(void)
 {
 	static const char ends[] = { ' ', '\n', 0 };
@@ -247,7 +281,7 @@ static void list_mmio(void)
 	char line[4096], *word;
 
 	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, "LNRO0005"))
+		if (strstr(line, "LNRO0005") || strstr(line, ".virtio_mmio"))
 			say("m %llx,", strtoull(line, NULL, 16));
 	if (file)
 		fclose(file);
@@ -276,16 +310,74 @@ static int digit(char letter)
 	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
 }
 
+static size_t parse_bytes(unsigned char *to, size_t room, const char *bytes)
+{
+	size_t length = strlen(bytes) / 2, i;
+
+	for (i = 0; i < length && i < room; i++)
+		to[i] = digit(bytes[2 * i]) << 4 | digit(bytes[2 * i + 1]);
+	return length;
+}
+
+static void open_file(const char *path)
+{
+	int file = path ? open(path, O_RDWR | O_CLOEXEC) : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+	if (file < 0)
+		failed = "cannot be opened: is its module loaded?";
+	else
+		say("%x", file);
+}
+
+/* Files of the driver have the descriptors behind the program's own. */
+static void close_files(void)
+{
+	int file;
+
+	for (file = memory_file + 1; file < FILES; file++)
+		close(file);
+}
+
+static void control(char **word)
+{
+	unsigned char argument[ARGUMENT] = "";
+	size_t length = parse_bytes(argument, sizeof(argument), word[3]), i;
+	int done;
+
+	if (length > sizeof(argument)) {
+		failed = "an argument that is too long";
+		return;
+	}
+	done = ioctl(strtol(word[1], NULL, 16), strtoul(word[2], NULL, 16), argument);
+	say("%x ", done < 0 ? errno : 0);
+	for (i = 0; i < length; i++)
+		say("%02x", argument[i]);
+}
+
+static void signal_event(const char *file)
+{
+	if (eventfd_write(strtol(file, NULL, 16), 1))
+		failed = "no eventfd";
+}
+
+static void count_events(const char *file)
+{
+	eventfd_t count = 0;
+
+	if (eventfd_read(strtol(file, NULL, 16), &count))
+		count = 0;
+	say("%llx", (unsigned long long)count);
+}
+
 static void write_bytes(const char *where, const char *bytes)
 {
-	size_t offset = strtoul(where, NULL, 16), length = strlen(bytes) / 2, i;
+	size_t offset = strtoul(where, NULL, 16), length = strlen(bytes) / 2;
 
 	if (offset > MEMORY || length > MEMORY - offset) {
 		failed = "outside of the memory";
 		return;
 	}
-	for (i = 0; i < length; i++)
-		seen[offset + i] = digit(bytes[2 * i]) << 4 | digit(bytes[2 * i + 1]);
+	parse_bytes(seen + offset, length, bytes);
 	if (length == 2 && offset % 2 == 0)
 		store(memory + offset, 2, load(seen + offset, 2));
 	else
@@ -356,7 +448,9 @@ static void execute(char *text)
 	}
 	switch (word[0][0]) {
 	case 'H':
-		say("%x %llx %lx", VERSION, (unsigned long long)physical, MEMORY);
+		close_files();
+		say("%x %llx %lx %lx", VERSION, (unsigned long long)physical, MEMORY,
+		    (unsigned long)memory);
 		break;
 	case 'L':
 		list_pci();
@@ -383,6 +477,28 @@ static void execute(char *text)
 		break;
 	case 'c': case 'C':
 		pci_space(word, word[0][0] == 'C');
+		break;
+	case 'a':
+		open_file(word[1]);
+		break;
+	case 'e':
+		open_file(NULL);
+		break;
+	case 'x':
+		close(strtol(word[1], NULL, 16));
+		break;
+	case 'f':
+		control(word);
+		break;
+	case 'k':
+		signal_event(word[1]);
+		break;
+	case 'n':
+		count_events(word[1]);
+		break;
+	case 'w':
+		if (put(word[1], word[2]))
+			failed = "cannot be written";
 		break;
 	default:
 		failed = "unknown command";
@@ -411,6 +527,25 @@ static int pin(void)
 	close(file);
 	physical = (entry & ((1ULL << 55) - 1)) * PAGE;
 	return physical ? 0 : -1;
+}
+
+/* A module whose device is not there, or that is there already, is no error. */
+static void load_modules(void)
+{
+	struct dirent **names;
+	int count = scandir(MODULES, &names, NULL, alphasort), i;
+
+	for (i = 0; i < count; i++) {
+		char path[320];
+		int file;
+
+		snprintf(path, sizeof(path), MODULES "/%s", names[i]->d_name);
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0)
+			continue;
+		syscall(SYS_finit_module, file, "", 0);
+		close(file);
+	}
 }
 
 static int raw(void)
@@ -462,7 +597,8 @@ int main(void)
 	/* Messages of the kernel would be in between; those that it dies of are not held back. */
 	klogctl(8, NULL, 1);
 	memory_file = open("/dev/mem", O_RDWR | O_SYNC);
-	if (raw() || pin() || memory_file < 0 || iopl(3)) {
+	load_modules();
+	if (raw() || pin() || memory_file < 0 || allow_ports()) {
 		printf("pykit drive: no huge page or no /dev/mem: give the guest 256 MiB\n");
 		fflush(stdout);
 		reboot(RB_POWER_OFF);

@@ -36,7 +36,8 @@ def drive(
         typer.Option(
             "--guest",
             help="Drive a device in a guest of pykit bundle: the socket is its serial line, the "
-            "command the monitor that boots it.",
+            "command the monitor that boots it. --device vhost-net, vhost-vsock or vhost-pykit "
+            "names a device of its kernel.",
         ),
     ] = False,
     device: DriveDevice = "blk",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pykit import peers
+from pykit.drive.carriers.vhost import VHOST_DEVICES
 from pykit.drive.emulated import kind_of, known
 from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
@@ -55,9 +56,14 @@ def chosen_target(
         with _named(peer, progress) as target:
             yield target
     else:
-        kind = kind_of(qemu) if qemu else device
+        vhost = device if device in VHOST_DEVICES else ""
+        if vhost and not guest:
+            raise UsageError(f"{vhost} is a device of a guest's kernel: add --guest")
+        kind = kind_of(qemu) if qemu else VHOST_DEVICES.get(device, device)
         known_so = known(qemu) if qemu else ()
-        yield Target(kind, socket, tuple(command or ()), qemu or "", known=known_so, guest=guest)
+        yield Target(
+            kind, socket, tuple(command or ()), qemu or "", known=known_so, guest=guest, vhost=vhost
+        )
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pykit.drive.carriers import Carrier, PeerGoneError
 from pykit.drive.carriers.agent import AgentMemory
 from pykit.drive.carriers.guest import GuestCarrier
 from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.carriers.vhost import VhostCarrier
 from pykit.drive.carriers.vhost_user import VhostUserCarrier
 from pykit.drive.cases import Case
 from pykit.drive.conforming import Conforming, Deviation
@@ -67,6 +68,7 @@ class Target:
         title: what stands for the command in reports; by default the command itself.
         known: its known deviations.
         guest: socket or command are those of a guest's serial line.
+        vhost: the device is this one of the guest's kernel, such as ``vhost-net``.
     """
 
     kind: str
@@ -76,10 +78,13 @@ class Target:
     title: str = ""
     known: tuple[KnownDeviation, ...] = ()
     guest: bool = False
+    vhost: str = ""
 
     def __str__(self) -> str:
         if self.title:
             return self.title
+        if self.vhost:
+            return self.vhost
         if self.qemu:
             return f"QEMU {qemu.version()} -device {self.qemu}"
         return shlex.join(self.command) if self.command else str(self.socket)
@@ -263,11 +268,7 @@ def _carrier(
 ) -> tuple[Carrier, Peer | None]:
     carrier: Carrier
     if target.socket is not None:
-        carrier = (
-            GuestCarrier(target.socket, kind_of(target.kind).id)
-            if target.guest
-            else VhostUserCarrier(target.socket)
-        )
+        carrier = _in_guest(target, target.socket) or VhostUserCarrier(target.socket)
         stack.callback(carrier.stop)
         return carrier, None
     if target.qemu:
@@ -279,12 +280,17 @@ def _carrier(
     peer.start()
     if target.qemu:
         carrier = QtestCarrier(peer.socket, peer.activity, emulated.is_mmio(target.qemu))
-    elif target.guest:
-        carrier = GuestCarrier(peer.socket, kind_of(target.kind).id)
     else:
-        carrier = VhostUserCarrier(peer.socket, peer.activity)
+        carrier = _in_guest(target, peer.socket) or VhostUserCarrier(peer.socket, peer.activity)
     stack.callback(carrier.stop)
     return carrier, peer
+
+
+def _in_guest(target: Target, line: Path) -> Carrier | None:
+    """The carrier into the guest of a serial line; None where the target has none."""
+    if target.vhost:
+        return VhostCarrier(line, target.vhost)
+    return GuestCarrier(line, kind_of(target.kind).id) if target.guest else None
 
 
 def _run_cases(

@@ -19,7 +19,7 @@ import pytest
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.agent import AgentLine, AgentMemory
 
-BASE, SIZE = 0x3400000, 1 << 18
+BASE, SIZE, USER = 0x3400000, 1 << 18, 0x7F0000200000
 _PAIRS = 100
 
 
@@ -33,7 +33,7 @@ class FakeAgent:
 
     base = BASE
 
-    def __init__(self, noise: str = "", deaf: int = 0, version: int = 1) -> None:
+    def __init__(self, noise: str = "", deaf: int = 0, version: int = 2) -> None:
         self.memory: bytearray | mmap.mmap = bytearray(SIZE)
         self.seen = bytearray(SIZE)
         self.noise, self.deaf, self.version = noise, deaf, version
@@ -49,7 +49,7 @@ class FakeAgent:
 
     def do(self, verb: str, *words: str) -> str:
         if verb == "H":
-            return f"{self.version:x} {self.base:x} {SIZE:x}"
+            return f"{self.version:x} {self.base:x} {SIZE:x} {USER:x}"
         if verb == "W":
             at, data = int(words[0], 16), bytes.fromhex(words[1])
             self.memory[at : at + len(data)] = self.seen[at : at + len(data)] = data
@@ -138,7 +138,7 @@ def test_an_error_names_what_cannot_be_done(tmp_path: Path) -> None:
 
 def test_an_agent_of_another_version_is_refused(tmp_path: Path) -> None:
     with (
-        connected(FakeAgent(version=2), tmp_path) as line,
+        connected(FakeAgent(version=1), tmp_path) as line,
         pytest.raises(PeerGoneError, match="make the bundle anew"),
     ):
         line.greet()
@@ -186,7 +186,7 @@ def test_a_terminal_is_a_line_too() -> None:
         # As late as on a busy machine: the line was sent again meanwhile.
         time.sleep(1)
         number = data.split()[0].decode()
-        os.write(main, f"noise\r\n:{number} 1 {BASE:x} {SIZE:x};\n".encode())
+        os.write(main, f"noise\r\n:{number} 2 {BASE:x} {SIZE:x} {USER:x};\n".encode())
 
     thread = threading.Thread(target=serve)
     thread.start()

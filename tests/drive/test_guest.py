@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pykit import kernels, spec, trace
+from pykit import kernels, modules, spec, trace
 from pykit.arch import AMD64
 from pykit.drive import Target, drive, expand, read_tables
+from pykit.drive.carriers.vhost import VHOST_DEVICES
 from pykit.guests import COMMAND_LINE, LedGuest, make_led_guest
 from pykit.qemu import program as qemu
 from pykit.qemu import tsc
@@ -26,7 +27,10 @@ MACHINES = {
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> LedGuest:
     """What every monitor boots."""
-    return make_led_guest(kernels.resolve(), tmp_path_factory.mktemp("bundle") / "guest")
+    kernel = kernels.resolve()
+    built = modules.build(kernel).modules
+    ours = [path for path in built if path.stem in ("pykit_trace", "pykit_vhost")]
+    return make_led_guest(kernel, tmp_path_factory.mktemp("bundle") / "guest", ours)
 
 
 def command(machine: str, bundle: LedGuest, folder: Path) -> tuple[str, ...]:
@@ -61,3 +65,17 @@ def test_a_device_is_driven_in_a_guest(machine: str, bundle: LedGuest, tmp_path:
     assert result.classes["handled"] >= 2
     verdicts = spec.check(trace.load(tmp_path / "run" / "capture"))
     assert verdicts.of("DX-01").verdict == "pass"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", VHOST_DEVICES)
+def test_a_back_end_of_the_kernel_is_driven(device: str, bundle: LedGuest, tmp_path: Path) -> None:
+    monitor = command("q35", bundle, tmp_path)
+    target = Target(VHOST_DEVICES[device], command=monitor, guest=True, vhost=device)
+    cases = expand(read_tables(), ["plain/first/first/split/*/16", "next-itself/last/first/*/16"])
+    result = drive(target, cases, tmp_path / "run", progress=lambda _: None)
+    assert not result.deviations
+    assert not result.wrong
+    assert not result.failed_rules
+    assert result.requests >= 100
+    assert result.classes["handled"] >= 2

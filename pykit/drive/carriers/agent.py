@@ -17,7 +17,7 @@ from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.memory import SharedMemory
 
 #: Version of what the agent understands.
-_VERSION = 1
+_VERSION = 2
 #: How long a guest may take to boot, and between two tries whether it has, in seconds.
 _BOOT, _AGAIN = 180.0, 0.5
 #: How long the agent may take for a line, in seconds: guests run without KVM and share CPUs.
@@ -33,6 +33,7 @@ class AgentLine(Gathering):
 
     Attributes:
         gone: the connection has ended, or the agent was silent.
+        user: address of the guest's memory in the agent, when that has answered.
 
     Args:
         path: of either.
@@ -60,7 +61,7 @@ class AgentLine(Gathering):
             self.close()
             raise PeerGoneError(f"{path} is neither a socket nor a terminal: {error}") from None
         self._number, self._rest = 0, b""
-        self.gone = False
+        self.gone, self.user = False, 0
         self.ports = _AgentPorts(self)
 
     def close(self) -> None:
@@ -84,9 +85,10 @@ class AgentLine(Gathering):
             self._write(f"\n{number:x} H\n")
             answer = self._read(_AGAIN)
             if answer is not None:
-                version, base, size = (int(word, 16) for word in answer.rstrip(";").split())
+                version, *found = (int(word, 16) for word in answer.rstrip(";").split())
                 if version != _VERSION:
                     raise PeerGoneError("agent of another version: make the bundle anew")
+                base, size, self.user = found
                 return base, size
         raise PeerGoneError(f"guest did not start its agent within {_BOOT:.0f} s")
 
