@@ -31,6 +31,7 @@ SHARED = (
     "scenarios",
     "tools/drgn",
     "tools/packages.tsv",
+    "upstream",
 )
 #: What make and Python leave in the directories of a checkout: see .gitignore.
 PRODUCTS = (

@@ -112,6 +112,26 @@ def kernel_build(
     echo(kernel.name)
 
 
+@kernel_app.command("patches")
+def kernel_patches(
+    source: Annotated[
+        str, typer.Argument(help="Name debian-7.2 or the directory of a source tree.")
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Write to this new directory.")],
+) -> None:
+    """Write the patches that give a kernel's virtio core trace events, for its source tree.
+
+    Example: pykit kernel patches linux --to patches
+    """
+    from pykit import kernels, upstream
+
+    tree = Path(source)
+    if not tree.is_dir():
+        tree = kernels.source_tree(kernels.resolve(source, progress=say), progress=say)
+    for path in upstream.write_series(tree, to):
+        echo(str(path))
+
+
 @kernel_app.command("show")
 def kernel_show(
     name: Annotated[str, typer.Argument(help="Name a kernel as --kernel does.")] = "default",

@@ -30,6 +30,7 @@ OBSERVERS = {
     "qemu": "QEMU's log",
     "probe": "the probe",
     "record": "the recorder",
+    "core": "the virtio core's trace events",
     "access": "the access tracer",
     "rings": "the ring watcher",
     "registers": "QEMU's log of register accesses",

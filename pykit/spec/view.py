@@ -44,7 +44,7 @@ def judged(frames: Frames) -> Frames:
 def _chosen(frames: Frames) -> Frames:
     """Choose one trace of each driver: its own, or that of an observer.
 
-    Observers are the probe, the recorder, the registers and a tap, in this order.
+    Observers are the probe, the recorder, the core, the registers and a tap, in this order.
 
     All of them use the same kinds of events, so that rules know only ``driver``. Events of a
     trace that was not chosen keep their rows, since rows are counted, but have no kind.
@@ -54,7 +54,7 @@ def _chosen(frames: Frames) -> Frames:
     if "tap" in sources:
         frames = _tapped(frames)
         table = frames.base
-    if not sources & {"probe", "record", "registers"}:
+    if not sources & {"probe", "record", "core", "registers"}:
         return frames
     watcher, second = pl.lit(False), pl.lit(False)
     for place, name in enumerate(INSIDE):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pykit.trace import core_events
 from pykit.trace.batches import Decoder, RecordBatch
 from pykit.trace.errors import BadFormatError, DamageError
 from pykit.trace.formats import EventField, Format
@@ -84,7 +85,7 @@ class DecodedGuest:
 
 
 def decode_guest(tracing: Tracing) -> DecodedGuest:
-    """Decode the events of the system ``pykit``; skip all others.
+    """Decode our events, or those of a virtio core that has its own; skip all others.
 
     Raises:
         BadFormatError, CaptureError.
@@ -92,14 +93,18 @@ def decode_guest(tracing: Tracing) -> DecodedGuest:
     formats = tracing.formats
     check_own(formats, tracing.where)
     decoder = Decoder(tracing, wanted(formats))
-    kinds = {form.id: kind_of(form) for form in formats.values() if form.system == SYSTEM}
+    own = own_formats(formats)
+    kinds = {number: kind_of(form) for number, form in own.items()}
+    core = any(form.system == core_events.SYSTEM for form in own.values())
     extra = {
         kinds[number]: {
             field.name: _POLARS[field.size, field.signed] for field in own_fields(formats[number])
         }
         for number in kinds
     }
-    frames = _frames(decoder, kinds, extra)
+    frames = _frames(decoder, kinds, extra, "core" if core else "driver")
+    if core:
+        frames = core_events.completed(frames)
     losses = [
         *stats_losses(tracing.files, decoder.seen),
         *page_losses(tracing.files, decoder.walk.lost),
@@ -116,13 +121,25 @@ def wanted(formats: dict[int, Format]) -> dict[int, list[EventField]]:
             for field in _fields(form)
             if field.scalar and (field.name == _PID or not field.name.startswith("common_"))
         ]
-        for form in formats.values()
-        if form.system == SYSTEM
+        for form in own_formats(formats).values()
     }
+
+
+def own_formats(formats: dict[int, Format]) -> dict[int, Format]:
+    """Return the formats of the events that are decoded, by event id.
+
+    Those of a core are where a trace has none of ours: both are of the same operations.
+    """
+    systems = {form.system for form in formats.values()}
+    system = SYSTEM if SYSTEM in systems else core_events.SYSTEM
+    return {number: form for number, form in formats.items() if form.system == system}
 
 
 def kind_of(form: Format) -> str:
     """Return an event's kind: its name without the prefix, or what ``RENAMED`` has for that."""
+    if form.system == core_events.SYSTEM:
+        name = form.name.removeprefix(core_events.PREFIX)
+        return core_events.RENAMED.get(name, name)
     name = form.name.removeprefix(_PREFIX)
     return RENAMED.get(name, name)
 
@@ -153,9 +170,7 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
             type cannot be a column's.
     """
     known = {**BASE, **columns_of(KINDS, {})}
-    for form in formats.values():
-        if form.system != SYSTEM:
-            continue
+    for form in own_formats(formats).values():
         kind = kind_of(form)
         where = f"{saved}: {form.system}/{form.name}/format"
         own = {field.name: _POLARS[field.size, field.signed] for field in own_fields(form)}
@@ -180,11 +195,15 @@ def check_own(formats: dict[int, Format], saved: Path) -> None:
 
 
 def _frames(
-    batches: Iterable[RecordBatch], kinds: dict[int, str], extra: dict[str, dict[str, Dtype]]
+    batches: Iterable[RecordBatch],
+    kinds: dict[int, str],
+    extra: dict[str, dict[str, Dtype]],
+    inside: str,
 ) -> Frames:
     """Join batches: one frame with the columns of all events, one for the fields of each kind.
 
-    Values are copied batch by batch, while they are in the processor's cache.
+    ``inside`` is the source of what a driver does, unless the event names another. Values are
+    copied batch by batch, while they are in the processor's cache.
     """
     kind_column = kind_type(extra)
     names = kind_column.categories.to_list()
@@ -192,7 +211,8 @@ def _frames(
     number_of = np.zeros(1 << 16, dtype=np.uint16)
     for number, kind in kinds.items():
         number_of[number] = names.index(kind)
-    source_by = np.array([SOURCES.index(source_of(kind)) for kind in names], dtype=np.uint8)
+    sources = (inside if source_of(kind) == "driver" else source_of(kind) for kind in names)
+    source_by = np.array([SOURCES.index(name) for name in sources], dtype=np.uint8)
 
     fixed = {"ts": np.int64, "cpu": np.uint16, "kind": np.uint16, "source": np.uint8}
     base = _Parts({**fixed, **{name: _NUMPY[dtype] for name, dtype in _EVERY.items()}})

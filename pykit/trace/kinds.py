@@ -11,12 +11,12 @@ Dtype = type[pl.DataType]
 
 SOURCES = (
     "driver", "vhost", "qemu", "probe", "access", "registers", "rings", "qmp", "survey", "tap",
-    "record",
+    "record", "core",
 )  # fmt: skip
 SOURCE_TYPE = pl.Enum(SOURCES)
 
 #: Observers in the guest on the driver's side.
-INSIDE = ("driver", "probe", "record")
+INSIDE = ("driver", "probe", "record", "core")
 
 #: Observers on the host, by the host's wall clock.
 OUTSIDE = ("qemu", "access", "registers", "rings", "qmp", "survey", "tap")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A virtio core with trace events of its own, built, booted and recorded beside the probe."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from pykit import kernels, steps
+from pykit.errors import UsageError
+from pykit.kernels import kbuild
+from pykit.modules import BroughtModules
+from pykit.spec import check
+from pykit.trace import load
+from pykit.upstream import series, write_series
+
+from .conftest import say
+from .test_record import OWN, RACED, Both, rows
+
+Run = Callable[..., steps.RunResult]
+
+pytestmark = pytest.mark.slow
+
+#: Its core is modular.
+KERNEL = "mutants-7.2"
+SCENARIO = """
+summary = "the core's own events beside the probe's"
+deadline = 200
+modules = ["pykit_probe"]
+kernel-modules = ["virtio_blk"]
+programs = ["trace-cmd"]
+
+[[device]]
+id = "vd0"
+type = "virtio-blk-pci"
+size-mib = 16
+driver = "virtio_blk"
+options = {{ num-queues = 2{options} }}
+
+[[step]]
+name = "start"
+guest = '''
+cd /tmp
+trace-cmd record -B core -C mono -e virtio_ring -o /tmp/record.dat >/tmp/record.log 2>&1 &
+echo $! >/tmp/record.pid
+waited 'grep -q Hit /tmp/record.log' || die "$(cat /tmp/record.log)"
+'''
+
+[[step]]
+name = "plug"
+do = "plug"
+device = "vd0"
+
+[[step]]
+name = "work"
+guest = '''
+disk=$(disk) || die "no disk appeared"
+dd if=$disk of=/dev/null bs=4k count=60 iflag=direct 2>/dev/null &
+dd if=/dev/zero of=$disk bs=256k count=8 seek=8 oflag=direct 2>/dev/null || die "dd failed"
+wait
+rebind || die "no second life"
+dd if=$disk of=/dev/null bs=64k count=8 iflag=direct 2>/dev/null || die "dd failed"
+'''
+
+[[step]]
+name = "unplug"
+do = "unplug"
+device = "vd0"
+
+[[step]]
+name = "stop"
+guest = '''
+kill -INT $(cat /tmp/record.pid)
+waited '! kill -0 $(cat /tmp/record.pid) 2>/dev/null' || die "$(cat /tmp/record.log)"
+'''
+"""
+
+
+def built(source: Path, folder: Path) -> Path:
+    """Return the core's module with the series applied, made of this source tree."""
+    tree = folder / "tree"
+    for patch in series():
+        (tree / patch.file).parent.mkdir(parents=True, exist_ok=True)
+        (tree / patch.file).write_text((source / patch.file).read_text())
+    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
+    for file in write_series(source, folder / "patches"):
+        subprocess.run(["git", "apply", file], cwd=tree, check=True)
+    module = tree / Path(series()[0].file).parent
+    (module / "Kbuild").write_text(f"obj-m := virtio_ring.o\nccflags-y := -I{tree}/include\n")
+    log = folder / "make.log"
+    target = kernels.resolve(KERNEL)
+    arguments = ["-C", str(target.build_dir), f"M={module}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
+    with (folder / ".lock").open("w") as lock:
+        assert kbuild.make([*arguments, "modules"], log, lock.fileno()) == 0, log.read_text()
+    return module / "virtio_ring.ko"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The core's module with trace events."""
+    try:
+        target = kernels.resolve(KERNEL)
+    except UsageError as error:
+        pytest.skip(str(error))
+    return built(kernels.source_tree(target, progress=say), tmp_path_factory.mktemp("core"))
+
+
+@pytest.fixture(scope="module", params=["", ", packed = true"], ids=["split", "packed"])
+def both(
+    request: pytest.FixtureRequest, run: Run, core: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Both:
+    """A run with the probe, and what trace-cmd recorded of the core."""
+    path = tmp_path_factory.mktemp("upstream") / "core.toml"
+    path.write_text(SCENARIO.format(options=request.param))
+    brought = BroughtModules(replaced={"virtio_ring": core})
+    return Both(run(str(path), kernel_name=KERNEL, driver="virtio_blk", brought=brought))
+
+
+@pytest.mark.parametrize("kind", ["add", "desc", "kick", "notify", "interrupt", "used", "callback"])
+def test_the_core_has_what_the_probe_has(both: Both, kind: str) -> None:
+    mine, other = rows(both.record, kind), rows(both.other, kind)
+    if not mine.height:
+        # Descriptors of packed rings.
+        assert kind == "desc"
+        return
+    raced = OWN | RACED.get(kind, set())
+    fields = [name for name in other.columns if name in mine.columns and name not in raced]
+    assert_frame_equal(mine.select(fields), other.select(fields))
+
+
+def test_the_file_is_judged(both: Both) -> None:
+    events = load(both.path)
+    verdicts = check(events)
+    assert set(events.table["source"].unique()) == {"core"}
+    assert events.lost == 0
+    assert verdicts.having("fail") == ()
+    assert len(verdicts.having("pass")) >= 20
