@@ -19,6 +19,7 @@ from pykit import kernels, modules
 from pykit.bench.lines import BenchLine
 from pykit.bench.shell import measuring
 from pykit.errors import InfraError
+from pykit.record import compile_recorder
 from pykit.run import run_scenario
 from pykit.scenario.axes import PROBE
 from pykit.scenario.model import Device, Observer, Scenario, Step
@@ -38,6 +39,7 @@ class _Look:
     observe: tuple[Observer, ...] = ()
     log: bool = False
     probe: bool = False
+    recorder: bool = False
 
 
 _LOOKS = {
@@ -46,7 +48,19 @@ _LOOKS = {
     "ring watcher": _Look(observe=("rings",)),
     ACCESS: _Look(observe=("access",)),
     _BY_PROBE: _Look(probe=True),
+    "recorder": _Look(recorder=True),
 }
+#: Lines before and behind what is measured under the recorder; it hooks what is loaded by then.
+_RECORD = """
+/usr{program} -o /tmp/record.dat >/tmp/record.log 2>&1 &
+recording='grep -q recording /tmp/record.log'
+waited "$recording" || waited "$recording" || waited "$recording" || die "$(cat /tmp/record.log)"
+"""
+_RECORDED = """
+kill -INT $!
+waited 'grep -q written /tmp/record.log' || die "$(cat /tmp/record.log)"
+rm /tmp/record.dat
+"""
 
 
 @dataclass(frozen=True)
@@ -132,13 +146,18 @@ def _boot(
     if look.probe:
         prelude += "echo 1 >$TRACING/events/pykit/enable\n"
     lines = f"drive {_DRIVER}\n" + "measure stock randread\n" * (_SAMPLES + 1)
+    programs = ["fio"]
+    if look.recorder:
+        recorder = str(compile_recorder())
+        programs.append(recorder)
+        lines = _RECORD.format(program=recorder) + lines + _RECORDED
     scenario = Scenario(
         name="bench-observers",
         summary="fio on a null device, seen from outside or not",
         deadline_s=_DEADLINE_S,
         modules=(PROBE,) if look.probe else ("pykit_virtio_blk",),
         kernel_modules=("virtio_pci", _DRIVER),
-        programs=("fio",),
+        programs=tuple(programs),
         guest_programs=(),
         devices=(Device("vd0", "virtio-blk-pci", 64, {"num-queues": 1}, _DRIVER, backing="null"),),
         steps=(Step("plug", action="plug", device="vd0"), Step("read", prelude + lines)),
