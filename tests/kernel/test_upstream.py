@@ -47,7 +47,7 @@ guest = '''
 cd /tmp
 trace-cmd record -B core -C mono -e virtio_ring -o /tmp/record.dat >/tmp/record.log 2>&1 &
 echo $! >/tmp/record.pid
-waited 'grep -q Hit /tmp/record.log' || die "$(cat /tmp/record.log)"
+waited 'grep -q 1 $TRACING/instances/core/events/virtio_ring/enable' || die "$(cat /tmp/record.log)"
 '''
 
 [[step]]
