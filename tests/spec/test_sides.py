@@ -74,6 +74,15 @@ def test_an_index_that_goes_back_is_the_devices() -> None:
     assert verdicts(log).of("DX-03").verdict == "fail"
 
 
+def test_a_driver_may_have_written_over_needs_reset() -> None:
+    """The device broke while it was initialized: its status has what the driver wrote since."""
+    log = cases.status.broken_by_qmp()
+    cases.status.broken_without_a_word(log)
+    last = max(e["life"] for e in log.of("add"))
+    log.drop([e for e in log.of("used", "dev_pop") if e["life"] == last])
+    assert verdicts(log).of("ST-DE-03").verdict == "inconclusive"
+
+
 def test_callbacks_are_disabled_without_the_lock() -> None:
     """virtio_net's handler reads an entry whose index another CPU's older event has not yet."""
     log = run()

@@ -255,7 +255,11 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
     such a device until it is reset. The status in the same answer has DEVICE_NEEDS_RESET. Other
     errors, and those of a back-end of its own process, do not show.
 
-    Undecided: an answer without the negotiated features, as the legacy interface has no such bit.
+    Undecided:
+
+    - An answer without the negotiated features, as the legacy interface has no such bit.
+    - A device that is not known to have served a queue in its last life: it may have set the bit
+      while it was initialized, and the driver have written over it.
     """
     tally = Tally(
         none="no answer of QMP has a broken device", doubt="QMP did not name the features"
@@ -269,9 +273,20 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
             tally.undecided()
         elif accepted >> bits.VERSION_1 & 1:
             names = str(answer.answer.get("status", {}).get("statuses", []))
+            if "NEEDS_RESET" not in names and not _has_served(view, answer.device):
+                tally.undecided(doubt="the driver may have written over DEVICE_NEEDS_RESET")
+                continue
             text = f"{answer.device}: broken ({answer.at}), and DEVICE_NEEDS_RESET is not set"
             tally.check("NEEDS_RESET" in names, _last_status(view, answer.device), text)
     return tally.result()
+
+
+def _has_served(view: View, device: str) -> bool:
+    """Return whether a device served a queue in its last life."""
+    dev = view.events.devices.get(device)
+    last = max((life.number for life in view.lives.values() if life.dev == dev), default=-1)
+    served = view.of("used", "dev_pop").filter(dev=dev, life=last)
+    return not served.is_empty()
 
 
 def _last_status(view: View, device: str) -> list[int]:
