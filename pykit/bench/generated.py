@@ -241,7 +241,7 @@ def _fields_of(i: np.ndarray, cpu: int) -> Iterator[dict[str, Any]]:
     sector = i * 8 % _CAPACITY
     length = 1 + (1 - write) * 4096
     varying: tuple[dict[str, Any], ...] = (
-        {"readable": 16 + write * 4096, "writable": length, "avail_idx": new},
+        {"readable": 16 + write * 4096, "writable": length, "avail_idx": new, "used_idx": old},
         {"addr": dma},
         {"addr": dma + 48},
         {"addr": dma + 4096, "flags": 3 - write * 2},

@@ -269,8 +269,8 @@ class VhostCarrier:
         """Let the device serve."""
         self._back_end.start(self.line)
 
-    def notify(self, queue: int) -> None:
-        """Signal a queue's kick; one of a queue that is not the kernel's goes nowhere."""
+    def notify(self, queue: int, position: int | None = None) -> None:
+        """Signal a queue's kick, which has no data; one that is not the kernel's goes nowhere."""
         self._heard = time.monotonic()
         if queue in self._kicks:
             self.line.post(f"k {self._kicks[queue]:x}")
