@@ -239,7 +239,7 @@ class TappedRing(ABC):
                 segments[write] += 1
         event(
             "add", self.index, before, *sizes, sum(segments), max(self.size - self.busy, 0),
-            head & 0xFFFF, position, len(ring), len(elements) > len(ring),
+            head & 0xFFFF, position, len(ring), self._positions()[1], len(elements) > len(ring),
         )  # fmt: skip
         place = {0: 0, 1: 0}
         for element in elements:

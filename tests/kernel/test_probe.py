@@ -81,7 +81,12 @@ SERIAL = ("queue", "add", "desc", "kick", "used", "callback", "blk_start", "blk_
 #: Fields that say when or by whose count something was traced.
 OWN = {"row", "ts", "time", "source", "cpu", "seq", "before"}
 #: What the device may write between two looks, and who looks first, by kind.
-RACED = {"used": {"used_idx": "driver"}, "callback": {"used_idx": "probe"}, "queue": {}}
+RACED = {
+    "add": {"used_idx": "driver"},
+    "used": {"used_idx": "driver"},
+    "callback": {"used_idx": "probe"},
+    "queue": {},
+}
 QUEUE = ["dev", "life", "vq"]
 
 

@@ -83,6 +83,8 @@ SERIAL = ("queue", "add", "desc", "slot", "kick", "used", "callback")
 OWN = {"row", "ts", "time", "source", "cpu", "seq", "before", "life"}
 #: What the device may write between the looks of two observers.
 RACED = {
+    # The recorder does not read it.
+    "add": {"used_idx"},
     "used": {"used_idx"},
     "callback": {"used_idx", "pending"},
     "interrupt": {"used_idx", "last_used"},

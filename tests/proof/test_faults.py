@@ -48,6 +48,7 @@ def test_kills_are_of_rules_and_faults_that_there_are() -> None:
     known = {"mutant": {mutant.name for mutant in all_mutants()}}
     sides: tuple[spec.Side, ...] = ("driver", "device")
     known |= {f"{side}-fault": set(spec.faults(side)) for side in sides}
+    known["back-end-fault"] = set(FAULTS)
     for fault in ALL.values():
         known.setdefault(fault.source, set()).add(fault.name)
     for rule, found in kills().items():
