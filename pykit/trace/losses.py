@@ -71,7 +71,10 @@ def stats_losses(files: Sequence[CpuFile], seen: Sequence[int]) -> list[Loss]:
         for key in ("overrun", "commit overrun", "dropped events"):
             if stats.get(key):
                 losses.append(Loss(stats[key], f"CPU {file.cpu}: {stats[key]} by {key}"))
-        short = stats["entries"] + stats.get("read events", 0) - seen[index]
+        waiting, read = stats["entries"], stats.get("read events", 0)
+        # The kernel prints one after the other: what was read between them is counted twice.
+        all_between = waiting == read == seen[index]
+        short = 0 if all_between else waiting + read - seen[index]
         if short > 0:
             losses.append(
                 Loss(short, f"CPU {file.cpu}: {short} counted by the kernel, not in {file.path}")

@@ -15,6 +15,7 @@ from pykit.analysis.export import FORMS
 from pykit.trace import load
 from pykit.trace.batches import Decoder
 from pykit.trace.losses import page_losses, stats_losses
+from pykit.trace.pages import CpuFile
 from pykit.trace.tracing import read_tracing
 from pykit.trace.walk import Walk
 from tests.trace.conftest import unpack
@@ -208,3 +209,14 @@ def test_real_loss(ftrace: Path) -> None:
     assert lines == ["CPU 0: 69 by overrun", "CPU 1: 67 by overrun"]
     # CPU 0's page is full, so that its header tells a loss and not how much.
     assert [loss.count for loss in page_losses(files, decoder.walk.lost)] == [1, 67]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "read", "seen", "lost"),
+    [(0, 126, 126, 0), (126, 0, 126, 0), (126, 126, 126, 0), (26, 126, 126, 26), (126, 0, 100, 26)],
+)
+def test_events_read_while_the_kernel_prints(waiting: int, read: int, seen: int, lost: int) -> None:
+    """What trace-cmd reads between the two lines of the kernel's count stands in both."""
+    text = f"entries: {waiting}\noverrun: 0\ndropped events: 0\nread events: {read}\n"
+    found = stats_losses([CpuFile(0, Path("record.dat"), text)], [seen])
+    assert sum(loss.count for loss in found) == lost
