@@ -22,6 +22,7 @@ from pykit.spec.reclaimed import interrupted_queues
 from pykit.spec.standing import standstills
 from pykit.spec.standstill import Standstill, Turn, name_of
 from pykit.spec.view import View
+from pykit.text import counted
 from pykit.trace import Events, load
 from pykit.trace.capture import STATUS_QUERY
 from pykit.trace.kinds import DELETED, LEFT
@@ -248,10 +249,9 @@ def _reset_queues(view: View) -> Iterator[QueueState]:
     for queue in reset_queues(view):
         if queue.again >= queue.count:
             continue
-        requests = "1 request" if queue.count == 1 else f"{queue.count} requests"
         text = (
             f"queue {queue.vq} of {name_of(view, queue.dev)} was reset {queue.ns / _NS:.1f} s "
-            f"before the end, with {requests} not returned"
+            f"before the end, with {counted(queue.count, 'request')} not returned"
         )
         if queue.in_use:
             found: Found = "unknown"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pykit.spec.packed import AT_DESC, DISABLE
+from pykit.spec.packed import AT_DESC, AVAIL_BIT, DISABLE, USED_BIT, WRAP_BIT
 from pykit.spec.standstill import Undecided
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from pykit.spec.standstill import Standing
 
-#: Flags of a descriptor, and the part of an event offset that is a place.
-_AVAIL, _USED = 1 << 7, 1 << 15
-_OFFSET = (1 << 15) - 1
+#: The part of an event offset that is a place.
+_OFFSET = WRAP_BIT - 1
 
 
 def packed_standing(at: Mapping[str, int], size: int) -> Standing | Undecided | None:
@@ -103,11 +102,11 @@ def _place(at: Mapping[str, int], side: str) -> int | None:
 
 def _state(at: Mapping[str, int], side: str) -> Literal["available", "used", "neither"]:
     """Return what the descriptor is that a side names, in the round that it names (2.8.1)."""
-    wrap = bool(at[f"{side}-event"] >> 15)
+    wrap = bool(at[f"{side}-event"] & WRAP_BIT)
     flags = at.get(f"{side}-place-flags")
     if flags is None:
         return "neither"
-    found = bool(flags & _AVAIL), bool(flags & _USED)
+    found = bool(flags >> AVAIL_BIT & 1), bool(flags >> USED_BIT & 1)
     if found == (wrap, wrap):
         return "used"
     return "available" if found == (wrap, not wrap) else "neither"

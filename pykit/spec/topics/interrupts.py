@@ -492,7 +492,7 @@ def owed_interrupts(view: View, chosen: Bools) -> Result:
     tally = Tally()
     numbers = {name: q for q, name in enumerate(view.rings.queue)}
     for entry in standstills(view):
-        q = numbers.get((entry.dev, entry.life or 0, entry.vq)) if entry.life is not None else None
+        q = None if entry.life is None else numbers.get((entry.dev, entry.life, entry.vq))
         if q is None or not chosen[q] or entry.state != "unsignalled" or not entry.requests:
             continue
         if entry.ns < PREEMPTED_TASK or not entry.sound:
@@ -527,7 +527,7 @@ def interrupts_of_event_index(view: View) -> Result:
       lack its interrupt, and only if the log goes on for 5 s, or the device is reset, or the
       guest hangs.
     - A queue that stands still for 10 s without an interrupt that was requested violates the rule,
-      whoever serves it.
+      whatever process serves it.
     - A queue set up more than once in a life is left out: QEMU's log does not separate its uses.
     """
     s = spans(view)

@@ -44,7 +44,7 @@ from pykit.spec.arrays import (
     need_event,
 )
 from pykit.spec.model import Result, rule
-from pykit.spec.packed import device_wishes, is_packed
+from pykit.spec.packed import device_wishes, is_packed, slot_of
 from pykit.spec.rows import Row, Rows
 from pykit.spec.soil import given_up
 from pykit.spec.standing import standstills
@@ -67,8 +67,6 @@ ROWS = 1 << 33
 #: How far back the decision is looked for that an interrupt came between: interrupt handlers do
 #: a handful of queue operations.
 NESTED_EVENTS = 64
-#: Of a place in a packed ring: the slot, without the wrap counter.
-SLOT = WRAP // 2 - 1
 NO_DECISION = "no such decision was made"
 UNSTABLE = "the device's suppression changed meanwhile, or the trace ends there"
 
@@ -136,9 +134,9 @@ def _read_decisions(view: View) -> Decisions:
         fresh = np.where(packed, wish.new, fresh)
         event_idx = np.where(packed, wish.of_one, event_idx)
         size = np.maximum(rings.size[q], 1)
-        first = np.where(packed, old & SLOT, first)
-        last = np.where(packed, ((new & SLOT) - 1) % size, last)
-        asked = np.where(packed, np.where(wish.of_one, event & SLOT, ints(frame, "flags")), event)
+        first = np.where(packed, slot_of(old), first)
+        last = np.where(packed, (slot_of(new) - 1) % size, last)
+        asked = np.where(packed, np.where(wish.of_one, slot_of(event), ints(frame, "flags")), event)
     core_notifies = ints(frame, "needed") == 1
 
     # After a late join it is unknown which entries are new, at the queue's first decision.

@@ -8,7 +8,6 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import (
-    WRAP,
     Bools,
     Ints,
     are,
@@ -17,6 +16,7 @@ from pykit.spec.arrays import (
     first_of,
     grouped_cumsum,
     ints,
+    signed16,
     steps16,
 )
 from pykit.spec.model import Result, Violation, rule
@@ -363,11 +363,9 @@ def _ahead_of_adds(view: View) -> Result:
     rings, adds = view.rings, view.adds
     if not traced(view, "add", "used_idx"):
         return Result(0)
-    beyond = (ints(rings.of("add"), "used_idx") - rings.used[adds.q] - adds.number) % WRAP
-    beyond = np.where(beyond > WRAP // 2, beyond - WRAP, beyond)
-    table = Rows.of(rings, adds).plus(
-        used_idx=ints(rings.of("add"), "used_idx"), ahead=exceeds_more(beyond, adds.q)
-    )
+    used_idx = ints(rings.of("add"), "used_idx")
+    behind = signed16(rings.used[adds.q] + adds.number - used_idx)
+    table = Rows.of(rings, adds).plus(used_idx=used_idx, ahead=exceeds_more(-behind, adds.q))
     table = table.where(rings.split(adds.q) & rings.whole[adds.q])
     return table.check(
         ~table["ahead"],
