@@ -12,6 +12,7 @@ import time
 import tty
 from pathlib import Path
 
+from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.memory import SharedMemory
@@ -26,6 +27,8 @@ _ANSWER = 30.0
 _LINE, _PIECE = 2000, 800
 #: Looks at a device that goes on writing.
 _LOOKS = 64
+#: A device is through with all when it has written nothing for so long, in seconds.
+_SILENCE = 0.3
 
 
 class AgentLine(Gathering):
@@ -266,3 +269,43 @@ class AgentMemory(SharedMemory):
                 at, data = change.split()
                 value = bytes.fromhex(data)
                 self.take_over(int(at, 16), value)
+
+
+class AgentCarrier:
+    """What carriers that reach a guest by its agent share: memory, and what shows a device at work.
+
+    Attributes:
+        _heard: when the device was notified or wrote last.
+        _broken: it has reported that it serves no more.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._memory: AgentMemory | None = None
+        self._heard, self._broken = 0.0, False
+
+    def _use(self, memory: SharedMemory) -> AgentMemory:
+        """Take the memory of the guest."""
+        assert isinstance(memory, AgentMemory)
+        self._memory = memory
+        return memory
+
+    def attend(self, activity: Activity) -> None:
+        """Look at no process: a guest is never asleep."""
+
+    def _look(self, seconds: float) -> None:
+        """Read what the device has written, or writes within so long."""
+        assert self._memory is not None
+        if self._memory.fetch(seconds):
+            self._heard = time.monotonic()
+
+    def quiet(self) -> bool:
+        """Whether the device is broken or has written nothing for a while.
+
+        Raises:
+            PeerGoneError: the guest is gone.
+        """
+        assert self._memory is not None
+        self._look(0)
+        last = max(self._heard, self._memory.touched)
+        return self._broken or time.monotonic() - last > _SILENCE

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pykit import pci
-from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.agent import AgentLine, AgentMemory
+from pykit.drive.carriers.agent import AgentCarrier, AgentLine
 from pykit.drive.carriers.by_registers import RegisterCarrier
 from pykit.drive.carriers.mmio import MmioDevice
 from pykit.drive.carriers.pci import ModernPci, PciFunction, interface
@@ -20,8 +19,6 @@ from pykit.drive.memory import SharedMemory
 from pykit.drive.ring import Ring
 from pykit.spec import bits
 
-#: The device is through with all when it has written nothing for so long, in seconds.
-_SILENCE = 0.3
 _INTX_OFF, _PIN, _SUBSYSTEM = 1 << 10, 0x3D, 0x2E
 #: Ids of modern devices are this and the id of section 5 (section 4.1.2).
 _MODERN = 0x1040
@@ -73,7 +70,7 @@ class AssignedFunction(PciFunction):
         self.line.post(f"C {self.at} {offset:x} {width:x} {value:x}")
 
 
-class GuestCarrier(RegisterCarrier):
+class GuestCarrier(AgentCarrier, RegisterCarrier):
     """Drives a virtio device of a guest.
 
     Args:
@@ -88,9 +85,7 @@ class GuestCarrier(RegisterCarrier):
         self._path, self._wanted = path, wanted
         self._line: AgentLine | None = None
         self._device: RegisterDevice | None = None
-        self._memory: AgentMemory | None = None
-        self._heard = 0.0
-        self._broken, self._asked, self._deaf = False, True, False
+        self._asked, self._deaf = True, False
 
     @property
     def device(self) -> RegisterDevice:
@@ -113,17 +108,13 @@ class GuestCarrier(RegisterCarrier):
         assert self._line is not None
         return self._line.together()
 
-    def attend(self, activity: Activity) -> None:
-        """Look at no process: a guest is never asleep."""
-
     def reset(self, memory: SharedMemory) -> None:
         """Wait for the guest and find the device, if that was not done; then reset it."""
-        assert isinstance(memory, AgentMemory)
-        self._memory = memory
+        agent_memory = self._use(memory)
         if self._line is None or self._line.gone or self._device is None:
             self.stop()
             self._line = AgentLine(self._path)
-            memory.attach(self._line, *self._line.greet())
+            agent_memory.attach(self._line, *self._line.greet())
             self._device = self._found(self._line)
         self._broken, self._asked = False, True
         self._begin()
@@ -185,23 +176,6 @@ class GuestCarrier(RegisterCarrier):
             self._asked = True
             self._broken = bool(self.device.status() & bits.NEEDS_RESET)
         self._look(0 if self._broken else seconds)
-
-    def _look(self, seconds: float) -> None:
-        """Read what the device has written, or writes within so long."""
-        assert self._memory is not None
-        if self._memory.fetch(seconds):
-            self._heard = time.monotonic()
-
-    def quiet(self) -> bool:
-        """Whether the device reports NEEDS_RESET or has written nothing for a while.
-
-        Raises:
-            PeerGoneError: the guest is gone.
-        """
-        assert self._memory is not None
-        self._look(0)
-        last = max(self._heard, self._memory.touched)
-        return self._broken or time.monotonic() - last > _SILENCE
 
     def stop(self) -> None:
         """End the connection; the guest is found again in the next life."""

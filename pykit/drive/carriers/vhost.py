@@ -12,9 +12,8 @@ import struct
 import time
 from pathlib import Path
 
-from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError, RefusedError
-from pykit.drive.carriers.agent import AgentLine, AgentMemory
+from pykit.drive.carriers.agent import AgentCarrier, AgentLine
 from pykit.drive.memory import SharedMemory
 from pykit.drive.ring import Ring
 from pykit.spec import bits
@@ -22,8 +21,6 @@ from pykit.vhost_user import LOG_ALL, U64, VRING, VRING_ADDR
 
 _NONE, _WRITE, _READ = 0, 1, 2
 _TYPE = 0xAF
-#: The device is through with all when it has written nothing for so long, in seconds.
-_SILENCE = 0.3
 
 
 def _number(direction: int, number: int, size: int, group: int = _TYPE) -> int:
@@ -164,7 +161,7 @@ class VhostLine(AgentLine):
         return int(self.ask(f"n {file:x}"), 16)
 
 
-class VhostCarrier:
+class VhostCarrier(AgentCarrier):
     """Drives a vhost device of a guest's kernel.
 
     Args:
@@ -176,13 +173,12 @@ class VhostCarrier:
     legacy = deaf = False
 
     def __init__(self, path: Path, device: str) -> None:
+        super().__init__()
         self._path, self._back_end = path, _BACK_ENDS[device]()
         self._line: VhostLine | None = None
-        self._memory: AgentMemory | None = None
         self._kicks: dict[int, int] = {}
         self._calls: dict[int, int] = {}
         self._errors = -1
-        self._broken, self._heard = False, 0.0
 
     @property
     def queues(self) -> int:
@@ -200,17 +196,13 @@ class VhostCarrier:
             raise PeerGoneError("no connection to the guest")
         return self._line
 
-    def attend(self, activity: Activity) -> None:
-        """Look at no process: a guest is never asleep."""
-
     def reset(self, memory: SharedMemory) -> None:
         """Wait for the guest, if that was not done, and open the device anew."""
-        assert isinstance(memory, AgentMemory)
-        self._memory = memory
+        agent_memory = self._use(memory)
         if self._line is None or self._line.gone:
             self.stop()
             self._line = VhostLine(self._path)
-            memory.attach(self._line, *self._line.greet())
+            agent_memory.attach(self._line, *self._line.greet())
         self._kicks, self._calls, self._broken = {}, {}, False
         line = self._line
         line.open_device(self._back_end.path)
@@ -289,18 +281,6 @@ class VhostCarrier:
         """Wait for the device to write anything, at most this long, unless it reports an error."""
         self._broken = self._broken or bool(self.line.count(self._errors))
         self._look(0 if self._broken else seconds)
-
-    def _look(self, seconds: float) -> None:
-        assert self._memory is not None
-        if self._memory.fetch(seconds):
-            self._heard = time.monotonic()
-
-    def quiet(self) -> bool:
-        """Whether the device has reported an error or has written nothing for a while."""
-        assert self._memory is not None
-        self._look(0)
-        last = max(self._heard, self._memory.touched)
-        return self._broken or time.monotonic() - last > _SILENCE
 
     def stop(self) -> None:
         """End the connection; what the agent has open is closed in the next life."""
