@@ -23,6 +23,7 @@ typedef struct code (*code_reader_t)(const uint8_t *bytes, size_t size, uint64_t
 
 struct code code_of_x86(const uint8_t *bytes, size_t size, uint64_t pc);
 struct code code_of_arm64(const uint8_t *bytes, size_t size, uint64_t pc);
+struct code code_of_riscv64(const uint8_t *bytes, size_t size, uint64_t pc);
 
 /* By QEMU's name of its target; NULL for one that is not known. */
 code_reader_t code_choose(const char *target);

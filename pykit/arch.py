@@ -160,7 +160,33 @@ S390X = Arch(
     profile="s390x",
 )
 
+#: For firmware; Debian 12 has no kernels for it.
+RISCV64 = Arch(
+    name="riscv64",
+    machine="riscv64",
+    config="RISCV",
+    image="arch/riscv/boot/Image",
+    pci="virt",
+    mmio="virt",
+    slots=(0x10001000, 0x10009000),
+    ram=0x80000000,
+    cpu="rv64",
+    cpu_before_10="rv64",
+    threads_before_10="multi",
+    console="ttyS0",
+    agent="/dev/ttyS1",
+    agent_port="pci-serial,chardev=agent",
+    vermagic="riscv64",
+    arguments=("nokaslr", "audit=0"),
+    # Debian 12's own package has twenty other architectures in it.
+    qemu_package="qemu-system-riscv",
+    qemu_suites=("bookworm-backports", "bookworm"),
+)
+
+#: Architectures that there are kernels for.
 ARCHES = {arch.name: arch for arch in (AMD64, ARM64, S390X)}
+#: These, and those that firmware alone is booted on.
+MACHINES = (*ARCHES.values(), RISCV64)
 
 
 def named(name: str) -> Arch:

@@ -68,10 +68,14 @@ def _u_boot(folder: Path) -> list[str]:
     return ["-bios", str(_first("u-boot-qemu", "/usr/lib/u-boot/qemu-x86_64/u-boot.rom"))]
 
 
-def _u_boot_arm64(folder: Path) -> list[str]:
-    del folder
-    root = program.package("u-boot-qemu")
-    return ["-bios", str(root / "usr/lib/u-boot/qemu_arm64/u-boot.bin")]
+def _u_boot_of(folder: str) -> Callable[[Path], list[str]]:
+    """The options for another architecture's, which ``folder`` of Debian's package has."""
+
+    def options(_: Path) -> list[str]:
+        root = program.package("u-boot-qemu")
+        return ["-bios", str(root / "usr/lib/u-boot" / folder / "u-boot.bin")]
+
+    return options
 
 
 def _first(package: str, *paths: str) -> Path:
@@ -89,7 +93,8 @@ FIRMWARE = {
     "u-boot": Firmware("U-Boot", _u_boot, "q35,sata=off"),
     "ipxe": Firmware("iPXE", lambda _: [], "q35,graphics=off"),
     "aavmf": Firmware("AAVMF", _aavmf),
-    "u-boot-arm64": Firmware("U-Boot", _u_boot_arm64),
+    "u-boot-arm64": Firmware("U-Boot", _u_boot_of("qemu_arm64")),
+    "u-boot-riscv64": Firmware("U-Boot", _u_boot_of("qemu-riscv64")),
 }
 
 

@@ -17,7 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from pykit.arch import AMD64, ARM64
+from pykit.arch import AMD64, ARM64, RISCV64
 from pykit.errors import UsageError
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.locate import look_patiently
@@ -100,7 +100,7 @@ def require_seen(scenario: Scenario, accelerator: str, runner: str) -> None:
         )
     if "access" not in scenario.observe:
         return
-    if (arch := scenario.transport.arch) not in (AMD64, ARM64):
+    if (arch := scenario.transport.arch) not in (AMD64, ARM64, RISCV64):
         raise UsageError(
             f"the access tracer does not know instructions of {arch.name}: "
             "leave --observe access out"

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pykit.arch import AMD64, ARCHES
+from pykit.arch import AMD64, MACHINES
 from pykit.errors import UsageError
 from pykit.guests import outcome
 from pykit.guests.channel import GuestEndedError
@@ -114,7 +114,7 @@ def _machine(given: Sequence[str]) -> Transport:
     Raises UsageError for one whose memory is elsewhere than the access tracer knows.
     """
     named = Path(program.find()[0]).name
-    arch = next((arch for arch in ARCHES.values() if arch.qemu == named), AMD64)
+    arch = next((arch for arch in MACHINES if arch.qemu == named), AMD64)
     chosen = " ".join(value for word, value in pairwise(given) if word in ("-M", "-machine"))
     if arch == AMD64:
         # On other machines PCI devices are where microvm has its transports.

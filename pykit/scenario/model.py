@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pykit.arch import AMD64, ARM64
+from pykit.arch import AMD64, ARM64, RISCV64
 from pykit.paths import ROOT
 from pykit.qemu.program import CPUS
 from pykit.scenario.transport import PCI, Transport
@@ -57,7 +57,7 @@ OWN_DRIVER = "pykit_virtio_blk"
 #: Firmware that has virtio drivers of its own, and the machines that it is for.
 FIRMWARE = {
     "seabios": AMD64, "ovmf": AMD64, "u-boot": AMD64, "ipxe": AMD64,
-    "aavmf": ARM64, "u-boot-arm64": ARM64,
+    "aavmf": ARM64, "u-boot-arm64": ARM64, "u-boot-riscv64": RISCV64,
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pykit.arch import AMD64, ARCHES, Arch
+from pykit.arch import AMD64, MACHINES, Arch
 from pykit.errors import UsageError
 from pykit.toml import choice
 
@@ -116,7 +116,7 @@ def _all(arch: Arch) -> dict[str, Transport]:
 
 
 #: The first of an architecture's is what its guests use unless another is chosen.
-_BY_ARCH = {arch: _all(arch) for arch in ARCHES.values()}
+_BY_ARCH = {arch: _all(arch) for arch in MACHINES}
 #: All names of transports, of whatever architecture.
 NAMES = tuple(dict.fromkeys(name for there in _BY_ARCH.values() for name in there))
 TRANSPORTS = _BY_ARCH[AMD64]

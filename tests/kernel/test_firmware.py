@@ -41,6 +41,7 @@ def test_firmware(run: Run, name: str, waived: tuple[str, ...]) -> None:
     [
         *((name, "pci") for name in ("seabios", "u-boot", "ovmf", "ipxe", "aavmf", "u-boot-arm64")),
         ("u-boot-arm64", "mmio"),
+        *(("u-boot-riscv64", transport) for transport in ("pci", "mmio")),
     ],
 )
 def test_firmware_under_the_access_tracer(run: Run, name: str, transport: str) -> None:

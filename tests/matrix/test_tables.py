@@ -71,7 +71,7 @@ def test_loopback_has_every_loopback_scenario_on_every_kernel() -> None:
 def test_conformance_has_drivers_and_devices() -> None:
     cells = matrixfile.load("conformance").cells
     subjects = [subject for cell in cells for subject in cell.subjects]
-    assert len({(s.name, s.side) for s in subjects}) == len(subjects) == 26
+    assert len({(s.name, s.side) for s in subjects}) == len(subjects) == 28
     assert all(cell.subjects for cell in cells)
     own = {entry.cell.name for entry in entries("conformance") if not entry.shareable}
     assert own == {
@@ -79,6 +79,7 @@ def test_conformance_has_drivers_and_devices() -> None:
         for name in (
             "seabios", "ovmf", "u-boot", "u-boot-legacy", "ipxe", "linux-6.12-mmio", "qemu-10",
             "qemu-10-bad-sector", "u-boot-arm64", "u-boot-arm64-mmio", "aavmf",
+            "u-boot-riscv64", "u-boot-riscv64-mmio",
         )
     }  # fmt: skip
 

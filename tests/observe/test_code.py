@@ -54,6 +54,29 @@ def test_arm64(library: ctypes.CDLL, word: int, meaning: str) -> None:
     assert read(library, "arm64", word.to_bytes(4, "little")) == meaning
 
 
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [
+        (0x12000073, "forgets"),  # sfence.vma
+        (0x12B50073, "forgets"),  # sfence.vma a0, a1
+        (0x16B50073, "forgets"),  # sinval.vma a0, a1
+        (0x62B50073, "forgets"),  # hfence.gvma a0, a1
+        (0x18051073, "forgets"),  # csrw satp, a0
+        (0x68051073, "forgets"),  # csrw hgatp, a0
+        (0x34021273, "forgets"),  # csrrw tp, mscratch, tp
+        (0x30200073, "forgets"),  # mret
+        (0x18002573, ""),  # csrr a0, satp
+        (0x10200073, ""),  # sret
+        (0x14021273, ""),  # csrrw tp, sscratch, tp
+        (0xC0102573, ""),  # rdtime a0
+        (0x00000073, ""),  # ecall
+        (0x00053503, ""),  # ld a0, 0(a0)
+    ],
+)
+def test_riscv64(library: ctypes.CDLL, word: int, meaning: str) -> None:
+    assert read(library, "riscv64", word.to_bytes(4, "little")) == meaning
+
+
 KERNEL = 0xFFFFFFFF81000000
 
 
