@@ -19,6 +19,7 @@
  *   i PORT WIDTH, I PORT WIDTH VALUE             I/O ports
  *   c BDF OFFSET WIDTH, C BDF OFFSET WIDTH VALUE configuration of PCI
  *   a PATH, e       open a file, or make an eventfd: its descriptor
+ *   b BYTES         make a file of so many bytes in memory: its descriptor
  *   x FD            close it
  *   f FD REQUEST BYTES                           an ioctl: "ERROR BYTES"
  *   k FD, n FD      signal an eventfd; how often it was signalled
@@ -27,6 +28,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <linux/types.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,7 +49,7 @@
 #include <sys/io.h>
 #endif
 
-#define VERSION		2
+#define VERSION		3
 #define PAGE		4096UL
 #define HUGE		(2UL << 20)
 /* What the driver uses, at the begin of a huge page. */
@@ -329,6 +331,16 @@ static void open_file(const char *path)
 		say("%x", file);
 }
 
+static void make_file(const char *bytes)
+{
+	int file = syscall(SYS_memfd_create, "disk", MFD_CLOEXEC);
+
+	if (file < 0 || ftruncate(file, strtoul(bytes, NULL, 16)))
+		failed = "a file in memory cannot be made";
+	else
+		say("%x", file);
+}
+
 /* Files of the driver have the descriptors behind the program's own. */
 static void close_files(void)
 {
@@ -483,6 +495,9 @@ static void execute(char *text)
 		break;
 	case 'e':
 		open_file(NULL);
+		break;
+	case 'b':
+		make_file(word[1]);
 		break;
 	case 'x':
 		close(strtol(word[1], NULL, 16));

@@ -66,10 +66,11 @@ class Conforming:
     Args:
         device: driver and process.
         seed: decides all cuts, lengths and orders.
+        in_sequence: the descriptors of each table stand in the order of their chain.
     """
 
-    def __init__(self, device: DrivenDevice, seed: int) -> None:
-        self._device, self._driver = device, device.driver
+    def __init__(self, device: DrivenDevice, seed: int, in_sequence: bool = False) -> None:
+        self._device, self._driver, self._in_sequence = device, device.driver, in_sequence
         self._random = random.Random(seed)
         self._disk: dict[int, bytes] = {}
         self._busy: set[int] = set()
@@ -184,7 +185,8 @@ class Conforming:
         indirect = bool(driver.features >> bits.INDIRECT_DESC & 1) and self._random.random() < 0.5
         draft = ring.draft(request.buffers, indirect)
         # With IN_ORDER tables are in sequence (section 2.7.5.3), those of packed rings always.
-        linked = not ring.layout and not driver.features >> bits.IN_ORDER & 1
+        in_order = driver.features >> bits.IN_ORDER & 1
+        linked = not ring.layout and not in_order and not self._in_sequence
         draft.backward = indirect and linked and self._random.random() < 0.5
         driver.expose(queue, draft, request)
         shape += ", in a table" if indirect else ", in the ring"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pykit import peers
-from pykit.drive.carriers.vhost import VHOST_DEVICES
+from pykit.drive.carriers.vhost import VHOST_DEVICES, VHOST_KNOWN
 from pykit.drive.emulated import kind_of, known
 from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
@@ -60,7 +60,7 @@ def chosen_target(
         if vhost and not guest:
             raise UsageError(f"{vhost} is a device of a guest's kernel: add --guest")
         kind = kind_of(qemu) if qemu else VHOST_DEVICES.get(device, device)
-        known_so = known(qemu) if qemu else ()
+        known_so = known(qemu) if qemu else VHOST_KNOWN if vhost else ()
         yield Target(
             kind, socket, tuple(command or ()), qemu or "", known=known_so, guest=guest, vhost=vhost
         )

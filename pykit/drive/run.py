@@ -203,7 +203,9 @@ def drive(
     result = DriveResult(target, seed, directory)
     with driven(target) as device:
         driver, peer = device.driver, device.peer
-        conforming = Conforming(device, seed)
+        # What is known not to be served otherwise is left to its case.
+        in_sequence = any(known.row == "table-backward" for known in target.known)
+        conforming = Conforming(device, seed, in_sequence)
         try:
             result.deviations += conforming.run(progress)
         except PeerGoneError as error:

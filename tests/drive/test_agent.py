@@ -33,7 +33,7 @@ class FakeAgent:
 
     base = BASE
 
-    def __init__(self, noise: str = "", deaf: int = 0, version: int = 2) -> None:
+    def __init__(self, noise: str = "", deaf: int = 0, version: int = 3) -> None:
         self.memory: bytearray | mmap.mmap = bytearray(SIZE)
         self.seen = bytearray(SIZE)
         self.noise, self.deaf, self.version = noise, deaf, version
@@ -186,7 +186,7 @@ def test_a_terminal_is_a_line_too() -> None:
         # As late as on a busy machine: the line was sent again meanwhile.
         time.sleep(1)
         number = data.split()[0].decode()
-        os.write(main, f"noise\r\n:{number} 2 {BASE:x} {SIZE:x} {USER:x};\n".encode())
+        os.write(main, f"noise\r\n:{number} 3 {BASE:x} {SIZE:x} {USER:x};\n".encode())
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -10,7 +10,7 @@ import pytest
 from pykit import kernels, modules, spec, trace
 from pykit.arch import AMD64
 from pykit.drive import Target, drive, expand, read_tables
-from pykit.drive.carriers.vhost import VHOST_DEVICES
+from pykit.drive.carriers.vhost import VHOST_DEVICES, VHOST_KNOWN
 from pykit.guests import COMMAND_LINE, LedGuest, make_led_guest
 from pykit.qemu import program as qemu
 from pykit.qemu import tsc
@@ -22,6 +22,7 @@ MACHINES = {
     "q35": "virtio-blk-pci,drive=d,num-queues=2",
     "microvm": "virtio-blk-device,drive=d,num-queues=2",
 }
+CASES = ["plain/first/first/split/*/16", "next-itself/last/first/*/16"]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_device_is_driven_in_a_guest(machine: str, bundle: LedGuest, tmp_path:
     # Waivers know QEMU by what reports call it.
     title = f"QEMU {qemu.version()}, {machine}"
     target = Target("blk", command=command(machine, bundle, tmp_path), title=title, guest=True)
-    cases = expand(read_tables(), ["plain/first/first/split/*/16", "next-itself/last/first/*/16"])
+    cases = expand(read_tables(), CASES)
     result = drive(target, cases, tmp_path / "run", progress=lambda _: None)
     assert not result.deviations
     assert not result.wrong
@@ -71,11 +72,14 @@ def test_a_device_is_driven_in_a_guest(machine: str, bundle: LedGuest, tmp_path:
 @pytest.mark.parametrize("device", VHOST_DEVICES)
 def test_a_back_end_of_the_kernel_is_driven(device: str, bundle: LedGuest, tmp_path: Path) -> None:
     monitor = command("q35", bundle, tmp_path)
-    target = Target(VHOST_DEVICES[device], command=monitor, guest=True, vhost=device)
-    cases = expand(read_tables(), ["plain/first/first/split/*/16", "next-itself/last/first/*/16"])
+    kind = VHOST_DEVICES[device]
+    target = Target(kind, command=monitor, known=VHOST_KNOWN, guest=True, vhost=device)
+    cases = expand(read_tables(), [*CASES, "table-backward/*/16"])
     result = drive(target, cases, tmp_path / "run", progress=lambda _: None)
     assert not result.deviations
     assert not result.wrong
     assert not result.failed_rules
     assert result.requests >= 100
     assert result.classes["handled"] >= 2
+    (backward,) = [case for case in result.cases if case.case.row.name == "table-backward"]
+    assert bool(result.known_as(backward)) == (device == "vhost-pykit"), "others have one buffer"

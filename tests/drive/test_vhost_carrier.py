@@ -25,6 +25,7 @@ from .test_agent import BASE, SIZE, USER, FakeAgent, listening
 
 FEATURES = 1 << bits.VERSION_1 | 1 << bits.EVENT_IDX | 1 << LOG_ALL
 _SET_FEATURES, _SET_ADDR, _CALL = 0x4008AF00, 0x4028AF11, 0x4008AF21
+_SET_DISK = 0x4010AFE2
 
 
 class KernelAgent(FakeAgent):
@@ -40,9 +41,9 @@ class KernelAgent(FakeAgent):
         self._next = 5
 
     def do(self, verb: str, *words: str) -> str:
-        if verb in "ae":
+        if verb in "abe":
             self._next += 1
-            self.opened[self._next] = words[0] if words else ""
+            self.opened[self._next] = words[0] if verb == "a" else ""
             return f"{self._next:x}"
         if verb == "x":
             del self.opened[int(words[0], 16)]
@@ -110,6 +111,13 @@ def test_a_life_is_a_device_that_was_opened_anew(device: str, tmp_path: Path) ->
     names = {struct.unpack("=II", data)[1] for data in agent.of(_CALL)}
     assert len(names) == len(agent.of(_CALL)), "each queue has an eventfd of its own"
     assert bool(agent.written) == (device == "vhost-net")
+
+
+def test_a_disk_keeps_its_data_from_life_to_life(tmp_path: Path) -> None:
+    agent = KernelAgent()
+    live(agent, tmp_path, "vhost-pykit")
+    first, second = agent.of(_SET_DISK)
+    assert first == second, "one file in the guest's memory for both"
 
 
 def test_refused_features_are_no_features(tmp_path: Path) -> None:

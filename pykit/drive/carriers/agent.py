@@ -18,7 +18,7 @@ from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.memory import SharedMemory
 
 #: Version of what the agent understands.
-_VERSION = 2
+_VERSION = 3
 #: How long a guest may take to boot, and between two tries whether it has, in seconds.
 _BOOT, _AGAIN = 180.0, 0.5
 #: How long the agent may take for a line, in seconds: guests run without KVM and share CPUs.
