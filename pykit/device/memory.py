@@ -18,18 +18,12 @@ class BadAddressError(PykitError):
 
 @dataclass(frozen=True)
 class MappedRegion:
-    """A shared region: guest-physical and front-end's user address of its first byte."""
+    """A shared region: guest-physical and front-end's user address of its first byte, its bytes."""
 
     guest: int
     user: int
     size: int
-    offset: int
-    map: mmap.mmap
-
-    def view(self, at: int, length: int) -> memoryview:
-        """The bytes at an offset into the region."""
-        start = self.offset + at
-        return memoryview(self.map)[start : start + length]
+    bytes: memoryview
 
 
 class GuestMemory:
@@ -54,7 +48,8 @@ class GuestMemory:
             raise BadAddressError(f"region at {guest:#x} cannot be mapped: {error}") from None
         finally:
             os.close(fd)
-        self._regions.append(MappedRegion(guest, user, size, offset, mapped))
+        view = memoryview(mapped)[offset : offset + size]
+        self._regions.append(MappedRegion(guest, user, size, view))
 
     def clear(self) -> None:
         """Forget all regions; their mappings go with the last view of them."""
@@ -89,15 +84,17 @@ class GuestMemory:
             BadAddressError: not all of them are in one region.
         """
         for region in self._regions:
-            if region.guest <= address and address + length <= region.guest + region.size:
-                return region.view(address - region.guest, length)
+            at = address - region.guest
+            if at >= 0 and at + length <= region.size:
+                return region.bytes[at : at + length]
         raise BadAddressError(f"{length} bytes at {address:#x} are not shared")
 
     def at_user(self, address: int, length: int) -> memoryview:
         """The bytes at one of the front-end's own addresses, as messages name rings."""
         for region in self._regions:
-            if region.user <= address and address + length <= region.user + region.size:
-                return region.view(address - region.user, length)
+            at = address - region.user
+            if at >= 0 and at + length <= region.size:
+                return region.bytes[at : at + length]
         raise BadAddressError(f"{length} bytes at the front-end's {address:#x} are not shared")
 
 

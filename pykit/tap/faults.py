@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pykit.spec.bits import NEXT
@@ -83,14 +83,14 @@ def _index_jump(step: Offered) -> None:
 
 def _address_outside(step: Offered) -> None:
     if step.elements:
-        step.elements[0] = replace(step.elements[0], address=_NOWHERE)
+        step.elements[0] = step.elements[0]._replace(address=_NOWHERE)
 
 
 def _chain_loop(step: Offered) -> None:
     if not step.elements:
         return
     last = step.elements[-1]
-    step.elements[-1] = replace(last, flags=last.flags | NEXT, next=step.chain.head)
+    step.elements[-1] = last._replace(flags=last.flags | NEXT, next=step.chain.head)
 
 
 def _kick_missing(step: Offered) -> None:

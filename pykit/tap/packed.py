@@ -126,7 +126,7 @@ class PackedTap(TappedRing):
             self._took(chain)
             step = self._spoilt(chain)
             self._write(step.elements, step.heads[0], ready)
-            self._record_chain(chain, step.elements, step.heads[0], self.avail_out.word, before)
+            self._note_chain(chain, step.elements, step.heads[0], self.avail_out.word, before)
             found += 1
         self._looked_now()
         return found
@@ -146,7 +146,7 @@ class PackedTap(TappedRing):
             here.advance(1)
             if not flags & NEXT:
                 break
-        return TappedChain(ring[-1].next, ring + inner, len(ring)), ready
+        return TappedChain(ring[-1].next, ring, inner, len(ring)), ready
 
     def _write(self, elements: list[Element], number: int, ready: list[bool]) -> None:
         """Write a list into the shadow ring, the flags of its first descriptor last."""
@@ -192,7 +192,7 @@ class PackedTap(TappedRing):
         here = self.used_out
         at = DESC_BYTES * here.slot
         flags = write | (_AVAIL | _USED if here.wrap else 0)
-        self._record_used(number, length, here.word, here.word, flags, chain)
+        self._note_used(number, length, here.word, here.word, flags, chain)
         self._front[at + 8 : at + 12] = _LENGTH.pack(length)
         self._front16[8 * here.slot + 6] = number
         self._front16[8 * here.slot + 7] = flags
@@ -238,8 +238,7 @@ class PackedTap(TappedRing):
         for slot in range(self.size):
             self._back16[8 * slot + 7] = 0
         for chain in self.outstanding.values():
-            ring = chain.in_ring
-            self._write(ring, chain.head, [True] * len(ring))
+            self._write(chain.ring, chain.head, [True] * len(chain.ring))
         self._asked_back = self._call_due = None
         self._ask_back()
         self._new = 0

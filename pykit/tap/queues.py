@@ -122,13 +122,17 @@ class TappedQueue:
 
     def take_chains(self, kicks: int) -> None:
         """Carry what the front-end made available, and notify the back-end if it wants to be."""
-        if self.ring is not None and self.carries and self.ring.from_front(kicks):
-            notify(self.back_kick)
+        if self.ring is not None and self.carries:
+            if self.ring.from_front(kicks):
+                notify(self.back_kick)
+            self.ring.write_down()
 
     def take_used(self, calls: int) -> None:
         """Carry what the back-end returned, and interrupt the front-end if it wants to be."""
-        if self.ring is not None and self.ring.from_back(calls):
-            notify(self.call)
+        if self.ring is not None:
+            if self.ring.from_back(calls):
+                notify(self.call)
+            self.ring.write_down()
 
     @property
     def carried(self) -> tuple[int, int]:
@@ -161,9 +165,10 @@ def eventfd() -> int:
 
 def notify(fd: int) -> None:
     """Add one to an eventfd; one that is full wakes its reader all the same."""
-    if fd >= 0:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_write(fd, 1)
+    if fd < 0:
+        return
+    with contextlib.suppress(BlockingIOError):
+        os.eventfd_write(fd, 1)
 
 
 def drain(fd: int) -> int:

@@ -8,22 +8,24 @@ of the next entry always, and notifies each side as that one asks for it.
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
+from time import monotonic_ns, time_ns
 
 from pykit.device.memory import BadAddressError, GuestMemory
-from pykit.spec import bits
-from pykit.spec.bits import WRITE
 from pykit.spec.timing import OTHER_SIDE, PREEMPTED_TASK
 from pykit.tap.chain import Element, TappedChain, read_request
 from pykit.tap.faults import Injection, Offered, Returned
 from pykit.tap.record import TapRecorder
 from pykit.tap.shadow import ShadowMemory, fence
 from pykit.trace.kinds import JOINED, LEFT, SET_UP
+from pykit.trace.tapped_chains import CHAIN
 
 #: Areas of a ring: descriptors, device area, driver area, as SET_VRING_ADDR has them.
 Areas = tuple[int, int, int]
+_LENGTH = attrgetter("length")
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,17 @@ class TappedRing(ABC):
         self.injection = injection
         self.outstanding: dict[int, TappedChain] = {}
         self.busy = self.chains = self.returned = 0
-        self._looked = time.time_ns()
+        self._looked = time_ns()
         # Positions up to which each side was asked, and what it owes since.
         self._asked_front: int | None = None
         self._asked_back: int | None = None
         self._kick_due: _Awaited | None = None
         self._call_due: _Awaited | None = None
         self._silent_kick = self._silent_call = False
+        self._noted: list[tuple[int, str, Sequence[int], Sequence[Element]]] = []
         self._map(shadow)
         self._begin()
-        self._record_set_up()
+        self._note_set_up()
 
     @abstractmethod
     def _map(self, shadow: ShadowMemory) -> None:
@@ -146,6 +149,21 @@ class TappedRing(ABC):
     def heal(self) -> int:
         """Make a new shadow ring with the outstanding chains; return its base."""
 
+    # What happened is noted at once, and written down when both sides know of it.
+
+    def _note(self, kind: str, *values: int) -> None:
+        self._noted.append((time_ns(), kind, values, ()))
+
+    def write_down(self) -> None:
+        """Write down what was noted: the caller has notified the side that waits for it."""
+        noted, self._noted = self._noted, []
+        recorder, index = self.recorder, self.index
+        for when, kind, values, elements in noted:
+            if kind == CHAIN:
+                recorder.chain(when, index, values, elements)
+            else:
+                recorder.event(when, kind, index, values)
+
     # Towards the back-end.
 
     def from_front(self, kicks: int) -> bool:
@@ -175,39 +193,37 @@ class TappedRing(ABC):
         return wanted and not silent
 
     def _account_front(self, kicks: int, count: int) -> None:
-        """Write down a notification that came, or one that did not."""
-        now, old = time.monotonic_ns(), self._asked_front
+        """Note a notification that came, or one that did not."""
+        now, old = monotonic_ns(), self._asked_front
         due, here = self._kick_due, self._positions()[0]
         if kicks:
             if due or (count and old is not None):
-                self._record_kick(due.old if due else old or 0, here, True)
+                self._note_kick(due.old if due else old or 0, here, True)
                 self._kick_due = None
             elif count:
-                self.recorder.event("notify", self.index)
+                self._note("notify")
         elif count and old is not None and due is None:
             self._kick_due = _Awaited(old, here, now)
         elif due and now - due.since > PREEMPTED_TASK:
-            self._record_kick(due.old, due.new, False)
+            self._note_kick(due.old, due.new, False)
             self._kick_due = None
 
-    def _record_kick(self, old: int, new: int, came: bool) -> None:
+    def _note_kick(self, old: int, new: int, came: bool) -> None:
         event, flags = self._asked_for(old)
-        self.recorder.event(
-            "kick", self.index, old, new, event, event, flags, flags, self.event_idx, came
-        )
+        self._note("kick", old, new, event, event, flags, flags, self.event_idx, came)
         if came:
-            self.recorder.event("notify", self.index)
+            self._note("notify")
 
     def _asked_for(self, position: int) -> tuple[int, int]:
         """Event index and flags with which a notification of an entry was asked for."""
         return (position, 0) if self.event_idx else (0, 0)
 
     def _looked_now(self) -> None:
-        self._looked = time.time_ns()
+        self._looked = time_ns()
 
     def _spoilt(self, chain: TappedChain) -> Offered:
         """What becomes of a chain on its way to the back-end."""
-        step = Offered(self.size, chain, chain.in_ring, [chain.head])
+        step = Offered(self.size, chain, [*chain.ring], [chain.head])
         injection = self.injection
         if injection is not None and injection.due("device"):
             assert injection.fault.offer is not None
@@ -224,37 +240,17 @@ class TappedRing(ABC):
         self.outstanding[chain.head] = chain
         self.chains += 1
 
-    def _record_chain(
+    def _note_chain(
         self, chain: TappedChain, ring: list[Element], head: int, position: int, before: int
     ) -> None:
-        """Write down a chain as the back-end gets it."""
-        elements = [*ring, *(element for element in chain.elements if element.table)]
-        event = self.recorder.event
-        sizes = [0, 0]
-        segments = [0, 0]
-        for element in elements:
-            if element.is_buffer:
-                write = bool(element.flags & WRITE)
-                sizes[write] += element.length
-                segments[write] += 1
-        event(
-            "add", self.index, before, *sizes, sum(segments), max(self.size - self.busy, 0),
-            head & 0xFFFF, position, len(ring), self._positions()[1], len(elements) > len(ring),
+        """Note a chain as the back-end gets it."""
+        inner, request = chain.inner, chain.kind >= 0
+        values = (
+            before, max(self.size - self.busy, 0), head & 0xFFFF, position, len(ring),
+            self._positions()[1], len(inner), request, chain.kind if request else 0, chain.sector,
+            chain.status_at,
         )  # fmt: skip
-        place = {0: 0, 1: 0}
-        for element in elements:
-            pos, place[element.table] = place[element.table], place[element.table] + 1
-            event(
-                "desc", self.index, element.address, element.length, head & 0xFFFF,
-                element.slot, element.flags, element.next, pos, element.table,
-            )  # fmt: skip
-        if chain.kind >= 0:
-            out = sizes[0] - bits.HEADER_BYTES
-            size, count = (out, segments[0] - 1) if out > 0 else (sizes[1] - 1, segments[1] - 1)
-            event(
-                "blk_start", self.index, chain.sector, chain.status_at, max(size, 0), chain.kind,
-                head & 0xFFFF, max(count, 0),
-            )  # fmt: skip
+        self._noted.append((time_ns(), CHAIN, values, [*ring, *inner]))
 
     # Towards the front-end.
 
@@ -266,12 +262,12 @@ class TappedRing(ABC):
         """
         if calls:
             used = self._positions()[1]
-            self.recorder.event("interrupt", self.index, used, used)
+            self._note("interrupt", used, used)
         count = self._collect()
         self._account_back(calls, count)
         total, more = count, count or self._asked_back is None
         while more:
-            self._record_wish()
+            self._note_wish()
             self._ask_back()
             fence()
             more = self._collect()
@@ -284,31 +280,29 @@ class TappedRing(ABC):
         return self._front_wants() and not silent
 
     def _account_back(self, calls: int, count: int) -> None:
-        """Write down an interrupt that came, or one that did not."""
-        now, old = time.monotonic_ns(), self._asked_back
+        """Note an interrupt that came, or one that did not."""
+        now, old = monotonic_ns(), self._asked_back
         due, here = self._call_due, self._positions()[1]
         if calls:
             if due or (count and old is not None):
-                self._record_signal(due.old if due else old or 0, here, True)
+                self._note_signal(due.old if due else old or 0, here, True)
                 self._call_due = None
         elif count and old is not None and due is None:
             self._call_due = _Awaited(old, here, now)
         elif due and now - due.since > OTHER_SIDE:
-            self._record_signal(due.old, due.new, False)
+            self._note_signal(due.old, due.new, False)
             self._call_due = None
 
-    def _record_signal(self, old: int, new: int, came: bool) -> None:
-        """Write down the back-end's decision; the kind has no place for packed rings."""
+    def _note_signal(self, old: int, new: int, came: bool) -> None:
+        """Note the back-end's decision; the kind has no place for packed rings."""
         if not self.layout:
             event, _ = self._asked_for(old)
-            self.recorder.event(
-                "vhost_signal", self.index, old, new, event, self.event_idx, 1, came
-            )
+            self._note("vhost_signal", old, new, event, self.event_idx, 1, came)
 
-    def _record_wish(self) -> None:
+    def _note_wish(self) -> None:
         used = self._positions()[1]
         event, flags = self._asked_for(used)
-        self.recorder.event("callback", self.index, flags, event, used, used, self.event_idx, 1, 0)
+        self._note("callback", flags, event, used, used, self.event_idx, 1, 0)
 
     def _given(self, number: int, length: int) -> list[tuple[int, int]]:
         """What the front-end gets of a used entry: id and used length."""
@@ -318,7 +312,7 @@ class TappedRing(ABC):
         if injection is None or not injection.due("driver"):
             return [(number, length)]
         chain = self.outstanding.get(number)
-        room = sum(many for _, many in chain.buffers(write=True)) if chain else 0
+        room = sum(map(_LENGTH, chain.buffers()[1])) if chain else 0
         step = Returned(self.size, [(number, length)], room)
         assert injection.fault.give is not None
         injection.fault.give(step)
@@ -332,38 +326,38 @@ class TappedRing(ABC):
             self.returned += 1
         return chain
 
-    def _record_used(
+    def _note_used(
         self, number: int, length: int, index: int, used_idx: int, flags: int,
         chain: TappedChain | None,
     ) -> None:  # fmt: skip
-        event = self.recorder.event
         # Whether the driver accepts it does not show in the ring.
-        event("used", self.index, number, length, index, used_idx, flags, 0, 0, 1)
+        self._note("used", number, length, index, used_idx, flags, 0, 0, 1)
         if chain is not None and chain.kind >= 0:
             try:
                 status = self.memory.at(chain.status_at, 1)[0]
             except BadAddressError:
                 return
-            event("blk_done", self.index, chain.sector, chain.kind, length, number & 0xFFFF, status)
+            self._note("blk_done", chain.sector, chain.kind, length, number & 0xFFFF, status)
 
     # Beginning and end.
 
     #: The base of a ring that was never used.
     _fresh_base = 0
 
-    def _record_set_up(self) -> None:
+    def _note_set_up(self) -> None:
         avail, used = self._front_positions()
         joined = self.shape.base != self._fresh_base
         desc, device, driver = (self.memory.guest_address(a) for a in self.shape.areas)
-        self.recorder.event(
-            "queue", self.index, desc, driver, device, self.size, self.index + 1,
+        self._note(
+            "queue", desc, driver, device, self.size, self.index + 1,
             0, avail, 0, used, self.layout, JOINED if joined else SET_UP,
         )  # fmt: skip
 
     def record_stop(self) -> None:
         """Write down that the queue is not looked at any more."""
         avail, used = self._front_positions()
-        self.recorder.event(
-            "queue", self.index, 0, 0, 0, self.size, self.index + 1,
+        self._note(
+            "queue", 0, 0, 0, self.size, self.index + 1,
             0, avail, 0, used, self.layout, LEFT,
         )  # fmt: skip
+        self.write_down()

@@ -136,9 +136,10 @@ class Tap:
             self._watch.wait(-1)
             return
         try:
-            self._watch.wait(relay.patience)
+            patience = relay.patience
+            self._watch.wait(patience)
             now = time.monotonic()
-            if now - self._ticked >= relay.patience:
+            if now - self._ticked >= patience:
                 self._ticked = now
                 self._guarded(relay, relay.tick)
         except FrontEndLeftError:

@@ -11,8 +11,7 @@ import struct
 
 from pykit.device.memory import BadAddressError, GuestMemory
 from pykit.spec.bits import DESC_BYTES
-from pykit.tap.chain import STORED, Element, TappedChain, follow
-from pykit.tap.faults import Offered
+from pykit.tap.chain import STORED, Element, follow
 from pykit.tap.ring import Areas, TappedRing
 from pykit.tap.shadow import ShadowMemory
 
@@ -85,7 +84,7 @@ class SplitTap(TappedRing):
             return 0
         if count > self.size:
             return self._jump(index)
-        before, size, done = self._looked, self.size, []
+        before, size = self._looked, self.size
         for _ in range(count):
             head = self._front_avail[2 + self.avail_in % size]
             self.avail_in = (self.avail_in + 1) & _MASK
@@ -93,24 +92,16 @@ class SplitTap(TappedRing):
             self._took(chain)
             step = self._spoilt(chain)
             self._write_table(step.elements)
-            if step.elements != chain.in_ring:
+            if step.elements != chain.ring:
                 # It may lead elsewhere now.
-                step.elements = follow(self._own_table, size, head, self.memory).in_ring
+                step.elements = follow(self._own_table, size, head, self.memory).ring
             for made in step.heads:
                 self._back_avail[2 + self.avail_out % size] = made & _MASK
-                self.avail_out = (self.avail_out + 1) & _MASK
-                done.append((chain, step, made, self.avail_out))
-            if step.jump:
-                self.avail_out = (self.avail_out + step.jump) & _MASK
-                done[-1] = (chain, step, step.heads[-1], self.avail_out)
-        self._record(done, before)
+                self.avail_out = (self.avail_out + 1 + step.jump) & _MASK
+                self._note_chain(chain, step.elements, made, self.avail_out, before)
         self._back_avail[1] = self.avail_out
         self._looked_now()
         return count
-
-    def _record(self, done: list[tuple[TappedChain, Offered, int, int]], before: int) -> None:
-        for chain, step, made, position in done:
-            self._record_chain(chain, step.elements, made, position, before)
 
     def _jump(self, index: int) -> int:
         """Carry an index that moved by more than the queue has entries, as it is."""
@@ -119,7 +110,7 @@ class SplitTap(TappedRing):
         for slot in range(self.size):
             self._back_avail[2 + slot] = self._front_avail[2 + slot]
         self.avail_in = self.avail_out = index
-        self._record_chain(chain, chain.in_ring, head, index, self._looked)
+        self._note_chain(chain, chain.ring, head, index, self._looked)
         self._back_avail[1] = index
         self._looked_now()
         return 1
@@ -154,7 +145,7 @@ class SplitTap(TappedRing):
             self.used_in = index
             self.used_out = (self.used_out + count - size) & _MASK
         for (number, length), place, chain in done:
-            self._record_used(number, length, place, self.used_out, 0, chain)
+            self._note_used(number, length, place, self.used_out, 0, chain)
         self._front_used16[1] = self.used_out
         return count
 
@@ -193,7 +184,7 @@ class SplitTap(TappedRing):
         self.used_in = self.avail_out = self.used_out
         base = self.used_in
         for chain in self.outstanding.values():
-            self._write_table(chain.in_ring)
+            self._write_table(chain.ring)
             self._back_avail[2 + self.avail_out % self.size] = chain.head
             self.avail_out = (self.avail_out + 1) & _MASK
         self._back_avail[0], self._back_avail[1] = 0, self.avail_out

@@ -7,6 +7,9 @@ import os
 import select
 from collections.abc import Callable
 
+#: Descriptors that are seen ready by one call; the rest is by the next.
+_AT_ONCE = 64
+
 
 class Watch:
     """An epoll set.
@@ -45,7 +48,7 @@ class Watch:
         be other descriptors' by now.
         """
         self._changed = False
-        found = self._epoll.poll(seconds)
+        found = self._epoll.poll(seconds, _AT_ONCE)
         for fd, _ in found:
             act = self._acts.get(fd)
             if act is not None:

@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Events that a tap between front-end and back-end wrote down (pykit/tap).
 
-A folder ``tap-DEVICE`` of a capture has a file of records for each kind, and ``columns.json`` with
-their layout: pairs of a column and its struct code. The tap sees the rings themselves, so that it
-uses the kinds of a driver; where a guest's own trace has the driver's side already, its events
-become the back-end's side.
+A folder ``tap-DEVICE`` of a capture has a file of records for each kind, but for those that are
+made of chains, and ``columns.json`` with their layout: pairs of a column and its struct code. The
+tap sees the rings themselves, so that it uses the kinds of a driver; where a guest's own trace has
+the driver's side already, its events become the back-end's side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from pykit.files import open_regular, reason
+from pykit.trace import tapped_chains
 from pykit.trace.errors import CaptureError
 from pykit.trace.kinds import BASE, JOINED, KINDS, SET_UP, Dtype, columns_of
 from pykit.trace.losses import Loss
+from pykit.trace.tapped_chains import CHAIN, DESCRIPTOR, OF_CHAIN, OF_DESCRIPTOR
 from pykit.trace.values import as_object, load_json
 
-#: Kinds that a tap writes.
+#: Kinds of a tap's events.
 TAPPED = (
     "driver", "features", "queue", "add", "desc", "kick", "notify", "used", "callback",
     "interrupt", "blk_start", "blk_done", "vhost_signal", "dev_config_signal",
@@ -36,15 +38,25 @@ PREFIX = "tap-"
 NO_QUEUE = 0xFFFF
 
 _OWN = ("row", "ts", "life", "vq", "seq")
+#: Columns without which a file is none, where those are not an event's own.
+_NEEDED = {
+    CHAIN: (*_OWN, *(name for name, _ in OF_CHAIN)),
+    DESCRIPTOR: tuple(name for name, _ in OF_DESCRIPTOR),
+}
 _CODES: dict[Dtype, str] = {
     pl.UInt8: "B", pl.UInt16: "H", pl.UInt32: "I", pl.UInt64: "Q", pl.Int32: "i", pl.Int64: "q",
 }  # fmt: skip
 
 
-def layout_of(kind: str) -> list[tuple[str, str]]:
-    """Return a kind's columns in the order of its records, each with its struct code."""
-    types = {name: BASE[name] for name in _OWN} | KINDS[kind]
-    return [(name, _CODES[dtype]) for name, dtype in types.items()]
+def layouts() -> dict[str, list[tuple[str, str]]]:
+    """Return the files that a tap writes: columns in the order of a record, with struct codes."""
+    own = [(name, _CODES[BASE[name]]) for name in _OWN]
+    found = {
+        kind: [*own, *((name, _CODES[dtype]) for name, dtype in KINDS[kind].items())]
+        for kind in TAPPED
+        if kind not in tapped_chains.MADE
+    }
+    return found | {CHAIN: [*own, *OF_CHAIN], DESCRIPTOR: [*OF_DESCRIPTOR]}
 
 
 def folders(capture: Path) -> dict[str, Path]:
@@ -60,13 +72,14 @@ def read_tap(folder: Path, dev: int) -> tuple[pl.DataFrame, list[Loss]]:
         CaptureError: a file is missing, cannot be read, or is none of a tap's.
     """
     where = folder / COLUMNS
-    layouts = as_object(load_json(where, folder), str(where))
-    if strange := set(layouts) - set(TAPPED):
+    stored = as_object(load_json(where, folder), str(where))
+    if strange := set(stored) - {*TAPPED, CHAIN, DESCRIPTOR}:
         raise CaptureError(f"{where}: unknown kind {min(strange)!r}: the capture is damaged")
-    parts, losses = [], []
-    for kind in layouts:
+    found: dict[str, tapped_chains.Records] = {}
+    losses = []
+    for kind in stored:
         path = folder / f"{kind}.bin"
-        dtype = _record(layouts[kind], where)
+        dtype = _record(stored[kind], _NEEDED.get(kind, _OWN), where)
         try:
             with open_regular(path, folder) as file:
                 data = file.read()
@@ -74,9 +87,11 @@ def read_tap(folder: Path, dev: int) -> tuple[pl.DataFrame, list[Loss]]:
             raise CaptureError(f"{path}: cannot be read: {reason(error)}") from error
         if len(data) % dtype.itemsize:
             losses.append(Loss(1, f"{path}: the last record is cut off"))
-        rows = np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype)
-        if len(rows):
-            parts.append(_frame(kind, rows))
+        found[kind] = np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype)
+    chains, descriptors = (found.pop(name, None) for name in (CHAIN, DESCRIPTOR))
+    parts = [_frame(kind, rows) for kind, rows in found.items() if len(rows)]
+    if chains is not None and descriptors is not None and len(chains):
+        parts += tapped_chains.expand(chains, descriptors)
     if not parts:
         return pl.DataFrame(schema={"row": pl.UInt32, "kind": pl.String}), losses
     table = pl.concat(parts, how="diagonal_relaxed").sort("row")
@@ -88,13 +103,13 @@ def read_tap(folder: Path, dev: int) -> tuple[pl.DataFrame, list[Loss]]:
     ), losses
 
 
-def _record(layout: object, where: Path) -> np.dtype[np.void]:
+def _record(layout: object, needed: Iterable[object], where: Path) -> np.dtype[np.void]:
     try:
         pairs = [(str(name), f"<{code}") for name, code in layout]  # type: ignore[attr-defined]
         dtype = np.dtype([(name, np.dtype(code).newbyteorder("<")) for name, code in pairs])
     except (TypeError, ValueError) as error:
         raise CaptureError(f"{where}: no layout of records: {reason(error)}") from error
-    if not {*_OWN} <= {*(dtype.names or ())}:
+    if not {*needed} <= {*(dtype.names or ())}:
         raise CaptureError(f"{where}: no layout of records: the capture is damaged")
     return dtype
 

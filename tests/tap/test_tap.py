@@ -155,7 +155,7 @@ def test_a_full_disk_ends_the_record_alone(tmp_path: Path) -> None:
     with between(tmp_path, OwnDevice(tmp_path)) as all_:
         all_.driver.bring_up(SPLIT)
         with Path("/dev/full").open("wb", buffering=0) as full:
-            all_.tap._recorder._kinds["add"].file = full
+            all_.tap._recorder._kinds["chain"].file = full
             assert serve(all_, 5) == 5
             all_.end()
     assert "No space" in all_.tap.result.full
