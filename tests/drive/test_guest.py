@@ -52,7 +52,7 @@ def command(machine: str, bundle: LedGuest, folder: Path) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("machine", ["q35", pytest.param("microvm", marks=pytest.mark.slow)])
 def test_a_device_is_driven_in_a_guest(machine: str, bundle: LedGuest, tmp_path: Path) -> None:
     # Waivers know QEMU by what reports call it.
     title = f"QEMU {qemu.version()}, {machine}"
