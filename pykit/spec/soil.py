@@ -8,6 +8,8 @@ ring, and nothing shows which.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pykit.spec import bits
@@ -18,12 +20,14 @@ from pykit.spec.arrays import (
     Columns,
     Ints,
     are,
+    count_before,
     exceeds_more,
     first_of,
     grouped_cumsum,
     ints,
     key_of,
     last_before,
+    need_event,
     steps16,
 )
 from pykit.spec.rings import (
@@ -38,6 +42,9 @@ from pykit.spec.rings import (
     Used,
 )
 from pykit.trace.kinds import BROKEN, SET_UP
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
 
 #: Of the event ``compared``: the chain's entry of the available ring is not as the driver left it.
 _ENTRY_CHANGED = 1
@@ -188,6 +195,35 @@ def touched(rings: Rings) -> Bools:
     altered_chains = (looks["changed"] != 0) | (looks["driver_area"] & _ENTRY_CHANGED != 0)
     found[looks["q"][altered_chains]] = True
     return found
+
+
+def unseen(view: View) -> Bools:
+    """By chain: it was traced before the device had a cause to look at it, so that what stood in a
+    split ring then is the driver's.
+
+    The driver had not written DRIVER_OK. Or the device had returned all chains before, and asked
+    for a notification of this one, which it got later.
+    """
+    rings, adds, used = view.rings, view.adds, view.used
+    kicks, sent = rings.of("kick"), rings.of("notify")
+    if not len(kicks):
+        found = np.zeros(len(adds.q), dtype=np.bool_)
+    else:
+        decision = np.searchsorted(kicks["at"], adds.at)
+        found = decision < len(kicks)
+        decision = np.minimum(decision, len(kicks) - 1)
+        found &= kicks["q"][decision] == adds.q
+        old, new, event, flags = (
+            kicks[name][decision] for name in ("old", "new", "event", "flags")
+        )
+        event_idx = rings.event_idx(adds.q, kicks["event_idx"][decision])
+        found &= np.where(event_idx, need_event(event, new, old), flags & 1 == 0)
+        until = kicks["at"][decision]
+        found &= np.searchsorted(sent["at"], adds.at) == np.searchsorted(sent["at"], until)
+        found &= count_before(used.q, used.at, adds.q, adds.at) == adds.number
+    begins = [view.life(dev, life).first_write(bits.DRIVER_OK) for dev, life, _ in rings.queue]
+    begin = np.array([write.row if write else -1 for write in begins], dtype=np.int64)
+    return (found | (adds.row < begin[adds.q])) & rings.split(adds.q) if len(adds.q) else found
 
 
 def behind(soiled: Ints, q: Ints, at: Ints) -> Bools:

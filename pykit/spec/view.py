@@ -23,7 +23,7 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
-from pykit.spec.soil import altered, behind, by_driver, touched
+from pykit.spec.soil import altered, behind, by_driver, touched, unseen
 from pykit.trace import Events
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, OUTSIDE, REGISTERS, SET_UP, SOURCE_TYPE
@@ -284,9 +284,11 @@ class View:
         return broken
 
     @cached_property
-    def touched_queues(self) -> Bools:
-        """By queue: what is read of its chains may be the device's, see ``soil.touched``."""
-        return touched(self.rings)
+    def touched_chains(self) -> Bools:
+        """By chain: what is read of it may be the device's, see ``soil.touched``, ``.unseen``."""
+        adds = self.adds
+        found: Bools = touched(self.rings)[adds.q] & ~unseen(self) if len(adds.q) else adds.q > 0
+        return found
 
     def contested(self, rows: Rows) -> Bools:
         """By queue event of a rule about the device: the driver had broken the ring before."""

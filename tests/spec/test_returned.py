@@ -96,3 +96,26 @@ def test_an_entry_that_either_side_altered_does_not_accuse_the_driver() -> None:
     assert verdict(log, "DX-05").verdict == "fail"
     log.one("compared", 1)["driver_area"] = 1
     assert verdict(log, "DX-05").contested == 1
+
+
+def test_what_stood_before_the_device_had_a_cause_to_look_is_the_drivers() -> None:
+    """DRIVER_OK comes later; or the device, which holds nothing, asked for a notification."""
+    log = compared()()
+    log.of("add")[2]["head"] = 65534
+    log.one("compared", 1)["driver_area"] = 1
+    log.add("status", dev=1, life=0, cpu=0, pid=7, status=0x0F, op=0)
+    assert verdict(log, "DX-05").verdict == "fail"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_an_idle_device_that_asks_has_not_looked(asked: bool) -> None:
+    log = compared()()
+    bad = log.of("add")[2]
+    bad["head"] = 65534
+    log.one("compared", 1)["driver_area"] = 1
+    place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7, "vq": 0}
+    event = 2 if asked else 1
+    decision = {"old": 2, "new": 3, "event": event, "event_after": event, "flags": 0}
+    log.insert(bad, "kick", **place, **decision, flags_after=0, event_idx=1, needed=1)
+    found = verdict(log, "DX-05")
+    assert (found.verdict == "fail") is asked

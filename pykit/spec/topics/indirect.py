@@ -127,8 +127,9 @@ def table_length(view: View) -> Result:
     no multiple, and each entry of a split queue that lies, or leads, outside its table. In packed
     rings the length is that of ring memory; where it may be the device's it is undecided.
 
-    Contested: chains of the queue were altered while they were with the device, see the event
-    ``compared``.
+    Contested: chains of the queue were altered while they were with the device (event
+    ``compared``), unless this one was traced before the device had a cause to look: before
+    DRIVER_OK, or before a notification that it asked for, having returned all chains.
     """
     rings, chains = view.rings, view.chains
     split = rings.split(chains.q)
@@ -145,7 +146,7 @@ def table_length(view: View) -> Result:
         return "{queue}: entry {slot} leads outside a table of {room}"
 
     table = Rows.of(rings, chains)
-    contested = (odd | outside) & view.touched_queues[chains.q]
+    contested = (odd | outside) & view.touched_chains[chains.chain]
     tables = Result(
         int((refers & ~contested).sum()), why=NO_INDIRECT, contested=int(contested.sum())
     )

@@ -143,22 +143,24 @@ def indices_inside_tables(view: View) -> Result:
     against the size of its table, be it the ring's or an indirect one.
 
     Tables of unknown size (a queue whose set-up was not seen) are left out. Contested: chains of
-    the queue were altered while they were with the device, see the event ``compared``.
+    the queue were altered while they were with the device (event ``compared``), unless this one was
+    traced before the device had a cause to look: before DRIVER_OK, or before a notification that
+    it asked for, having returned all chains.
     """
     rings, adds, chains = view.rings, view.adds, view.chains
-    heads = Rows.of(rings, adds).plus(size=rings.size[adds.q])
+    heads = Rows.of(rings, adds).plus(size=rings.size[adds.q], touched=view.touched_chains)
     heads = heads.where(rings.split(adds.q) & (heads["size"] > 0))
     linked = rings.split(chains.q) & (chains.flags & bits.NEXT != 0) & (chains.room > 0)
-    links = Rows.of(rings, chains).where(linked)
+    links = Rows.of(rings, chains).plus(touched=view.touched_chains[chains.chain]).where(linked)
     return heads.check(
         heads["head"] < heads["size"],
         "{queue}: head {head}, queue size {size}",
         none=NO_SPLIT,
-        unless=view.touched_queues[heads["q"]],
+        unless=heads["touched"],
     ) + links.check(
         links["next"] < links["room"],
         "{queue}: descriptor {slot} leads to {next}, its table has {room}",
-        unless=view.touched_queues[links["q"]],
+        unless=links["touched"],
     )
 
 
