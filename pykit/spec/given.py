@@ -111,9 +111,9 @@ def never_enabled(view: View) -> Bools:
 
 
 def misgiven(view: View) -> Bools:
-    """By queue: the driver gave the device another ring than it uses, or wrote a register of it in
-    parts, or did not enable it, or does not agree with the device on the features, as it may where
-    it accepts some of an offer that it has not read.
+    """By queue: the driver gave the device another ring than it uses, here or for another queue of
+    the device; or it wrote a register of it in parts, or did not enable it, or does not agree with
+    the device on the features, as it may where it accepts some of an offer that it has not read.
     """
     queues = view.rings.queue
     found = np.array([view.life(dev, life).at_odds for dev, life, _ in queues], dtype=np.bool_)
@@ -124,9 +124,12 @@ def misgiven(view: View) -> Bools:
     unread = {(int(regs.dev[i]), int(regs.life[i])) for i in np.flatnonzero(writes & ~held)}
     found |= np.array([(dev, life) in unread for dev, life, _ in queues], dtype=np.bool_)
     _, known, right = rings_given(view, enabling := enablings(regs, PCI + MMIO))
-    wrong = (enabling & known & ~right) | never_enabled(view)
-    wrong |= enabling & in_parts(regs, *ADDRESSES, *HALVES, "queue_size")
+    elsewhere = enabling & known & ~right
+    wrong = never_enabled(view) | enabling & in_parts(regs, *ADDRESSES, *HALVES, "queue_size")
     places = {_place(regs, i) for i in np.flatnonzero(wrong).tolist()}
+    # Where the device writes used entries instead may be the ring of another queue.
+    beside = {_place(regs, i)[:2] for i in np.flatnonzero(elsewhere).tolist()}
+    found |= np.array([name[:2] in beside for name in queues], dtype=np.bool_)
     return found | np.array([name in places for name in queues], dtype=np.bool_)
 
 

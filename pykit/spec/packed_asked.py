@@ -16,6 +16,7 @@ from pykit.spec.packed import (
     AT_DESC,
     DISABLE,
     PLACES,
+    WRAP_BIT,
     completed,
     cycle,
     entries,
@@ -32,11 +33,17 @@ Asked = Literal["used", "available", "none"]
 
 
 class _Wish(NamedTuple):
-    """Last value of a queue's structure; ``there``: a used descriptor was there by then."""
+    """Last value of a queue's structure.
+
+    Attributes:
+        place: the driver's next one then, None where the event does not have it.
+        there: a used descriptor stood there by then.
+    """
 
     flags: int
     event: int
-    there: bool
+    place: int | None = None
+    there: bool = False
 
 
 def _wish(view: View, q: int) -> _Wish | None:
@@ -45,15 +52,62 @@ def _wish(view: View, q: int) -> _Wish | None:
         return None
     last = frame.take(slice(len(frame) - 1, len(frame)))
     if are(last, "used")[0]:
-        return _Wish(int(ints(last, "event_flags")[0]), int(ints(last, "event")[0]), there=False)
-    there = bool(ints(last, "used_idx")[0] != ints(last, "last_used")[0])
-    return _Wish(int(ints(last, "avail_flags")[0]), int(ints(last, "used_event")[0]), there)
+        event = int(ints(last, "event")[0])
+        return _Wish(int(ints(last, "event_flags")[0]), event, _behind(view, q))
+    event, place = int(ints(last, "used_event")[0]), int(ints(last, "last_used")[0])
+    there = int(ints(last, "used_idx")[0]) != place
+    return _Wish(int(ints(last, "avail_flags")[0]), event, place, there)
+
+
+def _behind(view: View, q: int) -> int | None:
+    """Return the place behind the last list that the driver took; None if that is not known."""
+    last = np.flatnonzero(view.used.q == q)[-1]
+    chain = int(view.pairs.add_of[last])
+    if chain < 0:
+        return None
+    index = int(view.used.index[last])
+    slot = (index & ~WRAP_BIT) + int(ints(view.rings.of("add"), "slots")[chain])
+    size = int(view.rings.size[q])
+    wrap = index & WRAP_BIT
+    return slot | wrap if slot < size else slot - size | wrap ^ WRAP_BIT
 
 
 def suppressed(view: View, q: int) -> bool:
     """Return whether the driver of a packed queue left interrupts disabled, at the last."""
     wish = _wish(view, q)
     return wish is not None and wish.flags == DISABLE
+
+
+def asked_too_late(view: View, q: int) -> bool:
+    """Return whether the last place that the driver named was filled by then, and is its next.
+
+    The device may have looked before, and interrupts for no other place.
+    """
+    wish = _wish(view, q)
+    return wish is not None and wish.flags == AT_DESC and wish.there and wish.event == wish.place
+
+
+def asked_of_next(view: View, q: int) -> Asked | None:
+    """As `asked_for`, of a queue at whose next place a used descriptor is known to stand.
+
+    None where the driver named a place that is available and may be used, too. Where its own next
+    place is not known it is taken to have named that.
+    """
+    wish, newest = _wish(view, q), int(np.searchsorted(view.adds.q, q, side="right")) - 1
+    if wish is None or wish.flags != AT_DESC or newest < 0:
+        return None
+    if wish.place is None:
+        return "used"
+    size = int(view.rings.size[q])
+    if slot_of(np.array([wish.event]))[0] >= size:
+        return "none"
+    places = np.array([wish.event, wish.place, int(view.adds.avail_idx[newest])])
+    event, place, behind = cycle(places, np.full(3, size)).tolist()
+    if event == place:
+        return "used"
+    # A ring that is full ends where it begins.
+    available = (behind - place) % (2 * size)
+    return "none" if (event - place) % (2 * size) >= available else None
 
 
 def asked_for(view: View, q: int) -> Asked | None:

@@ -31,15 +31,14 @@ import polars as pl
 from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
-from pykit.spec.asked_packed import used_is_there
 from pykit.spec.circumstances import needs_reset
 from pykit.spec.given import notified_elsewhere, without_vector
-from pykit.spec.left import left_in_ring, memory_at_hang
+from pykit.spec.left import left_in_ring
 from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
 from pykit.spec.packed import device_wishes
-from pykit.spec.packed_asked import asked_for, suppressed
+from pykit.spec.packed_asked import asked_for, asked_of_next, asked_too_late, suppressed
 from pykit.spec.rings import SPLIT
 from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
@@ -384,9 +383,11 @@ def _call(waiting: _Waiting, progress: Progress, calls: Columns) -> tuple[Turn, 
         return "driver", "it enabled interrupts while the entry was there, and did not look"
     if _interrupted(waiting, int(ints(last, "row")[-1])):
         return "driver", "it was interrupted"
-    there = any(used_is_there(memory) for memory in memory_at_hang(waiting.view, q))
-    if not split and wish["avail_flags"] > 1 and not there:
-        asked = asked_for(waiting.view, q)
+    if not split and asked_too_late(waiting.view, q):
+        return "driver", "it enabled interrupts while the entry was there, and did not look"
+    there = bool(left_in_ring(waiting.view, q))
+    if not split and wish["avail_flags"] > 1:
+        asked = (asked_of_next if there else asked_for)(waiting.view, q)
         if asked is None:
             return "unknown", "the driver asked for an interrupt of one entry of the ring"
         if asked == "none":

@@ -74,3 +74,23 @@ def test_a_descriptor_that_is_used_out_of_its_turn() -> None:
     found = hung(log, memory)
     assert "DX-10" in found.having("fail")
     assert f"slot {behind} is used" in found.of("DX-10").message
+
+
+@pytest.mark.parametrize(
+    ("event", "filled", "blamed"), [(0, False, True), (-1, False, False), (0, True, False)]
+)
+def test_an_interrupt_of_another_place_of_a_packed_ring(
+    event: int, filled: bool, blamed: bool
+) -> None:
+    """The driver named its next place, the one before, or its next one when that was filled."""
+    log = stuck(packed=True)
+    memory, slot, used = ring(log)
+    memory["flags"][slot] = used
+    place = slot | (0x8000 if used else 0)
+    size = len(memory["flags"])
+    before = place - 1 if slot else (size - 1) | (0 if used else 0x8000)
+    armed = {"enable": 1, "avail_flags": 2, "event_idx": 1, "pending": 0, "last_used": place}
+    armed |= {"used_event": before if event else place, "used_idx": place + filled}
+    log.add("callback", dev=1, life=0, cpu=0, pid=7, vq=0, **armed)
+    later(log)
+    assert ("DX-64" in hung(log, memory).having("fail")) is blamed
