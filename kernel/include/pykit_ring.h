@@ -188,6 +188,7 @@ void pykit_ring_trace_interrupt(struct pykit_ring *r);
 void pykit_ring_trace_stray(struct pykit_ring *r);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used);
+void pykit_ring_mended(struct pykit_ring *r);
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted, unsigned int num_free);
 void pykit_ring_read_used(struct pykit_ring *r, struct pykit_used *used);

@@ -929,6 +929,28 @@ void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
 EXPORT_SYMBOL_GPL(pykit_ring_look);
 
 /**
+ * pykit_ring_mended() - the driver has put right what it exposed, before the device could look
+ * @r: the ring, locked
+ *
+ * A deliberate fault is traced and undone. Chains are compared with what they are from here on, or
+ * the difference would be the device's as well.
+ */
+void pykit_ring_mended(struct pykit_ring *r)
+{
+	struct pykit_sgs s = { };
+	u32 id;
+
+	if (r->is_packed)
+		return;
+	for (id = 0; id < r->size; id++) {
+		s.chain.head = id;
+		if (r->chains[id].sum)
+			r->chains[id].sum = pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s));
+	}
+}
+EXPORT_SYMBOL_GPL(pykit_ring_mended);
+
+/**
  * pykit_ring_after_get() - the core has looked at the next used entry
  * @r: the ring, locked
  * @used: the entry

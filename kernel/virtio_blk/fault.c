@@ -277,8 +277,10 @@ void pykit_blk_fault_damage(struct pykit_blk_vq *q)
  */
 void pykit_blk_fault_undo(struct pykit_blk_vq *q)
 {
-	if (q->fault.armed)
-		pykit_blk_fault_repair(q);
+	if (!q->fault.armed)
+		return;
+	pykit_blk_fault_repair(q);
+	pykit_ring_mended(&q->ring);
 }
 
 /**
