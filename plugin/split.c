@@ -59,12 +59,9 @@ static void look_for_chains(const struct record *by, struct queue *queue)
 	uint16_t until = get16(place->avail + 2);
 	uint16_t head;
 
-	/* More than there is room for is no chain that the device may take. */
-	if ((uint16_t)(until - queue->avail_idx) > place->size) {
-		put_lost();
-		queue->avail_idx = until;
-		return;
-	}
+	/* An index that went back, or further than there is room for: its last chain shows that. */
+	if ((uint16_t)(until - queue->avail_idx) > place->size)
+		queue->avail_idx = until - 1;
 	while (queue->avail_idx != until) {
 		head = get16(place->avail + 4 + 2 * (queue->avail_idx % place->size));
 		queue->avail_idx++;
@@ -106,10 +103,8 @@ static void look_for_used(const struct record *by, struct queue *queue, uint16_t
 
 	record.kind = RECORD_USED;
 	record.flags = RECORD_VALUE;
-	if ((uint16_t)(until - queue->used_idx) > place->size) {
-		put_lost();
-		queue->used_idx = until;
-	}
+	if ((uint16_t)(until - queue->used_idx) > place->size)
+		queue->used_idx = until - 1;
 	for (; queue->used_idx != until; queue->used_idx++) {
 		record.address = place->used + 4 + 8 * (queue->used_idx % place->size);
 		record.value = get64(record.address);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the access tracer saw of a driver's split rings, and of the used ring in them."""
+"""What the access tracer saw of a driver's split rings: their indices, and the used ring."""
 
 from __future__ import annotations
 
@@ -26,7 +26,30 @@ def split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
     for (dev, number, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
         life = view.life(int(str(dev)), int(str(number)))
         if life.has(bits.RING_PACKED) is False:
-            yield life, f"{life.name}, queue {vq}", rows
+            yield life, f"{life.name}, queue {vq}", _with_whole_indices(rows)
+
+
+def _with_whole_indices(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give each store of one byte of the available index the value that the index has then.
+
+    The first such store of a queue, before the whole index was stored, follows an index of 0.
+    """
+    stores = (pl.col("area") == "avail") & (pl.col("write") == 1)
+    half = stores & (pl.col("size") == 1) & pl.col("offset").is_in([2, 3])
+    if rows.filter(half).is_empty():
+        return rows
+    at = rows.with_row_index("at").filter(half | (stores & (pl.col("field") == "idx")))
+    index, fields, values = 0, rows["field"].to_list(), rows["value"].to_list()
+    for place, offset, size, value in at.select("at", "offset", "size", "value").iter_rows():
+        if value is None:
+            continue
+        shift = 8 * (offset - 2)
+        index = (index & ~(0xFF << shift)) | value << shift if size == 1 else value
+        fields[place], values[place] = "idx", index
+    return rows.with_columns(
+        pl.Series("field", fields, dtype=rows.schema["field"]),
+        pl.Series("value", values, dtype=rows.schema["value"]),
+    )
 
 
 def in_used_ring(life: Life) -> pl.Expr:

@@ -51,3 +51,24 @@ def test_the_used_ring_ends_with_its_entries_without_event_idx(symbol: str | Non
     store = log.one("acc_ring", 3, area="used", field="idx")
     store |= {"field": "event", "symbol": symbol, "write": 1}
     assert spec.check(log.build()).of("DX-73").verdict == "pass"
+
+
+def test_an_index_that_is_stored_by_bytes_goes_back_where_a_byte_wraps() -> None:
+    log = traced()
+    for index in log.of("acc_ring", area="avail", field="idx"):
+        index["value"] += 0x1FC
+    assert spec.check(log.build()).of("SA-DR-01").verdict == "pass"
+    for index in log.of("acc_ring", area="avail", field="idx"):
+        again = {k: v for k, v in index.items() if k not in ("kind", "source", "ts")}
+        halves = (
+            {"offset": 2, "size": 1, "field": "idx"},
+            {"offset": 3, "size": 1, "field": "other"},
+        )
+        high = log.insert(index, "acc_ring", **{**again, **halves[1], "value": index["value"] >> 8})
+        log.insert(
+            high, "acc_ring", after=False, **{**again, **halves[0], "value": index["value"] & 0xFF}
+        )
+        log.drop([index])
+    verdict = spec.check(log.build()).of("SA-DR-01")
+    assert verdict.violations == 1
+    assert "taken back by a store, to 256" in verdict.message

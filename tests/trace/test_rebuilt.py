@@ -179,10 +179,20 @@ def test_an_entry_is_taken_once(guest: TracedGuest) -> None:
     assert len(of(events(guest), "used", "id")) == 1
 
 
-def test_an_index_that_jumps_is_a_loss(guest: TracedGuest) -> None:
-    guest.store(AVAIL + 2, "H", SIZE + 1)
-    read = read_accesses(guest.capture(), {"vd0": 0}, ())
-    assert [loss.count for loss in read.losses] == [1]
+@pytest.mark.parametrize("index", [9, 0xFFFF])
+def test_an_index_that_jumps_shows_where_it_is(guest: TracedGuest, index: int) -> None:
+    """Too far ahead, or back: what a driver does wrong is no loss of the observer's."""
+    request(guest, 0)
+    guest.store(AVAIL + 2, "H", index)
+    assert of(events(guest), "add", "avail_idx") == [(1,), (index,)]
+
+
+def test_a_used_index_that_jumps_is_seen(guest: TracedGuest) -> None:
+    """What a device does wrong is no loss of the observer's either."""
+    request(guest, 0)
+    guest.write(USED + 2, "H", 9)
+    guest.take(0)
+    assert of(events(guest), "used", "index", "used_idx") == [(0, 9)]
 
 
 def test_a_queue_of_the_next_life_begins_anew(guest: TracedGuest) -> None:

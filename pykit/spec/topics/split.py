@@ -27,6 +27,7 @@ from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
 from pykit.spec.topics import vhost
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.topics.queue_registers import UNALIGNED, aligned
+from pykit.spec.topics.stores import stored_indices
 from pykit.spec.view import View
 
 MAX_CHAIN = 1 << 32
@@ -88,6 +89,9 @@ def avail_idx_moves_forward(view: View) -> Result:
       index over all of them. Only an index that is ahead of the chains is wrong.
     - An index that is too far ahead is reported where it gets ahead, not at each later chain.
     - The first chain of a queue that was joined late is not checked: its previous index is unknown.
+
+    With the access tracer, each store of the index as well: it is not lower than the one before,
+    by the signed 16-bit step. A store of 0 may clear a ring that is set up anew.
     """
     rings, adds = view.rings, view.adds
     from_setup = rings.whole[adds.q]
@@ -100,7 +104,8 @@ def avail_idx_moves_forward(view: View) -> Result:
             return "{queue}: avail idx went back by {back} to {avail_idx}"
         return "{queue}: avail idx {avail_idx} is beyond the chains put into the ring"
 
-    return chains.check((chains["step"] >= 0) & ~chains["ahead"], message, none=NO_SPLIT)
+    made = chains.check((chains["step"] >= 0) & ~chains["ahead"], message, none=NO_SPLIT)
+    return made + stored_indices(view)
 
 
 def _one_entry_a_chain(view: View, q: Ints) -> Bools:

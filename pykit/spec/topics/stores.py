@@ -26,6 +26,22 @@ from pykit.text import counted
 NO_SPLIT = "the access tracer saw no split virtqueue"
 
 
+def stored_indices(view: View) -> Result:
+    """Check that no store of an available index takes it back (SA-DR-01)."""
+    tally = Tally(none=NO_SPLIT)
+    for _, name, rows in split_queues(view):
+        index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
+        stores = rows.filter(index).select("row", "value").drop_nulls()
+        row, value = stores["row"].to_numpy(), stores["value"].cast(pl.Int64).to_numpy()
+        back = np.flatnonzero((signed16(np.diff(value)) < 0) & (value[1:] != 0)) + 1
+        found = (
+            Violation((int(row[i]),), f"{name}: avail idx is taken back by a store, to {value[i]}")
+            for i in back.tolist()
+        )
+        tally.check_together(max(len(value) - 1, 0), found)
+    return tally.result()
+
+
 @rule("SX-DR-01", needs="access:acc_ring")
 def entries_before_the_index(view: View) -> Result:
     """Section 2.7.13: the driver stores entries of the available ring before the index over them.

@@ -39,6 +39,15 @@ def without_event_idx() -> Log:
     return log
 
 
+@case("SA-DR-01", clean=traced)
+def index_is_taken_back(log: Log) -> None:
+    """The driver stores an available index that it stored before, and then the right one again."""
+    index = log.one("acc_ring", 3, area="avail", field="idx")
+    again = {k: v for k, v in index.items() if k not in ("kind", "source", "ts")}
+    back = log.insert(index, "acc_ring", **{**again, "value": again["value"] - 1})
+    log.insert(back, "acc_ring", **again)
+
+
 @case("SX-DR-01", clean=traced)
 def index_before_its_entry(log: Log) -> None:
     """The driver stores the available index, and then the entry that it covers."""
