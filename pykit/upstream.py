@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make the series of patches that gives a kernel's virtio core trace events of its own.
+"""Make the series of patches that gives a kernel's virtio core trace events, and that core.
 
 Each patch is a semantic patch in ``upstream/``, so that it fits kernels whose code differs; its
 head has the subject and the message. The first one adds the files in ``upstream/files/`` as well.
@@ -7,6 +7,7 @@ head has the subject and the message. The first one adds the files in ``upstream
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -14,13 +15,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pykit import paths
 from pykit.errors import InfraError, UsageError
+from pykit.kernels import Kernel, kbuild, source_part, store
+from pykit.kernels.model import Progress, silent
 from pykit.paths import ROOT, require_empty
 from pykit.spatch import apply_semantic_patch, require_spatch
 
 SERIES = ROOT / "upstream"
 #: Files that the first patch adds, below the kernel's top directory.
 _ADDED = SERIES / "files"
+#: What the module is made of: the series changes the file, which includes none beside it.
+CORE = "virtio_ring"
 _HEAD = re.compile(
     r"// SPDX-License-Identifier: GPL-2\.0-only\n// subject: (?P<subject>.+)\n"
     r"// file: (?P<file>.+)\n// count: (?P<count>\d+)\n//\n(?P<body>(?://.*\n)+)@"
@@ -86,6 +92,50 @@ def write_series(tree: Path, to: Path) -> list[Path]:
         to.mkdir(parents=True, exist_ok=True)
         _git(work, "format-patch", "--quiet", f"-{len(patches)}", "-o", str(to.absolute()))
     return sorted(to.glob("*.patch"))
+
+
+def build_core(kernel: Kernel, progress: Progress = silent) -> Path:
+    """Build the kernel's module virtio_ring with the series applied, or reuse a build.
+
+    Raises:
+        UsageError: the series does not fit this kernel.
+        InfraError: Coccinelle or git is missing, sources cannot be fetched, or make fails.
+    """
+    names = tuple(sorted({patch.file for patch in series()}))
+    source = source_part(kernel, names, "upstream", progress)
+    key = hashlib.sha256(repr((kernel.release, str(source))).encode())
+    for path in sorted(path for path in SERIES.rglob("*") if path.is_file()):
+        key.update(path.read_bytes())
+    folder = paths.cache_dir() / "upstream" / f"{kernel.release}-{key.hexdigest()[:16]}"
+    module = folder / Path(names[0]).with_name(f"{CORE}.ko")
+    with store.locked(folder.parent, progress):
+        if not module.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(kernel, source, folder, progress)
+    paths.used(folder)
+    return module
+
+
+def _make(kernel: Kernel, source: Path, folder: Path, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(prefix="pykit-series-") as made:
+        files = write_series(source, Path(made) / "patches")
+        for patch in series():
+            (folder / patch.file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / patch.file, folder / patch.file)
+        _git(folder, "init", "--quiet")
+        for file in files:
+            _git(folder, "apply", str(file))
+    place = (folder / series()[0].file).parent
+    (place / "Kbuild").write_text(f"obj-m := {CORE}.o\nccflags-y := -I{folder}/include\n")
+    progress(f"building {CORE} of {kernel.release} with trace events")
+    arguments = ["-C", str(kernel.build_dir), f"M={place}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
+    log = folder / "make.log"
+    with (folder / ".lock").open("w") as lock:
+        if kbuild.make([*arguments, "modules"], log, lock.fileno()) != 0:
+            raise InfraError(
+                f"{CORE} of {kernel.release} with trace events: {kbuild.first_error(log)} "
+                f"(log: {log})"
+            )
 
 
 def _apply(patch: SeriesPatch, work: Path) -> None:

@@ -18,12 +18,15 @@ from rich.table import Table
 from pykit import kernels, modules
 from pykit.bench.lines import BenchLine
 from pykit.bench.shell import measuring
-from pykit.errors import InfraError
+from pykit.errors import InfraError, UsageError
+from pykit.kconfig.fragments import read_config
+from pykit.modules import BroughtModules, closure
 from pykit.record import compile_recorder
 from pykit.run import run_scenario
 from pykit.scenario.axes import PROBE
 from pykit.scenario.model import Device, Observer, Scenario, Step
 from pykit.trace.access import read_accesses
+from pykit.upstream import CORE, build_core
 
 #: Greatest cost of the access tracer.
 LIMIT = 1.5
@@ -40,6 +43,9 @@ class _Look:
     log: bool = False
     probe: bool = False
     recorder: bool = False
+    #: Whether the core has trace events of its own, and whether they are on.
+    core: bool = False
+    core_on: bool = False
 
 
 _LOOKS = {
@@ -49,6 +55,8 @@ _LOOKS = {
     ACCESS: _Look(observe=("access",)),
     _BY_PROBE: _Look(probe=True),
     "recorder": _Look(recorder=True),
+    "core's events, off": _Look(core=True),
+    "core's events": _Look(core=True, core_on=True),
 }
 #: Lines before and behind what is measured under the recorder; it hooks what is loaded by then.
 _RECORD = """
@@ -119,20 +127,40 @@ def observers(
 ) -> Observers:
     """Boot ``rounds`` guests of each sort in turn.
 
+    The core's own events are measured where the core is a module that the series of patches fits.
     Raises InfraError when a guest does not come to its end, or does not report its figures.
     """
     kernel = kernels.resolve(kernel_name, progress=say)
     built = modules.build(kernel, progress=say)
-    times: dict[str, list[float]] = {name: [] for name in _LOOKS}
+    traced = _with_events(kernel, say)
+    looks = {name: look for name, look in _LOOKS.items() if traced or not look.core}
+    if read_config(kernel.config).get("DEBUG_INFO_BTF") != "y":
+        say(f"the recorder is left out: {kernel.release} has no BTF (CONFIG_DEBUG_INFO_BTF)")
+        looks = {name: look for name, look in looks.items() if not look.recorder}
+    times: dict[str, list[float]] = {name: [] for name in looks}
     accesses = 0
     for _ in range(rounds):
-        for name, look in _LOOKS.items():
+        for name, look in looks.items():
             say(f"observer: {name}")
-            taken, seen = _boot(kernel, built.modules, look, say)
+            booted = traced if look.core and traced else kernel
+            taken, seen = _boot(booted, built.modules, look, say)
             times[name] += taken
             accesses = seen or accesses
     medians = {name: tuple(taken) for name, taken in times.items()}
     return Observers(kernel.release, medians, accesses / (_SAMPLES * _IOS))
+
+
+def _with_events(kernel: kernels.Kernel, say: Callable[[str], None]) -> kernels.Kernel | None:
+    """Return the kernel with trace events in its core; None where it cannot have them."""
+    if not closure(kernel, [CORE]):
+        say(f"the core's own events are left out: the virtio core is built into {kernel.release}")
+        return None
+    try:
+        core = build_core(kernel, say)
+    except UsageError as error:
+        say(f"the core's own events are left out: {error}")
+        return None
+    return BroughtModules(replaced={CORE: core}).into(kernel)
 
 
 def _boot(
@@ -145,6 +173,8 @@ def _boot(
     prelude = f"IOS={_IOS}\n" + measuring("bench")
     if look.probe:
         prelude += "echo 1 >$TRACING/events/pykit/enable\n"
+    if look.core_on:
+        prelude += "echo 1 >$TRACING/events/virtio_ring/enable\n"
     lines = f"drive {_DRIVER}\n" + "measure stock randread\n" * (_SAMPLES + 1)
     programs = ["fio"]
     if look.recorder:

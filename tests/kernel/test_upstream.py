@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from polars.testing import assert_frame_equal
 
 from pykit import kernels, steps
 from pykit.errors import UsageError
-from pykit.kernels import kbuild
 from pykit.modules import BroughtModules
 from pykit.spec import check
 from pykit.trace import load
-from pykit.upstream import series, write_series
+from pykit.upstream import CORE, build_core
 
 from .conftest import say
 from .test_record import OWN, RACED, Both, rows
@@ -80,33 +78,14 @@ waited '! kill -0 $(cat /tmp/record.pid) 2>/dev/null' || die "$(cat /tmp/record.
 """
 
 
-def built(source: Path, folder: Path) -> Path:
-    """Return the core's module with the series applied, made of this source tree."""
-    tree = folder / "tree"
-    for patch in series():
-        (tree / patch.file).parent.mkdir(parents=True, exist_ok=True)
-        (tree / patch.file).write_text((source / patch.file).read_text())
-    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
-    for file in write_series(source, folder / "patches"):
-        subprocess.run(["git", "apply", file], cwd=tree, check=True)
-    module = tree / Path(series()[0].file).parent
-    (module / "Kbuild").write_text(f"obj-m := virtio_ring.o\nccflags-y := -I{tree}/include\n")
-    log = folder / "make.log"
-    target = kernels.resolve(KERNEL)
-    arguments = ["-C", str(target.build_dir), f"M={module}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
-    with (folder / ".lock").open("w") as lock:
-        assert kbuild.make([*arguments, "modules"], log, lock.fileno()) == 0, log.read_text()
-    return module / "virtio_ring.ko"
-
-
 @pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def core() -> Path:
     """The core's module with trace events."""
     try:
         target = kernels.resolve(KERNEL)
     except UsageError as error:
         pytest.skip(str(error))
-    return built(kernels.source_tree(target, progress=say), tmp_path_factory.mktemp("core"))
+    return build_core(target, say)
 
 
 @pytest.fixture(scope="module", params=["", ", packed = true"], ids=["split", "packed"])
@@ -116,7 +95,7 @@ def both(
     """A run with the probe, and what trace-cmd recorded of the core."""
     path = tmp_path_factory.mktemp("upstream") / "core.toml"
     path.write_text(SCENARIO.format(options=request.param))
-    brought = BroughtModules(replaced={"virtio_ring": core})
+    brought = BroughtModules(replaced={CORE: core})
     return Both(run(str(path), kernel_name=KERNEL, driver="virtio_blk", brought=brought))
 
 
