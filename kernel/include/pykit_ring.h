@@ -21,18 +21,32 @@
 /* What a block request begins with. */
 #define PYKIT_HEADER_BYTES	16
 
+/* What is looked at behind a buffer lies in one word of this size. */
+#define PYKIT_BEHIND_BYTES	8
+
 /**
  * struct pykit_ring_chain - a chain, as it was added
  * @header_addr: where the device reads its header, 0 if that is not known
  * @header: its header, before it was added
- * @sum: split: check sum of its descriptors, 0 if they are not known
+ * @sum: check sum of its descriptors, packed: of its indirect table; 0 if they are not
+ *	known
+ * @table: packed: where its indirect table is
+ * @table_bytes: packed: length of that
+ * @behind_addr: where the bytes behind its last buffer are
+ * @behind: these bytes
+ * @num_behind: how many of them are compared
  * @at: split: position of its entry in the available ring
  */
 struct pykit_ring_chain {
 	u64 header_addr;
 	u8 header[PYKIT_HEADER_BYTES];
+	u64 table;
+	u64 behind_addr;
+	u8 behind[PYKIT_BEHIND_BYTES];
+	u32 table_bytes;
 	u32 sum;
 	u16 at;
+	u8 num_behind;
 };
 
 /**
@@ -60,6 +74,12 @@ struct pykit_ring_chain {
  * @looked: whether the chain that is about to be taken was looked at
  * @is_back: whether @back is to be traced
  * @back: the chain that was taken last
+ * @kept: the descriptors as the driver's last operation left them, NULL if the ring is
+ *	not compared between its operations
+ * @kept_area: the driver area, likewise
+ * @is_kept: whether there was such an operation
+ * @touched: what was altered since, as @between of struct pykit_compared
+ * @touched_slot: the first descriptor of that
  * @descs: room for the longest chain, to read it into
  * @max_descs: length of @descs
  */
@@ -87,6 +107,11 @@ struct pykit_ring {
 	bool looked;
 	bool is_back;
 	struct pykit_compared back;
+	void *kept;
+	void *kept_area;
+	bool is_kept;
+	u8 touched;
+	u16 touched_slot;
 	struct pykit_desc *descs;
 	unsigned int max_descs;
 };
@@ -184,8 +209,8 @@ void pykit_ring_before_kick(struct pykit_ring *r, struct pykit_kick *kick);
 void pykit_ring_after_kick(struct pykit_ring *r, struct pykit_kick *kick,
 			   bool needed);
 void pykit_ring_trace_notify(struct pykit_ring *r);
-void pykit_ring_trace_interrupt(struct pykit_ring *r);
-void pykit_ring_trace_stray(struct pykit_ring *r);
+void pykit_ring_trace_interrupt(struct pykit_ring *r, unsigned int irq);
+void pykit_ring_trace_stray(struct pykit_ring *r, unsigned int irq);
 bool pykit_ring_before_get(struct pykit_ring *r, struct pykit_used *used);
 void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used);
 void pykit_ring_mended(struct pykit_ring *r);
@@ -197,5 +222,8 @@ void pykit_ring_detached(struct pykit_ring *r, unsigned int num_free);
 void pykit_ring_still_before(struct pykit_ring *r);
 void pykit_ring_still_after(struct pykit_ring *r);
 void pykit_ring_trace_broken(struct pykit_ring *r, enum pykit_queue_op op);
+int pykit_ring_watch(struct pykit_ring *r);
+void pykit_ring_enter(struct pykit_ring *r);
+void pykit_ring_leave(struct pykit_ring *r);
 
 #endif /* PYKIT_RING_H */

@@ -3,11 +3,17 @@
  * Block requests, read from their chains: what the device reads first is the
  * header, the last byte that it writes is the status. Requests that cannot be read
  * are not traced.
+ *
+ * With canaries, what the device is to write is marked before it is made available.
+ * What is there then is nobody's: no driver expects it to be there afterwards.
  */
+#include <linux/crc32.h>
 #include <linux/overflow.h>
+#include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 
+#include "../common/marks.h"
 #include "pykit_probe.h"
 
 /* By number: not every kernel has a name for them. */
@@ -17,8 +23,10 @@
 /* A report's header, and each zone in it. */
 #define ZONE_BYTES	64
 
-/* Where an answer is looked for: a report of zones rarely lies in more buffers. */
-#define MAX_PIECES	4
+/* Where what the device wrote is looked for: requests rarely have more buffers. */
+#define MAX_PIECES	64
+/* So much of the data is read at once. */
+#define CHUNK_BYTES	512
 /* Zones of a report for which there are events. */
 #define MAX_ZONES	256
 
@@ -36,8 +44,10 @@ struct pykit_probe_piece {
  * struct pykit_probe_req - a block request under way
  * @end: what is traced when it ends
  * @status_addr: where its status byte is, as the device addresses it
- * @pieces: where the answer is, of a request whose answer is traced
+ * @pieces: where what the device writes is, if it is looked at
  * @num_pieces: how many of them there are
+ * @mark: what the data was marked with, 0 if it was not
+ * @bytes: length of the data that was marked
  * @started: whether it was seen to start
  */
 struct pykit_probe_req {
@@ -45,16 +55,24 @@ struct pykit_probe_req {
 	u64 status_addr;
 	struct pykit_probe_piece pieces[MAX_PIECES];
 	u8 num_pieces;
+	u64 mark;
+	u64 bytes;
 	bool started;
 };
 
 /**
  * struct pykit_probe_blk - requests of a queue
  * @size: how many there may be
+ * @mark: of the request that is being added, 0 if its data is not marked
+ * @bytes: length of that data
+ * @chunk: room for a part of the data
  * @reqs: by head
  */
 struct pykit_probe_blk {
 	unsigned int size;
+	u64 mark;
+	u64 bytes;
+	u8 chunk[CHUNK_BYTES];
 	struct pykit_probe_req reqs[];
 };
 
@@ -68,7 +86,7 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 {
 	struct pykit_probe_blk *blk;
 
-	blk = kzalloc(struct_size(blk, reqs, r->size), GFP_KERNEL);
+	blk = kvzalloc(struct_size(blk, reqs, r->size), GFP_KERNEL);
 	if (blk)
 		blk->size = r->size;
 	return blk;
@@ -170,6 +188,55 @@ static void pykit_probe_note_pieces(struct pykit_probe_req *req, const struct py
 	}
 }
 
+/* Length of what the device writes before the status, or before what stands there with it. */
+static u64 pykit_probe_data_bytes(const struct pykit_probe_queue *q, const struct pykit_sgs *s)
+{
+	const struct virtio_blk_outhdr *hdr = (const void *)s->header;
+	u64 tail = 1;
+
+	if (s->has_header && virtio32_to_cpu(q->ring.vq->vdev, hdr->type) == T_ZONE_APPEND)
+		tail += sizeof(u64);
+	return s->chain.writable > tail ? s->chain.writable - tail : 0;
+}
+
+/**
+ * pykit_probe_blk_mark() - a request is about to be made available: mark what it asks for
+ * @q: its queue
+ * @s: the request, after pykit_ring_before_add()
+ */
+void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s)
+{
+	static const u8 unwritten = PYKIT_BLK_UNWRITTEN;
+	struct pykit_probe_blk *blk = q->blk;
+	struct pykit_piece piece = { };
+	struct scatterlist *sg, *last = NULL;
+	unsigned int i, buffers = 0;
+	u64 first = 0;
+
+	blk->mark = 0;
+	blk->bytes = pykit_probe_data_bytes(q, s);
+	for (i = s->out; i < s->out + s->in; i++)
+		for (sg = s->sgs[i]; sg; sg = sg_next(sg), buffers++)
+			last = sg;
+	if (!last || !last->length)
+		return;
+	sg_pcopy_from_buffer(last, 1, &unwritten, sizeof(unwritten), last->length - 1);
+	if (!trace_pykit_blk_wrote_enabled() || !blk->bytes || buffers > MAX_PIECES)
+		return;
+	blk->mark = get_random_u64() | 1;
+	for (i = s->out; i < s->out + s->in; i++) {
+		for (sg = s->sgs[i]; sg; first += sg->length, sg = sg_next(sg)) {
+			while (pykit_next_piece(first, first + sg->length, blk->bytes, &piece)) {
+				u64 mark = pykit_mark_at(blk->mark, piece.end);
+
+				if (piece.whole)
+					sg_pcopy_from_buffer(sg, 1, &mark, sizeof(mark),
+							     piece.end - sizeof(mark) - first);
+			}
+		}
+	}
+}
+
 /**
  * pykit_probe_blk_start() - a request was made available
  * @q: its queue
@@ -229,7 +296,9 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *
 	req->end.type = blk.type;
 	req->end.head = head;
 	req->num_pieces = 0;
-	if (pykit_probe_has_answer(blk.type))
+	req->mark = q->blk->mark;
+	req->bytes = q->blk->bytes;
+	if (req->mark || pykit_probe_has_answer(blk.type))
 		pykit_probe_note_pieces(req, descs, count);
 }
 
@@ -293,7 +362,8 @@ static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
 	};
 	size_t bytes = sizeof(answer.value);
 
-	if (!req->num_pieces || req->end.status != VIRTIO_BLK_S_OK)
+	if (!pykit_probe_has_answer(req->end.type) || !req->num_pieces ||
+	    req->end.status != VIRTIO_BLK_S_OK)
 		return;
 	if (answer.type == T_ZONE_APPEND || answer.type == T_ZONE_REPORT)
 		bytes = sizeof(answer.value[0]);
@@ -303,6 +373,68 @@ static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
 	pykit_trace_vq(blk_answer, &q->ring.vqid, &answer);
 	if (answer.type == T_ZONE_REPORT && trace_pykit_blk_zone_enabled())
 		pykit_probe_trace_zones(q, req, le64_to_cpu(answer.value[0]));
+}
+
+/* Reads data of a buffer; returns whether it could be read. */
+static bool pykit_probe_read_data(struct pykit_probe_queue *q, u64 addr, u64 bytes, bool sum,
+				  struct pykit_blk_wrote *wrote)
+{
+	while (bytes) {
+		u64 some = min_t(u64, bytes, CHUNK_BYTES);
+
+		if (!pykit_ring_read(q->ring.vq->vdev, addr, q->blk->chunk, some))
+			return false;
+		if (wrote->zero)
+			wrote->zero = !memchr_inv(q->blk->chunk, 0, some);
+		if (sum)
+			wrote->sum = crc32_le(wrote->sum, q->blk->chunk, some);
+		addr += some;
+		bytes -= some;
+	}
+	return true;
+}
+
+/* Which parts of the data have lost their mark, and what the data is. */
+static void pykit_probe_trace_wrote(struct pykit_probe_queue *q, const struct pykit_probe_req *req)
+{
+	struct virtio_device *vdev = q->ring.vq->vdev;
+	bool sum = virtio_has_feature(vdev, VIRTIO_BLK_F_RO), kept = false;
+	struct pykit_blk_wrote wrote = {
+		.bytes = req->bytes,
+		.type = req->end.type,
+		.head = req->end.head,
+		.header = PYKIT_HEADER_ELSEWHERE,
+		.zero = true,
+	};
+	struct pykit_piece piece = { };
+	u64 first = 0, found, last;
+	unsigned int i;
+
+	for (i = 0; i < req->num_pieces && first < req->bytes; i++, first = last) {
+		last = first + req->pieces[i].len;
+		if (!pykit_probe_read_data(q, req->pieces[i].addr, min(last, req->bytes) - first,
+					   sum, &wrote))
+			return;
+		while (pykit_next_piece(first, last, req->bytes, &piece)) {
+			u64 mark = pykit_mark_at(req->mark, piece.end);
+			u64 at = req->pieces[i].addr + piece.end - sizeof(mark) - first;
+
+			if (piece.whole) {
+				if (!pykit_ring_read(vdev, at, &found, sizeof(found)))
+					return;
+				if (found == mark) {
+					kept = true;
+					continue;
+				}
+			}
+			if (!kept)
+				wrote.written = piece.end;
+			if (piece.whole)
+				wrote.touched = piece.end;
+		}
+	}
+	if (piece.end == req->bytes)
+		pykit_trace_vq(blk_wrote, &q->ring.vqid, &wrote);
 }
 
 /* The request that a used entry is about. The device may have written any id. */
@@ -334,6 +466,8 @@ void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *
 		return;
 	req->started = pykit_ring_read(q->ring.vq->vdev, req->status_addr,
 				       &req->end.status, sizeof(req->end.status));
+	if (req->started && req->mark && trace_pykit_blk_wrote_enabled())
+		pykit_probe_trace_wrote(q, req);
 	if (req->started)
 		pykit_probe_trace_answer(q, req);
 }

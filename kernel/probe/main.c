@@ -18,6 +18,10 @@ static int choices;
 module_param_array(devices, charp, &choices, 0444);
 MODULE_PARM_DESC(devices, "What to watch: drivers, names (virtio3) or ids (2); else all");
 
+bool pykit_probe_canaries;
+module_param_named(canaries, pykit_probe_canaries, bool, 0444);
+MODULE_PARM_DESC(canaries, "Mark what disks are to write, and compare rings between operations");
+
 static bool pykit_probe_is_choice(const char *text)
 {
 	const char *c;

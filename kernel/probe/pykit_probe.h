@@ -44,6 +44,7 @@ struct pykit_probe_queue {
 };
 
 /* main.c */
+extern bool pykit_probe_canaries;
 bool pykit_probe_chosen(const struct virtio_device *vdev);
 
 /* device.c */
@@ -64,6 +65,7 @@ void pykit_probe_queues_exit(void);
 
 /* blk.c */
 struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r);
+void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s);
 void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *s,
 			   unsigned int count);
 void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);

@@ -64,6 +64,19 @@ static struct pykit_probe_queue *pykit_probe_enter_queue(struct virtqueue *vq)
 	return q && !smp_load_acquire(&q->joining) ? q : NULL;
 }
 
+/* An operation begins that drivers serialise with all others on the queue. */
+static void pykit_probe_enter_ring(struct pykit_probe_queue *q)
+{
+	if (q)
+		pykit_ring_enter(&q->ring);
+}
+
+static void pykit_probe_leave_ring(struct pykit_probe_queue *q)
+{
+	if (q)
+		pykit_ring_leave(&q->ring);
+}
+
 /* Which thread of control this is: a task, or an interrupt on top of it. */
 static unsigned long pykit_probe_self(void)
 {
@@ -96,8 +109,11 @@ static struct pykit_probe_queue *pykit_probe_before_add(struct virtqueue *vq, st
 {
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 
+	pykit_probe_enter_ring(q);
 	if (q)
 		pykit_ring_before_add(&q->ring, s);
+	if (q && q->blk && pykit_probe_canaries)
+		pykit_probe_blk_mark(q, s);
 	return q;
 }
 
@@ -115,6 +131,7 @@ static int pykit_probe_after_add(struct pykit_probe_queue *q, struct pykit_sgs *
 	} else if (q) {
 		pykit_ring_add_failed(&q->ring, s, err, true);
 	}
+	pykit_probe_leave_ring(q);
 	pykit_hook_leave();
 	return err;
 }
@@ -173,6 +190,7 @@ static bool pykit_probe_kick_prepare(struct virtqueue *vq)
 	struct pykit_kick kick;
 	bool needed;
 
+	pykit_probe_enter_ring(q);
 	if (q)
 		pykit_ring_before_kick(&q->ring, &kick);
 	needed = virtqueue_kick_prepare(vq);
@@ -186,6 +204,7 @@ static bool pykit_probe_kick_prepare(struct virtqueue *vq)
 				pykit_ring_trace_notify(&q->ring);
 		}
 	}
+	pykit_probe_leave_ring(q);
 	pykit_hook_leave();
 	return needed;
 }
@@ -263,6 +282,7 @@ static struct pykit_probe_get pykit_probe_before_get(struct virtqueue *vq)
 		get.q = NULL;
 	if (get.q) {
 		get.q->taking = true;
+		pykit_ring_enter(&get.q->ring);
 		/* A broken queue the core does not look at. */
 		if (!virtqueue_is_broken(vq))
 			pykit_probe_look_used(&get);
@@ -296,6 +316,7 @@ static void *pykit_probe_after_get(struct virtqueue *vq, struct pykit_probe_get 
 			pykit_ring_after_get(&q->ring, &get->used, buf, get->num_free);
 		if (get->there && buf && q->blk)
 			pykit_probe_blk_done(q, &get->used);
+		pykit_ring_leave(&q->ring);
 		q->taking = false;
 	}
 	pykit_hook_leave();
@@ -319,10 +340,14 @@ static void *pykit_probe_get_buf(struct virtqueue *vq, unsigned int *len)
 static void pykit_probe_disable_cb(struct virtqueue *vq)
 {
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
+	/* Others may do this at any time, from an interrupt. */
+	struct pykit_probe_queue *serial = q && q->blk ? q : NULL;
 
+	pykit_probe_enter_ring(serial);
 	virtqueue_disable_cb(vq);
 	if (q)
 		pykit_ring_callback(&q->ring, false, false);
+	pykit_probe_leave_ring(serial);
 	pykit_hook_leave();
 }
 
@@ -331,6 +356,7 @@ static bool pykit_probe_enable_cb(struct virtqueue *vq)
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	bool enabled;
 
+	pykit_probe_enter_ring(q);
 	if (q)
 		q->enabling = true;
 	enabled = virtqueue_enable_cb(vq);
@@ -338,6 +364,7 @@ static bool pykit_probe_enable_cb(struct virtqueue *vq)
 		q->enabling = false;
 		pykit_ring_callback(&q->ring, true, !enabled);
 	}
+	pykit_probe_leave_ring(q);
 	pykit_hook_leave();
 	return enabled;
 }
@@ -345,14 +372,18 @@ static bool pykit_probe_enable_cb(struct virtqueue *vq)
 static unsigned int pykit_probe_enable_cb_prepare(struct virtqueue *vq)
 {
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
-	unsigned int last_used = virtqueue_enable_cb_prepare(vq);
+	struct pykit_probe_queue *outer = q && !q->enabling ? q : NULL;
+	unsigned int last_used;
 	struct pykit_used used;
 
+	pykit_probe_enter_ring(outer);
+	last_used = virtqueue_enable_cb_prepare(vq);
 	if (!q)
 		pykit_probe_join_queue(vq, last_used);
-	else if (!q->enabling)
+	else if (outer)
 		pykit_ring_callback(&q->ring, true,
 				    pykit_ring_before_get(&q->ring, &used));
+	pykit_probe_leave_ring(outer);
 	pykit_hook_leave();
 	return last_used;
 }
@@ -372,10 +403,13 @@ static bool pykit_probe_poll(struct virtqueue *vq, unsigned int last_used)
 static bool pykit_probe_enable_cb_delayed(struct virtqueue *vq)
 {
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
-	bool enabled = virtqueue_enable_cb_delayed(vq);
+	bool enabled;
 
+	pykit_probe_enter_ring(q);
+	enabled = virtqueue_enable_cb_delayed(vq);
 	if (q)
 		pykit_ring_callback(&q->ring, true, !enabled);
+	pykit_probe_leave_ring(q);
 	pykit_hook_leave();
 	return enabled;
 }
@@ -384,10 +418,13 @@ static void *pykit_probe_detach_unused_buf(struct virtqueue *vq)
 {
 	struct pykit_probe_queue *q = pykit_probe_enter_queue(vq);
 	unsigned int num_free = vq->num_free;
-	void *buf = virtqueue_detach_unused_buf(vq);
+	void *buf;
 
+	pykit_probe_enter_ring(q);
+	buf = virtqueue_detach_unused_buf(vq);
 	if (q && buf)
 		pykit_ring_detached(&q->ring, num_free);
+	pykit_probe_leave_ring(q);
 	pykit_hook_leave();
 	return buf;
 }
@@ -455,13 +492,13 @@ static irqreturn_t pykit_probe_interrupt(int irq, void *_vq)
 	hears = q && vq->callback && !virtqueue_is_broken(vq);
 	traced = hears && pykit_ring_before_get(&q->ring, &used);
 	if (traced)
-		pykit_ring_trace_interrupt(&q->ring);
+		pykit_ring_trace_interrupt(&q->ring, irq);
 	handled = vring_interrupt(irq, _vq);
 	/* It came after we looked, before the core did. */
 	if (hears && !traced && handled == IRQ_HANDLED)
-		pykit_ring_trace_interrupt(&q->ring);
+		pykit_ring_trace_interrupt(&q->ring, irq);
 	else if (hears && !traced)
-		pykit_ring_trace_stray(&q->ring);
+		pykit_ring_trace_stray(&q->ring, irq);
 	pykit_hook_leave();
 	return handled;
 }
@@ -476,12 +513,16 @@ static struct pykit_probe_queue *pykit_probe_alloc_queue(struct virtqueue *vq, u
 		if (!q->blk)
 			err = -ENOMEM;
 	}
+	if (!err && pykit_probe_canaries)
+		err = pykit_ring_watch(&q->ring);
 	if (!err)
 		return q;
 	dev_err(&vq->vdev->dev, "queue %u cannot be watched: error %d\n",
 		vq->index, err);
-	if (q)
+	if (q) {
 		pykit_ring_free(&q->ring);
+		kvfree(q->blk);
+	}
 	kfree(q);
 	return NULL;
 }
@@ -567,10 +608,13 @@ static void pykit_probe_forget_queues(const struct virtio_device *vdev, const st
 	/* An interrupt may have found one of them before. */
 	synchronize_rcu();
 	hlist_for_each_entry_safe(q, next, &gone, gone) {
+		/* Where the driver goes on, it did so unseen. */
+		if (op != PYKIT_QUEUE_LEFT)
+			pykit_ring_enter(&q->ring);
 		if (!q->joining)
 			pykit_ring_end(&q->ring, op);
 		pykit_ring_free(&q->ring);
-		kfree(q->blk);
+		kvfree(q->blk);
 		kfree(q);
 	}
 }

@@ -28,10 +28,10 @@
 #define AREA_INDEX	BIT(1)
 #define AREA_EVENT	BIT(2)
 
-/* What became of a request's header. */
-#define HEADER_UNKNOWN	0
-#define HEADER_KEPT	1
-#define HEADER_ALTERED	2
+/* What became of bytes that are the driver's. */
+#define BYTES_UNKNOWN	0
+#define BYTES_KEPT	1
+#define BYTES_ALTERED	2
 
 /* A device that writes a used entry is done after a few reads of it. */
 #define PACKED_ID_TRIES	1000
@@ -168,6 +168,10 @@ void pykit_ring_free(struct pykit_ring *r)
 	kfree(r->descs);
 	kfree(r->slots);
 	kfree(r->chains);
+	kvfree(r->kept);
+	kfree(r->kept_area);
+	r->kept = NULL;
+	r->kept_area = NULL;
 	r->descs = NULL;
 	r->slots = NULL;
 	r->chains = NULL;
@@ -315,6 +319,10 @@ static void pykit_ring_trace_back(struct pykit_ring *r)
 	pykit_ring_read_used(r, &now);
 	r->back.id = now.id;
 	r->back.len = now.len;
+	r->back.slot = r->touched_slot;
+	r->back.between = r->touched;
+	r->touched = 0;
+	r->touched_slot = 0;
 	pykit_trace_vq(compared, &r->vqid, &r->back);
 }
 
@@ -688,6 +696,43 @@ static u32 pykit_ring_sum(const struct pykit_desc *d, unsigned int n)
 	return sum ? sum : 1;
 }
 
+/* Of a table that cannot be read the scatterlists were taken. */
+static void pykit_ring_note_descs(struct pykit_ring *r, const struct pykit_sgs *s, unsigned int n)
+{
+	struct pykit_ring_chain *chain = &r->chains[s->chain.head];
+
+	if (s->chain.indirect && !pykit_ring_can_translate(r->vq->vdev))
+		return;
+	if (!r->is_packed) {
+		chain->sum = pykit_ring_sum(r->descs, n);
+	} else if (s->chain.indirect && n > 1) {
+		/* The descriptor in the ring the device may have overwritten. */
+		chain->table = r->descs[0].addr;
+		chain->table_bytes = r->descs[0].len;
+		chain->sum = pykit_ring_sum(r->descs + 1, n - 1);
+	}
+}
+
+/*
+ * The bytes behind a disk request's status, up to the end of the word. Drivers have
+ * nothing of their own there that they use while a request is under way, as a rule.
+ */
+static void pykit_ring_note_behind(struct pykit_ring *r, struct pykit_ring_chain *chain,
+				   unsigned int n)
+{
+	const struct pykit_desc *last = n ? &r->descs[n - 1] : NULL;
+	u64 end;
+
+	if (!r->kept || r->vq->vdev->id.device != VIRTIO_ID_BLOCK || !last ||
+	    !(last->flags & VRING_DESC_F_WRITE))
+		return;
+	end = last->addr + last->len;
+	chain->behind_addr = end;
+	chain->num_behind = -end & (PYKIT_BEHIND_BYTES - 1);
+	if (!pykit_ring_read(r->vq->vdev, end, chain->behind, chain->num_behind))
+		chain->num_behind = 0;
+}
+
 /* Keep what a chain and its header are, to compare them when it is back. */
 static void pykit_ring_note_chain(struct pykit_ring *r, const struct pykit_sgs *s, unsigned int n)
 {
@@ -697,11 +742,11 @@ static void pykit_ring_note_chain(struct pykit_ring *r, const struct pykit_sgs *
 	chain->sum = 0;
 	chain->at = s->first;
 	chain->header_addr = 0;
+	chain->num_behind = 0;
 	if (!trace_pykit_compared_enabled())
 		return;
-	/* Of a table that cannot be read the scatterlists were taken. */
-	if (!r->is_packed && (!s->chain.indirect || pykit_ring_can_translate(r->vq->vdev)))
-		chain->sum = pykit_ring_sum(r->descs, n);
+	pykit_ring_note_descs(r, s, n);
+	pykit_ring_note_behind(r, chain, n);
 	for (i = 0; i < n; i++) {
 		const struct pykit_desc *desc = &r->descs[i];
 
@@ -789,29 +834,34 @@ EXPORT_SYMBOL_GPL(pykit_ring_trace_notify);
 /**
  * pykit_ring_trace_interrupt() - the device has sent an interrupt
  * @r: the ring; need not be locked
+ * @irq: its number, 0 if that is not known
  */
-void pykit_ring_trace_interrupt(struct pykit_ring *r)
+void pykit_ring_trace_interrupt(struct pykit_ring *r, unsigned int irq)
 {
-	pykit_trace_vq(interrupt, &r->vqid, pykit_ring_used_idx(r), r->last_used);
+	pykit_trace_vq(interrupt, &r->vqid, irq, pykit_ring_used_idx(r), r->last_used);
 }
 EXPORT_SYMBOL_GPL(pykit_ring_trace_interrupt);
 
 /**
  * pykit_ring_trace_stray() - an interrupt came, and the next used entry is not there
  * @r: the ring; need not be locked
+ * @irq: its number, 0 if that is not known
+ *
+ * By these it shows where a device interrupts more often than the driver asked for.
  *
  * Between the next used entry and the next chain all descriptors of a packed ring are
  * available, unless the device has used one out of its turn, or with the wrap counter
  * of another round: trace the first of these. Of the list that was taken last all but
  * the first are as they were made available, unless the device has used one of these.
  */
-void pykit_ring_trace_stray(struct pykit_ring *r)
+void pykit_ring_trace_stray(struct pykit_ring *r, unsigned int irq)
 {
 	u16 next = READ_ONCE(r->last_used), end = READ_ONCE(r->next_avail);
 	u16 skipped = READ_ONCE(r->last_slots) ? READ_ONCE(r->last_slots) - 1 : 0;
 	u16 pos = pykit_ring_advance(r, next, r->size - skipped) ^ PYKIT_WRAP;
 	unsigned int seen;
 
+	pykit_trace_vq(stray, &r->vqid, irq, pykit_ring_used_idx(r), next);
 	if (!r->is_packed || !trace_pykit_slot_enabled())
 		return;
 	for (seen = 0; seen < r->size && pos != end; seen++) {
@@ -878,16 +928,38 @@ static u16 pykit_ring_changed_area(struct pykit_ring *r, u32 id)
 	return found;
 }
 
-static u8 pykit_ring_compare_header(const struct pykit_ring *r, u32 id)
+/* The address was read from a ring that the device may write to. */
+static u8 pykit_ring_compare_bytes(const struct pykit_ring *r, u64 addr, const u8 *before,
+				   size_t bytes)
 {
-	const struct pykit_ring_chain *chain = &r->chains[id];
 	u8 now[PYKIT_HEADER_BYTES];
 
-	/* The address was read from a ring that the device may write to. */
-	if (!chain->header_addr ||
-	    !pykit_ring_read(r->vq->vdev, chain->header_addr, now, sizeof(now)))
-		return HEADER_UNKNOWN;
-	return memcmp(now, chain->header, sizeof(now)) ? HEADER_ALTERED : HEADER_KEPT;
+	if (!addr || !bytes || !pykit_ring_read(r->vq->vdev, addr, now, bytes))
+		return BYTES_UNKNOWN;
+	return memcmp(now, before, bytes) ? BYTES_ALTERED : BYTES_KEPT;
+}
+
+/* Whether a chain's descriptors are not what they were when it was added. */
+static bool pykit_ring_is_changed(struct pykit_ring *r, u32 id)
+{
+	struct pykit_sgs s = { .chain.head = id };
+
+	return !r->is_packed &&
+	       pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s)) != r->chains[id].sum;
+}
+
+static u8 pykit_ring_compare_table(struct pykit_ring *r, u32 id)
+{
+	const struct pykit_ring_chain *chain = &r->chains[id];
+	struct pykit_sgs s = { .chain.head = id };
+	unsigned int n;
+
+	if (!r->is_packed || !chain->sum)
+		return BYTES_UNKNOWN;
+	r->descs[0].addr = chain->table;
+	r->descs[0].len = chain->table_bytes;
+	n = pykit_ring_walk_table(r, &s, 1);
+	return pykit_ring_sum(r->descs + 1, n - 1) != chain->sum ? BYTES_ALTERED : BYTES_KEPT;
 }
 
 /**
@@ -900,29 +972,26 @@ static u8 pykit_ring_compare_header(const struct pykit_ring *r, u32 id)
  */
 void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
 {
-	struct pykit_sgs s = { .chain.head = used->id };
-	u16 changed = 0;
+	const struct pykit_ring_chain *chain;
 
 	r->looked = false;
 	if (!trace_pykit_compared_enabled() || used->id >= r->size ||
 	    virtio_has_feature(r->vq->vdev, VIRTIO_F_IN_ORDER))
 		return;
-	if (r->is_packed) {
-		if (!r->slots[used->id])
-			return;
-	} else {
-		if (!r->chains[used->id].sum)
-			return;
-		changed = pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s)) !=
-			  r->chains[used->id].sum;
-	}
+	chain = &r->chains[used->id];
+	if (r->is_packed ? !r->slots[used->id] : !chain->sum)
+		return;
 	pykit_ring_trace_back(r);
 	r->back = (struct pykit_compared) {
 		.index = used->index,
 		.head = used->id,
-		.changed = changed,
+		.changed = pykit_ring_is_changed(r, used->id),
 		.driver_area = pykit_ring_changed_area(r, used->id),
-		.header = pykit_ring_compare_header(r, used->id),
+		.header = pykit_ring_compare_bytes(r, chain->header_addr, chain->header,
+						   sizeof(chain->header)),
+		.behind = pykit_ring_compare_bytes(r, chain->behind_addr, chain->behind,
+						   chain->num_behind),
+		.table = pykit_ring_compare_table(r, used->id),
 	};
 	r->looked = true;
 }

@@ -3,52 +3,19 @@
  * What the device wrote to a request's buffers, for the events of it.
  *
  * While the event blk_wrote is enabled, what the device is to write is marked before
- * it is made available: the mark is in the last eight bytes of each sector of the data
- * and in the last eight bytes of all, and differs from request to request and from
- * place to place. A mark that is still there afterwards was not written over: that
- * data has the same eight bytes there by chance is as likely as to guess the mark.
+ * it is made available, and so are the bytes behind the status.
  */
 #include <linux/crc32.h>
-#include <linux/hash.h>
 #include <linux/random.h>
 #include <linux/scatterlist.h>
 
 #include "../compat/zoned.h"
 #include "pykit_blk.h"
 
-#define MARK_BYTES	sizeof(u64)
+#define BEHIND	0x5a
 
 /* Zones of a report for which there are events. */
 #define MAX_ZONES	256
-
-/**
- * struct pykit_blk_piece - a part of the data that ends with a mark
- * @end: where it ends
- * @at: where the mark is in memory, NULL if it would not be in one piece there
- */
-struct pykit_blk_piece {
-	u64 end;
-	u8 *at;
-};
-
-/* The data that lies in memory at @addr, from @first to @last of @bytes: its next piece. */
-static bool pykit_blk_next_piece(u8 *addr, u64 first, u64 last, u64 bytes,
-				 struct pykit_blk_piece *piece)
-{
-	u64 end = min(round_down(max(piece->end, first), SECTOR_SIZE) + SECTOR_SIZE, bytes);
-
-	/* The one that ends here, or in the memory behind. */
-	if (piece->end >= end || end > last)
-		return false;
-	piece->at = end >= first + MARK_BYTES ? addr + (end - MARK_BYTES - first) : NULL;
-	piece->end = end;
-	return true;
-}
-
-static u64 pykit_blk_mark_at(const struct pykit_blk_req *rq, u64 end)
-{
-	return rq->mark ^ hash_64(end, 64);
-}
 
 /**
  * pykit_blk_mark() - mark what the device is to write
@@ -57,22 +24,25 @@ static u64 pykit_blk_mark_at(const struct pykit_blk_req *rq, u64 end)
  */
 void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data)
 {
-	struct pykit_blk_piece piece = { };
+	struct pykit_piece piece = { };
 	struct sg_mapping_iter iter;
 	u64 first = 0;
+	size_t bytes;
+	u8 *behind = pykit_blk_behind(rq, &bytes);
 
 	rq->mark = get_random_u64() | 1;
 	rq->sent = rq->hdr;
+	memset(behind, BEHIND, bytes);
 	if (!data->sgl || data->write)
 		return;
 	sg_miter_start(&iter, data->sgl, sg_nents(data->sgl), SG_MITER_ATOMIC | SG_MITER_TO_SG);
 	for (; sg_miter_next(&iter); first += iter.length) {
-		while (pykit_blk_next_piece(iter.addr, first, first + iter.length,
-					    data->bytes, &piece)) {
-			u64 mark = pykit_blk_mark_at(rq, piece.end);
+		while (pykit_next_piece(first, first + iter.length, data->bytes, &piece)) {
+			u64 mark = pykit_mark_at(rq->mark, piece.end);
 
-			if (piece.at)
-				memcpy(piece.at, &mark, sizeof(mark));
+			if (piece.whole)
+				memcpy(iter.addr + (piece.end - sizeof(mark) - first), &mark,
+				       sizeof(mark));
 		}
 	}
 	sg_miter_stop(&iter);
@@ -81,7 +51,7 @@ void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data)
 /* Which pieces of the data have lost their mark, and what the data is. */
 static void pykit_blk_read_data(struct pykit_blk_req *rq, bool sum, struct pykit_blk_wrote *wrote)
 {
-	struct pykit_blk_piece piece = { };
+	struct pykit_piece piece = { };
 	struct sg_mapping_iter iter;
 	bool kept = false;
 	u64 first = 0;
@@ -90,17 +60,18 @@ static void pykit_blk_read_data(struct pykit_blk_req *rq, bool sum, struct pykit
 	sg_miter_start(&iter, rq->sgt.sgl, sg_nents(rq->sgt.sgl),
 		       SG_MITER_ATOMIC | SG_MITER_FROM_SG);
 	for (; sg_miter_next(&iter); first += iter.length) {
-		while (pykit_blk_next_piece(iter.addr, first, first + iter.length,
-					    wrote->bytes, &piece)) {
-			u64 mark = pykit_blk_mark_at(rq, piece.end);
+		while (pykit_next_piece(first, first + iter.length, wrote->bytes, &piece)) {
+			u64 mark = pykit_mark_at(rq->mark, piece.end);
 
-			if (piece.at && !memcmp(piece.at, &mark, sizeof(mark))) {
+			if (piece.whole &&
+			    !memcmp(iter.addr + (piece.end - sizeof(mark) - first), &mark,
+				    sizeof(mark))) {
 				kept = true;
 				continue;
 			}
 			if (!kept)
 				wrote->written = piece.end;
-			if (piece.at)
+			if (piece.whole)
 				wrote->touched = piece.end;
 		}
 		if (wrote->zero)
@@ -119,6 +90,10 @@ static void pykit_blk_trace_wrote(struct pykit_blk_vq *q, struct pykit_blk_req *
 		.head = rq->head,
 		.header = !memcmp(&rq->sent, &rq->hdr, sizeof(rq->hdr)),
 	};
+	size_t bytes;
+	const u8 *behind = pykit_blk_behind(rq, &bytes);
+
+	wrote.behind = memchr_inv(behind, BEHIND, bytes) ? 2 : 1;
 
 	if (rq->sgt.nents && !op_is_write(req_op(req))) {
 		wrote.bytes = blk_rq_payload_bytes(req);

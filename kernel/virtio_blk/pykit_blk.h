@@ -34,12 +34,11 @@
 #include <pykit_config.h>
 #include <pykit_ring.h>
 
+#include "../common/marks.h"
 #include "../compat/blk_uapi.h"
 #include "fault.h"
 
 #define PYKIT_BLK_INLINE_SG	2
-/* A status that no device has: what the byte holds before the device writes it. */
-#define PYKIT_BLK_UNWRITTEN	0xff
 #define PYKIT_BLK_NAME_LEN	20
 
 /**
@@ -117,6 +116,7 @@ struct pykit_blk_dev {
  * @hdr: header, read by the device
  * @status: status byte, written by the device
  * @append: the same of a zone append, after where it was appended
+ * @behind: room behind them that no side uses
  * @in_len: length of either
  * @head: head of its descriptor chain
  * @done: completed instead of a block layer request, if not NULL
@@ -134,6 +134,7 @@ struct pykit_blk_req {
 			u8 status;
 		} __packed append;
 	};
+	u8 behind[7];
 	u16 in_len;
 	u16 head;
 	struct completion *done;
@@ -152,6 +153,21 @@ struct pykit_blk_req {
 static inline u8 *pykit_blk_status(struct pykit_blk_req *rq)
 {
 	return &rq->status + rq->in_len - 1;
+}
+
+/**
+ * pykit_blk_behind() - bytes behind a request's status that no side uses
+ * @rq: the request
+ * @bytes: how many there are
+ *
+ * Return: where they are.
+ */
+static inline u8 *pykit_blk_behind(struct pykit_blk_req *rq, size_t *bytes)
+{
+	size_t at = offsetof(struct pykit_blk_req, status) + rq->in_len;
+
+	*bytes = offsetofend(struct pykit_blk_req, behind) - at;
+	return (u8 *)rq + at;
 }
 
 /**

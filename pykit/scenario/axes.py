@@ -85,7 +85,7 @@ def under_driver(scenario: Scenario, driver: str, modules: Sequence[str] = ()) -
     others = [name for name in scenario.modules if name not in (*before, module)]
     parameters = {name: scenario.parameters[name] for name in others if name in scenario.parameters}
     if not ours:
-        parameters[PROBE] = {"devices": driver}
+        parameters[PROBE] = {"devices": driver, "canaries": "1"}
     return replace(
         scenario,
         modules=(*others, module),

@@ -47,8 +47,9 @@ _VHOST = {1: "net", 8: "scsi", 19: "vsock"}
 _OF_QUEUES = frozenset(
     ("driver", kind)
     for kind in (
-        *("add", "desc", "slot", "add_failed", "kick", "notify", "interrupt", "used", "callback"),
-        *("detach", "blk_start", "blk_range", "blk_answer", "blk_zone", "blk_wrote", "blk_done"),
+        *("add", "desc", "slot", "add_failed", "kick", "notify", "interrupt", "stray", "used"),
+        *("callback", "detach", "blk_start", "blk_range", "blk_answer", "blk_zone", "blk_wrote"),
+        "blk_done",
     )
 )
 

@@ -437,8 +437,10 @@ class Machine:
         return 1 << 15 if place // self.set.size % 2 else 1 << 7
 
     def used_flags(self, place: int) -> int:
-        """AVAIL and USED of a used descriptor."""
-        return 0 if not self.set.packed or place // self.set.size % 2 else 0x8080
+        """AVAIL and USED of a used descriptor, and WRITE: each request has a status."""
+        if not self.set.packed:
+            return 0
+        return bits.WRITE | (0 if place // self.set.size % 2 else 0x8080)
 
     def ring_slots(
         self,

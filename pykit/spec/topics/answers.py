@@ -44,8 +44,9 @@ def status_is_defined(view: View) -> Result:
     """Section 5.2.6: a request's status is one of the codes that the specification has.
 
     Checked: each end of a request that the driver saw or a vhost back-end traced. That the status
-    was written at all shows here only with the kit's own driver, which fills the byte with a
-    value that is none of the codes before; DX-25 has what the device itself says about that.
+    was written at all shows here with the kit's own driver, and with the probe in guests that pykit
+    boots: they fill the byte with a value that is none of the codes before. DX-25 has what the
+    device itself says about that.
 
     - Zoned devices have codes up to 6. They are also accepted where it is not known whether ZONED
       was negotiated.

@@ -3,9 +3,10 @@
 
 Our driver marks what the device is to write: the last eight bytes of each sector of the data,
 and of all of it. A mark that is still there was not written over. So what the event ``blk_wrote``
-shows ends with a sector, and data of less than eight bytes is not judged. Drivers under the probe
-own their buffers: nothing is known of those but the header, which the probe reads before a chain is
-made available, and again when it is back (event ``compared``).
+shows ends with a sector, and data of less than eight bytes is not judged. The probe does the same
+for other drivers, in guests that pykit boots. Header and indirect table of a chain, and the bytes
+behind its last buffer, belong to these drivers: the probe reads them when a chain is made
+available, and again when it is back (event ``compared``).
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from pykit.spec.topics.block import RETURNS, kind_of, marked_requests, requests_
 from pykit.spec.view import View
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
-#: Of the event ``compared``: the header is what it was.
+#: Header, indirect table and bytes behind the last buffer are what they were; 0: not compared.
 _KEPT = 1
+#: Of the event ``blk_wrote``: ``compared`` has the header.
+_ELSEWHERE = 2
 #: Fewest bytes of data that can hold a mark.
 _MARK_BYTES = 8
 
 
 def marks(view: View) -> Rows:
-    """The marks of each request of our driver whose end was seen.
+    """The marks of each request whose end was seen.
 
     Columns: those of the event ``blk_wrote``; ``request``, the index into ``view.requests``, and
     of that request ``sector``, ``len``, ``status``, ``done``.
@@ -78,10 +81,10 @@ def claimed_data_was_written(view: View) -> Result:
     Checked: each request that returns data (read, GET_ID, GET_LIFETIME) and ended with an error,
     whose used len leaves out some of the data, or which the device does not support (UNSUPP): it
     has no data then, so that a len of more than the data's size (data and status) is a false
-    claim. With our driver also each request whose data was marked, however it ended: no mark
-    within its used len is left.
+    claim. Also each request whose data was marked, however it ended: no mark within its used len is
+    left.
 
-    Undecided: an IOERR with a len of data and status, of a driver under the probe. The device may
+    Undecided: an IOERR with a len of data and status, where the data was not marked. The device may
     have written all of it before it failed.
     """
     requests = requests_of(view, *RETURNS)
@@ -105,6 +108,7 @@ def claimed_data_was_written(view: View) -> Result:
 def _headers(view: View, layout: int) -> Result:
     rows = marks(view)
     rows = rows.where(view.rings.layout[rows["q"]] == layout)
+    rows = rows.where(rows["header"] != _ELSEWHERE)
     own = rows.check(
         rows["header"] == 1,
         "{queue}: the device has written to the header of a {kind} request",
@@ -140,3 +144,37 @@ def packed_readable_buffers_are_not_written(view: View) -> Result:
     Checked: as for SD-DE-01.
     """
     return _headers(view, PACKED)
+
+
+@rule("DX-78", needs=(*_ENDED, "driver:blk_wrote|driver:compared"))
+def nothing_else_is_written(view: View) -> Result:
+    """Sections 2.7.5 and 2.8.5: what no descriptor lets the device write it leaves alone.
+
+    Checked: the bytes behind the status of each block request, up to the end of the word, and the
+    indirect table of each chain of a packed ring, when a chain is back. SD-DE-04 has the tables of
+    split rings, SD-DE-01 and PD-DE-01 have headers.
+
+    Contested: a difference under the probe, as the driver may have made it. Our driver has put the
+    bytes behind the status there itself.
+    """
+    rings = view.rings
+    wrote = Rows.of(rings, rings.of("blk_wrote"))
+    wrote = wrote.where(wrote["behind"] > 0)
+    text = "{queue}: the bytes behind the last buffer of head {head} were altered"
+    found = wrote.check(
+        wrote["behind"] == _KEPT,
+        text,
+        none="nothing behind a buffer was looked at, and no indirect table of a packed ring",
+        unless=view.contested_queues[wrote["q"]],
+    )
+    looks = Rows.of(rings, rings.of("compared"))
+    behind = looks.where(looks["behind"] > 0)
+    found += behind.check(
+        behind["behind"] == _KEPT, text, unless=np.ones(len(behind), dtype=np.bool_)
+    )
+    tables = looks.where(looks["table"] > 0)
+    return found + tables.check(
+        tables["table"] == _KEPT,
+        "{queue}: the indirect table of buffer id {head} is not what it was when it was added",
+        unless=np.ones(len(tables), dtype=np.bool_),
+    )

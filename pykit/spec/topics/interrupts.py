@@ -49,6 +49,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
+from pykit.spec.counted import unasked
 from pykit.spec.given import without_vector
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import PLACES, completed, entries, lists, one_by_one
@@ -544,10 +545,14 @@ def silent_off_event_index(view: View) -> Result:
     the device may have read agree, each flush without an interrupt where none requests one, and
     each decision that a vhost back-end traced. It is violated by an interrupt that none requests.
 
+    Interrupts that the probe saw come, of devices that any process serves, are counted, too: see
+    ``counted.py``.
+
     Undecided: the values that the device may have read disagree (the topic's window).
     """
     s = spans(view)
     own = should_not_interrupt(view, s.event_idx & ~s.packed)
+    own += unasked(view, _by_event_index(view, SPLIT)[0])
     return own + vhost.signals(view, requested=False, event_idx=True)
 
 
@@ -571,6 +576,7 @@ def silent_with_flag(view: View) -> Result:
     tolerances are those of NU-DE-06, with the available ring's flag in place of used_event.
     """
     own = should_not_interrupt(view, ~spans(view).event_idx)
+    own += unasked(view, _by_event_index(view, SPLIT)[1])
     return own + vhost.signals(view, requested=False, event_idx=False)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import are, first_of, ints
+from pykit.spec.counted import unasked
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import AT_DESC, ahead, is_packed
 from pykit.spec.packed_suppression import readable
@@ -64,7 +65,9 @@ def silent_where_suppressed(view: View) -> Result:
 
     Tolerances are those of NU-DE-06.
     """
-    return _unread(view) or should_not_interrupt(view, spans(view).packed)
+    return _unread(view) or (
+        should_not_interrupt(view, spans(view).packed) + unasked(view, view.rings.layout == PACKED)
+    )
 
 
 @rule("DX-66", needs=("driver:callback", "driver:used", "driver:queue"), also=("DX-17",))

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from pykit.spec import bits
 from pykit.spec.abandoned import abandoned
-from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of
+from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of, last_before
 from pykit.spec.left import stray_slots
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
@@ -29,12 +30,14 @@ from pykit.spec.packed import (
     lists,
     traced,
 )
-from pykit.spec.rings import PACKED
+from pykit.spec.rings import ID_SPAN, PACKED
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
 NO_PACKED = "no packed virtqueue was used"
+#: The status of a request that was not written, see DX-23.
+_UNWRITTEN = 0xFF
 UNKNOWN_IDS = "the buffer ids of some lists are not known"
 
 
@@ -287,4 +290,34 @@ def taken_in_ring_order(view: View) -> Result:
         undecided=int(np.count_nonzero(cut)),
         doubt="the list is longer than the queue",
         unless=view.contested(table),
+    )
+
+
+@rule("DX-79", needs=("driver:used", "driver:blk_done", "driver:queue"))
+def write_flag_says_what_was_written(view: View) -> Result:
+    """Sections 2.8.3 and 2.8.4: WRITE in a used descriptor says that the device has written.
+
+    Without it the used length is reserved. Checked: each used descriptor of a packed queue that
+    returns a block request with a status: it has WRITE. With IN_ORDER one stands for a batch and is
+    left out.
+    """
+    rings, used = view.rings, view.used
+    ends = Rows.of(rings, rings.of("blk_done"))
+    entry = last_before(
+        key_of(used.q, used.id, ID_SPAN),
+        used.at,
+        key_of(ends["q"], ends["head"], ID_SPAN),
+        ends["at"],
+    )
+    one = rings.feature(bits.IN_ORDER)[ends["q"]] != 1 if len(ends) else entry >= 0
+    chosen = is_packed(view, ends["q"]) & one & (entry >= 0) & (ends["status"] != _UNWRITTEN)
+    ends = ends.plus(entry=entry).where(chosen)
+    entry = ends["entry"]
+    ends = ends.plus(used=used.row[entry], len=used.len[entry])
+    return ends.check(
+        ints(rings.of("used"), "flags")[entry] & bits.WRITE != 0,
+        "{queue}: used descriptor of id {head}, len {len}, without WRITE: the status was written",
+        none=NO_PACKED,
+        shown=("used", "row"),
+        unless=view.contested_queues[ends["q"]],
     )

@@ -8,6 +8,8 @@ a chain that came back with those that it wrote (event ``returned``).
 Within a guest our driver and the probe do the same, and compare the driver area too (event
 ``compared``). There a difference does not show who made it: a driver that alters an exposed chain
 looks like a device that does. It is contested, unless the access tracer has the driver's stores.
+The probe can also compare the ring between the driver's operations: the virtio core writes to it
+within these alone, so that what is altered between two of them was altered by the device.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec.arrays import Ints, ints, key_of, last_before
+from pykit.spec.given import misgiven
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Row, Rows
@@ -29,6 +32,8 @@ _INDEX_SPAN = 1 << 16
 #: Bytes of the fields of a descriptor and of the available ring.
 _WIDTHS = {"addr": 8, "len": 4, "flags": 2, "next": 2, "idx": 2, "ring": 2}
 _NUMBERS = {name: number for number, name in enumerate(_WIDTHS)}
+#: What ``between`` of the event ``compared`` says: the ring was compared, and what was altered.
+_LOOKED, _DESCRIPTORS, _DRIVER_AREA = 1, 2, 4
 #: What ``driver_area`` of the event ``compared`` says.
 _AREA = ("its entry of the available ring", "the available index", "what suppresses interrupts")
 
@@ -51,6 +56,19 @@ def _returned(view: View, kind: str, layout: int) -> Rows:
     again = again.plus(entry=entry).where(entry >= 0)
     entry = again["entry"]
     return again.plus(then_id=used.id[entry], then_len=used.len[entry], used=used.row[entry])
+
+
+def _between(view: View, rows: Rows, altered: int, text: str) -> Result:
+    """Check that nothing was altered between the driver's operations.
+
+    A device that was given another ring than the driver uses writes where it was let.
+    """
+    rows = rows.where(rows["between"] & _LOOKED != 0) if len(rows) else rows
+    return rows.check(
+        rows["between"] & altered == 0,
+        text,
+        unless=misgiven(view)[rows["q"]] if len(rows) else None,
+    )
 
 
 def _stays(view: View, layout: int) -> Result:
@@ -85,9 +103,15 @@ def used_descriptor_stays(view: View) -> Result:
     """Section 2.8.5.1: the device does not change a descriptor that it has marked as used.
 
     Checked: each used descriptor of a packed ring that our driver or the probe read twice: id and
-    length are the same.
+    length are the same. Where the probe compares the ring between the driver's operations also each
+    descriptor that was not available: no field of it was altered.
     """
-    return _stays(view, PACKED)
+    return _stays(view, PACKED) + _between(
+        view,
+        _again(view, "compared", PACKED),
+        _DESCRIPTORS,
+        "{queue}: descriptor {slot} was altered while it was not available",
+    )
 
 
 def _as_stored(view: View, area: str, fields: tuple[str, ...]) -> Result:
@@ -144,9 +168,9 @@ def descriptors_are_the_drivers(view: View) -> Result:
     Checked: each chain of a split ring that came back to our driver or to a driver under the
     probe: its descriptors, in the ring and in its table, are as they were written. With the access
     tracer also each read of a descriptor in the ring by their code: what is there is what the guest
-    stored.
+    stored. Where the probe compares the ring between the driver's operations also that.
 
-    Contested: a difference in a guest, where it may be the driver that altered the chain. The
+    Contested: another difference in a guest, where it may be the driver that altered the chain. The
     access tracer has the driver's stores to the ring.
     """
     drive, guest = _again(view, "returned", SPLIT), _again(view, "compared", SPLIT)
@@ -163,6 +187,9 @@ def descriptors_are_the_drivers(view: View) -> Result:
         none=_NONE,
         unless=np.ones(len(guest), dtype=np.bool_),
     )
+    found += _between(
+        view, guest, _DESCRIPTORS, "{queue}: descriptor {slot} was altered by the device"
+    )
     return found + _as_stored(view, "desc", ("addr", "len", "flags", "next"))
 
 
@@ -174,9 +201,10 @@ def driver_area_is_the_drivers(view: View) -> Result:
     the available ring, unless another chain has got that, and the available index stand there as
     the driver left them; of block devices what suppresses interrupts, too, which other drivers
     may change at any time. With the access tracer also each read of an entry or of the index of a
-    split ring by their code: what is there is what the guest stored.
+    split ring by their code: what is there is what the guest stored. Where the probe compares the
+    ring between the driver's operations also that.
 
-    Contested: a difference that the access tracer does not show, as it may be the driver's.
+    Contested: a difference that neither of the two shows, as it may be the driver's.
     """
     rows = Rows.of(view.rings, view.rings.of("compared"))
     found = rows.labelled(what=_what).check(
@@ -184,6 +212,9 @@ def driver_area_is_the_drivers(view: View) -> Result:
         "{queue}: when head {head} was back, {what} was not as the driver had left it",
         none=_NONE,
         unless=np.ones(len(rows), dtype=np.bool_),
+    )
+    found += _between(
+        view, rows, _DRIVER_AREA, "{queue}: the driver area was altered by the device"
     )
     return found + _as_stored(view, "avail", ("idx", "ring"))
 

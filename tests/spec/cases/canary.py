@@ -56,3 +56,9 @@ def header_is_written(log: Log) -> None:
 def packed_header_is_written(log: Log) -> None:
     """The device writes to the header of a request on a packed ring."""
     last(log, "blk_wrote")["header"] = 0
+
+
+@case("DX-78", clean=lambda: Disk().ask(bits.T_IN, 0, 8, wrote={"behind": 1}, length=4097).log)
+def bytes_behind_the_status_are_written(log: Log) -> None:
+    """The bytes that our driver put behind the status are not there any more."""
+    last(log, "blk_wrote")["behind"] = 2

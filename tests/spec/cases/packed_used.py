@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from pykit.spec import bits
 from tests.spec.cases.base import case, later, like
 from tests.spec.log import Log
 
@@ -115,3 +116,10 @@ def packed_stale_descriptor_taken(log: Log) -> None:
 def queue_is_given_up(log: Log) -> None:
     """The driver's adds fail with EIO, though it has taken all used descriptors."""
     log.of("add_failed")[-1]["err"] = -5
+
+
+@case("DX-79", clean=like(packed=True))
+def write_flag_is_left_out(log: Log) -> None:
+    """A used descriptor has no WRITE, and the status of its request was written."""
+    log.qemu = "6.2.0"
+    log.of("used", vq=0)[5]["flags"] &= ~bits.WRITE

@@ -46,7 +46,8 @@ def compared(packed: bool = False) -> Make:
         for n in range(3):
             disk.ask(bits.T_IN, 0, 8)
             entry = {"id": n, "len": 1, "index": n, "head": n, "changed": 0, "driver_area": 0}
-            disk.log.add("compared", **disk.place, vq=0, **entry, header=1)
+            kept = dict.fromkeys(("header", "behind", "table", "between"), 1)
+            disk.log.add("compared", **disk.place, vq=0, **entry, **kept, slot=0)
         return disk.log
 
     return make
@@ -78,3 +79,21 @@ def descriptor_is_read_otherwise(log: Log) -> None:
 def available_index_is_read_otherwise(log: Log) -> None:
     """An available index is read that the driver has not stored."""
     log.of("acc_ring", area="avail", field="idx", write=0)[2]["value"] = 0
+
+
+@case("SD-DE-04", clean=compared())
+def descriptor_is_altered_between_operations(log: Log) -> None:
+    """A descriptor changes while the driver is in no operation on the queue."""
+    log.one("compared", 1).update(between=3, slot=5)
+
+
+@case("DX-76", clean=compared())
+def driver_area_is_altered_between_operations(log: Log) -> None:
+    """The driver area changes while the driver is in no operation on the queue."""
+    log.one("compared", 1)["between"] = 5
+
+
+@case("PD-DE-04", clean=compared(packed=True))
+def free_descriptor_is_altered(log: Log) -> None:
+    """A descriptor that is not available changes while the driver is in no operation."""
+    log.one("compared", 1).update(between=3, slot=5)

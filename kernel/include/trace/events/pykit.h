@@ -276,8 +276,14 @@ struct pykit_used {
  * @changed: split: 1 if its descriptors are not what they were when it was added
  * @driver_area: what of it is not as the driver left it: 1 the chain's entry in the
  *	available ring, 2 the available index, 4 what suppresses interrupts
+ * @slot: the first descriptor that @between is about
  * @header: block devices: 1 if the request's header is what it was before the chain was
  *	added, 2 if not, 0 if it was not compared
+ * @behind: the same of the bytes behind the chain's last buffer
+ * @table: packed: the same of its indirect table
+ * @between: 1 if the ring was compared between the driver's operations since the last
+ *	such event; of what was altered meanwhile, and is not the device's: 2 descriptors,
+ *	4 the driver area
  */
 struct pykit_compared {
 	u32 id;
@@ -286,7 +292,11 @@ struct pykit_compared {
 	u16 head;
 	u16 changed;
 	u16 driver_area;
+	u16 slot;
 	u8 header;
+	u8 behind;
+	u8 table;
+	u8 between;
 };
 
 /**
@@ -382,6 +392,9 @@ struct pykit_blk_zone {
 	u8 state;
 };
 
+/* The event pykit_compared says whether a request's header is what it was. */
+#define PYKIT_HEADER_ELSEWHERE	2
+
 /**
  * struct pykit_blk_wrote - what a device has done to a block request's buffers
  * @bytes: bytes of data that it may write
@@ -390,11 +403,15 @@ struct pykit_blk_zone {
  * @type: request type
  * @sum: CRC-32 of the data that a read-only device has read, else 0
  * @head: head of the request's descriptor chain
- * @header: whether the header, which is the driver's, is what it was
+ * @header: whether the header, which is the driver's, is what it was: 1 if so, 0 if
+ *	not, 2 if it was not compared here
  * @zero: whether all of the data is zero
+ * @behind: the same of the bytes behind the status: 1 if so, 2 if not, 0 if they were
+ *	not compared here
  *
- * The driver has put a mark in the last eight bytes of each sector of the data, and
- * in the last eight bytes of all: @written and @touched end where one of them does.
+ * The driver or the probe has put a mark in the last eight bytes of each sector of the
+ * data, and in the last eight bytes of all: @written and @touched end where one of them
+ * does.
  */
 struct pykit_blk_wrote {
 	u64 bytes;
@@ -405,6 +422,7 @@ struct pykit_blk_wrote {
 	u16 head;
 	u8 header;
 	u8 zero;
+	u8 behind;
 };
 
 /**
@@ -912,18 +930,36 @@ TRACE_EVENT(pykit_notify,
 		      PYKIT_VQ_ARGS)
 );
 
-TRACE_EVENT(pykit_interrupt,
-	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u16 used_idx, u16 last_used),
-	    TP_ARGS(vqid, seq, used_idx, last_used),
-	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(PYKIT_NONE,
-					     __field(u16, used_idx) __field(u16, last_used),
-					     PYKIT_NONE)),
-	    TP_fast_assign(PYKIT_VQ_ASSIGN;
-			   __entry->used_idx = used_idx;
-			   __entry->last_used = last_used;
-	    ),
-	    TP_printk(PYKIT_VQ_FMT "used_idx=%u last_used=%u",
-		      PYKIT_VQ_ARGS, __entry->used_idx, __entry->last_used)
+DECLARE_EVENT_CLASS(pykit_came,
+		    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u32 irq, u16 used_idx,
+			     u16 last_used),
+		    TP_ARGS(vqid, seq, irq, used_idx, last_used),
+		    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, irq),
+						     __field(u16, used_idx)
+						     __field(u16, last_used),
+						     PYKIT_NONE)),
+		    TP_fast_assign(PYKIT_VQ_ASSIGN;
+				   __entry->irq = irq;
+				   __entry->used_idx = used_idx;
+				   __entry->last_used = last_used;
+		    ),
+		    TP_printk(PYKIT_VQ_FMT "used_idx=%u last_used=%u irq=%u",
+			      PYKIT_VQ_ARGS, __entry->used_idx, __entry->last_used,
+			      __entry->irq)
+);
+
+/* The number of the interrupt is 0 where it is not known. */
+DEFINE_EVENT(pykit_came, pykit_interrupt,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u32 irq, u16 used_idx,
+		      u16 last_used),
+	     TP_ARGS(vqid, seq, irq, used_idx, last_used)
+);
+
+/* An interrupt came, and there was nothing to take. */
+DEFINE_EVENT(pykit_came, pykit_stray,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq, u32 irq, u16 used_idx,
+		      u16 last_used),
+	     TP_ARGS(vqid, seq, irq, used_idx, last_used)
 );
 
 TRACE_EVENT(pykit_used,
@@ -957,8 +993,10 @@ TRACE_EVENT(pykit_compared,
 	    TP_ARGS(vqid, seq, compared),
 	    TP_STRUCT__entry(PYKIT_VQ_FIELDS(__field(u32, id) __field(u32, len),
 					     __field(u16, index) __field(u16, head)
-					     __field(u16, changed) __field(u16, driver_area),
-					     __field(u8, header))),
+					     __field(u16, changed) __field(u16, driver_area)
+					     __field(u16, slot),
+					     __field(u8, header) __field(u8, behind)
+					     __field(u8, table) __field(u8, between))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->id = compared->id;
 			   __entry->len = compared->len;
@@ -966,12 +1004,17 @@ TRACE_EVENT(pykit_compared,
 			   __entry->head = compared->head;
 			   __entry->changed = compared->changed;
 			   __entry->driver_area = compared->driver_area;
+			   __entry->slot = compared->slot;
 			   __entry->header = compared->header;
+			   __entry->behind = compared->behind;
+			   __entry->table = compared->table;
+			   __entry->between = compared->between;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "index=%u head=%u id=%u len=%u changed=%u driver_area=%#x header=%u",
+	    TP_printk(PYKIT_VQ_FMT "index=%u head=%u id=%u len=%u changed=%u driver_area=%#x header=%u behind=%u table=%u between=%#x slot=%u",
 		      PYKIT_VQ_ARGS, __entry->index, __entry->head, __entry->id,
 		      __entry->len, __entry->changed, __entry->driver_area,
-		      __entry->header)
+		      __entry->header, __entry->behind, __entry->table,
+		      __entry->between, __entry->slot)
 );
 
 TRACE_EVENT(pykit_callback,
@@ -1124,7 +1167,8 @@ TRACE_EVENT(pykit_blk_wrote,
 			     __field(u64, touched)
 			     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, sum),
 					     __field(u16, head),
-					     __field(u8, header) __field(u8, zero))),
+					     __field(u8, header) __field(u8, zero)
+					     __field(u8, behind))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->bytes = wrote->bytes;
 			   __entry->written = wrote->written;
@@ -1134,11 +1178,12 @@ TRACE_EVENT(pykit_blk_wrote,
 			   __entry->sum = wrote->sum;
 			   __entry->header = wrote->header;
 			   __entry->zero = wrote->zero;
+			   __entry->behind = wrote->behind;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s bytes=%llu written=%llu touched=%llu header=%s zero=%u sum=%#x",
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s bytes=%llu written=%llu touched=%llu header=%u behind=%u zero=%u sum=%#x",
 		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
 		      __entry->bytes, __entry->written, __entry->touched,
-		      __entry->header ? "kept" : "overwritten", __entry->zero,
+		      __entry->header, __entry->behind, __entry->zero,
 		      __entry->sum)
 );
 

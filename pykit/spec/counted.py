@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Interrupts that a driver got, counted against those that it asked for (sections 2.7.7, 2.8.10).
+
+The log of a device that another process serves has no interrupts. The probe traces each one that
+comes, those that bring nothing, too (event ``stray``), with its number::
+
+    used_event   0        2                  5            6
+    ------------+--------+------------------+------------+------> the queue's order
+    interrupts     I(0,1)     I(2,3,4)   S        I(5)
+
+A value of used_event asks for one interrupt at most, of the entry that it names, and for none as
+long as that is not there. So where an interrupt brings nothing, no more may have come than values
+were asked by that name entries which were there: S is the third one, and only two entries were
+asked for. An interrupt that is sent twice while the driver handles another one comes as one, so
+that a device which sends too many is found by some of them.
+
+With flags each entry asks for an interrupt, unless it was used while they were disabled: after the
+driver had disabled them and looked at the used index, and before it took the entry and enabled them
+again. The first such entry counts as asked for, as the look may have come before the flag.
+
+Not counted is what comes before the driver has taken anything: back-ends interrupt when they are
+set up, in case that one was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import WRAP, Bools
+from pykit.spec.model import Result
+from pykit.spec.packed import AT_DESC, ENABLE, cycle
+from pykit.spec.rings import PACKED
+from pykit.spec.rows import Tally
+from pykit.trace.kinds import SET_UP
+
+if TYPE_CHECKING:
+    from pykit.spec.view import View
+
+#: A back-end may interrupt once when it gets the descriptor to interrupt by, and gets another one
+#: when a vector is unmasked.
+_SPARE = 1
+_NONE = "no interrupt can be counted: its number is not known, or other queues have it, too"
+
+
+def unasked(view: View, chosen: Bools) -> Result:
+    """Check interrupts of queues, ``chosen`` by number, against what the driver asked for."""
+    tally = Tally(none=_NONE)
+    for q in _own_vectors(view):
+        if chosen[q] and view.rings.feature(bits.EVENT_IDX)[q] >= 0:
+            _count(view, q, tally)
+    return tally.result()
+
+
+def _own_vectors(view: View) -> Iterator[int]:
+    """Queues of PCI devices, seen from their set-up on, whose interrupt has a number of its own."""
+    rings = view.rings
+    came = rings.of("interrupt", "stray")
+    queues_of: dict[int, set[int]] = {}
+    numbers: dict[int, set[int]] = {}
+    for q, irq in zip(came["q"].tolist(), came["irq"].tolist(), strict=True):
+        queues_of.setdefault(irq, set()).add(q)
+        numbers.setdefault(q, set()).add(irq)
+    for q, irqs in numbers.items():
+        dev, life, vq = rings.queue[q]
+        # The same queue in another life of its device may have it.
+        places = {rings.queue[other][::2] for irq in irqs for other in queues_of[irq]}
+        own = len(irqs) == 1 and 0 not in irqs and places == {(dev, vq)}
+        if own and rings.whole[q] and view.life(dev, life).transport == "pci":
+            yield q
+
+
+@dataclass
+class _Asked:
+    """How many interrupts a driver has asked for, of entries that were there.
+
+    Attributes:
+        span: how many positions there are.
+        here: the next entry, a position.
+        place: the same, counted from the set-up on.
+        event_idx: whether a value may name one entry.
+        always: each entry asks for one.
+        sure: entries from this place on were used while none was asked for.
+        named: places that were asked for, and are not there yet.
+        count: how many were asked for.
+    """
+
+    span: int
+    here: int
+    event_idx: bool
+    always: bool
+    place: int = 0
+    sure: int | None = None
+    named: set[int] = field(default_factory=set)
+    count: int = 0
+
+    def go_to(self, position: int) -> None:
+        """The driver has taken what is before a position."""
+        step = (position - self.here) % self.span
+        if step >= self.span // 2:
+            return
+        if self.always:
+            self.count += step
+        elif self.sure is not None:
+            self.count += min(step, max(self.sure - self.place, 0))
+        self.here, self.place = position, self.place + step
+        passed = {place for place in self.named if place < self.place}
+        self.count += len(passed)
+        self.named -= passed
+
+    def name(self, position: int) -> None:
+        """One entry is asked for; one that is past will not be there again."""
+        ahead = (position - self.here) % self.span
+        if ahead < self.span // 2:
+            self.named.add(self.place + ahead)
+
+    def suppress(self, seen: int) -> None:
+        """None is asked for any more; so many entries were seen to be there."""
+        if self.always:
+            self.sure = self.place + seen + 1
+        self.always = False
+
+    def enable(self) -> None:
+        """Each entry asks again."""
+        self.always, self.sure = True, None
+
+
+def _count(view: View, q: int, tally: Tally) -> None:
+    rings = view.rings
+    rows = rings.of("callback", "used", "interrupt", "stray").of_queue(q)
+    setup = rings.of("queue").of_queue(q)
+    flags = int(setup["avail_flags"][setup["op"] == SET_UP][0])
+    size, packed = int(rings.size[q]), bool(rings.layout[q] == PACKED)
+    event_idx = bool(rings.feature(bits.EVENT_IDX)[q])
+    asked = _Asked(
+        span=2 * size if packed else WRAP,
+        here=0 if packed else int(rings.used[q]),
+        event_idx=event_idx,
+        always=flags == ENABLE if packed else not event_idx and not flags & 1,
+    )
+    if event_idx and not packed:
+        asked.name(asked.here)
+    came = spare = 0
+    for row in _events(rows, size, packed):
+        if row["kind"] in ("interrupt", "stray"):
+            came += bool(asked.place)
+            if row["kind"] == "interrupt" or came <= asked.count + _SPARE + spare:
+                tally.check(True, row["row"], "")
+                continue
+            spare += 1
+            if view.contested_queues[q]:
+                tally.contested()
+                continue
+            text = (
+                f"{rings.name(q)}: {came} interrupts, the last of which brought nothing, and the "
+                f"driver asked for {asked.count}"
+            )
+            tally.check(False, row["row"], text)
+        else:
+            _follow(asked, row, packed)
+
+
+def _follow(asked: _Asked, row: dict[str, Any], packed: bool) -> None:
+    """Take note of what the driver took, and asked for behind that."""
+    asked.go_to(row["here"])
+    if packed:
+        if row["flags"] == AT_DESC and asked.event_idx:
+            asked.suppress(asked.span)
+            asked.sure = None
+            asked.name(row["event"])
+        elif row["flags"] == ENABLE:
+            asked.enable()
+        else:
+            # How many used descriptors are there shows for the first one alone.
+            asked.suppress(asked.span)
+    elif asked.event_idx:
+        asked.name(row["event"])
+    elif row["flags"] & 1:
+        asked.suppress(row["seen"])
+    else:
+        asked.enable()
+
+
+def _events(rows: Any, size: int, packed: bool) -> Iterator[dict[str, Any]]:
+    """A queue's events with the driver's suppression behind each: event and flags."""
+    callback = np.array([rows.kinds[kind] == "callback" for kind in rows.kind])
+    names = [rows.kinds[kind] for kind in rows.kind]
+    event = np.where(callback, rows["used_event"], rows["event"]).astype(np.int64)
+    flags = np.where(callback, rows["avail_flags"], rows["event_flags"]).astype(np.int64)
+    last = rows["last_used"].astype(np.int64)
+    seen = (rows["used_idx"].astype(np.int64) - last) % WRAP
+    index = rows["index"].astype(np.int64)
+    if packed:
+        sizes = np.full(len(rows), size)
+        event, last, index = (cycle(one, sizes) for one in (event, last, index))
+    for n, kind in enumerate(names):
+        # A used entry leads to the next one: of a packed ring its list's length is not known here,
+        # and the next event has the place.
+        here = int(last[n]) if kind != "used" else int(index[n]) + (0 if packed else 1)
+        yield {
+            "kind": kind, "row": int(rows["row"][n]), "here": here, "event": int(event[n]),
+            "flags": int(flags[n]), "seen": int(seen[n]),
+        }  # fmt: skip
