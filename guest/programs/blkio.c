@@ -8,8 +8,10 @@
  * until there were REQUESTS; a flush after every 64th. All begin together: a
  * ring with less room than DEPTH requests need is full once at least. What is
  * read has to be what was written there last; nothing in flight overlaps
- * anything else. Then a range is zeroed and another discarded, and the first is
- * read again, where the disk can do either.
+ * anything else. The buffer of a write, and the memory behind each buffer, have
+ * to be as they were: with direct I/O the device gets the buffers themselves.
+ * Then a range is zeroed and another discarded, and the first is read again,
+ * where the disk can do either; what is behind each is as it was.
  *
  * fio does more and takes a second to start under TCG; this takes no time.
  */
@@ -29,6 +31,7 @@
 #define MAX_DEPTH	256
 #define REGION		8192	/* sectors that are used */
 #define ZEROED		64	/* sectors, at the start of the region and right behind */
+#define GUARD		0x5a	/* in a sector behind each buffer */
 
 struct request {
 	struct iocb cb;
@@ -66,6 +69,15 @@ static void pattern(unsigned char *data, unsigned int sector)
 		memcpy(data + 8 * i, &value, 8);
 }
 
+/* Whether a sector of memory is what its number says. */
+static int holds(const unsigned char *data, unsigned int sector)
+{
+	unsigned char wanted[SECTOR];
+
+	pattern(wanted, sector);
+	return !memcmp(wanted, data, SECTOR);
+}
+
 static void prepare(struct request *r, unsigned int most)
 {
 	unsigned int i, tries;
@@ -87,6 +99,7 @@ static void prepare(struct request *r, unsigned int most)
 		generation[r->first + i]++;
 		pattern(r->buffer + i * SECTOR, r->first + i);
 	}
+	memset(r->buffer + r->count * SECTOR, GUARD, SECTOR);
 	memset(&r->cb, 0, sizeof(r->cb));
 	r->cb.aio_data = (unsigned long)r;
 	r->cb.aio_fildes = disk;
@@ -98,17 +111,20 @@ static void prepare(struct request *r, unsigned int most)
 
 static void verify(const struct request *r, long long result)
 {
-	unsigned char wanted[SECTOR];
+	const unsigned char *behind = r->buffer + r->count * SECTOR;
 	unsigned int i;
 
 	if (result != r->count * SECTOR)
 		die(result < 0 ? strerror(-result) : "a part of a request only", r->first);
-	for (i = 0; !r->write && i < r->count; i++) {
-		if (!generation[r->first + i])
+	for (i = 0; i < r->count; i++) {
+		if (!generation[r->first + i] || holds(r->buffer + i * SECTOR, r->first + i))
 			continue;
-		pattern(wanted, r->first + i);
-		if (memcmp(wanted, r->buffer + i * SECTOR, SECTOR))
-			die("not what was written", r->first + i);
+		die(r->write ? "the buffer of a write was altered" : "not what was written",
+		    r->first + i);
+	}
+	for (i = 0; i < SECTOR; i++) {
+		if (behind[i] != GUARD)
+			die("memory behind a buffer was altered", r->first + r->count);
 	}
 	memset(taken + r->first, 0, r->count);
 }
@@ -122,6 +138,19 @@ static void submit(aio_context_t context, struct iocb **cbs, long count)
 		begun = syscall(SYS_io_submit, context, count, cbs);
 		if (begun < 1)
 			die(strerror(errno), 0);
+	}
+}
+
+/* What is behind a range that was zeroed or discarded is as it was. */
+static void check_behind(unsigned char *data, unsigned int first)
+{
+	unsigned int i, count = first + ZEROED <= sectors ? ZEROED : 0;
+
+	if (pread(disk, data, count * SECTOR, (long long)first * SECTOR) != count * SECTOR)
+		die("cannot be read behind a range that was zeroed or discarded", first);
+	for (i = 0; i < count; i++) {
+		if (generation[first + i] && !holds(data + i * SECTOR, first + i))
+			die("not what was written, behind a range", first + i);
 	}
 }
 
@@ -142,9 +171,11 @@ static void check_ranges(void)
 		if (memcmp(data + i * SECTOR, zeros, SECTOR))
 			die("not zero after it was zeroed", i);
 	}
+	check_behind(data, ZEROED);
 	range[0] = range[1];
 	if (ioctl(disk, BLKDISCARD, range) && errno != EOPNOTSUPP)
 		die(strerror(errno), ZEROED);
+	check_behind(data, 2 * ZEROED);
 	free(data);
 }
 
@@ -183,7 +214,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	for (i = 0; i < depth; i++) {
-		requests[i].buffer = aligned_alloc(4096, (most * SECTOR + 4095) & ~4095UL);
+		requests[i].buffer = aligned_alloc(4096, ((most + 1) * SECTOR + 4095) & ~4095UL);
 		if (!requests[i].buffer)
 			die("no memory", 0);
 		events[i].data = (unsigned long)&requests[i];

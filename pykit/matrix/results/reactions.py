@@ -25,7 +25,10 @@ REACTIONS: tuple[Reaction, ...] = get_args(Reaction)
 _CRASHES = ("splat", "panic")
 _HANGS = ("hang", "standstill", "never-booted", "interrupted")
 #: What guest/programs/blkio.c reports of a sector.
-_WRONG = ("not what was written", "not zero after it was zeroed")
+_WRONG = (
+    "not what was written", "not zero after it was zeroed",
+    "the buffer of a write was altered", "memory behind a buffer was altered",
+)  # fmt: skip
 
 
 def reaction(record: CellRecord) -> Reaction:
