@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pykit.device import (
+    elsewhere_faults,
     layout_faults,
     life_faults,
     misread_faults,
@@ -18,19 +19,27 @@ from pykit.device import (
 from pykit.device.faults import FAULTS
 
 __all__ = [
-    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "broken_by", "layout_faults",
-    "life_faults", "misread_faults", "offers", "request_faults", "ring_faults", "signal_faults",
-    "zone_faults",
+    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "broken_by",
+    "elsewhere_faults", "layout_faults", "life_faults", "misread_faults", "offers",
+    "request_faults", "ring_faults", "signal_faults", "zone_faults",
 ]  # fmt: skip
 
 #: Clauses of which one at least is seen to be broken where a fault acts on a disk that Linux's
-#: virtio_blk drives. A fault that is not here shows none there: what it does is allowed, waits for
-#: another driver, or shows in data and memory alone, which a program, our driver or `pykit drive`
-#: look at.
+#: virtio_blk drives. A fault that is not here shows none there for sure: what it does is allowed,
+#: waits for another driver, shows in data alone, which a program looks at (payload-written), or in
+#: memory of the driver's, which it may alter as well (table-written and writes-behind: the run ends
+#: as contested). Of interrupt-always those interrupts show that do not come together, and
+#: status-wide writes zeros to where there are zeros.
 CLAUSES: dict[str, tuple[str, ...]] = {
     name: tuple(clauses.split())
     for name, clauses in {
         "status-undefined": "DX-23",
+        "status-unwritten": "DX-23",
+        "status-late": "DX-23",
+        "status-first": "DX-23",
+        "data-short": "SU-DE-02",
+        "data-late": "SU-DE-02 DX-23",
+        "tail-late": "SU-DE-02",
         "read-short": "DX-25",
         "length-short": "DX-25",
         "length-huge": "DX-06",
@@ -64,6 +73,9 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "wrap-kept": "DX-10",
         "slots-one": "DX-10",
         "flags-unequal": "DX-10",
+        "write-flag-lost": "DX-79",
+        "next-slot-touched": "PD-DE-04",
+        "used-slot-touched": "PD-DE-04",
         "swallowed": "DX-39",
         "swallowed-one": "DX-39",
         "writes-descriptor": "SD-DE-04 DX-39",
@@ -141,20 +153,16 @@ CLAUSES: dict[str, tuple[str, ...]] = {
     }.items()
 }
 
-#: The same for our driver, which marks what the device is to write and watches it behind a reset,
+#: The same for our driver, which knows its own memory and watches the device behind a reset,
 #: beside what is above.
 MARKED: dict[str, tuple[str, ...]] = {
     name: tuple(clauses.split())
     for name, clauses in {
-        "data-short": "SU-DE-02",
-        "data-late": "SU-DE-02",
-        "tail-late": "SU-DE-02",
-        "status-unwritten": "DX-23",
-        "status-late": "DX-23",
-        "status-first": "DX-23",
         "writes-readable": "SD-DE-01 PD-DE-01",
         "header-cleared": "SD-DE-01 PD-DE-01",
         "used-after-stop": "RS-DE-03",
+        "writes-behind": "DX-78",
+        "status-wide": "DX-78",
     }.items()
 }
 
@@ -171,7 +179,9 @@ OF_DISKS = frozenset(
         "reads-fail", "fails-seldom", "buffer-missed", "buffers-swapped", "header-alone",
         "status-alone", "num-queues-0", "seg-max-65535", "seg-max-0", "blk-size-500", "unused0-1",
         "unused1-1", "max-discard-seg-0", "lifetime-empty", "lifetime-reserved", "status-late",
-        "length-sectors", "zones-shown",
+        "length-sectors", "zones-shown", "data-shifted", "read-stale", "write-behind-sector",
+        "zeroes-too-far", "status-again", "answers-crossed", "serial-changes", "size-max-0",
+        "size-max-1",
     }
 )  # fmt: skip
 

@@ -48,6 +48,7 @@ class Returning:
         length: the used length.
         times: how often it is returned.
         interrupt: True: always, False: never, None: as the driver wants.
+        interrupts: how often it interrupts, if it does.
         early: interrupt before it is returned, not behind.
         late: writes that follow when the queue's next chain is there, so that the driver had time
             to take this one.
@@ -68,6 +69,7 @@ class Returning:
     others: dict[int, Queue] = field(default_factory=dict)
     times: int = 1
     interrupt: bool | None = None
+    interrupts: int = 1
     early: bool = False
     late: Writes = field(default_factory=list)
     then: Callable[[], None] | None = None

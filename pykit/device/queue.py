@@ -71,7 +71,7 @@ class Queue(ABC):
         event_idx: bool,
         base: int,
     ) -> None:
-        self.memory, self.size, self.event_idx = memory, size, event_idx
+        self.memory, self.size, self.areas, self.event_idx = memory, size, areas, event_idx
         self.table_align, self.linked_tables = 1, True
         lengths = self._lengths(size)
         self.desc, self.device, self.driver = (

@@ -538,6 +538,9 @@ class Connection:
         call = setup.call if step.signals is None else self._setups[step.signals].call
         if (wanted if step.interrupt is None else step.interrupt) and call >= 0:
             os.eventfd_write(call, 1)
+            for _ in range(step.interrupts - 1):
+                time.sleep(MOMENT)
+                os.eventfd_write(call, 1)
 
 
 def _write(writes: Writes) -> None:

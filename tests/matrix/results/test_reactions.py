@@ -108,8 +108,8 @@ def test_clauses_have_rules() -> None:
 @pytest.mark.parametrize(
     ("cell", "either"),
     [
-        ("blk-status-unwritten-packed", ()),
-        ("marked-status-unwritten-packed", ("DX-23",)),
+        ("blk-writes-behind-packed", ()),
+        ("marked-writes-behind-packed", ("DX-78",)),
     ],
 )
 def test_our_driver_sees_more(cell: str, either: tuple[str, ...]) -> None:
