@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import itertools
 import struct
-import time
 
-from pykit.device.faults import FAULTS, MOMENT, DeviceFault, Returning, fault
-from pykit.device.memory import load16, store16
+from pykit.device.faults import FAULTS, DeviceFault, Returning, fault
 from pykit.device.queue import PackedQueue, SplitQueue
 from pykit.device.served import Writes
 from pykit.spec import bits, blkconfig
 from pykit.spec.bits import DESC_BYTES
 
 _RANGE = struct.Struct("<QII")
+_AVAIL_FLAG, _USED_FLAG = 1 << 7, 1 << 15
 _STRAY = b"\xa5"
 #: How often it interrupts for one chain.
 _STORM = 8
@@ -79,17 +78,10 @@ def _data_behind(step: Returning) -> None:
         step.writes.append((step.memory.at(address + length, 1), _STRAY))
 
 
-@fault("status-again", "write another status when the chain is used already")
+@fault("status-again", "write another status when the next chain is there")
 def _status_again(step: Returning) -> None:
-    if not step.writes:
-        return
-    view, _ = step.writes[-1]
-
-    def write() -> None:
-        time.sleep(MOMENT)
-        view[:1] = bytes((bits.S_IOERR,))
-
-    step.then = write
+    if step.writes:
+        step.late = [(step.writes[-1][0], bytes((bits.S_IOERR,)))]
 
 
 @fault("gap-written", "write between the driver area and its own", ring="split")
@@ -116,18 +108,13 @@ def _entry_ahead_written(step: Returning) -> None:
         step.writes.append((queue.driver[at : at + 2], _STRAY * 2))
 
 
-@fault("used-taken-back", "make a used descriptor look available again", ring="packed")
+@fault("used-taken-back", "make a used descriptor look available later", ring="packed")
 def _used_taken_back(step: Returning) -> None:
-    queue, chain = step.queue, step.chain
-    if not isinstance(queue, PackedQueue):
-        return
-
-    def flip() -> None:
-        time.sleep(MOMENT)
-        at = DESC_BYTES * ((queue.used - chain.slots) % queue.size) + 14
-        store16(queue.desc, at, load16(queue.desc, at) ^ 1 << 15)
-
-    step.then = flip
+    queue = step.queue
+    if isinstance(queue, PackedQueue):
+        at = DESC_BYTES * queue.used + 14
+        flags = _AVAIL_FLAG if queue.used_wrap else _USED_FLAG
+        step.late = [(queue.desc[at : at + 2], struct.pack("<H", flags))]
 
 
 @fault("ring-ahead-written", "write into the descriptor farthest ahead", ring="packed")

@@ -41,7 +41,7 @@ class PackedRing(Ring):
     layout = 1
 
     def lay_out(self) -> None:
-        """Allocate the areas; the device may write the descriptor ring and its own structure."""
+        """Allocate the areas; the device may write its own structure, and what is available."""
         memory, size = self.memory, self.size
         self.desc = memory.allocate(DESC_BYTES * size, 16)
         self.driver = memory.allocate(4, 4)
@@ -49,7 +49,6 @@ class PackedRing(Ring):
         memory.store(self.desc, bytes(DESC_BYTES * size))
         memory.store(self.driver, bytes(4))
         memory.store(self.device, bytes(4))
-        memory.allow(self.desc, DESC_BYTES * size)
         memory.allow(self.device, 4)
         self.next_slot = self.used_slot = self._new = 0
         self.wrap = self.used_wrap = True
@@ -98,6 +97,7 @@ class PackedRing(Ring):
                 value |= AVAIL | USED
             flags.append((slot, value))
             self.memory.store(self.desc + DESC_BYTES * slot, _packed(descriptor, None))
+            self.memory.allow(self.desc + DESC_BYTES * slot, DESC_BYTES)
             self.next_slot += 1
             if self.next_slot == self.size:
                 self.next_slot, self.wrap = 0, not self.wrap
@@ -232,7 +232,7 @@ class PackedRing(Ring):
                 break
             _, length, number, flags = STORED.unpack(self.memory.load(at, 16))
             event, event_flags = struct.unpack("<HH", self.memory.load(self.driver, 4))
-            position = self.taken_position
+            position, slot = self.taken_position, self.used_slot
             draft = self.outstanding.get(number)
             self.recorder.event(
                 "used",
@@ -247,6 +247,9 @@ class PackedRing(Ring):
                 accepted=int(draft is not None),
             )
             taken.append(UsedEntry(number, length, position))
+            for _ in range(len(draft.slots) if draft else 0):
+                self.memory.forbid(self.desc + DESC_BYTES * (slot % self.size), DESC_BYTES)
+                slot += 1
             self.used_slot += len(draft.slots) if draft else 1
             if self.used_slot >= self.size:
                 self.used_slot, self.used_wrap = self.used_slot - self.size, not self.used_wrap

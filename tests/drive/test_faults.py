@@ -77,6 +77,7 @@ BY_RULE = {
     "length-readable": {"DX-06"},
     "num-queues-0": {"DX-24"},
     "unused0-1": {"BI-DE-04"},
+    "write-flag-lost": {"DX-79"},
 }
 #: An interrupt too many is only known to be one with the device's side of the story; two keep
 #: their driver waiting, and have a class below or none; what is put back at once is met by chance;
@@ -103,6 +104,7 @@ ALONE = {
     "wedges",
     "zeroes-kept",
     "zeroes-refused",
+    "zeroes-too-far",
 }
 #: What a driver may leave out of account, or what a device may have: places that have no meaning,
 #: limits, orders that none was promised.
@@ -116,7 +118,9 @@ HARMLESS = {
     "order-swapped",
     "refuses-later",
     "seg-max-65535",
-    "write-flag-lost",
+    "serial-changes",
+    "size-max-0",
+    "size-max-1",
 }
 #: Those that take zones, or requests of their own: tests/proof has them.
 PROVED = {name for name, fault in FAULTS.items() if fault.zoned}
