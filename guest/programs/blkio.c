@@ -141,15 +141,28 @@ static void submit(aio_context_t context, struct iocb **cbs, long count)
 	}
 }
 
-/* What is behind a range that was zeroed or discarded is as it was. */
+/* Write the sectors behind a range, before it is zeroed or discarded. */
+static void fill_behind(unsigned char *data, unsigned int first)
+{
+	unsigned int i;
+
+	for (i = 0; i < ZEROED; i++) {
+		generation[first + i]++;
+		pattern(data + i * SECTOR, first + i);
+	}
+	if (pwrite(disk, data, ZEROED * SECTOR, (long long)first * SECTOR) != ZEROED * SECTOR)
+		die("cannot be written behind a range", first);
+}
+
+/* What is behind it is as it was. */
 static void check_behind(unsigned char *data, unsigned int first)
 {
-	unsigned int i, count = first + ZEROED <= sectors ? ZEROED : 0;
+	unsigned int i;
 
-	if (pread(disk, data, count * SECTOR, (long long)first * SECTOR) != count * SECTOR)
-		die("cannot be read behind a range that was zeroed or discarded", first);
-	for (i = 0; i < count; i++) {
-		if (generation[first + i] && !holds(data + i * SECTOR, first + i))
+	if (pread(disk, data, ZEROED * SECTOR, (long long)first * SECTOR) != ZEROED * SECTOR)
+		die("cannot be read behind a range", first);
+	for (i = 0; i < ZEROED; i++) {
+		if (!holds(data + i * SECTOR, first + i))
 			die("not what was written, behind a range", first + i);
 	}
 }
@@ -163,6 +176,8 @@ static void check_ranges(void)
 
 	if (!data)
 		die("no memory", 0);
+	fill_behind(data, ZEROED);
+	fill_behind(data, 2 * ZEROED);
 	if (ioctl(disk, BLKZEROOUT, range))
 		die(strerror(errno), 0);
 	if (pread(disk, data, ZEROED * SECTOR, 0) != ZEROED * SECTOR)
@@ -204,7 +219,8 @@ int main(int argc, char **argv)
 	most = strtoul(argv[4], NULL, 0) / SECTOR;
 	state = argc > 5 ? strtoull(argv[5], NULL, 0) : 1;
 	sectors = bytes / SECTOR < REGION ? bytes / SECTOR : REGION;
-	if (!depth || depth > MAX_DEPTH || !most || depth * most * 4 > sectors) {
+	if (!depth || depth > MAX_DEPTH || !most || depth * most * 4 > sectors ||
+	    sectors < 3 * ZEROED) {
 		fprintf(stderr, "blkio: %lu requests of up to %u sectors do not fit in %u\n",
 			depth, most, sectors);
 		return 2;

@@ -71,11 +71,14 @@ def on_transport(scenario: Scenario, name: str | None, arch: Arch = AMD64) -> Sc
     return replace(scenario, transport=to, devices=tuple(devices))
 
 
-def under_driver(scenario: Scenario, driver: str, modules: Sequence[str] = ()) -> Scenario:
+def under_driver(
+    scenario: Scenario, driver: str, modules: Sequence[str] = (), *, canaries: bool = False
+) -> Scenario:
     """The scenario with all its devices, plugged or made by it, driven by ``driver``.
 
     A driver of pykit (``pykit_*``) traces its own events; any other is the kernel's, or the one
-    that ``modules`` bring, and the probe is loaded to trace it.
+    that ``modules`` bring, and the probe is loaded to trace it; with ``canaries`` it marks what
+    disks are to write, and compares rings between the driver's operations.
     """
     before = {device.driver for device in scenario.devices} | {scenario.driver} - {None}
     if not before:
@@ -85,7 +88,7 @@ def under_driver(scenario: Scenario, driver: str, modules: Sequence[str] = ()) -
     others = [name for name in scenario.modules if name not in (*before, module)]
     parameters = {name: scenario.parameters[name] for name in others if name in scenario.parameters}
     if not ours:
-        parameters[PROBE] = {"devices": driver, "canaries": "1"}
+        parameters[PROBE] = {"devices": driver} | ({"canaries": "1"} if canaries else {})
     return replace(
         scenario,
         modules=(*others, module),

@@ -119,7 +119,9 @@ def test_a_kernels_driver_is_watched_by_the_probe(blk: Scenario) -> None:
     assert scenario.modules == ("pykit_probe",)
     assert scenario.kernel_modules == (*blk.kernel_modules, "virtio_blk")
     assert {device.driver for device in scenario.devices} == {"virtio_blk"}
-    assert scenario.parameters == {"pykit_probe": {"devices": "virtio_blk", "canaries": "1"}}
+    assert scenario.parameters == {"pykit_probe": {"devices": "virtio_blk"}}
+    marked = under_driver(blk, "virtio_blk", canaries=True)
+    assert marked.parameters == {"pykit_probe": {"devices": "virtio_blk", "canaries": "1"}}
 
 
 def test_our_driver_needs_no_probe(blk: Scenario) -> None:

@@ -121,8 +121,11 @@ def apply_axes(
             f"scenario {scenario.name} boots {scenario.firmware}, with a driver of its own: "
             "it takes no --kernel, --driver and no faults"
         )
+    observe = tuple(word for word in axes.get("observe", "").split("+") if word)
     if "driver" in axes:
-        scenario = under_driver(scenario, axes["driver"], modules)
+        # The access tracer would record each read of a ring that is compared.
+        canaries = "access" not in observe
+        scenario = under_driver(scenario, axes["driver"], modules, canaries=canaries)
     if BACK_END_FAULT in cell.axes:
         device = _back_end(scenario, axes.get(BACK_END_FAULT))
     if device is not None:
@@ -131,7 +134,6 @@ def apply_axes(
     arch = FIRMWARE[scenario.firmware] if scenario.firmware is not None else named
     scenario = on_transport(scenario, axes.get("transport"), arch)
     scenario = with_ring(scenario, axes.get("ring", "split"))
-    observe = tuple(word for word in axes.get("observe", "").split("+") if word)
     scenario = replace(scenario, observe=cast("tuple[Observer, ...]", observe))
     runner = axes.get("runner", "direct")
     if scenario.firmware is None:

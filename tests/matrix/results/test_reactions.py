@@ -115,3 +115,11 @@ def test_clauses_have_rules() -> None:
 def test_our_driver_sees_more(cell: str, either: tuple[str, ...]) -> None:
     (entry,) = map(runnable, select([f"reactions/{cell}"]))
     assert [fault.either for fault in entry.expected] == [either] * bool(either)
+
+
+@pytest.mark.parametrize(
+    ("cell", "canaries"), [("blk-entry-cleared", "1"), ("watched-entry-cleared", None)]
+)
+def test_the_access_tracer_takes_the_place_of_canaries(cell: str, canaries: str | None) -> None:
+    (entry,) = map(runnable, select([f"reactions/{cell}"]))
+    assert entry.scenario.parameters["pykit_probe"].get("canaries") == canaries
