@@ -569,3 +569,15 @@ def test_a_used_index_that_goes_back_does_not_accuse_the_driver() -> None:
     found = verdicts(log)
     assert "DX-37" not in found.having("fail")
     assert "DX-03" in found.having("fail")
+
+
+@pytest.mark.parametrize(("device", "found"), [(bits.BLK_ID, "fail"), (bits.NET_ID, "pass")])
+def test_a_chain_that_a_network_device_handed_back_is_popped_again(device: int, found: str) -> None:
+    """QEMU's log has no line for that; other devices hand none back."""
+    log = cases.packed_used.PACKED()
+    for event in log.of("driver"):
+        event["id"] = device
+    pop = log.of("dev_pop", vq=0)[5]
+    again = {name: value for name, value in pop.items() if name not in LABELS}
+    log.insert(pop, "dev_pop", after=False, **{**again, "elem": pop["elem"] + 1})
+    assert verdicts(log).of("PV-DE-02").verdict == found
