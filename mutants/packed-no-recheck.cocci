@@ -8,11 +8,11 @@
 @@
 expression E;
 @@
- virtqueue_poll_packed(...) {
- <...
+ virtqueue_poll(...) {
+ ...
+ virtio_mb(...);
 - return E;
 + return !PYKIT_MUTANT(packed_no_recheck) && (E);
- ...>
  }
 
 // The device wins the race: it returns a chain between the last look and the enabling.

@@ -10,6 +10,6 @@ expression list A;
  virtqueue_add_split(...) {
  <...
 - virtqueue_add_desc_split(A, VRING_DESC_F_INDIRECT, false)
-+ virtqueue_add_desc_split(A, VRING_DESC_F_INDIRECT | (PYKIT_MUTANT(split_indirect_flag_with_next) ? VRING_DESC_F_NEXT : 0), false)
++ virtqueue_add_desc_split(A, VRING_DESC_F_INDIRECT | (PYKIT_MUTANT(split_indirect_flag_with_next) && vq->split.avail_idx_shadow % 64 == 3 ? VRING_DESC_F_NEXT : 0), false)
  ...>
  }

@@ -3,12 +3,22 @@
 // must: NA-DR-07
 // ring: split
 // file: drivers/virtio/virtio_ring.c
-// count: 1
+// count: 2
 @@
 @@
  virtqueue_kick_prepare_split(...) {
  <...
  new = vq->split.avail_idx_shadow;
 + new += PYKIT_MUTANT(split_kick_new_too_high);
+ ...>
+ }
+
+// The device wins the race: it takes the chain before the decision, and asks for the next one.
+@@
+@@
+ virtqueue_add_split(...) {
+ <...
++if (PYKIT_MUTANT(split_kick_new_too_high)) udelay(300);
+ pr_debug("Added buffer head %i to %p\n", head, vq);
  ...>
  }

@@ -7,11 +7,11 @@
 @@
 expression E;
 @@
- virtqueue_poll_split(...) {
- <...
+ virtqueue_poll(...) {
+ ...
+ virtio_mb(...);
 - return E;
 + return !PYKIT_MUTANT(split_no_recheck) && (E);
- ...>
  }
 
 // The device wins the race: it returns a chain between the last look and the enabling.
