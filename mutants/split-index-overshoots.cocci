@@ -9,7 +9,7 @@
 @@
  virtqueue_add_split(...) {
  <...
-+ if (PYKIT_MUTANT(split_index_overshoots)) { WRITE_ONCE(vq->split.vring.avail->idx, cpu_to_virtio16(_vq->vdev, vq->split.avail_idx_shadow + 1)); WRITE_ONCE(vq->split.vring.avail->idx, cpu_to_virtio16(_vq->vdev, vq->split.avail_idx_shadow)); }
++ if (PYKIT_MUTANT(split_index_overshoots)) { WRITE_ONCE(vq->split.vring.avail->idx, cpu_to_virtio16(vq->vq.vdev, vq->split.avail_idx_shadow + 1)); WRITE_ONCE(vq->split.vring.avail->idx, cpu_to_virtio16(vq->vq.vdev, vq->split.avail_idx_shadow)); }
  vq->num_added++;
  ...>
  }
