@@ -21,14 +21,15 @@ SHELL = "pykit-shell"
 #: Parameters of our modules, by module.
 Parameters = dict[str, dict[str, str]]
 
-#: $MUTANT is module:number, or empty where the kernel's modules are its own.
+#: $MUTANT is module:number, or empty where the kernel's modules are its own. Number 0 is no mutant:
+#: its module need not be loaded.
 ACTIVATE_LINES = """
 [ -z "$MUTANT" ] || {
 	for switch in /sys/module/*/parameters/pykit_mutant; do
 		echo 0 >$switch
 		echo 0 >${switch}_reached
 	done
-	echo ${MUTANT#*:} >/sys/module/${MUTANT%:*}/parameters/pykit_mutant
+	[ ${MUTANT#*:} = 0 ] || echo ${MUTANT#*:} >/sys/module/${MUTANT%:*}/parameters/pykit_mutant
 } || die "cannot activate mutant $MUTANT"
 """
 
