@@ -31,9 +31,10 @@ def stored_indices(view: View) -> Result:
     tally = Tally(none=NO_SPLIT)
     for _, name, rows in split_queues(view):
         index = (pl.col("area") == "avail") & (pl.col("field") == "idx") & (pl.col("write") == 1)
-        stores = rows.filter(index).select("row", "value").drop_nulls()
+        stores = rows.filter(index).select("row", "value", "size").drop_nulls()
         row, value = stores["row"].to_numpy(), stores["value"].cast(pl.Int64).to_numpy()
-        back = np.flatnonzero((signed16(np.diff(value)) < 0) & (value[1:] != 0)) + 1
+        cleared = (value == 0) & (stores["size"].to_numpy() > 1)
+        back = np.flatnonzero((signed16(np.diff(value)) < 0) & ~cleared[1:]) + 1
         found = (
             Violation((int(row[i]),), f"{name}: avail idx is taken back by a store, to {value[i]}")
             for i in back.tolist()
