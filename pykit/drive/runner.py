@@ -16,6 +16,7 @@ from pykit.drive.peer import Death
 from pykit.drive.requests import DriverRequest
 from pykit.drive.rows import AnyCase
 from pykit.spec import bits
+from pykit.vhost_user import SilentPeerError
 
 #: How often a serious class has to come again, each time in a new process.
 CONFIRMATIONS = 3
@@ -59,7 +60,7 @@ class CaseRunner(ABC, Generic[C]):
     def __init__(self, device: DrivenDevice) -> None:
         self._device = device
         self._driver, self._peer = device.driver, device.peer
-        self._number = 0
+        self._number, self._confirming = 0, False
         #: Of the life that the next case may use; None where it needs a new one.
         self._shape: Shape | None = None
 
@@ -91,11 +92,12 @@ class CaseRunner(ABC, Generic[C]):
 
     def _confirm(self, case: C, result: CaseResult) -> CaseResult:
         assert result.outcome is not None
-        again = 0
+        again, self._confirming = 0, True
         for _ in range(CONFIRMATIONS):
             self._restart()
             other = self.once(case).outcome
             again += other is not None and other.verdict == result.outcome.verdict
+        self._confirming = False
         self._restart()
         if not again and result.outcome.verdict in BY_TIME:
             why = f"{result.outcome.verdict} once and in no new process: run it on a quiet machine"
@@ -136,7 +138,10 @@ class CaseRunner(ABC, Generic[C]):
             ended = self._ended(str(error))
             return CaseOutcome(ended.effect, ended.life, spinning, trespass, ended.detail)
         trespass = trespass or self._trespass()
-        if life != "queue":
+        if spinning and self._confirming:
+            # It is known what works then, and to find out takes until no answer has come.
+            life = self._restarted()
+        elif life != "queue":
             life = self._after_reset(life)
         return CaseOutcome(effect, life, spinning, trespass, detail)
 
@@ -174,6 +179,9 @@ class CaseRunner(ABC, Generic[C]):
             try:
                 self._driver.bring_up(shape)
                 self._serve(self._driver.kind.queue)
+            except SilentPeerError:
+                self._driver.carrier.stop()
+                return False
             except PeerGoneError:
                 self._driver.carrier.stop()
                 # Some end when their front-end leaves, which is no fault.

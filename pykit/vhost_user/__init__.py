@@ -29,6 +29,7 @@ from pykit.vhost_user.messages import (
     Message,
     PeerGoneError,
     Protocol,
+    SilentPeerError,
     receive,
     send,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "Message",
     "PeerGoneError",
     "Protocol",
+    "SilentPeerError",
     "inflight_bytes",
     "listen",
     "listens",

@@ -35,6 +35,10 @@ class PeerGoneError(PykitError):
     """The other side ended the connection or its process, stays silent, or breaks the protocol."""
 
 
+class SilentPeerError(PeerGoneError):
+    """The other side has the connection, and does not answer in time."""
+
+
 class FrontEndRequest(IntEnum):
     """Requests of the front-end."""
 
@@ -171,7 +175,7 @@ def _exactly(sock: socket.socket, count: int) -> tuple[bytes, list[int]]:
             data += part
     except TimeoutError:
         _close(fds)
-        raise PeerGoneError("peer did not reply in time") from None
+        raise SilentPeerError("peer did not reply in time") from None
     except OSError as error:
         _close(fds)
         raise PeerGoneError(f"peer ended the connection: {error.strerror}") from None

@@ -33,6 +33,7 @@ from pykit.vhost_user import (
     FrontEndRequest,
     Message,
     Protocol,
+    SilentPeerError,
     receive,
     send,
 )
@@ -392,6 +393,9 @@ class VhostUserCarrier:
             self._dial()
             try:
                 return self.ask(FrontEndRequest.GET_FEATURES).u64
+            except SilentPeerError:
+                # It has the connection, and had its time.
+                raise
             except PeerGoneError:
                 self.stop()
                 time.sleep(_BETWEEN)
