@@ -207,7 +207,8 @@ def fault(
 
 @fault("data-wrong", "flip a bit of what it writes first")
 def _data_wrong(step: Returning) -> None:
-    if step.writes:
+    # The last byte is the status.
+    if len(step.writes) > 1:
         view, data = step.writes[0]
         step.writes[0] = (view, bytes((data[0] ^ 1,)) + data[1:])
 

@@ -86,7 +86,9 @@ PUT_BACK = {name for name, fault in FAULTS.items() if fault.beside is not None}
 ALONE = {
     "beyond-end",
     "capacity-changes",
+    "discard-refused",
     "floods",
+    "flush-swallowed",
     "flush-unsupported",
     "header-alone",
     "inflight-ignored",
@@ -94,6 +96,7 @@ ALONE = {
     "leaks-descriptors",
     "leaks-memory",
     "serial-garbled",
+    "serial-short",
     "number-unmasked",
     "sleeps",
     "spins",
@@ -117,15 +120,30 @@ HARMLESS = {
     "max-discard-seg-0",
     "order-swapped",
     "refuses-later",
+    "seg-max-0",
     "seg-max-65535",
     "serial-changes",
     "size-max-0",
     "size-max-1",
+    "unused1-1",
+}
+#: What no life of conforming requests meets: what begins behind the last one, or is on a queue that
+#: gets none, what depends on the moment of a look, or on descriptors that are out of their order.
+UNMET = {
+    "disabled-later",
+    "index-jumps",
+    "index-torn",
+    "interrupt-stops",
+    "links-ignored",
+    "queue-deaf",
+    "stops-serving",
+    "suppression-early",
+    "writes-after-stop",
 }
 #: Those that take zones, or requests of their own: tests/proof has them.
 PROVED = {name for name, fault in FAULTS.items() if fault.zoned}
 PROVED |= {"lifetime-empty", "lifetime-reserved", "zones-shown"}
-UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK, *PROVED}
+UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK, *PROVED, *UNMET}
 
 
 def back_end(*arguments: str) -> list[str]:
@@ -278,8 +296,11 @@ def test_leak_is_seen(arguments: tuple[str, ...], what: str) -> None:
     ("fault", "row"),
     [
         ("beyond-end", "read-at-capacity"),
+        ("discard-refused", "read-after-discard"),
+        ("flush-swallowed", "write-then-flush"),
         ("flush-unsupported", "write-then-flush"),
         ("header-alone", "data-behind-header"),
+        ("serial-short", "id"),
     ],
 )
 def test_fault_shows_in_a_request(fault: str, row: str) -> None:
