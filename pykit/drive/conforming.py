@@ -23,11 +23,14 @@ from pykit.spec import bits
 
 #: Requests of a life, and the most in flight at once.
 _REQUESTS, _DEPTH = 24, 4
+#: Requests of a long life, on each queue: a device may serve only so many.
+_LONG = 110
 #: Sectors of the disk that are written.
 _SECTORS = 64
 #: How long an interrupt may come after its used buffer, in seconds.
 _LATE = 1.0
 _LONGEST = 8 * bits.SECTOR
+_UNANNOUNCED = "used buffers without the interrupt that was asked for"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,9 @@ class Conforming:
             progress(f"conforming requests, {name}")
             shape = replace(shape, canary=CANARIES[number % len(CANARIES)])
             yield from self._life(shape, name)
+        for packed in () if wanted else layouts:
+            progress(f"conforming requests, {_LONG} on each queue")
+            yield from self.long_life(Shape(packed))
         # The queues are still there, and nothing is in them.
         if self._device.peer is not None:
             self._device.peer.observe_idle()
@@ -134,14 +140,9 @@ class Conforming:
                 if sent is None:
                     break
                 left -= 1
-            interrupts = driver.interrupts
-            done = driver.wait(queue, len(flying))
-            # It may have come before the used buffers were seen: then nothing more does.
-            for seconds in (0, _LATE):
-                if done and driver.interrupts == interrupts:
-                    driver.listen(queue, seconds)
-            if done and driver.interrupts == interrupts:
-                yield Deviation(name, "", "used buffers without the interrupt that was asked for")
+            done, came = driver.announced(queue, len(flying), _LATE)
+            if done and not came:
+                yield Deviation(name, "", _UNANNOUNCED)
             self.requests += len(flying)
             for completion in done:
                 found = flying.pop(completion.entry.id, None)
@@ -154,6 +155,32 @@ class Conforming:
                 yield Deviation(name, sent.shape, "did not come back")
             if flying:
                 return
+
+    def long_life(self, shape: Shape) -> Iterator[Deviation]:
+        """Have more requests served than any queue has descriptors, on each queue that takes them.
+
+        Raises:
+            PeerGoneError: the device cannot be reached at all.
+        """
+        driver, name = self._driver, _name(shape)
+        self._device.begin(shape)
+        for queue in (queue for queue in driver.kind.alike if queue in driver.rings):
+            for number in range(1, _LONG + 1):
+                if driver.memory.room < 2 * _LONGEST:
+                    break
+                self.requests += 1
+                try:
+                    driver.submit(queue, driver.kind.request(driver.memory, number))
+                    done, came = driver.announced(queue, 1, _LATE)
+                except PeerGoneError as error:
+                    what = str(error)
+                else:
+                    what = _wrong(done[0]) if done else "did not come back"
+                    what = what or ("" if came else _UNANNOUNCED)
+                if what:
+                    yield Deviation(name, f"request {number} on queue {queue}", what)
+                    return
+        driver.end()
 
     def _read_back(self, name: str) -> Iterator[Deviation]:
         """Read all that is known of the disk, in long requests."""

@@ -330,23 +330,56 @@ class VirtioDriver:
         done = self.wait(queue, 1, patience)
         return done[0] if done else None
 
-    def wait(self, queue: int, count: int, patience: float = PATIENCE) -> list[Completion]:
+    def wait(
+        self, queue: int, count: int, patience: float = PATIENCE, ask: bool = True
+    ) -> list[Completion]:
         """Take used entries until there are so many, or the device does nothing any more.
+
+        Args:
+            queue: whose entries.
+            count: how many.
+            patience: how long at most, in seconds.
+            ask: for the next interrupt, behind each look that found some.
 
         Raises:
             PeerGoneError: the device went away.
         """
+        look = self.collect if ask else self.take
         found: list[Completion] = []
         deadline = time.monotonic() + patience
         while True:
-            found += self.collect(queue)
+            found += look(queue)
             if len(found) >= count or time.monotonic() > deadline:
                 return found
             self.listen(queue, GLANCE)
-            found += self.collect(queue)
+            found += look(queue)
             if len(found) < count and self.carrier.quiet():
                 # What it did last may have come after the look above.
-                return [*found, *self.collect(queue)]
+                return [*found, *look(queue)]
+
+    def announced(self, queue: int, count: int, late: float) -> tuple[list[Completion], bool]:
+        """Take so many used entries, and wait for an interrupt before the next is asked for.
+
+        What is asked for next may keep the device from the interrupt for these, as it looks there
+        behind its write of the used index.
+
+        Args:
+            queue: whose entries.
+            count: how many.
+            late: how long the interrupt may come after them, in seconds.
+
+        Returns:
+            What ``wait`` returns, and whether an interrupt came, or none can be seen.
+        """
+        before = self.interrupts
+        done = self.wait(queue, count, ask=False)
+        # It may have come before the used entries were seen: then nothing more does.
+        for seconds in (0, late):
+            if done and self.interrupts == before and not self.carrier.deaf:
+                self.listen(queue, seconds)
+        came = self.interrupts != before or self.carrier.deaf
+        self.rings[queue].request_interrupt()
+        return [*done, *self.collect(queue)], came
 
     def end(self) -> None:
         """End the life; chains that are outstanding come back unused."""
