@@ -8,6 +8,7 @@ that waits for a CPU does not sleep.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,17 @@ class Activity:
         except OSError:
             pass
         return ThreadTimes(total, busiest, sleeping)
+
+    def ran(self) -> float:
+        """Return the seconds that its threads have run, without those that they waited to."""
+        total = 0
+        try:
+            for task in self._tasks.iterdir():
+                with contextlib.suppress(OSError, ValueError):
+                    total += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            pass
+        return total / 1e9
 
     def asleep(self) -> bool:
         """Whether all threads slept and none ran, at this look and the ones before.

@@ -28,8 +28,10 @@ def test_a_peer_that_polls_keeps_its_mark(does: str, polls: bool) -> None:
     try:
         peer.start()
         assert not peer.activity.polls
+        before = peer.activity.ran()
         peer.observe_idle()
         assert peer.activity.polls == polls
+        assert (peer.activity.ran() - before > 0.01) == polls
         peer.kill()
         peer.start()
         assert peer.activity.polls == polls

@@ -52,6 +52,8 @@ _DIALS, _BETWEEN = 6, 0.04
 #: A back-end whose process is not known, or polls, is through with all when it is silent for this
 #: long, in seconds: it may still be at work on what it took.
 _SILENCE = 0.5
+#: And one that polls has run for so long meanwhile, in seconds.
+_WORKED = 0.4
 
 
 class VhostUserCarrier:
@@ -73,7 +75,7 @@ class VhostUserCarrier:
         self._features = self._protocol = self._spoken = self._accepted = 0
         self._also = 0
         self._requests: socket.socket | None = None
-        self._heard = 0.0
+        self._heard = self._ran = 0.0
         self._queues = 1
         self._memory: SharedMemory | None = None
         self._shared = False
@@ -261,7 +263,7 @@ class VhostUserCarrier:
 
     def notify(self, queue: int, position: int | None = None) -> None:
         """Signal a queue's kick descriptor, which has no data."""
-        self._heard = time.monotonic()
+        self._hear()
         os.eventfd_write(self._kicks[queue], 1)
 
     def interrupts(self, queue: int) -> int:
@@ -270,7 +272,7 @@ class VhostUserCarrier:
             count = os.eventfd_read(self._calls[queue])
         except BlockingIOError:
             return 0
-        self._heard = time.monotonic()
+        self._hear()
         return count
 
     def listen(self, queue: int, seconds: float) -> None:
@@ -283,9 +285,18 @@ class VhostUserCarrier:
         self.check()
         if self._activity is not None and not self._activity.polls:
             return self._activity.asleep()
-        # One that polls takes no kick.
-        taken = self._activity is not None or not any(map(_count, self._kicks.values()))
-        return taken and time.monotonic() - self._heard > _SILENCE
+        if time.monotonic() - self._heard <= _SILENCE:
+            return False
+        if self._activity is not None:
+            # One that polls takes no kick, and on a busy machine it may not have run.
+            return self._activity.ran() - self._ran > _WORKED
+        return not any(map(_count, self._kicks.values()))
+
+    def _hear(self) -> None:
+        """Begin to wait anew: the device was notified, or has written."""
+        self._heard = time.monotonic()
+        if self._activity is not None and self._activity.polls:
+            self._ran = self._activity.ran()
 
     def check(self) -> None:
         """Raise PeerGoneError where the back-end has ended the connection."""
