@@ -127,6 +127,7 @@ struct pykit_ring {
  * @first: where in the ring
  * @header: of a block device: what the device reads first
  * @has_header: whether there is so much to read
+ * @opening: of other devices: what the device reads first
  * @event: what the device asked for before, if failed adds are traced
  * @flags: the flags before, likewise
  */
@@ -140,6 +141,7 @@ struct pykit_sgs {
 	u16 first;
 	u8 header[PYKIT_HEADER_BYTES];
 	bool has_header;
+	struct pykit_opening opening;
 	u16 event;
 	u16 flags;
 };

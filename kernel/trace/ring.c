@@ -565,21 +565,34 @@ static u16 pykit_ring_used_idx(struct pykit_ring *r)
 	return virtio16_to_cpu(r->vq->vdev, READ_ONCE(r->split->used->idx));
 }
 
-/* Until its chain is back the driver leaves a request's header alone. */
-static bool pykit_ring_read_header(const struct pykit_ring *r, struct pykit_sgs *s)
+/* Read what the device will read first; a list that its driver has mapped has no pages. */
+static size_t pykit_ring_read_first(const struct pykit_sgs *s, void *to, size_t bytes)
 {
 	size_t done = 0;
 	struct scatterlist *sg;
 	unsigned int i;
 
-	if (r->vq->vdev->id.device != VIRTIO_ID_BLOCK ||
-	    (!trace_pykit_compared_enabled() && !trace_pykit_blk_start_enabled()))
-		return false;
 	for (i = 0; i < s->out; i++)
-		for (sg = s->sgs[i]; sg && done < sizeof(s->header); sg = sg_next(sg))
-			done += sg_copy_to_buffer(sg, 1, s->header + done,
-						  sizeof(s->header) - done);
-	return done == sizeof(s->header);
+		for (sg = s->sgs[i]; sg && sg_page(sg) && done < bytes; sg = sg_next(sg))
+			done += sg_copy_to_buffer(sg, 1, to + done, bytes - done);
+	return done;
+}
+
+/* Until its chain is back the driver leaves a request's header alone. */
+static void pykit_ring_read_header(const struct pykit_ring *r, struct pykit_sgs *s)
+{
+	s->has_header = false;
+	s->opening.bytes = 0;
+	if (r->vq->vdev->id.device != VIRTIO_ID_BLOCK) {
+		if (trace_pykit_opening_enabled()) {
+			memset(s->opening.value, 0, sizeof(s->opening.value));
+			s->opening.bytes = pykit_ring_read_first(s, s->opening.value,
+								 sizeof(s->opening.value));
+		}
+	} else if (trace_pykit_compared_enabled() || trace_pykit_blk_start_enabled()) {
+		s->has_header = pykit_ring_read_first(s, s->header, sizeof(s->header)) ==
+				sizeof(s->header);
+	}
 }
 
 /**
@@ -600,7 +613,7 @@ void pykit_ring_before_add(struct pykit_ring *r, struct pykit_sgs *s)
 		.used_idx = trace_pykit_add_enabled() ? pykit_ring_used_idx(r) : 0,
 	};
 	s->first = r->next_avail;
-	s->has_header = pykit_ring_read_header(r, s);
+	pykit_ring_read_header(r, s);
 	for (i = 0; i < s->out + s->in; i++) {
 		for (sg = s->sgs[i]; sg; sg = sg_next(sg)) {
 			s->total++;
@@ -780,6 +793,10 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 	pykit_trace_vq(add, &r->vqid, &s->chain);
 	for (i = 0; i < n; i++)
 		pykit_trace_vq(desc, &r->vqid, s->chain.head, &r->descs[i]);
+	if (s->opening.bytes) {
+		s->opening.head = s->chain.head;
+		pykit_trace_vq(opening, &r->vqid, &s->opening);
+	}
 	return n;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_walk);

@@ -94,6 +94,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "callback": "u16: avail_flags used_event last_used used_idx, u8: event_idx enable pending",
         "detach": "u32: num_free, u16: slots",
         "quiet": "u16: used_idx used_after",
+        "opening": "u64: first second third, u16: head got",
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_answer": "u64: first second third, u32: type, u16: head got",

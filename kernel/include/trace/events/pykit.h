@@ -373,6 +373,20 @@ struct pykit_blk_answer {
 };
 
 /**
+ * struct pykit_opening - what a chain gives the device to read first
+ * @value: up to 24 bytes, 0 where there are fewer
+ * @bytes: how many of them there are
+ * @head: head of the descriptor chain
+ *
+ * Of devices other than block devices, whose requests have events of their own.
+ */
+struct pykit_opening {
+	__le64 value[3];
+	u16 bytes;
+	u16 head;
+};
+
+/**
  * struct pykit_blk_zone - a zone as a block device reports it
  * @start: its first sector
  * @capacity: sectors that can be written
@@ -1108,6 +1122,28 @@ TRACE_EVENT(pykit_blk_range,
 	    TP_printk(PYKIT_VQ_FMT "head=%u pos=%u sector=%llu sectors=%u flags=%#x",
 		      PYKIT_VQ_ARGS, __entry->head, __entry->pos, __entry->sector,
 		      __entry->sectors, __entry->flags)
+);
+
+TRACE_EVENT(pykit_opening,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+		     const struct pykit_opening *opening),
+	    TP_ARGS(vqid, seq, opening),
+	    TP_STRUCT__entry(__field(u64, first)
+			     __field(u64, second)
+			     __field(u64, third)
+			     PYKIT_VQ_FIELDS(PYKIT_NONE,
+					     __field(u16, head) __field(u16, got),
+					     PYKIT_NONE)),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->first = le64_to_cpu(opening->value[0]);
+			   __entry->second = le64_to_cpu(opening->value[1]);
+			   __entry->third = le64_to_cpu(opening->value[2]);
+			   __entry->head = opening->head;
+			   __entry->got = opening->bytes;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u got=%u first=%#llx second=%#llx third=%#llx",
+		      PYKIT_VQ_ARGS, __entry->head, __entry->got, __entry->first,
+		      __entry->second, __entry->third)
 );
 
 TRACE_EVENT(pykit_blk_answer,
