@@ -8,8 +8,6 @@ from tests.spec.cases.base import Make, bare, case
 from tests.spec.log import Event, Log
 
 MODERN = 1 << bits.VERSION_1
-#: MRG_RXBUF and CTRL_VQ of network devices.
-MERGED, CONTROL = 1 << 15, 1 << 17
 
 
 def chain(device: int, vq: int, readable: int, writable: int, used: int, features: int = 0) -> Make:
@@ -35,36 +33,6 @@ def chain(device: int, vq: int, readable: int, writable: int, used: int, feature
 def last(log: Log, kind: str) -> Event:
     """Return the last event of a kind."""
     return log.of(kind)[-1]
-
-
-@case("NT-DR-01", clean=chain(bits.NET_ID, 0, 0, 1536, 64, MERGED))
-def receive_buffer_without_room(log: Log) -> None:
-    """A mergeable receive buffer has 10 bytes."""
-    last(log, "add")["writable"] = 10
-
-
-@case("NT-DR-02", clean=chain(bits.NET_ID, 1, 76, 0, 0))
-def packet_without_header(log: Log) -> None:
-    """A packet to transmit has 10 bytes."""
-    last(log, "add")["readable"] = 10
-
-
-@case("NT-DE-01", clean=chain(bits.NET_ID, 0, 0, 1536, 64))
-def received_without_header(log: Log) -> None:
-    """A packet is received with a used len of 8."""
-    last(log, "used")["len"] = 8
-
-
-@case("NT-DE-01", clean=chain(bits.NET_ID, 0, 0, 1536, 64, MERGED))
-def nothing_is_merged_in(log: Log) -> None:
-    """A buffer that is merged into a packet has a used len of 0."""
-    last(log, "used")["len"] = 0
-
-
-@case("NT-DE-02", clean=chain(bits.NET_ID, 2, 4, 1, 1, CONTROL))
-def command_without_ack(log: Log) -> None:
-    """A control command comes back with a used len of 0."""
-    last(log, "used")["len"] = 0
 
 
 @case("SC-DR-01", clean=chain(bits.SCSI_ID, 2, 51, 108, 108))
