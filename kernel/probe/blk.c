@@ -48,6 +48,8 @@ struct pykit_probe_piece {
  * @num_pieces: how many of them there are
  * @mark: what the data was marked with, 0 if it was not
  * @bytes: length of the data that was marked
+ * @began: when it began, by the disk's time
+ * @written: sectors that it writes
  * @started: whether it was seen to start
  */
 struct pykit_probe_req {
@@ -57,6 +59,8 @@ struct pykit_probe_req {
 	u8 num_pieces;
 	u64 mark;
 	u64 bytes;
+	u32 began;
+	u64 written;
 	bool started;
 };
 
@@ -65,6 +69,10 @@ struct pykit_probe_req {
  * @size: how many there may be
  * @mark: of the request that is being added, 0 if its data is not marked
  * @bytes: length of that data
+ * @began: when that request began, by the disk's time
+ * @sector: the first sector that it writes
+ * @written: how many sectors it writes
+ * @data: what the disk holds, NULL if that is not followed
  * @chunk: room for a part of the data
  * @reqs: by head
  */
@@ -72,6 +80,10 @@ struct pykit_probe_blk {
 	unsigned int size;
 	u64 mark;
 	u64 bytes;
+	u32 began;
+	u64 sector;
+	u64 written;
+	struct pykit_probe_data *data;
 	u8 chunk[CHUNK_BYTES];
 	struct pykit_probe_req reqs[];
 };
@@ -87,9 +99,27 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 	struct pykit_probe_blk *blk;
 
 	blk = kvzalloc(struct_size(blk, reqs, r->size), GFP_KERNEL);
+	if (!blk)
+		return NULL;
+	blk->size = r->size;
+	if (!pykit_probe_canaries)
+		return blk;
+	blk->data = pykit_probe_data_get(r->vq->vdev);
+	if (blk->data)
+		return blk;
+	kvfree(blk);
+	return NULL;
+}
+
+/**
+ * pykit_probe_blk_free() - keep requests no more
+ * @blk: room for them, or NULL
+ */
+void pykit_probe_blk_free(struct pykit_probe_blk *blk)
+{
 	if (blk)
-		blk->size = r->size;
-	return blk;
+		pykit_probe_data_put(blk->data);
+	kvfree(blk);
 }
 
 /**
@@ -172,13 +202,15 @@ static bool pykit_probe_has_answer(u32 type)
 static void pykit_probe_note_pieces(struct pykit_probe_req *req, const struct pykit_desc *descs,
 				    unsigned int count)
 {
+	u16 wanted = req->end.type == VIRTIO_BLK_T_OUT ? 0 : VRING_DESC_F_WRITE;
 	unsigned int i;
 
 	req->num_pieces = 0;
 	for (i = 0; i < count && req->num_pieces < MAX_PIECES; i++) {
 		struct pykit_probe_piece *piece = &req->pieces[req->num_pieces];
 
-		if (pykit_probe_is_table(&descs[i]) || !(descs[i].flags & VRING_DESC_F_WRITE))
+		if (pykit_probe_is_table(&descs[i]) ||
+		    (descs[i].flags & VRING_DESC_F_WRITE) != wanted)
 			continue;
 		piece->addr = descs[i].addr;
 		piece->len = descs[i].len;
@@ -200,6 +232,99 @@ static u64 pykit_probe_data_bytes(const struct pykit_probe_queue *q, const struc
 }
 
 /**
+ * struct pykit_probe_sums - check sums of a request's sectors, one after the other
+ * @sector: the sector
+ * @end: behind the last one
+ * @done: bytes of it so far
+ * @sum: of these
+ */
+struct pykit_probe_sums {
+	u64 sector;
+	u64 end;
+	u32 done;
+	u32 sum;
+};
+
+/* Goes on with data; returns how much of it belongs to the sector, which may end. */
+static u32 pykit_probe_sum_on(struct pykit_probe_sums *sums, const u8 *data, u32 bytes)
+{
+	u32 some = min_t(u32, bytes, SECTOR_SIZE - sums->done);
+
+	sums->sum = crc32_le(sums->done ? sums->sum : ~0, data, some);
+	sums->done += some;
+	return some;
+}
+
+static bool pykit_probe_sum_ends(struct pykit_probe_sums *sums)
+{
+	if (sums->done < SECTOR_SIZE)
+		return false;
+	sums->done = 0;
+	return true;
+}
+
+/* The data of a write, behind its header. */
+static void pykit_probe_sum_write(struct pykit_probe_queue *q, const struct pykit_sgs *s,
+				  struct pykit_probe_sums *sums)
+{
+	struct pykit_probe_blk *blk = q->blk;
+	u64 skip = PYKIT_HEADER_BYTES;
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for (i = 0; i < s->out; i++) {
+		for (sg = s->sgs[i]; sg; sg = sg_next(sg)) {
+			u64 at = min_t(u64, skip, sg->length);
+
+			skip -= at;
+			while (at < sg->length && sums->sector < sums->end) {
+				u32 some = min_t(u64, sg->length - at, SECTOR_SIZE - sums->done);
+
+				sg_pcopy_to_buffer(sg, 1, blk->chunk, some, at);
+				at += pykit_probe_sum_on(sums, blk->chunk, some);
+				if (pykit_probe_sum_ends(sums))
+					pykit_probe_data_begin(blk->data, sums->sector++,
+							       blk->began, sums->sum);
+			}
+		}
+	}
+}
+
+/* A request is about to be made available: note what it changes on the disk. */
+static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct pykit_sgs *s)
+{
+	struct virtio_device *vdev = q->ring.vq->vdev;
+	const struct virtio_blk_outhdr *hdr = (const void *)s->header;
+	struct pykit_probe_blk *blk = q->blk;
+	struct pykit_probe_sums sums = { };
+	u32 type;
+
+	blk->began = pykit_probe_data_now(blk->data);
+	blk->written = 0;
+	if (!s->has_header)
+		return;
+	type = virtio32_to_cpu(vdev, hdr->type);
+	switch (type) {
+	case VIRTIO_BLK_T_OUT:
+		blk->sector = virtio64_to_cpu(vdev, hdr->sector);
+		blk->written = s->chain.readable / SECTOR_SIZE;
+		blk->began = pykit_probe_data_write(blk->data, blk->sector, blk->written);
+		sums.sector = blk->sector;
+		sums.end = blk->sector + blk->written;
+		pykit_probe_sum_write(q, s, &sums);
+		break;
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_FLUSH:
+	case VIRTIO_BLK_T_GET_ID:
+	case T_GET_LIFETIME:
+		break;
+	default:
+		/* What it changes is not looked at. */
+		pykit_probe_data_forget(blk->data);
+	}
+}
+
+/**
  * pykit_probe_blk_mark() - a request is about to be made available: mark what it asks for
  * @q: its queue
  * @s: the request, after pykit_ring_before_add()
@@ -215,6 +340,7 @@ void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s
 
 	blk->mark = 0;
 	blk->bytes = pykit_probe_data_bytes(q, s);
+	pykit_probe_note_change(q, s);
 	for (i = s->out; i < s->out + s->in; i++)
 		for (sg = s->sgs[i]; sg; sg = sg_next(sg), buffers++)
 			last = sg;
@@ -235,6 +361,16 @@ void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s
 			}
 		}
 	}
+}
+
+/**
+ * pykit_probe_blk_unmark() - a request was not made available after all
+ * @q: its queue, after pykit_probe_blk_mark()
+ */
+void pykit_probe_blk_unmark(struct pykit_probe_queue *q)
+{
+	if (q->blk->data)
+		pykit_probe_data_end(q->blk->data, q->blk->sector, q->blk->written);
 }
 
 /**
@@ -298,7 +434,10 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *
 	req->num_pieces = 0;
 	req->mark = q->blk->mark;
 	req->bytes = q->blk->bytes;
-	if (req->mark || pykit_probe_has_answer(blk.type))
+	req->began = q->blk->began;
+	req->written = q->blk->written;
+	if (req->mark || pykit_probe_has_answer(blk.type) ||
+	    (q->blk->data && blk.type == VIRTIO_BLK_T_OUT))
 		pykit_probe_note_pieces(req, descs, count);
 }
 
@@ -375,12 +514,49 @@ static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
 		pykit_probe_trace_zones(q, req, le64_to_cpu(answer.value[0]));
 }
 
+/* A write has ended well: note what is on the disk now. */
+static void pykit_probe_note_written(struct pykit_probe_queue *q,
+				     const struct pykit_probe_req *req)
+{
+	struct pykit_probe_sums sums = { .sector = req->end.sector };
+	u64 skip = PYKIT_HEADER_BYTES;
+	unsigned int i;
+
+	for (i = 0; i < req->num_pieces; i++) {
+		const struct pykit_probe_piece *piece = &req->pieces[i];
+		u64 at = min_t(u64, skip, piece->len);
+
+		skip -= at;
+		while (at < piece->len) {
+			u32 some = min_t(u64, piece->len - at, SECTOR_SIZE - sums.done);
+
+			if (!pykit_ring_read(q->ring.vq->vdev, piece->addr + at, q->blk->chunk,
+					     some))
+				return;
+			at += pykit_probe_sum_on(&sums, q->blk->chunk, some);
+			if (pykit_probe_sum_ends(&sums))
+				pykit_probe_data_settle(q->blk->data, sums.sector++, req->began,
+							sums.sum);
+		}
+	}
+}
+
+static void pykit_probe_end_write(struct pykit_probe_queue *q, struct pykit_probe_req *req)
+{
+	if (req->written && req->end.status == VIRTIO_BLK_S_OK)
+		pykit_probe_note_written(q, req);
+	pykit_probe_data_end(q->blk->data, req->end.sector, req->written);
+	/* It may be looked at again. */
+	req->written = 0;
+}
+
 /* Reads data of a buffer; returns whether it could be read. */
-static bool pykit_probe_read_data(struct pykit_probe_queue *q, u64 addr, u64 bytes, bool sum,
+static bool pykit_probe_read_data(struct pykit_probe_queue *q, const struct pykit_probe_req *req,
+				  u64 addr, u64 bytes, struct pykit_probe_sums *sums, bool sum,
 				  struct pykit_blk_wrote *wrote)
 {
 	while (bytes) {
-		u64 some = min_t(u64, bytes, CHUNK_BYTES);
+		u64 some = min_t(u64, bytes, SECTOR_SIZE - sums->done);
 
 		if (!pykit_ring_read(q->ring.vq->vdev, addr, q->blk->chunk, some))
 			return false;
@@ -388,6 +564,10 @@ static bool pykit_probe_read_data(struct pykit_probe_queue *q, u64 addr, u64 byt
 			wrote->zero = !memchr_inv(q->blk->chunk, 0, some);
 		if (sum)
 			wrote->sum = crc32_le(wrote->sum, q->blk->chunk, some);
+		pykit_probe_sum_on(sums, q->blk->chunk, some);
+		if (pykit_probe_sum_ends(sums) && req->end.type == VIRTIO_BLK_T_IN)
+			pykit_probe_data_compare(q->blk->data, sums->sector++, req->began,
+						 sums->sum, wrote);
 		addr += some;
 		bytes -= some;
 	}
@@ -406,14 +586,15 @@ static void pykit_probe_trace_wrote(struct pykit_probe_queue *q, const struct py
 		.header = PYKIT_HEADER_ELSEWHERE,
 		.zero = true,
 	};
+	struct pykit_probe_sums sums = { .sector = req->end.sector };
 	struct pykit_piece piece = { };
 	u64 first = 0, found, last;
 	unsigned int i;
 
 	for (i = 0; i < req->num_pieces && first < req->bytes; i++, first = last) {
 		last = first + req->pieces[i].len;
-		if (!pykit_probe_read_data(q, req->pieces[i].addr, min(last, req->bytes) - first,
-					   sum, &wrote))
+		if (!pykit_probe_read_data(q, req, req->pieces[i].addr,
+					   min(last, req->bytes) - first, &sums, sum, &wrote))
 			return;
 		while (pykit_next_piece(first, last, req->bytes, &piece)) {
 			u64 mark = pykit_mark_at(req->mark, piece.end);
@@ -468,6 +649,8 @@ void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *
 				       &req->end.status, sizeof(req->end.status));
 	if (req->started && req->mark && trace_pykit_blk_wrote_enabled())
 		pykit_probe_trace_wrote(q, req);
+	if (req->started && q->blk->data)
+		pykit_probe_end_write(q, req);
 	if (req->started)
 		pykit_probe_trace_answer(q, req);
 }

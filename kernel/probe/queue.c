@@ -129,6 +129,8 @@ static int pykit_probe_after_add(struct pykit_probe_queue *q, struct pykit_sgs *
 				pykit_probe_blk_start(q, s, count);
 		}
 	} else if (q) {
+		if (q->blk)
+			pykit_probe_blk_unmark(q);
 		pykit_ring_add_failed(&q->ring, s, err, true);
 	}
 	pykit_probe_leave_ring(q);
@@ -521,7 +523,7 @@ static struct pykit_probe_queue *pykit_probe_alloc_queue(struct virtqueue *vq, u
 		vq->index, err);
 	if (q) {
 		pykit_ring_free(&q->ring);
-		kvfree(q->blk);
+		pykit_probe_blk_free(q->blk);
 	}
 	kfree(q);
 	return NULL;
@@ -614,7 +616,7 @@ static void pykit_probe_forget_queues(const struct virtio_device *vdev, const st
 		if (!q->joining)
 			pykit_ring_end(&q->ring, op);
 		pykit_ring_free(&q->ring);
-		kvfree(q->blk);
+		pykit_probe_blk_free(q->blk);
 		kfree(q);
 	}
 }

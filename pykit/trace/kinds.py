@@ -99,7 +99,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_answer": "u64: first second third, u32: type, u16: head got",
         "blk_zone": "u64: start capacity wp, u16: head pos, u8: z_type z_state",
-        "blk_wrote": "u64: bytes written touched, u32: type sum, u16: head, u8: header zero behind",
+        "blk_wrote": "u64: bytes written touched, u32: type sum, u16: head known other,"
+        " u8: header zero behind",
         "blk_sector": "u64: sector, u32: sum, u16: head, u8: write",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
         "returned": "u32: id len, u16: index head changed",

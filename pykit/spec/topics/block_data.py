@@ -3,7 +3,8 @@
 
 The first bytes of small replies are traced by our driver and by the probe (``blk_answer``). Of
 the data of reads our driver traces whether all of it is zero and, from a device that is
-read-only, a checksum (``blk_wrote``).
+read-only, a checksum (``blk_wrote``). The probe does, too, in guests that pykit boots, and compares
+each sector that is read with what it saw written there last.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from pykit.spec.arrays import Bools
 from pykit.spec.blkconfig import MAY_UNMAP
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
-from pykit.spec.topics.answers import offers_read_only
+from pykit.spec.topics.answers import not_the_devices, offers_read_only
 from pykit.spec.topics.block import ranges_of
 from pykit.spec.topics.canary import marks
 from pykit.spec.topics.config import changes_are_announced
 from pykit.spec.view import View
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
+#: Of the event ``compared``: a header or a table is not what it was.
+_ALTERED = 2
 #: The last value of pre_eol_info and of device_lifetime_est_typ_a and _b that is not reserved.
 _LAST_EOL, _LAST_WEAR = 3, 11
 #: So many ranges of zeroes are followed; the others are undecided.
@@ -147,6 +150,48 @@ def _reads(view: View) -> Rows:
         device=device[rows["q"]],
         start=start,
     ).where(rows["bytes"] > 0)
+
+
+@rule("DX-80", needs=(*_ENDED, "driver:blk_wrote"))
+def reads_bring_what_was_written(view: View) -> Result:
+    """Section 5.2.6: a read brings what was written to its sectors last.
+
+    Checked: each read that ended with OK and of which the probe knew a sector: a write of it had
+    ended with OK before the read was made available, its data was the same at its begin and its
+    end, and no other write, discard or write of zeroes began there until the read ended.
+
+    - Left out are lives whose configuration changes: another size may bring other contents.
+    - Contested is a life in which either side altered a chain or a header, or in which the driver
+      has broken a ring or a request.
+    """
+    rows = _reads(view)
+    rows = rows.where(rows["known"] > 0)
+    changes = view.of("config_change").select("dev", "life").unique()
+    moved = {(dev, life) for dev, life in changes.iter_rows()}
+    rows = rows.where(~_of_lives(view, moved)[rows["q"]])
+    altered = {view.rings.queue[q][:2] for q in np.flatnonzero(_altered_queues(view)).tolist()}
+    return rows.check(
+        rows["other"] == 0,
+        "{queue}: {other} of {known} known sectors of a read at sector {first} are not what was"
+        " written there",
+        none="nothing is known of what was read",
+        shown=("row", "start"),
+        unless=not_the_devices(view, rows, rows["request"]) | _of_lives(view, altered)[rows["q"]],
+    )
+
+
+def _of_lives(view: View, lives: set[tuple[int, int]]) -> Bools:
+    """By queue: whether it is one of these lives (dev, life)."""
+    return np.array([name[:2] in lives for name in view.rings.queue], dtype=np.bool_)
+
+
+def _altered_queues(view: View) -> Bools:
+    """By queue: the driver broke it, or a chain or header of it was altered by either side."""
+    looks = view.rings.of("compared")
+    found: Bools = view.contested_queues.copy()
+    altered = (looks["header"] == _ALTERED) | (looks["table"] == _ALTERED)
+    found[looks["q"][altered | (looks["changed"] != 0)]] = True
+    return found
 
 
 def _meets(rows: Rows, device: int, first: int, last: int) -> Bools:

@@ -82,3 +82,9 @@ def protected() -> Log:
 def read_only_data_changes(log: Log) -> None:
     """A read after a refused write has other data."""
     last(log, "blk_wrote")["sum"] = 78
+
+
+@case("DX-80", clean=lambda: Disk().ask(bits.T_IN, 0, 8, wrote={"known": 8}, length=4097).log)
+def read_brings_something_else(log: Log) -> None:
+    """Two sectors that are read are not what the probe saw written there."""
+    last(log, "blk_wrote")["other"] = 2

@@ -422,6 +422,8 @@ struct pykit_blk_zone {
  * @zero: whether all of the data is zero
  * @behind: the same of the bytes behind the status: 1 if so, 2 if not, 0 if they were
  *	not compared here
+ * @known: sectors of a read whose contents are known, as they were written before
+ * @other: how many of these have other contents
  *
  * The driver or the probe has put a mark in the last eight bytes of each sector of the
  * data, and in the last eight bytes of all: @written and @touched end where one of them
@@ -437,6 +439,8 @@ struct pykit_blk_wrote {
 	u8 header;
 	u8 zero;
 	u8 behind;
+	u16 known;
+	u16 other;
 };
 
 /**
@@ -1202,7 +1206,8 @@ TRACE_EVENT(pykit_blk_wrote,
 			     __field(u64, written)
 			     __field(u64, touched)
 			     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, sum),
-					     __field(u16, head),
+					     __field(u16, head) __field(u16, known)
+					     __field(u16, other),
 					     __field(u8, header) __field(u8, zero)
 					     __field(u8, behind))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
@@ -1215,12 +1220,14 @@ TRACE_EVENT(pykit_blk_wrote,
 			   __entry->header = wrote->header;
 			   __entry->zero = wrote->zero;
 			   __entry->behind = wrote->behind;
+			   __entry->known = wrote->known;
+			   __entry->other = wrote->other;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s bytes=%llu written=%llu touched=%llu header=%u behind=%u zero=%u sum=%#x",
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s bytes=%llu written=%llu touched=%llu header=%u behind=%u zero=%u sum=%#x known=%u other=%u",
 		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
 		      __entry->bytes, __entry->written, __entry->touched,
 		      __entry->header, __entry->behind, __entry->zero,
-		      __entry->sum)
+		      __entry->sum, __entry->known, __entry->other)
 );
 
 DECLARE_EVENT_CLASS(pykit_blk_end,
