@@ -168,7 +168,6 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "free-descriptor-written": "SD-DE-04",
         "used-taken-back": "PD-DE-04",
         "ring-ahead-written": "PD-DE-04",
-        "size-max-0": "DX-24",
         "refuses-features": "FB-DE-02 DX-39",
         "refuses-later": "FB-DE-05 DX-39",
     }.items()

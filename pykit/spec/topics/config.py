@@ -14,7 +14,6 @@ from pykit.spec.blkconfig import (
     FRAME,
     NUM_QUEUES,
     SEG_MAX,
-    SIZE_MAX,
     UNUSED0,
     UNUSED1,
     WRITEBACK,
@@ -330,26 +329,21 @@ def padding_is_zero(view: View) -> Result:
 
 @rule("DX-24", needs=("driver:config", "driver:features"))
 def limits_can_be_used(view: View) -> Result:
-    """Section 5.2.4: a block device with MQ has at least one request queue, a segment may have at
-    least one byte, and seg_max segments fit a chain, with header and status, that the queue can
-    take.
+    """Section 5.2.4: a block device with MQ has at least one request queue, and seg_max segments
+    fit a chain, with header and status, that the queue can take.
 
-    Checked: each read of num_queues in lives of block devices with MQ; each read of size_max in
-    lives with SIZE_MAX; and each read of seg_max in lives with SEG_MAX, against the size of each
-    queue that the driver set up. No chain may be longer than the queue, indirect descriptors
-    included.
+    Checked: each read of num_queues in lives of block devices with MQ; and each read of seg_max in
+    lives with SEG_MAX, against the size of each queue that the driver set up. No chain may be
+    longer than the queue, indirect descriptors included. A size_max of 0 is no limit to drivers.
 
     A queue counts only if it has the size that the device gave it, as far as QMP or the
     device's options say it: a driver may take less.
     """
-    tally = Tally(none="neither num_queues nor size_max nor seg_max was read")
+    tally = Tally(none="neither num_queues nor seg_max was read")
     for life in block_lives(view, tally):
         if life.has(bits.BLK_MQ):
             for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
                 tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
-        if life.has(bits.BLK_SIZE_MAX):
-            for access, most in life.reads(SIZE_MAX.offset, SIZE_MAX.width):
-                tally.check(most > 0, access.row, f"{life.name}: size_max is 0")
         size = _smallest_queue(view, life)
         if not life.has(bits.BLK_SEG_MAX) or not size:
             continue

@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from pykit.spec import bits
-from tests.spec.cases.base import bare, case, clear_bits, later, like
+from tests.spec.cases.base import bare, case, clear_bits, later
 from tests.spec.cases.status import READY
 from tests.spec.log import Log
-from tests.spec.machine import OFFERED, run
+from tests.spec.machine import run
 
 
 def config_change(log: Log, *, announced: bool = True, generation: int = 8) -> None:
@@ -168,12 +168,6 @@ def chains_do_not_fit(log: Log) -> None:
     """seg_max and the two descriptors of header and status are more than the queue has."""
     for event in log.of("config", offset=12):
         event["value"] = 15
-
-
-@case("DX-24", clean=like(offered=OFFERED | 1 << bits.BLK_SIZE_MAX))
-def segments_have_no_byte(log: Log) -> None:
-    """The device has SIZE_MAX and size_max of 0."""
-    log.insert(log.one("config", offset=12), "config", offset=8, len=4, value=0, write=0)
 
 
 @case("DX-24")
