@@ -148,7 +148,6 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "links-ignored": "DX-06 DX-25",
         "descriptor-cached": "DX-06 DX-25",
         "kick-missed": "DX-39",
-        "data-wrong": "DX-80",
         "pieces-reversed": "DX-80",
         "buffers-swapped": "DX-80",
         "buffer-missed": "DX-80",
