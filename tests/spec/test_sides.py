@@ -581,3 +581,9 @@ def test_a_chain_that_a_network_device_handed_back_is_popped_again(device: int, 
     again = {name: value for name, value in pop.items() if name not in LABELS}
     log.insert(pop, "dev_pop", after=False, **{**again, "elem": pop["elem"] + 1})
     assert verdicts(log).of("PV-DE-02").verdict == found
+
+
+def test_an_event_buffer_without_room_accuses_its_driver_alone() -> None:
+    log = cases.others.chain(bits.INPUT_ID, 0, 0, 4, 4)()
+    found = verdicts(log)
+    assert (found.of("IP-DR-01").verdict, found.of("IP-DE-01").checked) == ("fail", 0)

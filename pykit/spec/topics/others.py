@@ -226,10 +226,11 @@ def input_buffers_have_room(view: View) -> Result:
 def input_events_are_whole(view: View) -> Result:
     """Section 5.8.6: an event buffer comes back with one event.
 
-    Checked: each used buffer of the event queue: its used len is 8.
+    Checked: each used buffer of the event queue that has room for an event: its used len is 8.
     """
     rows = chains(view, bits.INPUT_ID)
-    rows = rows.where((rows["vq"] == 0) & (rows["taken"] >= 0))
+    room = rows["writable"] >= _INPUT_EVENT
+    rows = rows.where((rows["vq"] == 0) & (rows["taken"] >= 0) & room)
     return rows.check(
         rows["len"] == _INPUT_EVENT,
         "{queue}: used len {len}, an event has 8 bytes",
