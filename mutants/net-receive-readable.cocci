@@ -21,7 +21,7 @@ expression Q, S, N, D, C, G;
 @@
  virtnet_rq_submit(...) {
  <...
-- virtqueue_add_inbuf_premapped(Q, S, N, D, C, G)
-+ (PYKIT_MUTANT(net_receive_readable) ? virtqueue_add_outbuf_premapped(Q, S, N, D, G) : virtqueue_add_inbuf_premapped(Q, S, N, D, C, G))
+- virtqueue_add_inbuf_ctx(Q, S, N, D, C, G)
++ (PYKIT_MUTANT(net_receive_readable) ? virtqueue_add_outbuf(Q, S, N, D, G) : virtqueue_add_inbuf_ctx(Q, S, N, D, C, G))
  ...>
  }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// title: Receive buffers are made available, and the notification that the device asked for is not sent.
-// must: NA-DR-06 NA-DR-04 DX-16
+// title: Packets are made available, and the notification that the device asked for is not sent.
+// must: NA-DR-06 DX-16 DX-62
 // ring: both
 // file: drivers/net/virtio_net.c
 // scenario: mutant-net
@@ -8,9 +8,9 @@
 @@
 expression Q;
 @@
- try_fill_recv(...) {
+ start_xmit(...) {
  <...
 - virtqueue_notify(Q)
-+ !PYKIT_MUTANT(net_receive_notify_lost) && virtqueue_notify(Q)
++ !PYKIT_MUTANT(net_transmit_notify_lost) && virtqueue_notify(Q)
  ...>
  }
