@@ -290,6 +290,36 @@ static void pykit_probe_sum_write(struct pykit_probe_queue *q, const struct pyki
 	}
 }
 
+/* Reads what the device is to read; returns whether there is so much. */
+static bool pykit_probe_read_out(const struct pykit_sgs *s, void *to, u32 bytes, u64 skip)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for (i = 0; i < s->out; i++) {
+		for (sg = s->sgs[i]; sg && bytes; sg = sg_next(sg)) {
+			u32 some = skip < sg->length ? min_t(u64, bytes, sg->length - skip) : 0;
+
+			sg_pcopy_to_buffer(sg, 1, to, some, skip);
+			skip -= some ? skip : sg->length;
+			to += some;
+			bytes -= some;
+		}
+	}
+	return !bytes;
+}
+
+/* What is zeroed or discarded is not known any more. */
+static void pykit_probe_note_ranges(struct pykit_probe_queue *q, const struct pykit_sgs *s)
+{
+	struct virtio_blk_discard_write_zeroes range;
+	u64 at = PYKIT_HEADER_BYTES;
+
+	for (; pykit_probe_read_out(s, &range, sizeof(range), at); at += sizeof(range))
+		pykit_probe_data_spoil(q->blk->data, le64_to_cpu(range.sector),
+				       le32_to_cpu(range.num_sectors));
+}
+
 /* A request is about to be made available: note what it changes on the disk. */
 static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct pykit_sgs *s)
 {
@@ -317,6 +347,11 @@ static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct py
 	case VIRTIO_BLK_T_FLUSH:
 	case VIRTIO_BLK_T_GET_ID:
 	case T_GET_LIFETIME:
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		pykit_probe_note_ranges(q, s);
 		break;
 	default:
 		/* What it changes is not looked at. */

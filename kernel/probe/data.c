@@ -133,6 +133,27 @@ void pykit_probe_data_forget(struct pykit_probe_data *data)
 }
 
 /**
+ * pykit_probe_data_spoil() - sectors are about to become something else
+ * @data: what is known
+ * @sector: the first one
+ * @count: how many of them
+ */
+void pykit_probe_data_spoil(struct pykit_probe_data *data, u64 sector, u64 count)
+{
+	unsigned long flags;
+	u64 end = min_t(u64, sector + count, FOLLOWED);
+	u32 now;
+
+	spin_lock_irqsave(&data->lock, flags);
+	now = ++data->clock;
+	for (; sector < end; sector++) {
+		data->sectors[sector].changed = now;
+		data->sectors[sector].settled = 0;
+	}
+	spin_unlock_irqrestore(&data->lock, flags);
+}
+
+/**
  * pykit_probe_data_write() - sectors are about to be written
  * @data: what is known
  * @sector: the first one

@@ -80,6 +80,7 @@ struct pykit_probe_data *pykit_probe_data_get(struct virtio_device *vdev);
 void pykit_probe_data_put(struct pykit_probe_data *data);
 u32 pykit_probe_data_now(struct pykit_probe_data *data);
 void pykit_probe_data_forget(struct pykit_probe_data *data);
+void pykit_probe_data_spoil(struct pykit_probe_data *data, u64 sector, u64 count);
 u32 pykit_probe_data_write(struct pykit_probe_data *data, u64 sector, u64 count);
 void pykit_probe_data_end(struct pykit_probe_data *data, u64 sector, u64 count);
 void pykit_probe_data_begin(struct pykit_probe_data *data, u64 sector, u32 began, u32 sum);

@@ -158,6 +158,7 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "read-stale": "DX-80",
         "write-behind-sector": "DX-80",
         "answers-crossed": "DX-80",
+        "zeroes-too-far": "DX-80",
         "interrupt-storm": "NU-DE-02 NU-DE-06 DX-65",
         "writes-driver-area": "DX-76",
         "entry-cleared": "DX-76",
