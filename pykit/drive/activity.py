@@ -17,6 +17,8 @@ from pathlib import Path
 _STILL, _BETWEEN = 3, 0.002
 #: A thread that runs or waits for a CPU for this share of the time spins.
 SPINNING = 0.8
+#: Seconds of a CPU that all chains of a ring may take, and those that pass at most meanwhile.
+_RING, _LONGEST = 2.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,16 @@ class Activity:
             time.sleep(_BETWEEN)
         return True
 
-    def spins(self, seconds: float = 0.15) -> bool:
-        """Whether the busiest thread ran or waited for a CPU for most of this time.
+    def spins(self) -> bool:
+        """Whether it runs without a rest for longer than any ring keeps it busy.
 
-        A process that comes to rest meanwhile does not spin, and is not looked at any longer.
+        An index that is wrong may offer 65535 chains. On a busy machine the time that it has run
+        is what counts, or that the busiest thread ran or waited for a CPU, for most of a long time.
         """
-        before, begun = self.sample(), time.monotonic()
-        while time.monotonic() - begun < seconds:
+        before, begun, ran = self.sample(), time.monotonic(), self.ran()
+        while (passed := time.monotonic() - begun) < _LONGEST:
             if self.asleep():
                 return False
-        after, ended = self.sample(), time.monotonic()
-        spent = (after.busiest - before.busiest) / 1e9
-        return spent >= SPINNING * (ended - begun)
+            if self.ran() - ran > _RING:
+                return True
+        return (self.sample().busiest - before.busiest) / 1e9 >= SPINNING * passed
