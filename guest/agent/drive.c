@@ -5,7 +5,8 @@
  * It is the guest's init. A line is "NUMBER COMMAND;COMMAND…", all numbers in
  * hexadecimal, and is answered by one line ":NUMBER RESULT;RESULT…", or by
  * ":NUMBER !WHAT" where a command cannot be done. The next line is sent when
- * the answer came: so no more is in flight than the tty keeps.
+ * the answer came: so no more is in flight than the tty keeps. At first it
+ * answers "1 H" unasked: what is typed before may be lost.
  *
  *   H               version, physical address and size of the memory, its address
  *                   in this program; closes what was opened for an earlier line
@@ -602,7 +603,7 @@ static void answer_line(char *text)
 
 int main(void)
 {
-	static char line[LINE + 1];
+	static char line[LINE + 1] = "1 H";
 	size_t length = 0;
 	char letter;
 
@@ -618,6 +619,7 @@ int main(void)
 		fflush(stdout);
 		reboot(RB_POWER_OFF);
 	}
+	answer_line(line);
 	while (read(0, &letter, 1) == 1) {
 		if (letter != '\n' && letter != '\r') {
 			line[length < LINE ? length++ : length] = letter;

@@ -124,7 +124,7 @@ def connected(agent: FakeAgent, folder: Path) -> Iterator[AgentLine]:
 
 
 def test_a_guest_that_boots_is_waited_for(tmp_path: Path) -> None:
-    with connected(FakeAgent("[    1.5] a message: ", deaf=2), tmp_path) as line:
+    with connected(FakeAgent("[    1.5] a message: ", deaf=1), tmp_path) as line:
         assert line.greet() == (BASE, SIZE)
         assert line.read(0x21, 4) == 0x42
 
@@ -203,3 +203,17 @@ def test_what_is_no_line_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PeerGoneError, match="neither a socket nor a terminal"):
         AgentLine(tmp_path / "file")
+
+
+def test_a_guest_that_reads_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pykit.drive.carriers.agent._ANSWER", 0.2)
+    path = tmp_path / "serial"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        line = AgentLine(path)
+        with pytest.raises(PeerGoneError, match="does not read its serial line"):
+            line._write("1 H\n" * 500_000)
+        line.close()

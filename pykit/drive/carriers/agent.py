@@ -19,8 +19,8 @@ from pykit.drive.memory import SharedMemory
 
 #: Version of what the agent understands.
 _VERSION = 3
-#: How long a guest may take to boot, and between two tries whether it has, in seconds.
-_BOOT, _AGAIN = 180.0, 0.5
+#: How long a guest may take to boot, and behind the first try whether it has, in seconds.
+_BOOT, _AGAIN = 180.0, 2.0
 #: How long the agent may take for a line, in seconds: guests run without KVM and share CPUs.
 _ANSWER = 30.0
 #: Characters of a line, and bytes of one write: a tty keeps 4096.
@@ -63,6 +63,7 @@ class AgentLine(Gathering):
         except termios.error as error:
             self.close()
             raise PeerGoneError(f"{path} is neither a socket nor a terminal: {error}") from None
+        os.set_blocking(self._fd, False)
         self._number, self._rest = 0, b""
         self.gone, self.user = False, 0
         self.ports = _AgentPorts(self)
@@ -81,12 +82,13 @@ class AgentLine(Gathering):
         Raises:
             PeerGoneError: it has not in time, or its agent is of another version.
         """
-        deadline, number = time.monotonic() + _BOOT, self._next()
+        deadline, number, pause = time.monotonic() + _BOOT, self._next(), _AGAIN
         while time.monotonic() < deadline:
-            # What was typed before the agent was there may be in its way. A slow guest may answer
-            # the try before: all have one number.
+            # What was typed before the agent was there may be in its way. It answers the first line
+            # unasked when it begins, so that few tries do: a serial port of QEMU's whose buffer is
+            # full when Linux opens it (PL011) interrupts no more.
             self._write(f"\n{number:x} H\n")
-            answer = self._read(_AGAIN)
+            answer, pause = self._read(pause), 2 * pause
             if answer is not None:
                 version, *found = (int(word, 16) for word in answer.rstrip(";").split())
                 if version != _VERSION:
@@ -145,12 +147,17 @@ class AgentLine(Gathering):
         return self._number
 
     def _write(self, text: str) -> None:
-        data = text.encode()
-        try:
-            while data:
+        data, deadline = text.encode(), time.monotonic() + _ANSWER
+        while data:
+            left = max(deadline - time.monotonic(), 0)
+            if not select.select((), (self._fd,), (), left)[1]:
+                raise PeerGoneError("guest does not read its serial line")
+            try:
                 data = data[os.write(self._fd, data) :]
-        except OSError as error:
-            raise PeerGoneError(f"guest is gone: {error.strerror}") from None
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise PeerGoneError(f"guest is gone: {error.strerror}") from None
 
     def _read(self, seconds: float) -> str | None:
         """Return what the agent answered to the last line; None where nothing came so long."""
