@@ -58,6 +58,8 @@ _BLK = bits.mask(
 )
 #: VIRTIO_NET_F_MRG_RXBUF: the header of a frame has 12 bytes in the legacy interface too.
 _MERGE = 1 << 15
+#: VIRTIO_MEM_F_UNPLUGGED_INACCESSIBLE: a device may insist on it (section 5.15.3).
+_INACCESSIBLE = 1 << 1
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -74,7 +76,7 @@ KINDS: dict[str, Kind] = {
         Kind("9p", 9, "virtio-9p-pci", 0, 0, 1, (0,), good.version),
         Kind("gpu", 16, "virtio-gpu-pci", 0, 0, 2, (0,), good.display_info),
         Kind("iommu", 23, "virtio-iommu-pci", 0, 0, 2, (0,), good.unknown_endpoint),
-        Kind("mem", 24, "virtio-mem-pci", 0, 0, 1, (0,), good.unplug_all),
+        Kind("mem", 24, "virtio-mem-pci", _INACCESSIBLE, 0, 1, (0,), good.unplug_all),
         Kind("pmem", 27, "virtio-pmem-pci", 0, 0, 1, (0,), good.flush),
     )
 }
