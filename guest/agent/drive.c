@@ -276,7 +276,20 @@ static void list_pci(void)
 		closedir(devices);
 }
 
-/* Transports that ACPI or a device tree names, and those of the kernel's command line. */
+/* Transports of a device tree, whose names begin with their addresses. */
+static void list_tree(void)
+{
+	DIR *devices = opendir("/sys/bus/platform/devices");
+	struct dirent *entry;
+
+	while (devices && (entry = readdir(devices)))
+		if (strstr(entry->d_name, ".virtio_mmio"))
+			say("m %llx,", strtoull(entry->d_name, NULL, 16));
+	if (devices)
+		closedir(devices);
+}
+
+/* Transports that ACPI names, and those of the kernel's command line. */
 static void list_mmio(void)
 {
 	static const char ends[] = { ' ', '\n', 0 };
@@ -284,7 +297,7 @@ static void list_mmio(void)
 	char line[4096], *word;
 
 	while (file && fgets(line, sizeof(line), file))
-		if (strstr(line, "LNRO0005") || strstr(line, ".virtio_mmio"))
+		if (strstr(line, "LNRO0005"))
 			say("m %llx,", strtoull(line, NULL, 16));
 	if (file)
 		fclose(file);
@@ -467,6 +480,7 @@ static void execute(char *text)
 		break;
 	case 'L':
 		list_pci();
+		list_tree();
 		list_mmio();
 		break;
 	case 'u':

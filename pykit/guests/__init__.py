@@ -2,12 +2,11 @@
 """Build, start and talk to guests, and classify how they ended."""
 
 from pykit.guests.back_end import served
-from pykit.guests.led import COMMAND_LINE, LedGuest, make_led_guest
+from pykit.guests.led import LedGuest, make_led_guest
 from pykit.guests.outcome import EXIT_CODES, Kind, Outcome
 from pykit.guests.runners import bare_vng, runner
 
 __all__ = [
-    "COMMAND_LINE",
     "EXIT_CODES",
     "Kind",
     "LedGuest",

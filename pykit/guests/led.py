@@ -25,7 +25,7 @@ AGENT_PROGRAM = "drive"
 _BACK_ENDS = ("tun", "vhost_net", "vhost_vsock")
 #: The serial line belongs to the driver: the kernel writes to it what it dies of, and reboots,
 #: which ends a monitor.
-COMMAND_LINE = "console=ttyS0 loglevel=1 panic=-1 reboot=t"
+_COMMAND_LINE = "console=ttyS0 loglevel=1 panic=-1 reboot=t"
 _ARCHES = (AMD64, ARM64)
 
 _README = """\
@@ -84,7 +84,7 @@ def make_led_guest(kernel: Kernel, to: Path, modules: Sequence[Path] = ()) -> Le
             (root / "init").chmod(0o755)
             _put_modules(root / "modules", [*_back_ends(kernel), *modules])
             archive(root, to / "initramfs.cpio")
-        line = COMMAND_LINE.replace(AMD64.console, kernel.arch.console)
+        line = _COMMAND_LINE.replace(AMD64.console, kernel.arch.console)
         (to / "cmdline").write_text(f"{line}\n")
         without = "" if found else ": not there, this kernel has no PVH entry"
         words = {"machine": kernel.arch.machine, "console": kernel.arch.console, "elf": without}
