@@ -24,6 +24,7 @@ from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
 from pykit.spec.soil import altered, behind, by_driver, touched, unseen
+from pykit.spec.used_ring import used_ring_spoilt
 from pykit.trace import Events
 from pykit.trace.frames import Frames
 from pykit.trace.kinds import INSIDE, OUTSIDE, REGISTERS, SET_UP, SOURCE_TYPE
@@ -263,8 +264,8 @@ class View:
 
     @cached_property
     def soiled(self) -> Ints:
-        """By queue: from where on the driver has broken its ring; -1 if it never gave it, or
-        altered what it had exposed.
+        """By queue: from where on the driver has broken its ring; -1 if it never gave it, altered
+        what it had exposed, or wrote to the used ring.
 
         See ``soil.by_driver``, ``given.misgiven``, ``exposed.altered_queues`` and, for what stood
         in packed rings, ``packed_broken.broken_by_driver``. Where either side altered an entry of
@@ -274,6 +275,7 @@ class View:
         found[misgiven(self)] = -1
         changed = altered_queues(self)
         found[[queue in changed for queue in self.rings.queue]] = -1
+        found[[used_ring_spoilt(self, *queue) for queue in self.rings.queue]] = -1
         found = np.minimum(found, altered(self.rings, self.adds))
         return np.minimum(found, broken_by_driver(self))
 

@@ -133,3 +133,13 @@ def test_an_idle_device_that_asks_has_not_looked(asked: bool) -> None:
     log.insert(bad, "kick", **place, **decision, flags_after=0, event_idx=1, needed=1)
     found = verdict(log, "DX-05")
     assert (found.verdict == "fail") is asked
+
+
+def test_a_store_to_the_used_ring_is_the_drivers() -> None:
+    log = compared()()
+    log.one("compared", 1)["len"] = 4097
+    assert verdict(log, "SU-DE-01").verdict == "fail"
+    place = {"dev": 1, "life": 0, "vq": 0, "cpu": 0, "area": "used", "slot": 1}
+    log.add("acc_ring", **place, field="len", value=7, size=4, write=1, symbol="take+1")
+    assert verdict(log, "DX-73").verdict == "fail"
+    assert verdict(log, "SU-DE-01").contested == 1
