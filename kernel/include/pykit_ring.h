@@ -49,6 +49,12 @@ struct pykit_ring_chain {
 	u8 num_behind;
 };
 
+/* What was altered, see @between of struct pykit_compared. */
+#define TOUCHED_LOOKED	BIT(0)
+#define TOUCHED_DESC	BIT(1)
+#define TOUCHED_AREA	BIT(2)
+#define TOUCHED_WITHIN	BIT(3)
+
 /**
  * struct pykit_ring - a virtqueue's ring, as its observer keeps track
  * @vq: the core's virtqueue

@@ -16,11 +16,6 @@
 #define PACKED_AVAIL	BIT(VRING_PACKED_DESC_F_AVAIL)
 #define PACKED_USED	BIT(VRING_PACKED_DESC_F_USED)
 
-/* What was altered, see struct pykit_compared. */
-#define TOUCHED_LOOKED	BIT(0)
-#define TOUCHED_DESC	BIT(1)
-#define TOUCHED_AREA	BIT(2)
-
 static_assert(sizeof(struct vring_desc) == sizeof(struct vring_packed_desc));
 
 static size_t pykit_ring_desc_bytes(const struct pykit_ring *r)

@@ -1036,6 +1036,16 @@ void pykit_ring_mended(struct pykit_ring *r)
 }
 EXPORT_SYMBOL_GPL(pykit_ring_mended);
 
+/* The core may have altered the used entry that it took; later nobody but the device may. */
+static void pykit_ring_look_within(struct pykit_ring *r, const struct pykit_used *used)
+{
+	struct pykit_used now = { .index = used->index };
+
+	pykit_ring_read_used(r, &now);
+	if (now.id != used->id || now.len != used->len)
+		r->touched |= TOUCHED_WITHIN;
+}
+
 /**
  * pykit_ring_after_get() - the core has looked at the next used entry
  * @r: the ring, locked
@@ -1053,6 +1063,8 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 	if (accepted) {
 		pykit_ring_took(r, used->id, num_free);
 		r->is_back = r->looked;
+		if (r->is_back)
+			pykit_ring_look_within(r, used);
 	}
 	r->looked = false;
 }

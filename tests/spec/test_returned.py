@@ -48,6 +48,18 @@ def test_what_was_not_compared_between_operations_is_not_counted(name: str, pack
     assert verdict(log, name).checked == before - 3
 
 
+@pytest.mark.parametrize(("name", "packed"), [("SU-DE-01", False), ("PD-DE-04", True)])
+def test_an_entry_altered_while_it_was_taken_accuses_neither_side(name: str, packed: bool) -> None:
+    log = compared(packed)()
+    before = verdict(log, name)
+    log.one("compared", 1)["len"] += 1
+    assert verdict(log, name).verdict == "fail"
+    log.one("compared", 1)["between"] |= 8
+    found = verdict(log, name)
+    assert (found.verdict, found.checked) == ("inconclusive", before.checked - 1)
+    assert "1 looked wrong" in found.message
+
+
 def _returned_again(log: Log) -> None:
     """The device returns the chain before once more, and the driver refuses it."""
     second, third = log.of("used")[-2:]

@@ -283,7 +283,7 @@ struct pykit_used {
  * @table: packed: the same of its indirect table
  * @between: 1 if the ring was compared between the driver's operations since the last
  *	such event; of what was altered meanwhile, and is not the device's: 2 descriptors,
- *	4 the driver area
+ *	4 the driver area; 8 if the used entry was altered while the driver took it
  */
 struct pykit_compared {
 	u32 id;
