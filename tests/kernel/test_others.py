@@ -79,3 +79,10 @@ def test_a_whole_life(others: steps.RunResult, name: str) -> None:
     taken = of(others, name, "detach")["row"].to_list()
     assert bool(taken) == (name in TAKE_BACK)
     assert all(reset < row < max(deleted) for row in taken)
+
+
+def test_headers_and_commands_of_the_network_are_known(others: steps.RunResult) -> None:
+    given = of(others, "net0", "add").filter(pl.col("readable") > 0)
+    assert 0 < given.height == of(others, "net0", "opening").height
+    for name in ("NT-DR-06", "NT-DR-07", "NT-DR-08"):
+        assert others.verdicts.of(name).verdict == "pass"
