@@ -262,7 +262,8 @@ class TappedRing(ABC):
         """
         if calls:
             used = self._positions()[1]
-            self._note("interrupt", used, used)
+            # Which interrupt the front-end makes of it is not known.
+            self._note("interrupt", 0, used, used)
         count = self._collect()
         self._account_back(calls, count)
         total, more = count, count or self._asked_back is None
