@@ -8,11 +8,12 @@ comes, those that bring nothing, too (event ``stray``), with its number::
     ------------+--------+------------------+------------+------> the queue's order
     interrupts     I(0,1)     I(2,3,4)   S        I(5)
 
-A value of used_event asks for one interrupt at most, of the entry that it names, and for none as
-long as that is not there. So where an interrupt brings nothing, no more may have come than values
-were asked by that name entries which were there: S is the third one, and only two entries were
-asked for. An interrupt that is sent twice while the driver handles another one comes as one, so
-that a device which sends too many is found by some of them.
+A value of used_event asks for one interrupt, of the entry that it names, and for none as long as
+that is not there; one that is left alone asks again when the indices have gone round, which those
+of a packed ring do with each second lap. So where an interrupt brings nothing, no more may have
+come than values were asked by that name entries which were there: S is the third one, and only two
+entries were asked for. An interrupt that is sent twice while the driver handles another one comes
+as one, so that a device which sends too many is found by some of them.
 
 With flags each entry asks for an interrupt, unless it was used while they were disabled: after the
 driver had disabled them and looked at the used index, and before it took the entry and enabled them
@@ -80,22 +81,26 @@ class _Asked:
 
     Attributes:
         span: how many positions there are.
+        size: how many entries there may be that the driver has not taken.
         here: the next entry, a position.
         place: the same, counted from the set-up on.
         event_idx: whether a value may name one entry.
         always: each entry asks for one.
         sure: entries from this place on were used while none was asked for.
         named: places that were asked for, and are not there yet.
+        again: where the entry that is asked for now comes round again.
         count: how many were asked for.
     """
 
     span: int
+    size: int
     here: int
     event_idx: bool
     always: bool
     place: int = 0
     sure: int | None = None
     named: set[int] = field(default_factory=set)
+    again: int | None = None
     count: int = 0
 
     def go_to(self, position: int) -> None:
@@ -111,12 +116,19 @@ class _Asked:
         passed = {place for place in self.named if place < self.place}
         self.count += len(passed)
         self.named -= passed
+        if self.again is not None and self.again < self.place:
+            self.count, self.again = self.count + 1, self.again + self.span
 
     def name(self, position: int) -> None:
-        """One entry is asked for; one that is past will not be there again."""
+        """One entry is asked for; one that is past comes round again."""
+        # The device may have come there before the driver asked for another one.
+        if self.again is not None and self.again - self.place <= self.size:
+            self.named.add(self.again)
         ahead = (position - self.here) % self.span
+        self.again = self.place + ahead
         if ahead < self.span // 2:
-            self.named.add(self.place + ahead)
+            self.named.add(self.again)
+            self.again += self.span
 
     def suppress(self, seen: int) -> None:
         """None is asked for any more; so many entries were seen to be there."""
@@ -138,6 +150,7 @@ def _count(view: View, q: int, tally: Tally) -> None:
     event_idx = bool(rings.feature(bits.EVENT_IDX)[q])
     asked = _Asked(
         span=2 * size if packed else WRAP,
+        size=size,
         here=0 if packed else int(rings.used[q]),
         event_idx=event_idx,
         always=flags == ENABLE if packed else not event_idx and not flags & 1,

@@ -110,6 +110,20 @@ def sea_bios_declines_packed_rings() -> Log:
     return log
 
 
+def strays(packed: bool, event_idx: bool, count: int) -> Log:
+    """A log in which each queue has its own vector, and so many interrupts bring nothing."""
+    declined = 0 if event_idx else 1 << bits.EVENT_IDX
+    log = cases.base.like(packed=packed, declined=declined)()
+    for event in log.of("interrupt"):
+        event["irq"] = 24 + event["vq"]
+    place = {name: log.of("interrupt", vq=0)[0][name] for name in ("dev", "life", "cpu")}
+    last = [event for event in log.of("callback", vq=0) if event["enable"]][-1]
+    here = {"used_idx": last["last_used"], "last_used": last["last_used"]}
+    for _ in range(count):
+        log.insert(last, "stray", **place, vq=0, irq=24, **here)
+    return log
+
+
 def write_is_left_out() -> Log:
     """A device of QEMU's does not set WRITE in used descriptors of its packed ring."""
     log = run(packed=True)

@@ -395,6 +395,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("LG-RD-01", lambda: network_accepts_its_address().build()),
     ("LG-CD-01", lambda: legacy_of("U-Boot").build()),
     ("DX-65", lambda: interrupts_at_the_end_of_the_ring().build()),
+    ("DX-65", lambda: deviations.strays(packed=True, event_idx=True, count=500).build()),
     ("LG-RD-01", lambda: legacy_of("6.1.0").build()),
     ("IN-DR-01", lambda: deviations.legacy_ipxe().build()),
     ("ST-DR-01", lambda: deviations.legacy_ipxe().build()),
