@@ -22,7 +22,6 @@ from pykit.spec.view import View
 from pykit.text import counted
 
 _UNKNOWN = "what the device was given to read was not traced"
-_OPENING = (*DRIVER, "driver:opening", "driver:features")
 
 # Feature bits.
 _CSUM, _CTRL_GUEST_OFFLOADS, _LEGACY_GSO = 0, 2, 6
@@ -191,7 +190,7 @@ def packets_have_a_header(view: View) -> Result:
     return made(rows, holds, "a packet to transmit", "nothing was transmitted")
 
 
-@rule("NT-DR-06", needs=_OPENING)
+@rule("NT-DR-06", needs=(*DRIVER, "driver:features"))
 def headers_ask_for_what_was_negotiated(view: View) -> Result:
     """Section 5.1.6.2.1: the header of a packet asks for what was negotiated alone.
 
@@ -227,7 +226,7 @@ def headers_ask_for_what_was_negotiated(view: View) -> Result:
     )
 
 
-@rule("NT-DR-07", needs=_OPENING)
+@rule("NT-DR-07", needs=(*DRIVER, "driver:features"))
 def packets_have_no_number_of_buffers(view: View) -> Result:
     """Section 5.1.6.2.1: the field num_buffers of a packet to transmit is 0.
 
@@ -265,7 +264,7 @@ def _commands(view: View) -> Rows:
     return rows.plus(kind=first & 0xFF, command=first >> 8 & 0xFF, data=rows["chained"] - 2)
 
 
-@rule("NT-DR-08", needs=_OPENING)
+@rule("NT-DR-08", needs=(*DRIVER, "driver:features"))
 def commands_were_negotiated(view: View) -> Result:
     """Section 5.1.6.5: a control command is one whose feature was negotiated, with its data.
 
@@ -305,7 +304,7 @@ def commands_were_negotiated(view: View) -> Result:
     return tally.result()
 
 
-@rule("NT-DR-09", needs=(*_OPENING, "driver:config"))
+@rule("NT-DR-09", needs=(*DRIVER, "driver:features", "driver:config"))
 def pairs_are_there(view: View) -> Result:
     """Section 5.1.6.5.6.1: a driver asks for 1 pair of queues or more, up to max_virtqueue_pairs.
 
