@@ -305,7 +305,7 @@ DRIVEN: dict[str, DrivenBy] = {
             "append-elsewhere": "BO-DE-29 | zone-append",
             "append-short": "BI-DE-16 | zone-known-*",
             "append-unaligned": "BI-DE-19 | zone-known-append",
-            "zones-unfilled": "BO-DE-38 | zone-known-*",
+            "zones-unfilled": "BO-DE-38 SU-DE-02 | zone-known-*",
             "zone-model-none": "BI-DE-09 | zone-report",
             "zone-model-aware": "BI-DE-10 | zone-report",
             "zone-sectors-double": "BI-DE-12 | zone-report",
