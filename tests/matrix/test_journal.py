@@ -79,6 +79,16 @@ def test_the_spool_keeps_what_nobody_took(tmp_path: Path) -> None:
     assert not [*spool.finished()]
 
 
+def test_a_record_that_is_taken_while_others_are_read(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "m")
+    for cell in ("blk/a", "blk/b"):
+        spool.finish(dataclasses.replace(record(SPLIT), cell=cell), None)
+    found = spool.finished()
+    assert next(found).cell == "blk/a"
+    spool.taken("blk/b")
+    assert [*found] == []
+
+
 @pytest.mark.parametrize("name", ["..", "../x", "a/..", "/etc", ""])
 def test_a_record_that_names_another_folder_removes_nothing(tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"

@@ -69,7 +69,11 @@ class Spool:
     def finished(self) -> Iterator[CellRecord]:
         """Records that have come in and were not taken."""
         for path in sorted(self._folder.glob(f"*{_FINISHED}")):
-            yield CellRecord.from_json(path.read_bytes(), str(path))
+            try:
+                text = path.read_bytes()
+            except FileNotFoundError:
+                continue  # taken in between
+            yield CellRecord.from_json(text, str(path))
 
     def taken(self, cell: str) -> None:
         """The journal has it."""
