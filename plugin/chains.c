@@ -8,7 +8,7 @@
 
 enum {
 	QUEUES = 1024,
-	/* Of a block request's header. */
+	/* As long as a block request's header. */
 	HEADER = 16,
 };
 
@@ -90,19 +90,23 @@ void put_desc(const struct record *by, uint64_t at, uint64_t first, uint64_t hal
 	record_put(&record);
 }
 
-/* The first bytes of what the driver sends, where one descriptor has all of them. */
+/* The first bytes of what the driver sends, as far as the first descriptor has them. */
 void put_header(const struct record *by, const struct queue *queue, uint64_t address,
 		uint64_t half, uint16_t head)
 {
+	unsigned int size = length_of(half) < HEADER ? length_of(half) : HEADER, first;
 	struct record record = *by;
 
-	if (flags_of(queue, half) & (F_WRITE | F_INDIRECT) || length_of(half) < HEADER)
+	if (flags_of(queue, half) & (F_WRITE | F_INDIRECT) || !size)
 		return;
+	first = size < sizeof(record.first) ? size : sizeof(record.first);
 	record.kind = RECORD_HEADER;
 	record.flags = RECORD_VALUE;
 	record.address = address;
-	record.first = get64(address);
-	record.second = get64(address + 8);
+	record.size = size;
+	if (!memory_value(address, first, &record.first) ||
+	    !memory_value(address + first, size - first, &record.second))
+		return;
 	record.value = head;
 	record_put(&record);
 }

@@ -28,6 +28,8 @@ ALWAYS = ("queue", "add", "desc", "slot", "used")
 #: were meant to be off.
 NOTIFIED, WISHES = ("kick", "notify"), ("callback",)
 _WRITE, _INDIRECT = 2, 4
+#: Of what a chain sends, as many bytes as a block request's header has.
+_HEADER_BYTES = 16
 _DESC_BYTES = 16
 #: Where the ids of used entries are.
 _RETURNED = [AREAS.index(name) for name in ("desc", "used")]
@@ -132,8 +134,9 @@ class _Maker:
         self._table = 0
         self._slots: list[Event] = []
         self._descs: list[Event] = []
-        #: The first bytes that it sends, and the descriptors of its buffers: addr, len, flags.
-        self._header: tuple[int, int] | None = None
+        #: The first bytes that it sends and how many they are, and the descriptors of its buffers:
+        #: addr, len, flags.
+        self._header: tuple[int, int, int] | None = None
         self._buffers: list[tuple[int, int, int]] = []
         self._of_name: dict[tuple[int, int, int], FollowedQueue] = {}
         self._events: list[Event] = []
@@ -166,7 +169,8 @@ class _Maker:
             elif step.kind == Record.DESC:
                 self._desc(step)
             elif step.kind == Record.HEADER:
-                self._header = (step.first, step.second)
+                # Records of before have no size, and all of the bytes.
+                self._header = (step.first, step.second, step.size or _HEADER_BYTES)
             elif step.kind == Record.USED:
                 self._entry(step)
             elif step.kind == Record.REGISTER:
@@ -271,11 +275,17 @@ class _Maker:
         if queue is None or step is None:
             return
         self._events += [*self._slots, self._add_event, *self._descs]
+        head, header = self._add_event["head"], self._header
         if queue.ring.dev not in self._disks:
+            if header is not None:
+                first, second, got = header
+                self._put(
+                    queue, step, "opening", head=head, first=first, second=second, third=0, got=got
+                )
             return
-        head = self._add_event["head"]
         name = (queue.ring.dev, queue.ring.life, queue.ring.vq, head)
-        found = self.requests.start(name, self._header, self._buffers)
+        whole = header[:2] if header is not None and header[2] == _HEADER_BYTES else None
+        found = self.requests.start(name, whole, self._buffers)
         if found is not None:
             self._put(queue, step, "blk_start", head=head, **found)
 

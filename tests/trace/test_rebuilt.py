@@ -229,3 +229,14 @@ def test_notifications_that_the_log_alone_shows(guest: TracedGuest) -> None:
     made = driver_events(read, frozenset({0}), pl.DataFrame([row]))
     assert of(made, "kick", "needed") == [(1,)]
     assert len(of(made, "notify", "vq")) == 1
+
+
+@pytest.mark.parametrize(("length", "second"), [(12, 0x33), (10, 0x33), (16, 0x4400000033), (8, 0)])
+def test_what_other_devices_than_disks_are_given_to_read(
+    guest: TracedGuest, length: int, second: int
+) -> None:
+    guest.write(DATA, "QII", 0x1122, 0x33, 0x44)
+    guest.chain(0, (DATA, length, 0), (DATA + 0x200, 60, 0))
+    guest.add(0, 0)
+    made = driver_events(read_accesses(guest.capture(), {"vd0": 0}, ()), frozenset())
+    assert of(made, "opening", "head", "first", "second", "got") == [(0, 0x1122, second, length)]
