@@ -28,7 +28,7 @@ enum record_kind {
 	 * place in the chain.
 	 */
 	RECORD_DESC,
-	RECORD_HEADER,		/* size: so many first bytes that the chain sends, in first and second */
+	RECORD_HEADER,		/* first and second: the first bytes, size, that it sends */
 	/*
 	 * The driver can see this used entry, which is value (packed: the upper half of the used
 	 * descriptor); first: its index (packed: slot and wrap counter), second: the last byte that
