@@ -40,7 +40,7 @@ options = {{ num-queues = 2{options} }}
 [[step]]
 name = "start"
 guest = '''
-/usr{recorder} -o /tmp/record.dat --watch >/tmp/record.log 2>&1 &
+{before}/usr{recorder} -o /tmp/record.dat --watch >/tmp/record.log 2>&1 &
 echo $! >/tmp/record.pid
 # It loads and hooks some fifty programs: half a minute where the machine is busy.
 recording='grep -q recording /tmp/record.log'
@@ -94,8 +94,8 @@ RACED = {
 UNNUMBERED = ("driver", "features", "status", "config", "generation")
 
 
-def scenario(folder: Path, modules: str, driver: str, options: str = "") -> str:
-    """A file with the scenario; options begin with a comma."""
+def scenario(folder: Path, modules: str, driver: str, options: str = "", before: str = "") -> str:
+    """A file with the scenario; options begin with a comma, lines of ``before`` come first."""
     path = folder / "record.toml"
     text = SCENARIO.format(
         modules=modules,
@@ -103,6 +103,7 @@ def scenario(folder: Path, modules: str, driver: str, options: str = "") -> str:
         stock='"virtio_blk"' if driver == "virtio_blk" else "",
         recorder=compile_recorder(),
         options=options,
+        before=before,
     )
     path.write_text(text)
     return str(path)
@@ -224,3 +225,19 @@ def test_the_file_is_judged(both: Both) -> None:
     assert events.lost == 0
     assert verdicts.having("fail") == ()
     assert len(verdicts.having("pass")) >= 45
+
+
+def test_it_records_under_lockdown(run: Run, tmp_path: Path) -> None:
+    """No capture comes out of such a guest: the kit's way out is a PCI device's memory."""
+    lock = (
+        "mount -t securityfs none /sys/kernel/security\n"
+        "echo integrity >/sys/kernel/security/lockdown || die 'no lockdown'\n"
+        "cat /sys/kernel/security/lockdown\n"
+    )
+    result = run(scenario(tmp_path, '"pykit_virtio_blk"', "pykit_virtio_blk", before=lock))
+    assert "resource2_wc: Operation not permitted" in result.outcome.message
+    assert result.directory is not None
+    done = json.loads((result.directory / "capture/capture.json").read_text())["steps"]
+    assert [step["rc"] for step in done] == [0] * 5
+    assert "[integrity]" in done[0]["output"]
+    assert "is written, 0 lost" in done[-1]["output"]
