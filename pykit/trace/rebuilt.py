@@ -20,7 +20,7 @@ from pykit.trace.access import AREAS, FIELDS, Accesses, AccessStep, GivenRing, R
 from pykit.trace.align import LOG_STEP_NS
 from pykit.trace.followed import Event, FollowedPackedQueue, FollowedQueue, Meaning, TakenEntry
 from pykit.trace.kinds import BASE, SET_UP, Dtype, columns_of
-from pykit.trace.requests import BlockRequests
+from pykit.trace.requests import HEADER_BYTES, BlockRequests
 
 #: Kinds that are made of every ring.
 ALWAYS = ("queue", "add", "desc", "slot", "used")
@@ -28,8 +28,6 @@ ALWAYS = ("queue", "add", "desc", "slot", "used")
 #: were meant to be off.
 NOTIFIED, WISHES = ("kick", "notify"), ("callback",)
 _WRITE, _INDIRECT = 2, 4
-#: Of what a chain sends, as many bytes as a block request's header has.
-_HEADER_BYTES = 16
 _DESC_BYTES = 16
 #: Where the ids of used entries are.
 _RETURNED = [AREAS.index(name) for name in ("desc", "used")]
@@ -170,7 +168,7 @@ class _Maker:
                 self._desc(step)
             elif step.kind == Record.HEADER:
                 # Records of before have no size, and all of the bytes.
-                self._header = (step.first, step.second, step.size or _HEADER_BYTES)
+                self._header = (step.first, step.second, step.size or HEADER_BYTES)
             elif step.kind == Record.USED:
                 self._entry(step)
             elif step.kind == Record.REGISTER:
@@ -284,7 +282,7 @@ class _Maker:
                 )
             return
         name = (queue.ring.dev, queue.ring.life, queue.ring.vq, head)
-        whole = header[:2] if header is not None and header[2] == _HEADER_BYTES else None
+        whole = header[:2] if header is not None and header[2] == HEADER_BYTES else None
         found = self.requests.start(name, whole, self._buffers)
         if found is not None:
             self._put(queue, step, "blk_start", head=head, **found)

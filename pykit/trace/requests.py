@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 _WRITE = 2
-_HEADER_BYTES, _RANGE_BYTES = 16, 16
+HEADER_BYTES, _RANGE_BYTES = 16, 16
 #: Types whose data a driver's trace shows as well, by the event that has it.
 _RANGES, _ANSWERS, _APPEND, _REPORT = (11, 13, 14), (8, 10, 15, 16), 15, 16
 #: In front of a byte that was found, see RECORD_USED in plugin/access.h.
@@ -56,7 +56,7 @@ class BlockRequests:
         self._types.add(kind)
         self._started[name] = {"sector": sector, "type": kind}
         sent = sum(length for _, length, flags in buffers if not flags & _WRITE)
-        size = sent - _HEADER_BYTES + room - 1
+        size = sent - HEADER_BYTES + room - 1
         if kind == _APPEND and room > 8:
             size -= 8
         return {

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import polars as pl
 
 from pykit.trace.kinds import BASE, KINDS
+from pykit.trace.requests import HEADER_BYTES
 
-_WRITE, _INDIRECT, _HEADER_BYTES = 2, 4, 16
+_WRITE, _INDIRECT = 2, 4
 Records = npt.NDArray[np.void]
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -69,7 +70,7 @@ def expand(chains: Records, descriptors: Records) -> list[pl.DataFrame]:
     }
     requests = np.flatnonzero(chains["blk"])
     asked = chains[requests]
-    out = read[requests] - _HEADER_BYTES
+    out = read[requests] - HEADER_BYTES
     sent = out > 0
     start = {
         "sector": asked["sector"], "status_addr": asked["status_addr"], "type": asked["type"],
