@@ -22,6 +22,10 @@ OWN_READ = OWN & (pl.col("write") == 0)
 
 def split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
     """Yield each split queue that the access tracer saw: its life, its name, its accesses."""
+    yield from view.keep("accesses to split queues", lambda view: tuple(_split_queues(view)))
+
+
+def _split_queues(view: View) -> Iterator[tuple[Life, str, pl.DataFrame]]:
     seen = view.of("acc_ring").filter(pl.col("life").is_not_null() & pl.col("vq").is_not_null())
     for (dev, number, vq), rows in seen.group_by("dev", "life", "vq", maintain_order=True):
         life = view.life(int(str(dev)), int(str(number)))
