@@ -128,14 +128,7 @@ def _make(kernel: Kernel, source: Path, folder: Path, progress: Progress) -> Non
     place = (folder / series()[0].file).parent
     (place / "Kbuild").write_text(f"obj-m := {CORE}.o\nccflags-y := -I{folder}/include\n")
     progress(f"building {CORE} of {kernel.release} with trace events")
-    arguments = ["-C", str(kernel.build_dir), f"M={place}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
-    log = folder / "make.log"
-    with (folder / ".lock").open("w") as lock:
-        if kbuild.make([*arguments, "modules"], log, lock.fileno()) != 0:
-            raise InfraError(
-                f"{CORE} of {kernel.release} with trace events: {kbuild.first_error(log)} "
-                f"(log: {log})"
-            )
+    kbuild.make_modules(kernel.build_dir, place, f"{CORE} of {kernel.release} with trace events")
 
 
 def _apply(patch: SeriesPatch, work: Path) -> None:

@@ -66,6 +66,18 @@ def make(
             raise
 
 
+def make_modules(build_dir: Path, folder: Path, what: str) -> None:
+    """Build the modules of a folder against a kernel's build directory, its log make.log there.
+
+    Raises: InfraError where make fails; ``what`` says in it what was to be built.
+    """
+    log = folder / "make.log"
+    arguments = ["-C", str(build_dir), f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"]
+    with (folder / ".lock").open("w") as lock:
+        if make(arguments, log, lock.fileno()) != 0:
+            raise InfraError(f"{what}: {first_error(log)} (log: {log})")
+
+
 def first_error(log: Path) -> str:
     """Return the most telling line of a failed make's log."""
     text = log.read_text(encoding="utf-8", errors="replace")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pykit import paths
-from pykit.errors import InfraError, MissingConfigError
+from pykit.errors import MissingConfigError
 from pykit.kernels import Kernel, kbuild, source_part, store
 from pykit.kernels.model import Progress, silent
 from pykit.modules import closure
@@ -166,13 +166,7 @@ def _make(
         (folder / name).with_name("Kbuild").write_text(f"obj-m := {Path(name).stem}.o\n")
     lines += [f"obj-m += {Path(name).parent}/" for name in ([ring] if core else []) + single]
     (folder / "Kbuild").write_text("\n".join(lines) + "\n")
-    log = folder / "make.log"
-    arguments = ["-C", str(kernel.build_dir), f"M={folder}", "CONFIG_DEBUG_INFO_BTF_MODULES="]
-    with (folder / ".lock").open("w") as lock:
-        if kbuild.make([*arguments, "modules"], log, lock.fileno()) != 0:
-            raise InfraError(
-                f"mutants for {kernel.release}: {kbuild.first_error(log)} (log: {log})"
-            )
+    kbuild.make_modules(kernel.build_dir, folder, f"mutants for {kernel.release}")
     modules = {
         module_name(path.name): str(path.relative_to(folder)) for path in folder.rglob("*.ko")
     }
