@@ -6,10 +6,11 @@
 // transport: mmio
 // count: 1
 @@
+expression V;
 @@
  vm_interrupt(...) {
  <...
-- writel(status, vm_dev->base + VIRTIO_MMIO_INTERRUPT_ACK);
-+ writel(status | (PYKIT_MUTANT(mmio_ack_undefined_bits) ? 0x70 : 0), vm_dev->base + VIRTIO_MMIO_INTERRUPT_ACK);
+- writel(V, vm_dev->base + VIRTIO_MMIO_INTERRUPT_ACK);
++ writel((V) | (PYKIT_MUTANT(mmio_ack_undefined_bits) ? 0x70 : 0), vm_dev->base + VIRTIO_MMIO_INTERRUPT_ACK);
  ...>
  }
