@@ -58,13 +58,14 @@ _STEPS = tuple(
         rf"(?P<verb>avail-flags|used-event|set-up) {_QUEUE} (?P<value>{_NUMBER})",
         r"(?P<verb>begin)( (?P<how>plain|packed|small|packed small))?",
         rf"(?P<verb>spoil) (?P<how>[a-z-]+) {_QUEUE}",
+        r"(?P<verb>host) (?P<how>resize|slow|fast)",
         r"(?P<verb>fail)",
     )
 )
 #: Verbs that are not accesses to registers.
 VERBS = (
     "submit", "submit-cut", "serve", "await", "interrupts", "avail-flags", "used-event", "set-up",
-    "begin", "spoil", "find", "fail", *BROKEN,
+    "begin", "spoil", "find", "host", "fail", *BROKEN,
 )  # fmt: skip
 #: What a verb does, given the words of its step; it returns what is wrong.
 Action = Callable[[Mapping[str, str]], str]

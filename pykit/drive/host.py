@@ -11,12 +11,19 @@ from pykit.drive.lives import DrivenDevice
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 
-#: Its disk grows; a key is pressed.
-HostAction = Literal["", "resize", "key"]
+#: Its disk grows; a key is pressed; its disk serves one request a second, or as many as it can.
+HostAction = Literal["", "resize", "key", "slow", "fast"]
 _KEY = {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": "a"}}}
+#: Of the first device on the command line; 0 is no limit.
+_LIMITS: dict[str, Any] = {
+    "id": "/machine/peripheral-anon/device[0]/virtio-backend",
+    **dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0),
+}
 _COMMANDS: dict[HostAction, tuple[str, dict[str, Any]]] = {
     "resize": ("block_resize", {"node-name": NODE, "size": 2 * DISK_BYTES}),
     "key": ("input-send-event", {"events": [_KEY]}),
+    "slow": ("block_set_io_throttle", {**_LIMITS, "iops": 1}),
+    "fast": ("block_set_io_throttle", _LIMITS),
 }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 from pykit.drive.access import Accessor, RegisterCase, RegisterRow, lacking
 from pykit.drive.carriers import PeerGoneError
@@ -13,6 +15,7 @@ from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, Stage
 from pykit.drive.driver_steps import DriverSteps
 from pykit.drive.features import mask
+from pykit.drive.host import HostAction, act
 from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import CaseOutcome, Effect
 from pykit.drive.runner import CaseResult, CaseRunner
@@ -66,7 +69,8 @@ class RegisterSession(CaseRunner[RegisterCase]):
         if not row.legal and any(_PLACES.match(step) for step in row.steps):
             driver.memory.allow(driver.memory.base, driver.memory.size)
         steps = DriverSteps(driver, carrier, self._request, shape)
-        access = Accessor(lambda: carrier.device, steps.numbers, steps.actions)
+        actions = {**steps.actions, "host": self._host}
+        access = Accessor(lambda: carrier.device, steps.numbers, actions)
         wrong = access.run(row)
         spinning = self._settle()
         trespass = self._trespass()
@@ -80,6 +84,10 @@ class RegisterSession(CaseRunner[RegisterCase]):
         if not wrong and life == "reset" and (row.legal or row.at in ("driver", "features-ok")):
             effect, life = "served", "queue"
         return CaseOutcome(effect, life, spinning, trespass, wrong)
+
+    def _host(self, words: Mapping[str, str]) -> str:
+        """Let something happen at the host's side."""
+        return "" if act(self._device, cast("HostAction", words["how"])) else "QEMU refuses"
 
     def _lacking(self, row: RegisterRow, carrier: QtestCarrier) -> str:
         """Why a row cannot be run; empty where it can."""

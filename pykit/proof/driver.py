@@ -26,6 +26,7 @@ from pykit.proof.registers import (
     keeping,
     offering,
     sr_iov,
+    suspended_well,
     suspending,
 )
 from pykit.spec import bits
@@ -147,6 +148,10 @@ DRIVER_FAULTS: dict[str, DriverFault] = {
         "write the configuration of a suspended device", ("DS-DR-05",), BOTH,
         row="suspend-config-written", registers=suspending(),
     ),
+    "suspend-buffer-added": DriverFault(
+        "make a buffer available to a suspended device", ("DS-DR-03",), BOTH,
+        row="suspend-notified", registers=suspending(),
+    ),
     "suspend-notified": DriverFault(
         "notify a suspended device", ("DS-DR-04",), BOTH, row="suspend-notified",
         registers=suspending(),
@@ -247,4 +252,6 @@ DRIVER_FAULTS: dict[str, DriverFault] = {
 CONFORMING = {
     "notification-data-next": (PACKED, _offered(bits.NOTIFICATION_DATA)),
     "functions-enabled-last": (BOTH, _WITH_FUNCTIONS),
+    "suspend-config-written": (BOTH, suspended_well()),
+    "suspend-grown": (BOTH, suspended_well()),
 }

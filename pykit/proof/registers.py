@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pykit import pci
 from pykit.proof.between import WINDOW, Edit, Reads, RegisterFault, RegisterState, Writes
@@ -16,6 +16,8 @@ MMIO = "virtio-blk-device"
 PACKED = "virtio-blk-pci,packed=on"
 LEGACY = "virtio-blk-pci,disable-modern=on,disable-legacy=off"
 _SUSPEND = 16
+#: The bit of the ISR status that a change of the configuration sets.
+_CONFIG = 2
 LEGACY_MMIO = "virtio-blk-device,force-legacy=on"
 
 
@@ -109,28 +111,60 @@ def _lingering(value: int, state: RegisterState) -> int:
     return int(state.reads["queue_reset"] == 2) if reset else value
 
 
+#: What is kept of a suspension: it was asked for, or it was shown.
+_ASKED, _SHOWN = 1, 2
+_STATE = ("suspension", -1)
+
+
 def _staying(value: int, state: RegisterState) -> int | None:
     """Take note of a suspension, which nothing but a reset ends."""
-    if value & 16:
-        state.written["suspension", -1] = 1
-    return None if value & 16 else value
-
-
-def _suspended(value: int, state: RegisterState) -> int:
-    """SUSPEND without DRIVER_OK, where that was written last."""
-    asked = state.of("status") & _SUSPEND
-    return value & ~bits.DRIVER_OK | _SUSPEND if asked else value & ~_SUSPEND
-
-
-def _running(value: int, state: RegisterState) -> int | None:
-    """Leave the device behind as it is while it is suspended."""
+    if value & _SUSPEND:
+        state.written[_STATE] = _ASKED
     return None if value & _SUSPEND else value
 
 
-def suspending() -> RegisterFault:
-    """A device that can be suspended, as far as its status goes."""
-    writes: dict[str, Writes] = {"driver_feature": keeping(bits.SUSPEND), "status": _running}
-    return RegisterFault({"device_feature": offering(bits.SUSPEND), "status": _suspended}, writes)
+def _suspending(value: int, state: RegisterState) -> int | None:
+    """Suspend and resume, and leave the device behind as it is meanwhile (section 3.4)."""
+    now = state.written.get(_STATE, 0)
+    if (now == _SHOWN and value & bits.DRIVER_OK) or not value & _SUSPEND:
+        now = 0
+    elif not now:
+        now = _ASKED
+    state.written[_STATE] = now
+    return None if value & _SUSPEND else value
+
+
+def _suspended(value: int, state: RegisterState) -> int:
+    """SUSPEND without DRIVER_OK while it is suspended."""
+    if not state.written.get(_STATE):
+        return value & ~_SUSPEND
+    state.written[_STATE] = _SHOWN
+    return value & ~bits.DRIVER_OK | _SUSPEND
+
+
+def suspending(**reads: Reads) -> RegisterFault:
+    """A device that can be suspended, as far as its status and these registers go."""
+    writes: dict[str, Writes] = {"driver_feature": keeping(bits.SUSPEND), "status": _suspending}
+    offer = {"device_feature": offering(bits.SUSPEND), "status": _suspended}
+    return RegisterFault(offer | reads, writes)
+
+
+def _unless_suspended(value: int, state: RegisterState) -> int | None:
+    return None if state.written.get(_STATE) else value
+
+
+def suspended_well() -> RegisterFault:
+    """The same with a configuration that is left alone, and announced as section 3.4.2 has it."""
+    late = ("late", -1)
+
+    def isr(value: int, state: RegisterState) -> int:
+        if state.written.get(_STATE) and value & _CONFIG:
+            state.written[late] = value
+            return 0
+        return value if state.written.get(_STATE) else value | state.written.pop(late, 0)
+
+    fault = suspending(isr=isr)
+    return replace(fault, writes={**fault.writes, "config+32": _unless_suspended})
 
 
 # What PCI's configuration space has.
@@ -504,8 +538,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         RegisterFault(
             {
                 "device_feature": offering(bits.SUSPEND),
-                "status": lambda value, state: value & ~bits.DRIVER_OK | 16
-                if state.written.get(("suspension", -1)) or state.of("status") & 16 else value,
+                "status": _suspended,
             },
             {"driver_feature": keeping(bits.SUSPEND), "status": _staying},
         ),
@@ -526,6 +559,28 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     "suspend-serving": FaultyRegisters(
         "show that it is suspended, and serve queues all the same", ("DS-DE-03",), suspending(),
         rows=("suspend-notified",),
+    ),
+    "suspend-config-taken": FaultyRegisters(
+        "take what is written to its configuration while it is suspended", ("DS-DE-02",),
+        suspending(), rows=("suspend-config-written",),
+    ),
+    "suspend-announcing": FaultyRegisters(
+        "announce a change of the configuration while it is suspended", ("DS-DE-04",),
+        suspending(), rows=("suspend-grown",),
+    ),
+    "suspend-change-silent": FaultyRegisters(
+        "never announce a change that came while it was suspended", ("DS-DE-05",),
+        replace(
+            suspending(
+                isr=_always(0), config_vector=lambda value, state: state.of("config_vector")
+            ),
+            writes={**suspending().writes, "config_vector": lambda value, state: None},
+        ),
+        rows=("suspend-grown",),
+    ),
+    "suspend-busy": FaultyRegisters(
+        "show that it is suspended while it has a request", ("DS-DE-08",), suspending(),
+        rows=("suspend-busy",),
     ),
     "queue-served-after-reset": FaultyRegisters(
         "show that a queue is reset, and serve it all the same", ("VR-DE-01", "VR-DE-02"),
