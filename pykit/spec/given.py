@@ -162,17 +162,24 @@ def without_vector(view: View) -> Bools:
     return np.array([name in places for name in view.rings.queue], dtype=np.bool_)
 
 
-def notified_elsewhere(view: View, q: int) -> tuple[int, tuple[int, ...]] | None:
-    """Return which other queue all notifications of a device's life name, and the last one's row.
+def misnotified(view: View, q: int) -> tuple[str, tuple[int, ...]] | None:
+    """Return why no notification of a queue reaches the device, and the row of the last one; None
+    if one may.
 
-    By the registers, where they show any: what the driver's core reports is its intention.
+    Each is a write to a part of the register, or names another queue. By the registers, where they
+    show any: what the driver's core reports is its intention.
     """
     if not {"register", "acc_register"} & view.kinds:
         return None
     dev, life, vq = view.rings.queue[q]
     seen = notifications(view)
     mine = np.flatnonzero((seen.dev == dev) & (seen.life == life) & seen.write)
-    known = {number for *place, number in view.rings.queue if place == [dev, life]}
-    if not len(mine) or (seen.vq[mine] == vq).any() or int(seen.vq[mine[-1]]) in known:
+    if not len(mine):
         return None
-    return int(seen.vq[mine[-1]]), (int(seen.row[mine[-1]]),)
+    ours, last = mine[seen.vq[mine] == vq], int(mine[-1])
+    if len(ours) and seen.part[ours].all():
+        return f"wrote {seen.size[ours[-1]]} bytes of the register", (int(seen.row[ours[-1]]),)
+    known = {number for *place, number in view.rings.queue if place == [dev, life]}
+    if len(ours) or int(seen.vq[last]) in known:
+        return None
+    return f"named queue {seen.vq[last]}", (int(seen.row[last]),)

@@ -32,7 +32,7 @@ from pykit.spec import bits
 from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
 from pykit.spec.asked import asked_queues
 from pykit.spec.circumstances import needs_reset
-from pykit.spec.given import notified_elsewhere, without_vector
+from pykit.spec.given import misnotified, without_vector
 from pykit.spec.left import left_in_ring
 from pykit.spec.logged import logged_standstills
 from pykit.spec.malformed import malformed_requests
@@ -256,9 +256,8 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
     if (reported := np.flatnonzero(are(frame, "notify"))).size:
         row = int(ints(frame, "row")[reported[0]])
         since = max(since, int(times[row] or 0))
-        if named := notified_elsewhere(view, q):
-            words = f"it notified, and named queue {named[0]}"
-            return "published", "driver", words, since, (row, *named[1])
+        if wrong := misnotified(view, q):
+            return "published", "driver", f"it notified, and {wrong[0]}", since, (row, *wrong[1])
         took = "nothing came back to the driver" if waiting.taken is None else "did not take it"
         return "untaken", "device", f"it was notified and {took}", since, (row, *shown)
     kicks = frame.take(are(frame, "kick"))

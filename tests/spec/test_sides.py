@@ -587,3 +587,15 @@ def test_an_event_buffer_without_room_accuses_its_driver_alone() -> None:
     log = cases.others.chain(bits.INPUT_ID, 0, 0, 4, 4)()
     found = verdicts(log)
     assert (found.of("IP-DR-01").verdict, found.of("IP-DE-01").checked) == ("fail", 0)
+
+
+def test_a_list_that_the_driver_may_have_written_over_accuses_nobody() -> None:
+    """It breaks the ring behind the list, which the device has not returned by then."""
+    log = run(packed=True)
+    cases.packed_used.packed_taken_out_of_order(log)
+    assert "PV-DE-01" in verdicts(log).having("fail")
+    pops = log.of("dev_pop", vq=0)
+    log.after(pops[1], lambda e: e["kind"] == "callback" and e["vq"] == 0)["avail_flags"] = 3
+    found = verdicts(log).of("PV-DE-01")
+    assert found.verdict == "inconclusive"
+    assert EITHER in found.message

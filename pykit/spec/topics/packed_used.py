@@ -14,7 +14,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.abandoned import abandoned
-from pykit.spec.arrays import Bools, Ints, count_before, ints, key_of, last_before
+from pykit.spec.arrays import NEVER, Bools, Ints, count_before, ints, key_of, last_before
 from pykit.spec.left import stray_slots
 from pykit.spec.model import Result, rule
 from pykit.spec.packed import (
@@ -32,6 +32,7 @@ from pykit.spec.packed import (
 )
 from pykit.spec.rings import ID_SPAN, PACKED
 from pykit.spec.rows import Rows, Tally
+from pykit.spec.soil import behind
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 
@@ -261,9 +262,13 @@ def taken_in_ring_order(view: View) -> Result:
     two lists of one length that change places go unseen here; PV-DE-02 and DX-09 have the ids.
 
     Undecided: a list of which the observer may have read a part alone, as it is longer than the
-    queue. Contested: the driver had broken the ring before.
+    queue. Contested: the driver had broken the ring before the list came back, and may have written
+    over it.
     """
     rings, found, adds = view.rings, lists(view), view.adds
+    back, returning = np.full(len(found.q), NEVER), entries(view)
+    known = returning.list >= 0
+    back[returning.list[known]] = returning.at[known]
     places = {name: q for q, name in enumerate(rings.queue) if rings.alone[q] and rings.whole[q]}
     chosen, rows, taken = [], [], []
     for name, part in view.columns("dev_pop").by_queue().items():
@@ -279,6 +284,7 @@ def taken_in_ring_order(view: View) -> Result:
     table = Rows.of(rings, found).take(pick)
     table = table.plus(
         pop=np.concatenate(rows or none),
+        back=back[pick],
         taken=np.concatenate(taken or none),
         chain=adds.chain[found.add[pick]],
     ).where(~cut)
@@ -289,7 +295,7 @@ def taken_in_ring_order(view: View) -> Result:
         shown=("row", "pop"),
         undecided=int(np.count_nonzero(cut)),
         doubt="the list is longer than the queue",
-        unless=view.contested(table),
+        unless=behind(view.soiled, table["q"], table["back"]),
     )
 
 

@@ -150,6 +150,14 @@ def notifies_of_another_queue(log: Log) -> None:
         event |= {"vq": 1, "value": 1}
 
 
+@case("DX-40", clean=on_mmio)
+def notifies_by_half_a_register(log: Log) -> None:
+    """The driver writes 16 of the 32 bits of QueueNotify, which the device ignores."""
+    ignores_notification(log)
+    for event in log.of("register"):
+        event["size"] = 2
+
+
 def reclaimed() -> Log:
     """A device that is pulled out: the driver takes back what it has not answered."""
     log = run(pulled=True)
