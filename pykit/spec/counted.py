@@ -12,8 +12,12 @@ A value of used_event asks for one interrupt, of the entry that it names, and fo
 that is not there; one that is left alone asks again when the indices have gone round, which those
 of a packed ring do with each second lap. So where an interrupt brings nothing, no more may have
 come than values were asked by that name entries which were there: S is the third one, and only two
-entries were asked for. An interrupt that is sent twice while the driver handles another one comes
-as one, so that a device which sends too many is found by some of them.
+entries were asked for.
+
+An interrupt that is sent while another one is on its way comes together with that. So one that was
+asked for and has not come by itself may be on its way for as long as nothing shows that it came;
+but no more than a few can be at a time (``_UNDER_WAY``): the others have come, and excuse none that
+comes later. A device that sends too many is found by some of them.
 
 With flags each entry asks for an interrupt, unless it was used while they were disabled: after the
 driver had disabled them and looked at the used index, and before it took the entry and enabled them
@@ -45,6 +49,9 @@ if TYPE_CHECKING:
 #: A back-end may interrupt once when it gets the descriptor to interrupt by, and gets another one
 #: when a vector is unmasked.
 _SPARE = 1
+#: Interrupts that may be on their way: in the descriptor of a back-end, and with the interrupt
+#: controller, and one that is held back while a vector is masked.
+_UNDER_WAY = 3
 _NONE = "no interrupt can be counted: its number is not known, or other queues have it, too"
 
 
@@ -157,24 +164,25 @@ def _count(view: View, q: int, tally: Tally) -> None:
     )
     if event_idx and not packed:
         asked.name(asked.here)
-    came = spare = 0
+    owed, known = _SPARE, 0
     for row in _events(rows, size, packed):
-        if row["kind"] in ("interrupt", "stray"):
-            came += bool(asked.place)
-            if row["kind"] == "interrupt" or came <= asked.count + _SPARE + spare:
-                tally.check(True, row["row"], "")
-                continue
-            spare += 1
-            if view.contested_queues[q]:
-                tally.contested()
-                continue
-            text = (
-                f"{rings.name(q)}: {came} interrupts, the last of which brought nothing, and the "
-                f"driver asked for {asked.count}"
-            )
-            tally.check(False, row["row"], text)
-        else:
+        if row["kind"] not in ("interrupt", "stray"):
             _follow(asked, row, packed)
+            owed, known = min(owed + asked.count - known, _UNDER_WAY), asked.count
+            continue
+        # What one brings is taken behind it.
+        owed -= bool(asked.place)
+        if row["kind"] == "interrupt" or owed >= 0:
+            tally.check(True, row["row"], "")
+            continue
+        owed += 1
+        if view.contested_queues[q]:
+            tally.contested()
+            continue
+        text = (
+            "an interrupt brought nothing, and those that the driver had asked for had come before"
+        )
+        tally.check(False, row["row"], f"{rings.name(q)}: {text}")
 
 
 def _follow(asked: _Asked, row: dict[str, Any], packed: bool) -> None:
