@@ -13,6 +13,8 @@
 #include <linux/slab.h>
 #include <linux/virtio_blk.h>
 
+#include <pykit_data.h>
+
 #include "../common/marks.h"
 #include "pykit_probe.h"
 
@@ -83,7 +85,7 @@ struct pykit_probe_blk {
 	u32 began;
 	u64 sector;
 	u64 written;
-	struct pykit_probe_data *data;
+	struct pykit_data *data;
 	u8 chunk[CHUNK_BYTES];
 	struct pykit_probe_req reqs[];
 };
@@ -104,7 +106,7 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 	blk->size = r->size;
 	if (!pykit_probe_canaries)
 		return blk;
-	blk->data = pykit_probe_data_get(r->vq->vdev);
+	blk->data = pykit_data_get(r->vq->vdev);
 	if (blk->data)
 		return blk;
 	kvfree(blk);
@@ -118,7 +120,7 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 void pykit_probe_blk_free(struct pykit_probe_blk *blk)
 {
 	if (blk)
-		pykit_probe_data_put(blk->data);
+		pykit_data_put(blk->data);
 	kvfree(blk);
 }
 
@@ -231,43 +233,16 @@ static u64 pykit_probe_data_bytes(const struct pykit_probe_queue *q, const struc
 	return s->chain.writable > tail ? s->chain.writable - tail : 0;
 }
 
-/**
- * struct pykit_probe_sums - check sums of a request's sectors, one after the other
- * @sector: the sector
- * @end: behind the last one
- * @done: bytes of it so far
- * @sum: of these
- */
-struct pykit_probe_sums {
-	u64 sector;
-	u64 end;
-	u32 done;
-	u32 sum;
-};
-
-/* Goes on with data; returns how much of it belongs to the sector, which may end. */
-static u32 pykit_probe_sum_on(struct pykit_probe_sums *sums, const u8 *data, u32 bytes)
-{
-	u32 some = min_t(u32, bytes, SECTOR_SIZE - sums->done);
-
-	sums->sum = crc32_le(sums->done ? sums->sum : ~0, data, some);
-	sums->done += some;
-	return some;
-}
-
-static bool pykit_probe_sum_ends(struct pykit_probe_sums *sums)
-{
-	if (sums->done < SECTOR_SIZE)
-		return false;
-	sums->done = 0;
-	return true;
-}
-
 /* The data of a write, behind its header. */
-static void pykit_probe_sum_write(struct pykit_probe_queue *q, const struct pykit_sgs *s,
-				  struct pykit_probe_sums *sums)
+static void pykit_probe_sum_write(struct pykit_probe_queue *q, const struct pykit_sgs *s)
 {
 	struct pykit_probe_blk *blk = q->blk;
+	struct pykit_data_walk walk = {
+		.data = blk->data,
+		.step = PYKIT_DATA_BEGINS,
+		.began = blk->began,
+		.sector = blk->sector,
+	};
 	u64 skip = PYKIT_HEADER_BYTES;
 	struct scatterlist *sg;
 	unsigned int i;
@@ -277,14 +252,12 @@ static void pykit_probe_sum_write(struct pykit_probe_queue *q, const struct pyki
 			u64 at = min_t(u64, skip, sg->length);
 
 			skip -= at;
-			while (at < sg->length && sums->sector < sums->end) {
-				u32 some = min_t(u64, sg->length - at, SECTOR_SIZE - sums->done);
+			while (at < sg->length) {
+				u32 some = min_t(u64, sg->length - at, CHUNK_BYTES);
 
 				sg_pcopy_to_buffer(sg, 1, blk->chunk, some, at);
-				at += pykit_probe_sum_on(sums, blk->chunk, some);
-				if (pykit_probe_sum_ends(sums))
-					pykit_probe_data_begin(blk->data, sums->sector++,
-							       blk->began, sums->sum);
+				pykit_data_go_on(&walk, blk->chunk, some);
+				at += some;
 			}
 		}
 	}
@@ -316,8 +289,8 @@ static void pykit_probe_note_ranges(struct pykit_probe_queue *q, const struct py
 	u64 at = PYKIT_HEADER_BYTES;
 
 	for (; pykit_probe_read_out(s, &range, sizeof(range), at); at += sizeof(range))
-		pykit_probe_data_spoil(q->blk->data, le64_to_cpu(range.sector),
-				       le32_to_cpu(range.num_sectors));
+		pykit_data_spoil(q->blk->data, le64_to_cpu(range.sector),
+				 le32_to_cpu(range.num_sectors));
 }
 
 /* A request is about to be made available: note what it changes on the disk. */
@@ -326,10 +299,9 @@ static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct py
 	struct virtio_device *vdev = q->ring.vq->vdev;
 	const struct virtio_blk_outhdr *hdr = (const void *)s->header;
 	struct pykit_probe_blk *blk = q->blk;
-	struct pykit_probe_sums sums = { };
 	u32 type;
 
-	blk->began = pykit_probe_data_now(blk->data);
+	blk->began = pykit_data_now(blk->data);
 	blk->written = 0;
 	if (!s->has_header)
 		return;
@@ -338,10 +310,8 @@ static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct py
 	case VIRTIO_BLK_T_OUT:
 		blk->sector = virtio64_to_cpu(vdev, hdr->sector);
 		blk->written = s->chain.readable / SECTOR_SIZE;
-		blk->began = pykit_probe_data_write(blk->data, blk->sector, blk->written);
-		sums.sector = blk->sector;
-		sums.end = blk->sector + blk->written;
-		pykit_probe_sum_write(q, s, &sums);
+		blk->began = pykit_data_write(blk->data, blk->sector, blk->written);
+		pykit_probe_sum_write(q, s);
 		break;
 	case VIRTIO_BLK_T_IN:
 	case VIRTIO_BLK_T_FLUSH:
@@ -355,7 +325,7 @@ static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct py
 		break;
 	default:
 		/* What it changes is not looked at. */
-		pykit_probe_data_forget(blk->data);
+		pykit_data_forget(blk->data);
 	}
 }
 
@@ -405,7 +375,7 @@ void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s
 void pykit_probe_blk_unmark(struct pykit_probe_queue *q)
 {
 	if (q->blk->data)
-		pykit_probe_data_end(q->blk->data, q->blk->sector, q->blk->written);
+		pykit_data_end(q->blk->data, q->blk->sector, q->blk->written);
 }
 
 /**
@@ -553,7 +523,12 @@ static void pykit_probe_trace_answer(struct pykit_probe_queue *q,
 static void pykit_probe_note_written(struct pykit_probe_queue *q,
 				     const struct pykit_probe_req *req)
 {
-	struct pykit_probe_sums sums = { .sector = req->end.sector };
+	struct pykit_data_walk walk = {
+		.data = q->blk->data,
+		.step = PYKIT_DATA_WRITTEN,
+		.began = req->began,
+		.sector = req->end.sector,
+	};
 	u64 skip = PYKIT_HEADER_BYTES;
 	unsigned int i;
 
@@ -563,15 +538,13 @@ static void pykit_probe_note_written(struct pykit_probe_queue *q,
 
 		skip -= at;
 		while (at < piece->len) {
-			u32 some = min_t(u64, piece->len - at, SECTOR_SIZE - sums.done);
+			u32 some = min_t(u64, piece->len - at, CHUNK_BYTES);
 
 			if (!pykit_ring_read(q->ring.vq->vdev, piece->addr + at, q->blk->chunk,
 					     some))
 				return;
-			at += pykit_probe_sum_on(&sums, q->blk->chunk, some);
-			if (pykit_probe_sum_ends(&sums))
-				pykit_probe_data_settle(q->blk->data, sums.sector++, req->began,
-							sums.sum);
+			pykit_data_go_on(&walk, q->blk->chunk, some);
+			at += some;
 		}
 	}
 }
@@ -580,18 +553,19 @@ static void pykit_probe_end_write(struct pykit_probe_queue *q, struct pykit_prob
 {
 	if (req->written && req->end.status == VIRTIO_BLK_S_OK)
 		pykit_probe_note_written(q, req);
-	pykit_probe_data_end(q->blk->data, req->end.sector, req->written);
+	pykit_data_end(q->blk->data, req->end.sector, req->written);
 	/* It may be looked at again. */
 	req->written = 0;
 }
 
 /* Reads data of a buffer; returns whether it could be read. */
 static bool pykit_probe_read_data(struct pykit_probe_queue *q, const struct pykit_probe_req *req,
-				  u64 addr, u64 bytes, struct pykit_probe_sums *sums, bool sum,
-				  struct pykit_blk_wrote *wrote)
+				  u64 addr, u64 bytes, bool sum, struct pykit_data_walk *walk)
 {
+	struct pykit_blk_wrote *wrote = walk->wrote;
+
 	while (bytes) {
-		u64 some = min_t(u64, bytes, SECTOR_SIZE - sums->done);
+		u64 some = min_t(u64, bytes, CHUNK_BYTES);
 
 		if (!pykit_ring_read(q->ring.vq->vdev, addr, q->blk->chunk, some))
 			return false;
@@ -599,10 +573,8 @@ static bool pykit_probe_read_data(struct pykit_probe_queue *q, const struct pyki
 			wrote->zero = !memchr_inv(q->blk->chunk, 0, some);
 		if (sum)
 			wrote->sum = crc32_le(wrote->sum, q->blk->chunk, some);
-		pykit_probe_sum_on(sums, q->blk->chunk, some);
-		if (pykit_probe_sum_ends(sums) && req->end.type == VIRTIO_BLK_T_IN)
-			pykit_probe_data_compare(q->blk->data, sums->sector++, req->began,
-						 sums->sum, wrote);
+		if (req->end.type == VIRTIO_BLK_T_IN)
+			pykit_data_go_on(walk, q->blk->chunk, some);
 		addr += some;
 		bytes -= some;
 	}
@@ -621,7 +593,13 @@ static void pykit_probe_trace_wrote(struct pykit_probe_queue *q, const struct py
 		.header = PYKIT_HEADER_ELSEWHERE,
 		.zero = true,
 	};
-	struct pykit_probe_sums sums = { .sector = req->end.sector };
+	struct pykit_data_walk walk = {
+		.data = q->blk->data,
+		.step = PYKIT_DATA_READ,
+		.began = req->began,
+		.sector = req->end.sector,
+		.wrote = &wrote,
+	};
 	struct pykit_piece piece = { };
 	u64 first = 0, found, last;
 	unsigned int i;
@@ -629,7 +607,7 @@ static void pykit_probe_trace_wrote(struct pykit_probe_queue *q, const struct py
 	for (i = 0; i < req->num_pieces && first < req->bytes; i++, first = last) {
 		last = first + req->pieces[i].len;
 		if (!pykit_probe_read_data(q, req, req->pieces[i].addr,
-					   min(last, req->bytes) - first, &sums, sum, &wrote))
+					   min(last, req->bytes) - first, sum, &walk))
 			return;
 		while (pykit_next_piece(first, last, req->bytes, &piece)) {
 			u64 mark = pykit_mark_at(req->mark, piece.end);

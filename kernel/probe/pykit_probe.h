@@ -7,7 +7,6 @@
  * device.c	devices: drivers that come and go
  * queue.c	virtqueues: the core's operations
  * blk.c	block requests, read from their chains
- * data.c	what disks hold
  */
 #ifndef PYKIT_PROBE_H
 #define PYKIT_PROBE_H
@@ -19,7 +18,6 @@
 #include "../common/hook.h"
 
 struct pykit_probe_blk;
-struct pykit_probe_data;
 
 /**
  * struct pykit_probe_queue - a virtqueue that is watched
@@ -74,18 +72,5 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *
 			   unsigned int count);
 void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);
 void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used);
-
-/* data.c */
-struct pykit_probe_data *pykit_probe_data_get(struct virtio_device *vdev);
-void pykit_probe_data_put(struct pykit_probe_data *data);
-u32 pykit_probe_data_now(struct pykit_probe_data *data);
-void pykit_probe_data_forget(struct pykit_probe_data *data);
-void pykit_probe_data_spoil(struct pykit_probe_data *data, u64 sector, u64 count);
-u32 pykit_probe_data_write(struct pykit_probe_data *data, u64 sector, u64 count);
-void pykit_probe_data_end(struct pykit_probe_data *data, u64 sector, u64 count);
-void pykit_probe_data_begin(struct pykit_probe_data *data, u64 sector, u32 began, u32 sum);
-void pykit_probe_data_settle(struct pykit_probe_data *data, u64 sector, u32 began, u32 sum);
-void pykit_probe_data_compare(struct pykit_probe_data *data, u64 sector, u32 began, u32 sum,
-			      struct pykit_blk_wrote *wrote);
 
 #endif /* PYKIT_PROBE_H */

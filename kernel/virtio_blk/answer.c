@@ -48,9 +48,87 @@ void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data)
 	sg_miter_stop(&iter);
 }
 
-/* Which pieces of the data have lost their mark, and what the data is. */
-static void pykit_blk_read_data(struct pykit_blk_req *rq, bool sum, struct pykit_blk_wrote *wrote)
+/* Goes through the data of a write. */
+static void pykit_blk_follow(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
+			     struct scatterlist *sgl, enum pykit_data_step step)
 {
+	struct pykit_data_walk walk = {
+		.data = q->data,
+		.step = step,
+		.began = rq->began,
+		.sector = virtio64_to_cpu(q->vq->vdev, rq->hdr.sector),
+	};
+	struct sg_mapping_iter iter;
+
+	sg_miter_start(&iter, sgl, sg_nents(sgl), SG_MITER_ATOMIC | SG_MITER_FROM_SG);
+	while (sg_miter_next(&iter))
+		pykit_data_go_on(&walk, iter.addr, iter.length);
+	sg_miter_stop(&iter);
+}
+
+/**
+ * pykit_blk_note_change() - note what a request changes on the disk
+ * @q: its queue, locked, of a disk that is followed
+ * @rq: the request, about to be made available
+ * @data: its data
+ */
+void pykit_blk_note_change(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
+			   const struct pykit_blk_data *data)
+{
+	struct virtio_device *vdev = q->vq->vdev;
+	u16 i;
+
+	rq->began = pykit_data_now(q->data);
+	rq->written = 0;
+	switch (virtio32_to_cpu(vdev, rq->hdr.type)) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_FLUSH:
+	case VIRTIO_BLK_T_GET_ID:
+	case VIRTIO_BLK_T_GET_LIFETIME:
+		return;
+	case VIRTIO_BLK_T_OUT:
+		rq->written = data->bytes >> SECTOR_SHIFT;
+		rq->began = pykit_data_write(q->data, virtio64_to_cpu(vdev, rq->hdr.sector),
+					     rq->written);
+		if (data->sgl)
+			pykit_blk_follow(q, rq, data->sgl, PYKIT_DATA_BEGINS);
+		return;
+	case VIRTIO_BLK_T_DISCARD:
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		for (i = 0; i < data->segments; i++)
+			pykit_data_spoil(q->data, le64_to_cpu(data->ranges[i].sector),
+					 le32_to_cpu(data->ranges[i].num_sectors));
+		return;
+	default:
+		/* What it changes is not looked at. */
+		pykit_data_forget(q->data);
+	}
+}
+
+/**
+ * pykit_blk_note_end() - a request is under way no more
+ * @q: its queue, locked, of a disk that is followed
+ * @rq: the request
+ */
+void pykit_blk_note_end(struct pykit_blk_vq *q, struct pykit_blk_req *rq)
+{
+	pykit_data_end(q->data, virtio64_to_cpu(q->vq->vdev, rq->hdr.sector), rq->written);
+	rq->written = 0;
+}
+
+/* Which pieces of the data have lost their mark, and what the data is. */
+static void pykit_blk_read_data(struct pykit_blk_vq *q, struct pykit_blk_req *rq, bool sum,
+				struct pykit_blk_wrote *wrote)
+{
+	struct pykit_data_walk walk = {
+		.data = q->data,
+		.step = PYKIT_DATA_READ,
+		.began = rq->began,
+		.sector = virtio64_to_cpu(q->vq->vdev, rq->hdr.sector),
+		.wrote = wrote,
+	};
+	bool compares = walk.data && wrote->type == VIRTIO_BLK_T_IN;
 	struct pykit_piece piece = { };
 	struct sg_mapping_iter iter;
 	bool kept = false;
@@ -78,6 +156,8 @@ static void pykit_blk_read_data(struct pykit_blk_req *rq, bool sum, struct pykit
 			wrote->zero = !memchr_inv(iter.addr, 0, iter.length);
 		if (sum)
 			wrote->sum = crc32_le(wrote->sum, iter.addr, iter.length);
+		if (compares)
+			pykit_data_go_on(&walk, iter.addr, iter.length);
 	}
 	sg_miter_stop(&iter);
 }
@@ -97,9 +177,14 @@ static void pykit_blk_trace_wrote(struct pykit_blk_vq *q, struct pykit_blk_req *
 
 	if (rq->sgt.nents && !op_is_write(req_op(req))) {
 		wrote.bytes = blk_rq_payload_bytes(req);
-		pykit_blk_read_data(rq, virtio_has_feature(q->vq->vdev, VIRTIO_BLK_F_RO), &wrote);
+		pykit_blk_read_data(q, rq, virtio_has_feature(q->vq->vdev, VIRTIO_BLK_F_RO),
+				    &wrote);
 	}
 	pykit_trace_vq(blk_wrote, &q->ring.vqid, &wrote);
+	if (rq->written && *pykit_blk_status(rq) == VIRTIO_BLK_S_OK)
+		pykit_blk_follow(q, rq, rq->sgt.sgl, PYKIT_DATA_WRITTEN);
+	if (rq->written)
+		pykit_blk_note_end(q, rq);
 }
 
 static size_t pykit_blk_read_answer(struct pykit_blk_req *rq, void *to, size_t bytes, off_t skip)

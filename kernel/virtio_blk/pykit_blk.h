@@ -32,6 +32,7 @@
 #include <linux/virtio_ring.h>
 #include <linux/workqueue.h>
 #include <pykit_config.h>
+#include <pykit_data.h>
 #include <pykit_ring.h>
 
 #include "../common/marks.h"
@@ -46,6 +47,7 @@
  * @vq: the core's virtqueue
  * @lock: taken for all but notifying
  * @ring: the ring
+ * @data: what the disk holds, NULL if that is not followed
  * @name: name of the queue and its interrupt
  * @fault: what goes wrong on it
  */
@@ -53,6 +55,7 @@ struct pykit_blk_vq {
 	struct virtqueue *vq;
 	spinlock_t lock; /* serialises all that touches the ring */
 	struct pykit_ring ring;
+	struct pykit_data *data;
 	char name[PYKIT_BLK_NAME_LEN];
 	struct pykit_blk_fault_state fault;
 } ____cacheline_aligned_in_smp;
@@ -121,6 +124,8 @@ struct pykit_blk_dev {
  * @head: head of its descriptor chain
  * @done: completed instead of a block layer request, if not NULL
  * @mark: what the data was marked with, 0 if it was not
+ * @began: when it began, by the disk's time
+ * @written: sectors that it writes
  * @sent: the header as it was sent, if @mark is not 0
  * @sgt: data
  * @sg: first entries of @sgt
@@ -139,6 +144,8 @@ struct pykit_blk_req {
 	u16 head;
 	struct completion *done;
 	u64 mark;
+	u32 began;
+	u64 written;
 	struct virtio_blk_outhdr sent;
 	struct sg_table sgt;
 	struct scatterlist sg[];
@@ -279,6 +286,9 @@ int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 
 /* answer.c */
 void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data);
+void pykit_blk_note_change(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
+			   const struct pykit_blk_data *data);
+void pykit_blk_note_end(struct pykit_blk_vq *q, struct pykit_blk_req *rq);
 void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq);
 
 /* config.c */

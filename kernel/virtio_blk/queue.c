@@ -269,12 +269,16 @@ noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 
 	if (trace_pykit_blk_wrote_enabled() && token == rq && !rq->done)
 		pykit_blk_mark(rq, data);
+	if (q->data)
+		pykit_blk_note_change(q, rq, data);
 	pykit_blk_make_lists(&l, rq, data->sgl, data->write);
 	err = pykit_blk_ring_add_watched(q, l.sgs, l.out, l.in, token, &rq->status,
 					 &status_addr);
 	if (!err && trace_pykit_blk_start_enabled())
 		pykit_blk_trace_start(q, rq, data, token->head,
 				      status_addr + rq->in_len - 1);
+	if (err && q->data)
+		pykit_blk_note_end(q, rq);
 	return err;
 }
 

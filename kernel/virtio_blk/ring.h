@@ -35,8 +35,9 @@ static inline bool pykit_blk_ring_tells_adds(void)
  * pykit_blk_ring_watches_adds() - whether pykit_blk_ring_add_watched() is to be called
  * @q: the queue, locked
  *
- * The buffer ids of a packed ring cannot be determined later; and when asked to add
- * to a full ring the core notifies the device by itself, which has to be traced.
+ * The buffer ids of a packed ring cannot be determined later; when asked to add to a
+ * full ring the core notifies the device by itself, which has to be traced; and what a
+ * disk holds is known only if each change was seen.
  *
  * Return: false if pykit_blk_ring_add() will do.
  */
@@ -44,7 +45,7 @@ static inline bool pykit_blk_ring_watches_adds(struct pykit_blk_vq *q)
 {
 	return PYKIT_HAS_FAULTS || pykit_blk_ring_tells_adds() ||
 	       trace_pykit_notify_enabled() || trace_pykit_add_failed_enabled() ||
-	       q->ring.is_packed;
+	       q->ring.is_packed || q->data;
 }
 
 /**

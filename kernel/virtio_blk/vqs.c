@@ -95,6 +95,8 @@ static int pykit_blk_resize(struct virtqueue *vq, unsigned int size)
 
 static void pykit_blk_begin(struct pykit_blk_vq *q)
 {
+	if (trace_pykit_blk_wrote_enabled())
+		q->data = pykit_data_get(q->vq->vdev);
 	if (PYKIT_HAS_FAULTS)
 		pykit_blk_fault_set_up(q);
 	else
@@ -160,6 +162,8 @@ void pykit_blk_del_vqs(struct pykit_blk_dev *dev)
 		/* Else what the core allocated for them is lost. */
 		pykit_blk_ring_empty(q, vq);
 		pykit_ring_end(&q->ring, PYKIT_QUEUE_DELETED);
+		pykit_data_put(q->data);
+		q->data = NULL;
 	}
 	dev->vdev->config->del_vqs(dev->vdev);
 }

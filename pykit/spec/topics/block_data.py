@@ -2,9 +2,9 @@
 """What a block device answers: contents of replies and of data (section 5.2.6.2).
 
 The first bytes of small replies are traced by our driver and by the probe (``blk_answer``). Of
-the data of reads our driver traces whether all of it is zero and, from a device that is
-read-only, a checksum (``blk_wrote``). The probe does, too, in guests that pykit boots, and compares
-each sector that is read with what it saw written there last.
+the data of reads our driver traces whether all of it is zero, from a device that is read-only a
+checksum, and how many of its sectors are what was written there last (``blk_wrote``). The probe
+does, too, in guests that pykit boots.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _reads(view: View) -> Rows:
 def reads_bring_what_was_written(view: View) -> Result:
     """Section 5.2.6: a read brings what was written to its sectors last.
 
-    Checked: each read that ended with OK and of which the probe knew a sector: a write of it had
+    Checked: each read that ended with OK and of which the observer knew a sector: a write of it had
     ended with OK before the read was made available, its data was the same at its begin and its
     end, and no other write, discard or write of zeroes began there until the read ended.
 
