@@ -17,6 +17,9 @@
 /* A status that no device writes, as there was before. */
 #define PYKIT_BLK_UNWRITTEN	0xff
 
+/* Each of the bytes behind the status, where no side uses them. */
+#define PYKIT_BLK_BEHIND	0x5a
+
 /**
  * struct pykit_piece - a part of the data that ends with a mark
  * @end: where it ends

@@ -74,6 +74,7 @@ struct pykit_probe_req {
  * @began: when that request began, by the disk's time
  * @sector: the first sector that it writes
  * @written: how many sectors it writes
+ * @padded: what the driver has behind a status, up to the end of the word, is unused
  * @data: what the disk holds, NULL if that is not followed
  * @chunk: room for a part of the data
  * @reqs: by head
@@ -85,6 +86,7 @@ struct pykit_probe_blk {
 	u32 began;
 	u64 sector;
 	u64 written;
+	bool padded;
 	struct pykit_data *data;
 	u8 chunk[CHUNK_BYTES];
 	struct pykit_probe_req reqs[];
@@ -106,6 +108,8 @@ struct pykit_probe_blk *pykit_probe_blk_alloc(const struct pykit_ring *r)
 	blk->size = r->size;
 	if (!pykit_probe_canaries)
 		return blk;
+	/* Of struct virtblk_req that is padding, or a field that appends alone have. */
+	blk->padded = !strcmp(r->vq->vdev->dev.driver->name, "virtio_blk");
 	blk->data = pykit_data_get(r->vq->vdev);
 	if (blk->data)
 		return blk;
@@ -329,6 +333,14 @@ static void pykit_probe_note_change(struct pykit_probe_queue *q, const struct py
 	}
 }
 
+/* There are zeroes, as in a status that says that all went well. */
+static void pykit_probe_mark_behind(struct scatterlist *status)
+{
+	u8 *end = (u8 *)sg_virt(status) + status->length;
+
+	memset(end, PYKIT_BLK_BEHIND, -(unsigned long)end & (PYKIT_BEHIND_BYTES - 1));
+}
+
 /**
  * pykit_probe_blk_mark() - a request is about to be made available: mark what it asks for
  * @q: its queue
@@ -352,6 +364,8 @@ void pykit_probe_blk_mark(struct pykit_probe_queue *q, const struct pykit_sgs *s
 	if (!last || !last->length)
 		return;
 	sg_pcopy_from_buffer(last, 1, &unwritten, sizeof(unwritten), last->length - 1);
+	if (blk->padded)
+		pykit_probe_mark_behind(last);
 	if (!trace_pykit_blk_wrote_enabled() || !blk->bytes || buffers > MAX_PIECES)
 		return;
 	blk->mark = get_random_u64() | 1;

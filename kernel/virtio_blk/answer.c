@@ -12,8 +12,6 @@
 #include "../compat/zoned.h"
 #include "pykit_blk.h"
 
-#define BEHIND	0x5a
-
 /* Zones of a report for which there are events. */
 #define MAX_ZONES	256
 
@@ -32,7 +30,7 @@ void pykit_blk_mark(struct pykit_blk_req *rq, const struct pykit_blk_data *data)
 
 	rq->mark = get_random_u64() | 1;
 	rq->sent = rq->hdr;
-	memset(behind, BEHIND, bytes);
+	memset(behind, PYKIT_BLK_BEHIND, bytes);
 	if (!data->sgl || data->write)
 		return;
 	sg_miter_start(&iter, data->sgl, sg_nents(data->sgl), SG_MITER_ATOMIC | SG_MITER_TO_SG);
@@ -173,7 +171,7 @@ static void pykit_blk_trace_wrote(struct pykit_blk_vq *q, struct pykit_blk_req *
 	size_t bytes;
 	const u8 *behind = pykit_blk_behind(rq, &bytes);
 
-	wrote.behind = memchr_inv(behind, BEHIND, bytes) ? 2 : 1;
+	wrote.behind = memchr_inv(behind, PYKIT_BLK_BEHIND, bytes) ? 2 : 1;
 
 	if (rq->sgt.nents && !op_is_write(req_op(req))) {
 		wrote.bytes = blk_rq_payload_bytes(req);
