@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pykit.device import (
+    crossed_faults,
     elsewhere_faults,
     layout_faults,
     life_faults,
@@ -20,16 +21,16 @@ from pykit.device.faults import FAULTS
 
 __all__ = [
     "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "broken_by",
-    "elsewhere_faults", "layout_faults", "life_faults", "misread_faults", "offers",
-    "request_faults", "ring_faults", "signal_faults", "zone_faults",
+    "crossed_faults", "elsewhere_faults", "layout_faults", "life_faults", "misread_faults",
+    "offers", "request_faults", "ring_faults", "signal_faults", "zone_faults",
 ]  # fmt: skip
 
 #: Clauses of which one at least is seen to be broken where a fault acts on a disk that Linux's
 #: virtio_blk drives. A fault that is not here shows none there for sure: what it does is allowed,
 #: waits for another driver, shows in data alone, which a program looks at (payload-written), or in
-#: memory of the driver's, which it may alter as well (table-written and writes-behind: the run ends
-#: as contested). Of interrupt-always those interrupts show that do not come together, and
-#: status-wide writes zeros to where there are zeros.
+#: memory of the driver's, which it may alter as well (table-written, writes-behind and status-wide:
+#: the run ends as contested). Of interrupt-always those interrupts show that do not come together
+#: with one that was asked for.
 CLAUSES: dict[str, tuple[str, ...]] = {
     name: tuple(clauses.split())
     for name, clauses in {
@@ -168,6 +169,20 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "free-descriptor-written": "SD-DE-04",
         "used-taken-back": "PD-DE-04",
         "ring-ahead-written": "PD-DE-04",
+        "ids-crossed": "DX-06 DX-23 DX-25 SU-DE-02 DX-80",
+        "entry-changed": "SU-DE-01 DX-06",
+        "suppression-crossed": "NU-DE-03 NU-DE-05 DX-15 DX-64",
+        "returned-in-next-life": "DX-01 DX-03 DX-09",
+        "table-crossed": "DX-39 DX-06 DX-25 SU-DE-02 DX-23",
+        "interrupt-first-of-batch": "NU-DE-03 NU-DE-05 DX-15 DX-64",
+        "interrupt-behind": "NU-DE-03 NU-DE-05 DX-15 DX-64",
+        "event-masked": "DX-18 DX-39",
+        "sector-missing": "SU-DE-02",
+        "write-cut": "DX-80",
+        "id-length-1": "DX-25",
+        "write-length-0": "DX-25",
+        "status-in-data": "DX-23",
+        "used-ring-shorter": "DX-01 DX-02",
         "refuses-features": "FB-DE-02 DX-39",
         "refuses-later": "FB-DE-05 DX-39",
     }.items()
@@ -201,7 +216,8 @@ OF_DISKS = frozenset(
         "unused1-1", "max-discard-seg-0", "lifetime-empty", "lifetime-reserved", "status-late",
         "length-sectors", "zones-shown", "data-shifted", "read-stale", "write-behind-sector",
         "zeroes-too-far", "status-again", "answers-crossed", "serial-changes", "size-max-0",
-        "size-max-1",
+        "size-max-1", "sector-missing", "write-cut", "id-length-1", "write-length-0",
+        "status-in-data",
     }
 )  # fmt: skip
 

@@ -78,6 +78,22 @@ def _slot_behind(step: Returning) -> None:
     step.then = push
 
 
+@fault("used-ring-shorter", "write used entries as into a ring of one less", ring="split")
+def _used_ring_shorter(step: Returning) -> None:
+    queue, chain, length = step.queue, step.chain, step.length
+    if not isinstance(queue, SplitQueue):
+        return
+    step.times = 0
+
+    def push() -> None:
+        at = 4 + 8 * (queue.used % (queue.size - 1))
+        queue.device[at : at + 8] = _USED.pack(chain.id, length)
+        queue.used = (queue.used + 1) % (1 << 16)
+        store16(queue.device, 2, queue.used)
+
+    step.then = push
+
+
 @fault("wrap-of-available", "write used descriptors by the other wrap counter", ring="packed")
 def _wrap_of_available(step: Returning) -> None:
     queue, chain, length = step.queue, step.chain, step.length

@@ -137,6 +137,38 @@ def _fails_seldom(step: Returning) -> None:
         step.length = 0 if step.chain.capacity > 1 else 1
 
 
+@fault("sector-missing", "leave the second sector of each read unwritten")
+def _sector_missing(step: Returning) -> None:
+    if step.kind != bits.T_IN or len(step.writes) < 2:
+        return
+    view, data = step.writes[0]
+    if len(data) >= 2 * bits.SECTOR:
+        rest = 2 * bits.SECTOR
+        step.writes[0:1] = [
+            (view[: bits.SECTOR], data[: bits.SECTOR]),
+            (view[rest:], data[rest:]),
+        ]
+
+
+@fault("write-cut", "keep the first sector of a write, and zeroes behind it")
+def _write_cut(step: Returning) -> None:
+    size = sum(length for _, length in step.chain.readable) - bits.HEADER_BYTES
+    if step.kind == bits.T_OUT and step.status == bits.S_OK and size > bits.SECTOR:
+        step.disk.put(step.sector + 1, bytes(size - bits.SECTOR))
+
+
+@fault("id-length-1", "return a used length of 1 with the id string")
+def _id_length_1(step: Returning) -> None:
+    if step.kind == bits.T_GET_ID:
+        step.length = 1
+
+
+@fault("write-length-0", "return a used length of 0 for writes and flushes")
+def _write_length_0(step: Returning) -> None:
+    if step.kind in (bits.T_OUT, bits.T_FLUSH):
+        step.length = 0
+
+
 def _lifetime(*values: int) -> Callable[[Returning], None]:
     """Answer GET_LIFETIME by these: end of life, and the two estimates of wear."""
 
@@ -183,6 +215,11 @@ def _data_merged(chain: Chain) -> Chain:
     return replace(chain, writable=(*data, (address + length - 1, 1)))
 
 
+def _status_missed(chain: Chain) -> Chain:
+    """Leave out the last of several writable buffers, which is the status's."""
+    return replace(chain, writable=chain.writable[:-1]) if len(chain.writable) > 1 else chain
+
+
 def _in_sequence(queue: Queue) -> None:
     if isinstance(queue, SplitQueue):
         queue.linked_tables = False
@@ -202,6 +239,7 @@ for _more in (
     DeviceFault("buffers-swapped", "read buffers of data in the other order", takes=_swapped),
     DeviceFault("header-alone", "read no data from the header's buffer", takes=_header_alone),
     DeviceFault("status-alone", "write no data to the status's buffer", takes=_data_merged),
+    DeviceFault("status-in-data", "write the status where the data ends", takes=_status_missed),
     DeviceFault(
         "tables-in-sequence",
         "read indirect tables by place, not by their links",

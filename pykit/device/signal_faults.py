@@ -22,6 +22,8 @@ _POLLED = 0.002
 
 #: What the driver wanted at first, by queue.
 _suppression: WeakKeyDictionary[Queue, bytes] = WeakKeyDictionary()
+#: By queue, whether a batch of chains has begun.
+_batches: WeakKeyDictionary[Queue, bool] = WeakKeyDictionary()
 _returned: dict[int, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
 
 
@@ -99,6 +101,18 @@ def _decide_by(step: Returning, seen: bytes) -> None:
     step.then = decide
 
 
+@fault("interrupt-first-of-batch", "interrupt for the first chain of a batch only")
+def _interrupt_first_of_batch(step: Returning) -> None:
+    if _batches.get(step.queue, False):
+        step.interrupt = False
+    _batches[step.queue] = step.queue.more
+
+
+@fault("interrupt-behind", "decide on an interrupt before the chain is returned")
+def _interrupt_behind(step: Returning) -> None:
+    step.early = True
+
+
 def _one_late(queue: Queue) -> None:
     if not queue.event_idx:
         return
@@ -127,6 +141,12 @@ def _flag_beside_event(queue: Queue) -> None:
         store16(queue.device, 0, 1)
 
 
+def _masked(queue: Queue) -> None:
+    """Ask for a place in the ring, as if the indices were no more than that."""
+    if isinstance(queue, SplitQueue) and queue.event_idx:
+        store16(queue.device, 4 + 8 * queue.size, queue.next % queue.size)
+
+
 def _event_unasked(queue: Queue) -> None:
     """The place is a legacy driver's padding, or nothing at all, where it was not agreed."""
     if isinstance(queue, SplitQueue) and not queue.event_idx:
@@ -135,6 +155,7 @@ def _event_unasked(queue: Queue) -> None:
 
 for _more in (
     DeviceFault("event-one-late", "ask for the notification one chain too late", asks=_one_late),
+    DeviceFault("event-masked", "ask by a place in the ring", ring="split", asks=_masked),
     DeviceFault(
         "asks-other-round",
         "ask for a notification in the other round",

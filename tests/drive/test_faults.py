@@ -91,6 +91,7 @@ ALONE = {
     "flush-swallowed",
     "flush-unsupported",
     "header-alone",
+    "id-length-1",
     "inflight-ignored",
     "inflight-kept",
     "leaks-descriptors",
@@ -129,12 +130,15 @@ HARMLESS = {
 }
 #: What begins late, or is on another queue.
 LONG = {"disabled-later", "index-jumps", "interrupt-stops", "queue-deaf", "stops-serving"}
-#: What no life of conforming requests meets: what depends on the moment of a look, or on
-#: descriptors that are out of their order.
+#: What no life of conforming requests meets: what depends on the moment of a look, on descriptors
+#: that are out of their order, or on several chains or queues at a time.
 UNMET = {
     "index-torn",
+    "interrupt-first-of-batch",
     "links-ignored",
+    "suppression-crossed",
     "suppression-early",
+    "table-crossed",
     "writes-after-stop",
 }
 #: Those that take zones, or requests of their own: tests/proof has them.
