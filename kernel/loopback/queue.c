@@ -29,8 +29,13 @@ static bool pykit_loopback_notify(struct virtqueue *vq)
 	return true;
 }
 
-static void pykit_loopback_interrupt(struct pykit_loopback_vq *q)
+/*
+ * The interrupt's number is the queue's, from 1 on; 0 is none that the back-end has
+ * called for.
+ */
+static void pykit_loopback_interrupt(struct pykit_loopback_vq *q, bool called)
 {
+	unsigned int number = called ? q - q->device->vqs + 1 : 0;
 	struct virtqueue *vq;
 	unsigned long flags;
 
@@ -45,12 +50,14 @@ static void pykit_loopback_interrupt(struct pykit_loopback_vq *q)
 	spin_unlock_irqrestore(&q->lock, flags);
 	/* Deletion of the queue waits for this irq_work. */
 	if (vq)
-		vring_interrupt(0, vq);
+		vring_interrupt(number, vq);
 }
 
 static void pykit_loopback_deliver(struct irq_work *work)
 {
-	pykit_loopback_interrupt(container_of(work, struct pykit_loopback_vq, deliver));
+	struct pykit_loopback_vq *q = container_of(work, struct pykit_loopback_vq, deliver);
+
+	pykit_loopback_interrupt(q, !READ_ONCE(q->device->gone));
 }
 
 static void pykit_loopback_deliver_late(struct work_struct *work)
@@ -79,9 +86,9 @@ static void pykit_loopback_handle_call(struct irq_work *work)
 				   msecs_to_jiffies(about->delay_ms));
 		return;
 	}
-	pykit_loopback_interrupt(q);
+	pykit_loopback_interrupt(q, true);
 	if (pykit_loopback_one_in(about->fake_every, count))
-		pykit_loopback_interrupt(q);
+		pykit_loopback_interrupt(q, false);
 }
 
 static int pykit_loopback_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void *key)

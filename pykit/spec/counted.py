@@ -65,7 +65,11 @@ def unasked(view: View, chosen: Bools) -> Result:
 
 
 def _own_vectors(view: View) -> Iterator[int]:
-    """Queues of PCI devices, seen from their set-up on, whose interrupt has a number of its own."""
+    """Queues, seen from their set-up on, whose interrupt has a number of its own.
+
+    They are those of PCI devices, and of our loopback, which numbers what its back-end calls for:
+    on MMIO a change of the configuration has the queue's number.
+    """
     rings = view.rings
     came = rings.of("interrupt", "stray")
     queues_of: dict[int, set[int]] = {}
@@ -73,12 +77,15 @@ def _own_vectors(view: View) -> Iterator[int]:
     for q, irq in zip(came["q"].tolist(), came["irq"].tolist(), strict=True):
         queues_of.setdefault(irq, set()).add(q)
         numbers.setdefault(q, set()).add(irq)
+    looped = {*view.of("vhost_attach")["dev"].drop_nulls().to_list()}
     for q, irqs in numbers.items():
         dev, life, vq = rings.queue[q]
         # The same queue in another life of its device may have it.
         places = {rings.queue[other][::2] for irq in irqs for other in queues_of[irq]}
         own = len(irqs) == 1 and 0 not in irqs and places == {(dev, vq)}
-        if own and rings.whole[q] and view.life(dev, life).transport == "pci":
+        transport = view.life(dev, life).transport
+        on_loopback = transport is None and dev in looped
+        if own and rings.whole[q] and (transport == "pci" or on_loopback):
             yield q
 
 

@@ -52,3 +52,13 @@ def test_interrupts_that_came_together_excuse_none_that_comes_later(
     log = strays(packed, event_idx, 1)
     log.drop(log.of("interrupt", vq=0)[1::2])
     assert _verdict(log, name).verdict == "pass"
+
+
+@pytest.mark.parametrize(("joined", "verdict"), [(True, "fail"), (False, "pass")])
+def test_a_loopback_numbers_what_its_back_end_calls_for(joined: bool, verdict: str) -> None:
+    """Of another device whose transport is not known a change of the configuration may be it."""
+    log = strays(packed=False, event_idx=True, count=500)
+    log.devices = {}
+    if joined:
+        log.add("vhost_attach", dev=1, life=0, cpu=0, pid=1, serves=1, ended=0)
+    assert spec.check(log.build()).of("NU-DE-06").verdict == verdict
