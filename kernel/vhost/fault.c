@@ -32,16 +32,20 @@ static const char *const fault_names[] = {
 	[LENGTH_ZERO]		= "length-zero",
 	[COMPLETED_TWICE]	= "completed-twice",
 	[TAKEN_TWICE]		= "taken-twice",
+	[TAKEN_AHEAD]		= "taken-ahead",
 	[USED_IDX_JUMP]		= "used-idx-jump",
 	[USED_FLAGS_UNDEFINED]	= "used-flags-undefined",
 	[SIGNAL_MISSED]		= "signal-missed",
 	[SIGNAL_LAST_ONLY]	= "signal-last-only",
+	[SIGNAL_ONE_LATE]	= "signal-one-late",
 	[SIGNAL_SAMPLED_EARLY]	= "signal-sampled-early",
 	[SIGNAL_SPURIOUS]	= "signal-spurious",
+	[SIGNAL_ON_KICK]	= "signal-on-kick",
 	[SIGNAL_IGNORES_EVENT]	= "signal-ignores-event",
 	[SIGNAL_IGNORES_FLAGS]	= "signal-ignores-flags",
 	[COMPLETION_DROPPED]	= "completion-dropped",
 	[STATUS_WITHHELD]	= "status-withheld",
+	[STATUS_LATE]		= "status-late",
 	[STATUS_UNDEFINED]	= "status-undefined",
 	[HEADER_WRITTEN]	= "header-written",
 	[DATA_UNWRITTEN]	= "data-unwritten",
@@ -99,6 +103,7 @@ void pykit_vhost_fault_start(struct pykit_vhost_vq *q)
 	q->fault.holds = false;
 	q->fault.last = vq->num;
 	q->fault.event = 0;
+	q->fault.late = NULL;
 	if (pykit_vhost_fault != USED_FLAGS_UNDEFINED || !used)
 		return;
 	/* The flag stays: vhost changes the others only. */
@@ -150,6 +155,32 @@ static int pykit_vhost_jump(struct pykit_vhost_vq *q)
 	return 0;
 }
 
+/* Return what stands in the available ring behind its index, if that is not further. */
+static int pykit_vhost_take_ahead(struct pykit_vhost_vq *q)
+{
+	struct vhost_virtqueue *vq = &q->vq;
+	vring_avail_t __user *avail = pykit_vhost_ring(vq, vq->avail, VHOST_ADDR_AVAIL);
+	struct pykit_answer none = {};
+	__virtio16 head, index;
+
+	if (!avail || get_user(index, &avail->idx) ||
+	    get_user(head, &avail->ring[vq->last_avail_idx & (vq->num - 1)]))
+		return -EFAULT;
+	if (vhost16_to_cpu(vq, index) != vq->last_avail_idx)
+		return 0;
+	none.id = vhost16_to_cpu(vq, head);
+	return pykit_vhost_answer(q, &none);
+}
+
+/* Write a status that was left out. */
+static int pykit_vhost_write_status(struct pykit_vhost_vq *q, u8 status)
+{
+	u8 __user *late = q->fault.late;
+
+	q->fault.late = NULL;
+	return late && put_user(status, late) ? -EFAULT : 0;
+}
+
 /**
  * pykit_vhost_fault_settle() - return a chain that is held back
  * @q: the queue, locked; there is no other chain to go first
@@ -183,6 +214,7 @@ static bool pykit_vhost_strikes(struct pykit_vhost_vq *q, const struct pykit_ans
 	case HEADER_WRITTEN:
 	case COMPLETED_TWICE:
 	case TAKEN_TWICE:
+	case TAKEN_AHEAD:
 	case USED_IDX_JUMP:
 	case COMPLETION_DROPPED:
 	case REORDERED:
@@ -239,6 +271,9 @@ int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 		/* Once more from the same entry of the available ring. */
 		compat_vhost_discard(&q->vq, 1, 1);
 		break;
+	case TAKEN_AHEAD:
+		err = pykit_vhost_take_ahead(q);
+		break;
 	case COMPLETED_TWICE:
 		err = pykit_vhost_answer(q, answer);
 		break;
@@ -260,7 +295,20 @@ int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 	}
 	if (!err)
 		err = pykit_vhost_answer(q, answer);
+	if (!err)
+		err = pykit_vhost_write_status(q, answer->status);
 	return err ? err : pykit_vhost_fault_settle(q);
+}
+
+/**
+ * pykit_vhost_fault_kicked() - whether to signal the driver before anything is done
+ * @q: the queue, locked
+ *
+ * Return: whether the fault is to do so.
+ */
+bool pykit_vhost_fault_kicked(struct pykit_vhost_vq *q)
+{
+	return pykit_vhost_fault == SIGNAL_ON_KICK;
 }
 
 /* What a device finds that looked before the driver had its say: at the last decision. */
@@ -294,6 +342,10 @@ bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, const struct pykit_signa
 	case SIGNAL_LAST_ONLY:
 		strikes = needed && signal->event_idx && signal->valid &&
 			  signal->event != (u16)(signal->new - 1);
+		break;
+	case SIGNAL_ONE_LATE:
+		strikes = needed && signal->event_idx && signal->valid &&
+			  !vring_need_event(signal->event + 1, signal->new, signal->old);
 		break;
 	case SIGNAL_SAMPLED_EARLY:
 		strikes = !pykit_vhost_wanted_before(q, signal) && needed && signal->valid;

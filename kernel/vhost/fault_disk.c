@@ -103,12 +103,17 @@ bool pykit_vhost_fault_serve(struct pykit_vhost_vq *q, struct pykit_request *rq,
 /**
  * pykit_vhost_fault_status() - forget a status byte, or write another one
  * @q: the queue, locked
+ * @rq: the request
  * @status: what should be written, and what is
  *
  * Return: whether not to write it.
  */
-bool pykit_vhost_fault_status(struct pykit_vhost_vq *q, u8 *status)
+bool pykit_vhost_fault_status(struct pykit_vhost_vq *q, const struct pykit_request *rq, u8 *status)
 {
+	if (pykit_vhost_fault == STATUS_LATE && pykit_vhost_due(q)) {
+		q->fault.late = rq->status;
+		return true;
+	}
 	if (pykit_vhost_fault == STATUS_UNDEFINED && pykit_vhost_due(q))
 		*status = NO_STATUS;
 	return pykit_vhost_fault == STATUS_WITHHELD && pykit_vhost_due(q);

@@ -92,6 +92,7 @@ struct pykit_vhost_vq {
 		unsigned int count;
 		u32 last;
 		u16 event;
+		u8 __user *late;
 		bool holds;
 		struct pykit_answer held;
 	} fault;
@@ -150,10 +151,11 @@ void pykit_vhost_fault_start(struct pykit_vhost_vq *q);
 u64 pykit_vhost_fault_features(u64 features);
 void pykit_vhost_fault_config(struct virtio_blk_config *config);
 bool pykit_vhost_fault_serve(struct pykit_vhost_vq *q, struct pykit_request *rq, u8 *status);
-bool pykit_vhost_fault_status(struct pykit_vhost_vq *q, u8 *status);
+bool pykit_vhost_fault_status(struct pykit_vhost_vq *q, const struct pykit_request *rq, u8 *status);
 int pykit_vhost_fault_answer(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 			     struct pykit_answer *answer);
 int pykit_vhost_fault_settle(struct pykit_vhost_vq *q);
+bool pykit_vhost_fault_kicked(struct pykit_vhost_vq *q);
 bool pykit_vhost_fault_signal(struct pykit_vhost_vq *q, const struct pykit_signal *signal,
 			      bool needed);
 

@@ -164,7 +164,7 @@ void pykit_vhost_request_serve(struct pykit_vhost *v, struct pykit_vhost_vq *q,
 	answer->status = status;
 	answer->writable = rq->writable;
 	answer->len = rq->writable - 1 - left;
-	if (pykit_fault_result(pykit_vhost_fault_status(q, &status), false) ||
+	if (pykit_fault_result(pykit_vhost_fault_status(q, rq, &status), false) ||
 	    !put_user(status, rq->status))
 		answer->len += !left;
 	else

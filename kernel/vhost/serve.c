@@ -169,6 +169,8 @@ static void pykit_vhost_serve_queue(struct pykit_vhost *v, struct pykit_vhost_vq
 	size_t bytes = 0;
 	ssize_t done;
 
+	if (pykit_fault_result(pykit_vhost_fault_kicked(q), false))
+		pykit_vhost_call_driver(vq);
 	pykit_vhost_disable_notify(v, q);
 	do {
 		done = pykit_vhost_serve_one(v, q);
