@@ -71,15 +71,19 @@ def given_rings(regs: Registers) -> Ints:
 def rings_given(view: View, enabling: Bools) -> tuple[Ints, Bools, Bools]:
     """Return by row what was given so far; and of rows that enable a queue: whether that and the
     driver's set-up of the queue are known, and whether it is the ring of a set-up.
+
+    A driver that resets the queue alone afterwards may have had another ring until then, of which
+    no set-up was traced.
     """
     regs = registers(view)
     given = given_rings(regs)
     setups = _traced_setups(view)
+    reset = later(regs.writes("queue_reset"), regs.queue) >= 0
     known, right = (np.zeros(len(regs), dtype=np.bool_) for _ in range(2))
     for i in np.flatnonzero(enabling).tolist():
         used = setups.get(_place(regs, i), [])
-        known[i] = bool(used) and -1 not in given[i]
         right[i] = tuple(given[i].tolist()) in used
+        known[i] = bool(used) and -1 not in given[i] and (right[i] or not reset[i])
     return given, known, right
 
 

@@ -17,6 +17,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.topics import vhost
 from pykit.spec.topics.block import (
     NO_LIMIT,
+    data_bytes,
     kind_of,
     laid_out,
     limits,
@@ -178,7 +179,7 @@ def excessive(view: View) -> Bools:
     driver did not read how many it takes, more than one may be too many.
     """
     requests = Rows.of(view.rings, view.requests)
-    kind, size, q = requests["type"], requests["bytes"], requests["q"]
+    kind, size, q = requests["type"], data_bytes(view), requests["q"]
     count = np.maximum(requests["segments"], size // bits.RANGE_BYTES)
     found: Bools = (kind == bits.T_FLUSH) & (size > 0)
     found |= np.isin(kind, bits.RANGE_TYPES) & ((size == 0) | (size % bits.RANGE_BYTES != 0))

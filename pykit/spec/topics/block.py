@@ -67,6 +67,35 @@ def requests_of(view: View, *types: int) -> Rows:
     return requests.where(np.isin(requests["type"], types)) if types else requests
 
 
+def data_bytes(view: View) -> Ints:
+    """By request: how many bytes of data it has, in its chain and not by the driver's report.
+
+    The report counts where events were lost, and where header and status are not in place, which
+    DX-19 reports.
+    """
+    return view.keep("data bytes", _read_data_bytes)
+
+
+def _read_data_bytes(view: View) -> Ints:
+    size = view.requests.bytes.copy()
+    if view.events.lost:
+        return size
+    laid = laid_out(view)
+    chains = laid.requests
+    returned = np.isin(chains["type"], RETURNS)
+    length = np.where(returned, chains["writable"] - 1, chains["readable"] - bits.HEADER_BYTES)
+    whole = laid.fixed & laid.last & (chains["writable"] >= 1)
+    whole &= chains["readable"] >= bits.HEADER_BYTES
+    size[chains["number"][whole]] = length[whole]
+    return size
+
+
+def _sized(view: View, *types: int) -> Rows:
+    """The same as requests_of, with ``bytes`` as the chain has them."""
+    requests = requests_of(view, *types)
+    return requests.plus(bytes=data_bytes(view)[requests["number"]])
+
+
 def marked_requests(view: View) -> Ints:
     """By event ``blk_wrote``: the index of its request into ``view.requests``, -1 if unknown."""
     events, requests = view.rings.of("blk_wrote"), view.requests
@@ -109,7 +138,7 @@ def flush_has_no_data(view: View) -> Result:
 
     Checked: each flush request.
     """
-    flushes = requests_of(view, bits.T_FLUSH)
+    flushes = _sized(view, bits.T_FLUSH)
     return flushes.check(
         flushes["bytes"] == 0, "{queue}: {kind} request with data", none="no flush request was made"
     )
@@ -121,7 +150,7 @@ def data_is_whole_sectors(view: View) -> Result:
 
     Checked: each read and each write request.
     """
-    transfers = requests_of(view, bits.T_IN, bits.T_OUT)
+    transfers = _sized(view, bits.T_IN, bits.T_OUT)
     return transfers.check(
         transfers["bytes"] % bits.SECTOR == 0,
         "{queue}: {kind} request whose data is not a multiple of 512 bytes",
@@ -135,7 +164,7 @@ def data_is_whole_segments(view: View) -> Result:
 
     Checked: each such request: its data is one or more segments of 16 bytes.
     """
-    requests = requests_of(view, *bits.RANGE_TYPES)
+    requests = _sized(view, *bits.RANGE_TYPES)
     size = requests["bytes"]
     return requests.check(
         (size > 0) & (size % bits.RANGE_BYTES == 0),
@@ -150,7 +179,7 @@ def id_has_twenty_bytes(view: View) -> Result:
 
     Checked: each GET_ID request.
     """
-    requests = requests_of(view, bits.T_GET_ID)
+    requests = _sized(view, bits.T_GET_ID)
     return requests.check(
         requests["bytes"] == bits.ID_BYTES,
         "{queue}: {kind} request whose data is not 20 bytes",

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.arrays import are, ints
 from pykit.spec.given import reset_alone
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, rule
@@ -16,47 +17,51 @@ from pykit.spec.rows import Tally
 from pykit.spec.view import View
 from pykit.trace.kinds import DELETED
 
-NONE = "no live queue was deleted"
+NONE = "nothing was withdrawn from a live queue"
 ALONE = "the queue may have been reset alone, which is not traced"
 
 
-class _Deletion(NamedTuple):
-    """A queue that is deleted after DRIVER_OK.
+class _Withdrawal(NamedTuple):
+    """A queue that is deleted after DRIVER_OK, or a chain of it that the driver takes back.
 
     Attributes:
+        deleted: whether it is the queue, not a chain of it.
         q: number of the queue in view.rings.
         outstanding: chains that were made available and not returned.
-        reset: whether the driver reset the device between DRIVER_OK and the deletion.
+        reset: whether the driver reset the device between DRIVER_OK and this.
         alone: whether the queue may have been reset alone, which only the registers' log shows.
     """
 
     life: Life
     name: str
     row: int
+    deleted: bool
     q: int
     outstanding: int
     reset: bool
     alone: bool
 
 
-def _deletions(view: View) -> list[_Deletion]:
-    """Return deletions of queues that were live until then, or until a reset.
+def _withdrawals(view: View) -> list[_Withdrawal]:
+    """Return what was withdrawn from queues that were live until then, or until a reset.
 
     Left out are queues that were joined late, of which some chains were not seen.
     """
-    return view.keep("deletions", lambda view: list(_find_deletions(view)))
+    return view.keep("withdrawals", lambda view: list(_find_withdrawals(view)))
 
 
-def _find_deletions(view: View) -> Iterator[_Deletion]:
+def _find_withdrawals(view: View) -> Iterator[_Withdrawal]:
     rings, adds, used = view.rings, view.adds, view.used
     taken = (used.accepted == 1) & used.fresh
     taken_q, taken_at = used.q[taken], used.at[taken]
-    for event in rings.of("queue").dicts("row", "q", "at", "op"):
+    events = rings.of("queue", "detach")
+    gone = are(events, "detach") | (ints(events, "op") == DELETED)
+    for event in events.take(gone).dicts("row", "q", "at", "op"):
         row, q, at = event["row"], event["q"], event["at"]
         dev, number, vq = rings.queue[q]
         life = view.life(dev, number)
         ready = life.first_write(bits.DRIVER_OK)
-        if event["op"] != DELETED or ready is None or ready.row > row or not rings.whole[q]:
+        if ready is None or ready.row > row or not rings.whole[q]:
             continue
         # Both are in the order of q, then of at, which is one order over all queues.
         exposed = np.searchsorted(adds.at, at) - np.searchsorted(adds.q, q)
@@ -65,27 +70,36 @@ def _find_deletions(view: View) -> Iterator[_Deletion]:
         name = f"{life.name}, queue {vq}"
         alone = not reset and life.has(bits.RING_RESET) is not False
         alone = alone and reset_alone(view, rings.queue[q]) is not False
-        yield _Deletion(life, name, row, q, int(exposed - returned), reset, alone)
+        left = int(exposed - returned)
+        yield _Withdrawal(life, name, row, event["op"] == DELETED, q, left, reset, alone)
 
 
-@rule("CL-DR-02", needs=("driver:queue", "driver:status", "driver:add", "driver:used"))
+@rule(
+    "CL-DR-02",
+    needs=(
+        *("driver:queue", "driver:status", "driver:add", "driver:used"),
+        "driver:detach|access:acc_ring",
+    ),
+)
 def reset_before_withdrawal(view: View) -> Result:
     """Section 3.3.1: the driver resets the device before it removes buffers from a live queue.
 
     Checked: each deletion of a queue after DRIVER_OK, if the queue was seen from its set-up on:
-    without a reset before, no chain may be outstanding.
+    without a reset before, no chain may be outstanding. And each chain of such a queue that the
+    driver takes back unanswered: a reset came before.
 
-    Undecided: a deletion without a reset of the device where RING_RESET was negotiated, or may
-    have been, unless the registers' log shows that the queue was not reset alone.
+    Undecided: either without a reset of the device where RING_RESET was negotiated, or may have
+    been, unless the registers' log shows that the queue was not reset alone.
     """
     tally = Tally(none=NONE, doubt=ALONE)
-    for deletion in _deletions(view):
-        if deletion.alone:
+    for gone in _withdrawals(view):
+        if gone.alone:
             tally.undecided()
             continue
-        holds = deletion.reset or deletion.outstanding <= 0
-        text = f"{deletion.name}: deleted live, {deletion.outstanding} outstanding"
-        tally.check(holds, deletion.row, text)
+        holds = gone.reset or (gone.deleted and gone.outstanding <= 0)
+        what = "deleted" if gone.deleted else "a chain was taken back"
+        text = f"{gone.name}: {what} live, {gone.outstanding} outstanding"
+        tally.check(holds, gone.row, text)
     return tally.result()
 
 
@@ -110,7 +124,9 @@ def reset_before_ring_memory_goes(view: View) -> Result:
     """
     tally = Tally(none=NONE, doubt=ALONE)
     rejecting = set(view.used.q[view.used.accepted == 0].tolist())
-    for life, name, row, q, outstanding, reset, alone in _deletions(view):
+    for life, name, row, deleted, q, outstanding, reset, alone in _withdrawals(view):
+        if not deleted:
+            continue
         if alone:
             tally.undecided()
             continue

@@ -29,6 +29,7 @@ from pykit.spec.lives import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.optional import OPTIONAL, OptionalField
+from pykit.spec.registers import registers
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
@@ -336,8 +337,8 @@ def limits_can_be_used(view: View) -> Result:
     lives with SEG_MAX, against the size of each queue that the driver set up. No chain may be
     longer than the queue, indirect descriptors included. A size_max of 0 is no limit to drivers.
 
-    A queue counts only if it has the size that the device gave it, as far as QMP or the
-    device's options say it: a driver may take less.
+    A queue counts only if it has the size that the device gave it, as far as QMP, the device's
+    options or its registers say it: a driver may take less.
     """
     tally = Tally(none="neither num_queues nor seg_max was read")
     for life in block_lives(view, tally):
@@ -369,6 +370,11 @@ def _smallest_queue(view: View, life: Life) -> int:
     for answer in view.events.capture.qmp:
         if view.events.devices.get(answer.device) == life.dev and answer.query == QUEUE_QUERY:
             given.add(int(answer.answer.get("vring-num-default", size)))
+    if {"register", "acc_register"} & view.kinds:
+        regs = registers(view)
+        read = regs.reads("queue_size") | regs.reads("queue_size_max")
+        read &= (regs.dev == life.dev) & (regs.life == life.number)
+        given |= {*regs.value[read].tolist()} - {0}
     return size if given <= {size} else 0
 
 

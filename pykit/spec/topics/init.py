@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -143,10 +144,10 @@ def features_are_frozen(view: View) -> Result:
     """Section 3.1.1: the features that the driver acknowledges stay as they were when it set
     FEATURES_OK.
 
-    Checked: each traced state of the negotiation after the write of FEATURES_OK, against the last
-    one before it: no bit was added. None went away either, where the state before was that of a
-    driver which had finished its choice: up to then the core may drop bits. Where the registers'
-    log has the same life, each write to the features after FEATURES_OK leaves them alone.
+    Checked: each traced state of the negotiation after the write of FEATURES_OK, against the one
+    before it: no bit was added. None went away either, unless the state before was that of a
+    driver which had not finished its choice: up to FEATURES_OK the core may drop bits. Where
+    the registers' log has the same life, each write after FEATURES_OK leaves the features alone.
 
     Undecided: a life of which no state after FEATURES_OK, or none before it, was traced.
     """
@@ -164,11 +165,11 @@ def features_are_frozen(view: View) -> Result:
         if not before or not after:
             tally.undecided()
             continue
-        # A register's write is final; tracepoints say at which stage they were.
-        final = before[-1].stage > 0
-        for now in after:
-            new = now.acked & ~before[-1].acked
-            gone = before[-1].acked & ~now.acked if final else 0
+        for last, now in pairwise((before[-1], *after)):
+            # A register's write is final; tracepoints say at which stage they were.
+            final = last.stage > 0 or last is not before[-1]
+            new = now.acked & ~last.acked
+            gone = last.acked & ~now.acked if final else 0
             changed = f"acknowledged after FEATURES_OK: bits {bits.names_of(new)}"
             if not new:
                 changed = f"withdrawn after FEATURES_OK: bits {bits.names_of(gone)}"
@@ -265,9 +266,8 @@ def no_notification_before_driver_ok(view: View) -> Result:
 
     Checked: each notification of a modern device in the guest's trace, or in QEMU's log if the
     guest was not traced, in a life of which the same observer saw a status write. A reset takes
-    DRIVER_OK back: a notification in the guest's trace after it is one too early as well, if the
-    driver also decided to send it after the reset. (One that was decided on before it may be
-    another CPU's, at the same time.)
+    DRIVER_OK back: a notification in the guest's trace after it is one too early as well, unless
+    its task had decided to send it before the reset, which may be another CPU's, at the same time.
 
     Devices of the legacy interface are left out: their drivers may use queues before DRIVER_OK.
     """
@@ -286,7 +286,8 @@ def no_notification_before_driver_ok(view: View) -> Result:
 
 def _after_reset(view: View) -> Iterator[Violation]:
     """Report notifications of a device that was reset, and is without DRIVER_OK since."""
-    for (dev, number), events in view.columns("kick", "notify").by_life().items():
+    pid, cpu = view.base("pid"), view.base("cpu").astype(np.int64)
+    for (dev, number), events in view.columns("kick", "add_failed", "notify").by_life().items():
         life = view.life(dev, number)
         steps = [s for s in life.status if s.op == bits.STATUS_RESET or s.sets(bits.DRIVER_OK)]
         if not life.modern or not any(s.sets(bits.DRIVER_OK) for s in steps):
@@ -295,12 +296,14 @@ def _after_reset(view: View) -> Iterator[Violation]:
         reset = np.array([s.op == bits.STATUS_RESET for s in steps])
         gone = reset & (np.cumsum(~reset) > 0)
         last = np.searchsorted(rows, events["row"]) - 1
-        late = np.flatnonzero((last >= 0) & gone[last])
-        decided: set[tuple[int, int]] = set()
-        for i in late.tolist():
-            step, vq, row = int(last[i]), int(events["vq"][i]), int(events["row"][i])
-            if are(events, "kick")[i]:
-                decided.add((step, vq))
-            elif (step, vq) in decided:
+        sent = are(events, "notify")
+        decided = (events["needed"] | events["notified"]) > 0
+        # Each CPU has an idle task of its own, and all are task 0.
+        task = np.where(pid > 0, pid, -1 - cpu)[events["row"]]
+        for i in np.flatnonzero(sent & (last >= 0) & gone[last]).tolist():
+            since, row, vq = int(rows[last[i]]), int(events["row"][i]), int(events["vq"][i])
+            mine = (task == task[i]) & (events["vq"] == vq)
+            before = np.count_nonzero(mine & decided & (events["row"] < since))
+            if before <= np.count_nonzero(mine & sent & (events["row"] < row)):
                 text = f"{life.name}, queue {vq}: notified after a reset, and before DRIVER_OK"
-                yield Violation((int(rows[step]), row), text)
+                yield Violation((since, row), text)

@@ -78,7 +78,8 @@ def device_is_given_the_ring(view: View) -> Result:
     addresses and the size, as they were written last, are those of a set-up of that queue in the
     same life. A size that was not written is the one that was read.
 
-    Undecided: a queue whose set-up, addresses or size were not recorded.
+    Undecided: a queue whose set-up, addresses or size were not recorded; and a ring that is of no
+    set-up, where the queue is reset alone later: its driver may have had another one until then.
     """
     regs = registers(view)
     enabling = enablings(regs, PCI + MMIO)

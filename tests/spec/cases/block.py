@@ -14,6 +14,14 @@ def request(log: Log, *kinds: int) -> Event:
     return next(e for e in log.of("blk_start") if e["type"] in kinds)
 
 
+def stretch(log: Log, kind: int, by: int) -> None:
+    """Alter the length of a request's data, or of its header if it has none, in the chain."""
+    start = request(log, kind)
+    chain = next(c for c in chains(log, start["vq"]) if c[-1] is start)
+    chain[-3]["len"] += by
+    start["bytes"] += by
+
+
 def end_of(log: Log, start: Event) -> Event:
     """Return the end of a request."""
     return log.after(
@@ -37,25 +45,32 @@ def flush_with_sector(log: Log) -> None:
 @case("BO-DR-05")
 def flush_with_data(log: Log) -> None:
     """A flush request has data."""
-    request(log, bits.T_FLUSH)["bytes"] = 512
+    stretch(log, bits.T_FLUSH, 512)
 
 
 @case("BO-DR-06")
 def half_a_sector(log: Log) -> None:
     """A write's data ends in the middle of a sector."""
-    request(log, bits.T_OUT)["bytes"] -= 256
+    stretch(log, bits.T_OUT, -256)
 
 
 @case("BO-DR-07")
 def half_a_segment(log: Log) -> None:
     """A discard request's data ends in the middle of a segment."""
-    request(log, bits.T_DISCARD)["bytes"] -= 8
+    stretch(log, bits.T_DISCARD, -8)
 
 
 @case("BO-DR-08")
 def short_id(log: Log) -> None:
     """A GET_ID request has 16 bytes of data."""
-    request(log, bits.T_GET_ID)["bytes"] = 16
+    stretch(log, bits.T_GET_ID, -4)
+
+
+@case("BO-DR-08")
+def id_has_no_room(log: Log) -> None:
+    """The driver reports 20 bytes of data for GET_ID, and the chain has none."""
+    stretch(log, bits.T_GET_ID, -bits.ID_BYTES)
+    request(log, bits.T_GET_ID)["bytes"] = bits.ID_BYTES
 
 
 @case("BO-DR-09")

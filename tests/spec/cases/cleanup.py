@@ -20,6 +20,14 @@ def live_queue_goes(log: Log) -> None:
     log.drop(log.of("status", op=bits.STATUS_RESET))
 
 
+@case("CL-DR-02", clean=like(pulled=True))
+def takes_a_chain_back(log: Log) -> None:
+    """The driver takes the chains back that are outstanding, and resets the device then."""
+    reset = log.of("status", op=bits.STATUS_RESET)[-1]
+    log.events.remove(reset)
+    log.events.insert(log.events.index(log.of("detach")[-1]) + 1, reset)
+
+
 @case("DX-28")
 def suspended_with_requests(log: Log) -> None:
     """The driver is suspended while a request is outstanding."""

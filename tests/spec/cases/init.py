@@ -77,6 +77,15 @@ def features_shrink(log: Log) -> None:
     log.one("features", stage=2)["acked"] &= ~(1 << bits.BLK_FLUSH)
 
 
+@case("IN-DR-04")
+def features_shrink_later(log: Log) -> None:
+    """The driver withdraws a feature that it had after FEATURES_OK still."""
+    frozen = log.one("features", stage=2)
+    fewer = {"acked": frozen["acked"] & ~(1 << bits.BLK_FLUSH), "stage": 1}
+    ready = log.one("status", op=bits.STATUS_WRITE, status=READY)
+    log.insert(ready, "features", offered=frozen["offered"], driver=frozen["driver"], **fewer)
+
+
 @case("IN-DR-01")
 def queues_after_driver_ok(log: Log) -> None:
     """The driver sets a queue up after DRIVER_OK."""
@@ -104,8 +113,15 @@ def notifies_after_a_reset(log: Log) -> None:
     """The driver resets the device, makes a chain available and notifies of it."""
     last = log.of("notify")[-1]
     place = log.events.index(last)
-    kick = next(e for e in log.events[place::-1] if e["kind"] == "kick" and e["vq"] == last["vq"])
+    mine = {"kind": "kick", "needed": 1, "vq": last["vq"], "pid": last["pid"]}
+    kick = next(e for e in log.events[place::-1] if mine.items() <= e.items())
     log.insert(kick, "status", after=False, status=0, op=bits.STATUS_RESET)
+
+
+@case("IN-DR-08")
+def notifies_a_device_that_it_has_reset(log: Log) -> None:
+    """The driver resets the device, and notifies it without having decided to."""
+    log.insert(log.of("status", op=bits.STATUS_RESET)[-1], "notify", vq=0)
 
 
 @case("IN-DR-08")
