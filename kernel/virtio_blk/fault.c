@@ -60,6 +60,13 @@ static const struct pykit_blk_fault faults[] = {
 	{ .name = "writeback-early", .negotiate = pykit_blk_fault_writeback_early },
 	{ .name = "config-written-early", .negotiate = pykit_blk_fault_config_written },
 	{ .name = "generation-not-read", .negotiate = pykit_blk_fault_no_generation },
+	{ .name = "features-after-ready", .ready = pykit_blk_fault_features_ready },
+	{ .name = "field-written", .ready = pykit_blk_fault_field_written },
+	{ .name = "kick-after-reset", .reset = pykit_blk_ring_notify },
+	{
+		.name = "detach-before-reset", .negotiate = pykit_blk_fault_no_ring_reset,
+		.stop = pykit_blk_fault_detach,
+	},
 	/* Rings when they are set up. */
 	{
 		.name = "used-flags-set", .layout = PYKIT_BLK_FAULT_SPLIT,
@@ -122,6 +129,9 @@ static const struct pykit_blk_fault faults[] = {
 	},
 	/* Chains of both. */
 	{ .name = "header-short", .damage = pykit_blk_fault_header_short },
+	{ .name = "header-long", .damage = pykit_blk_fault_header_long },
+	{ .name = "header-writable", .damage = pykit_blk_fault_header_writable },
+	{ .name = "data-empty", .damage = pykit_blk_fault_data_empty },
 	{ .name = "status-not-last", .damage = pykit_blk_fault_status_not_last },
 	{ .name = "status-missing", .damage = pykit_blk_fault_status_missing },
 	{ .name = "status-readable", .damage = pykit_blk_fault_status_readable },
@@ -137,12 +147,14 @@ static const struct pykit_blk_fault faults[] = {
 	{ .name = "flush-data", .request = &pykit_blk_flush_data },
 	{ .name = "write-odd", .request = &pykit_blk_write_odd },
 	{ .name = "write-beyond-capacity", .request = &pykit_blk_write_beyond },
+	{ .name = "write-wraps", .request = &pykit_blk_write_wraps },
 	{ .name = "type-undefined", .request = &pykit_blk_type_undefined },
 	{ .name = "type-not-negotiated", .request = &pykit_blk_type_not_negotiated },
 	{ .name = "discard-unmap", .request = &pykit_blk_discard_unmap },
 	{ .name = "discard-odd", .request = &pykit_blk_discard_odd },
 	{ .name = "discard-many", .request = &pykit_blk_discard_many },
 	{ .name = "discard-beyond-capacity", .request = &pykit_blk_discard_beyond },
+	{ .name = "discard-wraps", .request = &pykit_blk_discard_wraps },
 	{ .name = "zeroes-many", .request = &pykit_blk_zeroes_many },
 	{ .name = "zeroes-long", .request = &pykit_blk_zeroes_long },
 	/* Notifications, and the entries that they are about. */
@@ -370,6 +382,8 @@ int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
 	unsigned int i;
 	bool notify;
 
+	if (chosen->ready)
+		chosen->ready(dev->vdev);
 	if (!q->fault.rqs[0])
 		return 0;
 	spin_lock_irq(&q->lock);
@@ -382,6 +396,26 @@ int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev)
 			return -ETIMEDOUT;
 	pykit_blk_fault_free(q);
 	return 0;
+}
+
+/**
+ * pykit_blk_fault_before_reset() - go wrong before a device is reset that is let go
+ * @dev: the device; nothing is outstanding
+ */
+void pykit_blk_fault_before_reset(struct pykit_blk_dev *dev)
+{
+	if (chosen->stop)
+		chosen->stop(&dev->vqs[0]);
+}
+
+/**
+ * pykit_blk_fault_after_reset() - go wrong with a device that was reset
+ * @dev: the device
+ */
+void pykit_blk_fault_after_reset(struct pykit_blk_dev *dev)
+{
+	if (chosen->reset)
+		chosen->reset(&dev->vqs[0]);
 }
 
 /**

@@ -72,6 +72,9 @@ enum pykit_blk_fault_layout {
  * @before_ready: goes wrong before DRIVER_OK
  * @callback: goes wrong behind a switch of callbacks
  * @kick: decides on a notification; gets whether one is needed
+ * @ready: goes wrong behind DRIVER_OK
+ * @stop: goes wrong before a device is reset that is let go
+ * @reset: goes wrong behind that reset
  * @used_again: whether an entry that was taken is taken again
  * @status_write: what is written instead of a status
  * @status_read: what the core gets instead of it
@@ -88,6 +91,9 @@ struct pykit_blk_fault {
 	void (*before_ready)(struct pykit_blk_vq *q);
 	void (*callback)(struct pykit_blk_vq *q);
 	bool (*kick)(struct pykit_blk_vq *q, bool needed);
+	void (*ready)(struct virtio_device *vdev);
+	void (*stop)(struct pykit_blk_vq *q);
+	void (*reset)(struct pykit_blk_vq *q);
 	bool (*used_again)(struct pykit_blk_vq *q);
 	u8 (*status_write)(u8 status);
 	u8 (*status_read)(u8 status);
@@ -144,6 +150,8 @@ void pykit_blk_fault_init_queue(struct pykit_blk_vq *q);
 void pykit_blk_fault_set_up(struct pykit_blk_vq *q);
 int pykit_blk_fault_before_ready(struct pykit_blk_dev *dev);
 int pykit_blk_fault_after_ready(struct pykit_blk_dev *dev);
+void pykit_blk_fault_before_reset(struct pykit_blk_dev *dev);
+void pykit_blk_fault_after_reset(struct pykit_blk_dev *dev);
 void pykit_blk_fault_stop(struct pykit_blk_dev *dev);
 void pykit_blk_fault_damage(struct pykit_blk_vq *q);
 void pykit_blk_fault_undo(struct pykit_blk_vq *q);
@@ -168,6 +176,9 @@ void pykit_blk_fault_field_not_offered(struct virtio_device *vdev);
 void pykit_blk_fault_writeback_early(struct virtio_device *vdev);
 void pykit_blk_fault_config_written(struct virtio_device *vdev);
 void pykit_blk_fault_no_generation(struct virtio_device *vdev);
+void pykit_blk_fault_no_ring_reset(struct virtio_device *vdev);
+void pykit_blk_fault_features_ready(struct virtio_device *vdev);
+void pykit_blk_fault_field_written(struct virtio_device *vdev);
 u8 pykit_blk_fault_no_features_ok(u8 status);
 u8 pykit_blk_fault_claim_features_ok(u8 status);
 u8 pykit_blk_fault_drop_acknowledge(u8 status);
@@ -185,6 +196,9 @@ void pykit_blk_fault_idx_step(struct pykit_blk_vq *q);
 void pykit_blk_fault_idx_back(struct pykit_blk_vq *q);
 void pykit_blk_fault_idx_far(struct pykit_blk_vq *q);
 void pykit_blk_fault_header_short(struct pykit_blk_vq *q);
+void pykit_blk_fault_header_long(struct pykit_blk_vq *q);
+void pykit_blk_fault_header_writable(struct pykit_blk_vq *q);
+void pykit_blk_fault_data_empty(struct pykit_blk_vq *q);
 void pykit_blk_fault_status_not_last(struct pykit_blk_vq *q);
 void pykit_blk_fault_status_missing(struct pykit_blk_vq *q);
 void pykit_blk_fault_status_readable(struct pykit_blk_vq *q);
@@ -207,15 +221,18 @@ extern const struct pykit_blk_fault_request pykit_blk_flush_sector;
 extern const struct pykit_blk_fault_request pykit_blk_flush_data;
 extern const struct pykit_blk_fault_request pykit_blk_write_odd;
 extern const struct pykit_blk_fault_request pykit_blk_write_beyond;
+extern const struct pykit_blk_fault_request pykit_blk_write_wraps;
 extern const struct pykit_blk_fault_request pykit_blk_type_undefined;
 extern const struct pykit_blk_fault_request pykit_blk_type_not_negotiated;
 extern const struct pykit_blk_fault_request pykit_blk_discard_unmap;
 extern const struct pykit_blk_fault_request pykit_blk_discard_odd;
 extern const struct pykit_blk_fault_request pykit_blk_discard_many;
 extern const struct pykit_blk_fault_request pykit_blk_discard_beyond;
+extern const struct pykit_blk_fault_request pykit_blk_discard_wraps;
 extern const struct pykit_blk_fault_request pykit_blk_zeroes_many;
 extern const struct pykit_blk_fault_request pykit_blk_zeroes_long;
 int pykit_blk_fault_send(struct pykit_blk_vq *q, const struct pykit_blk_fault *fault);
+void pykit_blk_fault_detach(struct pykit_blk_vq *q);
 void pykit_blk_fault_free(struct pykit_blk_vq *q);
 
 #endif /* PYKIT_BLK_FAULT_H */

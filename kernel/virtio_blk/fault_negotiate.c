@@ -184,6 +184,42 @@ void pykit_blk_fault_no_generation(struct virtio_device *vdev)
 }
 
 /**
+ * pykit_blk_fault_no_ring_reset() - do without resets of single queues
+ * @vdev: the device
+ *
+ * A trace does not show such a reset, before which buffers must not be taken back.
+ */
+void pykit_blk_fault_no_ring_reset(struct virtio_device *vdev)
+{
+	__virtio_clear_bit(vdev, VIRTIO_F_RING_RESET);
+}
+
+/**
+ * pykit_blk_fault_features_ready() - accept one feature less after DRIVER_OK
+ * @vdev: the device, which goes on as it was
+ */
+void pykit_blk_fault_features_ready(struct virtio_device *vdev)
+{
+	u64 features = vdev->features;
+
+	vdev->features &= ~BIT_ULL(VIRTIO_BLK_F_FLUSH);
+	vdev->config->finalize_features(vdev);
+	vdev->features = features;
+}
+
+/**
+ * pykit_blk_fault_field_written() - write to a field without its feature
+ * @vdev: the device, which does not offer SIZE_MAX
+ */
+void pykit_blk_fault_field_written(struct virtio_device *vdev)
+{
+	u32 value = 0;
+
+	if (!(pykit_config_offered(vdev) & BIT_ULL(VIRTIO_BLK_F_SIZE_MAX)))
+		virtio_cwrite(vdev, struct virtio_blk_config, size_max, &value);
+}
+
+/**
  * pykit_blk_fault_no_features_ok() - leave FEATURES_OK out
  * @status: what should be written
  *

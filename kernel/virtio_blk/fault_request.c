@@ -5,7 +5,7 @@
  */
 #include <linux/slab.h>
 
-#include "pykit_blk.h"
+#include "ring.h"
 
 #define BEYOND		BIT_ULL(40)
 #define RANGE_BYTES	sizeof(struct virtio_blk_discard_write_zeroes)
@@ -36,6 +36,10 @@ const struct pykit_blk_fault_request pykit_blk_write_beyond = {
 	.type = VIRTIO_BLK_T_OUT, .sector = BEYOND, .bytes = SECTOR_SIZE, .write = true,
 };
 
+const struct pykit_blk_fault_request pykit_blk_write_wraps = {
+	.type = VIRTIO_BLK_T_OUT, .sector = U64_MAX, .bytes = SECTOR_SIZE, .write = true,
+};
+
 const struct pykit_blk_fault_request pykit_blk_type_undefined = {
 	.type = 99,
 };
@@ -64,6 +68,11 @@ const struct pykit_blk_fault_request pykit_blk_discard_many = {
 const struct pykit_blk_fault_request pykit_blk_discard_beyond = {
 	.type = VIRTIO_BLK_T_DISCARD, .bytes = RANGE_BYTES, .write = true,
 	.segments = 1, .ranges = { { .sector = BEYOND, .sectors = 8 } },
+};
+
+const struct pykit_blk_fault_request pykit_blk_discard_wraps = {
+	.type = VIRTIO_BLK_T_DISCARD, .bytes = RANGE_BYTES, .write = true,
+	.segments = 1, .ranges = { { .sector = -4ULL, .sectors = 8 } },
 };
 
 const struct pykit_blk_fault_request pykit_blk_zeroes_many = {
@@ -153,6 +162,20 @@ int pykit_blk_fault_send(struct pykit_blk_vq *q, const struct pykit_blk_fault *f
 	if (!q->fault.rqs[1])
 		return -ENOMEM;
 	return pykit_blk_add_request(q, want, q->fault.rqs[1], damaged);
+}
+
+/**
+ * pykit_blk_fault_detach() - take a request back that the device may still use
+ * @q: the queue
+ *
+ * The device does not look, as it is not notified of the request.
+ */
+void pykit_blk_fault_detach(struct pykit_blk_vq *q)
+{
+	static const struct pykit_blk_fault fault;
+
+	if (!pykit_blk_fault_send(q, &fault))
+		pykit_blk_ring_empty(q, q->vq);
 }
 
 /**

@@ -280,6 +280,34 @@ void pykit_blk_fault_header_short(struct pykit_blk_vq *q)
 }
 
 /**
+ * pykit_blk_fault_header_long() - let the device read more than a header
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_header_long(struct pykit_blk_vq *q)
+{
+	pykit_blk_patch32(q, pykit_blk_spot(q, HEADER).len,
+			  sizeof(struct virtio_blk_outhdr) + 8);
+}
+
+/**
+ * pykit_blk_fault_header_writable() - let the device write the header
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_header_writable(struct pykit_blk_vq *q)
+{
+	pykit_blk_set_flags(q, pykit_blk_spot(q, HEADER), VRING_DESC_F_WRITE, 0);
+}
+
+/**
+ * pykit_blk_fault_data_empty() - give the serial number no room
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_data_empty(struct pykit_blk_vq *q)
+{
+	pykit_blk_patch32(q, pykit_blk_spot(q, DATA).len, 0);
+}
+
+/**
  * pykit_blk_fault_status_not_last() - put the status before the data
  * @q: the queue, locked
  */

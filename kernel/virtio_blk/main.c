@@ -243,8 +243,10 @@ static void pykit_blk_remove(struct virtio_device *vdev)
 		pykit_blk_fail_outstanding(dev);
 	del_gendisk(dev->disk);
 	pykit_blk_stop_recovery(dev);
-	pykit_fault_call(pykit_blk_fault_stop(dev));
+	pykit_fault_call(pykit_blk_fault_before_reset(dev));
 	virtio_reset_device(vdev);
+	pykit_fault_call(pykit_blk_fault_after_reset(dev));
+	pykit_fault_call(pykit_blk_fault_stop(dev));
 	pykit_blk_ring_watch_still(dev);
 	blk_mq_free_tag_set(&dev->tag_set);
 	pykit_blk_del_vqs(dev);
