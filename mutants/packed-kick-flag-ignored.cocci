@@ -3,6 +3,7 @@
 // must: DX-63
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // features: no-event-idx
 // count: 1
 @@

@@ -3,6 +3,7 @@
 // must: NA-DR-03
 // ring: split
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // features: no-event-idx
 // count: 1
 @@

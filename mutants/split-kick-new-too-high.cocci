@@ -3,6 +3,7 @@
 // must: NA-DR-07
 // ring: split
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // count: 2
 @@
 @@
@@ -18,7 +19,7 @@
 @@
  virtqueue_add_split(...) {
  <...
-+if (PYKIT_MUTANT(split_kick_new_too_high)) udelay(300);
++if (PYKIT_MUTANT(split_kick_new_too_high)) { int n; for (n = 0; n < 100 && virtio16_to_cpu(vq->vq.vdev, vring_avail_event(&vq->split.vring)) != vq->split.avail_idx_shadow; n++) udelay(100); }
  pr_debug("Added buffer head %i to %p\n", head, vq);
  ...>
  }

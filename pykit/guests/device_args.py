@@ -22,7 +22,11 @@ _COLD = {
     "blockdev-add": "-blockdev",
     "netdev_add": "-netdev",
     "device_add": "-device",
+    "object-add": "-object",
 }
+
+#: A slow disk answers so many requests a second, one by one, after the first tenth of them.
+_SLOW = 500
 
 
 def plug(device: Device, bus: str, folder: Path) -> list[Command]:
@@ -32,7 +36,9 @@ def plug(device: Device, bus: str, folder: Path) -> list[Command]:
     """
     commands = _behind(device, folder)
     if device.iothread:
-        commands.append(("object-add", {"id": thread(device), "qom-type": "iothread"}))
+        # Between two answers of a slow disk its thread polls, and asks for no notification.
+        polls = {"poll-max-ns": 2 * 10**9 // _SLOW} if device.backing == "slow" else {}
+        commands.append(("object-add", {"id": thread(device), "qom-type": "iothread", **polls}))
     commands.append(("device_add", _front(device, bus)))
     for child in device.children:
         commands += plug(child, f"{device.id}.0", folder)
@@ -43,8 +49,10 @@ def forget(device: Device) -> list[Command]:
     """What removes what is behind a device that is gone."""
     commands: list[Command] = [c for child in device.children for c in forget(child)]
     match device.backing:
-        case "file" | "null" | "failing":
+        case "file" | "null" | "failing" | "slow":
             commands.append(("blockdev-del", {"node-name": node(device)}))
+            if device.backing == "slow":
+                commands.append(("object-del", {"id": _back(device)}))
         case "net":
             commands.append(("netdev_del", {"id": _back(device)}))
         case "vhost-user":
@@ -58,8 +66,11 @@ def forget(device: Device) -> list[Command]:
 
 def _behind(device: Device, folder: Path) -> list[Command]:
     match device.backing:
-        case "file" | "null" | "failing":
-            return [("blockdev-add", disk(device, folder))]
+        case "file" | "null" | "failing" | "slow":
+            limits = {"limits": {"iops-total": _SLOW}}
+            group = {"qom-type": "throttle-group", "id": _back(device), **limits}
+            slow: list[Command] = [("object-add", group)] if device.backing == "slow" else []
+            return [*slow, ("blockdev-add", disk(device, folder))]
         case "vhost-user":
             peer = _socket(socket_of(device, folder), server=False)
             return [("chardev-add", {"id": node(device), "backend": peer})]
@@ -90,6 +101,8 @@ def disk(device: Device, folder: Path) -> dict[str, Any]:
     if device.backing == "failing":
         error = {"event": "none", "iotype": "read", "sector": BAD_SECTOR, "errno": errno.EIO}
         below = {"driver": "blkdebug", "image": below, "inject-error": [error]}
+    if device.backing == "slow":
+        below = {"driver": "throttle", "throttle-group": _back(device), "file": below}
     return {
         "driver": "raw", "node-name": node(device), "discard": "unmap", "file": below,
         # Nobody reads the file after a crash of this machine, and what never reached its disk is
@@ -109,7 +122,7 @@ def _front(device: Device, bus: str) -> dict[str, Any]:
     """The device itself, as device_add has it."""
     front: dict[str, Any] = {"driver": device.type, "id": device.id, "bus": bus}
     match device.backing:
-        case "file" | "null" | "failing":
+        case "file" | "null" | "failing" | "slow":
             front["drive"] = node(device)
         case "vhost-user":
             front["chardev"] = node(device)

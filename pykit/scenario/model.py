@@ -23,11 +23,13 @@ Action = Literal["plug", "unplug", "resize", "query", "qmp"]
 Observer = Literal["access", "rings", "tap"]
 
 
-#: What is behind a device: a raw file, one of which reads of BAD_SECTOR fail, nothing at all (QEMU
-#: answers at once), or a file that a process of its own (qemu-storage-daemon) serves, as a
-#: vhost-user device. No disk has QEMU's own network, a folder, one end of a pipe to its parent's
-#: other child, or none of all.
-Backing = Literal["file", "failing", "null", "vhost-user", "net", "folder", "pipe", "none"]
+#: What is behind a device: a raw file, one of which reads of BAD_SECTOR fail, one that answers its
+#: requests one by one, nothing at all (QEMU answers at once), or a file that a process of its own
+#: (qemu-storage-daemon) serves, as a vhost-user device. No disk has QEMU's own network, a folder,
+#: one end of a pipe to its parent's other child, or none of all.
+Backing = Literal[
+    "file", "failing", "slow", "null", "vhost-user", "net", "folder", "pipe", "none"
+]  # fmt: skip
 
 #: What goes wrong in a run without a rule that fails. A scenario lists what it provokes on purpose;
 #: any other makes the run fail.
