@@ -10,7 +10,7 @@ expression E;
 @@
  virtqueue_add_indirect_packed(...) {
  <...
-+ if (PYKIT_MUTANT(packed_body_after_flags)) vq->packed.vring.desc[head].flags = cpu_to_le16(VRING_DESC_F_INDIRECT | vq->packed.avail_used_flags);
++ if (PYKIT_MUTANT(packed_body_after_flags)) WRITE_ONCE(vq->packed.vring.desc[head].flags, cpu_to_le16(VRING_DESC_F_INDIRECT | vq->packed.avail_used_flags));
  vq->packed.vring.desc[head].addr = E;
  ...>
  }
