@@ -7,8 +7,9 @@
  * Keeps DEPTH requests of 512 to BYTES bytes in flight, half of them reads,
  * until there were REQUESTS; a flush after every 64th. All begin together: a
  * ring with less room than DEPTH requests need is full once at least. What is
- * read has to be what was written there last; nothing in flight overlaps
- * anything else. The buffer of a write, and the memory behind each buffer, have
+ * read has to be what was written there last: a read takes the place that was
+ * written longest ago and not read since, if there is one. Nothing in flight
+ * overlaps anything else. The buffer of a write, and the memory behind each buffer, have
  * to be as they were: with direct I/O the device gets the buffers themselves.
  * Then a range is zeroed and another discarded, and the first is read again,
  * where the disk can do either; what is behind each is as it was.
@@ -31,6 +32,7 @@
 #define MAX_DEPTH	256
 #define REGION		8192	/* sectors that are used */
 #define ZEROED		64	/* sectors, at the start of the region and right behind */
+#define UNREAD		1024	/* places to read that are kept in mind */
 #define GUARD		0x5a	/* in a sector behind each buffer */
 
 struct request {
@@ -40,6 +42,13 @@ struct request {
 	unsigned int count;
 	int write;
 };
+
+/* Places that were written and not read since, the longest ago first. */
+static struct {
+	unsigned int first;
+	unsigned int count;
+} unread[UNREAD];
+static unsigned int oldest, newest;
 
 static unsigned int generation[REGION];
 static unsigned char taken[REGION];
@@ -78,23 +87,50 @@ static int holds(const unsigned char *data, unsigned int sector)
 	return !memcmp(wanted, data, SECTOR);
 }
 
-static void prepare(struct request *r, unsigned int most)
+/* Whether nothing in flight is where a request goes. */
+static int is_free(const struct request *r)
 {
-	unsigned int i, tries;
+	return !memchr(taken + r->first, 1, r->count);
+}
 
+static void choose_place(struct request *r, unsigned int most)
+{
+	unsigned int tries;
+
+	if (!r->write && oldest != newest) {
+		r->first = unread[oldest % UNREAD].first;
+		r->count = unread[oldest % UNREAD].count;
+		if (is_free(r)) {
+			oldest++;
+			return;
+		}
+	}
 	/* The least that leaves room for DEPTH of the largest is checked in main(). */
 	for (tries = 0; tries < 10000; tries++) {
 		r->count = 1 + chance(most);
 		r->first = chance(sectors - r->count);
-		for (i = 0; i < r->count && !taken[r->first + i]; i++)
-			;
-		if (i == r->count)
-			break;
+		if (is_free(r))
+			return;
 	}
-	if (tries == 10000)
-		die("no room for another request", r->first);
-	memset(taken + r->first, 1, r->count);
+	die("no room for another request", r->first);
+}
+
+static void note_written(const struct request *r)
+{
+	/* The oldest one goes where there are too many. */
+	oldest += newest - oldest == UNREAD;
+	unread[newest % UNREAD].first = r->first;
+	unread[newest % UNREAD].count = r->count;
+	newest++;
+}
+
+static void prepare(struct request *r, unsigned int most)
+{
+	unsigned int i;
+
 	r->write = chance(2);
+	choose_place(r, most);
+	memset(taken + r->first, 1, r->count);
 	for (i = 0; r->write && i < r->count; i++) {
 		generation[r->first + i]++;
 		pattern(r->buffer + i * SECTOR, r->first + i);
@@ -127,6 +163,8 @@ static void verify(const struct request *r, long long result)
 			die("memory behind a buffer was altered", r->first + r->count);
 	}
 	memset(taken + r->first, 0, r->count);
+	if (r->write)
+		note_written(r);
 }
 
 /* In one call, so that what was ready together reaches the driver together. */
