@@ -91,6 +91,9 @@ struct symbol {
 	u64 address;
 };
 
+/* Variables that say where memory is: see struct layout. */
+static const char direct_base[] = "page_offset_base", pages_base[] = "vmemmap_base";
+
 static struct symbol symbols[MAX_SYMBOLS];
 static u32 symbol_count;
 
@@ -117,6 +120,8 @@ static int is_wanted(const char *name)
 {
 	u32 i;
 
+	if (!strcmp(name, direct_base) || !strcmp(name, pages_base))
+		return 1;
 	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		if (!strcmp(name, tables[i]))
 			return 1;
@@ -142,7 +147,7 @@ static int read_symbols(void)
 		/* Most lines begin with something else: a scan of each takes a second. */
 		char *third = strchr(line, ' ');
 
-		if (!third || strlen(third) < 4 || (third[3] != 'v' && third[3] != '_'))
+		if (!third || strlen(third) < 4 || !strchr("v_p", third[3]))
 			continue;
 		if (sscanf(line, "%llx %*c %255s", &address, name) != 2 || !is_wanted(name))
 			continue;
@@ -326,11 +331,26 @@ static int note_notifier(struct loaded *loaded, u64 address)
 	return bpf_map_update_elem(map, &address, &one, BPF_ANY);
 }
 
+static int note_layout(struct loaded *loaded)
+{
+	int map = bpf_object__find_map_fd_by_name(loaded->object, "layouts");
+	struct layout layout = {};
+	u32 zero = 0, i;
+
+	for (i = 0; i < symbol_count; i++) {
+		if (!strcmp(symbols[i].name, direct_base))
+			layout.direct = symbols[i].address;
+		else if (!strcmp(symbols[i].name, pages_base))
+			layout.pages = symbols[i].address;
+	}
+	return bpf_map_update_elem(map, &zero, &layout, BPF_ANY);
+}
+
 /* Attach the programs, those last that begin a queue's record. Returns 0 or an error. */
 int attach(struct loaded *loaded)
 {
 	struct bpf_program *program;
-	int err = 0;
+	int err = note_layout(loaded);
 	u32 i, j;
 
 	for (i = 0; i < symbol_count && !err; i++) {
@@ -381,7 +401,7 @@ u64 count_losses(const struct loaded *loaded)
 		[LOST_QUEUES] = "too many queues",
 		[LOST_LONG] = "a chain too long",
 		[LOST_NOTIFY] = "a notification that is not hooked",
-		[LOST_READS] = "a ring that cannot be read",
+		[LOST_READS] = "memory that cannot be read",
 		[LOST_RETURNS] = "the return from an operation",
 	};
 	int map = bpf_object__find_map_fd_by_name(loaded->object, "losses");

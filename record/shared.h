@@ -53,13 +53,19 @@ struct chain {
 	struct raw_desc descs[MAX_DESCS];
 };
 
+/* Variables of the kernel's that say where memory is, by their addresses; 0: it has none. */
+struct layout {
+	u64 direct;	/* page_offset_base: all memory, as one */
+	u64 pages;	/* vmemmap_base: the struct page of each of its pages */
+};
+
 /* Reasons for a loss, by index in the map "losses". */
 enum loss {
 	LOST_FULL,	/* no room in the ring buffer */
 	LOST_QUEUES,	/* more queues than there is room for */
 	LOST_LONG,	/* a chain longer than MAX_DESCS */
 	LOST_NOTIFY,	/* a decision that was not seen */
-	LOST_READS,	/* memory of a ring that could not be read */
+	LOST_READS,	/* memory of a ring or a request that could not be read */
 	LOST_RETURNS,	/* the return from an operation that was not seen, or not distinguished */
 	LOSSES,
 };

@@ -202,10 +202,8 @@ static __always_inline void forget_queue(u64 vq)
 {
 	struct queue *q = find_queue(vq);
 
-	if (!q)
-		return;
-	trace_queue(q, DELETED);
-	bpf_map_delete_elem(&queues, &vq);
+	if (q)
+		delete_queue(q);
 }
 
 #endif /* RECORD_DEVICE_H */

@@ -115,7 +115,13 @@ struct vring_virtqueue {
 
 struct scatterlist {
 	unsigned long page_link;
+	unsigned int offset;
 	unsigned int length;
+};
+
+/* Only its size matters. */
+struct page {
+	unsigned long flags;
 };
 
 #pragma clang attribute pop

@@ -15,6 +15,13 @@ enum {
 #define IN_ORDER	(1ULL << 35)
 #define EVENT_IDX	(1ULL << 29)
 #define INDIRECT_DESC	(1ULL << 28)
+#define ACCESS_PLATFORM	(1ULL << 33)
+
+#define ID_BLOCK	2
+
+/* Where x86-64 has memory if it has no variables for that: arch/x86/include/asm. */
+#define DIRECT_BASE	0xffff888000000000ULL
+#define PAGES_BASE	0xffffea0000000000ULL
 
 static __noinline int trace_queue(struct queue *q, u8 op)
 {
@@ -54,6 +61,20 @@ static __noinline int trace_queue(struct queue *q, u8 op)
 	return 0;
 }
 
+static __noinline int find_memory(struct queue *q)
+{
+	u32 zero = 0;
+	struct layout *layout = bpf_map_lookup_elem(&layouts, &zero);
+
+	q->direct = DIRECT_BASE;
+	q->pages = PAGES_BASE;
+	if (layout && layout->direct && layout->pages) {
+		READ(q->direct, layout->direct);
+		READ(q->pages, layout->pages);
+	}
+	return 0;
+}
+
 /* Take notes of a queue, and trace it; how far it has got the core says. */
 static __noinline int new_queue(u64 vq, u8 op, u16 count)
 {
@@ -80,6 +101,9 @@ static __noinline int new_queue(u64 vq, u8 op, u16 count)
 	q->event_idx = !!(features & EVENT_IDX);
 	q->indirect = !!(features & INDIRECT_DESC);
 	q->in_order = !!(features & IN_ORDER);
+	q->platform = !!(features & ACCESS_PLATFORM);
+	q->blk = MEMBER(virtio_device, vdev, id.device) == ID_BLOCK;
+	find_memory(q);
 	q->rings = !!bpf_map_lookup_elem(&notifiers, &notify);
 	/* What the driver notifies of would not be seen. */
 	if (!q->rings)
@@ -105,6 +129,16 @@ static __noinline int new_queue(u64 vq, u8 op, u16 count)
 	q->kick_idx = q->next_avail;
 	q->vq = vq;
 	trace_queue(q, op);
+	return 0;
+}
+
+static __noinline int delete_queue(struct queue *q)
+{
+	u64 vq = q->vq;
+
+	trace_back(q);
+	trace_queue(q, DELETED);
+	bpf_map_delete_elem(&queues, &vq);
 	return 0;
 }
 
@@ -138,9 +172,9 @@ static long each_queue(u32 n, struct each *each)
 	q = bpf_map_lookup_elem(&queues, &vq);
 	if (!q)
 		return 0;
-	trace_queue(q, each->op);
 	if (each->what == FORGET_QUEUES)
-		bpf_map_delete_elem(&queues, &vq);
+		return delete_queue(q);
+	trace_queue(q, each->op);
 	return 0;
 }
 

@@ -17,7 +17,11 @@
 #include "kernel.h"
 #include "state.h"
 #include "ring.h"
+#include "buffers.h"
+#include "walk.h"
+#include "look.h"
 #include "queues.h"
+#include "blk.h"
 #include "used.h"
 #include "add.h"
 #include "device.h"
@@ -247,7 +251,7 @@ ENTRY(vring_interrupt)
 		return 0;
 	before_get(q, &t);
 	q->traced = t.there;
-	return t.there ? trace_interrupt(q) : 0;
+	return t.there ? trace_interrupt(q, ctx[0]) : 0;
 }
 
 EXIT(vring_interrupt)
@@ -256,10 +260,12 @@ EXIT(vring_interrupt)
 
 	if (!q || !ends(&q->handling))
 		return 0;
+	if (!q->hears || q->traced)
+		return 0;
 	/* It came after the look, before the core's. */
-	if (q->hears && !q->traced && (u32)ctx[2] == IRQ_HANDLED)
-		return trace_interrupt(q);
-	return 0;
+	if ((u32)ctx[2] == IRQ_HANDLED)
+		return trace_interrupt(q, ctx[0]);
+	return stray_interrupt(q, ctx[0]);
 }
 
 /* Hooked by address: the transports' operations, and functions of the core. */

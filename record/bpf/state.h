@@ -11,6 +11,14 @@
 #define MAX_QUEUES	256
 #define MAX_DEVICES	256
 #define MAX_INSIDE	1024
+#define MAX_ANSWERS	1024
+
+/* Buffers of a chain that are noted, as the probe does. */
+#define MAX_PIECES	64
+/* The most that is read from them at once. */
+#define MAX_READ	32
+/* What a block request begins with. */
+#define HEADER_BYTES	16
 
 /* A position of a packed ring: slot below, wrap counter on top. */
 #define WRAP		0x8000
@@ -28,11 +36,56 @@ struct taken {
 	u8 there;
 };
 
+/* A buffer: where it is in the kernel's memory (0: not known), and its length. */
+struct piece {
+	u64 at;
+	u64 len;
+};
+
+/* What the core was asked for: first what the device reads, then what it writes. */
+struct pieces {
+	u64 writable;	/* bytes */
+	u32 outs;	/* buffers that it reads */
+	u32 count;
+	struct piece piece[MAX_PIECES];
+};
+
+/* A read over such buffers. */
+struct reading {
+	u64 skip;	/* bytes in front of it */
+	u32 next;	/* buffer */
+	u32 end;
+	u32 wanted;
+	u32 done;
+	u8 bytes[2 * MAX_READ];
+};
+
+/* What is made of a chain's descriptors, one after the other. */
+struct sums {
+	u64 hash;
+	u64 readable;
+	u64 writable;
+	u64 first;	/* address of the first buffer */
+	u64 last;	/* of the last byte that the device writes */
+	u32 count;
+};
+
+/* What a chain was when it was added, by its head or buffer id, until it is taken. */
+struct held {
+	u64 header_at;	/* where the device reads its header, 0: not known */
+	u64 status_at;	/* of a block request that was recorded, else 0 */
+	u8 header[HEADER_BYTES];
+	u32 sum;	/* of its descriptors; packed: of its table; 0: not known */
+	u16 at;		/* split: position of its entry in the available ring */
+	u16 table;	/* packed: descriptors of its table */
+};
+
 /* What the core is asked to make available, and where a walk over that is. */
 struct buffers {
 	u64 lists;	/* array of scatterlists */
 	u64 first;	/* entry of the only one, or 0 */
 	u64 sg;		/* entry, 0: a list is at its end */
+	u64 last;	/* last byte that the device writes, 0: not known */
 	u64 readable;	/* bytes */
 	u64 writable;
 	u32 count;	/* of lists */
@@ -48,6 +101,8 @@ struct queue {
 	u64 avail;		/* the driver event area, */
 	u64 used;		/* the device event area */
 	u64 states;		/* what the core keeps of each head */
+	u64 direct;		/* where all memory is, and the struct page of each page */
+	u64 pages;
 	u32 dev;
 	u32 seq;		/* number of the last event */
 	u32 size;
@@ -61,6 +116,8 @@ struct queue {
 	u8 event_idx;
 	u8 indirect;
 	u8 in_order;
+	u8 blk;
+	u8 platform;		/* addresses may be other than the memory's */
 	u8 rings;		/* the function that notifies the device is hooked */
 
 	/* An operation under way: the task, 0 for none. */
@@ -80,8 +137,15 @@ struct queue {
 	u32 walk_slot;
 	u8 walk_indirect;
 	u8 walk_overwritten;
+	u8 walk_lost;		/* why the walk does not have all, else 0 */
+	u16 got;		/* bytes of what the device reads first */
+	u64 opening[3];		/* these */
+	struct sums sums;
+	struct pieces pieces;
+	struct reading reading;
 	u16 slots;
 	u16 first;
+	u16 add_used_idx;
 	u16 add_head;	/* that the core takes next */
 	u16 add_event;
 	u16 add_flags;
@@ -95,12 +159,29 @@ struct queue {
 	/* of a used entry, of an interrupt, of a chain that is given back */
 	struct taken taken;
 	u32 taken_free;
+	u16 last_slots;		/* packed: ring descriptors of the chain that was taken last */
+	u16 stray;		/* position that is looked at */
+	u8 status;
+	u8 ends;		/* a block request does, with this status */
+	u16 range;		/* of it, or zone, that is next */
 	u32 detach_free;
 	u8 hears;
 	u8 traced;
 
+	/* What suppresses interrupts, as the driver left it. */
+	u8 left;
+	u16 left_event;
+	u16 left_flags;
+
+	/* The chain that was taken last, as it was compared. */
+	struct ev_compared back;
+	u8 looked;
+	u8 is_back;
+	u8 touched;
+
 	/* packed: ring descriptors of each outstanding buffer id, else 0 */
 	u16 outstanding[MAX_DESCS];
+	struct held held[MAX_DESCS];
 	struct chain chain;
 };
 
@@ -140,6 +221,26 @@ struct {
 	__type(key, u64);
 	__type(value, u32);
 } notifiers SEC(".maps");
+
+struct answer_key {
+	u64 vq;
+	u64 head;
+};
+
+/* Where block devices are to write what is recorded of their answers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MAX_ANSWERS);
+	__type(key, struct answer_key);
+	__type(value, struct pieces);
+} answers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct layout);
+} layouts SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -230,6 +331,11 @@ static __always_inline bool ends(u64 *operation)
 ({ u64 __at = (u64)(address); (u64)BPF_CORE_READ((struct type *)__at, member); })
 
 #define PLACE(type, member)	bpf_core_field_offset(struct type, member)
+
+static __always_inline struct held *held_of(struct queue *q, u32 head)
+{
+	return head < q->size && head < MAX_DESCS ? &q->held[head] : NULL;
+}
 
 static __always_inline bool is_broken(u64 vq)
 {
