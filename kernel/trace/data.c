@@ -138,13 +138,8 @@ void pykit_data_forget(struct pykit_data *data)
 }
 EXPORT_SYMBOL_GPL(pykit_data_forget);
 
-/**
- * pykit_data_spoil() - sectors are about to become something else
- * @data: what is known
- * @sector: the first one
- * @count: how many of them
- */
-void pykit_data_spoil(struct pykit_data *data, u64 sector, u64 count)
+/* Sectors change from now on; the time is returned. */
+static u32 pykit_data_change(struct pykit_data *data, u64 sector, u64 count, bool write)
 {
 	unsigned long flags;
 	u64 end = min_t(u64, sector + count, FOLLOWED);
@@ -153,10 +148,26 @@ void pykit_data_spoil(struct pykit_data *data, u64 sector, u64 count)
 	spin_lock_irqsave(&data->lock, flags);
 	now = ++data->clock;
 	for (; sector < end; sector++) {
-		data->sectors[sector].changed = now;
-		data->sectors[sector].settled = 0;
+		struct pykit_data_sector *at = &data->sectors[sector];
+
+		at->changed = now;
+		at->settled = 0;
+		if (write)
+			at->overlap |= at->writes++ > 0;
 	}
 	spin_unlock_irqrestore(&data->lock, flags);
+	return now;
+}
+
+/**
+ * pykit_data_spoil() - sectors are about to become something else
+ * @data: what is known
+ * @sector: the first one
+ * @count: how many of them
+ */
+void pykit_data_spoil(struct pykit_data *data, u64 sector, u64 count)
+{
+	pykit_data_change(data, sector, count, false);
 }
 EXPORT_SYMBOL_GPL(pykit_data_spoil);
 
@@ -170,21 +181,7 @@ EXPORT_SYMBOL_GPL(pykit_data_spoil);
  */
 u32 pykit_data_write(struct pykit_data *data, u64 sector, u64 count)
 {
-	unsigned long flags;
-	u64 end = min_t(u64, sector + count, FOLLOWED);
-	u32 now;
-
-	spin_lock_irqsave(&data->lock, flags);
-	now = ++data->clock;
-	for (; sector < end; sector++) {
-		struct pykit_data_sector *at = &data->sectors[sector];
-
-		at->changed = now;
-		at->settled = 0;
-		at->overlap |= at->writes++ > 0;
-	}
-	spin_unlock_irqrestore(&data->lock, flags);
-	return now;
+	return pykit_data_change(data, sector, count, true);
 }
 EXPORT_SYMBOL_GPL(pykit_data_write);
 
