@@ -11,6 +11,6 @@ expression E;
  <...
 - vring_used_event(&vq->split.vring) = E;
 + vring_used_event(&vq->split.vring) = E;
-+ if (PYKIT_MUTANT(split_used_event_masked)) vring_used_event(&vq->split.vring) &= cpu_to_virtio16(_vq->vdev, vq->split.vring.num - 1);
++ if (PYKIT_MUTANT(split_used_event_masked)) vring_used_event(&vq->split.vring) &= cpu_to_virtio16(vq->vq.vdev, vq->split.vring.num - 1);
  ...>
  }
