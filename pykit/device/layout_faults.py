@@ -62,36 +62,30 @@ def _index_flickers(step: Returning) -> None:
     step.then = flicker
 
 
-@fault("slot-behind", "write used entries one slot too far", ring="split")
-def _slot_behind(step: Returning) -> None:
+def _push_to(step: Returning, slot: Callable[[SplitQueue], int]) -> None:
+    """Write the used entry to the slot that ``slot`` says, by the index before it."""
     queue, chain, length = step.queue, step.chain, step.length
     if not isinstance(queue, SplitQueue):
         return
     step.times = 0
 
     def push() -> None:
-        queue.used = (queue.used + 1) % (1 << 16)
-        at = 4 + 8 * (queue.used % queue.size)
+        at = 4 + 8 * slot(queue)
         queue.device[at : at + 8] = _USED.pack(chain.id, length)
+        queue.used = (queue.used + 1) % (1 << 16)
         store16(queue.device, 2, queue.used)
 
     step.then = push
+
+
+@fault("slot-behind", "write used entries one slot too far", ring="split")
+def _slot_behind(step: Returning) -> None:
+    _push_to(step, lambda queue: (queue.used + 1) % queue.size)
 
 
 @fault("used-ring-shorter", "write used entries as into a ring of one less", ring="split")
 def _used_ring_shorter(step: Returning) -> None:
-    queue, chain, length = step.queue, step.chain, step.length
-    if not isinstance(queue, SplitQueue):
-        return
-    step.times = 0
-
-    def push() -> None:
-        at = 4 + 8 * (queue.used % (queue.size - 1))
-        queue.device[at : at + 8] = _USED.pack(chain.id, length)
-        queue.used = (queue.used + 1) % (1 << 16)
-        store16(queue.device, 2, queue.used)
-
-    step.then = push
+    _push_to(step, lambda queue: queue.used % (queue.size - 1))
 
 
 @fault("wrap-of-available", "write used descriptors by the other wrap counter", ring="packed")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from pykit import pci
 from pykit.proof.between import WINDOW, Edit, Reads, RegisterFault, RegisterState, Writes
@@ -142,11 +144,15 @@ def _suspended(value: int, state: RegisterState) -> int:
     return value & ~bits.DRIVER_OK | _SUSPEND
 
 
-def suspending(**reads: Reads) -> RegisterFault:
+def suspending(
+    reads: Mapping[str, Reads] = MappingProxyType({}),
+    writes: Mapping[str, Writes] = MappingProxyType({}),
+) -> RegisterFault:
     """A device that can be suspended, as far as its status and these registers go."""
-    writes: dict[str, Writes] = {"driver_feature": keeping(bits.SUSPEND), "status": _suspending}
-    offer = {"device_feature": offering(bits.SUSPEND), "status": _suspended}
-    return RegisterFault(offer | reads, writes)
+    return RegisterFault(
+        {"device_feature": offering(bits.SUSPEND), "status": _suspended, **reads},
+        {"driver_feature": keeping(bits.SUSPEND), "status": _suspending, **writes},
+    )
 
 
 def _unless_suspended(value: int, state: RegisterState) -> int | None:
@@ -163,8 +169,7 @@ def suspended_well() -> RegisterFault:
             return 0
         return value if state.written.get(_STATE) else value | state.written.pop(late, 0)
 
-    fault = suspending(isr=isr)
-    return replace(fault, writes={**fault.writes, "config+32": _unless_suspended})
+    return suspending({"isr": isr}, {"config+32": _unless_suspended})
 
 
 # What PCI's configuration space has.
@@ -570,11 +575,9 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "suspend-change-silent": FaultyRegisters(
         "never announce a change that came while it was suspended", ("DS-DE-05",),
-        replace(
-            suspending(
-                isr=_always(0), config_vector=lambda value, state: state.of("config_vector")
-            ),
-            writes={**suspending().writes, "config_vector": lambda value, state: None},
+        suspending(
+            {"isr": _always(0), "config_vector": lambda value, state: state.of("config_vector")},
+            {"config_vector": lambda value, state: None},
         ),
         rows=("suspend-grown",),
     ),

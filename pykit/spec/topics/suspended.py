@@ -6,6 +6,8 @@ What a suspension is: pykit/spec/suspensions.py. It is judged by register access
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pykit.spec.arrays import NEVER, Ints
@@ -38,17 +40,21 @@ def early_suspend_is_ignored(view: View) -> Result:
     return tally.result()
 
 
+def _logged(view: View, tally: Tally) -> Iterator[Suspension]:
+    """Yield suspensions that a read in QEMU's log has shown; others are undecided."""
+    logged = set(view.of("register")["row"].to_list())
+    for one in suspensions(view):
+        if one.shown in logged:
+            yield one
+        elif one.shown >= 0:
+            tally.undecided()
+
+
 def _silent(view: View, kinds: tuple[str, ...], text: str) -> Result:
     """Check that QEMU's log has no such event while a device is suspended."""
     tally = Tally(none=NO_SUSPENSION, doubt=_NOT_LOGGED)
-    logged = set(view.of("register")["row"].to_list())
     events = view.columns(*kinds)
-    for one in suspensions(view):
-        if one.shown < 0:
-            continue
-        if one.shown not in logged:
-            tally.undecided()
-            continue
+    for one in _logged(view, tally):
         mine = events["row"][events["dev"] == one.dev]
         wrong = mine[(mine > one.shown) & (mine < one.silent_until)]
         tally.check(not len(wrong), (one.shown, *wrong[:2].tolist()), f"{one.name}: {text}")
@@ -143,7 +149,7 @@ def changes_are_announced_at_last(view: View) -> Result:
     status without it 1 s later, and undecided if it stopped before.
     """
     regs = registers(view)
-    ts, changes = view.events.base["ts"], view.columns("config_change")
+    changes = view.columns("config_change")
     tally = Tally(none="no configuration changed while its device was suspended")
     for one in suspensions(view):
         if one.running < 0 or not (change := _changed(regs, one)):
@@ -152,8 +158,7 @@ def changes_are_announced_at_last(view: View) -> Result:
         announced = any(shows & _CHANGED for shows in value)
         mine = (changes["dev"] == one.dev) & (changes["life"] == one.life)
         announced |= bool(np.any(mine & (changes["row"] > one.resumed)))
-        late = row and ts[row[-1]] - ts[one.running] > ONE_SIDE
-        if not announced and not late:
+        if not announced and not (row and _waited(view, one.running, row[-1])):
             tally.undecided()
             continue
         text = f"{one.name}: its configuration changed when it was suspended, and nothing says so"
@@ -168,6 +173,7 @@ def _isr(regs: Registers, dev: int, start: int, end: int) -> tuple[list[int], li
     """
     found = regs.reads("isr") | regs.writes("interrupt_ack")
     at = np.flatnonzero(found & (regs.dev == dev) & (regs.row > start) & (regs.row < end))
+    on_mmio = regs.of(MMIO)
     rows: list[int] = []
     values: list[int] = []
     stands = False
@@ -177,7 +183,7 @@ def _isr(regs: Registers, dev: int, start: int, end: int) -> tuple[list[int], li
         elif not stands:
             rows.append(int(regs.row[i]))
             values.append(int(regs.value[i]))
-            stands = bool(regs.value[i] & _CHANGED) and bool(regs.of(MMIO)[i])
+            stands = bool(regs.value[i] & _CHANGED and on_mmio[i])
     return rows, values
 
 
@@ -197,10 +203,15 @@ def _changed(regs: Registers, one: Suspension) -> tuple[int, ...]:
     return ()
 
 
+def _waited(view: View, start: int, end: int) -> bool:
+    """Whether two rows are so far apart that the device had its time; not where that is unknown."""
+    begun, ended = (view.events.base["ts"][row] for row in (start, end))
+    return begun is not None and ended is not None and ended - begun > ONE_SIDE
+
+
 def _answers(view: View, resumed: bool) -> Result:
     """Check that a request ends in the state that was asked for, or in DEVICE_NEEDS_RESET."""
     tally = Tally(none=NO_SUSPENSION, doubt="the driver did not wait")
-    ts = view.events.base["ts"]
     for one in suspensions(view):
         begun, done = (one.resumed, one.running) if resumed else (one.asked, one.shown)
         if begun < 0 or not one.initialized or one.negotiated != 1:
@@ -211,8 +222,7 @@ def _answers(view: View, resumed: bool) -> Result:
         last = one.reads[-1][0] if one.reads else -1
         if not resumed and one.resumed >= 0:
             last = -1
-        start, end = ts[begun], ts[last] if last >= 0 else None
-        if start is None or end is None or end - start <= ONE_SIDE:
+        if last < 0 or not _waited(view, begun, last):
             tally.undecided()
             continue
         what = "resumed" if resumed else "suspended"
@@ -251,12 +261,11 @@ def suspends_when_all_is_used(view: View) -> Result:
     that is not returned at all, as a device may put a chain back. That the device takes no more,
     and that it interrupts for what it returned, is left to DS-DE-03 and to the rules on interrupts.
     """
-    tally = Tally(none=NO_SUSPENSION, doubt="a chain was taken, and not returned")
-    logged = set(view.of("register")["row"].to_list())
+    tally = Tally(
+        none=NO_SUSPENSION, doubt=f"a chain was taken, and not returned, or {_NOT_LOGGED}"
+    )
     events = view.columns("dev_pop", "dev_fill")
-    for one in suspensions(view):
-        if one.shown < 0 or one.shown not in logged:
-            continue
+    for one in _logged(view, tally):
         mine = np.flatnonzero((events["dev"] == one.dev) & (events["life"] == one.life))
         for vq in np.unique(events["vq"][mine]).tolist():
             held: dict[int, int] = {}
