@@ -166,6 +166,8 @@ def _verdict(view: View, rule: Rule, waivers: tuple[Waiver, ...]) -> Verdict:
         message = f"not recorded: {names} (record in addition: {record})"
         return Verdict(rule, "inconclusive", 0, 0, message)
     result = rule.check(view)
+    if rule.contents:
+        result = result.contesting(lambda found: view.by_either(found.rows))
     lost = view.events.lost
     wrong = len(result.violations)
     if lost and not (rule.local and wrong):

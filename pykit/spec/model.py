@@ -60,6 +60,17 @@ class Result:
             self.contested + other.contested,
         )
 
+    def contesting(self, doubtful: Callable[[Violation], bool]) -> Result:
+        """Count those violations as contested for which ``doubtful`` is true."""
+        certain = tuple(found for found in self.violations if not doubtful(found))
+        moved = len(self.violations) - len(certain)
+        return replace(
+            self,
+            checked=self.checked - moved,
+            violations=certain,
+            contested=self.contested + moved,
+        )
+
     def reporting(self, violations: tuple[Violation, ...]) -> Result:
         """The same counts with more violations, of candidates that were counted already."""
         return replace(self, violations=self.violations + violations)
@@ -80,6 +91,8 @@ class Rule:
         strength: MUST, MUST NOT, SHOULD or SHOULD NOT.
         needs: event kinds, each from one source; ``a|b`` is either.
         local: a violation is proven by single events, lost ones change nothing.
+        contents: it judges what chains of the driver held when they were read; see
+            ``View.by_either``.
     """
 
     id: str
@@ -90,6 +103,7 @@ class Rule:
     topic: str
     needs: tuple[str, ...]
     local: bool
+    contents: bool
     check: Check = field(repr=False, compare=False)
 
     @property
@@ -125,6 +139,7 @@ def rule(
     also: tuple[str, ...] = (),
     title: str | None = None,
     local: bool = False,
+    contents: bool = False,
 ) -> Callable[[Check], Check]:
     """Register a check under the id of its main clause.
 
@@ -136,6 +151,8 @@ def rule(
         also: ids of further clauses that the same evidence decides.
         title: the clause in our words, for a rule without one.
         local: single events prove a violation, so that lost events leave it standing.
+        contents: what is judged of the driver is what its chains held when they were read: where
+            the device may have written that before, a violation is contested.
 
     Raises:
         ValueError: the check has no docstring, the id is taken, or a clause does not exist.
@@ -160,6 +177,7 @@ def rule(
             topic=clause.topic if clause else "cross-check",
             needs=(needs,) if isinstance(needs, str) else needs,
             local=local,
+            contents=contents,
             check=check,
         )
         return check

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
 
 #: Of the event ``compared``: the chain's entry of the available ring is not as the driver left it.
 _ENTRY_CHANGED = 1
+#: The same of its indirect table, in packed rings.
+_TABLE_CHANGED = 2
+#: The same of descriptors that the device may not write, between the driver's operations.
+_ELSEWHERE_CHANGED = 2
 
 
 def avail_steps(rings: Rings, adds: Adds) -> tuple[Ints, Bools]:
@@ -185,16 +189,29 @@ def altered(rings: Rings, adds: Adds) -> Ints:
 
 def touched(rings: Rings) -> Bools:
     """By queue: descriptors of a chain, or its entry in the available ring, were altered while it
-    was with the device.
+    was with the device, in this or another queue of the device's life.
 
     Which side stored there is not known: where a driver's chains are read behind their exposure,
     what stands there may be the device's.
     """
     looks = rings.of("compared")
-    found = np.zeros(len(rings.queue), dtype=np.bool_)
     altered_chains = (looks["changed"] != 0) | (looks["driver_area"] & _ENTRY_CHANGED != 0)
-    found[looks["q"][altered_chains]] = True
-    return found
+    altered_chains |= looks["table"] == _TABLE_CHANGED
+    return _in_lives(rings, looks["q"][altered_chains])
+
+
+def written_between(rings: Rings) -> Bools:
+    """By queue: a descriptor was altered that no chain with the device had, in this or another
+    queue of the device's life: what stands in a chain may be the device's at any time.
+    """
+    looks = rings.of("compared")
+    return _in_lives(rings, looks["q"][looks["between"] & _ELSEWHERE_CHANGED != 0])
+
+
+def _in_lives(rings: Rings, queues: Ints) -> Bools:
+    """By queue: whether one of these is of the same life."""
+    lives = {rings.queue[q][:2] for q in np.unique(queues).tolist()}
+    return np.array([queue[:2] in lives for queue in rings.queue], dtype=np.bool_)
 
 
 def unseen(view: View) -> Bools:

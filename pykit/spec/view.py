@@ -6,7 +6,7 @@ Everything is computed once and kept. Rules only read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
-from pykit.spec.soil import altered, behind, by_driver, touched, unseen
+from pykit.spec.soil import altered, behind, by_driver, touched, unseen, written_between
 from pykit.spec.used_ring import used_ring_spoilt
 from pykit.trace import Events
 from pykit.trace.frames import Frames
@@ -285,12 +285,32 @@ class View:
         broken: Bools = self.soiled < NEVER
         return broken
 
+    def by_either(self, rows: Sequence[int]) -> bool:
+        """Whether what one of these events read of a chain may be the device's.
+
+        Chains of the device were altered while they were with it (event ``compared``), and the
+        event's chain was traced when the device had a cause to look, and so to write, already: not
+        before DRIVER_OK, nor before a notification that it asked for, having returned all chains;
+        or it was seen to write descriptors of no chain (see ``soil.touched``, ``.unseen``,
+        ``.written_between``).
+        """
+        return any(row in self._doubtful_rows for row in rows)
+
     @cached_property
-    def touched_chains(self) -> Bools:
-        """By chain: what is read of it may be the device's, see ``soil.touched``, ``.unseen``."""
-        adds = self.adds
-        found: Bools = touched(self.rings)[adds.q] & ~unseen(self) if len(adds.q) else adds.q > 0
-        return found
+    def _doubtful_rows(self) -> frozenset[int]:
+        """Rows of events that show a chain which the device may have altered before."""
+        rings, adds = self.rings, self.adds
+        queues = touched(rings)
+        if not queues.any() or not len(adds.q):
+            return frozenset()
+        doubtful = queues[adds.q] & (~unseen(self) | written_between(rings)[adds.q])
+        # A chain's events follow its add; the slots of a packed ring come before it.
+        chain = np.searchsorted(adds.at, np.arange(len(rings.row)), side="right") - 1
+        chain[rings.of("slot")["at"]] += 1
+        known = (chain >= 0) & (chain < len(adds.q))
+        chain[~known] = 0
+        found = known & doubtful[chain] & (adds.q[chain] == rings.q)
+        return frozenset(rings.row[found].tolist())
 
     def contested(self, rows: Rows) -> Bools:
         """By queue event of a rule about the device: the driver had broken the ring before."""

@@ -124,6 +124,20 @@ def test_a_refused_entry_is_judged(packed: bool) -> None:
     assert (row.verdict, row.violations) == ("fail", 1)
 
 
+def test_a_queue_that_breaks_before_its_notification_does_not_accuse_the_driver() -> None:
+    """An interrupt comes between decision and notification, and takes an entry that is wrong."""
+    log = run()
+    cases.notify.withholds_notification(log)
+    assert "NA-DR-06" in verdicts(log).having("fail")
+    late = log.one("notify", pid=55)
+    kicks = log.of("kick", needed=1, pid=100, vq=late["vq"])
+    kick = [k for k in kicks if k["seq"] < late["seq"]][-1]
+    before = log.of("used", vq=kick["vq"])[0]
+    wrong = {k: v for k, v in before.items() if k not in (*LABELS, "vq", "source")}
+    log.insert(kick, "used", **wrong | {"id": 12_345, "accepted": 0, "pid": kick["pid"]})
+    assert not {"NA-DR-06", "DX-16"} & {*verdicts(log).having("fail")}
+
+
 def test_a_refused_length_is_judged() -> None:
     log = run(packed=True)
     entry = next(e for e in log.of("used") if e["len"] > 1)

@@ -15,7 +15,7 @@ _PHYSICAL = 52
 _AREAS = ("desc", "avail", "used")
 
 
-@rule("RF-DR-05", needs=("driver:queue", "driver:features"), local=True)
+@rule("RF-DR-05", needs=("driver:queue", "driver:features"), local=True, contents=True)
 def addresses_are_physical(view: View) -> Result:
     """Section 6.1: without ACCESS_PLATFORM on offer the driver gives physical addresses.
 

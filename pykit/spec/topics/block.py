@@ -118,7 +118,7 @@ def _overwritten(view: View) -> Bools:
 # Single requests.
 
 
-@rule("BO-DR-04", needs="driver:blk_start", local=True)
+@rule("BO-DR-04", needs="driver:blk_start", local=True, contents=True)
 def flush_has_sector_zero(view: View) -> Result:
     """Section 5.2.6.1: the sector of a flush request is 0.
 
@@ -132,7 +132,7 @@ def flush_has_sector_zero(view: View) -> Result:
     )
 
 
-@rule("BO-DR-05", needs="driver:blk_start", local=True)
+@rule("BO-DR-05", needs="driver:blk_start", local=True, contents=True)
 def flush_has_no_data(view: View) -> Result:
     """Section 5.2.6.1: a flush request has no data.
 
@@ -144,7 +144,7 @@ def flush_has_no_data(view: View) -> Result:
     )
 
 
-@rule("BO-DR-06", needs="driver:blk_start", local=True)
+@rule("BO-DR-06", needs="driver:blk_start", local=True, contents=True)
 def data_is_whole_sectors(view: View) -> Result:
     """Section 5.2.6.1: the data of reads and writes is a multiple of 512 bytes.
 
@@ -158,7 +158,7 @@ def data_is_whole_sectors(view: View) -> Result:
     )
 
 
-@rule("BO-DR-07", needs="driver:blk_start", local=True)
+@rule("BO-DR-07", needs="driver:blk_start", local=True, contents=True)
 def data_is_whole_segments(view: View) -> Result:
     """Section 5.2.6.1: discard, secure-erase and write-zeroes requests have whole segments.
 
@@ -173,7 +173,7 @@ def data_is_whole_segments(view: View) -> Result:
     )
 
 
-@rule("BO-DR-08", needs="driver:blk_start", local=True)
+@rule("BO-DR-08", needs="driver:blk_start", local=True, contents=True)
 def id_has_twenty_bytes(view: View) -> Result:
     """Section 5.2.6.1: the data of a GET_ID request is 20 bytes.
 
@@ -204,7 +204,7 @@ def limits(view: View, q: Ints, field: Field = CAPACITY) -> Ints:
     return known[q]
 
 
-@rule("BO-DR-02", needs=("driver:blk_start", "driver:config"))
+@rule("BO-DR-02", needs=("driver:blk_start", "driver:config"), contents=True)
 def inside_capacity(view: View) -> Result:
     """Section 5.2.6.1: no request reaches beyond the device's capacity.
 
@@ -223,7 +223,7 @@ def inside_capacity(view: View) -> Result:
     )
 
 
-@rule("BO-DR-09", needs=("driver:blk_start", "driver:config"))
+@rule("BO-DR-09", needs=("driver:blk_start", "driver:config"), contents=True)
 def discard_segments(view: View) -> Result:
     """Section 5.2.6.1: a discard request has at most max_discard_seg segments.
 
@@ -233,7 +233,7 @@ def discard_segments(view: View) -> Result:
     return _segments(view, bits.T_DISCARD)
 
 
-@rule("BO-DR-10", needs=("driver:blk_start", "driver:config"))
+@rule("BO-DR-10", needs=("driver:blk_start", "driver:config"), contents=True)
 def secure_erase_segments(view: View) -> Result:
     """Section 5.2.6.1: a secure-erase request has at most max_secure_erase_seg segments.
 
@@ -243,7 +243,7 @@ def secure_erase_segments(view: View) -> Result:
     return _segments(view, bits.T_SECURE_ERASE)
 
 
-@rule("BO-DR-11", needs=("driver:blk_start", "driver:config"))
+@rule("BO-DR-11", needs=("driver:blk_start", "driver:config"), contents=True)
 def write_zeroes_segments(view: View) -> Result:
     """Section 5.2.6.1: a write-zeroes request has at most max_write_zeroes_seg segments.
 
@@ -292,7 +292,7 @@ def _read_ranges(view: View) -> Rows:
     return ranges.plus(request=request, type=requests.type[request])
 
 
-@rule("BO-DR-14", needs=("driver:blk_start", "driver:blk_range"))
+@rule("BO-DR-14", needs=("driver:blk_start", "driver:blk_range"), contents=True)
 def discard_does_not_unmap(view: View) -> Result:
     """Section 5.2.6.1: segments of discard requests do not have the unmap flag.
 
@@ -307,7 +307,7 @@ def discard_does_not_unmap(view: View) -> Result:
     )
 
 
-@rule("DX-74", needs=("driver:blk_start", "driver:blk_range"))
+@rule("DX-74", needs=("driver:blk_start", "driver:blk_range"), contents=True)
 def reserved_flags_are_clear(view: View) -> Result:
     """Section 5.2.6: of the flags of a segment unmap alone is defined, all other bits are 0.
 
@@ -323,7 +323,7 @@ def reserved_flags_are_clear(view: View) -> Result:
     )
 
 
-@rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"))
+@rule("DX-21", needs=("driver:blk_start", "driver:blk_range", "driver:config"), contents=True)
 def ranges_within_limits(view: View) -> Result:
     """Section 5.2.6: a segment has at most max_*_sectors sectors and ends within the capacity.
 
@@ -351,7 +351,7 @@ def ranges_within_limits(view: View) -> Result:
     )
 
 
-@rule("DX-22", needs=("driver:blk_start", "driver:features"))
+@rule("DX-22", needs=("driver:blk_start", "driver:features"), contents=True)
 def types_were_negotiated(view: View) -> Result:
     """Section 5.2.3: a request type that takes a feature is used only where it was negotiated.
 
@@ -427,7 +427,7 @@ def _read_memory(view: View) -> Rows:
     )
 
 
-@rule("DX-19", needs=("driver:blk_start", "driver:add", "driver:desc"))
+@rule("DX-19", needs=("driver:blk_start", "driver:add", "driver:desc"), contents=True)
 def header_first_status_last(view: View) -> Result:
     """Section 5.2.6: a request begins with a readable header of 16 bytes and ends with its status.
 
@@ -516,7 +516,9 @@ def _lay_out(view: View) -> _Layout:
     return _Layout(requests, fixed, header, room, last)
 
 
-@rule("DX-20", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:config"))
+@rule(
+    "DX-20", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:config"), contents=True
+)
 def segments_within_limits(view: View) -> Result:
     """Section 5.2.3: data has at most seg_max elements, none longer than size_max bytes.
 

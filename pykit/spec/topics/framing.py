@@ -12,7 +12,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.view import View
 
 
-@rule("MF-DR-01", needs=("driver:add", "driver:desc"))
+@rule("MF-DR-01", needs=("driver:add", "driver:desc"), contents=True)
 def readable_before_writable(view: View) -> Result:
     """Section 2.7.4: all elements that the device writes stand behind all that it reads.
 

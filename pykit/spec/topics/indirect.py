@@ -14,7 +14,7 @@ from pykit.spec.view import View
 NO_INDIRECT = "no indirect descriptor was used"
 
 
-@rule("SI-DR-01", needs=("driver:add", "driver:desc"))
+@rule("SI-DR-01", needs=("driver:add", "driver:desc"), contents=True)
 def indirect_only_if_negotiated(view: View) -> Result:
     """Section 2.7.5.3: a descriptor has the INDIRECT flag only with INDIRECT_DESC negotiated.
 
@@ -35,7 +35,7 @@ def indirect_if_negotiated(view: View, layout: int) -> Result:
     return table.check(table["allowed"], "{queue}: descriptor {slot} is indirect", none=NO_INDIRECT)
 
 
-@rule("SI-DR-02", needs=("driver:add", "driver:desc"), local=True)
+@rule("SI-DR-02", needs=("driver:add", "driver:desc"), local=True, contents=True)
 def no_table_inside_a_table(view: View) -> Result:
     """Section 2.7.5.3: no entry of an indirect table has the INDIRECT flag.
 
@@ -50,7 +50,7 @@ def no_table_inside_a_table(view: View) -> Result:
     )
 
 
-@rule("SI-DR-03", needs=("driver:add", "driver:desc", "driver:queue"))
+@rule("SI-DR-03", needs=("driver:add", "driver:desc", "driver:queue"), contents=True)
 def chain_fits_queue(view: View) -> Result:
     """Section 2.7.5.3: no chain is longer than the queue size, indirect descriptors included.
 
@@ -86,7 +86,7 @@ def _allowed(view: View, q: int) -> int:
     return max((most + FRAME for _, most in life.reads(SEG_MAX.offset, SEG_MAX.width)), default=0)
 
 
-@rule("SI-DR-04", needs=("driver:add", "driver:desc"), local=True)
+@rule("SI-DR-04", needs=("driver:add", "driver:desc"), local=True, contents=True)
 def indirect_ends_the_ring_chain(view: View) -> Result:
     """Section 2.7.5.3: no descriptor has both INDIRECT and NEXT.
 
@@ -102,7 +102,7 @@ def indirect_ends_the_ring_chain(view: View) -> Result:
     )
 
 
-@rule("SI-DR-05", needs=("driver:add", "driver:desc"))
+@rule("SI-DR-05", needs=("driver:add", "driver:desc"), contents=True)
 def in_order_tables_are_sequential(view: View) -> Result:
     """Section 2.7.5.3: with IN_ORDER, next of entry x of an indirect table is x + 1.
 
@@ -119,17 +119,13 @@ def in_order_tables_are_sequential(view: View) -> Result:
     )
 
 
-@rule("DX-08", needs=("driver:add", "driver:desc"))
+@rule("DX-08", needs=("driver:add", "driver:desc"), contents=True)
 def table_length(view: View) -> Result:
     """Section 2.7.5.3: an indirect table's length is a multiple of 16 and holds all its entries.
 
     Checked: each descriptor that refers to an indirect table. Reported are a length that is 0 or
     no multiple, and each entry of a split queue that lies, or leads, outside its table. In packed
     rings the length is that of ring memory; where it may be the device's it is undecided.
-
-    Contested: chains of the queue were altered while they were with the device (event
-    ``compared``), unless this one was traced before the device had a cause to look: before
-    DRIVER_OK, or before a notification that it asked for, having returned all chains.
     """
     rings, chains = view.rings, view.chains
     split = rings.split(chains.q)
@@ -146,9 +142,5 @@ def table_length(view: View) -> Result:
         return "{queue}: entry {slot} leads outside a table of {room}"
 
     table = Rows.of(rings, chains)
-    contested = (odd | outside) & view.touched_chains[chains.chain]
-    tables = Result(
-        int((refers & ~contested).sum()), why=NO_INDIRECT, contested=int(contested.sum())
-    )
-    right = ~odd & ~outside | contested
-    return tables.reporting(table.violations(right, message)) + table_lengths(view)
+    tables = Result(int(refers.sum()), why=NO_INDIRECT)
+    return tables.reporting(table.violations(~odd & ~outside, message)) + table_lengths(view)

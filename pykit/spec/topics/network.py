@@ -144,7 +144,7 @@ def _untraced(view: View, kind: str) -> int:
     return max(given - len(_openings(view, kind)), 0)
 
 
-@rule("NT-DR-01", needs=(*DRIVER, "driver:features"))
+@rule("NT-DR-01", needs=(*DRIVER, "driver:features"), contents=True)
 def receive_buffers_hold_a_header(view: View) -> Result:
     """Section 5.1.6.3.1: with MRG_RXBUF each receive buffer has room for the packet header.
 
@@ -157,7 +157,7 @@ def receive_buffers_hold_a_header(view: View) -> Result:
     return made(rows, holds, "a receive buffer", "no mergeable receive buffers")
 
 
-@rule("NT-DR-03", needs=(*DRIVER, "driver:features"))
+@rule("NT-DR-03", needs=(*DRIVER, "driver:features"), contents=True)
 def receive_buffers_hold_a_packet(view: View) -> Result:
     """Section 5.1.6.3.1: without MRG_RXBUF each receive buffer has room for a whole packet.
 
@@ -176,7 +176,7 @@ def receive_buffers_hold_a_packet(view: View) -> Result:
     return made(rows, holds, text, "no receive buffers for whole packets")
 
 
-@rule("NT-DR-02", needs=(*DRIVER, "driver:features"))
+@rule("NT-DR-02", needs=(*DRIVER, "driver:features"), contents=True)
 def packets_have_a_header(view: View) -> Result:
     """Section 5.1.6.2: a packet to transmit is a header and its data, all to be read.
 
@@ -245,7 +245,7 @@ def packets_have_no_number_of_buffers(view: View) -> Result:
     )
 
 
-@rule("NT-DR-04", needs=(*DRIVER, "driver:features"))
+@rule("NT-DR-04", needs=(*DRIVER, "driver:features"), contents=True)
 def commands_have_room_for_an_ack(view: View) -> Result:
     """Section 5.1.6.5: a control command is class and command, and a byte for its ack.
 

@@ -222,7 +222,8 @@ def _notified_after_interrupt(
 def _proves_nothing(view: View, frame: Columns, task: Ints, silent: Ints) -> Bools:
     """By row: which of the ``silent`` decisions prove nothing by their missing notification.
 
-    - The queue was broken before: the core refused a used entry.
+    - The queue was broken before the task went on: the core refused a used entry. An interrupt
+      can come between a decision and its notification, which the core then leaves out.
     - The task did nothing after the decision, on any queue, and the trace ends soon after, or
       the device is removed, frozen or reset afterwards.
     - The task went on, but the queue shows no sign of life between that and the device's removal:
@@ -233,9 +234,9 @@ def _proves_nothing(view: View, frame: Columns, task: Ints, silent: Ints) -> Boo
         return found
     rings = view.rings
     queue = rings.of("notify", "used")
-    q, at, row = (ints(queue, name) for name in ("q", "at", "row"))
+    q, row = ints(queue, "q"), ints(queue, "row")
     accepted = ints(queue, "accepted") == 1
-    broken_at = _first(q, at, are(queue, "used") & ~accepted, len(rings.queue))
+    broken_at = _first(q, row, are(queue, "used") & ~accepted, len(rings.queue))
     # The core neither notifies nor accepts on a broken queue. By queue and row.
     alive = are(queue, "notify") | accepted
     signs_of_life = np.sort(q[alive] * ROWS + row[alive])
@@ -244,13 +245,13 @@ def _proves_nothing(view: View, frame: Columns, task: Ints, silent: Ints) -> Boo
     acts = np.concatenate([task, tasks_of(view, failed)]) * ROWS
     acts = np.sort(acts + np.concatenate([ints(frame, "row"), ints(failed, "row")]))
     times = view.events.base["ts"]
-    places = (frame[name][silent].tolist() for name in ("q", "at", "row"))
-    for i, own, place, mine in zip(silent.tolist(), *places, strict=True):
+    places = (frame[name][silent].tolist() for name in ("q", "row"))
+    for i, own, mine in zip(silent.tolist(), *places, strict=True):
         dev, life, _ = rings.queue[own]
         when = times[mine]
         end = _next_end(view, dev, life, mine)
         went_on = _next(acts, int(task[i]), mine)
-        if broken_at[own] < place:
+        if broken_at[own] < (NEVER if went_on is None else went_on):
             found[i] = True
         elif went_on is None:
             found[i] = bool(end) or when is None or view.end[0] - when < PREEMPTED_TASK

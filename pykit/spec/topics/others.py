@@ -93,7 +93,7 @@ def made(rows: Rows, holds: Bools, what: str, none: str) -> Result:
 # SCSI hosts: control queue, event queue, request queues.
 
 
-@rule("SC-DR-01", needs=DRIVER)
+@rule("SC-DR-01", needs=DRIVER, contents=True)
 def scsi_requests_are_whole(view: View) -> Result:
     """Section 5.6.6.1: a request has its header to read and room for its response.
 
@@ -107,7 +107,7 @@ def scsi_requests_are_whole(view: View) -> Result:
     return made(rows, holds, "a SCSI request", "no SCSI request was made")
 
 
-@rule("SC-DR-02", needs=DRIVER)
+@rule("SC-DR-02", needs=DRIVER, contents=True)
 def scsi_events_have_room(view: View) -> Result:
     """Section 5.6.6.3: event buffers are writable and have room for an event.
 
@@ -144,7 +144,7 @@ def scsi_events_are_whole(view: View) -> Result:
 # Consoles: a pair of queues of the first port, the control queues, pairs of the other ports.
 
 
-@rule("CO-DR-01", needs=DRIVER)
+@rule("CO-DR-01", needs=DRIVER, contents=True)
 def console_queues_go_one_way(view: View) -> Result:
     """Section 5.3.6.1: receive queues have nothing to read, transmit queues nothing to write.
 
@@ -170,7 +170,7 @@ def console_messages_are_whole(view: View) -> Result:
 # Balloons: inflate, deflate, and the statistics queue if there is one.
 
 
-@rule("BL-DR-01", needs=DRIVER)
+@rule("BL-DR-01", needs=DRIVER, contents=True)
 def page_numbers_are_whole(view: View) -> Result:
     """Section 5.5.6: pages are named by numbers of four bytes, which the device reads.
 
@@ -183,7 +183,7 @@ def page_numbers_are_whole(view: View) -> Result:
     return made(rows, holds, "numbers of pages", "no page was given or taken")
 
 
-@rule("BL-DR-02", needs=(*DRIVER, "driver:features"))
+@rule("BL-DR-02", needs=(*DRIVER, "driver:features"), contents=True)
 def statistics_are_one_buffer(view: View) -> Result:
     """Section 5.5.6.3: at most one buffer of statistics is available, of entries of ten bytes.
 
@@ -209,7 +209,7 @@ def statistics_are_one_buffer(view: View) -> Result:
 # Input devices: event queue, status queue.
 
 
-@rule("IP-DR-01", needs=DRIVER)
+@rule("IP-DR-01", needs=DRIVER, contents=True)
 def input_buffers_have_room(view: View) -> Result:
     """Section 5.8.6.1: event buffers are writable and have room for an event; a status has one.
 
@@ -242,7 +242,7 @@ def input_events_are_whole(view: View) -> Result:
 # Entropy devices.
 
 
-@rule("RN-DR-01", needs=DRIVER)
+@rule("RN-DR-01", needs=DRIVER, contents=True)
 def entropy_buffers_are_writable(view: View) -> Result:
     """Section 5.4.6.1: there is nothing to read in the queue of an entropy device.
 
@@ -265,7 +265,7 @@ def entropy_is_not_empty(view: View) -> Result:
 # Sockets: receive, transmit, event.
 
 
-@rule("VK-DR-01", needs=DRIVER)
+@rule("VK-DR-01", needs=DRIVER, contents=True)
 def socket_packets_have_a_header(view: View) -> Result:
     """Section 5.10.6: a packet to send is a header and its data, all to be read.
 
@@ -293,7 +293,7 @@ def socket_packets_are_whole(view: View) -> Result:
 # File systems: the hiprio queue, then request queues, or a notification queue between them.
 
 
-@rule("FU-DR-01", needs=DRIVER)
+@rule("FU-DR-01", needs=DRIVER, contents=True)
 def fuse_requests_have_a_header(view: View) -> Result:
     """Section 5.11.6.1: a request begins with the header of FUSE, and has room for a reply's.
 

@@ -40,7 +40,7 @@ def ring_alignment(view: View) -> Result:
     return own + aligned(view, (16, 4, 4), packed=True)
 
 
-@rule("PS-DR-02", needs=("driver:desc", "driver:queue"))
+@rule("PS-DR-02", needs=("driver:desc", "driver:queue"), contents=True)
 def list_fits_queue(view: View) -> Result:
     """Section 2.8 (scatter-gather): a list has no more elements than the queue has entries.
 
@@ -50,7 +50,7 @@ def list_fits_queue(view: View) -> Result:
     return fits_queue(view, PACKED)
 
 
-@rule("PS-DR-01", needs=("driver:desc", "driver:config"), also=("PI-DR-03",))
+@rule("PS-DR-01", needs=("driver:desc", "driver:config"), also=("PI-DR-03",), contents=True)
 def list_fits_device(view: View) -> Result:
     """Section 2.8 (scatter-gather, indirect): a list is not longer than the device allows.
 
@@ -72,7 +72,7 @@ def list_fits_device(view: View) -> Result:
     )
 
 
-@rule("PS-DR-03", needs="driver:desc")
+@rule("PS-DR-03", needs="driver:desc", contents=True)
 def readable_before_writable(view: View) -> Result:
     """Section 2.8 (scatter-gather): elements that the device writes stand behind all it reads.
 
@@ -81,7 +81,7 @@ def readable_before_writable(view: View) -> Result:
     return readable_first(view, PACKED)
 
 
-@rule("PI-DR-01", needs="driver:desc")
+@rule("PI-DR-01", needs="driver:desc", contents=True)
 def indirect_only_if_negotiated(view: View) -> Result:
     """Section 2.8 (indirect): a descriptor has INDIRECT only with INDIRECT_DESC negotiated.
 
@@ -91,7 +91,7 @@ def indirect_only_if_negotiated(view: View) -> Result:
     return indirect_if_negotiated(view, PACKED)
 
 
-@rule("PI-DR-04", needs="driver:desc", local=True)
+@rule("PI-DR-04", needs="driver:desc", local=True, contents=True)
 def indirect_is_not_in_a_list(view: View) -> Result:
     """Section 2.8 (indirect): a descriptor with INDIRECT is not part of a list.
 
@@ -107,7 +107,7 @@ def indirect_is_not_in_a_list(view: View) -> Result:
     )
 
 
-@rule("PI-DR-02", needs="driver:desc", local=True)
+@rule("PI-DR-02", needs="driver:desc", local=True, contents=True)
 def only_write_inside_a_table(view: View) -> Result:
     """Section 2.8 (indirect): of all flags, entries of an indirect table have at most WRITE.
 

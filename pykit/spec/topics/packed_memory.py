@@ -77,7 +77,7 @@ def flags_match_wrap_counter(view: View) -> Result:
     )
 
 
-@rule("DX-61", needs=("driver:add", "driver:queue"))
+@rule("DX-61", needs=("driver:add", "driver:queue"), contents=True)
 def next_links_a_list(view: View) -> Result:
     """Section 2.8.6: all descriptors of a list have NEXT, but for the last, which has not.
 
@@ -95,7 +95,7 @@ def next_links_a_list(view: View) -> Result:
     )
 
 
-@rule("DX-12", needs=("driver:add", "driver:used", "driver:queue"))
+@rule("DX-12", needs=("driver:add", "driver:used", "driver:queue"), contents=True)
 def last_descriptor_has_the_id(view: View) -> Result:
     """Section 2.8.6: the last descriptor of a list has its buffer id.
 

@@ -140,36 +140,31 @@ def ring_never_overcommitted(view: View) -> Result:
     )
 
 
-@rule("DX-05", needs=("driver:add", "driver:desc", "driver:queue"), local=True)
+@rule("DX-05", needs=("driver:add", "driver:desc", "driver:queue"), local=True, contents=True)
 def indices_inside_tables(view: View) -> Result:
     """Section 2.7.5: heads and next fields name descriptors that their table has.
 
     Checked: each head in an available ring against the queue size, and each next field in use
     against the size of its table, be it the ring's or an indirect one.
 
-    Tables of unknown size (a queue whose set-up was not seen) are left out. Contested: chains of
-    the queue were altered while they were with the device (event ``compared``), unless this one was
-    traced before the device had a cause to look: before DRIVER_OK, or before a notification that
-    it asked for, having returned all chains.
+    Tables of unknown size (a queue whose set-up was not seen) are left out.
     """
     rings, adds, chains = view.rings, view.adds, view.chains
-    heads = Rows.of(rings, adds).plus(size=rings.size[adds.q], touched=view.touched_chains)
+    heads = Rows.of(rings, adds).plus(size=rings.size[adds.q])
     heads = heads.where(rings.split(adds.q) & (heads["size"] > 0))
     linked = rings.split(chains.q) & (chains.flags & bits.NEXT != 0) & (chains.room > 0)
-    links = Rows.of(rings, chains).plus(touched=view.touched_chains[chains.chain]).where(linked)
+    links = Rows.of(rings, chains).where(linked)
     return heads.check(
         heads["head"] < heads["size"],
         "{queue}: head {head}, queue size {size}",
         none=NO_SPLIT,
-        unless=heads["touched"],
     ) + links.check(
         links["next"] < links["room"],
         "{queue}: descriptor {slot} leads to {next}, its table has {room}",
-        unless=links["touched"],
     )
 
 
-@rule("DX-07", needs=("driver:add", "driver:desc", "driver:used"))
+@rule("DX-07", needs=("driver:add", "driver:desc", "driver:used"), contents=True)
 def nothing_exposed_twice(view: View) -> Result:
     """Section 2.7.13: no descriptor belongs to two outstanding chains.
 
@@ -439,7 +434,7 @@ def in_order_use(view: View) -> Result:
     )
 
 
-@rule("SD-DR-01", needs=("driver:add", "driver:desc"))
+@rule("SD-DR-01", needs=("driver:add", "driver:desc"), contents=True)
 def chain_is_finite(view: View) -> Result:
     """Section 2.7.5: a chain has at most 2^32 bytes in all, and thus no loop.
 
@@ -460,7 +455,7 @@ def chain_is_finite(view: View) -> Result:
     return table.check(~table["looped"] & (table["bytes"] <= MAX_CHAIN), message, none=NO_SPLIT)
 
 
-@rule("SD-DR-02", needs=("driver:add", "driver:desc", "driver:queue"))
+@rule("SD-DR-02", needs=("driver:add", "driver:desc", "driver:queue"), contents=True)
 def in_order_last_link(view: View) -> Result:
     """Section 2.7.5: with IN_ORDER, next of the descriptor table's last entry is 0.
 
@@ -469,7 +464,7 @@ def in_order_last_link(view: View) -> Result:
     return _in_order_links(view, last=True)
 
 
-@rule("SD-DR-03", needs=("driver:add", "driver:desc", "driver:queue"))
+@rule("SD-DR-03", needs=("driver:add", "driver:desc", "driver:queue"), contents=True)
 def in_order_links(view: View) -> Result:
     """Section 2.7.5: with IN_ORDER, next of entry x of the descriptor table is x + 1.
 

@@ -62,7 +62,7 @@ def _against(requests: Rows, limit: str, holds: Bools, message: str) -> Result:
     )
 
 
-@rule("BO-DR-18", needs=("driver:blk_start", "driver:features", "driver:config"))
+@rule("BO-DR-18", needs=("driver:blk_start", "driver:features", "driver:config"), contents=True)
 def report_begins_on_the_disk(view: View) -> Result:
     """Section 5.2.6.1: the sector of a zone report lies in the first zone that is wanted.
 
@@ -76,7 +76,7 @@ def report_begins_on_the_disk(view: View) -> Result:
     return _against(requests, "capacity", inside, text)
 
 
-@rule("BO-DR-20", needs=("driver:blk_start", "driver:features", "driver:config"))
+@rule("BO-DR-20", needs=("driver:blk_start", "driver:features", "driver:config"), contents=True)
 def zones_are_named_by_their_start(view: View) -> Result:
     """Section 5.2.6.1: requests that manage a zone name its first sector.
 
@@ -89,7 +89,7 @@ def zones_are_named_by_their_start(view: View) -> Result:
     return _against(requests, "size", holds, text)
 
 
-@rule("BO-DR-21", needs=("driver:blk_start", "driver:features"), local=True)
+@rule("BO-DR-21", needs=("driver:blk_start", "driver:features"), local=True, contents=True)
 def reset_all_has_sector_zero(view: View) -> Result:
     """Section 5.2.6.1: the sector of a ZONE_RESET_ALL request is 0.
 
@@ -100,7 +100,7 @@ def reset_all_has_sector_zero(view: View) -> Result:
     return requests.check(requests["sector"] == 0, text, none=_NONE)
 
 
-@rule("BO-DR-22", needs=("driver:blk_start", "driver:features", "driver:config"))
+@rule("BO-DR-22", needs=("driver:blk_start", "driver:features", "driver:config"), contents=True)
 def appends_name_the_zones_start(view: View) -> Result:
     """Section 5.2.6.1: the sector of a zone append is the first one of its zone.
 
@@ -112,7 +112,7 @@ def appends_name_the_zones_start(view: View) -> Result:
     return _against(requests, "size", holds, text)
 
 
-@rule("BO-DR-23", needs=("driver:blk_start", "driver:features", "driver:config"))
+@rule("BO-DR-23", needs=("driver:blk_start", "driver:features", "driver:config"), contents=True)
 def appends_have_the_granularity(view: View) -> Result:
     """Section 5.2.6.1: the data of a zone append is a multiple of write_granularity bytes.
 
@@ -124,7 +124,7 @@ def appends_have_the_granularity(view: View) -> Result:
     return _against(requests, "granularity", holds, text)
 
 
-@rule("BO-DR-24", needs=("driver:blk_start", "driver:features", "driver:config"))
+@rule("BO-DR-24", needs=("driver:blk_start", "driver:features", "driver:config"), contents=True)
 def appends_are_within_the_limit(view: View) -> Result:
     """Section 5.2.6.1: the data of a zone append is at most max_append_sectors.
 
@@ -155,7 +155,7 @@ def _sequential(view: View) -> list[tuple[History, Request]]:
     ]
 
 
-@rule("BO-DR-26", needs=_KNOWN)
+@rule("BO-DR-26", needs=_KNOWN, contents=True)
 def writes_have_the_granularity(view: View) -> Result:
     """Section 5.2.6.1: data for a sequential zone is a multiple of write_granularity bytes.
 
@@ -173,7 +173,7 @@ def writes_have_the_granularity(view: View) -> Result:
     return tally.result()
 
 
-@rule("BO-DR-27", needs=_KNOWN)
+@rule("BO-DR-27", needs=_KNOWN, contents=True)
 def writes_are_aligned(view: View) -> Result:
     """Section 5.2.6.1: writes to a sequential zone begin at a multiple of write_granularity.
 
@@ -190,7 +190,7 @@ def writes_are_aligned(view: View) -> Result:
     return tally.result()
 
 
-@rule("BO-DR-28", needs=_KNOWN)
+@rule("BO-DR-28", needs=_KNOWN, contents=True)
 def writes_fit_into_their_zone(view: View) -> Result:
     """Section 5.2.6.1: data for a sequential zone fits between write pointer and capacity.
 
