@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Drive every virtio device that a QEMU has, one after the other."""
+"""Drive every virtio device that a QEMU has, as many at a time as there are CPUs."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pykit.drive.rows import AnyCase
 from pykit.drive.run import DriveResult, Progress, Target, drive
 from pykit.errors import Exit, PykitError
 from pykit.paths import require_empty, write_atomically
+from pykit.processes import one_for_each_cpu
 from pykit.qemu import program as qemu
 
 #: From the best to the worst.
@@ -82,20 +84,31 @@ def drive_every(
     begun = time.monotonic()
     require_empty(directory)
     result = EveryResult(directory)
-    for found in emulated.every():
-        if found.obstacle:
-            result.devices.append(DrivenOne(found.name, obstacle=found.obstacle))
-            continue
-        progress(found.name)
-        kind, known = emulated.kind_of(found.name), emulated.known(found.name)
-        target = Target(kind, qemu=found.name, known=known)
-        try:
-            done = drive(target, cases, directory / found.name, seed=seed, progress=lambda _: None)
-        except PykitError as error:
-            result.devices.append(DrivenOne(found.name, failure=str(error)))
-        else:
-            result.devices.append(DrivenOne(found.name, done))
+    found = tuple(emulated.every())
+    with one_for_each_cpu() as pool:
+        running = {
+            one.name: pool.submit(_drive_one, one.name, cases, directory / one.name, seed)
+            for one in found
+            if not one.obstacle
+        }
+        for number, _ in enumerate(as_completed(running.values()), 1):
+            progress(f"{number} of {len(running)} devices")
+        result.devices += (
+            running[one.name].result()
+            if one.name in running
+            else DrivenOne(one.name, obstacle=one.obstacle)
+            for one in found
+        )
     result.seconds = time.monotonic() - begun
     data = json.dumps(result.as_json(), indent=1).encode()
     write_atomically(directory / "drive.json", data)
     return result
+
+
+def _drive_one(name: str, cases: Sequence[AnyCase], directory: Path, seed: int) -> DrivenOne:
+    """Drive one device, in a worker."""
+    target = Target(emulated.kind_of(name), qemu=name, known=emulated.known(name))
+    try:
+        return DrivenOne(name, drive(target, cases, directory, seed=seed, progress=lambda _: None))
+    except PykitError as error:
+        return DrivenOne(name, failure=str(error))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pykit.drive import emulated, read_tables
+from pykit.drive import drive_every, emulated, read_tables
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.conforming import Conforming
 from pykit.drive.driver import Shape, VirtioDriver
@@ -70,6 +70,23 @@ def test_every_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {name for name, obstacle in found.items() if obstacle} == {
         "virtio-gpu-gl-pci", "vhost-user-fs-pci", "virtio-iommu-device", "virtio-new-pci",
     }  # fmt: skip
+
+
+def test_all_devices_are_driven_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("virtio-rng-device", "vhost-vsock-pci", "virtio-blk-pci")
+    obstacles = ("", "is the host's", "")
+    found = map(emulated.EmulatedDevice, names, obstacles)
+    monkeypatch.setattr(emulated, "every", lambda: found)
+    said: list[str] = []
+    every = drive_every((), tmp_path / "run", progress=said.append)
+    assert tuple(one.device for one in every.devices) == names
+    assert tuple(one.obstacle for one in every.devices) == obstacles
+    for one in (every.devices[0], every.devices[2]):
+        assert one.result is not None, one.failure
+        assert (one.result.requests > 0, one.result.deviations) == (True, [])
+    assert said == ["1 of 2 devices", "2 of 2 devices"]
 
 
 @pytest.mark.parametrize(

@@ -3,21 +3,16 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import ctypes
-import multiprocessing
 import os
-import signal
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from pykit.matrix.execute.batch import GuestBatch, run_batch
 from pykit.matrix.execute.spool import Spool
+from pykit.processes import kill, new_pool
 from pykit.qemu.program import MEMORY_MIB
 
-_PR_SET_PDEATHSIG = 1
 #: Memory of a worker beside its guest's: Python, numba, polars, and QEMU itself.
 _BESIDE_MIB = 768
 
@@ -41,15 +36,7 @@ class Local:
         self.workers = count
         # Each decodes a small trace: threads would only get in each other's way.
         os.environ["POLARS_MAX_THREADS"] = "1"
-        self._pool = self._new()
-
-    def _new(self) -> concurrent.futures.ProcessPoolExecutor:
-        return concurrent.futures.ProcessPoolExecutor(
-            self.workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_stay_with,
-            initargs=(os.getpid(),),
-        )
+        self._pool = new_pool(self.workers)
 
     def submit(self, batch: GuestBatch) -> Future[None]:
         """Run it; the records of its cells arrive in the spool."""
@@ -57,24 +44,13 @@ class Local:
             return self._pool.submit(_run, batch, self._directory)
         except BrokenProcessPool:
             self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = self._new()
+            self._pool = new_pool(self.workers)
             return self._pool.submit(_run, batch, self._directory)
 
     def close(self) -> None:
         """Kill the workers, and with them their guests."""
-        for process in list((self._pool._processes or {}).values()):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        kill(self._pool)
 
 
 def _run(batch: GuestBatch, directory: Path) -> None:
     run_batch(batch, Spool(directory))
-
-
-def _stay_with(runner: int) -> None:
-    """Leave Ctrl-C to the runner, and die with it, even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != runner:
-        os.kill(os.getpid(), signal.SIGKILL)
