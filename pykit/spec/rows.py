@@ -114,7 +114,7 @@ class Rows:
         shown: tuple[str, ...] = ("row",),
         undecided: int = 0,
         doubt: str = TRACE_ENDS,
-        unless: Bools | None = None,
+        unless: Bools | bool = False,
     ) -> Result:
         """Count all rows as checked, and report those for which ``holds`` is false.
 
@@ -125,14 +125,11 @@ class Rows:
             shown: columns of event rows that show the violation; -1 stands for no event.
             undecided: how many further candidates the evidence does not decide.
             doubt: why they are undecided.
-            unless: by row: the other side had broken the rule's precondition by then, so that a
-                violation is contested.
+            unless: by row, or of all: the other side had broken the rule's precondition by then,
+                or may have done it, so that a violation is contested.
         """
-        contested = 0
-        if unless is not None:
-            contested = int(np.count_nonzero(~holds & unless))
-            holds = holds | unless
-        found = self.violations(holds, message, shown=shown)
+        contested = int(np.count_nonzero(~holds & unless))
+        found = self.violations(holds | unless, message, shown=shown)
         return Result(self._count - contested, found, undecided, none, doubt, contested)
 
     def violations(

@@ -120,7 +120,7 @@ def _headers(view: View, layout: int) -> Result:
     return own + looks.check(
         looks["header"] == _KEPT,
         "{queue}: the header of head {head} is not what it was when it was made available",
-        unless=np.ones(len(looks), dtype=np.bool_),
+        unless=True,
     )
 
 
@@ -169,12 +169,10 @@ def nothing_else_is_written(view: View) -> Result:
     )
     looks = Rows.of(rings, rings.of("compared"))
     behind = looks.where(looks["behind"] > 0)
-    found += behind.check(
-        behind["behind"] == _KEPT, text, unless=np.ones(len(behind), dtype=np.bool_)
-    )
+    found += behind.check(behind["behind"] == _KEPT, text, unless=True)
     tables = looks.where(looks["table"] > 0)
     return found + tables.check(
         tables["table"] == _KEPT,
         "{queue}: the indirect table of buffer id {head} is not what it was when it was added",
-        unless=np.ones(len(tables), dtype=np.bool_),
+        unless=True,
     )

@@ -70,7 +70,7 @@ def _between(view: View, rows: Rows, altered: int, text: str) -> Result:
     lives = {queues[q][:2] for q in np.flatnonzero(misgiven(view)).tolist()}
     wrong = np.array([name[:2] in lives for name in queues], dtype=np.bool_)
     return rows.check(
-        rows["between"] & altered == 0, text, unless=wrong[rows["q"]] if len(rows) else None
+        rows["between"] & altered == 0, text, unless=wrong[rows["q"]] if len(rows) else False
     )
 
 
@@ -192,7 +192,7 @@ def descriptors_are_the_drivers(view: View) -> Result:
         guest["changed"] == 0,
         message,
         none=_NONE,
-        unless=np.ones(len(guest), dtype=np.bool_),
+        unless=True,
     )
     found += _between(
         view, guest, _DESCRIPTORS, "{queue}: descriptor {slot} was altered by the device"
@@ -218,7 +218,7 @@ def driver_area_is_the_drivers(view: View) -> Result:
         rows["driver_area"] == 0,
         "{queue}: when head {head} was back, {what} was not as the driver had left it",
         none=_NONE,
-        unless=np.ones(len(rows), dtype=np.bool_),
+        unless=True,
     )
     found += _between(
         view, rows, _DRIVER_AREA, "{queue}: the driver area was altered by the device"

@@ -145,7 +145,7 @@ def lengths(view: View, *, served: bool) -> Result:
     return entries.check(
         length >= room if served else length <= room,
         "{queue}: used len {len}, writable {writable} bytes",
-        unless=~laid_out if served else None,
+        unless=~laid_out if served else False,
     )
 
 
