@@ -7,6 +7,6 @@ capture, which is judged as any other.
 """
 
 from pykit.proof.faults import DrivenFault, driven_faults
-from pykit.proof.run import run_faults
+from pykit.proof.run import run_fault, run_faults
 
-__all__ = ["DrivenFault", "driven_faults", "run_faults"]
+__all__ = ["DrivenFault", "driven_faults", "run_fault", "run_faults"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run faults without a guest, one after the other, and judge what each did."""
+"""Run faults without a guest, as many at a time as there are CPUs, and judge what each did."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ from pykit.drive.session import Session
 from pykit.drive.shaped import ShapedCase, ShapedSession
 from pykit.errors import Exit, PykitError
 from pykit.matrix.results import Fate, FaultCell
+from pykit.processes import one_for_each_cpu
 from pykit.proof.accessed import AccessedMemory
 from pykit.proof.between import FaultyMachine
 from pykit.proof.driver import Leaves
-from pykit.proof.faults import DrivenFault
+from pykit.proof.faults import DrivenFault, driven_faults
 from pykit.proof.memory import FaultyMemory
 
 if TYPE_CHECKING:
@@ -53,28 +55,43 @@ def run_faults(
 ) -> Iterator[FaultCell]:
     """Run faults, each into a directory of its own, and say which rules named each.
 
-    Raises:
-        PykitError: a device could not be started.
+    What cannot be driven is an error of its cell.
     """
+    with one_for_each_cpu() as pool:
+        # A fault has functions that do not travel: its name does.
+        running = [pool.submit(run_fault, fault.cell, directory) for fault in faults]
+        for number, future in enumerate(running, 1):
+            found = future.result()
+            say(f"{number} of {len(running)}: {found.cell}")
+            yield found
+
+
+@cache
+def _by_cell() -> dict[str, DrivenFault]:
+    return {fault.cell: fault for fault in driven_faults()}
+
+
+def run_fault(cell: str, directory: Path) -> FaultCell:
+    """Run the fault of a cell, into a directory of its own, and say which rules named it.
+
+    Raises:
+        KeyError: no fault has this cell.
+    """
+    fault, run = _by_cell()[cell], directory / cell.partition("/")[2]
+    try:
+        skipped = _drive(fault, run)
+    except PykitError as error:
+        return _cell(fault, "error", (), (), (), str(error))
+    if skipped:
+        return _cell(fault, "void", (), (), (), skipped)
+    verdicts = spec.check(trace.load(run / "capture"))
     sides = {rule.id: rule.side for rule in spec.rules()}
-    for number, fault in enumerate(faults, 1):
-        say(f"{number}: {fault.cell}")
-        run = directory / fault.cell.partition("/")[2]
-        try:
-            skipped = _drive(fault, run)
-        except PykitError as error:
-            yield _cell(fault, "error", (), (), (), str(error))
-            continue
-        if skipped:
-            yield _cell(fault, "void", (), (), (), skipped)
-            continue
-        verdicts = spec.check(trace.load(run / "capture"))
-        failed = [v.rule.id for v in verdicts.rules if v.verdict == "fail"]
-        named = tuple(name for name in failed if name in fault.rules)
-        own = [name for name in failed if sides[name] in (fault.side, "both")]
-        also = tuple(name for name in own if name not in named)
-        other = tuple(name for name in failed if name not in own)
-        yield _cell(fault, _fate(fault, named, also, other), named, also, other, "")
+    failed = [v.rule.id for v in verdicts.rules if v.verdict == "fail"]
+    named = tuple(name for name in failed if name in fault.rules)
+    own = [name for name in failed if sides[name] in (fault.side, "both")]
+    also = tuple(name for name in own if name not in named)
+    other = tuple(name for name in failed if name not in own)
+    return _cell(fault, _fate(fault, named, also, other), named, also, other, "")
 
 
 def _fate(

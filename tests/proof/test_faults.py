@@ -19,7 +19,7 @@ from pykit.drive.ring import RingFeatures
 from pykit.drive.split import SplitRing
 from pykit.mutants import all_mutants
 from pykit.mutants.catalog import real_bugs
-from pykit.proof import driven_faults, run_faults
+from pykit.proof import driven_faults, run_fault, run_faults
 from pykit.proof.accessed import AccessedMemory
 from pykit.proof.between import FaultyMachine, RegisterFault
 from pykit.spec.kills import kills
@@ -91,15 +91,23 @@ def test_driven_kills_are_expected() -> None:
     ],
 )
 def test_fault_is_named(cell: str, tmp_path: Path) -> None:
-    (found,) = run_faults([ALL[cell]], tmp_path, lambda _: None)
+    found = run_fault(cell, tmp_path)
     assert found.fate == ("clean" if found.source == "control" else "named"), found
     assert (tmp_path / cell.partition("/")[2] / "capture").is_dir()
+
+
+def test_faults_keep_their_order(tmp_path: Path) -> None:
+    cells = ["driven/driver-functions-early", "driven/control-notification-data-next"]
+    said: list[str] = []
+    found = list(run_faults([ALL[cell] for cell in cells], tmp_path, said.append))
+    assert [(one.cell, one.fate) for one in found] == [*zip(cells, ("named", "clean"), strict=True)]
+    assert said == [f"{number} of 2: {cell}" for number, cell in enumerate(cells, 1)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", [cell for cell in ALL if "zone" in cell or "lifetime" in cell])
 def test_fault_of_zones_is_named(cell: str, tmp_path: Path) -> None:
-    (found,) = run_faults([ALL[cell]], tmp_path, lambda _: None)
+    found = run_fault(cell, tmp_path)
     assert found.fate == ("clean" if found.source == "control" else "named"), found
 
 
