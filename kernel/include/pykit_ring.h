@@ -78,6 +78,7 @@ struct pykit_ring_chain {
  * @event_flags: the flags of that
  * @used_idx: the device's idx when it had just been reset
  * @looked: whether the chain that is about to be taken was looked at
+ * @refused: whether the core has refused a used entry
  * @is_back: whether @back is to be traced
  * @back: the chain that was taken last
  * @kept: the descriptors as the driver's last operation left them, NULL if the ring is
@@ -111,6 +112,7 @@ struct pykit_ring {
 	u16 event_flags;
 	u16 used_idx;
 	bool looked;
+	bool refused;
 	bool is_back;
 	struct pykit_compared back;
 	void *kept;

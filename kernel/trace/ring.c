@@ -7,6 +7,7 @@
  * descriptor as soon as it is available: what memory may no longer hold is taken
  * from the scatterlists there.
  */
+#include <linux/delay.h>
 #include <linux/dma-direct.h>
 #include <linux/dma-map-ops.h>
 #include <linux/iommu.h>
@@ -35,6 +36,10 @@
 
 /* A device that writes a used entry is done after a few reads of it. */
 #define PACKED_ID_TRIES	1000
+
+/* How often an entry that the core refused is read again, and how far apart. */
+#define STEADY_READS	40
+#define STEADY_US	5
 
 /* Whether the addresses that the device uses can be translated from here. */
 static bool pykit_ring_can_translate(struct virtio_device *vdev)
@@ -1046,6 +1051,25 @@ static void pykit_ring_look_within(struct pykit_ring *r, const struct pykit_used
 		r->touched |= TOUCHED_WITHIN;
 }
 
+/*
+ * Whether a used entry stays as it is. What the core refused may not be what was read before it
+ * looked: a device may alter the entry all the time, which shows within the fifth of a
+ * millisecond that this takes.
+ */
+static bool pykit_ring_is_steady(struct pykit_ring *r, const struct pykit_used *used)
+{
+	struct pykit_used now = { .index = used->index };
+	unsigned int n;
+
+	for (n = 0; n < STEADY_READS; n++) {
+		pykit_ring_read_used(r, &now);
+		if (now.id != used->id || now.len != used->len || now.flags != used->flags)
+			return false;
+		udelay(STEADY_US);
+	}
+	return true;
+}
+
 /**
  * pykit_ring_after_get() - the core has looked at the next used entry
  * @r: the ring, locked
@@ -1056,7 +1080,11 @@ static void pykit_ring_look_within(struct pykit_ring *r, const struct pykit_used
 void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 			  bool accepted, unsigned int num_free)
 {
-	used->accepted = accepted;
+	used->accepted = accepted ? PYKIT_ACCEPTED : PYKIT_REFUSED;
+	/* The core gives a queue up with the first entry that it refuses. */
+	if (!accepted && !r->refused && !pykit_ring_is_steady(r, used))
+		used->accepted = PYKIT_UNSTEADY;
+	r->refused |= !accepted;
 	pykit_ring_read_suppression(r, &used->event, &used->event_flags);
 	pykit_ring_leave_suppression(r, used->event, used->event_flags);
 	pykit_trace_vq(used, &r->vqid, used);

@@ -31,7 +31,7 @@ from pykit.spec.arrays import (
     key_of,
     start_of,
 )
-from pykit.spec.rings import PACKED
+from pykit.spec.rings import ACCEPTED, PACKED, REFUSED
 from pykit.spec.timing import PREEMPTED_TASK
 from pykit.trace.capture import RECORDED
 
@@ -154,6 +154,7 @@ class Entries:
 
     Attributes:
         row, at, q, id, len, accepted: of the event ``used``.
+        refused: by the driver, and the descriptor stayed as it was.
         used: index into ``view.used``.
         place: where it stood.
         fresh: the driver looks at this place for the first time.
@@ -168,6 +169,7 @@ class Entries:
     id: Ints
     len: Ints
     accepted: Bools
+    refused: Bools
     used: Ints
     place: Ints
     fresh: Bools
@@ -202,7 +204,8 @@ def _read_entries(view: View) -> Entries:
         q=q,
         id=id_,
         len=ints(frame, "len")[pick],
-        accepted=ints(frame, "accepted")[pick] == 1,
+        accepted=ints(frame, "accepted")[pick] == ACCEPTED,
+        refused=ints(frame, "accepted")[pick] == REFUSED,
         used=pick,
         place=place,
         fresh=fresh,

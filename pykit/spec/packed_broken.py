@@ -90,7 +90,7 @@ def _broken_by_driver(view: View) -> Ints:
     if len(found.q):
         wrong |= clear & (outstanding > view.rings.size[found.q])
     np.minimum.at(broken, found.q[wrong], found.at[wrong])
-    disowned = ~taken.accepted & (taken.list >= 0)
+    disowned = taken.refused & (taken.list >= 0)
     np.minimum.at(broken, taken.q[disowned], taken.at[disowned])
     calls = view.rings.of("callback")
     q = ints(calls, "q")

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 SPLIT, PACKED, UNKNOWN = 0, 1, -1
 #: Ids and heads are compared as they stand in memory, where they have 32 bits.
+#: What became of a used entry, in its event.
+REFUSED, ACCEPTED, UNSTEADY = 0, 1, 2
 ID_SPAN = 1 << 32
 #: Head of a chain of a packed ring whose buffer id could not be read.
 UNKNOWN_HEAD = 0xFFFF
@@ -243,6 +245,7 @@ class Used:
     """Used entries as the driver read them, in order.
 
     Attributes:
+        accepted: REFUSED, ACCEPTED, or UNSTEADY: refused, and not what it was a moment before.
         position: running index in the used ring, from the one at set-up (or of the first
             entry seen); split rings only.
         fresh: not an entry that was looked at before, whether or not the driver accepted it.

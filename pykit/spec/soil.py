@@ -31,8 +31,10 @@ from pykit.spec.arrays import (
     steps16,
 )
 from pykit.spec.rings import (
+    ACCEPTED,
     ID_SPAN,
     PACKED,
+    REFUSED,
     SPLIT,
     UNKNOWN_HEAD,
     Adds,
@@ -91,9 +93,10 @@ def disowned(rings: Rings, used: Used, pairs: Pairs) -> Bools:
     """By used entry: the driver refuses it, though its id is outstanding by the ring's memory.
 
     Only the first that a driver refuses of a queue counts, and none once the queue was broken: it
-    takes nothing from it any more.
+    takes nothing from it any more. Nor does one that did not stay as it was: the driver may have
+    read another id.
     """
-    refused = used.accepted == 0
+    refused = used.accepted == REFUSED
     earlier = grouped_cumsum(refused.astype(np.int64), used.q) - refused
     queues = rings.of("queue")
     broken = np.full(len(rings.queue), NEVER)
@@ -156,7 +159,7 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
     linked &= (chains.room > 0) & (chains.next >= chains.room)
     mark(chains.q.astype(np.int64), chains.at.astype(np.int64), linked)
     if len(used.q):
-        packed = (rings.layout[used.q] == PACKED) & (used.accepted != 1) & (pairs.add_of >= 0)
+        packed = (rings.layout[used.q] == PACKED) & (used.accepted == REFUSED) & (pairs.add_of >= 0)
         mark(used.q, used.at, packed | disowned(rings, used, pairs))
         took = np.flatnonzero((rings.layout[used.q] == SPLIT) & (used.accepted == 1))
         q = used.q[took]
@@ -255,6 +258,6 @@ def given_up(frame: Columns, q: Ints) -> Bools:
     The Linux core gives such a queue up (``vring.broken``): that nothing is taken from it any more
     says nothing about the driver.
     """
-    refused = are(frame, "used") & (ints(frame, "accepted") == 0)
+    refused = are(frame, "used") & (ints(frame, "accepted") != ACCEPTED)
     given: Bools = grouped_cumsum(refused.astype(np.int64), q) > 0
     return given

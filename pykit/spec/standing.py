@@ -39,7 +39,7 @@ from pykit.spec.malformed import malformed_requests
 from pykit.spec.owed import carries_requests
 from pykit.spec.packed import device_wishes
 from pykit.spec.packed_asked import asked_for, asked_of_next, asked_too_late, suppressed
-from pykit.spec.rings import SPLIT
+from pykit.spec.rings import ACCEPTED, SPLIT
 from pykit.spec.soil import disowned
 from pykit.spec.standstill import Progress, Standstill, State, Turn, name_of
 from pykit.spec.used_ring import used_ring_spoilt
@@ -227,7 +227,7 @@ def _refused(waiting: _Waiting) -> _Judged | None:
     It takes nothing from it any more. Whether that is its own doing depends on the entry alone.
     """
     view, used = waiting.view, waiting.view.used
-    refused = np.flatnonzero((used.q == waiting.q) & (used.accepted == 0))
+    refused = np.flatnonzero((used.q == waiting.q) & (used.accepted != ACCEPTED))
     if not len(refused):
         return None
     first = refused[0]

@@ -138,6 +138,23 @@ def test_a_queue_that_breaks_before_its_notification_does_not_accuse_the_driver(
     assert not {"NA-DR-06", "DX-16"} & {*verdicts(log).having("fail")}
 
 
+@pytest.mark.parametrize(("name", "packed"), [("DX-37", False), ("DX-67", True)])
+def test_an_entry_that_changes_while_it_is_refused_accuses_neither_side(
+    name: str, packed: bool
+) -> None:
+    """A device that alters used entries all the time lets the driver read another id."""
+    log = run(packed=packed, cut=True, queues=1)
+    entry = log.of("used")[-1]
+    entry["accepted"] = 0
+    cases.liveness.stopped(log, entry)
+    assert verdicts(log).of(name).verdict == "fail"
+    entry["accepted"] = 2
+    found = verdicts(log)
+    assert (found.of(name).verdict, found.of(name).contested) == ("inconclusive", 1)
+    (still,) = [t.sentence for t in found.troubles if t.kind == "standstill"]
+    assert "unknown" in still or "refused a used entry" in still
+
+
 def test_a_refused_length_is_judged() -> None:
     log = run(packed=True)
     entry = next(e for e in log.of("used") if e["len"] > 1)

@@ -13,6 +13,7 @@ from pykit.spec.arrays import are, ints
 from pykit.spec.given import reset_alone
 from pykit.spec.lives import Life
 from pykit.spec.model import Result, rule
+from pykit.spec.rings import ACCEPTED
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
 from pykit.trace.kinds import DELETED
@@ -123,7 +124,7 @@ def reset_before_ring_memory_goes(view: View) -> Result:
       requests failed without an answer.
     """
     tally = Tally(none=NONE, doubt=ALONE)
-    rejecting = set(view.used.q[view.used.accepted == 0].tolist())
+    rejecting = set(view.used.q[view.used.accepted != ACCEPTED].tolist())
     for life, name, row, deleted, q, outstanding, reset, alone in _withdrawals(view):
         if not deleted:
             continue

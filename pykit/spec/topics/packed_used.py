@@ -127,7 +127,8 @@ def outstanding_lists_are_taken(view: View) -> Result:
 
     Checked: each used descriptor of a packed queue at the place where the next one has to be, with
     the id of a list that is outstanding by the ring's memory: the driver takes it. A driver that
-    looks elsewhere in the ring, or does not know its own id, refuses it. And each descriptor that
+    looks elsewhere in the ring, or does not know its own id, refuses it; contested where the
+    descriptor did not stay as it was meanwhile. And each descriptor that
     the driver takes: its AVAIL and USED bits are both the wrap counter of its place, where the
     tracepoints report them. A driver that gives the queue up without having refused one had looked
     at a descriptor that was not used. With IN_ORDER a driver may take a batch from one descriptor:
@@ -147,7 +148,12 @@ def outstanding_lists_are_taken(view: View) -> Result:
             return "{queue}: the driver takes a descriptor with flags {flags:#x}, which is not used"
         return "{queue}: used id {id} is outstanding, and the driver does not take it"
 
-    own = table.check(table["accepted"] & table["used"], message, none=NO_PACKED)
+    own = table.check(
+        table["accepted"] & table["used"],
+        message,
+        none=NO_PACKED,
+        unless=~table["accepted"] & ~table["refused"],
+    )
     return own.reporting(tuple(abandoned(view, PACKED)))
 
 

@@ -21,7 +21,7 @@ from pykit.spec.arrays import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.packed import traced
-from pykit.spec.rings import PACKED, SPLIT
+from pykit.spec.rings import ACCEPTED, PACKED, SPLIT, UNSTEADY
 from pykit.spec.rows import Rows
 from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
 from pykit.spec.topics import vhost
@@ -208,7 +208,8 @@ def used_entries_in_order(view: View) -> Result:
       behind it.
     - The first entry of a queue that was joined late has none before it and is not counted.
     - An entry with the id of an outstanding chain, at the place where the next one has to be, is
-      taken: a driver that refuses it looks elsewhere, or does not know its own id.
+      taken: a driver that refuses it looks elsewhere, or does not know its own id. Contested: the
+      entry did not stay as it was meanwhile.
     - An entry also has to be below the device's used index as the driver read it. That is only
       held against the driver where the device's index never went back: see DX-03.
     - A driver that gives the queue up without having refused an entry had looked at none that was
@@ -240,17 +241,20 @@ def used_entries_in_order(view: View) -> Result:
 def _disowned(view: View) -> Result:
     """Check used entries with the id of an outstanding chain that the driver does not take.
 
-    It looks elsewhere in the ring then, or does not know its own id.
+    It looks elsewhere in the ring then, or does not know its own id. Contested: the entry did not
+    stay as it was.
     """
     rings, used, pairs = view.rings, view.used, view.pairs
     wrong = disowned(rings, used, pairs) & _one_entry_a_chain(view, used.q)
     text = "{queue}: used id {id} is outstanding, and the driver does not take it"
-    return Result(0, Rows.of(rings, used).violations(~wrong, text))
+    unsteady = (used.accepted == UNSTEADY) & (pairs.add_of >= 0) & rings.split(used.q)
+    found = Rows.of(rings, used).violations(~wrong, text)
+    return Result(0, found, contested=int(unsteady.sum()))
 
 
 def _out_of_turn(view: View, looked: Rows) -> Bools:
     """By used entry: it, or a refused one since the last that was taken, has a wrong index."""
-    q, index, refused = looked["q"], looked["index"], looked["accepted"] == 0
+    q, index, refused = looked["q"], looked["index"], looked["accepted"] != ACCEPTED
     first, from_setup = first_of(q), view.rings.whole[q]
     step = steps16(index, q, np.where(from_setup, view.rings.used[q], index))
     after_refused = np.zeros(len(q), dtype=np.bool_)

@@ -246,6 +246,18 @@ struct pykit_kick {
 };
 
 /**
+ * enum pykit_taken - what became of a used entry
+ * @PYKIT_REFUSED: the core did not know its id
+ * @PYKIT_ACCEPTED: it took the entry
+ * @PYKIT_UNSTEADY: the core refused what it read, and the entry does not stay as it is
+ */
+enum pykit_taken {
+	PYKIT_REFUSED,
+	PYKIT_ACCEPTED,
+	PYKIT_UNSTEADY,
+};
+
+/**
  * struct pykit_used - a used entry and what became of it
  * @id: id as it stands in memory
  * @len: len as it stands in memory
@@ -254,7 +266,7 @@ struct pykit_kick {
  * @flags: packed: flags as they stand in memory
  * @event: used_event, or the driver's event offset and wrap counter, afterwards
  * @event_flags: flags of the available ring or of the driver event area, afterwards
- * @accepted: whether the core knew the id
+ * @accepted: whether the core knew the id, see enum pykit_taken
  */
 struct pykit_used {
 	u32 id;
