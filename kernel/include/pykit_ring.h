@@ -236,4 +236,9 @@ int pykit_ring_watch(struct pykit_ring *r);
 void pykit_ring_enter(struct pykit_ring *r);
 void pykit_ring_leave(struct pykit_ring *r);
 
+typedef irqreturn_t pykit_irq_handler(int irq, void *vq);
+
+irqreturn_t pykit_irq_came(int irq, struct virtqueue *vq);
+void pykit_irq_lead(pykit_irq_handler *to);
+
 #endif /* PYKIT_RING_H */

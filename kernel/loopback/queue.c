@@ -9,6 +9,8 @@
 #include <linux/file.h>
 #include <linux/slab.h>
 
+#include <pykit_ring.h>
+
 #include "../compat/eventfd.h"
 #include "pykit_loopback.h"
 
@@ -50,7 +52,7 @@ static void pykit_loopback_interrupt(struct pykit_loopback_vq *q, bool called)
 	spin_unlock_irqrestore(&q->lock, flags);
 	/* Deletion of the queue waits for this irq_work. */
 	if (vq)
-		vring_interrupt(number, vq);
+		pykit_irq_came(number, vq);
 }
 
 static void pykit_loopback_deliver(struct irq_work *work)

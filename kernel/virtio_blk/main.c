@@ -346,9 +346,12 @@ static int __init pykit_blk_init(void)
 				       0);
 	if (!pykit_blk_wq)
 		return -ENOMEM;
+	pykit_blk_irq_init();
 	err = register_virtio_driver(&pykit_blk_driver);
-	if (err)
+	if (err) {
+		pykit_blk_irq_exit();
 		destroy_workqueue(pykit_blk_wq);
+	}
 	return err;
 }
 module_init(pykit_blk_init);
@@ -356,6 +359,7 @@ module_init(pykit_blk_init);
 static void __exit pykit_blk_exit(void)
 {
 	unregister_virtio_driver(&pykit_blk_driver);
+	pykit_blk_irq_exit();
 	pykit_blk_config_exit();
 	destroy_workqueue(pykit_blk_wq);
 	ida_destroy(&pykit_blk_ida);

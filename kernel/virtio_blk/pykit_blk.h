@@ -49,6 +49,7 @@
  * @ring: the ring
  * @data: what the disk holds, NULL if that is not followed
  * @name: name of the queue and its interrupt
+ * @irq: number of its interrupt, 0 if it has none of its own
  * @fault: what goes wrong on it
  */
 struct pykit_blk_vq {
@@ -57,6 +58,7 @@ struct pykit_blk_vq {
 	struct pykit_ring ring;
 	struct pykit_data *data;
 	char name[PYKIT_BLK_NAME_LEN];
+	unsigned int irq;
 	struct pykit_blk_fault_state fault;
 } ____cacheline_aligned_in_smp;
 
@@ -295,5 +297,9 @@ void pykit_blk_trace_answer(struct pykit_blk_vq *q, struct pykit_blk_req *rq);
 int pykit_blk_config_interpose(struct virtio_device *vdev);
 void pykit_blk_config_frozen(struct virtio_device *vdev);
 void pykit_blk_config_exit(void);
+
+/* irq.c */
+void pykit_blk_irq_init(void);
+void pykit_blk_irq_exit(void);
 
 #endif /* PYKIT_BLK_H */

@@ -132,7 +132,7 @@ static inline struct pykit_blk_req *pykit_blk_ring_get(struct pykit_blk_vq *q,
 static inline void pykit_blk_ring_interrupt(struct pykit_blk_vq *q)
 {
 	if (trace_pykit_interrupt_enabled())
-		pykit_ring_trace_interrupt(&q->ring, 0);
+		pykit_ring_trace_interrupt(&q->ring, q->irq);
 }
 
 /**

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Interrupts that a driver got, counted against those that it asked for (sections 2.7.7, 2.8.10).
 
-The log of a device that another process serves has no interrupts. The probe traces each one that
-comes, those that bring nothing, too (event ``stray``), with its number::
+The log of a device that another process serves has no interrupts. Observers in the guest trace each
+one that comes, those that bring nothing, too (event ``stray``), with its number::
 
     used_event   0        2                  5            6
     ------------+--------+------------------+------------+------> the queue's order

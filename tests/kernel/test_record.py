@@ -238,13 +238,13 @@ def oldest(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Both:
     return Both(run(path, kernel_name="debian-6.1"))
 
 
-def same(both: Both, unknown: frozenset[str] = frozenset()) -> None:
-    """Both observers have the same events, in the same order, but for unknown fields."""
+def same(both: Both) -> None:
+    """Both observers have the same events, in the same order."""
     assert both.record.losses == ()
     assert_frame_equal(order(both.other), order(both.record))
     for kind in (*SERIAL, *ANSWERS, "notify", "interrupt", "stray"):
         mine, other = rows(both.record, kind), rows(both.other, kind)
-        left_out = OWN | RACED.get(kind, set()) | unknown
+        left_out = OWN | RACED.get(kind, set())
         fields = [name for name in other.columns if name not in left_out]
         assert_frame_equal(mine.select(fields), other.select(fields))
 
@@ -259,7 +259,7 @@ def test_the_recorder_has_what_the_probe_has(both: Both) -> None:
 
 
 def test_the_recorder_has_what_our_driver_has(oldest: Both) -> None:
-    same(oldest, unknown=frozenset({"irq"}))
+    same(oldest)
 
 
 def test_the_recorder_has_what_qemu_has(oldest: Both) -> None:
