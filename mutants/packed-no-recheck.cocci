@@ -5,6 +5,7 @@
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
 // count: 2
+// scenario: mutant-waiting
 @@
 expression E;
 @@

@@ -4,6 +4,7 @@
 // ring: split
 // file: drivers/virtio/virtio_ring.c
 // count: 2
+// scenario: mutant-waiting
 @@
 expression E;
 @@
