@@ -66,6 +66,14 @@ def edk_reads_early() -> Log:
     return log
 
 
+def size_max_below_a_page() -> Log:
+    """Segments are a page long all the same."""
+    log = run()
+    log.kernel, log.driver = "6.1.0", "virtio_blk"
+    log.one("config", offset=SIZE_MAX.offset)["value"] = 1
+    return log
+
+
 def chains_as_long_as_seg_max() -> Log:
     """A queue of 16, a table of 20, and QEMU's own seg_max."""
     log = seg_max_not_adjusted()

@@ -404,6 +404,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("SC-DE-01", lambda: deviations.vhost_scsi().build()),
     ("DX-24", lambda: deviations.seg_max_not_adjusted().build()),
     ("DX-33", lambda: deviations.edk_reads_early().build()),
+    ("DX-20", lambda: deviations.size_max_below_a_page().build()),
     ("SI-DR-03", lambda: deviations.chains_as_long_as_seg_max().build()),
     ("SI-DE-02", lambda: deviations.table_behind_buffers().build()),
     ("MI-DR-06", lambda: u_boot("mmio")),

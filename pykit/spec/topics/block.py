@@ -516,6 +516,11 @@ def _lay_out(view: View) -> _Layout:
     return _Layout(requests, fixed, header, room, last)
 
 
+def _shown(limit: int) -> str:
+    """A limit as messages show it."""
+    return "none" if limit == NO_LIMIT else str(limit)
+
+
 @rule(
     "DX-20", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:config"), contents=True
 )
@@ -536,9 +541,14 @@ def segments_within_limits(view: View) -> Result:
     longest = limit(SIZE_MAX, bits.BLK_SIZE_MAX)
     requests = requests.plus(most_segments=most, most_bytes=longest)
     requests = requests.where((most != NO_LIMIT) | (longest != NO_LIMIT))
+    requests = requests.labelled(
+        seg_max=lambda row: _shown(row["most_segments"]),
+        size_max=lambda row: _shown(row["most_bytes"]),
+    )
     return requests.check(
         (requests["data"] <= requests["most_segments"])
         & (requests["longest"] <= requests["most_bytes"]),
-        "{queue}: {kind} request: {data} segments, the longest {longest} bytes",
+        "{queue}: {kind} request: {data} segments (seg_max {seg_max}), the longest {longest} bytes"
+        " (size_max {size_max})",
         none="no limit was negotiated and read",
     )
