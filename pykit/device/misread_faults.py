@@ -19,7 +19,7 @@ from pykit.spec.bits import DESC_BYTES, NEXT
 _WRAP = 1 << 16
 _WRAP_BIT, _DISABLED, _AT_DESCRIPTOR, _RESERVED = 1 << 15, 1, 2, 3
 #: Each so many chains is treated otherwise than the others; so many are served before a change.
-_SELDOM, _ENOUGH = 20, 64
+_FEW, _SELDOM, _ENOUGH = 16, 20, 64
 
 _numbers: WeakKeyDictionary[Queue, itertools.count[int]] = WeakKeyDictionary()
 
@@ -211,7 +211,7 @@ def _asks_outside(queue: Queue) -> None:
 
 def _disabled_later(queue: Queue) -> None:
     """Disable notifications for good when some chains were served."""
-    if _number(queue) <= _ENOUGH:
+    if _number(queue) <= _FEW:
         return
     if isinstance(queue, PackedQueue):
         store16(queue.device, 2, _DISABLED)
@@ -291,7 +291,7 @@ for _more in (
     DeviceFault(
         "asks-outside", "ask by an offset outside the ring", ring="packed", asks=_asks_outside
     ),
-    DeviceFault("disabled-later", "ask for nothing behind the 64th time", asks=_disabled_later),
+    DeviceFault("disabled-later", "ask for nothing behind the 16th time", asks=_disabled_later),
     DeviceFault(
         "ring-shorter", "read the available ring as one shorter", ring="split", begins=_ring_shorter
     ),
