@@ -204,11 +204,17 @@ def _both(*edits: Edit) -> Edit:
     return edit
 
 
+#: An offset in the configuration space that no capability of QEMU's devices has.
+_UNUSED = 0xC0
+
+
 def sr_iov() -> Edit:
-    """Turn the window into a capability of PCI Express, and add one for virtual functions."""
+    """Add a capability of PCI Express, and an extended one for virtual functions."""
 
     def edit(space: bytearray) -> None:
-        space[_place(space, pci.PCI_CFG)] = pci.EXPRESS
+        last = pci.capabilities(bytes(space))[0][-1]
+        space[last.pos + 1] = _UNUSED
+        _set(space, _UNUSED, pci.EXPRESS, 2)
         _set(space, pci.CONVENTIONAL, 1 << 16 | pci.SR_IOV, 4)
 
     return edit
@@ -452,6 +458,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "vector-after-reset": _reading(
         "map events to vectors at a reset", "PQ-DE-07", "config_vector", _always(0),
+        "vectors-after-reset",
     ),
     "isr-kept": _reading(
         "keep the ISR status when it is read", "PR-DE-05", "isr", _always(1),

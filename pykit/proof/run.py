@@ -38,8 +38,9 @@ from pykit.proof.memory import FaultyMemory
 if TYPE_CHECKING:
     from pykit.drive import CaseResult
 
-#: How long a device may take for conforming requests, in seconds: a fault shows early, or in rows.
-_LONGEST = 6.0
+#: How long a device may take for conforming requests, in seconds: a fault shows early, or in rows;
+#: and after how many it has let so many requests wait that rare forms would take minutes.
+_LONGEST, _DEAF = 6.0, 40.0
 #: Lives of each layout: with everything, with nothing, with a queue that lists end with.
 _SHAPES = {
     layout: tuple(
@@ -175,7 +176,7 @@ def _serve(device: DrivenDevice, fault: DrivenFault) -> str:
             if time.monotonic() - begun > _LONGEST:
                 break
         # Rare forms are none of a driver that does something wrong.
-        if not wanted and fault.side == "device" and time.monotonic() - begun < _LONGEST:
+        if not wanted and fault.side == "device" and time.monotonic() - begun < _DEAF:
             RareForms(device, 1).run(_silent)
     if not wanted:
         return ""
