@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Iterable
 
 from pykit.device.faults import FAULTS, DeviceFault, Returning
+from pykit.device.zones import ZONE_SECTORS
 from pykit.spec import bits, blkconfig
 
 _ZONE = struct.Struct("<QQQBB")
@@ -96,9 +97,11 @@ def _elsewhere(step: Returning) -> None:
 
 
 def _unfilled(step: Returning) -> None:
-    """Leave the buffer as it is where nothing was written to a zone."""
+    """Leave the buffer as it is where nothing was written to a sequential zone."""
     data = b"".join(found for _, found in step.writes[:-1])
-    if step.kind == bits.T_IN and step.status == bits.S_OK and not any(data):
+    # The first zone is a conventional one.
+    sequential = step.sector >= ZONE_SECTORS
+    if step.kind == bits.T_IN and step.status == bits.S_OK and sequential and not any(data):
         step.writes = step.writes[-1:]
 
 
