@@ -11,7 +11,8 @@ import hashlib
 import lzma
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def put_files(
     for path in needs:
         copy_module(path, folder / "modules")
     for path in ours:
-        shutil.copy(path, folder / "modules")
+        kept = _kept(path, lambda path: _stripped(path, kernel.arch))
+        shutil.copy(kept, folder / "modules" / path.name)
     for name in ("carry", *scenario.guest_programs):
         shutil.copy(compile_guest(name, kernel.arch), folder / "bin" / name)
     return ours, [plain_name(path.name) for path in needs]
@@ -173,14 +175,30 @@ def copy_module(path: Path, folder: Path) -> None:
     if path.suffix not in (".xz", ".zst", ".gz"):
         target.write_bytes(without_signature(path.read_bytes()))
         return
+    shutil.copy(_kept(path, lambda path: without_signature(_unpacked(path))), target)
+
+
+def _kept(path: Path, make: Callable[[Path], bytes]) -> Path:
+    """The cache's file with what ``make`` makes of a module, as long as that does not change."""
     status = path.stat()
     words = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
     kept = cache_dir() / "unpacked" / hashlib.sha256(words.encode()).hexdigest()[:32]
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, without_signature(_unpacked(path)))
-    shutil.copy(kept, target)
+        write_atomically(kept, make(path))
     used(kept)
+    return kept
+
+
+def _stripped(path: Path, arch: Arch) -> bytes:
+    """A module without its debugging information: most of it, and nothing in a guest reads that."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / path.name
+        command = [f"{compiler(arch)}strip", "--strip-debug", "-o", str(target), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise InfraError(f"{path} cannot be stripped: {done.stderr.strip()}")
+        return target.read_bytes()
 
 
 def _unpacked(path: Path) -> bytes:
