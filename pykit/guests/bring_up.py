@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from pykit.scenario.model import Device, Scenario
 
 #: Shared memory that the capture comes out through: two full trace buffers, and the formats.
 _CARRY_MIB = 64
+#: QEMU's trace log.
+_LOG = "qemu.log"
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,11 @@ def bring_up(stack: contextlib.ExitStack, bundle: Bundle, devices: Sequence[Devi
     Raises GuestEndedError for one that does not come up.
     """
     host = replace(bundle.scenario, devices=tuple(devices))
-    # Of a copy the memory is its own, and no NVMe disk has a migration stream.
-    alone = not bundle.scenario.transport.hot_plug or device_args.memory_options(host)
-    if (
-        alone
-        or not bundle.arch.other_pci
-        or bundle.scenario.programs
-        or accel.probe(bundle.image, bundle.arch) != "tcg"
-    ):
-        return _booted(stack, bundle, host)
-    return _copied(stack, bundle)
+    accelerator = accel.probe(bundle.image, bundle.arch)
+    # The NVMe disk with programs has no migration stream.
+    if not bundle.scenario.programs and templates.can_be_copied(host, accelerator):
+        return _copied(stack, bundle)
+    return _booted(stack, bundle, host)
 
 
 def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> BootedGuest:
@@ -73,30 +70,24 @@ def _booted(stack: contextlib.ExitStack, bundle: Bundle, host: Scenario) -> Boot
 def _copied(stack: contextlib.ExitStack, bundle: Bundle) -> BootedGuest:
     port = templates.port(_CARRY_MIB)
 
-    def boot(options: Sequence[str], keep: Callable[[Monitor], None]) -> float:
+    def boot(making: templates.Making) -> float:
         with contextlib.ExitStack() as own:
             started = time.monotonic()
-            first = _start(own, bundle, own.enter_context(Keeper()), [*port, *options])
+            keeper = own.enter_context(Keeper())
+            first = _start(own, bundle, keeper, [*port, *making.options()])
             first.guest.connect()
             _load(first.guest)
             took = time.monotonic() - started
-            keep(first.monitor)
+            making.keep(first.monitor, first.console)
             return took
 
-    host = bundle.scenario
-    machine = [*host.transport.machine, *host.transport.port, f"cpus={host.cpus}"]
-    template = templates.template([bundle.key, *machine], boot, bundle.arch)
-    keeper = stack.enter_context(Keeper())
-    up = _start(stack, bundle, keeper, [*port, *template.options()])
-    template.restore(up.monitor)
+    command = _command(bundle, Path("/"), port)
+    with templates.template(command, [bundle.key], boot, bundle.arch) as template:
+        keeper = stack.enter_context(Keeper())
+        up = _start(stack, bundle, keeper, [*port, *template.options()])
+        template.restore(up.monitor)
     up.guest.resume()
-    memory = {
-        "qom-type": "memory-backend-file", "id": "carry", "share": True,
-        "size": _CARRY_MIB << 20, "mem-path": str(keeper.folder / "carry"),
-    }  # fmt: skip
-    up.monitor.ask("object-add", **memory)
-    plugged = {"driver": "ivshmem-plain", "memdev": "carry", "bus": templates.PORT_ID}
-    up.monitor.ask("device_add", **plugged)
+    templates.plug_memory(up.monitor, keeper.folder, _CARRY_MIB)
     return replace(up, slow=deadlines.slowness(template.boot_s, bundle.pace))
 
 
@@ -105,12 +96,8 @@ def _start(
 ) -> BootedGuest:
     """Start its QEMU; the guest has said nothing yet."""
     folder = keeper.folder
-    console, log = folder / "console.log", folder / "qemu.log"
-    accelerator = accel.probe(bundle.image, bundle.arch)
-    talk = program.talk_options(folder, log, bundle.arch)
-    command = runners.direct(
-        bundle.image, bundle.initramfs, bundle.scenario, accelerator, options, talk
-    )
+    console, log = folder / "console.log", folder / _LOG
+    command = _command(bundle, folder, options)
     log.touch()
     process = keeper.start(command, stack.enter_context(console.open("wb")))
     deadline = time.monotonic() + deadlines.BOOT_S * bundle.pace
@@ -119,6 +106,14 @@ def _start(
     guest.open()
     monitor = stack.enter_context(contextlib.closing(Monitor(folder / "qmp")))
     return BootedGuest(folder, console, log, tuple(command), guest, monitor, 1.0)
+
+
+def _command(bundle: Bundle, folder: Path, options: Sequence[str]) -> list[str]:
+    accelerator = accel.probe(bundle.image, bundle.arch)
+    talk = program.talk_options(folder, folder / _LOG, bundle.arch)
+    return runners.direct(
+        bundle.image, bundle.initramfs, bundle.scenario, accelerator, options, talk
+    )
 
 
 def _load(guest: GuestChannel) -> None:
