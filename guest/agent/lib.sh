@@ -12,6 +12,22 @@ die() { echo "$*"; exit 1; }
 # ready: have the host do, now, what the step asks of it beside these lines
 ready() { echo "$PYKIT_NONCE ready" >"$PYKIT_PORT"; }
 
+# shared_memory: put the file of the memory that host and guest share into $resource, switched on.
+# Without a program: each costs a fork and, over 9p, a way to the host.
+shared_memory() {
+	for resource in /sys/bus/pci/devices/*/resource2; do
+		[ -e $resource ] || continue
+		device=${resource%/*}
+		read -r vendor <$device/vendor
+		read -r model <$device/device
+		[ $vendor:$model = 0x1af4:0x1110 ] || continue
+		echo 1 >$device/enable
+		[ ! -e ${resource}_wc ] || resource=${resource}_wc
+		return 0
+	done
+	return 1
+}
+
 # waited CONDITION: run it until it holds, for up to 20 s
 waited() {
 	tries=0

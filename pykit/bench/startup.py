@@ -112,8 +112,8 @@ def startup(
 ) -> Startup:
     """Time the commands in turn, ``rounds`` times, on one kernel.
 
-    Everything is warm: kernel fetched, modules built, accelerator known. The rounds
-    interleave, so that a slow minute of the machine hits all of them.
+    Everything is warm: kernel fetched, modules built, accelerator known, the guest that runs
+    copy there. The rounds interleave, so that a slow minute of the machine hits all of them.
     Raises InfraError when one of them fails: the time of a failure means nothing.
     """
     kernel = kernels.resolve(kernel_name, progress=say)
@@ -129,18 +129,20 @@ def startup(
         seconds[MINIMAL] = []
     cpu: dict[str, list[float]] = {command: [] for command in seconds}
     with tempfile.TemporaryDirectory(prefix="pykit-bench-") as folder:
+
+        def direct(kernel: str, number: int) -> list[str]:
+            return [*pykit, kernel, "--boot", "direct", "--to", f"{folder}/{kernel}-{number}"]
+
+        for name in filter(None, (kernel.name, minimal)):
+            _time(name, direct(name, -1), Path(folder))
         for number in range(rounds):
             commands = {
                 PEER: bare_vng(kernel, "true", accelerator),
                 "pykit run": [*pykit, kernel.name, "--to", f"{folder}/vng{number}"],
-                "pykit run --boot direct": [
-                    *pykit, kernel.name, "--boot", "direct", "--to", f"{folder}/direct{number}",
-                ],
-            }  # fmt: skip
+                "pykit run --boot direct": direct(kernel.name, number),
+            }
             if minimal:
-                commands[MINIMAL] = [
-                    *pykit, minimal, "--boot", "direct", "--to", f"{folder}/minimal{number}",
-                ]  # fmt: skip
+                commands[MINIMAL] = direct(minimal, number)
             for name, command in commands.items():
                 taken, used = _time(name, command, Path(folder))
                 seconds[name].append(taken)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pykit.arch import AMD64, Arch
 from pykit.errors import InfraError
-from pykit.guests.payload import Payload, copy_module, plain_name
+from pykit.guests.payload import Payload, compile_guest, copy_module, plain_name
 from pykit.guests.programs import PATH, all_files, libraries
 from pykit.kernels import Kernel, package
 from pykit.modules import closure
@@ -42,28 +42,97 @@ class Initramfs:
     def make(cls, kernel: Kernel, payload: Payload) -> Initramfs:
         """Pack a payload; the result lies beside it."""
         root = payload.folder / "root"
-        inside = root / "pykit"
-        (root / "bin").mkdir(parents=True)
-        shutil.copy(static_busybox(kernel.arch), root / "bin" / "busybox")
-        shutil.copy(AGENT / "init.sh", root / "init")
-        (root / "init").chmod(0o755)
-        for name in ("steps", "modules", "bin"):
-            shutil.copytree(payload.folder / name, inside / name)
-        for name in ("agent.sh", "lib.sh"):
-            shutil.copy(payload.folder / name, inside)
-        agent = payload.scenario.transport.arch.agent
-        (inside / "nonce").write_text(f"NONCE={payload.nonce}\nPORT={agent}\n")
+        _put_payload(payload, root / "pykit")
+        _put_init(root, payload.nonce, kernel.arch)
         programs = payload.scenario.programs
         disk = None
         if kernel.arch.other_pci:
-            disk = put_programs(kernel, programs, inside)
+            disk = put_programs(kernel, programs, root / "pykit")
         else:
-            (inside / "boot-modules").touch()
+            (root / "pykit" / "boot-modules").touch()
             if programs:
                 _put_files(all_files(programs, kernel.arch), root / "programs")
         path = payload.folder / "initramfs.cpio"
         archive(root, path)
         return cls(path, disk)
+
+
+def _put_payload(payload: Payload, inside: Path) -> None:
+    for name in ("steps", "modules", "bin"):
+        shutil.copytree(payload.folder / name, inside / name)
+    for name in ("agent.sh", "lib.sh"):
+        shutil.copy(payload.folder / name, inside)
+
+
+def _put_init(root: Path, nonce: str, arch: Arch) -> None:
+    """Put the first process into a guest's root, with busybox and where it meets the host."""
+    (root / "bin").mkdir()
+    shutil.copy(static_busybox(arch), root / "bin" / "busybox")
+    shutil.copy(AGENT / "init.sh", root / "init")
+    (root / "init").chmod(0o755)
+    _put_nonce(root / "pykit", nonce, arch)
+
+
+def _put_nonce(inside: Path, nonce: str, arch: Arch) -> None:
+    (inside / "nonce").write_text(f"NONCE={nonce}\nPORT={arch.agent}\n")
+
+
+@dataclass(frozen=True)
+class TemplateInitramfs:
+    """What a guest is booted with that single runs copy: nothing of a run, but what mounts a disk.
+
+    Attributes:
+        modules: that mount a disk with programs, in load order; none where no run brings any.
+        key: what decides its content.
+    """
+
+    arch: Arch
+    modules: tuple[Path, ...]
+    key: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kernel: Kernel, *, programs: bool) -> TemplateInitramfs:
+        """For the copies of a kernel's guest, which bring programs or not.
+
+        Raises InfraError without busybox or a compiler.
+        """
+        modules = closure(kernel, _DISK_MODULES) if programs else []
+        files = [
+            AGENT / "init.sh", AGENT / "lib.sh", static_busybox(kernel.arch),
+            compile_guest("receive", kernel.arch), *modules,
+        ]  # fmt: skip
+        # A folder with modules of the user's has links to those of the kernel that stay.
+        found = ((path.resolve(), path.stat()) for path in files)
+        key = (f"{path} {status.st_size} {status.st_mtime_ns}" for path, status in found)
+        return cls(kernel.arch, tuple(modules), tuple(key))
+
+    def bring(self, payload: Payload) -> Initramfs:
+        """Pack what a run brings into a copy, but for modules that are there."""
+        inside = payload.folder / "brought" / "pykit"
+        _put_payload(payload, inside)
+        _put_nonce(inside, payload.nonce, self.arch)
+        for module in self.modules:
+            (inside / "modules" / plain_name(module.name)).unlink(missing_ok=True)
+        programs = None
+        if payload.scenario.programs:
+            (inside / "programs").touch()
+            programs = program_disk(payload.scenario.programs, self.arch)
+        path = payload.folder / "brought.cpio"
+        archive(inside.parent, path)
+        return Initramfs(path, programs)
+
+    def pack(self, path: Path, nonce: str) -> None:
+        """Make the archive."""
+        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+            root = Path(temporary)
+            inside = root / "pykit"
+            for name in ("modules", "bin"):
+                (inside / name).mkdir(parents=True)
+            shutil.copy(AGENT / "lib.sh", inside)
+            shutil.copy(compile_guest("receive", self.arch), inside / "bin" / "receive")
+            _put_boot_modules(self.modules, inside)
+            _put_init(root, nonce, self.arch)
+            archive(root, path)
 
 
 def archive(root: Path, path: Path) -> None:
@@ -95,15 +164,19 @@ def put_programs(kernel: Kernel, programs: Collection[str], folder: Path) -> Pat
     What the guest needs to mount it goes into ``folder``: modules, and their names in
     ``boot-modules``, in load order.
     """
-    names = []
-    for module in closure(kernel, _DISK_MODULES) if programs else ():
-        copy_module(module, folder / "modules")
-        names.append(plain_name(module.name))
-    (folder / "boot-modules").write_text("".join(f"{name}\n" for name in names))
+    _put_boot_modules(closure(kernel, _DISK_MODULES) if programs else (), folder)
     if not programs:
         return None
     (folder / "programs").touch()
     return program_disk(programs, kernel.arch)
+
+
+def _put_boot_modules(modules: Iterable[Path], folder: Path) -> None:
+    names = []
+    for module in modules:
+        copy_module(module, folder / "modules")
+        names.append(plain_name(module.name))
+    (folder / "boot-modules").write_text("".join(f"{name}\n" for name in names))
 
 
 def program_disk(programs: Iterable[str], arch: Arch = AMD64) -> Path:

@@ -44,17 +44,7 @@ echo "ended $ended"
 if [ "$PAGES" = yes ]; then
 	resource="--pages /tmp/pykit-carried"
 else
-	# Without a program: each costs a fork and, over 9p, a way to the host.
-	found=
-	for resource in /sys/bus/pci/devices/*/resource2; do
-		device=${resource%/*}
-		read -r vendor < $device/vendor
-		read -r model < $device/device
-		[ $vendor:$model = 0x1af4:0x1110 ] && { found=$device; break; }
-	done
-	[ -n "$found" ] || die "no shared memory to bring the capture out through"
-	echo 1 > $device/enable
-	[ ! -e ${resource}_wc ] || resource=${resource}_wc
+	shared_memory || die "no shared memory to bring the capture out through"
 fi
 lasting="events/header_page events/header_event events/pykit/*/format"
 [ "$LASTING" = yes ] || lasting=

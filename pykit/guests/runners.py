@@ -105,11 +105,15 @@ def _disk_options(programs: Path | None) -> list[str]:
     """Return QEMU's options for the disk of the host's programs, if there is one."""
     if programs is None:
         return []
+    return [*programs_drive(programs), "-device", "nvme,drive=programs,serial=programs"]
+
+
+def programs_drive(programs: Path) -> list[str]:
+    """Return QEMU's options for what is behind that disk."""
     return [
         "-drive",
         f"if=none,id=programs,format=raw,readonly=on,file={program.value(programs)}",
-        "-device", "nvme,drive=programs,serial=programs",
-    ]  # fmt: skip
+    ]
 
 
 def _kernel_arguments(scenario: Scenario, accelerator: str) -> list[str]:

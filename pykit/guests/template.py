@@ -117,6 +117,15 @@ def port(mib: int) -> list[str]:
     ]
 
 
+def plug_programs(monitor: Monitor) -> None:
+    """Plug a disk with programs, which the copy's QEMU has a drive for (runners.programs_drive).
+
+    The guest looks for it when the shared memory is plugged, the first function beside it.
+    """
+    disk = {"driver": "nvme", "drive": "programs", "serial": "programs"}
+    monitor.ask("device_add", **disk, bus=_PORT_ID, addr="0.1")
+
+
 def plug_memory(monitor: Monitor, folder: Path, mib: int) -> None:
     """Plug a copy's shared memory, which is a file in ``folder``."""
     memory = {
@@ -125,7 +134,7 @@ def plug_memory(monitor: Monitor, folder: Path, mib: int) -> None:
     }  # fmt: skip
     monitor.ask("object-add", **memory)
     plugged = {"driver": "ivshmem-plain", "memdev": "carry", "bus": _PORT_ID}
-    monitor.ask("device_add", **plugged)
+    monitor.ask("device_add", **plugged, addr="0.0", multifunction=True)
 
 
 @contextlib.contextmanager

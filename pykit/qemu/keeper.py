@@ -25,9 +25,10 @@ from pykit.errors import InfraError
 # Ctrl-C and a closing terminal reach only the foreground group, and this is none.
 _SCRIPT = """
 trap '' INT TERM HUP
-read -r group
+group=
+while read -r next; do group=$next; done
 # No "--" before the group: dash takes it for a process id.
-[ -n "$group" ] && { cat >/dev/null; kill -KILL "-$group" 2>/dev/null; }
+[ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
 rm -rf -- "$1"
 """
 
@@ -76,7 +77,11 @@ class Keeper:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start the guest's command; its standard output and error go to ``output``."""
+        """Start the guest's command; its standard output and error go to ``output``.
+
+        Another one that was started before is stopped first.
+        """
+        self.stop()
         self.process = subprocess.Popen(
             ["/bin/sh", "-c", _START, "pykit-start", *command],
             stdin=self._shell.stdin,

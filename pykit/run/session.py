@@ -11,12 +11,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from pykit.errors import InfraError, UsageError
-from pykit.guests import deadlines, device_args, kitsteps, outcome, payload, runners, served
+from pykit.guests import (
+    CopiedGuest,
+    can_be_copied,
+    deadlines,
+    device_args,
+    kitsteps,
+    outcome,
+    payload,
+    runners,
+    served,
+)
 from pykit.guests.channel import GuestChannel, GuestEndedError
-from pykit.guests.monitor import CHANNEL_EVENTS, REGISTER_EVENTS, TRACE_EVENTS, Monitor
+from pykit.guests.monitor import (
+    CHANNEL_EVENTS,
+    REGISTER_EVENTS,
+    TRACE_EVENTS,
+    Monitor,
+    QemuRefusedError,
+)
 from pykit.guests.outcome import Outcome
 from pykit.kernels import Kernel
 from pykit.observe import access, tapped, through_taps
@@ -74,7 +90,16 @@ def run_scenario(
             modules,
             {module: {"fault": name} for module, name in faults.items()},
         )
-        command = chosen.command(kernel, staged, accelerator, capture / "qemu.log")
+        log = capture / "qemu.log"
+
+        def boot() -> list[str]:
+            return chosen.command(kernel, staged, accelerator, log)
+
+        copied, command = None, []
+        if runner == "direct" and can_be_copied(scenario, accelerator):
+            copied = CopiedGuest.of(kernel, staged, log)
+        else:
+            command = boot()
         observers: list[access.AccessTracer | RingWatcher] = []
         if "access" in scenario.observe:
             observers.append(access.AccessTracer(keeper.folder, capture, scenario.transport))
@@ -94,7 +119,7 @@ def run_scenario(
         capture.mkdir(parents=True)
         factor = deadlines.factor(kernel.config)
         session = _Session(
-            scenario, keeper, out / "console.log", runner, factor, progress, meanwhile
+            scenario, keeper, staged.nonce, out / "console.log", runner, factor, progress, meanwhile
         )
         with contextlib.ExitStack() as watching:
             for device in behind:
@@ -106,12 +131,12 @@ def run_scenario(
                     watching.enter_context(tapped(device, keeper.folder, path, capture))
             for observer in observers:
                 watching.enter_context(observer)
-            ended = session.run(command, staged.nonce)
+            ended = session.run(copied, lambda: command or boot())
         kind, message = session.work.finish(
             keeper.folder / program.CARRY, capture, ended, kernel=kernel.release
         )
     qemu = program.version(scenario.transport.arch)
-    return Outcome(kind, message, tuple(command), qemu, session.work.reached)
+    return Outcome(kind, message, session.command, qemu, session.work.reached)
 
 
 def logged(scenario: Scenario) -> tuple[str, ...]:
@@ -172,6 +197,7 @@ class _Session:
         self,
         scenario: Scenario,
         keeper: Keeper,
+        nonce: str,
         console: Path,
         runner: str,
         factor: int,
@@ -180,35 +206,29 @@ class _Session:
     ) -> None:
         self._meanwhile = threading.Thread(target=meanwhile, daemon=True)
         self._keeper = keeper
-        self._console = console
+        self._nonce, self._console = nonce, console
         self._runner, self._factor = runner, factor
         self._deadline_s = scenario.deadline_s * factor
         self._progress = progress
         self._logged = logged(scenario)
         # Who sees program counters gets names for them.
         self._symbols = "access" in scenario.observe
+        #: What started the guest.
+        self.command: tuple[str, ...] = ()
         self.work = ScenarioSteps(scenario, keeper.folder, progress)
 
-    def run(self, command: Sequence[str], nonce: str) -> tuple[outcome.Kind, str]:
-        """Boot, run all steps, and classify; never raises for what a guest does."""
-        started = time.monotonic()
+    def run(
+        self, copied: CopiedGuest | None, boot: Callable[[], Sequence[str]]
+    ) -> tuple[outcome.Kind, str]:
+        """Copy a guest that has booted, or ``boot`` it, run all steps, and classify.
+
+        Never raises for what a guest does.
+        """
         try:
             with self._console.open("wb") as output:
-                process = self._keeper.start(command, output)
-                self._meanwhile.start()
-                guest = GuestChannel(
-                    process,
-                    self._keeper.folder,
-                    self._console,
-                    nonce,
-                    started + max(self._deadline_s, deadlines.BOOT_S * self._factor),
-                )
+                guest = self._copy(copied, output) if copied is not None else None
+                guest = guest or self._up(boot(), output, self._runner)
                 with contextlib.closing(guest):
-                    guest.connect()
-                    boot_s = time.monotonic() - started
-                    self._progress(f"guest is up after {boot_s:.1f} s")
-                    slow = deadlines.slowness(boot_s, self._factor, self._runner)
-                    guest.deadline = started + self._deadline_s * slow
                     failed = self._work(guest)
         except GuestEndedError as ended:
             return self.work.ended(ended)
@@ -218,6 +238,54 @@ class _Session:
         finally:
             self._keeper.stop()
         return failed or self.work.judged(self._console.read_text(errors="replace"))
+
+    def _copy(self, copied: CopiedGuest, output: IO[bytes]) -> GuestChannel | None:
+        """The guest as a copy; None where there can be none, and it has to be booted."""
+        folder = self._keeper.folder
+        try:
+            with copied.template(self._progress) as template:
+                # What it printed before is of this guest, too.
+                output.write(template.console)
+                output.flush()
+                command = copied.command(template, folder)
+                return self._up(
+                    command, output, "copy", lambda guest: copied.restore(template, guest, folder)
+                )
+        except (GuestEndedError, QemuRefusedError, OSError) as error:
+            self._progress(f"the guest boots, as it cannot be copied: {error}")
+            self._keeper.stop()
+            output.seek(0)
+            output.truncate()
+            return None
+
+    def _up(
+        self,
+        command: Sequence[str],
+        output: IO[bytes],
+        how: str,
+        begin: Callable[[GuestChannel], None] = lambda _: None,
+    ) -> GuestChannel:
+        """Start a guest, ``begin`` with it, and wait for its agent; then it has the scenario's
+        time.
+        """
+        self.command = tuple(command)
+        started = time.monotonic()
+        process = self._keeper.start(command, output)
+        most_s = max(self._deadline_s, deadlines.BOOT_S * self._factor)
+        folder = self._keeper.folder
+        guest = GuestChannel(process, folder, self._console, self._nonce, started + most_s)
+        with contextlib.ExitStack() as failing:
+            failing.callback(guest.close)
+            begin(guest)
+            if self._meanwhile.ident is None:
+                self._meanwhile.start()
+            guest.connect()
+            failing.pop_all()
+        boot_s = time.monotonic() - started
+        copy = ", a copy of one that has booted" if how == "copy" else ""
+        self._progress(f"guest is up after {boot_s:.1f} s{copy}")
+        guest.deadline = started + self._deadline_s * deadlines.slowness(boot_s, self._factor, how)
+        return guest
 
     def _work(self, guest: GuestChannel) -> Failed:
         code, said = guest.run(kitsteps.LOAD)

@@ -33,6 +33,23 @@ def say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def require_same_verdicts(one: steps.RunResult, other: steps.RunResult) -> None:
+    """Both runs decided the same of what both have decided."""
+
+    def decided(result: steps.RunResult) -> dict[str, str]:
+        # What depends on timing (was an interrupt suppressed?) may be there or not.
+        return {
+            verdict.rule.id: verdict.verdict
+            for verdict in result.verdicts.rules
+            if verdict.verdict in ("pass", "fail")
+        }
+
+    first, second = decided(one), decided(other)
+    both = first.keys() & second.keys()
+    assert len(both) > 120
+    assert {name: first[name] for name in both} == {name: second[name] for name in both}
+
+
 @pytest.fixture(scope="session")
 def kernel() -> kernels.Kernel:
     return kernels.resolve(progress=say)

@@ -14,6 +14,7 @@ from pykit.errors import Exit
 from pykit.trace.guest import kind_of, own_fields
 from pykit.trace.kinds import BASE, TRACEPOINTS
 from pykit.trace.tracing import read_tracing
+from tests.kernel.conftest import require_same_verdicts
 
 WIDTHS = {1: pl.UInt8, 2: pl.UInt16, 4: pl.UInt32, 8: pl.UInt64}
 
@@ -92,15 +93,4 @@ def test_the_capture_gives_the_same_verdicts_again(result: steps.RunResult) -> N
 
 
 def test_both_runners_give_the_same_verdicts(direct: steps.RunResult, vng: steps.RunResult) -> None:
-    def decided(result: steps.RunResult) -> dict[str, str]:
-        # What depends on timing (was an interrupt suppressed?) may be there or not.
-        return {
-            verdict.rule.id: verdict.verdict
-            for verdict in result.verdicts.rules
-            if verdict.verdict in ("pass", "fail")
-        }
-
-    one, other = decided(direct), decided(vng)
-    both = one.keys() & other.keys()
-    assert len(both) > 70
-    assert {name: one[name] for name in both} == {name: other[name] for name in both}
+    require_same_verdicts(direct, vng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 from pykit import kernels, modules
 from pykit.errors import Exit
-from pykit.guests import Outcome
+from pykit.guests import Outcome, deadlines
 from pykit.run import run_scenario
 from pykit.scenario import load_scenario
 
@@ -80,11 +81,14 @@ def attempt(tmp_path: Path, kernel: kernels.Kernel, plain: modules.Build) -> Try
         )
         path.write_text(HEADER.format(deadline=deadline) + steps)
         started = time.monotonic()
-        boot_s = 0.0
+        slow = 1.0
 
         def follow(line: str) -> None:
-            nonlocal boot_s
-            boot_s = boot_s or time.monotonic() - started
+            nonlocal slow, started
+            if up := re.match("guest is up after ([0-9.]+) s", line):
+                how = "copy" if "copy" in line else "direct"
+                slow = deadlines.slowness(float(up[1]), 1, how)
+                started = time.monotonic() - float(up[1])
             progress(line)
 
         outcome = run_scenario(
@@ -96,7 +100,7 @@ def attempt(tmp_path: Path, kernel: kernels.Kernel, plain: modules.Build) -> Try
             progress=follow,
         )
         # A machine that boots slowly gets more time for the rest.
-        assert time.monotonic() - started < deadline * max(1, boot_s / 4.5) + 15
+        assert time.monotonic() - started < deadline * slow + 15
         assert (tmp_path / "run" / "console.log").exists()
         assert (tmp_path / "run" / "capture" / "capture.json").exists()
         return outcome

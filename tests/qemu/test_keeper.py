@@ -64,6 +64,15 @@ def test_an_exit_code_and_output_come_through(tmp_path: Path) -> None:
     assert (tmp_path / "output").read_text() == "a b\n"
 
 
+def test_a_second_one_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with Keeper() as keeper, (tmp_path / "output").open("wb") as output:
+        first = keeper.start(["sleep", "1000"], output)
+        second = keeper.start(["sleep", "1000"], output)
+        assert first.returncode == -signal.SIGTERM
+        assert second.poll() is None
+    wait_until_gone(keeper.folder, first.pid, second.pid)
+
+
 def test_nothing_started() -> None:
     with Keeper() as keeper:
         assert keeper.folder.is_dir()
