@@ -17,11 +17,11 @@ ROOT = Path(pykit.__file__).parent
 
 #: From left to right: each imports only from those before it.
 ORDER = (
-    "errors", "text", "files", "seal", "memory", "paths", "compiler", "spatch", "pci", "toml",
-    "arch", "vhost_user", "kconfig", "kernels", "upstream", "modules", "qemu", "scenario", "guests",
-    "observe", "run", "trace", "spec", "analysis", "top", "report", "mutants", "peers", "drive",
-    "device", "tap", "matrix", "proof", "steps", "baseline", "bisect", "record", "doctor", "bench",
-    "testing", "cli",
+    "errors", "text", "files", "seal", "memory", "processes", "paths", "compiler", "spatch", "pci",
+    "toml", "arch", "vhost_user", "kconfig", "kernels", "upstream", "modules", "qemu", "scenario",
+    "guests", "observe", "run", "trace", "spec", "analysis", "top", "report", "mutants", "peers",
+    "drive", "device", "tap", "matrix", "proof", "steps", "baseline", "bisect", "record", "doctor",
+    "bench", "testing", "cli",
 )  # fmt: skip
 
 #: Modules that other packages import past the package's own entry, its __init__. The lists only
