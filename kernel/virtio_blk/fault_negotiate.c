@@ -255,3 +255,27 @@ u8 pykit_blk_fault_drop_acknowledge(u8 status)
 		status &= ~VIRTIO_CONFIG_S_ACKNOWLEDGE;
 	return status;
 }
+
+/**
+ * pykit_blk_fault_capacity_written() - write to a field that is the device's
+ * @vdev: the device, which is to find what it had there itself
+ */
+void pykit_blk_fault_capacity_written(struct virtio_device *vdev)
+{
+	u64 capacity;
+
+	virtio_cread(vdev, struct virtio_blk_config, capacity, &capacity);
+	virtio_cwrite(vdev, struct virtio_blk_config, capacity, &capacity);
+}
+
+/**
+ * pykit_blk_fault_writeback_undefined() - write a value that no mode of the cache has
+ * @vdev: the device
+ */
+void pykit_blk_fault_writeback_undefined(struct virtio_device *vdev)
+{
+	u8 value = 2;
+
+	if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
+		virtio_cwrite(vdev, struct virtio_blk_config, wce, &value);
+}

@@ -344,6 +344,47 @@ void pykit_blk_fault_write_first(struct pykit_blk_vq *q)
 }
 
 /**
+ * pykit_blk_fault_status_in_data() - have the status written into the data
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_status_in_data(struct pykit_blk_vq *q)
+{
+	struct spot data = pykit_blk_spot(q, DATA), status = pykit_blk_spot(q, STATUS);
+
+	pykit_blk_patch(q, status.addr, le64_to_cpu(*data.addr), sizeof(*status.addr));
+}
+
+/**
+ * pykit_blk_fault_data_in_ring() - have data written into the device area of the queue
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_data_in_ring(struct pykit_blk_vq *q)
+{
+	struct spot data = pykit_blk_spot(q, DATA);
+
+	pykit_blk_patch(q, data.addr, virtqueue_get_used_addr(q->vq), sizeof(*data.addr));
+}
+
+/**
+ * pykit_blk_fault_flag_undefined() - set a flag of a descriptor that nothing defines
+ * @q: the queue, locked
+ */
+void pykit_blk_fault_flag_undefined(struct pykit_blk_vq *q)
+{
+	pykit_blk_set_flags(q, pykit_blk_spot(q, HEADER), FLAG(3), 0);
+}
+
+/**
+ * pykit_blk_fault_nothing() - leave a chain as it is
+ * @q: the queue, locked
+ *
+ * The request is one that the device has already, in other descriptors.
+ */
+void pykit_blk_fault_nothing(struct pykit_blk_vq *q)
+{
+}
+
+/**
  * pykit_blk_fault_too_long() - make the data 4 GiB less one byte
  * @q: the queue, locked
  */

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pykit.device import (
+    assumed_faults,
     crossed_faults,
     elsewhere_faults,
     layout_faults,
@@ -20,7 +21,7 @@ from pykit.device import (
 from pykit.device.faults import FAULTS
 
 __all__ = [
-    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "broken_by",
+    "CLAUSES", "DRIVEN", "FAULTS", "MARKED", "OF_DISKS", "DrivenBy", "assumed_faults", "broken_by",
     "crossed_faults", "elsewhere_faults", "layout_faults", "life_faults", "misread_faults",
     "offers", "request_faults", "ring_faults", "signal_faults", "zone_faults",
 ]  # fmt: skip
@@ -178,6 +179,12 @@ CLAUSES: dict[str, tuple[str, ...]] = {
         "used-ring-shorter": "DX-01 DX-02",
         "refuses-features": "FB-DE-02 DX-39",
         "refuses-later": "FB-DE-05 DX-39",
+        "blocks-counted": "DX-80",
+        "length-halfword": "DX-25",
+        "used-as-change": "NU-DE-03 NU-DE-05 DX-15 DX-64",
+        "pieces-few": "DX-23 SU-DE-02",
+        "list-over-end": "DX-39",
+        "size-masked": "DX-10 DX-39",
     }.items()
 }
 
@@ -210,7 +217,7 @@ OF_DISKS = frozenset(
         "length-sectors", "zones-shown", "data-shifted", "read-stale", "write-behind-sector",
         "zeroes-too-far", "status-again", "answers-crossed", "serial-changes", "size-max-0",
         "size-max-1", "sector-missing", "write-cut", "id-length-1", "write-length-0",
-        "status-in-data",
+        "status-in-data", "blocks-counted", "status-at-start", "cache-lost",
     }
 )  # fmt: skip
 
@@ -327,6 +334,9 @@ DRIVEN: dict[str, DrivenBy] = {
             "zones-declined": "BI-DE-08 BO-DE-18 | zone-without-feature",
             "zones-shown": "BI-DE-07",
             "append-beyond-segments": "BI-DE-17 | zone-size-max",
+            "status-at-start": "DX-23 | data-before-status",
+            "batch-by-first": "RF-DE-05 | in-order",
+            "pieces-few": "DX-23 SU-DE-02",
             "erase-beside-zones": "BO-DE-39 BO-DE-40 BO-DE-41 | zone-erase",
         }.items()
     )

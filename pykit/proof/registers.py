@@ -625,6 +625,45 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
             {"config_vector": lambda value, state: 0 if value == bits.NO_VECTOR else value},
         ),
     ),
+    # What a device keeps of what its driver wrote, and over a reset.
+    "address-forgotten": _reading(
+        "read 0 as the driver area of a queue in use", "DX-81", "queue_driver_low", _always(0),
+        "common-read",
+    ),
+    "enable-forgotten": _reading(
+        "show a queue that was enabled as disabled", "DX-81", "queue_enable", _always(0),
+        "common-read",
+    ),
+    "offer-mirrored": _reading(
+        "offer the features of window 0 in window 16 again", "PM-DE-03", "device_feature",
+        lambda value, state: 1 << bits.BLK_FLUSH
+        if state.of("device_feature_select") > 1 else value, "feature-select-beyond",
+    ),
+    "status-strange": _reading(
+        "show a status bit that nothing defines from FEATURES_OK on", "DX-82", "status",
+        lambda value, state: value | (32 if value & bits.FEATURES_OK else 0),
+    ),
+    "status-last-only": _reading(
+        "show ACKNOWLEDGE no more once DRIVER_OK is set", "DX-82", "status",
+        lambda value, state: value & ~(bits.ACKNOWLEDGE if value & bits.DRIVER_OK else 0),
+        "common-read",
+    ),
+    "driver-ok-early": _reading(
+        "show DRIVER_OK as soon as FEATURES_OK is set", "DX-82", "status",
+        lambda value, state: value | (bits.DRIVER_OK if value & bits.FEATURES_OK else 0),
+    ),
+    "queues-more": _reading(
+        "name more queues in the configuration than there are", "DX-24", "config+34", _always(8),
+        device="virtio-blk-pci,num-queues=2",
+    ),
+    "queues-unsteady": _reading(
+        "have another number of queues at each second read", "DX-87", "num_queues",
+        _second(lambda value, state: value + 1), "common-read queue-select-*",
+    ),
+    "mmio-generation-kept": FaultyRegisters(
+        "keep the generation when the capacity changes", ("PM-DE-06",),
+        RegisterFault({"config+0": lambda value, state: value - state.reads["config+0"]}), MMIO,
+    ),
     # Registers of MMIO.
     "served-unready": FaultyRegisters(
         "serve a queue that is not ready", ("MR-DE-08",), RegisterFault(), MMIO,

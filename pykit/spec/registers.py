@@ -23,7 +23,7 @@ from pykit import pci
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, ints
 from pykit.spec.model import Result
-from pykit.spec.rows import Row, Rows
+from pykit.spec.rows import Message, Row, Rows
 from pykit.trace.register_map import NAMES, REGISTERS, STRUCTURES
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Registers:
         self,
         rows: Rows,
         holds: Bools,
-        message: str,
+        message: Message,
         *,
         shown: tuple[str, ...] = ("row",),
         undecided: int = 0,

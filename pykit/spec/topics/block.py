@@ -9,12 +9,14 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints, key_of, last_before
-from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, Field
+from pykit.spec.blkconfig import CAPACITY, LIMITS, SEG_MAX, SIZE_MAX, WRITEBACK, Field
+from pykit.spec.lives import block_lives
 from pykit.spec.malformed import bytes_of, without_request
 from pykit.spec.model import Result, rule
 from pykit.spec.rings import ID_SPAN
-from pykit.spec.rows import Row, Rows
+from pykit.spec.rows import Row, Rows, Tally
 from pykit.spec.view import View
+from pykit.text import counted
 
 #: Requests whose data the device writes.
 RETURNS = (bits.T_IN, bits.T_GET_ID, bits.T_GET_LIFETIME)
@@ -552,3 +554,84 @@ def segments_within_limits(view: View) -> Result:
         " (size_max {size_max})",
         none="no limit was negotiated and read",
     )
+
+
+@rule(
+    "DX-83", needs=("driver:blk_start", "driver:add", "driver:desc", "driver:used"), contents=True
+)
+def status_has_a_byte_of_its_own(view: View) -> Result:
+    """Section 5.2.6: a request ends with its status, of which the driver reads how it ended.
+
+    Checked: each request whose whole chain was seen: its last writable byte lies in no other
+    element that the device writes, and is not the last one of a request that was made available on
+    the queue before and returned later.
+    """
+    requests = _in_memory(view)
+    requests = requests.where(requests["last"] >= 0)
+    requests = requests.plus(
+        inside=_beside_data(view)[requests["chain"]],
+        shared=_same_status(view, requests),
+    )
+
+    def message(i: int) -> str:
+        if requests["inside"][i]:
+            return "{queue}: {kind} request: its status lies in another buffer of it"
+        return "{queue}: {kind} request: its status is that of another that is outstanding"
+
+    return requests.check(
+        ~requests["inside"] & ~requests["shared"],
+        message,
+        none="no request's chain was seen",
+    )
+
+
+def _beside_data(view: View) -> Bools:
+    """By chain: its last writable byte lies in another writable element, too."""
+    chains = view.chains
+    found = np.zeros(len(view.adds.q), dtype=np.bool_)
+    mine = np.flatnonzero(chains.element & (chains.flags & bits.WRITE != 0))
+    chain, first = chains.chain[mine], chains.addr[mine]
+    end = first + chains.len[mine]
+    final = np.ones(len(mine), dtype=np.bool_)
+    final[:-1] = chain[1:] != chain[:-1]
+    last = np.full(len(found), -1, dtype=np.int64)
+    last[chain[final]] = end[final] - 1
+    covers = ~final & (first <= last[chain]) & (last[chain] < end)
+    found[chain[covers]] = True
+    return found
+
+
+def _same_status(view: View, requests: Rows) -> Bools:
+    """By request: its last writable byte is that of another that came before and was not back."""
+    adds, used, pairs = view.adds, view.used, view.pairs
+    entry = pairs.used_of[requests["chain"]]
+    end = np.where(entry >= 0, np.append(used.at, -1)[entry], -1)
+    order = np.lexsort((adds.at[requests["chain"]], requests["last"], requests["q"]))
+    begin, until = adds.at[requests["chain"]][order], end[order]
+    same = np.zeros(len(order), dtype=np.bool_)
+    same[1:] = (requests["last"][order][1:] == requests["last"][order][:-1]) & (
+        requests["q"][order][1:] == requests["q"][order][:-1]
+    )
+    found = np.zeros(len(order), dtype=np.bool_)
+    found[order[1:]] = same[1:] & (until[:-1] > begin[1:])
+    return found
+
+
+@rule("DX-85", needs=("driver:config", "driver:features"))
+def writeback_alone_is_written(view: View) -> Result:
+    """Section 5.2.4: of a block device's configuration the driver writes writeback, as 0 or 1.
+
+    Checked: each access to the configuration of a block device: no write but of one byte, to
+    writeback, with one of these values.
+    """
+    tally = Tally(none="no driver accessed a block device's configuration")
+    for life in block_lives(view, tally):
+        for access in life.config:
+            if not access.len:
+                continue
+            own = access.offset == WRITEBACK.offset and access.len == WRITEBACK.width
+            text = f"{life.name}: {counted(access.len, 'byte')} written at {access.offset}"
+            text += f": {access.value:#x}" if own else ""
+            good = not access.write or (own and access.value in (0, 1))
+            tally.check(good, access.row, text)
+    return tally.result()

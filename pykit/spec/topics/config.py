@@ -29,7 +29,7 @@ from pykit.spec.lives import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.optional import OPTIONAL, OptionalField
-from pykit.spec.registers import registers
+from pykit.spec.registers import PCI, registers
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
@@ -330,12 +330,14 @@ def padding_is_zero(view: View) -> Result:
 
 @rule("DX-24", needs=("driver:config", "driver:features"))
 def limits_can_be_used(view: View) -> Result:
-    """Section 5.2.4: a block device with MQ has at least one request queue, and seg_max segments
-    fit a chain, with header and status, that the queue can take.
+    """Section 5.2.4: a block device with MQ has one request queue or more, as many as it names;
+    seg_max segments fit a chain, with header and status, that the queue can take.
 
-    Checked: each read of num_queues in lives of block devices with MQ; and each read of seg_max in
-    lives with SEG_MAX, against the size of each queue that the driver set up. No chain may be
-    longer than the queue, indirect descriptors included. A size_max of 0 is no limit to drivers.
+    Checked: each read of num_queues in lives of block devices with MQ, on PCI also against the
+    number of queues that the transport showed the driver in the same life; and each read of
+    seg_max in lives with SEG_MAX, against the size of each queue that the driver set up. No chain
+    may be longer than the queue, indirect descriptors included. A size_max of 0 is no limit to
+    drivers.
 
     A queue counts only if it has the size that the device gave it, as far as QMP, the device's
     options or its registers say it: a driver may take less.
@@ -343,8 +345,11 @@ def limits_can_be_used(view: View) -> Result:
     tally = Tally(none="neither num_queues nor seg_max was read")
     for life in block_lives(view, tally):
         if life.has(bits.BLK_MQ):
+            most = _queues_there(view, life)
             for access, count in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width):
-                tally.check(count > 0, access.row, f"{life.name}: num_queues is 0")
+                text = f"{life.name}: num_queues is {count}"
+                text += f", and the transport has {most}" if most else ""
+                tally.check(0 < count <= (most or count), access.row, text)
         size = _smallest_queue(view, life)
         if not life.has(bits.BLK_SEG_MAX) or not size:
             continue
@@ -352,6 +357,16 @@ def limits_can_be_used(view: View) -> Result:
             text = f"{life.name}: seg_max is {most}, a chain has at most {size} descriptors"
             tally.check(most + FRAME <= size, access.row, text)
     return tally.result()
+
+
+def _queues_there(view: View, life: Life) -> int:
+    """Return how many queues the common structure of PCI has in a life, 0 if not known."""
+    if not {"register", "acc_register"} & view.kinds:
+        return 0
+    regs = registers(view)
+    mine = regs.of(PCI) & regs.reads("num_queues")
+    mine &= (regs.dev == life.dev) & (regs.life == life.number)
+    return int(regs.value[mine].max(initial=0))
 
 
 def _smallest_queue(view: View, life: Life) -> int:

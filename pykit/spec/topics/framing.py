@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Message framing (section 2.7.4): readable elements of a chain come before writable ones."""
+"""Elements of chains (sections 2.7.4, 2.7.5, 2.8.5): their order, their flags, where they lie."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import SPLIT
+from pykit.spec.packed import slots
+from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
 from pykit.spec.view import View
+from pykit.trace.kinds import SET_UP
 
 
 @rule("MF-DR-01", needs=("driver:add", "driver:desc"), contents=True)
@@ -44,3 +47,74 @@ def readable_first(view: View, layout: int) -> Result:
         none="no chain's descriptors were seen",
         shown=("row", "readable_row"),
     )
+
+
+#: Flags that are defined: of each descriptor, and of those of a packed ring.
+_FLAGS = bits.NEXT | bits.WRITE | bits.INDIRECT
+_RING_FLAGS = _FLAGS | 1 << 7 | 1 << 15
+
+
+@rule("DX-84", needs=("driver:add", "driver:desc|driver:slot"), contents=True)
+def flags_are_defined(view: View) -> Result:
+    """Sections 2.7.5 and 2.8.5: a descriptor has the flags NEXT, WRITE and INDIRECT, in a packed
+    ring AVAIL and USED, and no others.
+
+    Checked: each descriptor of a split queue, and each in a packed ring that the device had not
+    used when it was traced. PI-DR-02 has the tables of packed rings.
+    """
+    rings, chains = view.rings, view.chains
+    split = Rows.of(rings, chains).where(rings.split(chains.q) & chains.good)
+    found = split.check(
+        split["flags"] & ~_FLAGS == 0,
+        "{queue}: descriptor {slot} has flags {flags:#x}",
+        none="no chain's descriptors were seen",
+    )
+    memory = slots(view)
+    packed = Rows.of(rings, memory).where(memory.mine)
+    return found + packed.check(
+        packed["flags"] & ~_RING_FLAGS == 0, "{queue}: descriptor {slot} has flags {flags:#x}"
+    )
+
+
+@rule("DX-86", needs=("driver:add", "driver:desc", "driver:queue"), contents=True)
+def buffers_are_outside_the_ring(view: View) -> Result:
+    """Sections 2.7 and 2.8: what the device writes as a buffer is no part of its queue's ring.
+
+    Checked: each element that the device writes, against the three areas of its own queue: a
+    driver may have used the memory of another queue's for something else since then.
+    """
+    rings, chains = view.rings, view.chains
+    rows = Rows.of(rings, chains).plus(inside=_in_ring(view))
+    known = rings.whole[chains.q] & (rings.size[chains.q] > 0)
+    rows = rows.where(chains.element & (chains.flags & bits.WRITE != 0) & known & chains.good)
+    return rows.check(
+        ~rows["inside"],
+        "{queue}: a buffer of {len:byte} at {addr:#x}, which the device writes, lies in the ring",
+        none="no chain's descriptors were seen",
+    )
+
+
+def _in_ring(view: View) -> Bools:
+    """By descriptor: its buffer lies in one of the three areas of its queue."""
+    rings, chains = view.rings, view.chains
+    setups = rings.of("queue")
+    setups = setups.take(setups["op"] == SET_UP)
+    areas = np.zeros((len(rings.queue), 3, 2), dtype=np.int64)
+    for place, name in enumerate(("desc", "avail", "used")):
+        areas[setups["q"], place, 0] = setups[name]
+    for q, size in enumerate(rings.size.tolist()):
+        areas[q, :, 1] = _lengths(size, packed=rings.layout[q] == PACKED)
+    found = np.zeros(len(chains.q), dtype=np.bool_)
+    first: Ints = chains.addr
+    for place in range(3):
+        begin = areas[chains.q, place, 0]
+        end = begin + areas[chains.q, place, 1]
+        found |= (begin != 0) & (first < end) & (first + chains.len > begin)
+    return found
+
+
+def _lengths(size: int, *, packed: bool) -> tuple[int, int, int]:
+    """Bytes of descriptors, of what the driver writes, and of what the device writes."""
+    if packed:
+        return bits.DESC_BYTES * size, 4, 4
+    return bits.DESC_BYTES * size, 4 + 2 * size, 4 + 8 * size

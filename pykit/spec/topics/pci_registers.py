@@ -33,6 +33,8 @@ READ_ONLY = (
 )  # fmt: skip
 #: Of a structure whose length is not known.
 _ANY = 1 << 62
+#: Windows of 32 features: those of block devices, and those of any device.
+_DISK_WINDOWS, _WINDOWS = 2, 4
 NOT_RESET = "the status was not read as 0 after the reset"
 
 
@@ -108,7 +110,8 @@ def offer_by_window(view: View) -> Result:
     """Section 4.1.4.3.1: device_feature shows the window that device_feature_select chose.
 
     Checked: each read of device_feature with a selection: as any earlier read of this window in
-    the same span between two resets.
+    the same span between two resets. Windows of features that no device type has, or a block device
+    has not, read 0.
     """
     regs = registers(view)
     reads = regs.of(PCI) & regs.reads("device_feature")
@@ -128,7 +131,16 @@ def offer_by_window(view: View) -> Result:
         "{place}: window {window} of the offer was {before:#x}, and is {value:#x}",
         shown=("first", "row"),
         none="no window of the offer was read twice",
-    )
+    ) + _windows_beyond(view, regs, window)
+
+
+def _windows_beyond(view: View, regs: Registers, window: Ints) -> Result:
+    """Check that windows of features that are not defined have none."""
+    disks = {life.dev for life in view.lives.values() if life.id == bits.BLK_ID}
+    least = np.where(np.isin(regs.dev, [*disks]), _DISK_WINDOWS, _WINDOWS)
+    mask = regs.of(PCI) & regs.reads("device_feature") & (window >= least)
+    rows = regs.where(mask, window=window)
+    return rows.check(rows["value"] == 0, "{place}: window {window} of the offer is {value:#x}")
 
 
 @rule("PM-DE-04", needs=SEEN)
@@ -222,13 +234,37 @@ def queues_are_disabled(view: View) -> Result:
 
 @rule("DX-26", needs=SEEN)
 def defaults_after_reset(view: View) -> Result:
-    """Section 4.1.4.3: addresses of queues and feature selections are 0 after a reset.
+    """Section 4.1.4.3: addresses of queues and feature selections are 0 after a reset, and the
+    size of a queue is the largest that the device allows.
 
     Checked: each read of a queue's address, of device_feature_select and driver_feature_select
-    after the status has read 0, before the register is written. PQ-DE-07 judges the vectors.
+    after the status has read 0, before the register is written. PQ-DE-07 judges the vectors. Each
+    such read of queue_size, where the same register was read before in another span, not written
+    there by then: as it was, unless RING_PACKED is known to have been accepted one time alone.
     """
     names = (*ADDRESSES, *HALVES, "device_feature_select", "driver_feature_select")
-    return after_reset(view, names, 0, "{place}: {access} is {value:#x} after a reset")
+    found = after_reset(view, names, 0, "{place}: {access} is {value:#x} after a reset")
+    return found + _sizes_after_reset(view)
+
+
+def _sizes_after_reset(view: View) -> Result:
+    """Check that queues have the size that they had at first."""
+    regs = registers(view)
+    own = regs.reads("queue_size") & (earlier(regs.on("queue_size") & regs.write, regs.queue) < 0)
+    before = earlier(own, regs.dev * (1 << 17) + regs.vq + 1)
+    packed = regs.accepted(bits.RING_PACKED)
+    then = packed[before] if len(regs) else packed
+    alike = (packed < 0) | (then < 0) | (packed == then)
+    rows = regs.where(
+        regs.of(PCI) & own & regs.settled & (before >= 0) & alike,
+        before=regs.value_at(before),
+        first=regs.row[before] if len(regs) else before,
+    )
+    return rows.check(
+        rows["value"] == rows["before"],
+        "{place}: the size was {before} before a reset, and is {value}",
+        shown=("first", "row"),
+    )
 
 
 @rule("PM-DE-15", needs=SEEN)

@@ -8,6 +8,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.abandoned import abandoned
 from pykit.spec.arrays import (
+    WRAP,
     Bools,
     Ints,
     are,
@@ -15,6 +16,7 @@ from pykit.spec.arrays import (
     exceeds_more,
     first_of,
     grouped_cumsum,
+    grouped_max,
     ints,
     signed16,
     steps16,
@@ -422,7 +424,10 @@ def in_order_use(view: View) -> Result:
     """Section 6: with IN_ORDER the device uses buffers in the order in which they became available.
 
     Checked: each used entry of a queue with IN_ORDER whose chain is known. Entries may skip
-    chains, as one may return a batch; they may not go back.
+    chains, as one may return a batch; they may not go back. Of a split queue that was seen from its
+    set-up on also each entry behind what the one before returned: it returns a chain that is
+    outstanding, and the used index is past all that it returns (2.7.8). What stands in the places
+    of a batch but the first is nothing.
     """
     rings, used, pairs = view.rings, view.used, view.pairs
     in_order = rings.feature(bits.IN_ORDER)[used.q] == 1
@@ -435,6 +440,33 @@ def in_order_use(view: View) -> Result:
         "{queue}: id {id} returned after a later chain",
         none="IN_ORDER was not negotiated",
         unless=view.contested(entries),
+    ) + _batches(view)
+
+
+def _batches(view: View) -> Result:
+    """Check that entries of split queues return the chains up to the one that they name."""
+    rings, used, chain = view.rings, view.used, view.pairs.add_of
+    in_order = (rings.feature(bits.IN_ORDER)[used.q] == 1) & rings.split(used.q) & used.fresh
+    number = np.where(chain >= 0, np.append(view.adds.number, -1)[chain], -1)
+    ends = np.maximum(number + 1, 0)
+    returned = np.zeros_like(ends)
+    returned[1:] = grouped_max(ends, used.q)[:-1]
+    returned[first_of(used.q)] = 0
+    # Chains are counted from the set-up on, entries from the index that was there.
+    begin = rings.used[used.q] if len(used.q) else used.q
+    rows = Rows.of(rings, used).plus(
+        number=number, past=(used.used_idx - begin - number - 1) % WRAP, place=used.position - begin
+    )
+    rows = rows.where(in_order & rings.whole[used.q] & (rows["place"] >= returned))
+    short = rows["past"] >= WRAP // 2
+
+    def message(i: int) -> str:
+        if short[i]:
+            return "{queue}: id {id} returns a batch that ends behind the used index {used_idx}"
+        return "{queue}: used id {id} at {index} names no chain that is outstanding"
+
+    return rows.check(
+        (rows["number"] >= rows["place"]) & ~short, message, unless=view.contested(rows)
     )
 
 

@@ -230,3 +230,28 @@ def unknown_flag_is_accepted(log: Log) -> None:
 def unmap_is_accepted(log: Log) -> None:
     """A discard with the unmap flag ends with OK."""
     log.one("blk_done", type=bits.T_DISCARD)["status"] = 0
+
+
+@case("DX-83")
+def status_in_the_data(log: Log) -> None:
+    """The status of a read lies in the buffer of its data."""
+    chain = next(c for c in chains(log, 0) if c[-1].get("type") == bits.T_IN)
+    writable = [e for e in chain if e["kind"] == "desc" and e["flags"] & bits.WRITE]
+    data, status = [e for e in writable if not e["flags"] & bits.INDIRECT][-2:]
+    status["addr"] = data["addr"] + 1
+
+
+@case("DX-83")
+def status_of_another_request(log: Log) -> None:
+    """A request has the same byte for its status as one that is with the device."""
+    status: dict[int, int] = {}
+    for event in log.of("desc", "blk_start", "used", vq=0):
+        if event["kind"] == "used":
+            status.pop(event["id"], None)
+        elif event["kind"] == "desc":
+            last = event
+        elif status:
+            last["addr"] = next(iter(status.values()))
+            return
+        else:
+            status[event["head"]] = last["addr"]

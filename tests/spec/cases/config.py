@@ -10,6 +10,7 @@ from tests.spec.cases.base import bare, case, clear_bits, later
 from tests.spec.cases.status import READY
 from tests.spec.log import Log
 from tests.spec.machine import run
+from tests.spec.registers import ALL, pci
 
 
 def config_change(log: Log, *, announced: bool = True, generation: int = 8) -> None:
@@ -174,3 +175,17 @@ def chains_do_not_fit(log: Log) -> None:
 def no_queues(log: Log) -> None:
     """The device has MQ and num_queues of 0."""
     log.one("config", offset=34)["value"] = 0
+
+
+def with_registers() -> Log:
+    """Return a log of a disk with two queues, of which the registers are logged, too."""
+    device = pci(ALL | 1 << bits.BLK_MQ)
+    place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
+    device.log.add("config", **place, offset=34, len=2, value=2, write=0)
+    return device.log
+
+
+@case("DX-24", clean=with_registers)
+def more_queues_than_there_are(log: Log) -> None:
+    """The configuration names more queues than the transport has."""
+    log.one("config", offset=34)["value"] = 8

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from pykit.spec import bits
-from tests.spec.cases.base import case, chains
-from tests.spec.log import Log
+from tests.spec.cases.base import case, chains, like
+from tests.spec.log import Event, Log
 
 
 @case("MF-DR-01")
@@ -18,3 +18,33 @@ def writable_first(log: Log) -> None:
         first[name], second[name] = second[name], first[name]
     first["flags"] |= bits.WRITE
     second["flags"] &= ~bits.WRITE
+
+
+@case("DX-84")
+def flag_of_no_meaning(log: Log) -> None:
+    """A descriptor of a split ring has a flag that is not defined."""
+    log.one("desc")["flags"] |= 8
+
+
+@case("DX-84", clean=like(packed=True))
+def flag_of_no_meaning_packed(log: Log) -> None:
+    """A descriptor of a packed ring has a flag that is not defined."""
+    log.one("slot")["flags"] |= 8
+
+
+@case("DX-86")
+def buffer_in_the_used_ring(log: Log) -> None:
+    """A buffer of data that the device writes lies in the used ring."""
+    _written(log)["addr"] = log.one("queue", vq=0)["used"] + 4
+
+
+@case("DX-86", clean=like(packed=True))
+def buffer_over_the_descriptors(log: Log) -> None:
+    """A buffer of data that the device writes begins before a packed ring and ends in it."""
+    buffer = _written(log)
+    buffer["addr"] = log.one("queue", vq=0)["desc"] - buffer["len"] + 1
+
+
+def _written(log: Log) -> Event:
+    """Return the first descriptor of a buffer that the device writes."""
+    return next(e for e in log.of("desc", vq=0) if e["flags"] & bits.WRITE)

@@ -317,3 +317,23 @@ def gives_up_for_vectors(log: Log) -> None:
     log.insert(
         ready, "register", after=False, **place, register="queue_vector", value=0xFFFF, write=0
     )
+
+
+def far_window() -> Log:
+    """Return a log of a driver that looks at features that nothing defines."""
+    device = pci()
+    device.write("device_feature_select", 16)
+    device.read("device_feature", 0)
+    return device.log
+
+
+@case("PM-DE-03", clean=far_window)
+def window_is_masked(log: Log) -> None:
+    """The device shows the first window's features where window 16 was selected."""
+    log.of("register", register="device_feature")[-1]["value"] = 1 << bits.BLK_FLUSH
+
+
+@case("DX-26", clean=twice)
+def size_after_reset(log: Log) -> None:
+    """A queue has another size after a reset than at first."""
+    log.of("register", register="queue_size", vq=0, write=0)[-1]["value"] = 64

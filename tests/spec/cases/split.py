@@ -8,6 +8,7 @@ from itertools import pairwise
 from pykit.spec import bits
 from tests.spec.cases.base import case, chains, like
 from tests.spec.log import Event, Log
+from tests.spec.machine import run
 
 
 @case("VQ-DR-01")
@@ -195,6 +196,38 @@ def out_of_order(log: Log) -> None:
     for first, second in pairwise(used):
         if second["used_idx"] == first["used_idx"]:
             first["id"], second["id"] = second["id"], first["id"]
+
+
+def batched() -> Log:
+    """Return a log of a disk that returns two chains by one entry, with IN_ORDER."""
+    log = run(in_order=True)
+    first, second = next(
+        (first, second)
+        for first, second in pairwise(log.of("used", vq=0))
+        if second["used_idx"] == first["used_idx"]
+    )
+    first["id"] = second["id"]
+    return log
+
+
+@case("RF-DE-05", clean=batched)
+def batch_is_named_by_its_first(log: Log) -> None:
+    """The device returns two chains by one entry, with the id of the first of them."""
+    first, second = _batch(log)
+    first["id"] = log.of("add", vq=0)[first["index"]]["head"]
+    second["id"] = 60
+
+
+@case("RF-DE-05", clean=batched)
+def batch_is_longer_than_the_index_moves(log: Log) -> None:
+    """The device returns two chains by one entry, and moves the used index by one."""
+    first, _ = _batch(log)
+    first["used_idx"] = first["index"] + 1
+
+
+def _batch(log: Log) -> tuple[Event, Event]:
+    """Return the two entries of the batch."""
+    return next((a, b) for a, b in pairwise(log.of("used", vq=0)) if a["id"] == b["id"])
 
 
 @case("SD-DR-01")
