@@ -970,18 +970,25 @@ static bool pykit_ring_is_changed(struct pykit_ring *r, u32 id)
 	       pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s)) != r->chains[id].sum;
 }
 
-static u8 pykit_ring_compare_table(struct pykit_ring *r, u32 id)
+/* The check sum of a chain's indirect table, as it is now. */
+static u32 pykit_ring_sum_table(struct pykit_ring *r, u32 id)
 {
-	const struct pykit_ring_chain *chain = &r->chains[id];
 	struct pykit_sgs s = { .chain.head = id };
 	unsigned int n;
 
+	r->descs[0].addr = r->chains[id].table;
+	r->descs[0].len = r->chains[id].table_bytes;
+	n = pykit_ring_walk_table(r, &s, 1);
+	return pykit_ring_sum(r->descs + 1, n - 1);
+}
+
+static u8 pykit_ring_compare_table(struct pykit_ring *r, u32 id)
+{
+	const struct pykit_ring_chain *chain = &r->chains[id];
+
 	if (!r->is_packed || !chain->sum)
 		return BYTES_UNKNOWN;
-	r->descs[0].addr = chain->table;
-	r->descs[0].len = chain->table_bytes;
-	n = pykit_ring_walk_table(r, &s, 1);
-	return pykit_ring_sum(r->descs + 1, n - 1) != chain->sum ? BYTES_ALTERED : BYTES_KEPT;
+	return pykit_ring_sum_table(r, id) != chain->sum ? BYTES_ALTERED : BYTES_KEPT;
 }
 
 /**
@@ -1031,12 +1038,14 @@ void pykit_ring_mended(struct pykit_ring *r)
 	struct pykit_sgs s = { };
 	u32 id;
 
-	if (r->is_packed)
-		return;
 	for (id = 0; id < r->size; id++) {
 		s.chain.head = id;
-		if (r->chains[id].sum)
+		if (!r->chains[id].sum)
+			continue;
+		if (!r->is_packed)
 			r->chains[id].sum = pykit_ring_sum(r->descs, pykit_ring_walk_split(r, &s));
+		else if (r->slots[id])
+			r->chains[id].sum = pykit_ring_sum_table(r, id);
 	}
 }
 EXPORT_SYMBOL_GPL(pykit_ring_mended);
