@@ -103,8 +103,8 @@ class Rule:
     topic: str
     needs: tuple[str, ...]
     local: bool
-    contents: bool
     check: Check = field(repr=False, compare=False)
+    contents: bool = False
 
     @property
     def doc(self) -> str:

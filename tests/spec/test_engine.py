@@ -166,7 +166,7 @@ def test_evidence_is_of_the_same_queue() -> None:
 
 def test_evidence_stays_small() -> None:
     many = tuple(Violation((n, n + 1), "x") for n in range(0, 60, 2))
-    loud = Rule("X", "x", (), "both", "MUST", "x", (), False, False, lambda _: Result(30, many))
+    loud = Rule("X", "x", (), "both", "MUST", "x", (), False, lambda _: Result(30, many))
     (entry,) = judge(run().build(), [loud], ()).rules
     assert (entry.verdict, entry.violations) == ("fail", 30)
     assert len(entry.evidence) <= 20
