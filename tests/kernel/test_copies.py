@@ -20,6 +20,12 @@ def copied(command: Sequence[str]) -> bool:
     return "-incoming" in command
 
 
+def booting(console: str) -> set[str]:
+    """What the kernel prints before it has a module of ours, without times."""
+    lines = console.partition("pykit_trace")[0].splitlines()[:-1]
+    return {line.partition("] ")[2] for line in lines} - {""}
+
+
 def test_a_copy_leaves_what_a_booted_guest_does(
     direct: steps.RunResult, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,9 +37,9 @@ def test_a_copy_leaves_what_a_booted_guest_does(
     folders = [one.directory for one in (direct, booted) if one.directory is not None]
     files = [{path.relative_to(folder) for path in folder.rglob("*")} for folder in folders]
     assert files[0] == files[1]
-    # Its boot is part of it.
-    consoles = [(folder / "console.log").read_text() for folder in folders]
-    assert consoles[1].splitlines()[0].split("] ")[1] in consoles[0]
+    # Its boot is part of it; some lines depend on how busy the machine is.
+    copy, other = (booting((folder / "console.log").read_text()) for folder in folders)
+    assert copy & other
 
 
 def test_copies_do_not_draw_the_same_random_numbers(
