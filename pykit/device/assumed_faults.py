@@ -15,7 +15,6 @@ from pykit.device.blk import ServedDisk
 from pykit.device.faults import FAULTS, DeviceFault, Returning, fault
 from pykit.device.memory import load16, store16
 from pykit.device.queue import Chain, PackedQueue, Queue, SplitQueue
-from pykit.device.served import Writes
 from pykit.spec import bits
 
 #: The most buffers of one direction that a device has room for.
@@ -37,30 +36,19 @@ def _whole(disk: ServedDisk) -> bytes:
     return disk.get(0, disk.sectors * bits.SECTOR)
 
 
-def _laid(step: Returning, data: bytes) -> Writes:
-    """Other data in the buffers of a read."""
-    *pieces, status = step.writes
-    found: Writes = []
-    for view, old in pieces:
-        found.append((view, data[: len(old)]))
-        data = data[len(old) :]
-    return [*found, status]
-
-
 @fault("blocks-counted", "take sectors for blocks of 4096 bytes")
 def _blocks_counted(step: Returning) -> None:
     if step.sector < 0 or step.status != bits.S_OK:
         return
     first = step.sector * _BLOCK
     if step.kind == bits.T_OUT:
-        data = b"".join(bytes(step.memory.at(*span)) for span in step.chain.readable)
-        data = data[bits.HEADER_BYTES :]
+        data = step.sent[bits.HEADER_BYTES :]
         for n in range(len(data) // bits.SECTOR):
             _blocks[first + n] = data[n * bits.SECTOR : (n + 1) * bits.SECTOR]
     elif step.kind == bits.T_IN:
         count = sum(len(part) for _, part in step.writes[:-1]) // bits.SECTOR
         held = (_blocks.get(first + n, bytes(bits.SECTOR)) for n in range(count))
-        step.writes = _laid(step, b"".join(held))
+        step.lay(b"".join(held))
 
 
 @fault("length-halfword", "return used lengths of 16 bits")

@@ -8,7 +8,6 @@ import struct
 
 from pykit.device.faults import FAULTS, DeviceFault, Returning, fault
 from pykit.device.queue import PackedQueue, SplitQueue
-from pykit.device.served import Writes
 from pykit.spec import bits, blkconfig
 from pykit.spec.bits import DESC_BYTES
 
@@ -28,21 +27,11 @@ def _is_done(step: Returning, kind: int) -> bool:
     return step.kind == kind and step.status == bits.S_OK and step.sector >= 0
 
 
-def _lay(step: Returning, data: bytes) -> None:
-    """Put other data into the buffers of a read."""
-    *pieces, status = step.writes
-    found: Writes = []
-    for view, old in pieces:
-        found.append((view, data[: len(old)]))
-        data = data[len(old) :]
-    step.writes = [*found, status]
-
-
 @fault("data-shifted", "lay data that are read one byte too far")
 def _data_shifted(step: Returning) -> None:
     if _is_done(step, bits.T_IN):
         data = b"".join(part for _, part in step.writes[:-1])
-        _lay(step, _STRAY + data[:-1])
+        step.lay(_STRAY + data[:-1])
 
 
 @fault("read-stale", "read from each sector what it held at first")
@@ -53,7 +42,7 @@ def _read_stale(step: Returning) -> None:
     size, kept = bits.SECTOR, b""
     for n in range(len(data) // size):
         kept += _first.setdefault(step.sector + n, data[n * size : (n + 1) * size])
-    _lay(step, kept)
+    step.lay(kept)
 
 
 @fault("write-behind-sector", "write to the sector behind, too")
@@ -66,7 +55,7 @@ def _write_behind_sector(step: Returning) -> None:
 @fault("zeroes-too-far", "zero one sector more than it should")
 def _zeroes_too_far(step: Returning) -> None:
     if step.kind == bits.T_WRITE_ZEROES and step.status == bits.S_OK:
-        data = b"".join(bytes(step.memory.at(*span)) for span in step.chain.readable)
+        data = step.sent
         for sector, count, _ in _RANGE.iter_unpack(data[bits.HEADER_BYTES :]):
             step.disk.put(sector + count, bytes(bits.SECTOR))
 
@@ -132,7 +121,7 @@ def _answers_crossed(step: Returning) -> None:
     data = b"".join(part for _, part in step.writes[:-1])
     before = _last.get(id(step.queue), data)
     _last[id(step.queue)] = data
-    _lay(step, before.ljust(len(data), _STRAY))
+    step.lay(before.ljust(len(data), _STRAY))
 
 
 @fault("interrupt-storm", "interrupt eight times for each chain")

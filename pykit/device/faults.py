@@ -102,6 +102,20 @@ class Returning:
         return int(sector)
 
     @property
+    def sent(self) -> bytes:
+        """All that the device can read of the chain."""
+        return b"".join(bytes(self.memory.at(*span)) for span in self.chain.readable)
+
+    def lay(self, data: bytes) -> None:
+        """Put other data into the buffers of a read; the status stays."""
+        *pieces, status = self.writes
+        found: Writes = []
+        for view, old in pieces:
+            found.append((view, data[: len(old)]))
+            data = data[len(old) :]
+        self.writes = [*found, status]
+
+    @property
     def status(self) -> int:
         """The status that will be written, -1 if none will."""
         return self.writes[-1][1][-1] if self.writes else -1

@@ -29,13 +29,8 @@ def _write_dropped(step: Returning) -> None:
 @fault("sector-off", "read from the sector behind")
 def _sector_off(step: Returning) -> None:
     if step.kind == bits.T_IN and step.status == bits.S_OK and step.sector >= 0:
-        *pieces, status = step.writes
-        size = sum(len(data) for _, data in pieces)
-        data, found = step.disk.get(step.sector + 1, size).ljust(size, b"\0"), []
-        for view, old in pieces:
-            found.append((view, data[: len(old)]))
-            data = data[len(old) :]
-        step.writes = [*found, status]
+        size = sum(len(data) for _, data in step.writes[:-1])
+        step.lay(step.disk.get(step.sector + 1, size).ljust(size, b"\0"))
 
 
 @fault("read-short", "read half of the data, report OK and the length of that half")
@@ -93,7 +88,7 @@ def _beyond_end(step: Returning) -> None:
 @fault("zeroes-kept", "report WRITE_ZEROES as done, and leave other bytes there")
 def _zeroes_kept(step: Returning) -> None:
     if step.kind == bits.T_WRITE_ZEROES and step.status == bits.S_OK:
-        data = b"".join(bytes(step.memory.at(*span)) for span in step.chain.readable)
+        data = step.sent
         for sector, count, _ in _RANGE.iter_unpack(data[bits.HEADER_BYTES :]):
             step.disk.put(sector, b"\xa5" * (count * bits.SECTOR))
 
