@@ -135,6 +135,10 @@ class Registers:
         """Return the values of other rows; ``absent`` for row -1."""
         return np.where(rows >= 0, self.columns["value"][rows], absent) if len(self) else rows
 
+    def row_at(self, rows: Ints) -> Ints:
+        """Return the events of other rows; -1 for row -1."""
+        return np.where(rows >= 0, self.row[rows], -1) if len(self) else rows
+
     def accepted(self, bit: int) -> Ints:
         """Return by row whether the driver has accepted a feature so far: 1, 0, or -1: unknown.
 

@@ -36,7 +36,7 @@ def giving_up_is_shown(view: View) -> Result:
     works = later(status & (value & _AGREED != 0), regs.dev) >= 0
     reset = later(status & (value == 0), regs.span)
     decided = shown | works | (reset >= 0)
-    end = np.where(reset >= 0, regs.row[reset], -1) if len(regs) else reset
+    end = regs.row_at(reset)
     rows = regs.where(begun & decided, held=shown | works, end=end)
     return regs.check(
         rows,

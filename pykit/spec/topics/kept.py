@@ -76,7 +76,7 @@ def queues_read_as_written(view: View) -> Result:
     judged &= (written > again) & _exists(regs)
     judged &= ~regs.on(_SIZE) | _possible(regs, value)
     judged &= ~regs.on(_ENABLE) | (value == 1)
-    rows = regs.where(judged, written=value, first=regs.row[written] if len(regs) else written)
+    rows = regs.where(judged, written=value, first=regs.row_at(written))
     return regs.check(
         rows,
         rows["value"] == rows["written"],
@@ -101,7 +101,7 @@ def numbers_stay(view: View) -> Result:
     rows = regs.where(
         regs.of(PCI) & (before >= 0),
         before=regs.value_at(before),
-        first=regs.row[before] if len(regs) else before,
+        first=regs.row_at(before),
     )
     return regs.check(
         rows,

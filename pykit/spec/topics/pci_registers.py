@@ -123,7 +123,7 @@ def offer_by_window(view: View) -> Result:
         reads & (selected >= 0) & (before >= 0),
         window=window,
         before=regs.value_at(before),
-        first=np.where(before >= 0, regs.row[before], -1) if len(regs) else before,
+        first=regs.row_at(before),
     )
     return regs.check(
         rows,
@@ -258,7 +258,7 @@ def _sizes_after_reset(view: View) -> Result:
     rows = regs.where(
         regs.of(PCI) & own & regs.settled & (before >= 0) & alike,
         before=regs.value_at(before),
-        first=regs.row[before] if len(regs) else before,
+        first=regs.row_at(before),
     )
     return rows.check(
         rows["value"] == rows["before"],
