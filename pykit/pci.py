@@ -32,6 +32,8 @@ CFG_TYPES = {
     COMMON_CFG: "common", NOTIFY_CFG: "notify", ISR_CFG: "isr", DEVICE_CFG: "device",
     PCI_CFG: "pci", SHARED_MEMORY_CFG: "shared-memory", VENDOR_CFG: "vendor",
 }  # fmt: skip
+#: Offsets of fields in struct virtio_pci_cap: its bytes, its type, the BAR.
+CAP_LEN, CAP_TYPE, CAP_BAR = 2, 3, 4
 #: Bytes of struct virtio_pci_cap, and of what the structures of some types have behind it.
 VIRTIO_CAP = 16
 EXTRA = {NOTIFY_CFG: 4, PCI_CFG: 4, SHARED_MEMORY_CFG: 8}

@@ -116,6 +116,10 @@ def _note_marks(
     )
 
 
+#: How often a field is read while the generation changes.
+_AGAIN = 8
+
+
 def note_fields(recorder: Recorder, carrier: Carrier, features: int) -> None:
     """Read the fields of a disk that the accepted features bring, and write them down.
 
@@ -130,26 +134,43 @@ def note_fields(recorder: Recorder, carrier: Carrier, features: int) -> None:
 def note_field(recorder: Recorder, carrier: Carrier, field: Field) -> bytes:
     """Read one field in its own width, and write it down; return what was read.
 
-    What cannot be read, or is no number, is not written down.
+    A wide field is read again while the generation changes (section 2.5.1), so often at most. What
+    cannot be read, or is no number, is not written down.
     """
-    wide = field.width > _WORD
-    registers = isinstance(carrier, RegisterCarrier)
-    before = carrier.generation() if wide and isinstance(carrier, RegisterCarrier) else None
-    data = _read(carrier, field)
-    after = carrier.generation() if wide and isinstance(carrier, RegisterCarrier) else None
-    if wide and not registers:
+    for _ in range(_AGAIN):
+        data, same = note_read(recorder, carrier, field)
+        if same:
+            break
+    return data
+
+
+def note_read(recorder: Recorder, carrier: Carrier, *fields: Field) -> tuple[bytes, bool]:
+    """Read fields one time, a wide one or several between two reads of the generation.
+
+    Returns:
+        the last field's bytes, and whether the generation was the same before and after.
+    """
+    wide = len(fields) > 1 or fields[0].width > _WORD
+    registers = carrier if wide and isinstance(carrier, RegisterCarrier) else None
+    before = registers.generation() if registers else None
+    data = [_read(carrier, field) for field in fields]
+    after = registers.generation() if registers else None
+    if wide and not isinstance(carrier, RegisterCarrier):
         # A message of vhost-user has the configuration as it is at once: another value is another
         # generation.
-        before = after = recorder.generation_of(data)
-    if len(data) == field.width <= 2 * _WORD:
-        value = int.from_bytes(data, "little")
-        read = {"offset": field.offset, "len": field.width, "value": value, "write": 0}
-        if before is not None:
-            recorder.event("generation", generation=before)
+        before = after = recorder.generation_of(b"".join(data))
+    found = [
+        {"offset": f.offset, "len": f.width, "value": int.from_bytes(one, "little"), "write": 0}
+        for f, one in zip(fields, data, strict=True)
+        if len(one) == f.width <= 2 * _WORD
+    ]
+    if found and before is not None:
+        recorder.event("generation", generation=before)
+    for read in found:
         recorder.event("config", **read)
-        if after is not None:
-            recorder.event("generation", generation=after)
-    return data
+    if found and after is not None:
+        recorder.event("generation", generation=after)
+    return data[-1], before == after
 
 
 def _read(carrier: Carrier, field: Field) -> bytes:

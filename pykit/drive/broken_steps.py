@@ -6,14 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from pykit.drive.access import Action
+from pykit.drive.blk_events import note_read
 from pykit.drive.driver import VirtioDriver
-from pykit.drive.requests import DriverRequest
+from pykit.drive.requests import DriverRequest, cut
 from pykit.drive.ring import Ring
 from pykit.drive.split import SplitRing
+from pykit.spec.blkconfig import BLK_SIZE, CAPACITY
 
 _NO_NOTIFY = 1
 #: How long an interrupt may come behind its used buffer, in seconds.
 _LATE = 0.5
+#: Into how many descriptors a buffer is cut that one would do for.
+_MANY = 12
 
 
 class BrokenSteps:
@@ -46,6 +50,8 @@ class BrokenSteps:
             "submit-waiting": self._on(self._submit_waiting),
             "submit-decided": self._on(self._submit_decided),
             "submit-rewritten": self._on(self._submit_rewritten),
+            "submit-shredded": self._on(self._submit_shredded),
+            "read-together": self._on(self._read_together),
         }
 
     def _on(self, action: Callable[[Ring], None]) -> Action:
@@ -107,3 +113,14 @@ class BrokenSteps:
         """Write the descriptors of a chain again that is there."""
         ring.rewrite(self._driver.submit(ring.index, self._make(), kick=False))
         self._driver.notify(ring.index)
+
+    def _submit_shredded(self, ring: Ring) -> None:
+        """Have a buffer in many descriptors, of which each goes on where the last one ends."""
+        self._driver.submit(ring.index, cut(self._make(), _MANY), kick=False)
+        self._driver.notify(ring.index)
+
+    def _read_together(self, _: Ring) -> None:
+        """Read two fields of a disk as if nothing could change between them, and go on."""
+        recorder, carrier = self._driver.recorder, self._driver.carrier
+        note_read(recorder, carrier, CAPACITY, BLK_SIZE)
+        note_read(recorder, carrier, BLK_SIZE)

@@ -12,7 +12,7 @@ from pykit.drive.access import Action
 from pykit.drive.broken_steps import BrokenSteps
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import Shape, VirtioDriver
-from pykit.drive.requests import DriverRequest
+from pykit.drive.requests import DriverRequest, cut
 from pykit.drive.spoil_rings import SPOILS
 from pykit.spec import bits
 
@@ -66,15 +66,7 @@ class DriverSteps:
 
     def _submit_cut(self, words: Mapping[str, str]) -> str:
         """Cut the first buffer that the device may write into two."""
-        request = self._make()
-        at = next(i for i, buffer in enumerate(request.buffers) if buffer.write)
-        whole, half = request.buffers[at], request.buffers[at].length // 2
-        pieces = (
-            replace(whole, length=half),
-            replace(whole, address=whole.address + half, length=whole.length - half),
-        )
-        request.buffers[at : at + 1] = pieces
-        self._driver.submit(self._queue(words), request, kick=False)
+        self._driver.submit(self._queue(words), cut(self._make(), 2), kick=False)
         return ""
 
     def _serve(self, words: Mapping[str, str]) -> str:

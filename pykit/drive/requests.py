@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal
 
 from pykit.drive.chain import Buffer, UsedEntry
@@ -193,3 +194,15 @@ def ask(
         return judge(found[: entry.length])
 
     return DriverRequest([*buffers, *answer], outcome)
+
+
+def cut(request: DriverRequest, count: int) -> DriverRequest:
+    """Cut the first buffer that the device may write into so many; return the request."""
+    at = next(i for i, buffer in enumerate(request.buffers) if buffer.write)
+    whole, piece = request.buffers[at], request.buffers[at].length // count
+    ends = [*range(piece, piece * count, piece), whole.length]
+    request.buffers[at : at + 1] = [
+        replace(whole, address=whole.address + begin, length=end - begin)
+        for begin, end in pairwise((0, *ends))
+    ]
+    return request

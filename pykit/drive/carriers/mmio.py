@@ -15,6 +15,9 @@ MICROVM = range(0xFEB00000, 0xFEB00000 + 24 * 0x200, 0x200)
 _MAGIC = 0x74726976
 _LEGACY, _MODERN = 1, 2
 
+#: Bits of InterruptStatus: used buffers, and a change of the configuration (section 4.2.2).
+_INTERRUPTS = 0b11
+
 
 class MmioDevice(RegisterDevice):
     """The device behind one transport.
@@ -88,8 +91,8 @@ class MmioDevice(RegisterDevice):
         self.registers.write("queue_notify", queue | (position or 0) << 16)
 
     def acknowledge(self) -> int:
-        """Read InterruptStatus, and write what it has to InterruptACK."""
-        status = self.registers.read("isr")
+        """Read InterruptStatus, and write those of its bits to InterruptACK that are defined."""
+        status = self.registers.read("isr") & _INTERRUPTS
         if status:
             self.registers.write("interrupt_ack", status)
         return status

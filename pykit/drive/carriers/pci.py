@@ -127,6 +127,11 @@ class PciFunction:
         words = [self.read(at, 4) for at in range(0, pci.CONVENTIONAL, 4)]
         self.config = b"".join(word.to_bytes(4, "little") for word in words)
 
+    def report_found(self) -> None:
+        """Report the reads of the configuration space by which the function was found."""
+        for at in range(0, pci.CONVENTIONAL, 4):
+            self.report(at, int.from_bytes(self.config[at : at + 4], "little"), False)
+
     def survey(self) -> dict[str, Any]:
         """What the configuration space shows, as a survey of a guest's device has it."""
         regions = [
@@ -277,6 +282,8 @@ class ModernPci(RegisterDevice):
         own = structures.get(pci.DEVICE_CFG, structures[pci.COMMON_CFG])
         self.space = RegisterBlock(bus, function.place(own), "config")
         self._doorbells = function.place(structures[pci.NOTIFY_CFG])
+        # QEMU's devices may have them in I/O ports, and prefer those.
+        self._bell = bus.ports if structures[pci.NOTIFY_CFG].bar in function.ports else bus
         self._multiplier = structures[pci.NOTIFY_CFG].multiplier or 0
         self._table = function.message_table()
         self.messages = bool(self._table)
@@ -295,13 +302,13 @@ class ModernPci(RegisterDevice):
         least = {pci.COMMON_CFG: _COMMON_BYTES}
         return *legacy, *(
             RegisterSpan(
-                False,
+                found.bar in self._function.ports,
                 self._function.place(found),
                 max(found.length or 0, least.get(kind, 0)),
                 names[kind],
             )
             for kind, found in self._structures.items()
-            if names.get(kind) in STRUCTURES and found.bar not in self._function.ports
+            if names.get(kind) in STRUCTURES
         )
 
     def identify(self) -> None:
@@ -354,9 +361,9 @@ class ModernPci(RegisterDevice):
         """Write to a queue's place in the notification structure (4.1.5.2)."""
         at = self._doorbells + self._offsets.get(queue, queue) * self._multiplier
         if position is None:
-            self._bus.write(at, queue, 2)
+            self._bell.write(at, queue, 2)
         else:
-            self._bus.write(at, queue | position << 16, 4)
+            self._bell.write(at, queue | position << 16, 4)
 
     def acknowledge(self) -> int:
         """Read the ISR status, which clears it."""
@@ -394,7 +401,7 @@ class ModernPci(RegisterDevice):
     def place(self, name: str) -> tuple[Bus, int] | None:
         """As for any device; also the configuration space, its capabilities, and MSI-X."""
         if name == "notify":
-            return self._bus, self._doorbells
+            return self._bell, self._doorbells
         if name == "legacy" and 0 in self._function.ports:
             return self._bus.ports, self._function.bars[0]
         if name == "isr":

@@ -228,6 +228,12 @@ class QtestCarrier(RegisterCarrier):
             if not self._device.messages:
                 self._qtest.watch_lines()
 
+    @property
+    def machine(self) -> WatchedMachine:
+        """The machine, once the device was looked for."""
+        assert self._machine is not None
+        return self._machine
+
     def find(self) -> None:
         """Find the device anew, and give it addresses: it may have lost them."""
         self._connected()
@@ -251,6 +257,7 @@ class QtestCarrier(RegisterCarrier):
                 function.report = self._configured
                 # A driver may find nothing that it can use in what was surveyed.
                 self.surveyed(reading)
+                function.report_found()
                 device = pci.interface(machine, function)
                 if isinstance(device, pci.ModernPci):
                     self.surveyed(reading | {"at": "usable", "reads": device.survey()})
