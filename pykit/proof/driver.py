@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pykit import pci
-from pykit.proof.between import Reads, RegisterFault
+from pykit.proof.between import Reads, RegisterFault, RegisterState
 from pykit.proof.memory import FaultyMemory, FlaggedMemory
 from pykit.proof.registers import (
     BOTH,
@@ -31,11 +31,12 @@ from pykit.proof.registers import (
 )
 from pykit.spec import bits
 
-#: Where a driver leaves a device: when it was found, or when its features were read.
-Leaves = Literal["", "found", "offer"]
+#: Where a driver leaves a device: when it was found, when its features were read, or when it has
+#: written the status where such devices mostly have it.
+Leaves = Literal["", "found", "offer", "assumed"]
 _SECOND = 2
-#: A feature that nothing defines.
-_STRANGE = 44
+#: A feature and a bit of InterruptStatus that nothing defines.
+_STRANGE, _STRANGE_INTERRUPT = 44, 4
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,39 @@ def _declines(feature: int, rule: str, name: str, qemu: str = BOTH) -> DriverFau
     registers = RegisterFault({"device_feature": offering(feature)})
     return DriverFault(f"leave {name} alone, which is offered", (rule,), qemu, registers=registers)
 
+
+def _torn(_: int, state: RegisterState) -> int:
+    """The generation of a configuration that changes at each third read of it: each read of a
+    field between two of these that is torn is whole when it is repeated."""
+    return state.reads["generation"] // 3
+
+
+def _without_capabilities(space: bytearray) -> None:
+    """Have none of virtio's capabilities: null ones are in their places (PCI 6.7)."""
+    for one in pci.capabilities(bytes(space))[0]:
+        if one.id == pci.VENDOR_SPECIFIC:
+            space[one.pos] = 0
+
+
+def _odd(does: str, rule: str, name: str) -> DriverFault:
+    device, registers = ODD[name]
+    return DriverFault(does, (rule,), device, registers=registers, leaves="found")
+
+
+#: What a device may be like that most are not, by name: a correct driver has no trouble with it.
+ODD = {
+    "reserved-type": (MODERN, RegisterFault(config=capability(pci.PCI_CFG, pci.CAP_TYPE, 0x77, 1))),
+    "capability-longer": (
+        MODERN,
+        RegisterFault(config=capability(pci.ISR_CFG, pci.CAP_LEN, 20, 1)),
+    ),
+    "reserved-bar": (
+        "virtio-blk-pci,modern-pio-notify=on",
+        RegisterFault(config=capability(pci.NOTIFY_CFG, pci.CAP_BAR, pci.BAR_COUNT, 1)),
+    ),
+    "no-capabilities": (MODERN, RegisterFault(config=_without_capabilities)),
+    "generation-moves": (BOTH, RegisterFault({"generation": _torn})),
+}
 
 _WITH_FUNCTIONS = replace(_offered(bits.SR_IOV), config=sr_iov())
 _ZONES = ("--zones", "--fault")
@@ -191,6 +225,30 @@ DRIVER_FAULTS: dict[str, DriverFault] = {
     ),
     "left-alone": DriverFault(
         "leave a device with a modern id alone", ("PY-DR-01",), MODERN, leaves="found"
+    ),
+    "reserved-type-refused": _odd(
+        "leave a device alone that has a capability of a reserved type", "PC-DR-01", "reserved-type"
+    ),
+    "capability-longer-refused": _odd(
+        "leave a device alone that has a longer capability than specified", "PC-DR-03",
+        "capability-longer",
+    ),
+    "reserved-bar-refused": _odd(
+        "leave a device alone that has a structure in a reserved BAR", "PC-DR-04", "reserved-bar"
+    ),
+    "capabilities-assumed": DriverFault(
+        "use a device that has none of virtio's capabilities", ("OX-PL-02",), MODERN,
+        registers=ODD["no-capabilities"][1], leaves="assumed",
+    ),
+    "undefined-bits-acknowledged": DriverFault(
+        "acknowledge undefined bits of InterruptStatus", ("MR-DR-20",), MMIO,
+        row="interrupt-bits-returned",
+        registers=RegisterFault({"isr": lambda value, state: value | _STRANGE_INTERRUPT}),
+    ),
+    "fields-together": DriverFault(
+        "take two fields together though the generation changed", ("CF-DR-02",), BOTH,
+        row="read-together",
+        registers=ODD["generation-moves"][1],
     ),
     "left-alone-transitional": DriverFault(
         "leave a device with a transitional id alone", ("PY-DR-02",), BOTH, leaves="found"

@@ -18,7 +18,7 @@ from pykit.drive.emulated import kind_of
 from pykit.drive.shaped import ShapedCase
 from pykit.mutants import rules_for
 from pykit.proof.between import RegisterFault
-from pykit.proof.driver import CONFORMING, DRIVER_FAULTS, Leaves
+from pykit.proof.driver import CONFORMING, DRIVER_FAULTS, ODD, Leaves
 from pykit.proof.memory import ANSWER_FAULTS, FaultyMemory
 from pykit.proof.registers import PACKED, REGISTER_FAULTS
 from pykit.spec import rules
@@ -168,6 +168,20 @@ def _controls() -> Iterator[DrivenFault]:
         yield DrivenFault("control", name, nothing, "device", (), "split", target)
     target = Target("blk", qemu=PACKED)
     yield DrivenFault("control", "pci", nothing, "device", (), "packed", target)
+    for name, (qemu, odd) in ODD.items():
+        # A correct driver leaves a device alone that it finds nothing in.
+        leaves: Leaves = "found" if name == "no-capabilities" else ""
+        yield DrivenFault(
+            "control",
+            name,
+            nothing,
+            "driver",
+            (),
+            "split",
+            Target("blk", qemu=qemu),
+            registers=odd,
+            leaves=leaves,
+        )
     for row, (qemu, registers) in CONFORMING.items():
         case = _first(row)
         target = Target("blk", qemu=qemu)

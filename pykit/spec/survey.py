@@ -174,6 +174,13 @@ class Function(Look):
             return False
         return LEAST.get(cap.cfg_type or 0, 1) <= cap.length <= bar.length - cap.start
 
+    @property
+    def drivable(self) -> bool:
+        """Return whether it has all that one of the two interfaces needs."""
+        needed = (pci.COMMON_CFG, pci.NOTIFY_CFG, pci.ISR_CFG)
+        modern = all(any(map(self.usable, self.structures(kind))) for kind in needed)
+        return modern or self.legacy_interface
+
 
 def functions(view: View) -> list[Function]:
     """Return the looks at PCI devices, in their order."""

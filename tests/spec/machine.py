@@ -66,6 +66,7 @@ class Setting:
     errors: float = 0.05
     #: End while requests are under way: tracing stopped.
     cut: bool = False
+    pieces: int = 0
     #: The device is pulled out with requests outstanding.
     pulled: bool = False
     read_only: bool = False
@@ -508,7 +509,7 @@ class Machine:
         sector = 0
         if kind in (bits.T_IN, bits.T_OUT):
             most = min(5, self.set.size - 2)
-            count = self.random.randrange(1, most + 1)
+            count = self.set.pieces or self.random.randrange(1, most + 1)
             sizes = [512 * self.random.randrange(1, 9) for _ in range(count)]
             sector = self.random.randrange(CAPACITY - 64)
         elif kind in bits.RANGE_TYPES:

@@ -36,6 +36,9 @@ from pykit.spec.topics.config_registers import generations_made_up
 from pykit.spec.view import View
 from pykit.trace.capture import QUEUE_QUERY, RECORDED
 
+#: Fewer fields are none that could be taken together.
+_SEVERAL = 2
+
 
 @rule(
     "CF-DR-03",
@@ -108,6 +111,39 @@ def _wrong_bracket(own: list[Access], i: int, over: bool) -> str | None:
         done = over or after + 1 < len(own)
         return "once, though the generation changed" if done else None
     return ""
+
+
+@rule("CF-DR-02", needs=("driver:config", "driver:generation"))
+def fields_are_no_snapshot(view: View) -> Result:
+    """Section 2.5.1: the driver does not take reads of several fields for one atomic read.
+
+    Checked: each pair of successive reads of the generation by one task with different values,
+    between which it read two fields or more: it reads all of them again. That a driver puts fields
+    together without looking at the generation is not visible.
+
+    Undecided: the trace ends less than 1 s after the second of them, and the task did nothing more.
+    """
+    tally = Tally(none="the generation never changed between reads of several fields")
+    for life in view.lives.values():
+        tasks: dict[int | None, list[Access]] = {}
+        for access in life.config:
+            tasks.setdefault(access.pid, []).append(access)
+        for own in tasks.values():
+            looks = [at for at, access in enumerate(own) if not access.len]
+            for one, other in pairwise(looks):
+                between = {a.offset for a in own[one:other] if a.len and not a.write}
+                if len(between) < _SEVERAL or own[one].value == own[other].value:
+                    continue
+                again = between <= {a.offset for a in own[other:] if a.len and not a.write}
+                last = own[-1] is own[other]
+                if not again and last and ends_within(own[other].ts, ONE_SIDE, view.end[0]):
+                    tally.undecided()
+                    continue
+                places = ", ".join(map(str, sorted(between)))
+                text = f"{life.name}: the fields at {places} read once, though the generation went"
+                text += f" from {own[one].value} to {own[other].value}"
+                tally.check(again, (own[one].row, own[other].row), text)
+    return tally.result()
 
 
 @rule("CF-DR-04", needs=("driver:config", "driver:features"))

@@ -49,6 +49,38 @@ def readable_first(view: View, layout: int) -> Result:
     )
 
 
+#: From so many elements of a chain on, each shorter than that and behind the one before it, a
+#: buffer is in more descriptors than it needs: no page boundary is between them.
+_MANY, _SHORT = 8, 4096
+
+
+@rule("MF-DR-02", needs=("driver:add", "driver:desc|driver:slot"), contents=True)
+def buffers_are_not_cut_up(view: View) -> Result:
+    """Section 2.7.4: the driver does not use an excessive number of descriptors for a buffer.
+
+    Checked: each chain whose descriptors were seen: fewer than 8 of its elements are shorter than
+    4096 bytes, lie behind the element before them in one page of memory and go the same way. What
+    is excessive the specification does not say: elements that are longer, or elsewhere, count as
+    needed.
+    """
+    adds, chains = view.adds, view.chains
+    element = np.flatnonzero(chains.element & chains.good)
+    before, after = element[:-1], element[1:]
+    end = chains.addr[before] + chains.len[before]
+    joined = (chains.chain[before] == chains.chain[after]) & (end == chains.addr[after])
+    joined &= (chains.flags[before] ^ chains.flags[after]) & bits.WRITE == 0
+    joined &= (chains.len[after] < _SHORT) & (chains.addr[after] % _SHORT != 0)
+    more = np.bincount(chains.chain[after[joined]], minlength=len(adds.q))
+    seen = np.zeros(len(adds.q), dtype=np.bool_)
+    seen[chains.chain[element]] = True
+    table = Rows.of(view.rings, adds).plus(more=more).where(seen)
+    return table.check(
+        table["more"] < _MANY,
+        "{queue}: {more} elements of the chain at head {head} go on where the last one ends",
+        none="no chain's descriptors were seen",
+    )
+
+
 #: Flags that are defined: of each descriptor, and of those of a packed ring.
 _FLAGS = bits.NEXT | bits.WRITE | bits.INDIRECT
 _RING_FLAGS = _FLAGS | 1 << 7 | 1 << 15

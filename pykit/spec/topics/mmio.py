@@ -143,7 +143,8 @@ def acknowledged_last(view: View) -> Result:
 def _unacknowledged(view: View) -> Result:
     """Check that a driver which reads of interrupts acknowledges any."""
     regs = registers(view)
-    asked = regs.of(MMIO) & regs.reads("isr") & regs.known & (regs.value > 0) & regs.begun
+    shown = regs.value & sum(_EVENTS) != 0
+    asked = regs.of(MMIO) & regs.reads("isr") & regs.known & shown & regs.begun
     acked = later(regs.of(MMIO) & regs.writes("interrupt_ack"), regs.span) >= 0
     rows = regs.where(asked & (later(asked, regs.span) >= 0), acked=acked)
     return regs.check(

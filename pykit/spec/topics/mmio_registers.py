@@ -335,6 +335,29 @@ def acknowledged_bits_are_defined(view: View) -> Result:
     )
 
 
+@rule("MR-DR-20", needs=SEEN)
+def undefined_bits_are_disregarded(view: View) -> Result:
+    """Section 4.2.2.2: the driver disregards undefined bits of InterruptStatus.
+
+    Checked: each read of InterruptStatus that has such a bit, where the driver wrote InterruptACK
+    before it read InterruptStatus again: what it wrote has the defined bits that were read, and no
+    undefined one. Whether it acts on such a bit in another way is not visible.
+    """
+    regs = registers(view)
+    reads = regs.of(ALL) & regs.reads("isr")
+    again = later(reads, regs.span)
+    ack = later(regs.of(ALL) & regs.writes("interrupt_ack") & regs.known, regs.span)
+    strange = reads & regs.known & (regs.value & ~DEFINED != 0)
+    answered = strange & (ack >= 0) & ((again < 0) | (ack < again))
+    rows = regs.where(answered, acked=regs.value_at(ack, 0))
+    return regs.check(
+        rows,
+        rows["acked"] == rows["value"] & DEFINED,
+        "{place}: InterruptStatus is {value:#x}, {acked:#x} is acknowledged",
+        none="InterruptStatus never had an undefined bit",
+    )
+
+
 def _discoveries(regs: Registers) -> Bools:
     """Return reads of MagicValue that begin a device's initialization: the first of each run."""
     reads = regs.of(ALL) & regs.on("magic") & ~regs.write

@@ -29,10 +29,13 @@ from pykit.spec.view import View
 _UNBOUND = "no driver began with it, and the capture does not say that one should"
 
 
-def _taken(view: View, chosen: Callable[[Function], str], none: str) -> Result:
-    """Check that a driver began with each surveyed device that ``chosen`` has a description of."""
+def taken(view: View, chosen: Callable[[Function], str], none: str) -> Result:
+    """Check that a driver began with each surveyed device that ``chosen`` has a description of.
+
+    A device that lacks what both interfaces need is none that a driver could take.
+    """
     tally = Tally(none=none, doubt=_UNBOUND)
-    begun = _begun(view)
+    begun_with = begun(view)
     wanted = {
         view.events.devices.get(device.id)
         for device in view.events.capture.devices
@@ -42,9 +45,9 @@ def _taken(view: View, chosen: Callable[[Function], str], none: str) -> Result:
         looks = [f for f in functions(view) if f.dev == dev]
         function = looks[-1]
         what = chosen(function)
-        if not what:
+        if not what or not function.drivable:
             continue
-        used = dev in begun or any(map(_driven, looks))
+        used = dev in begun_with or any(map(_driven, looks))
         if not used and (dev is None or dev not in wanted or not _left_alone(view, dev)):
             tally.undecided()
             continue
@@ -76,10 +79,10 @@ def _matched(view: View, ids: Collection[int], none: str) -> Result:
         found = function.head["device_id"]
         return f"the id {found:#06x}" if found in ids else ""
 
-    return _taken(view, chosen, none)
+    return taken(view, chosen, none)
 
 
-def _begun(view: View) -> set[int]:
+def begun(view: View) -> set[int]:
     """Return devices of which a driver wrote the DRIVER bit, or traced that it began."""
     statuses = view.of("dev_status", "status")
     written = {
@@ -138,7 +141,7 @@ def long_structures_are_handled(view: View) -> Result:
     or 4 of ISR status, which is all that version 1.4 has. That a driver maps too much of them is
     not looked at.
     """
-    return _taken(view, _oversized, "no surveyed PCI device has a structure of unexpected length")
+    return taken(view, _oversized, "no surveyed PCI device has a structure of unexpected length")
 
 
 NO_ACCESS = "no access to the configuration space of a surveyed PCI device was logged"
@@ -181,7 +184,7 @@ def any_revision_is_taken(view: View) -> Result:
     def chosen(function: Function) -> str:
         return f"the revision {function.head['revision_id']}"
 
-    return _taken(view, chosen, "no PCI device was surveyed")
+    return taken(view, chosen, "no PCI device was surveyed")
 
 
 #: Bytes beyond which no device type of version 1.4 has a configuration of its own.
@@ -203,7 +206,7 @@ def size_of_configuration_is_not_limited(view: View) -> Result:
     Checked: as for PY-DR-01, each surveyed device whose configuration structure is longer than any
     that version 1.4 defines.
     """
-    return _taken(view, _roomy, "no surveyed PCI device has so long a configuration")
+    return taken(view, _roomy, "no surveyed PCI device has so long a configuration")
 
 
 @rule("OX-PL-01", needs=("qemu:dev_pci_config", "survey:survey_cap", "registers:register"))

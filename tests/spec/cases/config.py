@@ -82,6 +82,25 @@ def torn_read_is_kept(log: Log) -> None:
     log.insert(after, "config", offset=8, len=4, value=1 << 16, write=0)
 
 
+def two_fields() -> Log:
+    """Return a log of a driver that reads two fields until the generation is the same."""
+    log = run()
+    at = log.after(log.one("config", len=8), lambda event: event["kind"] == "generation")
+    # Fields by their offsets, and generations.
+    for read in (-8, 8, 20, -9, 8, 20, -9):
+        if read < 0:
+            at = log.insert(at, "generation", generation=-read)
+        else:
+            at = log.insert(at, "config", offset=read, len=4, value=0, write=0)
+    return log
+
+
+@case("CF-DR-02", clean=two_fields)
+def torn_fields_are_kept(log: Log) -> None:
+    """The driver reads one of two fields again, where the generation has changed over both."""
+    log.drop([log.of("config", offset=8, len=4)[-1]])
+
+
 @case("CF-DR-04")
 def field_without_its_feature(log: Log) -> None:
     """The driver reads a field of SECURE_ERASE, which is not offered."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pykit.spec import bits
 from tests.spec.cases.base import case, chains, like
 from tests.spec.log import Event, Log
@@ -18,6 +20,16 @@ def writable_first(log: Log) -> None:
         first[name], second[name] = second[name], first[name]
     first["flags"] |= bits.WRITE
     second["flags"] &= ~bits.WRITE
+
+
+@case("MF-DR-02", clean=like(size=32, pieces=12))
+def pieces_go_on(log: Log) -> None:
+    """A dozen elements of a request lie one behind the other."""
+    chain = next(c for c in chains(log, 0) if c[-1]["type"] == bits.T_IN)
+    descs = [e for e in chain if e["kind"] == "desc" and not e["flags"] & bits.INDIRECT]
+    data = [e for e in descs if e["flags"] & bits.WRITE]
+    for before, after in pairwise(data):
+        after["addr"] = before["addr"] + before["len"]
 
 
 @case("DX-84")

@@ -68,6 +68,25 @@ def interrupt_of_no_event(log: Log) -> None:
     _first(log, "isr", 0, 1)["value"] = 7
 
 
+def strange_interrupt() -> Log:
+    """Return a log of an interrupt status with an undefined bit, of which the driver takes none."""
+    log = on_mmio()
+    _first(log, "isr", 0, value=3)["value"] = 5
+    return log
+
+
+@case("MR-DR-20", clean=strange_interrupt)
+def undefined_bit_is_acknowledged(log: Log) -> None:
+    """The driver acknowledges InterruptStatus as it read it."""
+    _first(log, "interrupt_ack", 1)["value"] = 5
+
+
+@case("MR-DR-20", clean=strange_interrupt)
+def defined_bit_is_not_acknowledged(log: Log) -> None:
+    """For an undefined bit the driver acknowledges another event than the one that it was shown."""
+    _first(log, "interrupt_ack", 1)["value"] = 2
+
+
 @case("MR-DE-05", clean=on_mmio)
 def interrupt_after_reset(log: Log) -> None:
     """InterruptStatus keeps a bit over a reset."""
