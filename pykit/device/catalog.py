@@ -255,6 +255,7 @@ DRIVEN: dict[str, DrivenBy] = {
             "buffers-swapped": "MF-DE-01 SI-DE-02",
             "buffer-missed": "MF-DE-01 SI-DE-01 SI-DE-02",
             "write-dropped": "MF-DE-01",
+            "unreadable-read": "SD-DE-02 PD-DE-02 | write-turned",
             "data-late": "DX-23",
             "data-short": "SU-DE-02 DX-23",
             "failed-length": "SU-DE-02",

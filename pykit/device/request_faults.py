@@ -210,6 +210,13 @@ def _data_merged(chain: Chain) -> Chain:
     return replace(chain, writable=(*data, (address + length - 1, 1)))
 
 
+def _any_direction(chain: Chain) -> Chain:
+    """Take all buffers between a lone header and the status for data to read."""
+    if len(chain.readable) != 1 or len(chain.writable) < 2:
+        return chain
+    return replace(chain, readable=(*chain.readable, *chain.writable[:-1]))
+
+
 def _status_missed(chain: Chain) -> Chain:
     """Leave out the last of several writable buffers, which is the status's."""
     return replace(chain, writable=chain.writable[:-1]) if len(chain.writable) > 1 else chain
@@ -234,6 +241,7 @@ for _more in (
     DeviceFault("buffers-swapped", "read buffers of data in the other order", takes=_swapped),
     DeviceFault("header-alone", "read no data from the header's buffer", takes=_header_alone),
     DeviceFault("status-alone", "write no data to the status's buffer", takes=_data_merged),
+    DeviceFault("unreadable-read", "read data that it may only write", takes=_any_direction),
     DeviceFault("status-in-data", "write the status where the data ends", takes=_status_missed),
     DeviceFault(
         "tables-in-sequence",

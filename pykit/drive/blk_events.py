@@ -47,7 +47,8 @@ def note_end(
     """Write down how a block request ended, and what its sectors hold if it went well."""
     sector, kind = request.note["sector"], request.note["type"]
     head, status = entry.id & 0xFFFF, memory.load(request.status_at, 1)[0]
-    data = request.data() if request.data is not None else b""
+    # What was to be written is what stood there when the request was made available.
+    data = request.sent or (request.data() if request.data is not None else b"")
     if status == bits.S_OK and kind in (bits.T_IN, bits.T_OUT):
         for at in range(0, len(data), bits.SECTOR):
             recorder.event(

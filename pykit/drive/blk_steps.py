@@ -201,13 +201,18 @@ def build(memory: SharedMemory, step: BlkStep, fields: Mapping[str, int]) -> Dri
     head = struct.pack("<IIQ", step.kind, step.prio, sector).ljust(step.header, b"\0")
     count = max(value(step.pieces, fields), 1)
     cut = len(data) // count
-    return blk_request(
+    # Data that the device is not to read are there all the same.
+    unreadable = step.turned and not step.out
+    request = blk_request(
         memory,
         step.kind,
         sector,
-        data if step.out else len(data),
+        data if step.out or unreadable else len(data),
         (cut,) * (count - 1),
         header=head[: step.header],
         room=step.room,
         joined=step.joined,
     )
+    if unreadable:
+        request.buffers[1:-1] = [replace(one, write=True) for one in request.buffers[1:-1]]
+    return request

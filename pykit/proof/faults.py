@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Literal
 
@@ -114,9 +115,9 @@ def driven_faults() -> Iterator[DrivenFault]:
         if named is None:
             continue
         for layout in _LAYOUTS:
-            # Rows of block requests are of split rings, unless they say otherwise.
-            split = fault.zoned or named.rows
-            if fault.ring in ("both", layout) and not (split and layout == "packed"):
+            if fault.ring in ("both", layout) and not (fault.zoned and layout == "packed"):
+                if named.rows and not _rows_of(named.rows, layout):
+                    continue
                 target = _back_end("blk", *(["--zones"] if fault.zoned else []), "--fault", name)
                 yield DrivenFault(
                     "back-end", name, fault.does, "device", rules_for(named.clauses), layout,
@@ -148,6 +149,16 @@ def driven_faults() -> Iterator[DrivenFault]:
 @cache
 def _every() -> tuple[AnyCase, ...]:
     return tuple(expand(read_tables()))
+
+
+def _rows_of(patterns: tuple[str, ...], layout: Layout) -> bool:
+    """Whether there is a row of these that is for rings of a layout."""
+    return any(
+        isinstance(case, Case | BlkCase)
+        and case.ring == layout
+        and any(fnmatchcase(case.row.name, pattern) for pattern in patterns)
+        for case in _every()
+    )
 
 
 def _first(row: str) -> AnyCase:

@@ -37,6 +37,8 @@ class _Form:
         flagged: WRITE stands beside INDIRECT.
         behind: buffers stand in the ring before the indirect table.
         listed: two or more data buffers are elements of a packed list.
+        unreadable: it is to write what stands in buffers that the device may only write.
+        packed: its ring is packed.
         status: as it ended, -1 where it did not.
         given_up: the driver was through with the device, and it had not come back.
     """
@@ -48,6 +50,8 @@ class _Form:
     flagged: bool
     behind: bool
     listed: bool
+    unreadable: bool
+    packed: bool
     status: int
     given_up: bool
 
@@ -91,6 +95,8 @@ def _read_forms(view: View) -> list[_Form]:
         # The first buffer is the header, the last one the status byte.
         cut = tuple(chains.len[mine][chains.element[mine]].tolist())[1:-1]
         indirect = bool(pointer.any())
+        packed = rings.layout[q] == PACKED
+        own = flags[chains.element[mine]][1:-1] & bits.WRITE != 0
         found.append(
             _Form(
                 row=int(requests.row[number]),
@@ -99,7 +105,9 @@ def _read_forms(view: View) -> list[_Form]:
                 cut=cut,
                 flagged=bool((flags[pointer] & bits.WRITE).any()),
                 behind=indirect and bool(((table == 0) & ~pointer).any()),
-                listed=rings.layout[q] == PACKED and not indirect and len(cut) > 1,
+                listed=packed and not indirect and len(cut) > 1,
+                unreadable=kinds[number] == bits.T_OUT and len(own) > 0 and bool(own.all()),
+                packed=packed,
                 status=int(requests.status[number]),
                 given_up=requests.done[number] < 0 and rings.queue[q][:2] in removed,
             )
@@ -163,7 +171,7 @@ def _judge(view: View, odd: Callable[[_Form, _Form], bool], words: str) -> Tally
     pairs = _pairs(view)
     possible = any(pair.right and not odd(pair.read, pair.known) for pair in pairs)
     for pair in pairs:
-        if not odd(pair.read, pair.known):
+        if pair.known.unreadable or not odd(pair.read, pair.known):
             continue
         if not pair.right and not possible:
             tally.undecided()
@@ -194,6 +202,39 @@ def _served(view: View, tally: Tally, odd: Callable[[_Form], bool], words: str) 
         else:
             tally.undecided()
     return tally.result()
+
+
+def _unread(view: View, *, packed: bool) -> Result:
+    """Check that nothing was stored that stands in buffers which the device may only write."""
+    tally = Tally(none="no write request had its data in buffers that the device may only write")
+    for pair in _pairs(view):
+        if pair.known.unreadable and pair.known.packed == packed:
+            text = (
+                f"{pair.read.place}: sector {pair.sector} holds what stood in a buffer that the"
+                " device may write, and is not to read"
+            )
+            tally.check(not pair.right, (pair.known.row, pair.read.row, pair.row), text)
+    return tally.result()
+
+
+@rule("SD-DE-02", needs=_NEEDS)
+def writable_buffers_are_not_read(view: View) -> Result:
+    """Section 2.7.5.1: the device reads no buffer that it may only write.
+
+    Checked: each sector that is read behind a write request of a split queue whose data stand in
+    such buffers, and which ended with OK: it does not hold them. Reads that nothing comes of are
+    not visible.
+    """
+    return _unread(view, packed=False)
+
+
+@rule("PD-DE-02", needs=_NEEDS)
+def writable_elements_are_not_read(view: View) -> Result:
+    """Section 2.8.5.1: the device reads no element of a packed list that it may only write.
+
+    Checked: as for SD-DE-02, of packed queues.
+    """
+    return _unread(view, packed=True)
 
 
 @rule("MF-DE-01", needs=_NEEDS)

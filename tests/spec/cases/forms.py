@@ -15,11 +15,18 @@ PLAIN, ODD = (1024,), (512, 512)
 
 
 def _ask(
-    disk: Disk, kind: int, cut: tuple[int, ...], *, table: bool, flags: int = 0, ahead: int = 0
+    disk: Disk,
+    kind: int,
+    cut: tuple[int, ...],
+    *,
+    table: bool = False,
+    flags: int = 0,
+    ahead: int = 0,
+    unreadable: int = 0,
 ) -> None:
     """Make a request of two sectors of which all descriptors and both sums are traced."""
     queue, head = {**disk.place, "vq": 0}, disk.count % 64
-    data = 0 if kind == bits.T_OUT else bits.WRITE
+    data = 0 if kind == bits.T_OUT and not unreadable else bits.WRITE
     pieces = [(16, 0), *((length, data) for length in cut), (1, bits.WRITE)]
     direct, inner = (pieces[:ahead], pieces[ahead:]) if table else (pieces, [])
     slots = len(direct) + bool(inner)
@@ -62,7 +69,8 @@ def _ask(
     used = {"index": disk.count - 1, "used_idx": disk.count, "accepted": 1}
     add("used", **queue, id=head, len=1, **used)
     for sector in (0, 1):
-        add("blk_sector", **queue, sector=sector, sum=77 + sector, head=head, write=int(not data))
+        holds = {"sum": (unreadable or 77) + sector, "write": int(kind == bits.T_OUT)}
+        add("blk_sector", **queue, sector=sector, head=head, **holds)
     add("blk_done", **queue, sector=0, type=kind, len=1, head=head, status=bits.S_OK)
 
 
@@ -103,3 +111,24 @@ def the_form_is_not_served(log: Log) -> None:
     """A request in such a form does not come back before the driver is through."""
     log.drop([*log.of("blk_sector")[-2:], log.of("blk_done")[-1], log.of("used")[-1]])
     log.add("driver", dev=1, life=0, cpu=0, pid=7, id=2, err=0, stage=bits.REMOVED)
+
+
+def unreadable(*, packed: bool = False) -> Make:
+    """Return a maker of logs: a write, one whose data are not to be read, and a read."""
+
+    def make() -> Log:
+        disk = Disk(offered=OFFERED | (_PACKED if packed else 0), packed=packed)
+        _ask(disk, bits.T_OUT, PLAIN)
+        _ask(disk, bits.T_OUT, PLAIN, unreadable=200)
+        _ask(disk, bits.T_IN, PLAIN)
+        return disk.log
+
+    return make
+
+
+@case("SD-DE-02", clean=unreadable())
+@case("PD-DE-02", clean=unreadable(packed=True))
+def unreadable_data_are_stored(log: Log) -> None:
+    """A read brings what stood in buffers that the device may only write."""
+    for stored, found in zip(log.of("blk_sector")[2:4], log.of("blk_sector")[4:], strict=True):
+        found["sum"] = stored["sum"]
