@@ -40,6 +40,7 @@ _GROUPS: dict[str, Callable[[Clause], bool]] = {
     "derived": lambda clause: clause.id.startswith("DX-"),
     "suspend": lambda clause: clause.topic == "suspend",
     "legacy": lambda clause: clause.topic == "legacy",
+    "channel I/O": lambda clause: clause.topic == "ccw" and clause.targeted,
     "target": lambda clause: clause.targeted,
 }
 
