@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pykit.drive.carriers import Carrier
-from pykit.drive.carriers.by_registers import RegisterCarrier
+from pykit.drive.carriers.by_registers import WORD, ReadFields, RegisterCarrier, is_wide
 from pykit.drive.chain import UsedEntry
 from pykit.drive.memory import SharedMemory
 from pykit.drive.record import Recorder
@@ -27,7 +27,6 @@ _ZONES, _MOST_ZONES = 64, 256
 _ANSWERED = {
     bits.T_GET_ID: 24, bits.T_GET_LIFETIME: 24, bits.T_ZONE_REPORT: 8, bits.T_ZONE_APPEND: 8,
 }  # fmt: skip
-_WORD = 4
 
 
 def note_start(recorder: Recorder, queue: int, head: int, request: DriverRequest) -> None:
@@ -126,9 +125,11 @@ def note_fields(recorder: Recorder, carrier: Carrier, features: int) -> None:
 
     seg_max is left out: queues are smaller here than what the device fits it to.
     """
-    for field in FIELDS:
-        brought = field.feature is not None and features >> field.feature & 1
-        if field == CAPACITY or (brought and field != SEG_MAX):
+    brought = [f for f in FIELDS if f.feature is not None and features >> f.feature & 1]
+    fields = [CAPACITY, *(field for field in brought if field != SEG_MAX)]
+    found = _note_groups(recorder, carrier, [(field,) for field in fields])
+    for field, (_, same) in zip(fields, found, strict=True):
+        if not same:
             note_field(recorder, carrier, field)
 
 
@@ -151,41 +152,47 @@ def note_read(recorder: Recorder, carrier: Carrier, *fields: Field) -> tuple[byt
     Returns:
         the last field's bytes, and whether the generation was the same before and after.
     """
-    wide = len(fields) > 1 or fields[0].width > _WORD
-    registers = carrier if wide and isinstance(carrier, RegisterCarrier) else None
-    before = registers.generation() if registers else None
-    data = [_read(carrier, field) for field in fields]
-    after = registers.generation() if registers else None
-    if wide and not isinstance(carrier, RegisterCarrier):
-        # A message of vhost-user has the configuration as it is at once: another value is another
-        # generation.
-        before = after = recorder.generation_of(b"".join(data))
-    found = [
-        {"offset": f.offset, "len": f.width, "value": int.from_bytes(one, "little"), "write": 0}
-        for f, one in zip(fields, data, strict=True)
-        if len(one) == f.width <= 2 * _WORD
-    ]
-    if found and before is not None:
-        recorder.event("generation", generation=before)
-    for read in found:
-        recorder.event("config", **read)
-    if found and after is not None:
-        recorder.event("generation", generation=after)
-    return data[-1], before == after
+    return _note_groups(recorder, carrier, [fields])[0]
 
 
-def _read(carrier: Carrier, field: Field) -> bytes:
+def _note_groups(
+    recorder: Recorder, carrier: Carrier, groups: Sequence[Sequence[Field]]
+) -> list[tuple[bytes, bool]]:
+    """Do as ``note_read`` for groups of fields, which are read together where the carrier can."""
     if isinstance(carrier, RegisterCarrier):
-        found = carrier.field(field.offset, field.width)
-        # The legacy interface has no generation (section 2.5.4): until two reads agree.
-        while (
-            carrier.legacy
-            and field.width > 1
-            and found != (again := carrier.field(field.offset, field.width))
-        ):
-            found = again
-        return found
-    # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
-    end = field.offset + field.width
-    whole = carrier.config(0, end)
-    return whole[field.offset :] if len(whole) == end else b""
+        places = [[(field.offset, field.width) for field in group] for group in groups]
+        found = carrier.fields(places)
+    else:
+        found = [_by_message(recorder, carrier, group) for group in groups]
+    for group, read in zip(groups, found, strict=True):
+        _note_group(recorder, group, read)
+    return [(read.data[-1], read.before == read.after) for read in found]
+
+
+def _note_group(recorder: Recorder, fields: Sequence[Field], read: ReadFields) -> None:
+    found = [
+        {"offset": f.offset, "len": f.width, "value": int.from_bytes(data, "little"), "write": 0}
+        for f, data in zip(fields, read.data, strict=True)
+        if len(data) == f.width <= 2 * WORD
+    ]
+    if found and read.before is not None:
+        recorder.event("generation", generation=read.before)
+    for one in found:
+        recorder.event("config", **one)
+    if found and read.after is not None:
+        recorder.event("generation", generation=read.after)
+
+
+def _by_message(recorder: Recorder, carrier: Carrier, fields: Sequence[Field]) -> ReadFields:
+    """Read fields by messages of vhost-user; what a message has not all of is empty."""
+    data = []
+    for field in fields:
+        # Not from the field on: libvhost-user's vu_get_config() leaves the offset out of account.
+        end = field.offset + field.width
+        whole = carrier.config(0, end)
+        data.append(whole[field.offset :] if len(whole) == end else b"")
+    if not is_wide([field.width for field in fields]):
+        return ReadFields(data)
+    # A message has the configuration as it is at once: another value is another generation.
+    generation = recorder.generation_of(b"".join(data))
+    return ReadFields(data, generation, generation)

@@ -91,8 +91,8 @@ class VirtioDriver:
             carrier.report, carrier.surveyed = self._note_access, self._note_survey
             carrier.configured = self._note_configuration
 
-    def _note_access(self, access: SeenAccess) -> None:
-        self.recorder.access(access)
+    def _note_access(self, access: SeenAccess, at: int) -> None:
+        self.recorder.access(access, at)
 
     def _note_status(self, status: int, op: int = bits.STATUS_WRITE) -> None:
         """Write down an access to the status that no register shows."""

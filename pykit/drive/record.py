@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any, ClassVar, NamedTuple
 
 from pykit.files import naming
@@ -79,20 +80,23 @@ class Recorder:
     @classmethod
     def now(cls) -> int:
         """Return the time of an event (ns)."""
-        return cls._since + time.monotonic_ns()
+        return cls._since + monotonic_ns()
 
     def begin(self) -> None:
         """Begin the device's next life."""
         self.life += 1
         self._seq.clear()
 
-    def event(self, kind: str, queue: int | None = None, **fields: Any) -> None:
-        """Write down an event of the current life, of one of its queues or of none."""
+    def event(self, kind: str, queue: int | None = None, at: int = 0, **fields: Any) -> None:
+        """Write down an event of the current life, of one of its queues or of none.
+
+        ``at`` is its time, if that was not just now.
+        """
         if self.deaf and kind in _OF_INTERRUPTS:
             return
         row: dict[str, Any] = {
             "row": self._count,
-            "ts": self.now(),
+            "ts": at or self._since + monotonic_ns(),
             "cpu": 0,
             "pid": 0,
             "dev": 0,
@@ -100,14 +104,15 @@ class Recorder:
             **fields,
         }
         if queue is not None:
-            seq = self._seq.get(queue, 0) + 1
-            self._seq[queue] = seq
-            row |= {"vq": queue, "seq": seq}
+            row["vq"] = queue
+            row["seq"] = self._seq[queue] = self._seq.get(queue, 0) + 1
         self._count += 1
         self._rows[kind].append(row)
 
-    def access(self, seen: SeenAccess) -> None:
+    def access(self, seen: SeenAccess, at: int = 0) -> None:
         """Write down an access to a register, with its name and the queue that it belongs to.
+
+        ``at`` is its time, if that was not just now.
 
         One to the status is an event of its own as well, as in a guest.
         """
@@ -123,12 +128,22 @@ class Recorder:
             self._selected = seen.value & 0xFFFF
         elif seen.write and name == "status" and not seen.value:
             self._selected = None
-        self.event("register", **seen._asdict(), register=name, vq=queue)
+        what: dict[str, Any] = {
+            "structure": seen.structure,
+            "offset": seen.offset,
+            "size": seen.size,
+            "value": seen.value,
+            "write": seen.write,
+            "register": name,
+            "vq": queue,
+        }
+        self.event("register", at=at, **what)
         if self.traced:
-            self.event("acc_register", **seen._asdict(), register=name, vq=queue, symbol=SYMBOL)
+            self.event("acc_register", at=at, **what, symbol=SYMBOL)
         if name == "status" and seen.size == REGISTERS[seen.structure][name].size:
             written = bits.STATUS_WRITE if seen.value else bits.STATUS_RESET
-            self.event("status", status=seen.value, op=written if seen.write else bits.STATUS_READ)
+            op = written if seen.write else bits.STATUS_READ
+            self.event("status", at=at, status=seen.value, op=op)
 
     def configuration(self, offset: int, value: int, write: bool) -> None:
         """Write down an access to the configuration space of the function surveyed last."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pykit import pci
 from pykit.drive.carriers.pci import ECAM
-from pykit.drive.carriers.registers import Bus, RegisterSpan
+from pykit.drive.carriers.registers import Bus, OneByOne, RegisterSpan
 from pykit.drive.carriers.watched import Machine
 from pykit.trace.register_map import STRUCTURES
 
@@ -68,7 +68,7 @@ class RegisterFault:
     config: Edit | None = None
 
 
-class FaultyMachine:
+class FaultyMachine(OneByOne):
     """A machine whose virtio device has a fault.
 
     Args:
@@ -196,7 +196,7 @@ def _window(space: bytes) -> int:
     return -1
 
 
-class _FaultyPorts:
+class _FaultyPorts(OneByOne):
     """The I/O ports of a faulty machine."""
 
     def __init__(self, machine: FaultyMachine, inner: Bus) -> None:

@@ -13,6 +13,7 @@ from pykit.drive import emulated, expand, read_tables
 from pykit.drive.access import Accessor, RegisterCase, RegisterRow, lacking
 from pykit.drive.carriers.mmio import MmioDevice
 from pykit.drive.carriers.qtest import QtestCarrier
+from pykit.drive.carriers.registers import OneByOne
 from pykit.drive.driver import VirtioDriver
 from pykit.drive.kinds import kind_of
 from pykit.drive.lives import DrivenDevice
@@ -23,7 +24,7 @@ from pykit.errors import UsageError
 from pykit.qemu import program as qemu
 
 
-class Remembering:
+class Remembering(OneByOne):
     """A bus whose every byte keeps what was written; the order of accesses is kept."""
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.agent import AgentLine, AgentMemory
+from pykit.drive.carriers.registers import BusAccess
 
 BASE, SIZE, USER = 0x3400000, 1 << 18, 0x7F0000200000
 _PAIRS = 100
@@ -127,6 +128,19 @@ def test_a_guest_that_boots_is_waited_for(tmp_path: Path) -> None:
     with connected(FakeAgent("[    1.5] a message: ", deaf=1), tmp_path) as line:
         assert line.greet() == (BASE, SIZE)
         assert line.read(0x21, 4) == 0x42
+
+
+def test_accesses_by_one_line(tmp_path: Path) -> None:
+    agent = FakeAgent()
+    with connected(agent, tmp_path) as line:
+        line.greet()
+        before = line._number
+        assert line.do([BusAccess(at, 4) for at in (1, 2, 3)]) == [2, 4, 6]
+        assert line._number == before + 1
+        # What does not fit into one goes by several.
+        assert line.do([BusAccess(at, 4) for at in range(300)]) == list(range(0, 600, 2))
+        assert line._number > before + 2
+        assert agent.longest < 4096
 
 
 def test_an_error_names_what_cannot_be_done(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ import stat
 import termios
 import time
 import tty
+from collections.abc import Sequence
 from pathlib import Path
 
 from pykit.drive.activity import Activity
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.carriers.gathering import Gathering
+from pykit.drive.carriers.registers import BusAccess
 from pykit.drive.memory import SharedMemory
 
 #: Version of what the agent understands.
@@ -114,22 +116,40 @@ class AgentLine(Gathering):
         """Write the guest's physical memory."""
         self.post(f"M {address:x} {width:x} {value:x}")
 
-    def _exchange(self) -> str:
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Access the guest's physical memory, by one line if they fit there."""
+        return self.do_each("m", "M", accesses)
+
+    def do_each(self, read: str, write: str, accesses: Sequence[BusAccess]) -> list[int]:
+        """Make accesses by these two commands; return what was read."""
+        answers = self.ask_all(
+            [
+                f"{read} {at:x} {width:x}"
+                if value is None
+                else f"{write} {at:x} {width:x} {value:x}"
+                for at, width, value in accesses
+            ]
+        )
+        found = zip(accesses, answers, strict=True)
+        return [int(answer, 16) for access, answer in found if access.value is None]
+
+    def _exchange(self) -> list[str]:
         commands, self._waiting = self._waiting, []
-        answer, line = "", ""
+        answers: list[str] = []
+        line = ""
         self.gone, gone = True, self.gone
         if gone:
             raise PeerGoneError("guest is gone")
         for command in commands:
             if line and len(line) + len(command) > _LINE:
-                answer, line = self._line(line), ""
+                answers, line = answers + self._line(line), ""
             line += command + ";"
-        answer = self._line(line) if line else answer
+        answers += self._line(line) if line else []
         self.gone = False
-        return answer
+        return answers
 
-    def _line(self, line: str) -> str:
-        """Send a line; return the result of its last command.
+    def _line(self, line: str) -> list[str]:
+        """Send a line; return the results of its commands.
 
         Raises:
             PeerGoneError: there is none in time, or a command could not be done.
@@ -140,7 +160,7 @@ class AgentLine(Gathering):
             raise PeerGoneError("agent did not answer in time")
         if answer.startswith("!"):
             raise PeerGoneError(f"agent: {answer[1:]}")
-        return answer.split(";")[-2] if ";" in answer else ""
+        return answer.split(";")[:-1]
 
     def _next(self) -> int:
         self._number += 1
@@ -194,6 +214,10 @@ class _AgentPorts:
     def write(self, address: int, value: int, width: int) -> None:
         """Write an I/O port."""
         self._line.post(f"I {address:x} {width:x} {value:x}")
+
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Access I/O ports, by one line if they fit there."""
+        return self._line.do_each("i", "I", accesses)
 
 
 class AgentMemory(SharedMemory):

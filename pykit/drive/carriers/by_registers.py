@@ -5,12 +5,30 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.registers import RegisterDevice
+from pykit.drive.carriers.registers import BusAccess, RegisterDevice
 from pykit.spec import bits
 from pykit.vhost_user import PATIENCE
+
+#: Bytes of the widest access to a configuration space.
+WORD = 4
+
+
+class ReadFields(NamedTuple):
+    """Bytes of fields, and the generation before and behind their reads where it was read."""
+
+    data: list[bytes]
+    before: int | None = None
+    after: int | None = None
+
+
+def is_wide(widths: Sequence[int]) -> bool:
+    """Whether fields of these widths take more than one access: they may change in between."""
+    return len(widths) > 1 or widths[0] > WORD
 
 
 class RegisterCarrier(ABC):
@@ -19,6 +37,8 @@ class RegisterCarrier(ABC):
     def __init__(self) -> None:
         self._largest: dict[int, int] = {}
         self._queues = 1
+        #: What was written to the device's status last.
+        self._status = 0
 
     @property
     @abstractmethod
@@ -47,7 +67,8 @@ class RegisterCarrier(ABC):
                 if time.monotonic() > deadline:
                     raise PeerGoneError("device did not end its reset")
             device.set_status(bits.ACKNOWLEDGE)
-            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER)
+            self._status = bits.ACKNOWLEDGE | bits.DRIVER
+            device.set_status(self._status)
             self._queues = device.queues()
 
     @property
@@ -77,7 +98,8 @@ class RegisterCarrier(ABC):
             device.accept(features)
             if device.legacy:
                 return True
-            device.set_status(bits.ACKNOWLEDGE | bits.DRIVER | bits.FEATURES_OK)
+            self._status |= bits.FEATURES_OK
+            device.set_status(self._status)
             return bool(device.status() & bits.FEATURES_OK)
 
     def config(self, offset: int, length: int) -> bytes:
@@ -85,18 +107,33 @@ class RegisterCarrier(ABC):
         space = self.device.space
         return bytes(space.bus.read(space.base + offset + i, 1) for i in range(length))
 
-    def field(self, offset: int, width: int) -> bytes:
-        """Read a field in its own width, one of 64 bits in its halves (section 4.1.3.1)."""
-        space, step = self.device.space, width if width in (1, 2, 4) else 4
-        if width % step or offset % step:
-            return self.config(offset, width)
-        parts = (space.bus.read(space.base + offset + at, step) for at in range(0, width, step))
-        return b"".join(part.to_bytes(step, "little") for part in parts)
+    def fields(self, groups: Sequence[Sequence[tuple[int, int]]]) -> list[ReadFields]:
+        """Read groups of fields, by offset and width, in their own widths, all by one message.
 
-    def generation(self) -> int | None:
-        """Read the configuration's generation; None with the legacy interface."""
-        registers = self.device.registers
-        return registers.read("generation") if "generation" in registers else None
+        One of 64 bits is read in its halves (section 4.1.3.1), a group that takes several accesses
+        between two reads of the generation. The legacy interface has none: all are read until two
+        reads agree (section 2.5.4).
+        """
+        found = self._fields(groups)
+        if self.legacy and any(width > 1 for group in groups for _, width in group):
+            while found != (again := self._fields(groups)):
+                found = again
+        return found
+
+    def _fields(self, groups: Sequence[Sequence[tuple[int, int]]]) -> list[ReadFields]:
+        registers, space = self.device.registers, self.device.space
+        generation = [registers.reading("generation")] if "generation" in registers else []
+        accesses: list[BusAccess] = []
+        for group in groups:
+            around = generation if is_wide([width for _, width in group]) else []
+            accesses += around
+            for offset, width in group:
+                step = _step(offset, width)
+                places = range(space.base + offset, space.base + offset + width, step)
+                accesses += (BusAccess(at, step) for at in places)
+            accesses += around
+        values = iter(space.bus.do(accesses))
+        return [_read(group, values, bool(generation)) for group in groups]
 
     def size(self, queue: int, wanted: int) -> int:
         """What is wanted up to the largest; the legacy PCI interface leaves no choice."""
@@ -145,5 +182,29 @@ class RegisterCarrier(ABC):
         return space.bus.read(space.base + offset, 4)
 
     def driver_ok(self) -> None:
-        """Write DRIVER_OK."""
-        self.device.set_status(self.device.status() | bits.DRIVER_OK)
+        """Write DRIVER_OK, and whatever the device has set beside what was written."""
+        of = self.device.registers
+        status = self._status | bits.DRIVER_OK
+        (found,) = of.do(of.reading("status"), of.writing("status", status))
+        if found & ~status:
+            self.device.set_status(found | bits.DRIVER_OK)
+
+
+def _step(offset: int, width: int) -> int:
+    """How many bytes of a field are read at once: its own width, or the largest part of it."""
+    step = width if width in (1, 2, 4) else WORD
+    return 1 if width % step or offset % step else step
+
+
+def _read(
+    group: Sequence[tuple[int, int]], values: Iterator[int], has_generation: bool
+) -> ReadFields:
+    """Put fields together from what was read, with the generation around them or without."""
+    around = has_generation and is_wide([width for _, width in group])
+    before = next(values) if around else None
+    data = []
+    for offset, width in group:
+        step = _step(offset, width)
+        parts = (next(values).to_bytes(step, "little") for _ in range(0, width, step))
+        data.append(b"".join(parts))
+    return ReadFields(data, before, next(values) if around else None)

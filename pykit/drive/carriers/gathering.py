@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -39,7 +39,16 @@ class Gathering(ABC):
             PeerGoneError: the other end is gone, is silent, or refuses the command.
         """
         self._waiting.append(command)
-        return self._exchange()
+        return self._exchange()[-1]
+
+    def ask_all(self, commands: Sequence[str]) -> list[str]:
+        """Send commands at once and return their answers.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        self._waiting += commands
+        return self._exchange()[-len(commands) :] if commands else []
 
     def post(self, command: str) -> None:
         """Send a command that has no value; later, where commands are sent together.
@@ -52,5 +61,5 @@ class Gathering(ABC):
             self._exchange()
 
     @abstractmethod
-    def _exchange(self) -> str:
-        """Send the commands that wait; return the answer of the last one, empty without any."""
+    def _exchange(self) -> list[str]:
+        """Send the commands that wait; return their answers, which may stand behind others."""

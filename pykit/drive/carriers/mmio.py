@@ -73,18 +73,22 @@ class MmioDevice(RegisterDevice):
                 return cls(bus, base, registers.read("version"))
         raise PeerGoneError("there is no such virtio device behind any MMIO transport")
 
-    def set_up(self, ring: Ring, message: int) -> None:
+    def set_up(self, ring: Ring, message: int, changes: int = 0) -> bool:
         """Write size and addresses; a legacy queue has one address, in pages."""
-        self.registers.write("queue_select", ring.index)
+        of = self.registers
+        size = of.writing("queue_size", ring.size)
         if self.legacy:
-            self.registers.write("page_size", PAGE)
-        self.registers.write("queue_size", ring.size)
-        if self.legacy:
-            self.registers.write("queue_align", PAGE)
-            self.registers.write("queue_pfn", ring.desc // PAGE)
-            return
-        self.areas(ring)
-        self.registers.write("queue_enable", 1)
+            of.do(
+                of.writing("queue_select", ring.index),
+                of.writing("page_size", PAGE),
+                size,
+                of.writing("queue_align", PAGE),
+                of.writing("queue_pfn", ring.desc // PAGE),
+            )
+        else:
+            enable = of.writing("queue_enable", 1)
+            of.do(of.writing("queue_select", ring.index), size, *self.areas(ring), enable)
+        return False
 
     def notify(self, queue: int, position: int | None = None) -> None:
         """Write the queue's number to QueueNotify, and the position beside it."""

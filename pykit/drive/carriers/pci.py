@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pykit import pci
 from pykit.drive.carriers import PeerGoneError
-from pykit.drive.carriers.registers import PAGE, Bus, RegisterBlock, RegisterDevice, RegisterSpan
+from pykit.drive.carriers.registers import (
+    PAGE,
+    Bus,
+    BusAccess,
+    OneByOne,
+    RegisterBlock,
+    RegisterDevice,
+    RegisterSpan,
+)
 from pykit.drive.ring import Ring
 from pykit.spec.bits import NO_VECTOR
 from pykit.trace.register_map import LEGACY_CONFIG, REGISTERS, STRUCTURES
@@ -40,7 +48,7 @@ class PciBus(Bus, Protocol):
 
 
 @dataclass
-class PciFunction:
+class PciFunction(OneByOne):
     """The one virtio function of a machine, with its BARs assigned.
 
     Attributes:
@@ -232,7 +240,7 @@ class PciFunction:
 
 
 @dataclass
-class ExpressSpace:
+class ExpressSpace(OneByOne):
     """The configuration space of a function by its place in memory (PCI Express, 7.2.2)."""
 
     function: PciFunction
@@ -288,6 +296,8 @@ class ModernPci(RegisterDevice):
         self._table = function.message_table()
         self.messages = bool(self._table)
         self._offsets: dict[int, int] = {}
+        #: How many queues it has, once that was read.
+        self._count = 0
 
     @property
     def spans(self) -> tuple[RegisterSpan, ...]:
@@ -324,38 +334,40 @@ class ModernPci(RegisterDevice):
 
     def queues(self) -> int:
         """Read how many queues the device has."""
-        return self.registers.read("num_queues")
+        self._count = self.registers.read("num_queues")
+        return self._count
 
-    def set_up(self, ring: Ring, message: int) -> None:
-        """Write size, vector and addresses, and enable the queue."""
-        registers, index = self.registers, ring.index
-        if message and index < self._function.vectors:
-            self._vector(index, message)
-        registers.write("queue_select", index)
-        registers.write("queue_size", ring.size)
+    def set_up(self, ring: Ring, message: int, changes: int = 0) -> bool:
+        """Write size, vector and addresses, and enable the queue.
+
+        Changes of the configuration get the last vector, where no queue needs it.
+        """
+        of, index, vectors = self.registers, ring.index, self._function.vectors
+        last = vectors - 1
+        announced = bool(changes) and last >= (self._count or self.queues())
         # A queue without a vector is looked at without interrupts.
-        if message and index < self._function.vectors:
-            registers.write("queue_vector", index)
-            if registers.read("queue_vector") == NO_VECTOR:
-                raise PeerGoneError(f"device has no vector for queue {index}")
-        self.areas(ring)
-        self._offsets[index] = registers.read("queue_notify_off")
-        registers.write("queue_enable", 1)
+        mapped = bool(message) and index < vectors
+        accesses: list[BusAccess] = []
+        if announced:
+            accesses += self._vector(last, changes)
+            accesses += of.writing("config_vector", last), of.reading("config_vector")
+        if mapped:
+            accesses += self._vector(index, message)
+        accesses += of.writing("queue_select", index), of.writing("queue_size", ring.size)
+        if mapped:
+            accesses += of.writing("queue_vector", index), of.reading("queue_vector")
+        accesses += *self.areas(ring), of.reading("queue_notify_off")
+        *found, self._offsets[index] = of.do(*accesses)
+        if mapped and found[-1] == NO_VECTOR:
+            raise PeerGoneError(f"device has no vector for queue {index}")
+        of.write("queue_enable", 1)
+        return announced and found[0] != NO_VECTOR
 
-    def announce_changes(self, message: int) -> bool:
-        """Give changes the last vector, where no queue needs it."""
-        last = self._function.vectors - 1
-        if last < self.queues():
-            return False
-        self._vector(last, message)
-        self.registers.write("config_vector", last)
-        return self.registers.read("config_vector") != NO_VECTOR
-
-    def _vector(self, number: int, message: int) -> None:
-        """Let a vector of MSI-X write its number plus one to an address (PCI, 6.8.2)."""
+    def _vector(self, number: int, message: int) -> Iterator[BusAccess]:
+        """The writes that let a vector of MSI-X write its number plus one there (PCI, 6.8.2)."""
         entry = self._table + 16 * number
         for offset, value in ((0, message), (4, 0), (8, number + 1), (12, 0)):
-            self._bus.write(entry + offset, value, 4)
+            yield BusAccess(entry + offset, 4, value)
 
     def notify(self, queue: int, position: int | None = None) -> None:
         """Write to a queue's place in the notification structure (4.1.5.2)."""
@@ -442,10 +454,11 @@ class LegacyPci(RegisterDevice):
     def identify(self) -> None:
         """Nothing: the configuration space of PCI has been read."""
 
-    def set_up(self, ring: Ring, message: int) -> None:
+    def set_up(self, ring: Ring, message: int, changes: int = 0) -> bool:
         """Write the page that the queue begins at: its size is the device's."""
-        self.registers.write("queue_select", ring.index)
-        self.registers.write("queue_pfn", ring.desc // PAGE)
+        of = self.registers
+        of.do(of.writing("queue_select", ring.index), of.writing("queue_pfn", ring.desc // PAGE))
+        return False
 
     def notify(self, queue: int, position: int | None = None) -> None:
         """Write the queue's number to the one register for all."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from pykit.drive.carriers import PeerGoneError, pci
 from pykit.drive.carriers.by_registers import RegisterCarrier
 from pykit.drive.carriers.gathering import Gathering
 from pykit.drive.carriers.mmio import MmioDevice
-from pykit.drive.carriers.registers import RegisterDevice, RegisterSpan
-from pykit.drive.carriers.watched import Machine, WatchedMachine
+from pykit.drive.carriers.registers import BusAccess, RegisterDevice, RegisterSpan
+from pykit.drive.carriers.watched import Machine, Report, WatchedMachine
 from pykit.drive.memory import SharedMemory
 from pykit.drive.record import SeenAccess
 from pykit.drive.ring import Ring
@@ -30,6 +31,8 @@ from pykit.vhost_user import PATIENCE
 
 #: The interrupt controller whose lines are watched, and the first line of virtio's.
 _CONTROLLER, _FIRST_LINE = "ioapic", 16
+#: A request that is served at once comes back within so many seconds.
+_SOON = 0.0003
 
 
 class Qtest(Gathering):
@@ -48,6 +51,7 @@ class Qtest(Gathering):
             self._sock.close()
             raise PeerGoneError(f"cannot connect to {path}: {error.strerror}") from None
         super().__init__()
+        self._lines: deque[str] = deque()
         self._rest = b""
         self.raised: set[int] = set()
         self.ports = _Ports(self)
@@ -72,24 +76,24 @@ class Qtest(Gathering):
         deadline = time.monotonic() + seconds
         while not self.raised:
             left = max(deadline - time.monotonic(), 0)
-            if b"\n" not in self._rest and not select.select((self._sock,), (), (), left)[0]:
+            if not self._lines and not select.select((self._sock,), (), (), left)[0]:
                 return
             self._interrupt(self._line())
 
-    def _exchange(self) -> str:
+    def _exchange(self) -> list[str]:
         commands, self._waiting = self._waiting, []
-        answer = ""
         command = ""
+        answers = []
         try:
             if commands:
                 self._sock.sendall("\n".join((*commands, "")).encode())
             for command in commands:
-                answer = self._answer(command)
+                answers.append(self._answer(command))
         except TimeoutError:
             raise PeerGoneError(f"QEMU did not answer {command!r} in time") from None
         except OSError as error:
             raise PeerGoneError(f"QEMU ended the connection: {error.strerror}") from None
-        return answer
+        return answers
 
     def _answer(self, command: str) -> str:
         # Lines of interrupts come whenever they like.
@@ -97,43 +101,59 @@ class Qtest(Gathering):
             pass
         if not line.startswith("OK"):
             raise PeerGoneError(f"QEMU answered {command!r} by {line!r}")
-        return line[2:].strip()
+        return line[3:]
 
     def _interrupt(self, line: str) -> bool:
         """Take a line of the protocol that reports an interrupt; return whether it was one."""
-        words = line.split()
-        if not words or words[0] != "IRQ":
+        if not line.startswith("IRQ "):
             return False
-        if words[1] == "raise" and int(words[2]) >= _FIRST_LINE:
-            self.raised.add(int(words[2]))
+        _, what, number = line.split()
+        if what == "raise" and int(number) >= _FIRST_LINE:
+            self.raised.add(int(number))
         return True
 
     def _line(self) -> str:
-        while b"\n" not in self._rest:
+        while not self._lines:
             try:
                 part = self._sock.recv(1 << 16)
             except ConnectionError as error:
                 raise PeerGoneError(f"QEMU ended the connection: {error.strerror}") from None
             if not part:
                 raise PeerGoneError("QEMU ended the connection")
-            self._rest += part
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode(errors="replace")
+            *lines, self._rest = (self._rest + part).split(b"\n")
+            self._lines.extend(line.decode(errors="replace") for line in lines)
+        return self._lines.popleft()
 
     def read(self, address: int, width: int) -> int:
         """Read memory space: 1, 2, 4 or 8 bytes at once, or 3 as the bus divides them."""
-        if width not in _LETTERS:
-            data = bytes.fromhex(self.ask(f"read {address:#x} {width:#x}").removeprefix("0x"))
-            return int.from_bytes(data, "little")
-        return int(self.ask(f"read{_LETTERS[width]} {address:#x}"), 16)
+        return _number(self.ask(_command(address, width, None)), width)
 
     def write(self, address: int, value: int, width: int) -> None:
         """Write memory space, as ``read`` reads it."""
-        if width not in _LETTERS:
-            data = value.to_bytes(width, "little").hex()
-            self.post(f"write {address:#x} {width:#x} 0x{data}")
-            return
-        self.post(f"write{_LETTERS[width]} {address:#x} {value:#x}")
+        self.post(_command(address, width, value))
+
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Access memory space by one message."""
+        answers = self.ask_all([_command(*access) for access in accesses])
+        found = zip(accesses, answers, strict=True)
+        return [_number(answer, a.width) for a, answer in found if a.value is None]
+
+
+def _command(address: int, width: int, value: int | None) -> str:
+    """The command of an access to memory space: a read where there is no value."""
+    letter = _LETTERS.get(width)
+    if value is None:
+        return f"read{letter} {address:#x}" if letter else f"read {address:#x} {width:#x}"
+    if letter:
+        return f"write{letter} {address:#x} {value:#x}"
+    return f"write {address:#x} {width:#x} 0x{value.to_bytes(width, 'little').hex()}"
+
+
+def _number(answer: str, width: int) -> int:
+    """What was read, from its answer: a number, or the bytes of an odd width."""
+    if width in _LETTERS:
+        return int(answer, 16)
+    return int.from_bytes(bytes.fromhex(answer.removeprefix("0x")), "little")
 
 
 class _Ports:
@@ -149,6 +169,19 @@ class _Ports:
     def write(self, port: int, value: int, width: int) -> None:
         """Write an I/O port."""
         self._qtest.post(f"out{_LETTERS[width]} {port:#x} {value:#x}")
+
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Access I/O ports by one message."""
+        answers = self._qtest.ask_all(
+            [
+                f"in{_LETTERS[width]} {port:#x}"
+                if value is None
+                else f"out{_LETTERS[width]} {port:#x} {value:#x}"
+                for port, width, value in accesses
+            ]
+        )
+        found = zip(accesses, answers, strict=True)
+        return [int(answer, 16) for access, answer in found if access.value is None]
 
 
 _LETTERS = {1: "b", 2: "w", 4: "l", 8: "q"}
@@ -183,7 +216,7 @@ class QtestCarrier(RegisterCarrier):
         self._changes, self._changed = 0, 0
         self._memory: SharedMemory | None = None
         self._broken, self._asked = False, True
-        self.report: Callable[[SeenAccess], None] = lambda access: None
+        self.report: Report = lambda access, at: None
         self.configured: Callable[[int, int, bool], None] = lambda offset, value, write: None
         self.surveyed: Callable[[dict[str, Any]], None] = lambda reading: None
         self.between: Callable[[Machine], Machine] = lambda machine: machine
@@ -243,8 +276,8 @@ class QtestCarrier(RegisterCarrier):
     def _configured(self, offset: int, value: int, write: bool) -> None:
         self.configured(offset, value, write)
 
-    def _report(self, access: SeenAccess) -> None:
-        self.report(access)
+    def _report(self, access: SeenAccess, at: int) -> None:
+        self.report(access, at)
 
     def _found(self, machine: WatchedMachine) -> RegisterDevice:
         with machine.together():
@@ -270,11 +303,9 @@ class QtestCarrier(RegisterCarrier):
         message = 0
         if self.device.messages:
             message = self._messages[ring.index] = _place(ring.memory)
-        with self._connected().together():
-            if message and not self._changes:
-                place = _place(ring.memory)
-                self._changes = place if self.device.announce_changes(place) else 0
-            self.device.set_up(ring, message)
+        changes = _place(ring.memory) if message and not self._changes else 0
+        if self.device.set_up(ring, message, changes):
+            self._changes = changes
 
     def use_line(self) -> bool:
         """Turn MSI-X off and watch the interrupt line; False where a PCI device is not modern."""
@@ -344,18 +375,29 @@ class QtestCarrier(RegisterCarrier):
         assert self._qtest is not None
         assert self._memory is not None
         if not self._asked:
+            # Most requests are served at once. A message that is there was for one before.
+            if not self._comes(queue, 0) and self._comes(queue, min(seconds, _SOON)):
+                return
             # Once a notification: what asks more often keeps QEMU awake.
             self._asked = True
             self._broken = bool(self.device.status() & bits.NEEDS_RESET)
-        if self._broken:
-            return
+        if not self._broken:
+            self._comes(queue, seconds)
+
+    def _comes(self, queue: int, seconds: float) -> bool:
+        """Wait for a queue's message or the line at most this long; return whether it is there."""
+        assert self._qtest is not None
+        assert self._memory is not None
         if not self.device.messages:
             self._qtest.listen(seconds)
-            return
+            return bool(self._qtest.raised)
         at = self._messages[queue]
         deadline = time.monotonic() + seconds
-        while not any(self._memory.load(at, 4)) and time.monotonic() < deadline:
+        while not any(self._memory.load(at, 4)):
+            if time.monotonic() >= deadline:
+                return False
             time.sleep(0.0001)
+        return True
 
     def quiet(self) -> bool:
         """Whether the device reports NEEDS_RESET or all of QEMU's threads sleep.

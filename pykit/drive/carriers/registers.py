@@ -8,7 +8,7 @@ transports.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -30,6 +30,14 @@ class RegisterSpan(NamedTuple):
     structure: str
 
 
+class BusAccess(NamedTuple):
+    """An access that is still to be made: a write of a value, or a read."""
+
+    address: int
+    width: int
+    value: int | None = None
+
+
 class Bus(Protocol):
     """Access to an address space."""
 
@@ -38,6 +46,23 @@ class Bus(Protocol):
 
     def write(self, address: int, value: int, width: int) -> None:
         """Write 1, 2, 4 or 8 bytes."""
+
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Make accesses in their order, by one message if that can be; return what was read."""
+
+
+class OneByOne:
+    """A bus on which each access is made by itself."""
+
+    def do(self: Bus, accesses: Sequence[BusAccess]) -> list[int]:
+        """Make accesses in their order; return what was read."""
+        found = []
+        for address, width, value in accesses:
+            if value is None:
+                found.append(self.read(address, width))
+            else:
+                self.write(address, value, width)
+        return found
 
 
 @dataclass(frozen=True)
@@ -66,6 +91,19 @@ class RegisterBlock:
         """Write a register at its own width."""
         register = REGISTERS[self.structure][name]
         self.bus.write(self.base + register.offset, value, register.size)
+
+    def reading(self, name: str) -> BusAccess:
+        """A read of a register at its own width, to be made by ``do``."""
+        register = REGISTERS[self.structure][name]
+        return BusAccess(self.base + register.offset, register.size)
+
+    def writing(self, name: str, value: int) -> BusAccess:
+        """A write of a register at its own width, to be made by ``do``."""
+        return self.reading(name)._replace(value=value)
+
+    def do(self, *accesses: BusAccess) -> list[int]:
+        """Make accesses in their order; return what was read."""
+        return self.bus.do(accesses)
 
 
 class RegisterDevice(ABC):
@@ -145,11 +183,12 @@ class RegisterDevice(ABC):
         """Read all words of the device's features; the legacy PCI header has one."""
         if "device_feature_select" not in self.registers:
             return self.registers.read("device_feature")
-        found = 0
-        for word in range(2):
-            self.registers.write("device_feature_select", word)
-            found |= self.registers.read("device_feature") << 32 * word
-        return found
+        of = self.registers
+        words = of.do(
+            *(of.writing("device_feature_select", 0), of.reading("device_feature")),
+            *(of.writing("device_feature_select", 1), of.reading("device_feature")),
+        )
+        return words[0] | words[1] << 32
 
     def accept(self, features: int) -> None:
         """Write all words of the driver's features."""
@@ -161,17 +200,17 @@ class RegisterDevice(ABC):
             self.registers.write("driver_feature", features >> 32 * word & 0xFFFFFFFF)
 
     @abstractmethod
-    def set_up(self, ring: Ring, message: int) -> None:
+    def set_up(self, ring: Ring, message: int, changes: int = 0) -> bool:
         """Write a queue's size and addresses, and enable it.
 
         Args:
             ring: the queue.
             message: address in guest memory that its interrupt writes to, 0 without messages.
-        """
+            changes: address that changes of the configuration are to write to, 0 for none.
 
-    def announce_changes(self, message: int) -> bool:
-        """Let changes of the configuration write to an address; False where no vector is left."""
-        return False
+        Returns:
+            Whether changes of the configuration write there.
+        """
 
     @abstractmethod
     def notify(self, queue: int, position: int | None = None) -> None:
@@ -181,10 +220,10 @@ class RegisterDevice(ABC):
     def acknowledge(self) -> int:
         """Read the interrupt status, and acknowledge it."""
 
-    def areas(self, ring: Ring) -> None:
-        """Write the addresses of a queue's three areas."""
+    def areas(self, ring: Ring) -> Iterator[BusAccess]:
+        """The writes of the addresses of a queue's three areas."""
         for name, address in (
             ("queue_desc", ring.desc), ("queue_driver", ring.driver), ("queue_device", ring.device),
         ):  # fmt: skip
-            self.registers.write(f"{name}_low", address & 0xFFFFFFFF)
-            self.registers.write(f"{name}_high", address >> 32)
+            yield self.registers.writing(f"{name}_low", address & 0xFFFFFFFF)
+            yield self.registers.writing(f"{name}_high", address >> 32)

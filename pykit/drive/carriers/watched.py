@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from pykit.drive.carriers.registers import Bus, RegisterSpan
-from pykit.drive.record import SeenAccess
+from pykit.drive.carriers import PeerGoneError
+from pykit.drive.carriers.registers import Bus, BusAccess, RegisterSpan
+from pykit.drive.record import Recorder, SeenAccess
+
+#: Takes an access, and its time, 0 for now.
+Report = Callable[[SeenAccess, int], None]
 
 
 class Machine(Bus, Protocol):
@@ -30,7 +34,7 @@ class _Watched:
 
     def __init__(self, inner: Bus, spans: list[RegisterSpan]) -> None:
         self._inner, self._spans = inner, spans
-        self.report: Callable[[SeenAccess], None] | None = None
+        self.report: Report | None = None
 
     def read(self, address: int, width: int) -> int:
         """Read, and report it."""
@@ -43,13 +47,36 @@ class _Watched:
         self._seen(address, width, value, write=True)
         self._inner.write(address, value, width)
 
-    def _seen(self, address: int, width: int, value: int, *, write: bool) -> None:
+    def do(self, accesses: Sequence[BusAccess]) -> list[int]:
+        """Make accesses, and report them in their order.
+
+        Those up to the last write have the time before all, so that nothing that the device does
+        about a write is earlier than that.
+        """
+        last = max((i for i, access in enumerate(accesses) if access.value is not None), default=-1)
+        begun = Recorder.now()
+        try:
+            found = self._inner.do(accesses)
+        except PeerGoneError:
+            # What led to the device's end was made; what was to be read is not known.
+            for address, width, value in accesses:
+                if value is not None:
+                    self._seen(address, width, value, write=True, at=begun)
+            raise
+        values = iter(found)
+        for i, (address, width, value) in enumerate(accesses):
+            moved = next(values) if value is None else value
+            at = begun if i <= last else 0
+            self._seen(address, width, moved, write=value is not None, at=at)
+        return found
+
+    def _seen(self, address: int, width: int, value: int, *, write: bool, at: int = 0) -> None:
         if self.report is None:
             return
         for span in self._spans:
             if span.base <= address < span.base + span.length:
                 where = span.structure, address - span.base
-                self.report(SeenAccess(*where, width, value, write))
+                self.report(SeenAccess(*where, width, value, write), at)
                 return
 
 
@@ -58,10 +85,11 @@ class WatchedMachine(_Watched):
 
     Args:
         inner: what does the accesses.
-        report: is called in order for each access, a write before it is made.
+        report: is called in order for each access, with its time if that was before; a write by
+            itself is reported before it is made.
     """
 
-    def __init__(self, inner: Machine, report: Callable[[SeenAccess], None]) -> None:
+    def __init__(self, inner: Machine, report: Report) -> None:
         self._memory_spans: list[RegisterSpan] = []
         self._port_spans: list[RegisterSpan] = []
         super().__init__(inner, self._memory_spans)
