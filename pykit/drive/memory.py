@@ -22,6 +22,8 @@ Bytes = npt.NDArray[np.uint8]
 #: Two values for memory that the device is expected to overwrite: a device that happens to write
 #: one of them is seen with the other.
 CANARIES = (0xEE, 0x11)
+#: The bytes of a word.
+_BYTES = np.arange(8)
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,16 @@ class SharedMemory:
         os.ftruncate(self.fd, ram or size)
         self._map = mmap.mmap(self.fd, size, offset=base if ram else 0)
         self._memory: Bytes = np.frombuffer(self._map, np.uint8)
-        self._shadow = np.zeros(size, np.uint8)
+        self._halves, self._words = self._memory.view("<u2"), self._memory.view(np.uint64)
+        #: The same shadow, for stores and for comparisons of many bytes.
+        self._own = bytearray(size)
+        self._shadow: Bytes = np.frombuffer(self._own, np.uint8)
         self._allowed = np.zeros(size, np.bool_)
         self._next = base
 
     def close(self) -> None:
         """Give the memory back."""
-        del self._memory
+        del self._memory, self._halves, self._words
         self._map.close()
         os.close(self.fd)
 
@@ -120,13 +125,13 @@ class SharedMemory:
         Raises:
             IndexError: not all of the bytes belong to the region.
         """
-        at = self._at(address, len(data))
-        value = np.frombuffer(data, np.uint8)
-        self._shadow[at : at + len(data)] = value
-        if len(data) == 2 and at % 2 == 0:
-            self._memory[at : at + 2].view(np.uint16)[0] = value.view(np.uint16)[0]
+        length = len(data)
+        at = self._at(address, length)
+        self._own[at : at + length] = data
+        if length == 2 and not at & 1:
+            self._halves[at >> 1] = data[0] | data[1] << 8
         else:
-            self._memory[at : at + len(data)] = value
+            self._map[at : at + length] = data
 
     def take_over(self, offset: int, data: bytes) -> None:
         """Write bytes as the device, where it has written them in a memory that this copies."""
@@ -139,12 +144,11 @@ class SharedMemory:
             IndexError: not all of the bytes belong to the region.
         """
         at = self._at(address, length)
-        return self._memory[at : at + length].tobytes()
+        return self._map[at : at + length]
 
     def load16(self, address: int) -> int:
         """Read two aligned bytes at once, little-endian."""
-        at = self._at(address, 2)
-        return int(self._memory[at : at + 2].view("<u2")[0])
+        return int(self._halves[self._at(address, 2) >> 1])
 
     def allow(self, address: int, length: int) -> None:
         """Let the device write these bytes; those outside of the region are left out."""
@@ -167,13 +171,20 @@ class SharedMemory:
         """Return how many bytes the device has written of these: up to the last that differs."""
         at = self._at(address, length)
         part = slice(at, at + length)
+        if self._map[part] == self._own[part]:
+            return 0
         changed = np.flatnonzero(self._memory[part] != self._shadow[part])
         return int(changed[-1]) + 1 if changed.size else 0
 
     def trespasses(self) -> tuple[Span, ...]:
         """Return the bytes that the device wrote and was not allowed to, in order."""
-        wrong = np.flatnonzero((self._memory != self._shadow) & ~self._allowed)
-        return tuple(self._spans(wrong))
+        # Most words are as they were.
+        words = np.flatnonzero(self._words != self._shadow.view(np.uint64))
+        if not words.size:
+            return ()
+        places = (words[:, None] * 8 + _BYTES).ravel()
+        changed = self._memory[places] != self._shadow[places]
+        return tuple(self._spans(places[changed & ~self._allowed[places]]))
 
     def _spans(self, places: npt.NDArray[np.intp]) -> Iterator[Span]:
         if not places.size:
@@ -182,6 +193,7 @@ class SharedMemory:
             yield Span(self.base + int(part[0]), len(part))
 
     def _at(self, address: int, length: int) -> int:
-        if not self.covers(address, length):
+        at = address - self.base
+        if at < 0 or at + length > self.size:
             raise IndexError(f"{length} bytes at {address:#x} are not in the shared memory")
-        return address - self.base
+        return at

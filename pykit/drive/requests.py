@@ -153,14 +153,13 @@ def mark_ends(length: int) -> tuple[int, ...]:
 
 def _mark(memory: SharedMemory, pieces: Sequence[Buffer], length: int) -> None:
     """Put a mark at the end of each sector, and of all, of data of so many bytes."""
-    places = (
-        (end - len(MARK) + i, byte) for end in mark_ends(length) for i, byte in enumerate(MARK)
-    )
-    marked = dict(places)
-    done = 0
+    ends, done = mark_ends(length), 0
     for piece in pieces:
-        for at in sorted(at for at in marked if done <= at < done + piece.length):
-            memory.store(piece.address + at - done, bytes((marked[at],)))
+        for end in ends:
+            begin = end - len(MARK)
+            first, last = max(begin, done), min(end, done + piece.length)
+            if first < last:
+                memory.store(piece.address + first - done, MARK[first - begin : last - begin])
         done += piece.length
 
 

@@ -85,7 +85,8 @@ class SplitRing(Ring):
         chained = []
         for i, descriptor in enumerate(buffers):
             if i + 1 < len(buffers):
-                descriptor = replace(descriptor.having(flags=NEXT), next=slots[i + 1])
+                address, length, flags = descriptor.address, descriptor.length, descriptor.flags
+                descriptor = RingDescriptor(address, length, flags | NEXT, slots[i + 1])
             chained.append((slots[i], descriptor))
         return Draft(chained, head=head)
 
