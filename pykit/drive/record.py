@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 from pykit.files import naming
 from pykit.seal import write_sealed
 from pykit.spec import bits
+from pykit.trace.capture import DRIVER
 from pykit.trace.driven import FILE, LOG, write_driven
 from pykit.trace.register_map import CONFIG, NOTIFY_STEP, REGISTERS, RESERVED, STRUCTURES
 from pykit.trace.survey import rows_of
@@ -61,7 +62,7 @@ class Recorder:
 
     device: str
     options: dict[str, str | int] = field(default_factory=dict)
-    driver: str = "pykit-drive"
+    driver: str = DRIVER
     legacy: bool = False
     life: int = -1
     deaf: bool = False

@@ -19,20 +19,13 @@ from pykit.trace import CapturedDevice, CaptureInfo
 _REPEATED = (["run"], ["drive"])
 #: Outcomes, and classes of `pykit drive`, in which memory may be corrupt, or a process ended.
 _SERIOUS = frozenset({"panic", "splat", "qemu-died", "back-end-gone", "crashed", "trespassed"})
-#: The driver of captures that `pykit drive` made.
-_DRIVE = "pykit-drive"
 _OTHER = {"driver": "device", "device": "driver"}
 
 
 def reportable(rows: Iterable[Verdict], capture: CaptureInfo) -> list[str]:
     """Return the rules that failed; of `pykit drive`, which does wrong on purpose, the device's."""
     failed = [row.rule for row in rows if row.verdict == "fail"]
-    driven = _driven(capture)
-    return [rule.id for rule in failed if not (driven and rule.side == "driver")]
-
-
-def _driven(capture: CaptureInfo) -> bool:
-    return any(device.driver == _DRIVE for device in capture.devices)
+    return [rule.id for rule in failed if not (capture.driven and rule.side == "driver")]
 
 
 def render(view: ReportView, rule: str) -> str:
@@ -95,7 +88,7 @@ def _versions(view: ReportView) -> str:
     assert isinstance(kernel, Mapping)
     lines = {
         "guest kernel": kernel.get("release") or capture.kernel,
-        ("device" if _driven(capture) else "QEMU"): run.get("qemu") or capture.qemu,
+        ("device" if capture.driven else "QEMU"): run.get("qemu") or capture.qemu,
         "driver": ", ".join(map(str, run.get("drivers") or ())),
         "devices": ", ".join(map(_device, capture.devices)),
         "transport and ring": " ".join(
@@ -158,7 +151,7 @@ def _cause(view: ReportView, row: Verdict) -> str:
     other = _OTHER.get(row.rule.side)
     if other is None:
         return "The rule compares observers; it blames neither side."
-    if _driven(view.capture):
+    if view.capture.driven:
         return (
             "The driver is `pykit drive`. The rules judge the device by its conforming requests; "
             "what it does wrong on purpose is in `drive.json`."

@@ -113,9 +113,12 @@ def test_conformance_page() -> None:
     assert "QEMU daemon" not in text
 
 
-def test_a_clean_capture_hides_no_deviation() -> None:
+def test_a_capture_that_shows_less_hides_no_deviation() -> None:
     wrong = Outcome("workload-failed", "1 cases deviate")
-    for kind, ended in (("clean", wrong), ("panic", Outcome("panic", "words"))):
+    both = Outcome("workload-failed", "1 cases deviate; words")
+    for kind, ended in (
+        ("clean", wrong), ("panic", Outcome("panic", "words")), ("contested", both),
+    ):  # fmt: skip
         capture = SimpleNamespace(outcome=CapturedOutcome(kind, "words"))
         events: Any = SimpleNamespace(capture=capture)
         assert JudgedCapture(events, cast(Any, None)).ended(wrong) == ended

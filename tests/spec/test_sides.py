@@ -15,6 +15,7 @@ from pykit.guests import EXIT_CODES
 from pykit.spec import bits
 from pykit.spec.blkconfig import MAX_ZEROES_SEG, SEG_MAX
 from pykit.trace import CapturedStep
+from pykit.trace.capture import DRIVER
 from tests.spec import cases
 from tests.spec.cases.canary import marked
 from tests.spec.cases.served import served
@@ -334,6 +335,10 @@ def test_what_either_side_may_have_done_is_no_success() -> None:
         ("contested", "NU-DR-03 look violated: either side may be to blame", False)
     ]
     assert EXIT_CODES["contested"] == Exit.SKIP
+    # Our own driver does wrong on purpose.
+    log.driver = DRIVER
+    assert not verdicts(log).troubles
+    log.driver = "pykit"
     # A rule that fails says it already.
     leaps(log)
     found = verdicts(log)

@@ -38,6 +38,8 @@ class JudgedCapture:
         # What went wrong outside of a capture that ended well is not in it.
         if found.kind in _WELL:
             return outcome
+        if found.kind == "contested" and outcome.kind not in _WELL:
+            return replace(outcome, message=f"{outcome.message}; {found.message}")
         return replace(outcome, kind=cast(Kind, found.kind), message=found.message)
 
     def write(self, directory: Path) -> None:
