@@ -35,14 +35,18 @@
  * @behind_addr: where the bytes behind its last buffer are
  * @behind: these bytes
  * @num_behind: how many of them are compared
+ * @reply_addr: where the device writes first, 0 if that is not known
+ * @reply_bytes: length of that buffer
  * @at: split: position of its entry in the available ring
  */
 struct pykit_ring_chain {
+	u64 reply_addr;
 	u64 header_addr;
 	u8 header[PYKIT_HEADER_BYTES];
 	u64 table;
 	u64 behind_addr;
 	u8 behind[PYKIT_BEHIND_BYTES];
+	u32 reply_bytes;
 	u32 table_bytes;
 	u32 sum;
 	u16 at;
@@ -81,6 +85,7 @@ struct pykit_ring_chain {
  * @refused: whether the core has refused a used entry
  * @is_back: whether @back is to be traced
  * @back: the chain that was taken last
+ * @reply: what the device wrote first to the chain that is taken
  * @kept: the descriptors as the driver's last operation left them, NULL if the ring is
  *	not compared between its operations
  * @kept_area: the driver area, likewise
@@ -115,6 +120,7 @@ struct pykit_ring {
 	bool refused;
 	bool is_back;
 	struct pykit_compared back;
+	struct pykit_first reply;
 	void *kept;
 	void *kept_area;
 	bool is_kept;
@@ -149,7 +155,7 @@ struct pykit_sgs {
 	u16 first;
 	u8 header[PYKIT_HEADER_BYTES];
 	bool has_header;
-	struct pykit_opening opening;
+	struct pykit_first opening;
 	u16 event;
 	u16 flags;
 };
@@ -187,6 +193,7 @@ static inline void pykit_ring_took(struct pykit_ring *r, u32 id,
 	if (id < r->size) {
 		r->chains[id].sum = 0;
 		r->chains[id].header_addr = 0;
+		r->chains[id].reply_addr = 0;
 	}
 	if (!r->is_packed) {
 		r->last_used++;

@@ -751,6 +751,27 @@ static void pykit_ring_note_behind(struct pykit_ring *r, struct pykit_ring_chain
 		chain->num_behind = 0;
 }
 
+/* Keep where the device writes first, to read that when the chain is back. */
+static void pykit_ring_note_reply(struct pykit_ring *r, struct pykit_ring_chain *chain,
+				  unsigned int n)
+{
+	unsigned int i;
+
+	chain->reply_addr = 0;
+	if (!trace_pykit_reply_enabled() || r->vq->vdev->id.device == VIRTIO_ID_BLOCK)
+		return;
+	for (i = 0; i < n; i++) {
+		const struct pykit_desc *desc = &r->descs[i];
+
+		if ((!desc->table && desc->flags & VRING_DESC_F_INDIRECT) ||
+		    !(desc->flags & VRING_DESC_F_WRITE))
+			continue;
+		chain->reply_addr = desc->addr;
+		chain->reply_bytes = desc->len;
+		break;
+	}
+}
+
 /* Keep what a chain and its header are, to compare them when it is back. */
 static void pykit_ring_note_chain(struct pykit_ring *r, const struct pykit_sgs *s, unsigned int n)
 {
@@ -761,6 +782,7 @@ static void pykit_ring_note_chain(struct pykit_ring *r, const struct pykit_sgs *
 	chain->at = s->first;
 	chain->header_addr = 0;
 	chain->num_behind = 0;
+	pykit_ring_note_reply(r, chain, n);
 	if (!trace_pykit_compared_enabled())
 		return;
 	pykit_ring_note_descs(r, s, n);
@@ -991,12 +1013,28 @@ static u8 pykit_ring_compare_table(struct pykit_ring *r, u32 id)
 	return pykit_ring_sum_table(r, id) != chain->sum ? BYTES_ALTERED : BYTES_KEPT;
 }
 
+/* The length is the device's word: no more is read than the driver gave it. */
+static void pykit_ring_read_reply(struct pykit_ring *r, const struct pykit_used *used)
+{
+	const struct pykit_ring_chain *chain;
+	size_t bytes;
+
+	r->reply = (struct pykit_first) { .head = used->id };
+	if (!trace_pykit_reply_enabled() || used->id >= r->size)
+		return;
+	chain = &r->chains[used->id];
+	bytes = min3(chain->reply_bytes, used->len, (u32)sizeof(r->reply.value));
+	if (chain->reply_addr &&
+	    pykit_ring_read(r->vq->vdev, chain->reply_addr, r->reply.value, bytes))
+		r->reply.bytes = bytes;
+}
+
 /**
  * pykit_ring_look() - look at a chain that is back, before the core takes it
  * @r: the ring, locked
  * @used: its used entry, after pykit_ring_before_get()
  *
- * The core frees indirect tables when it takes a chain. With IN_ORDER one used entry may
+ * The core unmaps buffers and frees indirect tables when it takes a chain. With IN_ORDER one used entry may
  * return many chains: they are not looked at.
  */
 void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
@@ -1004,6 +1042,7 @@ void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
 	const struct pykit_ring_chain *chain;
 
 	r->looked = false;
+	pykit_ring_read_reply(r, used);
 	if (!trace_pykit_compared_enabled() || used->id >= r->size ||
 	    virtio_has_feature(r->vq->vdev, VIRTIO_F_IN_ORDER))
 		return;
@@ -1098,12 +1137,15 @@ void pykit_ring_after_get(struct pykit_ring *r, struct pykit_used *used,
 	pykit_ring_leave_suppression(r, used->event, used->event_flags);
 	pykit_trace_vq(used, &r->vqid, used);
 	if (accepted) {
+		if (r->reply.bytes)
+			pykit_trace_vq(reply, &r->vqid, &r->reply);
 		pykit_ring_took(r, used->id, num_free);
 		r->is_back = r->looked;
 		if (r->is_back)
 			pykit_ring_look_within(r, used);
 	}
 	r->looked = false;
+	r->reply.bytes = 0;
 }
 EXPORT_SYMBOL_GPL(pykit_ring_after_get);
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,6 +29,8 @@ GLANCE = 0.005
 #: How long a device may take for a request that it has to serve, in seconds.
 PATIENCE = 5.0
 
+#: What is written down of a reply.
+_FIRST = struct.Struct("<QQQ")
 
 #: How far a device is brought up.
 Stage = Literal["driver", "features-ok", "ready", "live"]
@@ -282,9 +285,21 @@ class VirtioDriver:
             written = self._written(request)
             served = request.outcome(entry)
         ring.settle(entry)
+        if request is not None and not request.note and draft is not None:
+            self._note_reply(queue, entry, request)
         if request is not None and request.note:
             note_end(self.recorder, self.memory, queue, request, entry)
         return Completion(entry, draft, served, written)
+
+    def _note_reply(self, queue: int, entry: UsedEntry, request: DriverRequest) -> None:
+        """Write down what the device says that it wrote first."""
+        first = next((buffer for buffer in request.buffers if buffer.write), None)
+        if first is None or not entry.length:
+            return
+        got = min(first.length, entry.length, _FIRST.size)
+        words = _FIRST.unpack(self.memory.load(first.address, got).ljust(_FIRST.size, b"\0"))
+        values = dict(zip(("first", "second", "third"), words, strict=True))
+        self.recorder.event("reply", queue, **values, head=entry.id & 0xFFFF, got=got)
 
     def _written(self, request: DriverRequest) -> int:
         """Bytes from the first writable one up to the last that the device wrote."""

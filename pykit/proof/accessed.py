@@ -8,7 +8,7 @@ from typing import Any
 
 from pykit.drive.record import SYMBOL, Recorder
 from pykit.drive.ring import Ring
-from pykit.proof.memory import FaultyMemory
+from pykit.proof.memory import FaultyMemory, areas
 from pykit.spec.bits import DESC_BYTES
 
 #: Fields of descriptors by where they begin, and their bytes: split, packed.
@@ -48,7 +48,7 @@ class AccessedMemory(FaultyMemory):
 
     def _note(self, address: int, data: bytes, *, write: bool) -> None:
         for ring in self.rings().values() if self.recorder is not None else ():
-            for area, base, size in _areas(ring):
+            for area, base, size in areas(ring):
                 if base <= address < base + size:
                     for event in _fields(ring, area, address - base, data):
                         event |= {"vq": ring.index, "area": area, "write": int(write)}
@@ -56,13 +56,6 @@ class AccessedMemory(FaultyMemory):
                         assert self.recorder is not None
                         self.recorder.event("acc_ring", symbol=SYMBOL, **event)
                     return
-
-
-def _areas(ring: Ring) -> Iterator[tuple[str, int, int]]:
-    """The areas of a queue as the tracer names them: first address and bytes."""
-    yield "desc", ring.desc, DESC_BYTES * ring.size
-    yield "avail", ring.driver, 4 if ring.layout else 6 + 2 * ring.size
-    yield "used", ring.device, 4 if ring.layout else 6 + 8 * ring.size
 
 
 def _fields(ring: Ring, area: str, offset: int, data: bytes) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,9 @@ its way to the driver, as if the device had written it.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,13 @@ _USED = struct.Struct("<II")
 _FLAGS, _ROUND = 14, AVAIL | USED
 #: The available index that a device goes no further than.
 _FROZEN = 2
+
+
+def areas(ring: Ring) -> Iterator[tuple[str, int, int]]:
+    """The areas of a queue as the tracer names them: first address and bytes."""
+    yield "desc", ring.desc, DESC_BYTES * ring.size
+    yield "avail", ring.driver, 4 if ring.layout else 6 + 2 * ring.size
+    yield "used", ring.device, 4 if ring.layout else 6 + 8 * ring.size
 
 
 class FaultyMemory(SharedMemory):
@@ -59,6 +67,31 @@ class ShortAnswers(FaultyMemory):
     """Every used length is at most 4 bytes."""
 
     length = staticmethod(lambda written: min(written, 4))
+
+
+class OtherReplies(FaultyMemory):
+    """What devices write has other bytes: a mask by offset, which is added to what is there."""
+
+    at: Mapping[int, int] = MappingProxyType({})
+
+    def load(self, address: int, length: int) -> bytes:
+        """Read bytes as the driver; rings are as they are."""
+        data = super().load(address, length)
+        for ring in self.rings().values():
+            if any(base <= address < base + size for _, base, size in areas(ring)):
+                return data
+        found = bytearray(data)
+        for offset, mask in self.at.items():
+            if offset < length:
+                found[offset] |= mask
+        return bytes(found)
+
+
+def _reply(name: str, least: int = 0, **masks: int) -> type[OtherReplies]:
+    """Make such a memory: masks by offsets (``at0=1``), and the least used length."""
+    at = {int(offset.removeprefix("at")): mask for offset, mask in masks.items()}
+    length = staticmethod(lambda written: max(written, least))
+    return type(name, (OtherReplies,), {"at": at, "length": length})
 
 
 class FlaggedMemory(FaultyMemory):
@@ -242,6 +275,46 @@ ANSWER_FAULTS: dict[str, AnswerFault] = {
     ),
     "net-no-ack": AnswerFault(
         "net", "return commands without an ack", ("NT-DE-02",), EmptyAnswers, ("net-command",)
+    ),
+    "net-checksum-left": AnswerFault(
+        "net", "leave checksums to a driver that did not accept that", ("NT-DE-03",),
+        _reply("ChecksumLeft", at0=1), ("net-received",),
+    ),
+    "net-segments-left": AnswerFault(
+        "net", "leave segmentation to a driver that did not accept that", ("NT-DE-03",),
+        _reply("SegmentsLeft", at1=4), ("net-received",),
+    ),
+    "net-buffers-more": AnswerFault(
+        "net", "name more buffers than a packet is in", ("NT-DE-04",),
+        _reply("BuffersMore", at10=2), ("net-received",),
+    ),
+    "net-ack-undefined": AnswerFault(
+        "net", "end commands with what is not defined", ("NT-DE-05",),
+        _reply("AckUndefined", at0=2), ("net-command",),
+    ),
+    "scsi-response-undefined": AnswerFault(
+        "scsi", "end requests with a response that is not defined", ("SC-DE-03",),
+        _reply("ResponseUndefined", at11=0xC0),
+    ),
+    "scsi-sense-long": AnswerFault(
+        "scsi", "claim more sense data than there is room for", ("SC-DE-03",),
+        _reply("SenseLong", at0=0x7F),
+    ),
+    "console-message-turned": AnswerFault(
+        "console", "send a control message that is the driver's", ("CO-DE-02",),
+        _reply("MessageTurned", at4=3), ("console-ready",),
+    ),
+    "9p-longer": AnswerFault(
+        "9p", "say that replies are longer than they are", ("NP-DE-02",),
+        _reply("NinepLonger", at1=1), qemu="virtio-9p-pci",
+    ),
+    "vsock-id-wide": AnswerFault(
+        "vsock", "send packets from a context id above 32 bits", ("VK-DE-02",),
+        _reply("IdWide", 44, at4=1), ("vsock-received",),
+    ),
+    "fs-longer": AnswerFault(
+        "fs", "say that replies are longer than they are", ("FU-DE-02",),
+        _reply("FuseLonger", 16, at1=1),
     ),
     "net-empty": AnswerFault(
         "net", "return received packets without their header", ("NT-DE-01",), EmptyAnswers,

@@ -48,8 +48,8 @@ _OF_QUEUES = frozenset(
     ("driver", kind)
     for kind in (
         *("add", "desc", "slot", "add_failed", "kick", "notify", "interrupt", "stray", "used"),
-        *("callback", "detach", "opening", "blk_start", "blk_range", "blk_answer", "blk_zone"),
-        *("blk_wrote", "blk_done"),
+        *("callback", "detach", "opening", "reply", "blk_start", "blk_range", "blk_answer"),
+        *("blk_zone", "blk_wrote", "blk_done"),
     )
 )
 

@@ -95,6 +95,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "detach": "u32: num_free, u16: slots",
         "quiet": "u16: used_idx used_after",
         "opening": "u64: first second third, u16: head got",
+        "reply": "u64: first second third, u16: head got",
         "blk_start": "u64: sector status_addr bytes, u32: type, u16: head segments",
         "blk_range": "u64: sector, u32: sectors flags, u16: head pos",
         "blk_answer": "u64: first second third, u32: type, u16: head got",

@@ -86,3 +86,11 @@ def test_headers_and_commands_of_the_network_are_known(others: steps.RunResult) 
     assert 0 < given.height == of(others, "net0", "opening").height
     for name in ("NT-DR-06", "NT-DR-07", "NT-DR-08"):
         assert others.verdicts.of(name).verdict == "pass"
+
+
+def test_what_devices_write_first_is_known(others: steps.RunResult) -> None:
+    for name in ("net0", "scsi0", "serial0", "files0"):
+        back = of(others, name, "used").filter(pl.col("len") > 0)
+        assert 0 < of(others, name, "reply").height <= back.height
+    for name in ("NT-DE-03", "NT-DE-04", "NT-DE-05", "SC-DE-03", "CO-DE-02", "NP-DE-02"):
+        assert others.verdicts.of(name).verdict == "pass"

@@ -3,7 +3,8 @@
 
 Queues are receiveq1, transmitq1, receiveq2 … and the control queue behind them. Of what a chain
 gives the device to read the first bytes are traced before it is made available (event
-``opening``), by observers in the guest; of received packets, lengths alone.
+``opening``), by observers in the guest; of received packets this topic has lengths alone, and
+``replies`` what they begin with.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ _UNKNOWN = "what the device was given to read was not traced"
 _CSUM, _CTRL_GUEST_OFFLOADS, _LEGACY_GSO = 0, 2, 6
 _GUEST_TSO4, _GUEST_TSO6, _GUEST_UFO, _GUEST_USO4, _GUEST_USO6 = 7, 8, 10, 54, 55
 _HOST_TSO4, _HOST_TSO6, _HOST_UFO, _HOST_USO, _HOST_TUNNEL = 11, 12, 14, 56, 46
-_MRG_RXBUF, _CTRL_VQ, _CTRL_RX, _CTRL_VLAN, _CTRL_RX_EXTRA = 15, 17, 18, 19, 20
+MRG_RXBUF, _CTRL_VQ, _CTRL_RX, _CTRL_VLAN, _CTRL_RX_EXTRA = 15, 17, 18, 19, 20
 _GUEST_ANNOUNCE, _MQ, _CTRL_MAC_ADDR, _VQ_NOTF_COAL, _NOTF_COAL = 21, 22, 23, 52, 53
 _HASH_REPORT, _RSS = 57, 60
 _UDP_TUNNEL = (46, 48)
 
 # Bytes of headers, and of a packet of full size and a merged one behind them.
-_HDR, _HDR_LEGACY, _HDR_HASH = 12, 10, 20
+HDR, _HDR_LEGACY, _HDR_HASH = 12, 10, 20
 _FRAME, _LARGE = 1514, 65550
 
 # Fields of the header.
-_NEEDS_CSUM = 1
-_TUNNELLED = 0x60
+NEEDS_CSUM = 1
+TUNNELLED = 0x60
 _GSO = {1: _HOST_TSO4, 3: _HOST_UFO, 4: _HOST_TSO6, 5: _HOST_USO}
-_GSO_TYPE = 0x1F
+GSO_TYPE = 0x1F
 
 #: Where max_virtqueue_pairs is in the configuration space, and the most there may be.
 _MAX_PAIRS, _PAIRS_LIMIT = 8, 0x8000
@@ -78,18 +79,18 @@ _COUNTS, _MAC = 8, 6
 
 def _header(view: View, rows: Rows) -> Ints:
     """By row: length of the packet header, -1 where it is not known what was negotiated."""
-    modern, merged = (feature(view, rows, bit) for bit in (bits.VERSION_1, _MRG_RXBUF))
-    size = np.where((modern == 1) | (merged == 1), _HDR, _HDR_LEGACY)
+    modern, merged = (feature(view, rows, bit) for bit in (bits.VERSION_1, MRG_RXBUF))
+    size = np.where((modern == 1) | (merged == 1), HDR, _HDR_LEGACY)
     size = np.where(feature(view, rows, _HASH_REPORT) == 1, _HDR_HASH, size)
     tunnels = np.zeros(len(rows), dtype=np.bool_)
     for bit in _UDP_TUNNEL:
         tunnels |= feature(view, rows, bit) == 1
     # Of headers with more fields only the least length is known here.
     known = (modern >= 0) & (merged >= 0)
-    return np.where(known, np.where(tunnels, np.maximum(size, _HDR), size), -1)
+    return np.where(known, np.where(tunnels, np.maximum(size, HDR), size), -1)
 
 
-def _of_kind(view: View, rows: Rows, kind: str) -> Rows:
+def of_kind(view: View, rows: Rows, kind: str) -> Rows:
     """Keep rows of receive, transmit or control queues, and add ``header``.
 
     With MQ the control queue's number depends on the configuration: it is the last one that is
@@ -113,7 +114,7 @@ def _of_kind(view: View, rows: Rows, kind: str) -> Rows:
 
 def _net(view: View, kind: str) -> Rows:
     """Chains of a network device's receive, transmit or control queues, with ``header``."""
-    return _of_kind(view, chains(view, bits.NET_ID), kind)
+    return of_kind(view, chains(view, bits.NET_ID), kind)
 
 
 def _openings(view: View, kind: str) -> Rows:
@@ -134,7 +135,7 @@ def _openings(view: View, kind: str) -> Rows:
     same &= rings.unbroken(rows["at"][chain], rows["at"])
     mine = rings.device()[rows["q"]] == bits.NET_ID
     rows = rows.plus(vq=queue[rows["q"]], chained=rows["readable"][chain])
-    return _of_kind(view, rows.where(mine & same & ~added), kind)
+    return of_kind(view, rows.where(mine & same & ~added), kind)
 
 
 def _untraced(view: View, kind: str) -> int:
@@ -152,7 +153,7 @@ def receive_buffers_hold_a_header(view: View) -> Result:
     HASH_REPORT, and none to read.
     """
     rows = _net(view, "receive")
-    rows = rows.where((feature(view, rows, _MRG_RXBUF) == 1) & (rows["header"] > 0))
+    rows = rows.where((feature(view, rows, MRG_RXBUF) == 1) & (rows["header"] > 0))
     holds = (rows["writable"] >= rows["header"]) & (rows["readable"] == 0)
     return made(rows, holds, "a receive buffer", "no mergeable receive buffers")
 
@@ -166,7 +167,7 @@ def receive_buffers_hold_a_packet(view: View) -> Result:
     has 65550: later revisions have 39 more, which drivers of earlier ones do not know.
     """
     rows = _net(view, "receive")
-    rows = rows.where((feature(view, rows, _MRG_RXBUF) == 0) & (rows["header"] > 0))
+    rows = rows.where((feature(view, rows, MRG_RXBUF) == 0) & (rows["header"] > 0))
     large = np.zeros(len(rows), dtype=np.bool_)
     for bit in (_GUEST_TSO4, _GUEST_TSO6, _GUEST_UFO, _GUEST_USO4, _GUEST_USO6):
         large |= feature(view, rows, bit) == 1
@@ -209,13 +210,13 @@ def headers_ask_for_what_was_negotiated(view: View) -> Result:
     rows = rows.where((rows["header"] > 0) & (rows["got"] >= _HDR_LEGACY) & ~legacy)
     flags, gso = rows["first"] & 0xFF, rows["first"] >> 8 & 0xFF
     rows = rows.plus(flags=flags, gso=gso, size=rows["first"] >> 32 & 0xFFFF)
-    kind = gso & _GSO_TYPE
+    kind = gso & GSO_TYPE
     holds = (feature(view, rows, _CSUM) != 0) | (flags == 0)
     allowed = kind == 0
     for number, bit in _GSO.items():
         allowed |= (kind == number) & (feature(view, rows, bit) != 0)
-    allowed &= (gso & _TUNNELLED == 0) | (feature(view, rows, _HOST_TUNNEL) != 0)
-    whole = (kind == 0) | ((flags & _NEEDS_CSUM != 0) & (rows["size"] > 0))
+    allowed &= (gso & TUNNELLED == 0) | (feature(view, rows, _HOST_TUNNEL) != 0)
+    whole = (kind == 0) | ((flags & NEEDS_CSUM != 0) & (rows["size"] > 0))
     text = "{queue}: a packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}"
     return rows.check(
         holds & allowed & whole,
@@ -233,7 +234,7 @@ def packets_have_no_number_of_buffers(view: View) -> Result:
     Checked: each packet to transmit whose header is known and has this field.
     """
     rows = _openings(view, "transmit")
-    rows = rows.where((rows["header"] >= _HDR) & (rows["got"] >= _HDR))
+    rows = rows.where((rows["header"] >= HDR) & (rows["got"] >= HDR))
     rows = rows.plus(buffers=rows["second"] >> 16 & 0xFFFF)
     text = "{queue}: a packet to transmit has num_buffers {buffers}"
     return rows.check(
@@ -361,7 +362,7 @@ def received_packets_have_a_header(view: View) -> Result:
     """
     rows = _net(view, "receive")
     rows = rows.where(rows["header"] > 0)
-    merged = feature(view, rows, _MRG_RXBUF) == 1
+    merged = feature(view, rows, MRG_RXBUF) == 1
     least = np.where(merged, 1, rows["header"])
     return returned(rows, least, "a packet", "nothing was received")
 

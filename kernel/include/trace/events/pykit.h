@@ -385,14 +385,14 @@ struct pykit_blk_answer {
 };
 
 /**
- * struct pykit_opening - what a chain gives the device to read first
+ * struct pykit_first - what a chain gives the device to read first, or what the device wrote first
  * @value: up to 24 bytes, 0 where there are fewer
  * @bytes: how many of them there are
  * @head: head of the descriptor chain
  *
  * Of devices other than block devices, whose requests have events of their own.
  */
-struct pykit_opening {
+struct pykit_first {
 	__le64 value[3];
 	u16 bytes;
 	u16 head;
@@ -1140,10 +1140,10 @@ TRACE_EVENT(pykit_blk_range,
 		      __entry->sectors, __entry->flags)
 );
 
-TRACE_EVENT(pykit_opening,
+DECLARE_EVENT_CLASS(pykit_first,
 	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
-		     const struct pykit_opening *opening),
-	    TP_ARGS(vqid, seq, opening),
+		     const struct pykit_first *found),
+	    TP_ARGS(vqid, seq, found),
 	    TP_STRUCT__entry(__field(u64, first)
 			     __field(u64, second)
 			     __field(u64, third)
@@ -1151,15 +1151,29 @@ TRACE_EVENT(pykit_opening,
 					     __field(u16, head) __field(u16, got),
 					     PYKIT_NONE)),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
-			   __entry->first = le64_to_cpu(opening->value[0]);
-			   __entry->second = le64_to_cpu(opening->value[1]);
-			   __entry->third = le64_to_cpu(opening->value[2]);
-			   __entry->head = opening->head;
-			   __entry->got = opening->bytes;
+			   __entry->first = le64_to_cpu(found->value[0]);
+			   __entry->second = le64_to_cpu(found->value[1]);
+			   __entry->third = le64_to_cpu(found->value[2]);
+			   __entry->head = found->head;
+			   __entry->got = found->bytes;
 	    ),
 	    TP_printk(PYKIT_VQ_FMT "head=%u got=%u first=%#llx second=%#llx third=%#llx",
 		      PYKIT_VQ_ARGS, __entry->head, __entry->got, __entry->first,
 		      __entry->second, __entry->third)
+);
+
+/* What a chain gives the device to read first, before it is made available. */
+DEFINE_EVENT(pykit_first, pykit_opening,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+		      const struct pykit_first *found),
+	     TP_ARGS(vqid, seq, found)
+);
+
+/* What the device wrote first, when the driver has taken the chain. */
+DEFINE_EVENT(pykit_first, pykit_reply,
+	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+		      const struct pykit_first *found),
+	     TP_ARGS(vqid, seq, found)
 );
 
 TRACE_EVENT(pykit_blk_answer,

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What devices other than block devices write first into the chains that they use (section 5).
+
+Observers in a guest and `pykit drive` trace it when the driver has taken the chain (event
+``reply``): 24 bytes at most, and no more than the used entry's len.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints, grouped_cumsum
+from pykit.spec.model import Result, rule
+from pykit.spec.rows import Rows
+from pykit.spec.topics.network import GSO_TYPE, HDR, MRG_RXBUF, NEEDS_CSUM, TUNNELLED, of_kind
+from pykit.spec.topics.others import chains, feature
+from pykit.spec.view import View
+
+_NEEDS = ("driver:used", "driver:features", "driver:reply")
+_UNKNOWN = "what the device wrote was not traced"
+
+# Network: bits of features that let a device say something of a packet, by what it says.
+_GUEST_CSUM, _GUEST_ECN, _RSC_EXT = 1, 9, 61
+_TUNNEL, _TUNNEL_CSUM = 46, 47
+_GUEST_GSO = {1: (7,), 3: (10,), 4: (8,), 5: (54, 55)}
+# Bits of flags and gso_type.
+_DATA_VALID, _RSC_INFO, _OUTER_CSUM, _ECN = 2, 4, 8, 0x80
+#: Bytes of the header up to gso_size and up to num_buffers.
+_SIZED = 6
+#: Control commands end with OK or ERR.
+_LAST_ACK = 1
+#: The last response that section 5.6.6.1 defines, where it is, and the most bytes of sense data.
+_LAST_RESPONSE, _RESPONSE_AT, _SENSE = 9, 11, 96
+#: Control messages that a console device may send (section 5.3.6.2).
+_CONSOLE_EVENTS = (1, 2, 4, 5, 6, 7)
+#: Errors of FUSE are numbers of Linux's, negated.
+_LEAST_ERROR = -512
+_WORD = 1 << 32
+
+
+def _replies(view: View, device: int) -> Rows:
+    """Return replies of devices of a type: ``first``, ``second``, ``third``, ``got``, ``len``.
+
+    Further columns: ``vq``; ``taken``, the number of the used entry in its queue; ``length``, its
+    len.
+    """
+    rings = view.rings
+    events = rings.of("used", "reply")
+    if device not in rings.device() or not len(events.kind):
+        return Rows.nothing()
+    rows = Rows.of(rings, events)
+    # The event follows that of the used entry.
+    used = events.kind == events.kinds.index("used")
+    entry = np.maximum.accumulate(np.where(used, np.arange(len(used)), 0))
+    same = (rows["q"][entry] == rows["q"]) & ((rows["id"][entry] & 0xFFFF) == rows["head"])
+    same &= used[entry] & rings.unbroken(rows["at"][entry], rows["at"])
+    mine = rings.device()[rows["q"]] == device
+    queue = np.array([vq for _, _, vq in rings.queue], dtype=np.int64)
+    number = grouped_cumsum(used.astype(np.int64), rows["q"]) - 1
+    rows = rows.plus(vq=queue[rows["q"]], taken=number, length=rows["len"][entry])
+    return rows.where(mine & same & ~used)
+
+
+class _Packet(NamedTuple):
+    """A received packet: the reply that has its header, and whether its buffers are full."""
+
+    reply: int
+    full: bool
+
+
+def _packets(view: View) -> Rows:
+    """Return replies that begin a packet: ``flags``, ``gso``, ``size``, ``buffers``, ``full``.
+
+    ``buffers`` is -1 where the header has no such field. With MRG_RXBUF a packet goes on in the
+    next used buffers: where one of these is not known, what follows in its queue is left out.
+    """
+    rows = of_kind(view, _replies(view, bits.NET_ID), "receive")
+    rows = rows.where((rows["header"] > 0) & (rows["got"] >= _SIZED))
+    given = of_kind(view, chains(view, bits.NET_ID), "receive")
+    given = given.where(given["taken"] >= 0)
+    whole = dict(
+        zip(
+            given["taken"].tolist(),
+            (given["writable"] == given["len"]).tolist(),
+            strict=True,
+        )
+    )
+    counted = (rows["header"] >= HDR) & (rows["got"] >= HDR)
+    buffers = np.where(counted, rows["second"] >> 16 & 0xFFFF, -1)
+    merged = (feature(view, rows, MRG_RXBUF) == 1) & counted
+    taken, entries = rows["taken"], view.used
+    found: list[_Packet] = []
+    for q in np.unique(rows["q"]).tolist():
+        mine = np.flatnonzero(rows["q"] == q)
+        places = entries.row[entries.q == q].tolist()
+        found += _of_queue(mine, taken[mine].tolist(), merged, buffers, places, whole)
+    keep = np.array([packet.reply for packet in found], dtype=np.int64)
+    full = np.ones(len(rows), dtype=np.bool_)
+    full[keep] = [packet.full for packet in found]
+    first = rows["first"]
+    rows = rows.plus(
+        flags=first & 0xFF,
+        gso=first >> 8 & 0xFF,
+        size=first >> 32 & 0xFFFF,
+        buffers=buffers,
+        merged=merged,
+        full=full,
+    )
+    return rows.where(np.isin(np.arange(len(rows)), keep))
+
+
+def _of_queue(
+    mine: Ints,
+    taken: list[int],
+    merged: Bools,
+    buffers: Ints,
+    places: list[int],
+    whole: dict[int, bool],
+) -> Iterator[_Packet]:
+    """Yield the packets of a queue, by its replies and by the rows of its used entries."""
+    due = taken[0] if taken else 0
+    for reply, number in zip(mine.tolist(), taken, strict=True):
+        if number < due:
+            continue
+        if number > due and merged[reply]:
+            return
+        count = max(int(buffers[reply]), 1) if merged[reply] else 1
+        parts = places[number : number + count - 1]
+        yield _Packet(reply, all(whole.get(row, True) for row in parts))
+        due = number + count
+
+
+def _missing(view: View, device: int) -> int:
+    """Count used chains of a device that have something from it, and of which nothing is known."""
+    rows = chains(view, device)
+    back = (rows["taken"] >= 0) & (rows["len"] > 0) & (rows["writable"] > 0)
+    return max(int(np.count_nonzero(back)) - len(_replies(view, device)), 0)
+
+
+@rule("NT-DE-03", needs=_NEEDS)
+def headers_say_what_was_negotiated(view: View) -> Result:
+    """Section 5.1.6.4.1: the header of a received packet says what was negotiated alone.
+
+    Checked: each received packet whose header and features are known:
+
+    - Its flags are 0 without GUEST_CSUM; RSC_INFO needs RSC_EXT.
+    - Its gso_type is NONE, or one whose feature was negotiated (GUEST_TSO4, _TSO6, _UFO, _USO4 or
+      _USO6); ECN needs GUEST_ECN, and the bits of UDP tunnels GUEST_UDP_TUNNEL_GSO.
+    - With another gso_type than NONE it has NEEDS_CSUM and a gso_size.
+    """
+    rows = _packets(view)
+    flags, gso = rows["flags"], rows["gso"]
+    kind = gso & GSO_TYPE
+    holds = (feature(view, rows, _GUEST_CSUM) != 0) | (flags == 0)
+    holds &= (feature(view, rows, _RSC_EXT) != 0) | (flags & _RSC_INFO == 0)
+    holds &= (feature(view, rows, _TUNNEL_CSUM) != 0) | (flags & _OUTER_CSUM == 0)
+    allowed = kind == 0
+    for number, features in _GUEST_GSO.items():
+        for bit in features:
+            allowed |= (kind == number) & (feature(view, rows, bit) != 0)
+    allowed &= (gso & _ECN == 0) | (feature(view, rows, _GUEST_ECN) != 0)
+    allowed &= (gso & TUNNELLED == 0) | (feature(view, rows, _TUNNEL) != 0)
+    sized = (kind == 0) | ((flags & NEEDS_CSUM != 0) & (rows["size"] > 0))
+    return rows.check(
+        holds & allowed & sized,
+        "{queue}: a received packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}",
+        none="nothing was received",
+        undecided=_missing(view, bits.NET_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("NT-DE-04", needs=_NEEDS)
+def packets_have_their_number_of_buffers(view: View) -> Result:
+    """Section 5.1.6.4.1: num_buffers is how many buffers a received packet is in.
+
+    Checked: each received packet whose header is known and has this field: it is 1 without
+    MRG_RXBUF; with MRG_RXBUF it is 1 or more, and all of these buffers but the last are full.
+    """
+    rows = _packets(view)
+    rows = rows.where(rows["buffers"] >= 0)
+    right = np.where(rows["merged"], rows["buffers"] >= 1, rows["buffers"] == 1)
+    return rows.check(
+        right & rows["full"],
+        lambda i: (
+            "{queue}: a received packet has num_buffers {buffers}"
+            + ("" if right[i] else ", which is wrong")
+            + ("" if rows["full"][i] else ", and one that is not the last is not full")
+        ),
+        none="no header with num_buffers was received",
+        undecided=_missing(view, bits.NET_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("NT-DE-05", needs=_NEEDS)
+def acks_are_defined(view: View) -> Result:
+    """Section 5.1.6.5: a control command ends with OK or with ERR.
+
+    Checked: each used chain of the control queue whose ack is known.
+    """
+    rows = of_kind(view, _replies(view, bits.NET_ID), "control")
+    rows = rows.where(rows["got"] > 0)
+    rows = rows.plus(ack=rows["first"] & 0xFF)
+    return rows.check(
+        rows["ack"] <= _LAST_ACK,
+        "{queue}: a control command ends with {ack}",
+        none="no control command was used",
+        undecided=_missing(view, bits.NET_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("SC-DE-03", needs=_NEEDS)
+def responses_are_defined(view: View) -> Result:
+    """Section 5.6.6.1: a SCSI request ends with a response that is defined.
+
+    Checked: each used chain of a request queue whose response is known: the response is one of
+    those that the section lists, and sense_len is no more than sense_size is after a reset.
+    """
+    rows = _replies(view, bits.SCSI_ID)
+    rows = rows.where((rows["vq"] > 1) & (rows["got"] > _RESPONSE_AT))
+    rows = rows.plus(response=rows["second"] >> 24 & 0xFF, sense=rows["first"] & 0xFFFFFFFF)
+    return rows.check(
+        (rows["response"] <= _LAST_RESPONSE) & (rows["sense"] <= _SENSE),
+        "{queue}: a request ends with response {response} and {sense} bytes of sense data",
+        none="no response was traced",
+        undecided=_missing(view, bits.SCSI_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("CO-DE-02", needs=_NEEDS)
+def control_messages_are_the_devices(view: View) -> Result:
+    """Section 5.3.6.2: the device sends control messages that are its to send.
+
+    Checked: with MULTIPORT each used buffer of the control receive queue whose header is known: its
+    event is one of DEVICE_ADD, DEVICE_REMOVE, CONSOLE_PORT, RESIZE, PORT_OPEN and PORT_NAME.
+    """
+    rows = _replies(view, bits.CONSOLE_ID)
+    control = (rows["vq"] == 2) & (feature(view, rows, 1) == 1)
+    rows = rows.where(control & (rows["got"] >= 8))
+    rows = rows.plus(event=rows["first"] >> 32 & 0xFFFF)
+    return rows.check(
+        np.isin(rows["event"], _CONSOLE_EVENTS),
+        "{queue}: the device sends the control message {event}",
+        none="no control message was received",
+        undecided=_missing(view, bits.CONSOLE_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("VK-DE-02", needs=_NEEDS)
+def context_ids_have_32_bits(view: View) -> Result:
+    """Section 5.10.6: the upper 32 bits of a packet's context ids are 0.
+
+    Checked: each received packet whose header is known: src_cid and dst_cid.
+    """
+    rows = _replies(view, bits.VSOCK_ID)
+    rows = rows.where((rows["vq"] == 0) & (rows["got"] >= 16))
+    source, destination = rows["first"], rows["second"]
+    rows = rows.plus(source=source, destination=destination)
+    upper = (source >> 32 == 0) & (destination >> 32 == 0)
+    return rows.check(
+        upper,
+        "{queue}: a packet from {source:#x} to {destination:#x} was received",
+        none="no packet was received",
+        undecided=_missing(view, bits.VSOCK_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("FU-DE-02", needs=_NEEDS)
+def fuse_replies_say_their_length(view: View) -> Result:
+    """Section 5.11.6.1: a reply has FUSE's header: its own length, and no error or one below 0.
+
+    Checked: each used chain whose reply's header is known: its length is the used len, and its
+    error lies between -512 and 0.
+    """
+    rows = _replies(view, bits.FS_ID)
+    rows = rows.where(rows["got"] >= 16)
+    error = rows["first"] >> 32 & (_WORD - 1)
+    error = np.where(error >= _WORD // 2, error - _WORD, error)
+    rows = rows.plus(said=rows["first"] & (_WORD - 1), error=error)
+    return rows.check(
+        (rows["said"] == rows["length"]) & (error <= 0) & (error > _LEAST_ERROR),
+        "{queue}: a reply of {said} bytes with error {error} has a used len of {length}",
+        none="no reply was traced",
+        undecided=_missing(view, bits.FS_ID),
+        doubt=_UNKNOWN,
+    )
+
+
+@rule("NP-DE-02", needs=_NEEDS)
+def ninep_replies_say_their_length(view: View) -> Result:
+    """Section 5 leaves the messages to 9P: a reply says how long it is.
+
+    Checked: each used chain of a 9P device whose reply's size is known: it is the used len.
+    """
+    rows = _replies(view, bits.NINEP_ID)
+    rows = rows.where(rows["got"] >= 4)
+    rows = rows.plus(said=rows["first"] & (_WORD - 1))
+    return rows.check(
+        rows["said"] == rows["length"],
+        "{queue}: a reply that says {said} bytes has a used len of {length}",
+        none="no reply was traced",
+        undecided=_missing(view, bits.NINEP_ID),
+        doubt=_UNKNOWN,
+    )
