@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pykit.arch import Arch
 from pykit.guests import device_args
@@ -99,10 +100,12 @@ Boot = Callable[[Making], float]
 def can_be_copied(scenario: Scenario, accelerator: str) -> bool:
     """Whether a guest for these devices can be a copy.
 
-    Its memory is its own, and QEMU has a migration stream of all that is there from power-on.
+    Its memory is its own, and QEMU has a migration stream of all that is there from power-on. What
+    a guest gives to a balloon QEMU takes out of the memory's file, which is the template's.
     """
     return (
         accelerator == "tcg"
+        and not any("balloon" in device.type for device in scenario.devices)
         and scenario.transport.hot_plug
         and scenario.transport.arch.other_pci
         and not device_args.memory_options(scenario)
@@ -160,15 +163,28 @@ def template(
     with _lock_of(folder).open("w") as lock:
         while True:
             fcntl.flock(lock, fcntl.LOCK_SH)
-            if (folder / _ABOUT).exists():
+            about = _about(folder)
+            if about is not None:
                 break
             # One lock is given up before the other is had.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / _ABOUT).exists():
+            if _about(folder) is None:
                 _make(folder, boot)
         used(folder)
-        about = json.loads((folder / _ABOUT).read_text())
         yield Template(folder, float(about["boot_s"]))
+
+
+def _about(folder: Path) -> dict[str, Any] | None:
+    """What is known of a template; None where there is none, or its memory was written to.
+
+    Copies never write to it: one that was written to would have guests panic for no reason.
+    """
+    try:
+        about: dict[str, Any] = json.loads((folder / _ABOUT).read_text())
+        same = (folder / _MEMORY).stat().st_mtime_ns == about["written_ns"]
+    except (FileNotFoundError, KeyError):
+        return None
+    return about if same else None
 
 
 def _lock_of(folder: Path) -> Path:
@@ -191,7 +207,9 @@ def _make(folder: Path, boot: Boot) -> None:
     new.mkdir()
     try:
         boot_s = boot(Making(new))
-        (new / _ABOUT).write_text(json.dumps({"boot_s": round(boot_s, 3)}) + "\n")
+        written = (new / _MEMORY).stat().st_mtime_ns
+        about = {"boot_s": round(boot_s, 3), "written_ns": written}
+        (new / _ABOUT).write_text(json.dumps(about) + "\n")
         new.replace(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)
