@@ -186,6 +186,9 @@ class ScenarioRun:
             failed = self._guarded(lambda: self._survey(before), failed)
         if failed is None or failed[0] == "workload-failed":
             failed = self._guarded(self._unplug, failed)
+            if failed is not None and failed[0] == "hang":
+                hung = failed
+                failed = self._guarded(lambda: self._survey(hung), hung)
         if failed is None or failed[0] in ("workload-failed", "hang"):
             before = failed
             failed = self._guarded(lambda: self._carry(before), before)

@@ -284,12 +284,14 @@ class ScenarioSteps:
             self._surveyor.take(monitor, device.id, step.name)
 
     def _unplug(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
-        device = self._plugged.pop(step.device, self._devices[step.device])
+        device = self._plugged.get(step.device, self._devices[step.device])
         self._surveyor.take(monitor, device.id, step.name)
         if self._transport.hot_plug:
             monitor.unplug(device)
         else:
             self._bind("unbind", device, guest)
+        # One that the guest does not let go is asked about yet.
+        self._plugged.pop(device.id, None)
 
     def _bind(self, act: str, device: Device, guest: GuestChannel) -> None:
         """Have the guest do what takes the place of hot-plug."""
