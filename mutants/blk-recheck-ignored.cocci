@@ -4,6 +4,7 @@
 // ring: both
 // file: drivers/block/virtio_blk.c
 // count: 1
+// scenario: mutant-waiting
 @@
 @@
  virtblk_done(...) {
