@@ -59,7 +59,7 @@ _STEPS = tuple(
         rf"(?P<verb>avail-flags|used-event|set-up) {_QUEUE} (?P<value>{_NUMBER})",
         r"(?P<verb>begin)( (?P<how>plain|packed|small|packed small))?",
         rf"(?P<verb>spoil) (?P<how>[a-z-]+) {_QUEUE}",
-        r"(?P<verb>host) (?P<how>resize|slow|fast)",
+        r"(?P<verb>host) (?P<how>resize|slow|fast|look)",
         r"(?P<verb>fail)",
     )
 )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pykit.drive.carriers.qtest import QtestCarrier
@@ -10,9 +11,11 @@ from pykit.drive.emulated import DISK_BYTES, MONITOR, NODE
 from pykit.drive.lives import DrivenDevice
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
+from pykit.trace.capture import STATUS_QUERY
 
-#: Its disk grows; a key is pressed; its disk serves one request a second, or as many as it can.
-HostAction = Literal["", "resize", "key", "slow", "fast"]
+#: Its disk grows; a key is pressed; its disk serves one request a second, or as many as it can; it
+#: is asked for the device's state, which is written down.
+HostAction = Literal["", "resize", "key", "slow", "fast", "look"]
 _KEY = {"type": "key", "data": {"down": True, "key": {"type": "qcode", "data": "a"}}}
 #: Of the first device on the command line; 0 is no limit.
 _LIMITS: dict[str, Any] = {
@@ -29,6 +32,8 @@ _COMMANDS: dict[HostAction, tuple[str, dict[str, Any]]] = {
 
 def act(device: DrivenDevice, action: HostAction) -> bool:
     """Let something happen; False where the device is none of QEMU's."""
+    if action == "look":
+        return look(device)
     command, arguments = _COMMANDS[action]
     return ask(device, command, **arguments)
 
@@ -38,14 +43,30 @@ def resize(device: DrivenDevice, size: int) -> bool:
     return ask(device, "block_resize", **{"node-name": NODE, "size": size})
 
 
+def look(device: DrivenDevice) -> bool:
+    """Write down what QEMU believes of the device, where it answers that."""
+
+    def asked(monitor: Monitor) -> None:
+        found = monitor.ask("x-query-virtio")
+        answer = monitor.status(found[0]["path"]) if found else None
+        if answer is not None:
+            device.driver.recorder.answered(STATUS_QUERY, answer)
+
+    return _with_monitor(device, asked)
+
+
 def ask(device: DrivenDevice, command: str, **arguments: Any) -> bool:
     """Ask QEMU for something; False where it refuses, or the device is none of QEMU's."""
+    return _with_monitor(device, lambda monitor: monitor.ask(command, **arguments))
+
+
+def _with_monitor(device: DrivenDevice, use: Callable[[Monitor], object]) -> bool:
     if device.peer is None or not isinstance(device.driver.carrier, QtestCarrier):
         return False
     try:
         monitor = Monitor(device.peer.socket.with_name(f"socket{MONITOR}"))
         try:
-            monitor.ask(command, **arguments)
+            use(monitor)
         finally:
             monitor.close()
     except (GuestEndedError, QemuRefusedError):

@@ -25,6 +25,7 @@ from pykit.errors import UsageError
 from pykit.spec import bits
 from pykit.spec.bits import NEXT, WRITE
 from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, WRITEBACK, ZONE_FIELDS, Field
+from pykit.spec.optional import OPTIONAL
 from pykit.spec.timing import OTHER_SIDE
 from pykit.vhost_user import Protocol
 
@@ -32,6 +33,8 @@ from pykit.vhost_user import Protocol
 _SECTORS = 4
 #: Requests of a life that is about interrupts, and how long one may come late, in seconds.
 _ROUNDS, _LATE = 6, 1.0
+#: The bit of the interrupt status that a change of the configuration sets.
+_CHANGED = 2
 #: How long an interrupt is waited for that is not wanted, in seconds.
 _SILENCE = 0.05
 #: An event index that is far from any entry that is used in such a life.
@@ -43,6 +46,8 @@ _WATCHED, _ANNOUNCED = 32, OTHER_SIDE / 1e9 + 0.5
 _STEP = 1 << 20
 #: The largest queue that there is.
 _LARGEST = 32768
+#: Devices whose fields are read in a life of their own. A disk has more such lives.
+_NUMBERED = (bits.NET_ID,)
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -80,6 +85,8 @@ class RareForms:
             yield "a queue that is reset", Shape(more=1 << bits.RING_RESET), self._queue_reset
             yield "a queue without a vector", Shape(), self._no_vector
             yield "a line instead of messages", Shape(), self._line
+        if isinstance(self._driver.carrier, QtestCarrier) and self._driver.kind.id in _NUMBERED:
+            yield "all numbers", Shape(), self._numbers
         if self._driver.kind.name == "blk":
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
@@ -191,25 +198,36 @@ class RareForms:
             self._capacity()
 
     def _line_change(self) -> None:
-        """Change the configuration, and read what shows the state of the line (4.1.4.5.1)."""
+        """Change the configuration, and read what shows the state of the line (4.1.4.5.1, 4.2.2).
+
+        Devices without messages always use it.
+        """
         carrier = self._driver.carrier
-        if not isinstance(carrier, QtestCarrier) or not carrier.use_line():
+        if not isinstance(carrier, QtestCarrier):
+            return
+        silent = not carrier.device.messages
+        if not silent and not carrier.use_line():
             return
         try:
             for _ in range(_ROUNDS):
                 if not self._grow():
                     return
                 carrier.listen(self._driver.kind.queue, _LATE)
-                self._note_line(carrier.line_raised())
+                raised = carrier.line_raised()
+                status = carrier.device.acknowledge() if silent else self._note_line(raised)
+                if status & _CHANGED:
+                    self._driver.recorder.event("config_change", status=bits.DRIVER_OK)
                 self._capacity()
         finally:
             carrier.use_messages()
 
-    def _note_line(self, raised: bool) -> None:
+    def _note_line(self, raised: bool) -> int:
+        """Read what shows the state of the line, and write it down; return the ISR status."""
         carrier = self._driver.carrier
         assert isinstance(carrier, QtestCarrier)
         status, isr = carrier.line_state()
         self._driver.recorder.event("line", pci_status=status, isr=isr, raised=int(raised))
+        return isr
 
     def _grow(self) -> bool:
         """Read a disk's capacity, and let QEMU make it larger; False where it is not QEMU's."""
@@ -269,6 +287,15 @@ class RareForms:
             # Padding is there where a field follows.
             if field in own or (field.feature is None and field.offset < end):
                 self._field(field)
+
+    def _numbers(self) -> None:
+        """Read the fields of another device that there are by the features offered (2.5.1)."""
+        driver = self._driver
+        offered = driver.carrier.offered()
+        for field in OPTIONAL[driver.kind.id]:
+            if any(offered >> bit & 1 for bit in field.features):
+                place = Field(field.name, field.offset, field.width, field.features[0])
+                note_field(driver.recorder, driver.carrier, place)
 
     def _field(self, field: Field) -> None:
         # A back-end has no part in how large the queues are.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import defaultdict
@@ -41,6 +42,8 @@ class SeenAccess(NamedTuple):
     write: bool
 
 
+#: The device's id in the capture.
+_DEVICE = "dev0"
 #: The name of the code that accesses registers and rings: all of it is the driver's.
 SYMBOL = "driver"
 _OF_INTERRUPTS = ("callback", "interrupt")
@@ -58,6 +61,7 @@ class Recorder:
         deaf: no interrupt is seen: what is about them is left out, and not judged.
         log: QEMU's own log of the same device, which goes into the capture.
         traced: the accesses to registers and rings are written down, as an access tracer has them.
+        qmp: answers of QEMU's about the device.
     """
 
     device: str
@@ -68,6 +72,7 @@ class Recorder:
     deaf: bool = False
     log: Path | None = None
     traced: bool = False
+    qmp: list[dict[str, Any]] = field(default_factory=list)
     _rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _count: int = 0
     _seq: dict[int, int] = field(default_factory=dict)
@@ -152,6 +157,11 @@ class Recorder:
         access = {"offset": offset, "value": value, "write": int(write), "place": place}
         self.event("dev_pci_config", **access, life=None)
 
+    def answered(self, query: str, answer: dict[str, Any]) -> None:
+        """Write down what QEMU answers about the device now."""
+        place = {"at": "driven", "device": _DEVICE, "queue": None, "time_ns": self.now()}
+        self.qmp.append({**place, "query": query, "return": answer})
+
     def survey(self, reading: dict[str, Any]) -> None:
         """Write down what a PCI function shows, where that is not written down yet."""
         if reading in self._surveys:
@@ -187,7 +197,7 @@ class Recorder:
         write_driven(capture / FILE, self._rows)
         if self.log is not None:
             shutil.move(self.log, capture / LOG)
-        device: dict[str, Any] = {"id": "dev0", "type": self.device, "options": self.options}
+        device: dict[str, Any] = {"id": _DEVICE, "type": self.device, "options": self.options}
         device["driver"] = self.driver
         info = {
             "schema": 1,
@@ -204,5 +214,7 @@ class Recorder:
             "steps": [],
             "qmp": [],
         }
+        if self.qmp:
+            (capture / "qmp.json").write_text(json.dumps(self.qmp) + "\n")
         with naming(capture):
             write_sealed(capture, info, ())

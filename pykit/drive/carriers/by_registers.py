@@ -69,6 +69,8 @@ class RegisterCarrier(ABC):
             device.set_status(bits.ACKNOWLEDGE)
             self._status = bits.ACKNOWLEDGE | bits.DRIVER
             device.set_status(self._status)
+            # A device shows its largest sizes anew behind each reset.
+            self._largest.clear()
             self._queues = device.queues()
 
     @property

@@ -338,7 +338,7 @@ class ModernPci(RegisterDevice):
         return self._count
 
     def set_up(self, ring: Ring, message: int, changes: int = 0) -> bool:
-        """Write size, vector and addresses, and enable the queue.
+        """Write size, vector and addresses, read back what can be, and enable the queue.
 
         Changes of the configuration get the last vector, where no queue needs it.
         """
@@ -354,6 +354,7 @@ class ModernPci(RegisterDevice):
         if mapped:
             accesses += self._vector(index, message)
         accesses += of.writing("queue_select", index), of.writing("queue_size", ring.size)
+        accesses.append(of.reading("queue_size"))
         if mapped:
             accesses += of.writing("queue_vector", index), of.reading("queue_vector")
         accesses += *self.areas(ring), of.reading("queue_notify_off")
