@@ -20,6 +20,7 @@ from pykit.drive.shaped import ShapedCase
 from pykit.mutants import rules_for
 from pykit.proof.between import RegisterFault
 from pykit.proof.driver import CONFORMING, DRIVER_FAULTS, ODD, Leaves
+from pykit.proof.kept import KEPT_FAULTS
 from pykit.proof.memory import ANSWER_FAULTS, FaultyMemory
 from pykit.proof.registers import PACKED, REGISTER_FAULTS
 from pykit.spec import rules
@@ -123,7 +124,7 @@ def driven_faults() -> Iterator[DrivenFault]:
                     "back-end", name, fault.does, "device", rules_for(named.clauses), layout,
                     target, named.rows, bugs=fault.bugs, waits=named.waits,
                 )  # fmt: skip
-    for name, wrong in REGISTER_FAULTS.items():
+    for name, wrong in (REGISTER_FAULTS | KEPT_FAULTS).items():
         target = Target(kind_of(wrong.device), qemu=wrong.device)
         yield DrivenFault(
             "registers", name, wrong.does, "device", wrong.rules, "split", target,

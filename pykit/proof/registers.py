@@ -48,7 +48,8 @@ class FaultyRegisters:
 # What registers read.
 
 
-def _always(value: int) -> Reads:
+def always(value: int) -> Reads:
+    """Return a value that is read, whatever was written."""
     return lambda _, state: value
 
 
@@ -91,7 +92,7 @@ def _after_reset(value: int) -> Reads:
     return read
 
 
-def _second(change: Reads) -> Reads:
+def second(change: Reads) -> Reads:
     """Each second read is another one."""
     count = [0]
 
@@ -248,9 +249,10 @@ def _data(does: str, rules: str, edit: Edit) -> FaultyRegisters:
     return FaultyRegisters(does, tuple(rules.split()), fault)
 
 
-def _reading(
+def reading(
     does: str, rules: str, name: str, change: Reads, rows: str = "", device: str = BOTH
 ) -> FaultyRegisters:
+    """A fault of what one register reads, named by these rules with these rows."""
     fault = RegisterFault({name: change})
     return FaultyRegisters(does, tuple(rules.split()), fault, device, tuple(rows.split()))
 
@@ -259,8 +261,8 @@ def _admin(does: str, rules: str, index: int, number: int) -> FaultyRegisters:
     """A fault of a device with administration virtqueues, as far as their registers go."""
     reads = {
         "device_feature": offering(bits.ADMIN_VQ),
-        "admin_queue_index": _always(index),
-        "admin_queue_num": _always(number),
+        "admin_queue_index": always(index),
+        "admin_queue_num": always(number),
     }
     writes = {"driver_feature": keeping(bits.ADMIN_VQ)}
     return FaultyRegisters(
@@ -408,11 +410,11 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "have a bridge's header", "PB-DE-01", _header(pci.HEADER_TYPE, 1, 1)
     ),
     # Registers of PCI.
-    "offer-unsteady": _reading(
+    "offer-unsteady": reading(
         "offer other features at each second look", "PM-DE-03", "device_feature",
-        _second(lambda value, state: value ^ 1 << 9), "features-offered",
+        second(lambda value, state: value ^ 1 << 9), "features-offered",
     ),
-    "acceptance-lost": _reading(
+    "acceptance-lost": reading(
         "read other features than were accepted", "PM-DE-04", "driver_feature",
         _without(1), "common-read",
     ),
@@ -424,48 +426,48 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         }),
         bugs=("B47",),
     ),
-    "status-back": _reading(
+    "status-back": reading(
         "read a status again after a reset was over", "PM-DE-08 RS-DE-01", "status", _status_again,
         "reset-is-over",
     ),
-    "enabled-after-reset": _reading(
-        "have queues enabled after a reset", "PM-DE-09", "queue_enable", _always(1),
+    "enabled-after-reset": reading(
+        "have queues enabled after a reset", "PM-DE-09", "queue_enable", always(1),
         "reset-clears-queues",
     ),
-    "address-after-reset": _reading(
+    "address-after-reset": reading(
         "keep a queue's address over a reset", "DX-26", "queue_desc_low", _after_reset(0x1000),
         "reset-clears-queues",
     ),
-    "size-of-no-queue": _reading(
+    "size-of-no-queue": reading(
         "have a size for a queue that is not there", "PM-DE-15", "queue_size",
         lambda value, state: value or 64, "queue-select-*",
     ),
-    "size-odd": _reading(
+    "size-odd": reading(
         "have a queue size that is no power of two", "PM-DE-16", "queue_size",
         lambda value, state: value and 100, "queue-size-offered",
     ),
-    "vector-refused": _reading(
+    "vector-refused": reading(
         "map no event to a vector above 0", "PQ-DE-04", "queue_vector",
         lambda value, state: bits.NO_VECTOR, "vectors-*",
     ),
-    "vector-kept": _reading(
-        "keep a vector that is taken away", "PQ-DE-05", "config_vector", _always(0),
+    "vector-kept": reading(
+        "keep a vector that is taken away", "PQ-DE-05", "config_vector", always(0),
         "vector-read-back",
     ),
-    "vector-other": _reading(
+    "vector-other": reading(
         "show another vector than that in force", "PQ-DE-06", "config_vector",
         lambda value, state: value if value == bits.NO_VECTOR else value ^ 1, "vector-read-back",
     ),
-    "vector-after-reset": _reading(
-        "map events to vectors at a reset", "PQ-DE-07", "config_vector", _always(0),
+    "vector-after-reset": reading(
+        "map events to vectors at a reset", "PQ-DE-07", "config_vector", always(0),
         "vectors-after-reset",
     ),
-    "isr-kept": _reading(
-        "keep the ISR status when it is read", "PR-DE-05", "isr", _always(1),
+    "isr-kept": reading(
+        "keep the ISR status when it is read", "PR-DE-05", "isr", always(1),
     ),
-    "isr-empty": _reading(
+    "isr-empty": reading(
         "have no bit in the ISR status for what raised the line", "PR-DE-02 PR-DE-03", "isr",
-        _always(0),
+        always(0),
     ),
     # The common structure is out of reach, so that the legacy interface is used.
     "legacy-layout": FaultyRegisters(
@@ -478,22 +480,22 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     "sr-iov-not-offered": _space(
         "have a capability for virtual functions, and not offer SR_IOV", "RF-DE-09", sr_iov()
     ),
-    "sr-iov-alone": _reading(
+    "sr-iov-alone": reading(
         "offer SR_IOV without its capability", "RF-DE-10", "device_feature",
         offering(bits.SR_IOV),
     ),
     "admin-inside": _admin("have administration queues among the others", "PM-DE-17", 0, 1),
     "admin-beyond": _admin("have administration queues above 65535", "PM-DE-18", 0xFFFF, 2),
-    "queue-reset-lingers": _reading(
+    "queue-reset-lingers": reading(
         "show a queue's reset as under way when it is over", "PM-DE-13", "queue_reset",
         _lingering, "queue-reset-is-over",
     ),
-    "queue-reset-when-enabled": _reading(
+    "queue-reset-when-enabled": reading(
         "show a reset of a queue that is enabled", "PM-DE-11", "queue_reset",
         lambda value, state: value or int(state.of("queue_enable", state.queue) == 1
                                           and not state.of("queue_reset", state.queue)), _RESETS,
     ),
-    "queue-reset-after-reset": _reading(
+    "queue-reset-after-reset": reading(
         "show a queue's reset after that of the device", "PM-DE-10", "queue_reset",
         lambda value, state: value or int(not state.of("queue_enable", state.queue)),
         "queue-reset-fresh",
@@ -504,7 +506,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "queue-reset-ignored": FaultyRegisters(
         "keep a queue enabled over its reset", ("PM-DE-12",),
-        RegisterFault({"queue_enable": _always(1)}), rows=tuple(_RESETS.split()),
+        RegisterFault({"queue_enable": always(1)}), rows=tuple(_RESETS.split()),
     ),
     "size-kept-over-reset": FaultyRegisters(
         "keep the size of a queue that was reset", ("VE-DE-01",),
@@ -518,11 +520,11 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         RegisterFault({"config+0": lambda value, state: value - state.reads["config+0"]}),
         bugs=("B38",),
     ),
-    "half-alone": _reading(
+    "half-alone": reading(
         "have other bytes in the upper half of a field at each second read",
-        "PL-DE-01", "config+4", _second(lambda value, state: value ^ 1),
+        "PL-DE-01", "config+4", second(lambda value, state: value ^ 1),
     ),
-    "offer-not-closed": _reading(
+    "offer-not-closed": reading(
         "offer what the control queue is for, and not the queue", "FB-DE-01", "device_feature",
         lambda value, state: value if state.of("device_feature_select") else value & ~(1 << 17),
         device="virtio-net-pci",
@@ -583,7 +585,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     "suspend-change-silent": FaultyRegisters(
         "never announce a change that came while it was suspended", ("DS-DE-05",),
         suspending(
-            {"isr": _always(0), "config_vector": lambda value, state: state.of("config_vector")},
+            {"isr": always(0), "config_vector": lambda value, state: state.of("config_vector")},
             {"config_vector": lambda value, state: None},
         ),
         rows=("suspend-grown",),
@@ -611,9 +613,9 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "may-unmap-unannounced": FaultyRegisters(
         "change write_zeroes_may_unmap, and announce no change", ("BO-DE-12",),
-        RegisterFault({"config+56": _second(lambda value, state: value ^ 1)}), waits=5.5,
+        RegisterFault({"config+56": second(lambda value, state: value ^ 1)}), waits=5.5,
     ),
-    "config-hidden": _reading(
+    "config-hidden": reading(
         "hide the size of blocks until FEATURES_OK is set", "CF-DE-01", "config+20",
         lambda value, state: value if state.of("status") & bits.FEATURES_OK else 0,
     ),
@@ -621,44 +623,44 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "interrupt for changes of the configuration by a vector that was taken away",
         ("PG-DE-01",),
         RegisterFault(
-            {"config_vector": _always(bits.NO_VECTOR)},
+            {"config_vector": always(bits.NO_VECTOR)},
             {"config_vector": lambda value, state: 0 if value == bits.NO_VECTOR else value},
         ),
     ),
     # What a device keeps of what its driver wrote, and over a reset.
-    "address-forgotten": _reading(
-        "read 0 as the driver area of a queue in use", "DX-81", "queue_driver_low", _always(0),
+    "address-forgotten": reading(
+        "read 0 as the driver area of a queue in use", "DX-81", "queue_driver_low", always(0),
         "common-read",
     ),
-    "enable-forgotten": _reading(
-        "show a queue that was enabled as disabled", "DX-81", "queue_enable", _always(0),
+    "enable-forgotten": reading(
+        "show a queue that was enabled as disabled", "DX-81", "queue_enable", always(0),
         "common-read",
     ),
-    "offer-mirrored": _reading(
+    "offer-mirrored": reading(
         "offer the features of window 0 in window 16 again", "PM-DE-03", "device_feature",
         lambda value, state: 1 << bits.BLK_FLUSH
         if state.of("device_feature_select") > 1 else value, "feature-select-beyond",
     ),
-    "status-strange": _reading(
+    "status-strange": reading(
         "show a status bit that nothing defines from FEATURES_OK on", "DX-82", "status",
         lambda value, state: value | (32 if value & bits.FEATURES_OK else 0),
     ),
-    "status-last-only": _reading(
+    "status-last-only": reading(
         "show ACKNOWLEDGE no more once DRIVER_OK is set", "DX-82", "status",
         lambda value, state: value & ~(bits.ACKNOWLEDGE if value & bits.DRIVER_OK else 0),
         "common-read",
     ),
-    "driver-ok-early": _reading(
+    "driver-ok-early": reading(
         "show DRIVER_OK as soon as FEATURES_OK is set", "DX-82", "status",
         lambda value, state: value | (bits.DRIVER_OK if value & bits.FEATURES_OK else 0),
     ),
-    "queues-more": _reading(
-        "name more queues in the configuration than there are", "DX-24", "config+34", _always(8),
+    "queues-more": reading(
+        "name more queues in the configuration than there are", "DX-24", "config+34", always(8),
         device="virtio-blk-pci,num-queues=2",
     ),
-    "queues-unsteady": _reading(
+    "queues-unsteady": reading(
         "have another number of queues at each second read", "DX-87", "num_queues",
-        _second(lambda value, state: value + 1), "common-read queue-select-*",
+        second(lambda value, state: value + 1), "common-read queue-select-*",
     ),
     "mmio-generation-kept": FaultyRegisters(
         "keep the generation when the capacity changes", ("PM-DE-06",),
@@ -669,23 +671,23 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "serve a queue that is not ready", ("MR-DE-08",), RegisterFault(), MMIO,
         ("notified-while-not-ready",),
     ),
-    "magic-wrong": _reading(
-        "have another magic value", "MR-DE-01", "magic", _always(0x74726977), device=MMIO
+    "magic-wrong": reading(
+        "have another magic value", "MR-DE-01", "magic", always(0x74726977), device=MMIO
     ),
-    "version-three": _reading("have version 3", "MR-DE-02", "version", _always(3), device=MMIO),
-    "mmio-isr-lost": _reading(
+    "version-three": reading("have version 3", "MR-DE-02", "version", always(3), device=MMIO),
+    "mmio-isr-lost": reading(
         "drop the interrupt status when it is read", "MR-DE-03", "isr",
         lambda value, state: value if state.reads["isr"] < 2 else 0, "isr-stays", MMIO,
     ),
-    "mmio-isr-undefined": _reading(
+    "mmio-isr-undefined": reading(
         "have an undefined bit in the interrupt status", "MR-DE-04", "isr", _with(4), device=MMIO,
     ),
-    "mmio-isr-after-reset": _reading(
+    "mmio-isr-after-reset": reading(
         "keep the interrupt status over a reset", "MR-DE-05", "isr", _with(1),
         "reset-clears-ready", MMIO,
     ),
-    "mmio-ready-after-reset": _reading(
-        "keep queues ready over a reset", "MR-DE-06", "queue_enable", _always(1),
+    "mmio-ready-after-reset": reading(
+        "keep queues ready over a reset", "MR-DE-06", "queue_enable", always(1),
         "reset-clears-ready", MMIO,
     ),
 }  # fmt: skip

@@ -192,6 +192,11 @@ class View:
         return "driver" in self.sources and not self.observers & {*INSIDE, "tap"}
 
     @property
+    def in_one_order(self) -> bool:
+        """Whether all events were written down in one order, by one clock: `pykit drive`'s are."""
+        return self.events.capture.clock == "wall"
+
+    @property
     def untyped(self) -> bool:
         """Whether the events that say what a device is were not switched on."""
         return not self.recorded("driver")

@@ -138,3 +138,11 @@ def write_is_left_out() -> Log:
     for event in log.of("used"):
         event["flags"] &= ~bits.WRITE
     return log
+
+
+def acceptance_is_kept() -> Log:
+    """A device of QEMU's shows after a reset what its driver had accepted before."""
+    log = cases.pci_registers.acceptance_read()
+    word = log.of("register", register="driver_feature", write=1)[-1]["value"]
+    log.of("register", register="driver_feature", write=0)[-1]["value"] = word
+    return log

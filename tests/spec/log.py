@@ -46,6 +46,7 @@ class Log:
     qmp: list[QmpAnswer] = field(default_factory=list)
     steps: list[CapturedStep] = field(default_factory=list)
     lost: int = 0
+    clock: str = "mono"
     now: int = 1_000_000
     seqs: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
@@ -117,7 +118,7 @@ class Log:
         frames, fields = join(None, pl.DataFrame(rows, schema=schema), EXTRA)
         capture = CaptureInfo(
             complete=True,
-            clock="mono",
+            clock=self.clock,
             cpus=2,
             kernel=self.kernel,
             qemu=self.qemu,

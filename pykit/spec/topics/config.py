@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+
 from pykit.spec import bits
 from pykit.spec.blkconfig import (
     CAPACITY,
@@ -29,7 +31,7 @@ from pykit.spec.lives import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.optional import OPTIONAL, OptionalField
-from pykit.spec.registers import PCI, registers
+from pykit.spec.registers import MMIO, PCI, registers
 from pykit.spec.rows import Tally
 from pykit.spec.timing import ONE_SIDE, OTHER_SIDE
 from pykit.spec.topics.config_registers import generations_made_up
@@ -370,7 +372,9 @@ def limits_can_be_used(view: View) -> Result:
     seg_max segments fit a chain, with header and status, that the queue can take.
 
     Checked: each read of num_queues in lives of block devices with MQ, on PCI also against the
-    number of queues that the transport showed the driver in the same life; and each read of
+    number of queues that the transport showed the driver in the same life; on MMIO each read of
+    QueueSizeMax: it is 0 of a queue behind those that num_queues names, of which there is one where
+    MQ is not offered; and each read of
     seg_max in lives with SEG_MAX, against the size of each queue that the driver set up. No chain
     may be longer than the queue, indirect descriptors included. A size_max of 0 is no limit to
     drivers.
@@ -392,7 +396,25 @@ def limits_can_be_used(view: View) -> Result:
         for access, most in life.reads(SEG_MAX.offset, SEG_MAX.width):
             text = f"{life.name}: seg_max is {most}, a chain has at most {size} descriptors"
             tally.check(most + FRAME <= size, access.row, text)
-    return tally.result()
+    return tally.result() + _queues_beyond(view)
+
+
+def _queues_beyond(view: View) -> Result:
+    """Check that queues of a disk on MMIO that its configuration does not name have no size."""
+    if not {"register", "acc_register"} & view.kinds:
+        return Result(0)
+    regs = registers(view)
+    counts = np.full(len(regs), 1 << 16)
+    for life in view.lives.values():
+        offered = life.negotiated.offered if life.negotiated else 1 << bits.BLK_MQ
+        many = offered >> bits.BLK_MQ & 1
+        named = [n for _, n in life.reads(NUM_QUEUES.offset, NUM_QUEUES.width)] if many else [1]
+        if life.id == bits.BLK_ID and named:
+            counts[(regs.dev == life.dev) & (regs.life == life.number)] = max(named)
+    sizes = regs.of(MMIO) & regs.reads("queue_size_max") & (regs.vq >= counts)
+    rows = regs.where(sizes, count=counts)
+    text = "{place}: the size is {value}, and the device has {count} queues"
+    return rows.check(rows["value"] == 0, text)
 
 
 def _queues_there(view: View, life: Life) -> int:

@@ -26,7 +26,7 @@ from pykit.spec.rows import Rows
 from pykit.spec.timing import WAITED_FOR
 from pykit.spec.view import View
 
-_ADDED = ("came", "waited", "entry")
+_ADDED = ("came", "waited", "entry", "stop")
 _NEEDS = ("driver:callback", "driver:used", "driver:interrupt", "driver:add")
 
 
@@ -35,10 +35,11 @@ def _next(at: Ints, after: Ints) -> Ints:
     return np.searchsorted(at, after, side="right")
 
 
-def _asked(view: View) -> Rows:
+def asked(view: View) -> Rows:
     """Callbacks that ask for an interrupt of the next entry, which was used later.
 
-    Columns: those of the event; ``came``, ``waited`` (ns from the entry to the next chain).
+    Columns: those of the event; ``came``; ``waited`` (ns from the entry to the next chain), and
+    ``stop``, the event of that chain or the queue's last one.
     """
     return view.keep("interrupts asked for", _read)
 
@@ -75,7 +76,8 @@ def _read(view: View) -> Rows:
     follows = np.append(kinds["add"], len(q) - 1)[add]
     stop = np.where(q[follows] == rows["q"], np.minimum(follows, last), last)
     came = _next(places["interrupt"], at[stop]) > _next(places["interrupt"], here)
-    rows = rows.plus(came=came, waited=ts[stop] - ts[entry], entry=np.asarray(events["row"])[entry])
+    number = np.asarray(events["row"])
+    rows = rows.plus(came=came, waited=ts[stop] - ts[entry], entry=number[entry], stop=number[stop])
     return rows.where(known)
 
 
@@ -107,7 +109,7 @@ def used_event_is_nothing_without_the_feature(view: View) -> Result:
     Undecided: it did not come before the next chain, and the driver waited less than half a second,
     or no interrupt came of other callbacks either.
     """
-    rows = _asked(view)
+    rows = asked(view)
     plain = ~view.rings.event_idx(rows["q"], rows["event_idx"])
     chosen = plain & (rows["avail_flags"] & 1 == 0) & (rows["used_event"] != rows["last_used"])
     text = "{queue}: no interrupt of entry {last_used}: used_event {used_event} counts, and may not"
@@ -124,7 +126,7 @@ def flag_is_nothing_with_the_index(view: View) -> Result:
 
     Undecided: as for NU-DE-01.
     """
-    rows = _asked(view)
+    rows = asked(view)
     index = view.rings.event_idx(rows["q"], rows["event_idx"])
     chosen = index & (rows["avail_flags"] & 1 == 1) & (rows["used_event"] == rows["last_used"])
     text = "{queue}: no interrupt of entry {last_used}: the flag counts, and may not"

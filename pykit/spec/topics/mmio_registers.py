@@ -22,7 +22,7 @@ from pykit.spec.registers import (
     registers,
 )
 from pykit.spec.rows import Rows
-from pykit.spec.topics.pci_registers import NOT_RESET, SEEN
+from pykit.spec.topics.pci_registers import NOT_RESET, SEEN, notified
 from pykit.spec.topics.register_widths import check_widths
 from pykit.spec.view import View
 from pykit.trace.register_map import REGISTERS
@@ -32,6 +32,8 @@ MAGIC = 0x74726976
 SHM = ("shm_select", "shm_len_low", "shm_len_high", "shm_base_low", "shm_base_high")
 #: Device types with shared memory regions.
 SHARING = ("-fs", "-gpu", "-pmem", "-media")
+#: The length of a region that is not there, by halves.
+NO_LENGTH = 0xFFFFFFFF
 UNREAD = "the register was not read"
 DEFINED = 3
 
@@ -104,29 +106,13 @@ def interrupts_are_events(view: View) -> Result:
     )
 
 
-def _notified(view: View, regs: Registers) -> Bools:
-    """Return by row whether the driver has notified the device in the same span before."""
-    rung = notifications(view)
-    notified = np.zeros(len(regs), dtype=np.bool_)
-    if not len(regs):
-        return notified
-    first = np.append(True, regs.span[1:] != regs.span[:-1])
-    begins = regs.row[np.maximum.accumulate(np.where(first, np.arange(len(regs)), 0))]
-    for dev in np.unique(rung.dev).tolist():
-        rows = np.sort(rung.row[rung.dev == dev])
-        mine = regs.dev == dev
-        before = np.searchsorted(rows, begins[mine]) < np.searchsorted(rows, regs.row[mine])
-        notified[mine] = before
-    return notified
-
-
 def _cleared(view: View, name: str, text: str) -> Result:
     """Check that a register reads 0 after a reset, before the driver is ready or writes it."""
     regs = registers(view)
     used = earlier(regs.on(name) & regs.write, regs.queue) >= 0
     if name == "isr":
         used = earlier(regs.writes("status") & (regs.value & 4 != 0), regs.span) >= 0
-        used |= _notified(view, regs)
+        used |= notified(view, regs)
     mask = regs.of(MMIO) & regs.reads(name) & regs.begun & ~used
     rows = regs.where(mask & regs.settled)
     return regs.check(
@@ -439,6 +425,34 @@ def invalid_devices_are_ignored(view: View) -> Result:
     )
 
 
+def _without_memory(view: View, regs: Registers) -> Bools:
+    """Return accesses to devices whose type has no shared memory."""
+    types = {view.events.devices.get(d.id): d.type for d in view.events.capture.devices}
+    plain = [
+        dev
+        for dev in np.unique(regs.dev).tolist()
+        if types.get(dev) and not any(name in types[dev] for name in SHARING)
+    ]
+    found: Bools = regs.of(MMIO) & np.isin(regs.dev, plain)
+    return found
+
+
+@rule("DX-92", needs=SEEN)
+def absent_regions_have_no_length(view: View) -> Result:
+    """Section 4.2.2: a region of shared memory that is not there has a length of all ones.
+
+    Checked: each read of SHMLenLow and SHMLenHigh of an MMIO device whose type has no such region.
+    """
+    regs = registers(view)
+    rows = regs.where(_without_memory(view, regs) & regs.reads("shm_len_low", "shm_len_high"))
+    return regs.check(
+        rows,
+        rows["value"] == NO_LENGTH,
+        "{place}: {access} is {value:#x}, and there is no shared memory",
+        none="no length of shared memory that is not there was read",
+    )
+
+
 @rule("MI-DR-05", needs=SEEN)
 def shared_memory_is_left_alone(view: View) -> Result:
     """Section 4.2.3.1.1: drivers that expect no shared memory do not use its registers.
@@ -446,11 +460,5 @@ def shared_memory_is_left_alone(view: View) -> Result:
     Checked: each access to a control register of an MMIO device whose type has no shared memory.
     """
     regs = registers(view)
-    types = {view.events.devices.get(d.id): d.type for d in view.events.capture.devices}
-    plain = [
-        dev
-        for dev in np.unique(regs.dev).tolist()
-        if types.get(dev) and not any(name in types[dev] for name in SHARING)
-    ]
-    rows = regs.where(regs.of(MMIO) & np.isin(regs.dev, plain), free=~regs.on(*SHM))
+    rows = regs.where(_without_memory(view, regs), free=~regs.on(*SHM))
     return regs.check(rows, rows["free"], "{place}: access to {access}")

@@ -18,10 +18,13 @@ from pykit.spec.model import Result, rule
 from pykit.spec.registers import (
     ADDRESSES,
     HALVES,
+    LEGACY,
+    MMIO,
     NONE,
     PCI,
     Registers,
     earlier,
+    notifications,
     registers,
 )
 from pykit.spec.topics.register_widths import check_widths
@@ -198,12 +201,18 @@ def status_reads_zero(view: View) -> Result:
     )
 
 
-def after_reset(view: View, names: tuple[str, ...], default: int, text: str) -> Result:
+def after_reset(
+    view: View,
+    names: tuple[str, ...],
+    default: int,
+    text: str,
+    structures: tuple[str, ...] = PCI,
+) -> Result:
     """Check that registers read their default after a reset, until they are written."""
     regs = registers(view)
     key = regs.queue * len(names) + _which(regs, names)
     written = earlier(regs.on(*names) & regs.write, key) >= 0
-    mask = regs.of(PCI) & regs.reads(*names) & regs.begun & ~written
+    mask = regs.of(structures) & regs.reads(*names) & regs.begun & ~written
     rows = regs.where(mask & regs.settled)
     return regs.check(
         rows,
@@ -213,6 +222,22 @@ def after_reset(view: View, names: tuple[str, ...], default: int, text: str) -> 
         doubt=NOT_RESET,
         none="none was read between a reset and its first write",
     )
+
+
+def notified(view: View, regs: Registers) -> Bools:
+    """Return by row whether the driver has notified the device in the same span before."""
+    rung = notifications(view)
+    found = np.zeros(len(regs), dtype=np.bool_)
+    if not len(regs):
+        return found
+    first = np.append(True, regs.span[1:] != regs.span[:-1])
+    begins = regs.row[np.maximum.accumulate(np.where(first, np.arange(len(regs)), 0))]
+    for dev in np.unique(rung.dev).tolist():
+        rows = np.sort(rung.row[rung.dev == dev])
+        mine = regs.dev == dev
+        before = np.searchsorted(rows, begins[mine]) < np.searchsorted(rows, regs.row[mine])
+        found[mine] = before
+    return found
 
 
 def _which(regs: Registers, names: tuple[str, ...]) -> Ints:
@@ -234,35 +259,70 @@ def queues_are_disabled(view: View) -> Result:
 
 @rule("DX-26", needs=SEEN)
 def defaults_after_reset(view: View) -> Result:
-    """Section 4.1.4.3: addresses of queues and feature selections are 0 after a reset, and the
-    size of a queue is the largest that the device allows.
+    """Sections 4.1.4.3, 4.1.4.5, 4.1.4.10 and 4.2.2: after a reset addresses of queues and feature
+    selections are 0, no features are accepted, the ISR status is 0, and the size of a queue is the
+    largest that the device allows.
 
-    Checked: each read of a queue's address, of device_feature_select and driver_feature_select
-    after the status has read 0, before the register is written. PQ-DE-07 judges the vectors. Each
-    such read of queue_size, where the same register was read before in another span, not written
-    there by then: as it was, unless RING_PACKED is known to have been accepted one time alone.
+    Checked: each read of a queue's address, of its page by the legacy interface, of
+    driver_feature, device_feature_select and driver_feature_select after the status has read 0,
+    before the register is written. PQ-DE-07 judges the vectors. Each first read of the ISR status
+    of PCI since then, before DRIVER_OK and before the driver notifies the device (MR-DE-05 has that
+    of MMIO). Each such read of queue_size, and each of QueueSizeMax, where the same register was
+    read before: as it was, unless RING_PACKED is known to have been accepted one time alone.
     """
+    text = "{place}: {access} is {value:#x} after a reset"
     names = (*ADDRESSES, *HALVES, "device_feature_select", "driver_feature_select")
-    found = after_reset(view, names, 0, "{place}: {access} is {value:#x} after a reset")
-    return found + _sizes_after_reset(view)
+    found = after_reset(view, names, 0, text)
+    found += after_reset(view, ("queue_pfn",), 0, text, LEGACY)
+    found += _acceptance_after_reset(view)
+    return found + _isr_after_reset(view) + _sizes_after_reset(view)
+
+
+def _acceptance_after_reset(view: View) -> Result:
+    """Check that a reset takes the features back that the driver had accepted."""
+    regs = registers(view)
+    written = earlier(regs.on("driver_feature") & regs.write, regs.span) >= 0
+    window = regs.value_at(earlier(regs.writes("driver_feature_select"), regs.span))
+    key = regs.dev * (1 << 33) + window + 1
+    before = regs.value_at(earlier(regs.writes("driver_feature"), key))
+    mask = regs.of(PCI) & regs.reads("driver_feature") & regs.settled & ~written
+    rows = regs.where(mask & (window >= 0), same=before == regs.value)
+
+    def message(i: int) -> str:
+        as_before = ", as was accepted before it" if rows["same"][i] else ""
+        return f"{{place}}: {{access}} is {{value:#x}} after a reset{as_before}"
+
+    return rows.check(rows["value"] == 0, message)
+
+
+def _isr_after_reset(view: View) -> Result:
+    """Check that a reset clears the ISR status."""
+    regs = registers(view)
+    live = earlier(regs.writes("status") & (regs.value & bits.DRIVER_OK != 0), regs.span) >= 0
+    first = earlier(regs.on("isr") & ~regs.write, regs.span) < 0
+    mask = regs.of(("isr", "legacy")) & regs.reads("isr") & regs.settled & first
+    rows = regs.where(mask & ~live & ~notified(view, regs))
+    return rows.check(rows["value"] == 0, "{place}: the ISR status is {value:#x} after a reset")
 
 
 def _sizes_after_reset(view: View) -> Result:
     """Check that queues have the size that they had at first."""
     regs = registers(view)
-    own = regs.reads("queue_size") & (earlier(regs.on("queue_size") & regs.write, regs.queue) < 0)
+    own = regs.of(PCI) & regs.reads("queue_size")
+    own &= earlier(regs.on("queue_size") & regs.write, regs.queue) < 0
+    own |= regs.of((*MMIO, "mmio-legacy")) & regs.reads("queue_size_max")
     before = earlier(own, regs.dev * (1 << 17) + regs.vq + 1)
     packed = regs.accepted(bits.RING_PACKED)
     then = packed[before] if len(regs) else packed
     alike = (packed < 0) | (then < 0) | (packed == then)
     rows = regs.where(
-        regs.of(PCI) & own & regs.settled & (before >= 0) & alike,
+        own & regs.settled & (before >= 0) & alike & (regs.vq >= 0),
         before=regs.value_at(before),
         first=regs.row_at(before),
     )
     return rows.check(
         rows["value"] == rows["before"],
-        "{place}: the size was {before} before a reset, and is {value}",
+        "{place}: {access} was {before} before, and is {value}",
         shown=("first", "row"),
     )
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 from pykit.spec import bits
-from pykit.spec.lives import Life, Status, ends_within
+from pykit.spec.lives import Life, Status, ends_within, needs_reset
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.rows import Tally
 from pykit.spec.timing import OTHER_SIDE
 from pykit.spec.view import View
 from pykit.trace.asked import feature_bits
-from pykit.trace.capture import STATUS_QUERY
+from pykit.trace.capture import STATUS_QUERY, QmpAnswer
 
 STEPS = (
     (bits.ACKNOWLEDGE, "ACKNOWLEDGE"),
@@ -252,8 +252,9 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
     DEVICE_NEEDS_RESET.
 
     Checked: each answer of QMP in which a device with VERSION_1 is broken: QEMU serves no queue of
-    such a device until it is reset. The status in the same answer has DEVICE_NEEDS_RESET. Other
-    errors, and those of a back-end of its own process, do not show.
+    such a device until it is reset. The status in the same answer has DEVICE_NEEDS_RESET, and so
+    has each status that `pykit drive`, which has QMP's clock, reads from then on, until it writes
+    one. Other errors, and those of a back-end of its own process, do not show.
 
     Undecided:
 
@@ -278,7 +279,24 @@ def broken_device_asks_for_a_reset(view: View) -> Result:
                 continue
             text = f"{answer.device}: broken ({answer.at}), and DEVICE_NEEDS_RESET is not set"
             tally.check("NEEDS_RESET" in names, _last_status(view, answer.device), text)
+            for status in _read_since(view, answer):
+                text = f"{answer.device}: broken, and the status reads {status.value:#x}"
+                tally.check(needs_reset(status.value), status.row, text)
     return tally.result()
+
+
+def _read_since(view: View, answer: QmpAnswer) -> Iterator[Status]:
+    """Yield what a driver with QMP's clock read of the status until it wrote one."""
+    dev = view.events.devices.get(answer.device)
+    if answer.time_ns is None or not view.in_one_order:
+        return
+    for life in view.lives.values():
+        for status in life.status if life.dev == dev else ():
+            if status.ts is None or status.ts < answer.time_ns:
+                continue
+            if status.op != bits.STATUS_READ:
+                return
+            yield status
 
 
 def _has_served(view: View, device: str) -> bool:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from pykit.spec import bits
-from tests.spec.cases.base import bare, case, clear_bits, later
+from tests.spec.cases.base import bare, case, clear_bits, later, set_bits
 from tests.spec.cases.status import READY
 from tests.spec.log import Log
 from tests.spec.machine import run
-from tests.spec.registers import ALL, pci
+from tests.spec.registers import ALL, mmio, pci
 
 
 def config_change(log: Log, *, announced: bool = True, generation: int = 8) -> None:
@@ -202,6 +202,24 @@ def with_registers() -> Log:
     place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
     device.log.add("config", **place, offset=34, len=2, value=2, write=0)
     return device.log
+
+
+def on_mmio() -> Log:
+    """Return a log of a disk on MMIO that offers no MQ, of which two queues were looked at."""
+    device = mmio()
+    device.write("queue_select", 7)
+    device.read("queue_size_max", 0, vq=7)
+    place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
+    device.log.add("driver", **place, id=bits.BLK_ID, err=0, stage=0)
+    device.log.add("config", **place, offset=34, len=2, value=2, write=0)
+    set_bits(device.log, offered=1 << bits.BLK_MQ)
+    return device.log
+
+
+@case("DX-24", clean=on_mmio)
+def queue_that_is_not_named(log: Log) -> None:
+    """A queue behind those that the configuration names has a size."""
+    log.one("register", register="queue_size_max", vq=7)["value"] = 256
 
 
 @case("DX-24", clean=with_registers)

@@ -9,7 +9,7 @@ from tests.spec.cases.base import case
 from tests.spec.disk import Disk
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED
-from tests.spec.registers import PLACE, SIZE, pci
+from tests.spec.registers import ALL, DEV, PLACE, SIZE, legacy, mmio, pci, repeat
 
 
 def read_back() -> Log:
@@ -21,6 +21,8 @@ def read_back() -> Log:
     device.read("queue_size", SIZE, vq=0)
     device.read("queue_desc_low", PLACE, vq=0)
     device.read("queue_enable", 1, vq=0)
+    device.read("queue_select", 0)
+    device.read("status", 15)
     device.read("status", 15)
     return device.log
 
@@ -42,6 +44,47 @@ def address_is_forgotten(log: Log) -> None:
 def queue_is_disabled(log: Log) -> None:
     """The device shows a queue that the driver enabled as disabled."""
     log.of("register", register="queue_enable", vq=0, write=0)[-1]["value"] = 0
+
+
+@case("DX-81", clean=read_back)
+def other_queue_is_selected(log: Log) -> None:
+    """The device shows another queue as selected than the driver wrote."""
+    log.of("register", register="queue_select", write=0)[-1]["value"] = 1
+
+
+def page_read_back() -> Log:
+    """Return a log of a driver that reads the page of a legacy queue back."""
+    device = legacy()
+    device.write("queue_select", 0)
+    device.read("queue_pfn", PLACE // 4096, vq=0)
+    return device.log
+
+
+@case("DX-81", clean=page_read_back)
+def page_is_forgotten(log: Log) -> None:
+    """The device shows 0 as the page of a legacy queue."""
+    log.of("register", register="queue_pfn", write=0)[-1]["value"] = 0
+
+
+def read_twice() -> Log:
+    """Return a log of a driver that reads twice what its notifications have to have."""
+    device = pci(ALL | 1 << bits.NOTIF_CONFIG_DATA)
+    device.write("queue_select", 0)
+    for _ in range(2):
+        device.read("notif_config_data", 7, vq=0)
+    return device.log
+
+
+@case("DX-87", clean=read_twice)
+def data_of_notifications_change(log: Log) -> None:
+    """The device wants other data in a queue's notifications at a second look."""
+    log.of("register", register="notif_config_data", vq=0)[-1]["value"] += 1
+
+
+@case("DX-87", clean=lambda: mmio().log)
+def offer_of_mmio_changes(log: Log) -> None:
+    """The device shows another offer by MMIO when the same window is selected again."""
+    log.one("register", 2, register="device_feature")["value"] ^= 4
 
 
 @case("DX-87", clean=read_back)
@@ -66,6 +109,36 @@ def status_has_a_strange_bit(log: Log) -> None:
 def status_lacks_a_bit(log: Log) -> None:
     """The device takes ACKNOWLEDGE back."""
     log.of("register", register="status", write=0)[-1]["value"] &= ~bits.ACKNOWLEDGE
+
+
+def shown() -> Log:
+    """Return a log of a driver that looks at FEATURES_OK, and at FAILED in the end."""
+    device = pci()
+    agreed = device.log.one("register", register="status", write=1, value=11)
+    repeat(device.log, agreed, agreed, write=0)
+    device.log.add("dev_pci_config", dev=DEV, pid=1, offset=0, value=0, write=0, place="00:01.0")
+    device.read("status", 15)
+    device.status(0x8F)
+    device.read("status", 0x8F)
+    return device.log
+
+
+@case("DX-82", clean=shown)
+def status_loses_features_ok(log: Log) -> None:
+    """The device takes FEATURES_OK back once the driver has seen it."""
+    log.of("register", register="status", write=0)[-2]["value"] &= ~bits.FEATURES_OK
+
+
+@case("DX-82", clean=shown)
+def status_loses_driver_ok(log: Log) -> None:
+    """The device does not show DRIVER_OK."""
+    log.of("register", register="status", write=0)[-2]["value"] &= ~bits.DRIVER_OK
+
+
+@case("DX-82", clean=shown)
+def status_loses_failed(log: Log) -> None:
+    """The device does not show FAILED."""
+    log.of("register", register="status", write=0)[-1]["value"] &= ~bits.FAILED
 
 
 def written_through() -> Log:

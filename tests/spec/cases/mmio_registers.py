@@ -248,3 +248,19 @@ def wrong_magic_is_used(log: Log) -> None:
 def shared_memory_is_asked_for(log: Log) -> None:
     """A driver of a disk selects a shared memory region."""
     _first(log, "queue_select", 1).update(register="shm_select", offset=0xAC)
+
+
+def asks_for_memory() -> Log:
+    """Return a log of a driver that asks a disk on MMIO for shared memory."""
+    device = mmio()
+    device.write("shm_select", 0)
+    for half in ("shm_len_low", "shm_len_high"):
+        device.read(half, 0xFFFFFFFF)
+    return device.log
+
+
+@case("DX-92", clean=asks_for_memory)
+def absent_memory_has_a_length(log: Log) -> None:
+    """The device has a length of 0 for shared memory that is not there."""
+    for event in log.of("register", register="shm_len_low"):
+        event["value"] = 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pykit.spec import bits
 from tests.spec.cases.base import case
 from tests.spec.log import Event, Log
-from tests.spec.registers import ALL, DEV, Device, pci, repeat
+from tests.spec.registers import ALL, DEV, SIZE, Device, legacy, mmio, pci, repeat
 
 DATA, CONFIG_DATA = 1 << bits.NOTIFICATION_DATA, 1 << bits.NOTIF_CONFIG_DATA
 
@@ -337,3 +337,56 @@ def window_is_masked(log: Log) -> None:
 def size_after_reset(log: Log) -> None:
     """A queue has another size after a reset than at first."""
     log.of("register", register="queue_size", vq=0, write=0)[-1]["value"] = 64
+
+
+def acceptance_read() -> Log:
+    """Return a log of a driver that reads after a reset what it had accepted, and the status."""
+    device = pci()
+    device.reset()
+    device.read("isr", 0, structure="isr")
+    for word in range(2):
+        device.write("driver_feature_select", word)
+        device.read("driver_feature", 0)
+    return device.log
+
+
+@case("DX-26", clean=acceptance_read)
+def acceptance_after_reset(log: Log) -> None:
+    """The device shows what the driver had accepted before a reset."""
+    log.of("register", register="driver_feature", write=0)[-1]["value"] = 1
+
+
+@case("DX-26", clean=acceptance_read)
+def isr_after_reset(log: Log) -> None:
+    """The ISR status has a bit after a reset."""
+    log.of("register", register="isr")[-1]["value"] = 1
+
+
+def page_after_reset() -> Log:
+    """Return a log of a driver that reads the page of a legacy queue after a reset."""
+    device = legacy()
+    device.reset()
+    device.write("queue_select", 0)
+    device.read("queue_pfn", 0, vq=0)
+    return device.log
+
+
+@case("DX-26", clean=page_after_reset)
+def page_is_kept(log: Log) -> None:
+    """A legacy queue has its page after a reset."""
+    log.of("register", register="queue_pfn", write=0)[-1]["value"] = 0x100
+
+
+def sizes_after_reset() -> Log:
+    """Return a log of a driver that looks at an MMIO queue's size again after a reset."""
+    device = mmio()
+    device.reset()
+    device.write("queue_select", 0)
+    device.read("queue_size_max", SIZE, vq=0)
+    return device.log
+
+
+@case("DX-26", clean=sizes_after_reset)
+def largest_size_after_reset(log: Log) -> None:
+    """A queue may be half as large after a reset."""
+    log.of("register", register="queue_size_max", vq=0)[-1]["value"] = SIZE // 2

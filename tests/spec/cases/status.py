@@ -7,6 +7,7 @@ from pykit.spec import bits
 from pykit.trace import QmpAnswer
 from pykit.trace.capture import STATUS_QUERY
 from tests.spec.cases.base import bare, case, later
+from tests.spec.disk import Disk
 from tests.spec.log import Log
 from tests.spec.machine import run
 
@@ -102,16 +103,34 @@ def trouble_is_not_announced(log: Log) -> None:
     log.drop(log.of("config_change"))
 
 
+#: What QMP answers of a broken device.
+_BROKEN = {
+    "broken": True,
+    "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK", "VIRTIO_CONFIG_S_NEEDS_RESET: …"]},
+    "guest-features": {"transports": ["VIRTIO_F_VERSION_1: compliant with v1"]},
+}
+
+
 def broken_by_qmp() -> Log:
     """Return a log of a device that QMP shows broken, as its status has it."""
     log = run()
-    answer = {
-        "broken": True,
-        "status": {"statuses": ["VIRTIO_CONFIG_S_DRIVER_OK", "VIRTIO_CONFIG_S_NEEDS_RESET: …"]},
-        "guest-features": {"transports": ["VIRTIO_F_VERSION_1: compliant with v1"]},
-    }
-    log.qmp.append(QmpAnswer("hang", "vd0", STATUS_QUERY, None, answer, None))
+    log.qmp.append(QmpAnswer("hang", "vd0", STATUS_QUERY, None, {**_BROKEN}, None))
     return log
+
+
+def seen_broken() -> Log:
+    """Return a log of `pykit drive` that reads the status of a device that QMP shows broken."""
+    log = Disk().log
+    log.clock = "wall"
+    log.qmp.append(QmpAnswer("driven", "vd0", STATUS_QUERY, None, {**_BROKEN}, log.now))
+    log.add("status", dev=1, life=0, cpu=0, pid=7, status=0x4F, op=1)
+    return log
+
+
+@case("ST-DE-03", clean=seen_broken)
+def hidden_from_the_driver(log: Log) -> None:
+    """A device is broken, and the status that its driver reads does not show it."""
+    log.of("status")[-1]["status"] = 0x0F
 
 
 @case("ST-DE-03", clean=broken_by_qmp)
