@@ -145,6 +145,7 @@ UNMET = {
 PROVED = {name for name, fault in FAULTS.items() if fault.zoned}
 PROVED |= {"lifetime-empty", "lifetime-reserved", "zones-shown"}
 PROVED |= {"event-by-greater", "length-halfword", "size-masked", "status-at-start"}
+PROVED |= {"unreadable-read"}
 UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK, *PROVED, *UNMET}
 
 
