@@ -114,6 +114,12 @@ def _lingering(value: int, state: RegisterState) -> int:
     return int(state.reads["queue_reset"] == 2) if reset else value
 
 
+def _acknowledged(value: int, state: RegisterState) -> int:
+    """Count reads of the interrupt status anew."""
+    state.reads["isr"] = 0
+    return value
+
+
 #: What is kept of a suspension: it was asked for, or it was shown.
 _ASKED, _SHOWN = 1, 2
 _STATE = ("suspension", -1)
@@ -675,9 +681,13 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "have another magic value", "MR-DE-01", "magic", always(0x74726977), device=MMIO
     ),
     "version-three": reading("have version 3", "MR-DE-02", "version", always(3), device=MMIO),
-    "mmio-isr-lost": reading(
-        "drop the interrupt status when it is read", "MR-DE-03", "isr",
-        lambda value, state: value if state.reads["isr"] < 2 else 0, "isr-stays", MMIO,
+    "mmio-isr-lost": FaultyRegisters(
+        "drop the interrupt status when it is read", ("MR-DE-03",),
+        RegisterFault(
+            {"isr": lambda value, state: value if state.reads["isr"] < 2 else 0},
+            {"interrupt_ack": _acknowledged},
+        ),
+        MMIO, ("isr-stays",),
     ),
     "mmio-isr-undefined": reading(
         "have an undefined bit in the interrupt status", "MR-DE-04", "isr", _with(4), device=MMIO,
