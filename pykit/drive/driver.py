@@ -163,8 +163,12 @@ class VirtioDriver:
         self.carrier.driver_ok()
         self._note_status(status | bits.DRIVER_OK)
         note("driver", id=self.kind.id, err=0, stage=bits.PROBED)
+        self.prime()
+
+    def prime(self, patience: float = PATIENCE) -> None:
+        """Make the requests that have to be served before any other of this type."""
         for make in self.kind.prime:
-            self.serve(self.kind.queue, make(self.memory, 0))
+            self.serve(self.kind.queue, make(self.memory, 0), patience=patience)
 
     def _known(self, shape: Shape) -> int:
         """The features that the driver accepts where they are offered."""

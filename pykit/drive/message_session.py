@@ -13,7 +13,7 @@ from pykit.drive.driver import Shape, Stage
 from pykit.drive.memory import CANARIES
 from pykit.drive.messages import MessageCase, MessageRow, MessageSender
 from pykit.drive.outcome import CaseOutcome
-from pykit.drive.runner import CaseResult, CaseRunner
+from pykit.drive.runner import MALFORMED, CaseResult, CaseRunner
 from pykit.vhost_user import FrontEndRequest, Protocol, receive, send
 
 #: Messages that decide where a back-end writes: after such a wrong one any place may be right.
@@ -89,14 +89,14 @@ class MessageSession(CaseRunner[MessageCase]):
                 return
         raise PeerGoneError("device answers by other messages than it was sent")
 
-    @staticmethod
-    def _goes_on(row: MessageRow, carrier: VhostUserCarrier) -> bool:
+    def _goes_on(self, row: MessageRow, carrier: VhostUserCarrier) -> bool:
         """Enable the queues where that is what comes next; return whether they should serve."""
         if row.at == "ready":
             try:
                 carrier.driver_ok()
             except RefusedError:
                 return False
+            self._driver.prime(MALFORMED)
         return row.at in ("ready", "live")
 
     def _symbol(self, name: str) -> int:

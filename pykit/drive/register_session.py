@@ -20,6 +20,7 @@ from pykit.drive.memory import CANARIES
 from pykit.drive.outcome import CaseOutcome, Effect
 from pykit.drive.runner import CaseResult, CaseRunner
 from pykit.errors import UsageError
+from pykit.spec import bits
 
 #: How long an interrupt may come after its used buffer, in seconds.
 _LATE = 0.5
@@ -75,7 +76,8 @@ class RegisterSession(CaseRunner[RegisterCase]):
         spinning = self._settle()
         trespass = self._trespass()
         if row.at == "ready":
-            carrier.driver_ok()
+            # What the steps have made of the status stays.
+            carrier.device.set_status(carrier.device.status() | bits.DRIVER_OK)
         alive = row.at in ("ready", "live") and self._life(queue) == "queue"
         trespass = trespass or self._trespass()
         life = "queue" if alive else self._after_reset("nothing")
