@@ -7,7 +7,7 @@ Observers in a guest and `pykit drive` trace it when the driver has taken the ch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -141,6 +141,19 @@ def _missing(view: View, device: int) -> int:
     return max(int(np.count_nonzero(back)) - len(_replies(view, device)), 0)
 
 
+def _judged(
+    view: View,
+    device: int,
+    rows: Rows,
+    holds: Bools,
+    text: str | Callable[[int], str],
+    none: str,
+) -> Result:
+    """Check replies; those that were not traced are undecided."""
+    undecided = _missing(view, device)
+    return rows.check(holds, text, none=none, undecided=undecided, doubt=_UNKNOWN)
+
+
 @rule("NT-DE-03", needs=_NEEDS)
 def headers_say_what_was_negotiated(view: View) -> Result:
     """Section 5.1.6.4.1: the header of a received packet says what was negotiated alone.
@@ -165,12 +178,13 @@ def headers_say_what_was_negotiated(view: View) -> Result:
     allowed &= (gso & _ECN == 0) | (feature(view, rows, _GUEST_ECN) != 0)
     allowed &= (gso & TUNNELLED == 0) | (feature(view, rows, _TUNNEL) != 0)
     sized = (kind == 0) | ((flags & NEEDS_CSUM != 0) & (rows["size"] > 0))
-    return rows.check(
+    return _judged(
+        view,
+        bits.NET_ID,
+        rows,
         holds & allowed & sized,
         "{queue}: a received packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}",
         none="nothing was received",
-        undecided=_missing(view, bits.NET_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -184,7 +198,10 @@ def packets_have_their_number_of_buffers(view: View) -> Result:
     rows = _packets(view)
     rows = rows.where(rows["buffers"] >= 0)
     right = np.where(rows["merged"], rows["buffers"] >= 1, rows["buffers"] == 1)
-    return rows.check(
+    return _judged(
+        view,
+        bits.NET_ID,
+        rows,
         right & rows["full"],
         lambda i: (
             "{queue}: a received packet has num_buffers {buffers}"
@@ -192,8 +209,6 @@ def packets_have_their_number_of_buffers(view: View) -> Result:
             + ("" if rows["full"][i] else ", and one that is not the last is not full")
         ),
         none="no header with num_buffers was received",
-        undecided=_missing(view, bits.NET_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -206,12 +221,13 @@ def acks_are_defined(view: View) -> Result:
     rows = of_kind(view, _replies(view, bits.NET_ID), "control")
     rows = rows.where(rows["got"] > 0)
     rows = rows.plus(ack=rows["first"] & 0xFF)
-    return rows.check(
+    return _judged(
+        view,
+        bits.NET_ID,
+        rows,
         rows["ack"] <= _LAST_ACK,
         "{queue}: a control command ends with {ack}",
         none="no control command was used",
-        undecided=_missing(view, bits.NET_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -225,12 +241,13 @@ def responses_are_defined(view: View) -> Result:
     rows = _replies(view, bits.SCSI_ID)
     rows = rows.where((rows["vq"] > 1) & (rows["got"] > _RESPONSE_AT))
     rows = rows.plus(response=rows["second"] >> 24 & 0xFF, sense=rows["first"] & 0xFFFFFFFF)
-    return rows.check(
+    return _judged(
+        view,
+        bits.SCSI_ID,
+        rows,
         (rows["response"] <= _LAST_RESPONSE) & (rows["sense"] <= _SENSE),
         "{queue}: a request ends with response {response} and {sense} bytes of sense data",
         none="no response was traced",
-        undecided=_missing(view, bits.SCSI_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -245,12 +262,13 @@ def control_messages_are_the_devices(view: View) -> Result:
     control = (rows["vq"] == 2) & (feature(view, rows, 1) == 1)
     rows = rows.where(control & (rows["got"] >= 8))
     rows = rows.plus(event=rows["first"] >> 32 & 0xFFFF)
-    return rows.check(
+    return _judged(
+        view,
+        bits.CONSOLE_ID,
+        rows,
         np.isin(rows["event"], _CONSOLE_EVENTS),
         "{queue}: the device sends the control message {event}",
         none="no control message was received",
-        undecided=_missing(view, bits.CONSOLE_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -265,12 +283,13 @@ def context_ids_have_32_bits(view: View) -> Result:
     source, destination = rows["first"], rows["second"]
     rows = rows.plus(source=source, destination=destination)
     upper = (source >> 32 == 0) & (destination >> 32 == 0)
-    return rows.check(
+    return _judged(
+        view,
+        bits.VSOCK_ID,
+        rows,
         upper,
         "{queue}: a packet from {source:#x} to {destination:#x} was received",
         none="no packet was received",
-        undecided=_missing(view, bits.VSOCK_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -286,12 +305,13 @@ def fuse_replies_say_their_length(view: View) -> Result:
     error = rows["first"] >> 32 & (_WORD - 1)
     error = np.where(error >= _WORD // 2, error - _WORD, error)
     rows = rows.plus(said=rows["first"] & (_WORD - 1), error=error)
-    return rows.check(
+    return _judged(
+        view,
+        bits.FS_ID,
+        rows,
         (rows["said"] == rows["length"]) & (error <= 0) & (error > _LEAST_ERROR),
         "{queue}: a reply of {said} bytes with error {error} has a used len of {length}",
         none="no reply was traced",
-        undecided=_missing(view, bits.FS_ID),
-        doubt=_UNKNOWN,
     )
 
 
@@ -304,10 +324,11 @@ def ninep_replies_say_their_length(view: View) -> Result:
     rows = _replies(view, bits.NINEP_ID)
     rows = rows.where(rows["got"] >= 4)
     rows = rows.plus(said=rows["first"] & (_WORD - 1))
-    return rows.check(
+    return _judged(
+        view,
+        bits.NINEP_ID,
+        rows,
         rows["said"] == rows["length"],
         "{queue}: a reply that says {said} bytes has a used len of {length}",
         none="no reply was traced",
-        undecided=_missing(view, bits.NINEP_ID),
-        doubt=_UNKNOWN,
     )
