@@ -122,16 +122,12 @@ class AgentLine(Gathering):
 
     def do_each(self, read: str, write: str, accesses: Sequence[BusAccess]) -> list[int]:
         """Make accesses by these two commands; return what was read."""
-        answers = self.ask_all(
-            [
-                f"{read} {at:x} {width:x}"
-                if value is None
-                else f"{write} {at:x} {width:x} {value:x}"
-                for at, width, value in accesses
-            ]
-        )
-        found = zip(accesses, answers, strict=True)
-        return [int(answer, 16) for access, answer in found if access.value is None]
+
+        def command(at: int, width: int, value: int | None) -> str:
+            place = f"{at:x} {width:x}"
+            return f"{read} {place}" if value is None else f"{write} {place} {value:x}"
+
+        return [int(answer, 16) for answer in self.do_all(accesses, command)]
 
     def _exchange(self) -> list[str]:
         commands, self._waiting = self._waiting, []

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from pykit.drive.carriers.registers import BusAccess
 
 
 class Gathering(ABC):
@@ -49,6 +51,18 @@ class Gathering(ABC):
         """
         self._waiting += commands
         return self._exchange()[-len(commands) :] if commands else []
+
+    def do_all(
+        self, accesses: Sequence[BusAccess], command: Callable[[int, int, int | None], str]
+    ) -> list[str]:
+        """Send accesses at once, each by its command; return the answers of those that read.
+
+        Raises:
+            PeerGoneError: as ``ask``.
+        """
+        answers = self.ask_all([command(*access) for access in accesses])
+        found = zip(accesses, answers, strict=True)
+        return [answer for access, answer in found if access.value is None]
 
     def post(self, command: str) -> None:
         """Send a command that has no value; later, where commands are sent together.

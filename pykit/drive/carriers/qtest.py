@@ -172,16 +172,12 @@ class _Ports:
 
     def do(self, accesses: Sequence[BusAccess]) -> list[int]:
         """Access I/O ports by one message."""
-        answers = self._qtest.ask_all(
-            [
-                f"in{_LETTERS[width]} {port:#x}"
-                if value is None
-                else f"out{_LETTERS[width]} {port:#x} {value:#x}"
-                for port, width, value in accesses
-            ]
-        )
-        found = zip(accesses, answers, strict=True)
-        return [int(answer, 16) for access, answer in found if access.value is None]
+
+        def command(port: int, width: int, value: int | None) -> str:
+            place = f"{_LETTERS[width]} {port:#x}"
+            return f"in{place}" if value is None else f"out{place} {value:#x}"
+
+        return [int(answer, 16) for answer in self._qtest.do_all(accesses, command)]
 
 
 _LETTERS = {1: "b", 2: "w", 4: "l", 8: "q"}
