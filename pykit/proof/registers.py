@@ -421,7 +421,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         second(lambda value, state: value ^ 1 << 9), "features-offered",
     ),
     "acceptance-lost": reading(
-        "read other features than were accepted", "PM-DE-04", "driver_feature",
+        "read other features than were accepted", "PM-DE-04 FB-DE-03", "driver_feature",
         _without(1), "common-read",
     ),
     "status-kept": FaultyRegisters(

@@ -153,7 +153,31 @@ def acceptance_reads_back(view: View) -> Result:
     Checked: each read of driver_feature after a write in the same span, by the bits that the
     driver has seen offered in this window.
     """
+    return _read_back(
+        registers(view), "{place}: {written:#x} was written to driver_feature, {value:#x} is read"
+    )
+
+
+@rule("FB-DE-03", needs=SEEN)
+def features_are_taken_or_refused(view: View) -> Result:
+    """Section 2.2.2: a device that cannot go along with what was accepted leaves FEATURES_OK clear.
+
+    Checked: each read of driver_feature (PCI) behind one of the status that shows FEATURES_OK: what
+    the driver accepted of the offer is all there. What else a device may be unable to do with an
+    accepted set does not show, nor does it on other transports.
+    """
     regs = registers(view)
+    status = earlier(regs.reads("status"), regs.span)
+    agreed = (status >= 0) & (regs.value_at(status, 0) & bits.FEATURES_OK != 0)
+    return _read_back(
+        regs,
+        "{place}: FEATURES_OK is set, of {written:#x} that was accepted {value:#x} is there",
+        agreed,
+    )
+
+
+def _read_back(regs: Registers, text: str, mask: Bools | None = None) -> Result:
+    """Check that driver_feature has the valid bits that were written to its window."""
     chosen = regs.value_at(earlier(regs.writes("driver_feature_select"), regs.span))
     shown = regs.value_at(earlier(regs.writes("device_feature_select"), regs.span))
     window = np.where(
@@ -162,16 +186,14 @@ def acceptance_reads_back(view: View) -> Result:
     key = regs.span * (1 << 33) + window + 1
     written = earlier(regs.writes("driver_feature"), key)
     offer = earlier(regs.reads("device_feature"), key)
-    mask = regs.of(PCI) & regs.reads("driver_feature") & (window >= 0)
+    reads = regs.of(PCI) & regs.reads("driver_feature") & (window >= 0)
     rows = regs.where(
-        mask & (written >= 0) & (offer >= 0),
+        reads & (True if mask is None else mask) & (written >= 0) & (offer >= 0),
         written=regs.value_at(written),
         valid=regs.value_at(offer),
     )
     lost = rows["written"] & rows["valid"] & ~rows["value"]
-    return regs.check(
-        rows, lost == 0, "{place}: {written:#x} was written to driver_feature, {value:#x} is read"
-    )
+    return regs.check(rows, lost == 0, text, none="driver_feature was not read")
 
 
 @rule("PM-DE-08", needs=SEEN, also=("PM-DE-07",))

@@ -128,6 +128,22 @@ def acceptance_is_lost(log: Log) -> None:
     _first(log, "driver_feature", 0, 1)["value"] = 0
 
 
+def agreed() -> Log:
+    """Return a log of a driver that reads what it accepted once the device has agreed to it."""
+    log = on_pci()
+    status = _first(log, "status", 0)
+    read = _first(log, "driver_feature", 0, 1)
+    repeat(log, read, status, value=0x0B)
+    repeat(log, log.after(read, lambda event: event["kind"] == "register"), read)
+    return log
+
+
+@case("FB-DE-03", clean=agreed)
+def agreed_and_not_taken(log: Log) -> None:
+    """The device shows FEATURES_OK, and has none of the features that were accepted."""
+    log.of("register", register="driver_feature", write=0)[-1]["value"] = 0
+
+
 @case("PM-DE-08", clean=twice)
 def status_returns(log: Log) -> None:
     """The status reads 15 once more after it was 0."""
