@@ -13,6 +13,7 @@ from pykit.spec.arrays import Bools, Ints
 from pykit.spec.registers import LEGACY, MMIO, PCI, Registers, earlier, registers
 
 if TYPE_CHECKING:
+    from pykit.spec.rows import Rows
     from pykit.spec.view import View
 
 #: No window shows more words of 32 features than this.
@@ -36,6 +37,23 @@ def accepted_words(view: View) -> tuple[Bools, Bools, Ints]:
     number = np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
     again = (earlier(writes & read, number) >= 0) & ~np.isin(regs.dev, _never_resumed(view))
     return writes, read | again, word
+
+
+def words_beyond(view: View) -> Rows:
+    """Return writes that accept features from 64 on, whose ``word`` of the offer was read.
+
+    Columns: ``word``, ``offered`` (what was read of it last), ``value``. No event on a negotiation
+    has such features.
+    """
+    regs = registers(view)
+    writes, _, word = accepted_words(view)
+    offer = regs.of(PCI + MMIO) & regs.reads("device_feature")
+    word = np.where(offer, _word(regs, "device"), word)
+    read = earlier(offer, regs.span * _WORDS + word % _WORDS)
+    last = word > bits.VERSION_1 // 32
+    return regs.where(
+        writes & regs.known & last & (read >= 0), word=word, offered=regs.value_at(read, 0)
+    )
 
 
 def _never_resumed(view: View) -> list[int]:

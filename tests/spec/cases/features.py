@@ -8,6 +8,7 @@ from tests.spec.cases.base import Make, bare, case, clear_bits, like, set_bits
 from tests.spec.cases.status import AGREED, REFUSED
 from tests.spec.log import Log
 from tests.spec.machine import OFFERED, run
+from tests.spec.registers import Device
 
 
 @case("FB-DR-01")
@@ -31,6 +32,26 @@ def writes_other_features_than_it_keeps(log: Log) -> None:
     """The driver writes a feature that was not offered, and that it does not note itself."""
     for event in log.of("features", source="registers"):
         event["acked"] |= 1 << 50
+
+
+def four_words() -> Log:
+    """Return a log of a driver that reads four words of the offer, and accepts none of two."""
+    device = Device("common")
+    device.reset()
+    device.negotiate()
+    for word in (2, 3):
+        device.write("device_feature_select", word)
+        device.read("device_feature", 0)
+    for word in (2, 3):
+        device.write("driver_feature_select", word)
+        device.write("driver_feature", 0)
+    return device.log
+
+
+@case("FB-DR-01", clean=four_words)
+def accepts_feature_64(log: Log) -> None:
+    """The driver acknowledges bit 64, which is not offered."""
+    log.of("register", register="driver_feature", write=1)[-2]["value"] = 1
 
 
 @case("RF-DR-01", clean=with_registers)
