@@ -11,13 +11,13 @@ from dataclasses import replace
 from pykit.drive.access import Action
 from pykit.drive.broken_steps import BrokenSteps
 from pykit.drive.carriers.qtest import QtestCarrier
-from pykit.drive.driver import Shape, VirtioDriver
+from pykit.drive.driver import PATIENCE, Shape, VirtioDriver
 from pykit.drive.requests import DriverRequest, cut
 from pykit.drive.spoil_rings import SPOILS
 from pykit.spec import bits
 
 #: How long a used buffer may take, an interrupt behind it, and one that must not come, in seconds.
-_USED, _LATE, _NONE = 2.0, 0.5, 0.02
+_USED, _LATE, _NONE = PATIENCE, 0.5, 0.02
 _SMALL = 4
 
 
