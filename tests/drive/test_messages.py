@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pykit.drive import expand, read_tables
+from pykit.drive.good import read
+from pykit.drive.memory import SharedMemory
 from pykit.drive.message_session import MessageSession
 from pykit.drive.messages import MessageCase, Sending, parse
+from pykit.drive.requests import DriverRequest
 from pykit.errors import UsageError
 from tests.drive.test_faults import driven
 
@@ -71,3 +75,18 @@ def test_own_back_end() -> None:
         "config-far-beyond": "handled",
         "log-of-nothing": "rejected",
     }
+
+
+def test_first_requests_are_made_behind_a_row() -> None:
+    (case,) = (c for c in expand(read_tables(), ("call-none",)) if isinstance(c, MessageCase))
+    first: list[DriverRequest] = []
+
+    def make(memory: SharedMemory, number: int) -> DriverRequest:
+        first.append(read(memory, number))
+        return first[-1]
+
+    with driven() as (device, _):
+        device.driver.kind = replace(device.driver.kind, prime=(make,))
+        (found,) = MessageSession(device).run([case])
+    assert found.outcome is not None
+    assert (found.outcome.verdict, len(first)) == ("handled", 1)
