@@ -82,7 +82,7 @@ def _used_as_change(step: Returning) -> None:
         step.interrupt, step.announces = False, True
 
 
-@fault("batch-by-first", "return two chains as one by the first's id, with IN_ORDER", ring="split")
+@fault("batch-by-first", "return two chains as one by the first's id, with IN_ORDER")
 def _batch_by_first(step: Returning) -> None:
     queue = step.queue
     if queue in _batches:

@@ -243,7 +243,7 @@ class DrivenBy(NamedTuple):
 
 #: How long the trace has to go on where something never comes, in seconds.
 _NEVER = 5.5
-_SLOW = {"slots-one": _NEVER, "wrap-kept": _NEVER}
+_SLOW = {"slots-one": _NEVER, "wrap-kept": _NEVER, "batch-by-first": _NEVER}
 #: The same of `pykit drive`: clauses, and behind a bar the rows that it takes.
 DRIVEN: dict[str, DrivenBy] = {
     name: DrivenBy(tuple(clauses.split()), tuple(rows.split()), _SLOW.get(name, 0))
@@ -336,7 +336,7 @@ DRIVEN: dict[str, DrivenBy] = {
             "zones-shown": "BI-DE-07",
             "append-beyond-segments": "BI-DE-17 | zone-size-max",
             "status-at-start": "DX-23 | data-before-status",
-            "batch-by-first": "RF-DE-05 | in-order",
+            "batch-by-first": "RF-DE-05",
             "pieces-few": "DX-23 SU-DE-02",
             "erase-beside-zones": "BO-DE-39 BO-DE-40 BO-DE-41 | zone-erase",
         }.items()

@@ -35,6 +35,8 @@ _SECTORS = 4
 _ROUNDS, _LATE = 6, 1.0
 #: The bit of the interrupt status that a change of the configuration sets.
 _CHANGED = 2
+#: Requests that are under way together.
+_TOGETHER = 4
 #: How long an interrupt is waited for that is not wanted, in seconds.
 _SILENCE = 0.05
 #: An event index that is far from any entry that is used in such a life.
@@ -103,6 +105,8 @@ class RareForms:
             alone = Shape(more=1 << bits.BLK_CONFIG_WCE, fewer=1 << bits.BLK_FLUSH)
             yield "a cache without FLUSH", alone, self._writeback
             yield "zones declined", Shape(fewer=1 << bits.BLK_ZONED), self._declined
+            yield "chains in order", Shape(more=1 << bits.IN_ORDER), self._in_order
+            yield "lists in order", Shape(packed=True, more=1 << bits.IN_ORDER), self._in_order
             yield "a writable table", Shape(event_idx=False), self._writable_table
             yield "a table behind buffers", Shape(event_idx=False), self._table_behind
             carrier = self._driver.carrier
@@ -154,6 +158,16 @@ class RareForms:
         if driver.renew(queue):
             for number in range(_ROUNDS):
                 driver.serve(queue, self._request(number))
+
+    def _in_order(self) -> None:
+        """Have several chains under way that come back in their order (2.7.8, 2.8)."""
+        driver, queue = self._driver, self._driver.kind.queue
+        if not driver.features >> bits.IN_ORDER & 1:
+            return
+        # Once: from a second time on, the links of a split ring are not in sequence.
+        for number in range(1, _TOGETHER + 1):
+            driver.submit(queue, self._request(number), kick=number == _TOGETHER)
+        driver.wait(queue, _TOGETHER)
 
     def _no_vector(self) -> None:
         """Take a queue's vector away: no interrupt of it comes (4.1.5.1.3.1)."""

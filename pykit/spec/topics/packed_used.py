@@ -28,6 +28,7 @@ from pykit.spec.packed import (
     ids,
     is_packed,
     lists,
+    one_by_one,
     traced,
 )
 from pykit.spec.rings import ID_SPAN, PACKED
@@ -192,13 +193,16 @@ def skips_the_whole_list(view: View) -> Result:
     somewhere else when an interrupt brought none in its place. The latter is violated if the
     driver never finds one in its place, for 5 s: a device may write used descriptors of a batch
     in any order, and the first one last. Of a guest that hangs also the memory of each ring whose
-    next list is not back: no descriptor behind its place is used.
+    next list is not back: no descriptor behind its place is used. Queues with
+    IN_ORDER are RF-DE-05's.
 
     Contested: the driver had broken the ring before.
     """
     rings, taken = view.rings, entries(view)
     frame = rings.of("slot")
-    pick = np.flatnonzero((ints(frame, "pos") == STRAY) & is_packed(view, ints(frame, "q")))
+    number = ints(frame, "q")
+    judged = is_packed(view, number) & one_by_one(view, number)
+    pick = np.flatnonzero((ints(frame, "pos") == STRAY) & judged)
     q, at, row = (ints(frame, name)[pick] for name in ("q", "at", "row"))
     before = np.searchsorted(taken.at, at) - 1
     place = np.zeros(len(q), dtype=np.int64)

@@ -23,6 +23,7 @@ from pykit.spec.arrays import (
 )
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.packed import traced
+from pykit.spec.packed_in_order import packed_batches
 from pykit.spec.rings import ACCEPTED, PACKED, SPLIT, UNSTEADY
 from pykit.spec.rows import Rows
 from pykit.spec.soil import avail_steps, disowned, not_there, shared_descriptors
@@ -427,7 +428,9 @@ def in_order_use(view: View) -> Result:
     chains, as one may return a batch; they may not go back. Of a split queue that was seen from its
     set-up on also each entry behind what the one before returned: it returns a chain that is
     outstanding, and the used index is past all that it returns (2.7.8). What stands in the places
-    of a batch but the first is nothing.
+    of a batch but the first is nothing. Of a packed queue that was seen from its set-up on each
+    used descriptor: it names a list that is outstanding; and none stands out of its turn while the
+    one whose turn it is never comes, for 5 s: it is behind a batch that was named otherwise.
     """
     rings, used, pairs = view.rings, view.used, view.pairs
     in_order = rings.feature(bits.IN_ORDER)[used.q] == 1
@@ -440,7 +443,7 @@ def in_order_use(view: View) -> Result:
         "{queue}: id {id} returned after a later chain",
         none="IN_ORDER was not negotiated",
         unless=view.contested(entries),
-    ) + _batches(view)
+    ) + (_batches(view) + packed_batches(view))
 
 
 def _batches(view: View) -> Result:
