@@ -23,20 +23,16 @@ _last: dict[int, bytes] = {}
 _serials = itertools.count(1)
 
 
-def _is_done(step: Returning, kind: int) -> bool:
-    return step.kind == kind and step.status == bits.S_OK and step.sector >= 0
-
-
 @fault("data-shifted", "lay data that are read one byte too far")
 def _data_shifted(step: Returning) -> None:
-    if _is_done(step, bits.T_IN):
+    if step.is_done(bits.T_IN):
         data = b"".join(part for _, part in step.writes[:-1])
         step.lay(_STRAY + data[:-1])
 
 
 @fault("read-stale", "read from each sector what it held at first")
 def _read_stale(step: Returning) -> None:
-    if not _is_done(step, bits.T_IN):
+    if not step.is_done(bits.T_IN):
         return
     data = b"".join(part for _, part in step.writes[:-1])
     size, kept = bits.SECTOR, b""
@@ -48,13 +44,13 @@ def _read_stale(step: Returning) -> None:
 @fault("write-behind-sector", "write to the sector behind, too")
 def _write_behind_sector(step: Returning) -> None:
     size = sum(length for _, length in step.chain.readable) - bits.HEADER_BYTES
-    if _is_done(step, bits.T_OUT):
+    if step.is_done(bits.T_OUT):
         step.disk.put(step.sector + size // bits.SECTOR, _STRAY * bits.SECTOR)
 
 
 @fault("zeroes-too-far", "zero one sector more than it should")
 def _zeroes_too_far(step: Returning) -> None:
-    if step.kind == bits.T_WRITE_ZEROES and step.status == bits.S_OK:
+    if step.is_done(bits.T_WRITE_ZEROES):
         data = step.sent
         for sector, count, _ in _RANGE.iter_unpack(data[bits.HEADER_BYTES :]):
             step.disk.put(sector + count, bytes(bits.SECTOR))
@@ -116,7 +112,7 @@ def _ring_ahead_written(step: Returning) -> None:
 
 @fault("answers-crossed", "answer a read with the data of the one before")
 def _answers_crossed(step: Returning) -> None:
-    if not _is_done(step, bits.T_IN):
+    if not step.is_done(bits.T_IN):
         return
     data = b"".join(part for _, part in step.writes[:-1])
     before = _last.get(id(step.queue), data)

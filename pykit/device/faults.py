@@ -101,6 +101,10 @@ class Returning:
         (sector,) = struct.unpack("<Q", self.memory.at(self.chain.readable[0][0] + 8, 8))
         return int(sector)
 
+    def is_done(self, kind: int) -> bool:
+        """Whether this is a request of that type that ends well, and says where it begins."""
+        return self.kind == kind and self.status == bits.S_OK and self.sector >= 0
+
     @property
     def sent(self) -> bytes:
         """All that the device can read of the chain."""

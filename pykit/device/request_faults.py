@@ -21,21 +21,20 @@ _writes, _all = itertools.count(1), itertools.count(1)
 @fault("write-dropped", "report each eighth write as done, and keep nothing of it")
 def _write_dropped(step: Returning) -> None:
     size = sum(length for _, length in step.chain.readable) - bits.HEADER_BYTES
-    done = step.kind == bits.T_OUT and step.status == bits.S_OK and step.sector >= 0
-    if done and not next(_writes) % _SELDOM:
+    if step.is_done(bits.T_OUT) and not next(_writes) % _SELDOM:
         step.disk.put(step.sector, bytes(size))
 
 
 @fault("sector-off", "read from the sector behind")
 def _sector_off(step: Returning) -> None:
-    if step.kind == bits.T_IN and step.status == bits.S_OK and step.sector >= 0:
+    if step.is_done(bits.T_IN):
         size = sum(len(data) for _, data in step.writes[:-1])
         step.lay(step.disk.get(step.sector + 1, size).ljust(size, b"\0"))
 
 
 @fault("read-short", "read half of the data, report OK and the length of that half")
 def _read_short(step: Returning) -> None:
-    if step.kind == bits.T_IN and step.status == bits.S_OK and len(step.writes) > 1:
+    if step.is_done(bits.T_IN) and len(step.writes) > 1:
         *pieces, status = step.writes
         half = pieces[: (len(pieces) + 1) // 2]
         view, data = half[-1]
@@ -87,7 +86,7 @@ def _beyond_end(step: Returning) -> None:
 
 @fault("zeroes-kept", "report WRITE_ZEROES as done, and leave other bytes there")
 def _zeroes_kept(step: Returning) -> None:
-    if step.kind == bits.T_WRITE_ZEROES and step.status == bits.S_OK:
+    if step.is_done(bits.T_WRITE_ZEROES):
         data = step.sent
         for sector, count, _ in _RANGE.iter_unpack(data[bits.HEADER_BYTES :]):
             step.disk.put(sector, b"\xa5" * (count * bits.SECTOR))
@@ -148,7 +147,7 @@ def _sector_missing(step: Returning) -> None:
 @fault("write-cut", "keep the first sector of a write, and zeroes behind it")
 def _write_cut(step: Returning) -> None:
     size = sum(length for _, length in step.chain.readable) - bits.HEADER_BYTES
-    if step.kind == bits.T_OUT and step.status == bits.S_OK and size > bits.SECTOR:
+    if step.is_done(bits.T_OUT) and size > bits.SECTOR:
         step.disk.put(step.sector + 1, bytes(size - bits.SECTOR))
 
 
