@@ -32,10 +32,15 @@ def kill(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
+def cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @contextlib.contextmanager
 def one_for_each_cpu() -> Iterator[ProcessPoolExecutor]:
     """Have a worker for each CPU, for what is computed here and driven elsewhere."""
-    pool = new_pool(len(os.sched_getaffinity(0)))
+    pool = new_pool(cpus())
     try:
         yield pool
     finally:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -17,7 +16,7 @@ from rich.table import Table
 from pykit import drive
 from pykit.bench.lines import BenchLine
 from pykit.errors import InfraError
-from pykit.processes import one_for_each_cpu
+from pykit.processes import cpus, one_for_each_cpu
 
 #: Cases a minute that a release has to reach on two cores.
 GOALS = {"vhost-user": 5000, "qtest": 10000}
@@ -103,8 +102,8 @@ def drive_rates(count: int, *, say: Callable[[str], None] = lambda _: None) -> D
 def _rate(carrier: str, peer: str, count: int, say: Callable[[str], None]) -> CaseRate:
     say(f"{carrier}: {count} cases")
     with one_for_each_cpu() as pool:
-        cpus = len(os.sched_getaffinity(0))
-        each = [pool.submit(_share, carrier, -(-count // cpus)) for _ in range(cpus)]
+        share = -(-count // cpus())
+        each = [pool.submit(_share, carrier, share) for _ in range(cpus())]
         ran, begun, ended = zip(*(future.result() for future in each), strict=True)
     return CaseRate(carrier, peer, sum(ran), max(ended) - min(begun))
 

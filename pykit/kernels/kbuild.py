@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pykit.errors import InfraError
+from pykit.processes import cpus
 
 #: Patterns of make's error lines, the most specific first.
 _ERRORS = (
@@ -38,7 +39,7 @@ def make(
     is not, make goes on holding it. An exception takes all of make's processes along.
     `on_line` gets every line of output as it comes.
     """
-    command = ["make", f"-j{len(os.sched_getaffinity(0))}", *arguments]
+    command = ["make", f"-j{cpus()}", *arguments]
     environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN} | {"LC_ALL": "C"}
     with log.open("wb", buffering=0) as output:
         try:

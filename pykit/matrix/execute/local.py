@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pykit.matrix.execute.batch import GuestBatch, run_batch
 from pykit.matrix.execute.spool import Spool
-from pykit.processes import kill, new_pool
+from pykit.processes import cpus, kill, new_pool
 from pykit.qemu.program import MEMORY_MIB
 
 #: Memory of a worker beside its guest's: Python, numba, polars, and QEMU itself.
@@ -25,7 +25,7 @@ def workers() -> int:
     with open("/proc/meminfo") as file:  # noqa: PTH123
         free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
     fit = free // 1024 // (MEMORY_MIB + _BESIDE_MIB)
-    return int(max(1, min(2 * len(os.sched_getaffinity(0)), fit)))
+    return int(max(1, min(2 * cpus(), fit)))
 
 
 class Local:
