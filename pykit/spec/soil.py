@@ -190,17 +190,37 @@ def altered(rings: Rings, adds: Adds) -> Ints:
     return found
 
 
-def touched(rings: Rings) -> Bools:
+def touched(view: View) -> Bools:
     """By queue: descriptors of a chain, or its entry in the available ring, were altered while it
     was with the device, in this or another queue of the device's life.
 
     Which side stored there is not known: where a driver's chains are read behind their exposure,
-    what stands there may be the device's.
+    what stands there may be the device's. Descriptors that the driver gave to another chain
+    meanwhile are altered by that.
     """
+    rings = view.rings
     looks = rings.of("compared")
-    altered_chains = (looks["changed"] != 0) | (looks["driver_area"] & _ENTRY_CHANGED != 0)
+    altered_chains = looks["changed"] != 0
+    if altered_chains.any():
+        altered_chains &= ~_given_away(view, looks)
+    altered_chains |= looks["driver_area"] & _ENTRY_CHANGED != 0
     altered_chains |= looks["table"] == _TABLE_CHANGED
     return _in_lives(rings, looks["q"][altered_chains])
+
+
+def _given_away(view: View, looks: Columns) -> Bools:
+    """By look at a chain: the driver used one of its descriptors for another one meanwhile."""
+    adds = view.adds
+    every = np.ones(len(adds.q), dtype=np.bool_)
+    _, holder, shared = shared_descriptors(adds, view.used, view.pairs, view.chains, every)
+    chain = last_before(
+        key_of(adds.q, adds.head, ID_SPAN),
+        adds.at,
+        key_of(looks["q"], ints(looks, "head"), ID_SPAN),
+        looks["at"],
+    )
+    found: Bools = np.isin(chain, holder[shared])
+    return found
 
 
 def written_between(rings: Rings) -> Bools:

@@ -305,7 +305,7 @@ class View:
     def _doubtful_rows(self) -> frozenset[int]:
         """Rows of events that show a chain which the device may have altered before."""
         rings, adds = self.rings, self.adds
-        queues = touched(rings)
+        queues = touched(self)
         if not queues.any() or not len(adds.q):
             return frozenset()
         doubtful = queues[adds.q] & (~unseen(self) | written_between(rings)[adds.q])

@@ -386,6 +386,21 @@ def test_a_device_may_have_written_what_was_seen() -> None:
     assert EITHER in row.message
 
 
+def test_what_the_driver_gave_to_another_chain_the_device_did_not_alter() -> None:
+    """Of two chains that share a descriptor the first is not as it was when it comes back."""
+    log = run()
+    slots = {id(event): event["slot"] for event in log.of("desc")}
+    cases.split.slot_of_another(log)
+    shared = next(event for event in log.of("desc") if slots[id(event)] != event["slot"])
+    place = {"vq": shared["vq"], "slot": shared["slot"]}
+    owner = next(e for e in log.of("desc", **place) if e["head"] != shared["head"])
+    back = log.after(owner, lambda e: e["kind"] == "used" and e["id"] == owner["head"])
+    entry = {"id": back["id"], "len": back["len"], "index": back["index"], "head": back["id"]}
+    kept = dict.fromkeys(("driver_area", "header", "behind", "table", "between", "slot"), 0)
+    log.insert(back, "compared", after=False, **entry, **kept, changed=1)
+    assert verdicts(log).of("DX-07").verdict == "fail"
+
+
 def test_an_answer_with_another_id_is_not_forgotten() -> None:
     """The device returns an id that is not outstanding, and the driver takes it for a request's."""
     log = cases.liveness.reclaimed()
