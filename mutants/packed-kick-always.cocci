@@ -3,6 +3,7 @@
 // must: DX-63
 // ring: packed
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // count: 1
 @@
 expression E;

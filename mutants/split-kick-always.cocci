@@ -3,6 +3,7 @@
 // must: NA-DR-07
 // ring: split
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // count: 1
 @@
 expression E;
