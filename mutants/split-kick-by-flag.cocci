@@ -3,6 +3,7 @@
 // must: NA-DR-05 NA-DR-07
 // ring: split
 // file: drivers/virtio/virtio_ring.c
+// scenario: mutant-waiting
 // count: 1
 @@
 expression E; statement S1, S2;
