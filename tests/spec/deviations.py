@@ -140,6 +140,15 @@ def write_is_left_out() -> Log:
     return log
 
 
+def number_of_buffers_is_left_out() -> Log:
+    """A network device of QEMU's has no num_buffers without MRG_RXBUF."""
+    log = cases.replies.PACKET()
+    log.device_type = "virtio-net-pci"
+    for event in log.of("reply"):
+        event["second"] = 0
+    return log
+
+
 def acceptance_is_kept() -> Log:
     """A device of QEMU's shows after a reset what its driver had accepted before."""
     log = cases.pci_registers.acceptance_read()
