@@ -1034,8 +1034,8 @@ static void pykit_ring_read_reply(struct pykit_ring *r, const struct pykit_used 
  * @r: the ring, locked
  * @used: its used entry, after pykit_ring_before_get()
  *
- * The core unmaps buffers and frees indirect tables when it takes a chain. With IN_ORDER one used entry may
- * return many chains: they are not looked at.
+ * The core unmaps buffers and frees indirect tables when it takes a chain. With IN_ORDER one
+ * used entry may return many chains: they are not looked at.
  */
 void pykit_ring_look(struct pykit_ring *r, const struct pykit_used *used)
 {

@@ -37,8 +37,7 @@ _WHERE = (
 #: What a driver must not do in its rings (broken_steps.py).
 BROKEN = (
     "kick-always", "kick-by-flag", "overtake", "overcommit", "withdraw", "lose", "submit-waiting",
-    "submit-decided", "submit-rewritten", "submit-shredded",
-    "read-together",
+    "submit-decided", "submit-rewritten", "submit-shredded", "read-together",
 )  # fmt: skip
 _NUMBER = r"0x[0-9a-f]+|\d+"
 _VALUE = rf"(?P<value>{_NUMBER}|{'|'.join((*_NUMBERS, *_WHERE))})"

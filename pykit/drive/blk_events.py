@@ -14,7 +14,7 @@ from pykit.drive.carriers import Carrier
 from pykit.drive.carriers.by_registers import WORD, ReadFields, RegisterCarrier, is_wide
 from pykit.drive.chain import UsedEntry
 from pykit.drive.memory import SharedMemory
-from pykit.drive.record import Recorder
+from pykit.drive.record import Recorder, first_words
 from pykit.drive.requests import MARK, DriverRequest, mark_ends
 from pykit.spec import bits
 from pykit.spec.blkconfig import CAPACITY, FIELDS, SEG_MAX, Field
@@ -70,9 +70,8 @@ def note_end(
 def _note_answer(recorder: Recorder, queue: int, head: int, kind: int, data: bytes) -> None:
     """Write down the beginning of an answer, and the zones of a report."""
     shown = data[: _ANSWERED[kind]]
-    words = struct.unpack("<QQQ", shown.ljust(24, b"\0"))
-    values = dict(zip(("first", "second", "third"), words, strict=True))
-    recorder.event("blk_answer", queue, **values, type=kind, head=head, got=len(shown))
+    answer = {"type": kind, "head": head, "got": len(shown)}
+    recorder.event("blk_answer", queue, **first_words(shown), **answer)
     if kind != bits.T_ZONE_REPORT:
         return
     for pos, zone in enumerate(_zones(data)):

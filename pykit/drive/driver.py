@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from pykit.drive.features import names
 from pykit.drive.kinds import Kind
 from pykit.drive.memory import CANARIES, SharedMemory
 from pykit.drive.packed import PackedRing
-from pykit.drive.record import Recorder, SeenAccess
+from pykit.drive.record import Recorder, SeenAccess, first_words
 from pykit.drive.requests import DriverRequest, Served
 from pykit.drive.ring import Ring, RingFeatures
 from pykit.drive.split import SplitRing
@@ -29,8 +28,8 @@ GLANCE = 0.005
 #: How long a device may take for a request that it has to serve, in seconds.
 PATIENCE = 5.0
 
-#: What is written down of a reply.
-_FIRST = struct.Struct("<QQQ")
+#: Bytes that are written down of a reply, at most.
+_FIRST = 24
 
 #: How far a device is brought up.
 Stage = Literal["driver", "features-ok", "ready", "live"]
@@ -289,10 +288,10 @@ class VirtioDriver:
             written = self._written(request)
             served = request.outcome(entry)
         ring.settle(entry)
-        if request is not None and not request.note and draft is not None:
-            self._note_reply(queue, entry, request)
         if request is not None and request.note:
             note_end(self.recorder, self.memory, queue, request, entry)
+        elif request is not None and draft is not None:
+            self._note_reply(queue, entry, request)
         return Completion(entry, draft, served, written)
 
     def _note_reply(self, queue: int, entry: UsedEntry, request: DriverRequest) -> None:
@@ -300,10 +299,9 @@ class VirtioDriver:
         first = next((buffer for buffer in request.buffers if buffer.write), None)
         if first is None or not entry.length:
             return
-        got = min(first.length, entry.length, _FIRST.size)
-        words = _FIRST.unpack(self.memory.load(first.address, got).ljust(_FIRST.size, b"\0"))
-        values = dict(zip(("first", "second", "third"), words, strict=True))
-        self.recorder.event("reply", queue, **values, head=entry.id & 0xFFFF, got=got)
+        got = min(first.length, entry.length, _FIRST)
+        words = first_words(self.memory.load(first.address, got))
+        self.recorder.event("reply", queue, **words, head=entry.id & 0xFFFF, got=got)
 
     def _written(self, request: DriverRequest) -> int:
         """Bytes from the first writable one up to the last that the device wrote."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -47,6 +48,12 @@ _DEVICE = "dev0"
 #: The name of the code that accesses registers and rings: all of it is the driver's.
 SYMBOL = "driver"
 _OF_INTERRUPTS = ("callback", "interrupt")
+
+
+def first_words(data: bytes) -> dict[str, int]:
+    """Return the fields of an event that has the first 24 bytes of something."""
+    words = struct.unpack("<QQQ", data[:24].ljust(24, b"\0"))
+    return dict(zip(("first", "second", "third"), words, strict=True))
 
 
 @dataclass

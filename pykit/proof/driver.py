@@ -22,6 +22,7 @@ from pykit.proof.registers import (
     MMIO,
     MODERN,
     PACKED,
+    UNKNOWN,
     capability,
     keeping,
     offering,
@@ -103,7 +104,10 @@ def _odd(does: str, rule: str, name: str) -> DriverFault:
 
 #: What a device may be like that most are not, by name: a correct driver has no trouble with it.
 ODD = {
-    "reserved-type": (MODERN, RegisterFault(config=capability(pci.PCI_CFG, pci.CAP_TYPE, 0x77, 1))),
+    "reserved-type": (
+        MODERN,
+        RegisterFault(config=capability(pci.PCI_CFG, pci.CAP_TYPE, UNKNOWN, 1)),
+    ),
     "capability-longer": (
         MODERN,
         RegisterFault(config=capability(pci.ISR_CFG, pci.CAP_LEN, 20, 1)),

@@ -32,7 +32,7 @@ def _as_queue(value: int, state: RegisterState) -> int:
     return value >> 1 & 1
 
 
-def _first(name: str) -> Reads:
+def _first() -> Reads:
     """What a queue's register had when it was read for the first time."""
     kept: dict[int, int] = {}
     return lambda value, state: kept.setdefault(state.queue, value)
@@ -75,7 +75,7 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
     # Queues.
     "size-not-taken": reading(
         "keep the size of a queue when the driver writes a smaller one", "DX-81", "queue_size",
-        _first("queue_size"), "queue-size-read-back",
+        _first(), "queue-size-read-back",
     ),
     "size-not-taken-in-secret": FaultyRegisters(
         "use the size that a queue had, whatever the driver writes", ("DX-81", "DX-01", "DX-02"),

@@ -239,9 +239,9 @@ def _vectors(count: int) -> Edit:
 
 
 #: Fields of a capability: its length, type, BAR, id, offset, length of the structure, multiplier.
-_LEN, _TYPE, _BAR, _ID, _OFFSET, LENGTH, _MULTIPLIER = 2, 3, 4, 5, 8, 12, 16
+_ID, _OFFSET, LENGTH, _MULTIPLIER = 5, 8, 12, 16
 #: A type that virtio does not know.
-_UNKNOWN = 0x77
+UNKNOWN = 0x77
 _DATA = (bits.NOTIFICATION_DATA,)
 
 
@@ -283,22 +283,22 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     # The capability list.
     "common-absent": _space(
         "have no common configuration", "PM-DE-02",
-        capability(pci.COMMON_CFG, _TYPE, _UNKNOWN, 1),
+        capability(pci.COMMON_CFG, pci.CAP_TYPE, UNKNOWN, 1),
     ),
     "notify-absent": _space(
         "have no notification structure", "PO-DE-01",
-        capability(pci.NOTIFY_CFG, _TYPE, _UNKNOWN, 1),
+        capability(pci.NOTIFY_CFG, pci.CAP_TYPE, UNKNOWN, 1),
     ),
     "isr-absent": _space(
-        "have no ISR status", "PR-DE-01", capability(pci.ISR_CFG, _TYPE, _UNKNOWN, 1)
+        "have no ISR status", "PR-DE-01", capability(pci.ISR_CFG, pci.CAP_TYPE, UNKNOWN, 1)
     ),
     "config-absent": _space(
         "have no device configuration", "OX-PD-01",
-        capability(pci.DEVICE_CFG, _TYPE, _UNKNOWN, 1),
+        capability(pci.DEVICE_CFG, pci.CAP_TYPE, UNKNOWN, 1),
     ),
     "window-absent": _space(
         "have no configuration access capability", "PX-DE-01",
-        capability(pci.PCI_CFG, _TYPE, _UNKNOWN, 1),
+        capability(pci.PCI_CFG, pci.CAP_TYPE, UNKNOWN, 1),
     ),
     "common-misaligned": _space(
         "have the common configuration at an odd offset", "PM-DE-01",
@@ -314,7 +314,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "capability-short": _space(
         "leave the multiplier out of a capability's length", "PC-DE-01",
-        capability(pci.NOTIFY_CFG, _LEN, 16, 1),
+        capability(pci.NOTIFY_CFG, pci.CAP_LEN, 16, 1),
     ),
     "notify-odd": _space(
         "have the notification structure at an odd offset", "PO-DE-02",
@@ -353,30 +353,30 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "have vendor data of virtio's vendor", "PZ-DE-01",
         _both(
             capability(pci.PCI_CFG, 4, 0x1AF4, 2),
-            capability(pci.PCI_CFG, _TYPE, pci.VENDOR_CFG, 1),
+            capability(pci.PCI_CFG, pci.CAP_TYPE, pci.VENDOR_CFG, 1),
         ),
     ),
     "vendor-data-odd": _space(
         "have vendor data of 18 bytes", "PZ-DE-02",
         _both(
             capability(pci.PCI_CFG, 4, 0x1234, 2),
-            capability(pci.PCI_CFG, _LEN, 18, 1),
-            capability(pci.PCI_CFG, _TYPE, pci.VENDOR_CFG, 1),
+            capability(pci.PCI_CFG, pci.CAP_LEN, 18, 1),
+            capability(pci.PCI_CFG, pci.CAP_TYPE, pci.VENDOR_CFG, 1),
         ),
     ),
     "shared-outside": _space(
         "have shared memory behind the end of its BAR", "PH-DE-01",
         _both(
-            capability(pci.PCI_CFG, _BAR, 4, 1),
+            capability(pci.PCI_CFG, pci.CAP_BAR, 4, 1),
             capability(pci.PCI_CFG, LENGTH, 1 << 30, 4),
-            capability(pci.PCI_CFG, _TYPE, pci.SHARED_MEMORY_CFG, 1),
+            capability(pci.PCI_CFG, pci.CAP_TYPE, pci.SHARED_MEMORY_CFG, 1),
         ),
     ),
     "shared-same-id": _space(
         "have two regions of shared memory with one id", "PH-DE-02",
         _both(
-            capability(pci.PCI_CFG, _TYPE, pci.SHARED_MEMORY_CFG, 1),
-            capability(pci.DEVICE_CFG, _TYPE, pci.SHARED_MEMORY_CFG, 1),
+            capability(pci.PCI_CFG, pci.CAP_TYPE, pci.SHARED_MEMORY_CFG, 1),
+            capability(pci.DEVICE_CFG, pci.CAP_TYPE, pci.SHARED_MEMORY_CFG, 1),
         ),
     ),
     "window-kept": FaultyRegisters(
@@ -480,7 +480,7 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
         "offer no ANY_LAYOUT by the legacy interface", ("LG-RE-03",),
         RegisterFault(
             {"device_feature": _without(1 << bits.ANY_LAYOUT)},
-            config=capability(pci.COMMON_CFG, _BAR, 7, 1),
+            config=capability(pci.COMMON_CFG, pci.CAP_BAR, 7, 1),
         ),
     ),
     "sr-iov-not-offered": _space(

@@ -48,7 +48,6 @@ def words_beyond(view: View) -> Rows:
     regs = registers(view)
     writes, _, word = accepted_words(view)
     offer = regs.of(PCI + MMIO) & regs.reads("device_feature")
-    word = np.where(offer, _word(regs, "device"), word)
     read = earlier(offer, regs.span * _WORDS + word % _WORDS)
     last = word > bits.VERSION_1 // 32
     return regs.where(

@@ -131,6 +131,12 @@ class Registers:
         key: Ints = self.columns["span"] * (1 << 17) + self.columns["vq"] + 1
         return key
 
+    @property
+    def queue_of_device(self) -> Ints:
+        """Return a key of the queue, over all spans of its device."""
+        key: Ints = self.columns["dev"] * (1 << 17) + self.columns["vq"] + 1
+        return key
+
     def value_at(self, rows: Ints, absent: int = -1) -> Ints:
         """Return the values of other rows; ``absent`` for row -1."""
         return np.where(rows >= 0, self.columns["value"][rows], absent) if len(self) else rows

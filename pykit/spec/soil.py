@@ -179,15 +179,20 @@ def altered(rings: Rings, adds: Adds) -> Ints:
     looks = looks.take(ints(looks, "driver_area") & _ENTRY_CHANGED != 0)
     if not len(looks):
         return found
-    chain = last_before(
+    chain = _looked_at(adds, looks)
+    q, known = looks["q"], chain >= 0
+    np.minimum.at(found, q[known], adds.at[chain[known]])
+    return found
+
+
+def _looked_at(adds: Adds, looks: Columns) -> Ints:
+    """By event ``compared``: the chain that it is about, -1 if that was not seen."""
+    return last_before(
         key_of(adds.q, adds.head, ID_SPAN),
         adds.at,
         key_of(looks["q"], ints(looks, "head"), ID_SPAN),
         looks["at"],
     )
-    q, known = looks["q"], chain >= 0
-    np.minimum.at(found, q[known], adds.at[chain[known]])
-    return found
 
 
 def touched(view: View) -> Bools:
@@ -213,13 +218,7 @@ def _given_away(view: View, looks: Columns) -> Bools:
     adds = view.adds
     every = np.ones(len(adds.q), dtype=np.bool_)
     _, holder, shared = shared_descriptors(adds, view.used, view.pairs, view.chains, every)
-    chain = last_before(
-        key_of(adds.q, adds.head, ID_SPAN),
-        adds.at,
-        key_of(looks["q"], ints(looks, "head"), ID_SPAN),
-        looks["at"],
-    )
-    found: Bools = np.isin(chain, holder[shared])
+    found: Bools = np.isin(_looked_at(adds, looks), holder[shared])
     return found
 
 

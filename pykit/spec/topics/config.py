@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -77,10 +77,7 @@ def wide_reads_are_bracketed(view: View) -> Result:
                 if access.len > 4 and not access.write:
                     tally.undecided(doubt="channel I/O has no generation, and may be the transport")
             continue
-        tasks: dict[int | None, list[Access]] = {}
-        for access in life.config:
-            tasks.setdefault(access.pid, []).append(access)
-        for own in tasks.values():
+        for own in _by_task(life):
             for i, access in enumerate(own):
                 if access.len <= 4 or access.write:
                     continue
@@ -93,6 +90,14 @@ def wide_reads_are_bracketed(view: View) -> Result:
             rows, text = made_up
             tally.check(False, rows, f"{life.name}: {text}")
     return tally.result()
+
+
+def _by_task(life: Life) -> Iterable[list[Access]]:
+    """Return the accesses to the configuration of each task, in their order."""
+    tasks: dict[int | None, list[Access]] = {}
+    for access in life.config:
+        tasks.setdefault(access.pid, []).append(access)
+    return tasks.values()
 
 
 def _wrong_bracket(own: list[Access], i: int, over: bool) -> str | None:
@@ -127,10 +132,7 @@ def fields_are_no_snapshot(view: View) -> Result:
     """
     tally = Tally(none="the generation never changed between reads of several fields")
     for life in view.lives.values():
-        tasks: dict[int | None, list[Access]] = {}
-        for access in life.config:
-            tasks.setdefault(access.pid, []).append(access)
-        for own in tasks.values():
+        for own in _by_task(life):
             looks = [at for at, access in enumerate(own) if not access.len]
             for one, other in pairwise(looks):
                 between = {a.offset for a in own[one:other] if a.len and not a.write}
@@ -374,10 +376,9 @@ def limits_can_be_used(view: View) -> Result:
     Checked: each read of num_queues in lives of block devices with MQ, on PCI also against the
     number of queues that the transport showed the driver in the same life; on MMIO each read of
     QueueSizeMax: it is 0 of a queue behind those that num_queues names, of which there is one where
-    MQ is not offered; and each read of
-    seg_max in lives with SEG_MAX, against the size of each queue that the driver set up. No chain
-    may be longer than the queue, indirect descriptors included. A size_max of 0 is no limit to
-    drivers.
+    MQ is not offered; and each read of seg_max in lives with SEG_MAX, against the size of each
+    queue that the driver set up. No chain may be longer than the queue, indirect descriptors
+    included. A size_max of 0 is no limit to drivers.
 
     A queue counts only if it has the size that the device gave it, as far as QMP, the device's
     options or its registers say it: a driver may take less.

@@ -57,7 +57,7 @@ def _possible(regs: Registers, values: Ints) -> Bools:
     A driver may have kept that from another life.
     """
     own = regs.reads(_SIZE) & (earlier(regs.on(_SIZE) & regs.write, regs.queue) < 0)
-    most = regs.value_at(earlier(own, regs.dev * (1 << 17) + regs.vq + 1))
+    most = regs.value_at(earlier(own, regs.queue_of_device))
     power = (values > 0) & (values & (values - 1) == 0)
     found: Bools = power & (values <= most)
     return found

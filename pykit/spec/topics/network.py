@@ -9,7 +9,7 @@ gives the device to read the first bytes are traced before it is made available 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
-from pykit.spec.topics.others import BOTH, DRIVER, chains, feature, made, returned
+from pykit.spec.topics.others import BOTH, DRIVER, chains, feature, followers, made, returned
 from pykit.spec.view import View
 from pykit.text import counted
 
@@ -38,10 +38,13 @@ HDR, _HDR_LEGACY, _HDR_HASH = 12, 10, 20
 _FRAME, _LARGE = 1514, 65550
 
 # Fields of the header.
-NEEDS_CSUM = 1
-TUNNELLED = 0x60
-_GSO = {1: _HOST_TSO4, 3: _HOST_UFO, 4: _HOST_TSO6, 5: _HOST_USO}
-GSO_TYPE = 0x1F
+_NEEDS_CSUM = 1
+_TUNNELLED = 0x60
+_GSO = {1: (_HOST_TSO4,), 3: (_HOST_UFO,), 4: (_HOST_TSO6,), 5: (_HOST_USO,)}
+GUEST_GSO = {
+    1: (_GUEST_TSO4,), 3: (_GUEST_UFO,), 4: (_GUEST_TSO6,), 5: (_GUEST_USO4, _GUEST_USO6),
+}  # fmt: skip
+_GSO_TYPE = 0x1F
 
 #: Where max_virtqueue_pairs is in the configuration space, and the most there may be.
 _MAX_PAIRS, _PAIRS_LIMIT = 8, 0x8000
@@ -122,20 +125,38 @@ def _openings(view: View, kind: str) -> Rows:
 
     Further columns: ``first`` and ``second``, eight bytes each; ``got``, bytes that are known.
     """
-    rings = view.rings
-    events = rings.of("add", "opening")
-    if bits.NET_ID not in rings.device() or not len(events.kind):
-        return Rows.nothing()
-    rows = Rows.of(rings, events)
-    # The event follows its chain's.
-    added = events.kind == events.kinds.index("add")
-    chain = np.maximum.accumulate(np.where(added, np.arange(len(added)), 0))
-    queue = np.array([vq for _, _, vq in rings.queue], dtype=np.int64)
-    same = (rows["q"][chain] == rows["q"]) & (rows["head"][chain] == rows["head"]) & added[chain]
-    same &= rings.unbroken(rows["at"][chain], rows["at"])
-    mine = rings.device()[rows["q"]] == bits.NET_ID
-    rows = rows.plus(vq=queue[rows["q"]], chained=rows["readable"][chain])
-    return of_kind(view, rows.where(mine & same & ~added), kind)
+    rows = followers(view, bits.NET_ID, "add", "opening", chained="readable")
+    return of_kind(view, rows, kind)
+
+
+def header_fields(first: Ints) -> dict[str, Ints]:
+    """Return what a packet header has in its first eight bytes: ``flags gso size``."""
+    return {"flags": first & 0xFF, "gso": first >> 8 & 0xFF, "size": first >> 32 & 0xFFFF}
+
+
+def asks_for_negotiated(
+    view: View, rows: Rows, csum: int, kinds: Mapping[int, tuple[int, ...]], tunnel: int
+) -> Bools:
+    """By header: its flags and its gso_type are of features that were negotiated, and complete.
+
+    Args:
+        view: the events.
+        rows: headers, with `header_fields`.
+        csum: the feature that flags need.
+        kinds: the features of which one at least lets a gso_type be.
+        tunnel: the feature that lets the bits of UDP tunnels be set.
+    """
+    flags, gso = rows["flags"], rows["gso"]
+    kind = gso & _GSO_TYPE
+    holds = (feature(view, rows, csum) != 0) | (flags == 0)
+    allowed = kind == 0
+    for number, features in kinds.items():
+        for bit in features:
+            allowed |= (kind == number) & (feature(view, rows, bit) != 0)
+    allowed &= (gso & _TUNNELLED == 0) | (feature(view, rows, tunnel) != 0)
+    whole = (kind == 0) | ((flags & _NEEDS_CSUM != 0) & (rows["size"] > 0))
+    found: Bools = holds & allowed & whole
+    return found
 
 
 def _untraced(view: View, kind: str) -> int:
@@ -208,18 +229,10 @@ def headers_ask_for_what_was_negotiated(view: View) -> Result:
     rows = _openings(view, "transmit")
     legacy = (feature(view, rows, bits.VERSION_1) != 1) & (feature(view, rows, _LEGACY_GSO) == 1)
     rows = rows.where((rows["header"] > 0) & (rows["got"] >= _HDR_LEGACY) & ~legacy)
-    flags, gso = rows["first"] & 0xFF, rows["first"] >> 8 & 0xFF
-    rows = rows.plus(flags=flags, gso=gso, size=rows["first"] >> 32 & 0xFFFF)
-    kind = gso & GSO_TYPE
-    holds = (feature(view, rows, _CSUM) != 0) | (flags == 0)
-    allowed = kind == 0
-    for number, bit in _GSO.items():
-        allowed |= (kind == number) & (feature(view, rows, bit) != 0)
-    allowed &= (gso & TUNNELLED == 0) | (feature(view, rows, _HOST_TUNNEL) != 0)
-    whole = (kind == 0) | ((flags & NEEDS_CSUM != 0) & (rows["size"] > 0))
+    rows = rows.plus(**header_fields(rows["first"]))
     text = "{queue}: a packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}"
     return rows.check(
-        holds & allowed & whole,
+        asks_for_negotiated(view, rows, _CSUM, _GSO, _HOST_TUNNEL),
         text,
         none="nothing was transmitted",
         undecided=_untraced(view, "transmit"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools, Ints, ints
+from pykit.spec.arrays import Bools, Ints, grouped_cumsum, ints
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
 from pykit.spec.view import View
@@ -22,18 +22,18 @@ DRIVER = ("driver:add", _TYPE)
 BOTH = ("driver:add", "driver:used", _TYPE)
 
 # Feature bits.
-_CONSOLE_MULTIPORT = 1
+CONSOLE_MULTIPORT = 1
 _BALLOON_STATS_VQ = 1
 
 # Bytes of the structures that the section defines.
 _SCSI_REQUEST, _SCSI_RESPONSE, _SCSI_EVENT = 51, 108, 16
 #: From the response's begin up to its byte ``response``.
 _SCSI_RESPONDED = 12
-_CONSOLE_CONTROL = 8
+CONSOLE_CONTROL = 8
 _BALLOON_PAGE, _BALLOON_STAT = 4, 10
 _INPUT_EVENT = 8
 _VSOCK_HDR, _VSOCK_EVENT = 44, 4
-_FUSE_IN, _FUSE_OUT = 40, 16
+_FUSE_IN, FUSE_OUT = 40, 16
 _NINEP_HDR = 7
 
 
@@ -65,6 +65,36 @@ def _read_chains(view: View, device: int) -> Rows:
         len=length,
         taken=taken,
     )
+
+
+def followers(view: View, device: int, lead: str, kind: str, **columns: str) -> Rows:
+    """Return events of a kind that follow, of devices of a type, that of the same chain.
+
+    Args:
+        view: the events.
+        device: virtio device id.
+        lead: the kind that they follow: ``add`` or ``used``.
+        kind: theirs.
+        columns: further columns, by those of the event that they follow.
+
+    Further columns: ``vq``; ``number``, how many events of the leading kind the queue had before.
+    """
+    rings = view.rings
+    events = rings.of(lead, kind)
+    if device not in rings.device() or not len(events.kind):
+        return Rows.nothing()
+    rows = Rows.of(rings, events)
+    leads = events.kind == events.kinds.index(lead)
+    at = np.maximum.accumulate(np.where(leads, np.arange(len(leads)), 0))
+    head = rows["id" if lead == "used" else "head"][at] & 0xFFFF
+    same = (rows["q"][at] == rows["q"]) & (head == rows["head"]) & leads[at]
+    same &= rings.unbroken(rows["at"][at], rows["at"])
+    mine = rings.device()[rows["q"]] == device
+    queue = np.array([vq for _, _, vq in rings.queue], dtype=np.int64)
+    number = grouped_cumsum(leads.astype(np.int64), rows["q"]) - 1
+    more = {name: rows[source][at] for name, source in columns.items()}
+    rows = rows.plus(vq=queue[rows["q"]], number=number, **more)
+    return rows.where(mine & same & ~leads)
 
 
 def feature(view: View, rows: Rows, bit: int) -> Ints:
@@ -163,8 +193,8 @@ def console_messages_are_whole(view: View) -> Result:
     the 8 bytes of the header.
     """
     rows = chains(view, bits.CONSOLE_ID)
-    rows = rows.where((rows["vq"] == 2) & (feature(view, rows, _CONSOLE_MULTIPORT) == 1))
-    return returned(rows, _CONSOLE_CONTROL, "a control message", "no control message came")
+    rows = rows.where((rows["vq"] == 2) & (feature(view, rows, CONSOLE_MULTIPORT) == 1))
+    return returned(rows, CONSOLE_CONTROL, "a control message", "no control message came")
 
 
 # Balloons: inflate, deflate, and the statistics queue if there is one.
@@ -302,7 +332,7 @@ def fuse_requests_have_a_header(view: View) -> Result:
     """
     rows = chains(view, bits.FS_ID)
     rows = rows.where(rows["readable"] > 0)
-    room = (rows["writable"] == 0) | (rows["writable"] >= _FUSE_OUT)
+    room = (rows["writable"] == 0) | (rows["writable"] >= FUSE_OUT)
     return made(
         rows, (rows["readable"] >= _FUSE_IN) & room, "a FUSE request", "no file system was used"
     )
@@ -315,7 +345,7 @@ def fuse_replies_have_a_header(view: View) -> Result:
     Checked: each used chain that has room for one: its used len is 16 at least.
     """
     rows = chains(view, bits.FS_ID)
-    return returned(rows, _FUSE_OUT, "a reply's header", "no file system replied")
+    return returned(rows, FUSE_OUT, "a reply's header", "no file system replied")
 
 
 @rule("NP-DE-01", needs=BOTH)

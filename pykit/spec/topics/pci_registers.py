@@ -153,8 +153,11 @@ def acceptance_reads_back(view: View) -> Result:
     Checked: each read of driver_feature after a write in the same span, by the bits that the
     driver has seen offered in this window.
     """
+    regs = registers(view)
     return _read_back(
-        registers(view), "{place}: {written:#x} was written to driver_feature, {value:#x} is read"
+        regs,
+        regs.reads("driver_feature"),
+        "{place}: {written:#x} was written to driver_feature, {value:#x} is read",
     )
 
 
@@ -171,13 +174,13 @@ def features_are_taken_or_refused(view: View) -> Result:
     agreed = (status >= 0) & (regs.value_at(status, 0) & bits.FEATURES_OK != 0)
     return _read_back(
         regs,
+        regs.reads("driver_feature") & agreed,
         "{place}: FEATURES_OK is set, of {written:#x} that was accepted {value:#x} is there",
-        agreed,
     )
 
 
-def _read_back(regs: Registers, text: str, mask: Bools | None = None) -> Result:
-    """Check that driver_feature has the valid bits that were written to its window."""
+def _read_back(regs: Registers, reads: Bools, text: str) -> Result:
+    """Check that these reads of driver_feature have the valid bits written to its window."""
     chosen = regs.value_at(earlier(regs.writes("driver_feature_select"), regs.span))
     shown = regs.value_at(earlier(regs.writes("device_feature_select"), regs.span))
     window = np.where(
@@ -186,9 +189,8 @@ def _read_back(regs: Registers, text: str, mask: Bools | None = None) -> Result:
     key = regs.span * (1 << 33) + window + 1
     written = earlier(regs.writes("driver_feature"), key)
     offer = earlier(regs.reads("device_feature"), key)
-    reads = regs.of(PCI) & regs.reads("driver_feature") & (window >= 0)
     rows = regs.where(
-        reads & (True if mask is None else mask) & (written >= 0) & (offer >= 0),
+        regs.of(PCI) & reads & (window >= 0) & (written >= 0) & (offer >= 0),
         written=regs.value_at(written),
         valid=regs.value_at(offer),
     )
@@ -333,7 +335,7 @@ def _sizes_after_reset(view: View) -> Result:
     own = regs.of(PCI) & regs.reads("queue_size")
     own &= earlier(regs.on("queue_size") & regs.write, regs.queue) < 0
     own |= regs.of((*MMIO, "mmio-legacy")) & regs.reads("queue_size_max")
-    before = earlier(own, regs.dev * (1 << 17) + regs.vq + 1)
+    before = earlier(own, regs.queue_of_device)
     packed = regs.accepted(bits.RING_PACKED)
     then = packed[before] if len(regs) else packed
     alike = (packed < 0) | (then < 0) | (packed == then)

@@ -75,8 +75,8 @@ def reserved_bars_are_passed_over(view: View) -> Result:
     """Section 4.1.4.1: the driver passes over capabilities with a reserved bar.
 
     Checked: as for PY-DR-01, each surveyed device with a structure in a BAR above 5: a driver
-    takes it by those in others. The BAR of a PCI
-    configuration access capability is the driver's to write.
+    takes it by those in others. The BAR of a PCI configuration access capability is the driver's
+    to write.
     """
     none = "no surveyed PCI device has a structure in a reserved BAR"
     return _first(view, _reserved_bar, none)

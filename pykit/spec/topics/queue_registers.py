@@ -142,7 +142,7 @@ def size_is_within_the_maximum(view: View) -> Result:
     without one is undecided.
     """
     regs = registers(view)
-    key = regs.dev * (1 << 17) + regs.vq + 1
+    key = regs.queue_of_device
     most = earlier(regs.reads("queue_size_max"), key)
     mask = regs.of(("mmio", "mmio-legacy")) & regs.writes("queue_size") & (regs.vq >= 0)
     return _at_most(regs, mask, most, doubt="QueueSizeMax was not read")

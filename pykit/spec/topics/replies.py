@@ -13,11 +13,25 @@ from typing import NamedTuple
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools, Ints, grouped_cumsum
+from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows
-from pykit.spec.topics.network import GSO_TYPE, HDR, MRG_RXBUF, NEEDS_CSUM, TUNNELLED, of_kind
-from pykit.spec.topics.others import chains, feature
+from pykit.spec.topics.network import (
+    GUEST_GSO,
+    HDR,
+    MRG_RXBUF,
+    asks_for_negotiated,
+    header_fields,
+    of_kind,
+)
+from pykit.spec.topics.others import (
+    CONSOLE_CONTROL,
+    CONSOLE_MULTIPORT,
+    FUSE_OUT,
+    chains,
+    feature,
+    followers,
+)
 from pykit.spec.view import View
 
 _NEEDS = ("driver:used", "driver:features", "driver:reply")
@@ -26,9 +40,8 @@ _UNKNOWN = "what the device wrote was not traced"
 # Network: bits of features that let a device say something of a packet, by what it says.
 _GUEST_CSUM, _GUEST_ECN, _RSC_EXT = 1, 9, 61
 _TUNNEL, _TUNNEL_CSUM = 46, 47
-_GUEST_GSO = {1: (7,), 3: (10,), 4: (8,), 5: (54, 55)}
 # Bits of flags and gso_type.
-_DATA_VALID, _RSC_INFO, _OUTER_CSUM, _ECN = 2, 4, 8, 0x80
+_RSC_INFO, _OUTER_CSUM, _ECN = 4, 8, 0x80
 #: Bytes of the header up to gso_size and up to num_buffers.
 _SIZED = 6
 #: Control commands end with OK or ERR.
@@ -43,26 +56,14 @@ _WORD = 1 << 32
 
 
 def _replies(view: View, device: int) -> Rows:
-    """Return replies of devices of a type: ``first``, ``second``, ``third``, ``got``, ``len``.
+    """Return replies of devices of a type: ``first``, ``second``, ``third``, ``got``, ``vq``.
 
-    Further columns: ``vq``; ``taken``, the number of the used entry in its queue; ``length``, its
-    len.
+    Further columns: ``number`` of the used entry in its queue; ``length``, its len.
     """
-    rings = view.rings
-    events = rings.of("used", "reply")
-    if device not in rings.device() or not len(events.kind):
-        return Rows.nothing()
-    rows = Rows.of(rings, events)
-    # The event follows that of the used entry.
-    used = events.kind == events.kinds.index("used")
-    entry = np.maximum.accumulate(np.where(used, np.arange(len(used)), 0))
-    same = (rows["q"][entry] == rows["q"]) & ((rows["id"][entry] & 0xFFFF) == rows["head"])
-    same &= used[entry] & rings.unbroken(rows["at"][entry], rows["at"])
-    mine = rings.device()[rows["q"]] == device
-    queue = np.array([vq for _, _, vq in rings.queue], dtype=np.int64)
-    number = grouped_cumsum(used.astype(np.int64), rows["q"]) - 1
-    rows = rows.plus(vq=queue[rows["q"]], taken=number, length=rows["len"][entry])
-    return rows.where(mine & same & ~used)
+    return view.keep(
+        f"replies of {device}",
+        lambda view: followers(view, device, "used", "reply", length="len"),
+    )
 
 
 class _Packet(NamedTuple):
@@ -73,6 +74,10 @@ class _Packet(NamedTuple):
 
 
 def _packets(view: View) -> Rows:
+    return view.keep("received packets", _read_packets)
+
+
+def _read_packets(view: View) -> Rows:
     """Return replies that begin a packet: ``flags``, ``gso``, ``size``, ``buffers``, ``full``.
 
     ``buffers`` is -1 where the header has no such field. With MRG_RXBUF a packet goes on in the
@@ -92,24 +97,16 @@ def _packets(view: View) -> Rows:
     counted = (rows["header"] >= HDR) & (rows["got"] >= HDR)
     buffers = np.where(counted, rows["second"] >> 16 & 0xFFFF, -1)
     merged = (feature(view, rows, MRG_RXBUF) == 1) & counted
-    taken, entries = rows["taken"], view.used
+    number, entries = rows["number"], view.used
     found: list[_Packet] = []
     for q in np.unique(rows["q"]).tolist():
         mine = np.flatnonzero(rows["q"] == q)
         places = entries.row[entries.q == q].tolist()
-        found += _of_queue(mine, taken[mine].tolist(), merged, buffers, places, whole)
+        found += _of_queue(mine, number[mine].tolist(), merged, buffers, places, whole)
     keep = np.array([packet.reply for packet in found], dtype=np.int64)
     full = np.ones(len(rows), dtype=np.bool_)
     full[keep] = [packet.full for packet in found]
-    first = rows["first"]
-    rows = rows.plus(
-        flags=first & 0xFF,
-        gso=first >> 8 & 0xFF,
-        size=first >> 32 & 0xFFFF,
-        buffers=buffers,
-        merged=merged,
-        full=full,
-    )
+    rows = rows.plus(**header_fields(rows["first"]), buffers=buffers, merged=merged, full=full)
     return rows.where(np.isin(np.arange(len(rows)), keep))
 
 
@@ -167,22 +164,15 @@ def headers_say_what_was_negotiated(view: View) -> Result:
     """
     rows = _packets(view)
     flags, gso = rows["flags"], rows["gso"]
-    kind = gso & GSO_TYPE
-    holds = (feature(view, rows, _GUEST_CSUM) != 0) | (flags == 0)
+    holds = asks_for_negotiated(view, rows, _GUEST_CSUM, GUEST_GSO, _TUNNEL)
     holds &= (feature(view, rows, _RSC_EXT) != 0) | (flags & _RSC_INFO == 0)
     holds &= (feature(view, rows, _TUNNEL_CSUM) != 0) | (flags & _OUTER_CSUM == 0)
-    allowed = kind == 0
-    for number, features in _GUEST_GSO.items():
-        for bit in features:
-            allowed |= (kind == number) & (feature(view, rows, bit) != 0)
-    allowed &= (gso & _ECN == 0) | (feature(view, rows, _GUEST_ECN) != 0)
-    allowed &= (gso & TUNNELLED == 0) | (feature(view, rows, _TUNNEL) != 0)
-    sized = (kind == 0) | ((flags & NEEDS_CSUM != 0) & (rows["size"] > 0))
+    holds &= (gso & _ECN == 0) | (feature(view, rows, _GUEST_ECN) != 0)
     return _judged(
         view,
         bits.NET_ID,
         rows,
-        holds & allowed & sized,
+        holds,
         "{queue}: a received packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}",
         none="nothing was received",
     )
@@ -259,8 +249,8 @@ def control_messages_are_the_devices(view: View) -> Result:
     event is one of DEVICE_ADD, DEVICE_REMOVE, CONSOLE_PORT, RESIZE, PORT_OPEN and PORT_NAME.
     """
     rows = _replies(view, bits.CONSOLE_ID)
-    control = (rows["vq"] == 2) & (feature(view, rows, 1) == 1)
-    rows = rows.where(control & (rows["got"] >= 8))
+    control = (rows["vq"] == 2) & (feature(view, rows, CONSOLE_MULTIPORT) == 1)
+    rows = rows.where(control & (rows["got"] >= CONSOLE_CONTROL))
     rows = rows.plus(event=rows["first"] >> 32 & 0xFFFF)
     return _judged(
         view,
@@ -301,7 +291,7 @@ def fuse_replies_say_their_length(view: View) -> Result:
     error lies between -512 and 0.
     """
     rows = _replies(view, bits.FS_ID)
-    rows = rows.where(rows["got"] >= 16)
+    rows = rows.where(rows["got"] >= FUSE_OUT)
     error = rows["first"] >> 32 & (_WORD - 1)
     error = np.where(error >= _WORD // 2, error - _WORD, error)
     rows = rows.plus(said=rows["first"] & (_WORD - 1), error=error)

@@ -385,7 +385,7 @@ struct pykit_blk_answer {
 };
 
 /**
- * struct pykit_first - what a chain gives the device to read first, or what the device wrote first
+ * struct pykit_first - what a chain gives the device to read first, or what it wrote first
  * @value: up to 24 bytes, 0 where there are fewer
  * @bytes: how many of them there are
  * @head: head of the descriptor chain
