@@ -1141,25 +1141,25 @@ TRACE_EVENT(pykit_blk_range,
 );
 
 DECLARE_EVENT_CLASS(pykit_first,
-	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
-		     const struct pykit_first *found),
-	    TP_ARGS(vqid, seq, found),
-	    TP_STRUCT__entry(__field(u64, first)
-			     __field(u64, second)
-			     __field(u64, third)
-			     PYKIT_VQ_FIELDS(PYKIT_NONE,
-					     __field(u16, head) __field(u16, got),
-					     PYKIT_NONE)),
-	    TP_fast_assign(PYKIT_VQ_ASSIGN;
-			   __entry->first = le64_to_cpu(found->value[0]);
-			   __entry->second = le64_to_cpu(found->value[1]);
-			   __entry->third = le64_to_cpu(found->value[2]);
-			   __entry->head = found->head;
-			   __entry->got = found->bytes;
-	    ),
-	    TP_printk(PYKIT_VQ_FMT "head=%u got=%u first=%#llx second=%#llx third=%#llx",
-		      PYKIT_VQ_ARGS, __entry->head, __entry->got, __entry->first,
-		      __entry->second, __entry->third)
+		    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+			     const struct pykit_first *found),
+		    TP_ARGS(vqid, seq, found),
+		    TP_STRUCT__entry(__field(u64, first)
+				     __field(u64, second)
+				     __field(u64, third)
+				     PYKIT_VQ_FIELDS(PYKIT_NONE,
+						     __field(u16, head) __field(u16, got),
+						     PYKIT_NONE)),
+		    TP_fast_assign(PYKIT_VQ_ASSIGN;
+				   __entry->first = le64_to_cpu(found->value[0]);
+				   __entry->second = le64_to_cpu(found->value[1]);
+				   __entry->third = le64_to_cpu(found->value[2]);
+				   __entry->head = found->head;
+				   __entry->got = found->bytes;
+		    ),
+		    TP_printk(PYKIT_VQ_FMT "head=%u got=%u first=%#llx second=%#llx third=%#llx",
+			      PYKIT_VQ_ARGS, __entry->head, __entry->got, __entry->first,
+			      __entry->second, __entry->third)
 );
 
 /* What a chain gives the device to read first, before it is made available. */
