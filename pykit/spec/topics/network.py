@@ -27,11 +27,10 @@ _UNKNOWN = "what the device was given to read was not traced"
 # Feature bits.
 _CSUM, _CTRL_GUEST_OFFLOADS, _LEGACY_GSO = 0, 2, 6
 _GUEST_TSO4, _GUEST_TSO6, _GUEST_UFO, _GUEST_USO4, _GUEST_USO6 = 7, 8, 10, 54, 55
-_HOST_TSO4, _HOST_TSO6, _HOST_UFO, _HOST_USO, _HOST_TUNNEL = 11, 12, 14, 56, 46
+_HOST_TSO4, _HOST_TSO6, _HOST_UFO, _HOST_USO = 11, 12, 14, 56
 MRG_RXBUF, _CTRL_VQ, _CTRL_RX, _CTRL_VLAN, _CTRL_RX_EXTRA = 15, 17, 18, 19, 20
 _GUEST_ANNOUNCE, _MQ, _CTRL_MAC_ADDR, _VQ_NOTF_COAL, _NOTF_COAL = 21, 22, 23, 52, 53
 _HASH_REPORT, _RSS = 57, 60
-_UDP_TUNNEL = (46, 48)
 
 # Bytes of headers, and of a packet of full size and a merged one behind them.
 HDR, _HDR_LEGACY, _HDR_HASH = 12, 10, 20
@@ -39,7 +38,6 @@ _FRAME, _LARGE = 1514, 65550
 
 # Fields of the header.
 _NEEDS_CSUM = 1
-_TUNNELLED = 0x60
 _GSO = {1: (_HOST_TSO4,), 3: (_HOST_UFO,), 4: (_HOST_TSO6,), 5: (_HOST_USO,)}
 GUEST_GSO = {
     1: (_GUEST_TSO4,), 3: (_GUEST_UFO,), 4: (_GUEST_TSO6,), 5: (_GUEST_USO4, _GUEST_USO6),
@@ -85,12 +83,9 @@ def _header(view: View, rows: Rows) -> Ints:
     modern, merged = (feature(view, rows, bit) for bit in (bits.VERSION_1, MRG_RXBUF))
     size = np.where((modern == 1) | (merged == 1), HDR, _HDR_LEGACY)
     size = np.where(feature(view, rows, _HASH_REPORT) == 1, _HDR_HASH, size)
-    tunnels = np.zeros(len(rows), dtype=np.bool_)
-    for bit in _UDP_TUNNEL:
-        tunnels |= feature(view, rows, bit) == 1
-    # Of headers with more fields only the least length is known here.
-    known = (modern >= 0) & (merged >= 0)
-    return np.where(known, np.where(tunnels, np.maximum(size, HDR), size), -1)
+    # The fields of UDP tunnels stand behind these: their features are above bit 63, which no event
+    # has, so that this is the least length alone.
+    return np.where((modern >= 0) & (merged >= 0), size, -1)
 
 
 def of_kind(view: View, rows: Rows, kind: str) -> Rows:
@@ -135,7 +130,7 @@ def header_fields(first: Ints) -> dict[str, Ints]:
 
 
 def asks_for_negotiated(
-    view: View, rows: Rows, csum: int, kinds: Mapping[int, tuple[int, ...]], tunnel: int
+    view: View, rows: Rows, csum: int, kinds: Mapping[int, tuple[int, ...]]
 ) -> Bools:
     """By header: its flags and its gso_type are of features that were negotiated, and complete.
 
@@ -144,7 +139,6 @@ def asks_for_negotiated(
         rows: headers, with `header_fields`.
         csum: the feature that flags need.
         kinds: the features of which one at least lets a gso_type be.
-        tunnel: the feature that lets the bits of UDP tunnels be set.
     """
     flags, gso = rows["flags"], rows["gso"]
     kind = gso & _GSO_TYPE
@@ -153,7 +147,6 @@ def asks_for_negotiated(
     for number, features in kinds.items():
         for bit in features:
             allowed |= (kind == number) & (feature(view, rows, bit) != 0)
-    allowed &= (gso & _TUNNELLED == 0) | (feature(view, rows, tunnel) != 0)
     whole = (kind == 0) | ((flags & _NEEDS_CSUM != 0) & (rows["size"] > 0))
     found: Bools = holds & allowed & whole
     return found
@@ -219,9 +212,9 @@ def headers_ask_for_what_was_negotiated(view: View) -> Result:
     Checked: each packet to transmit whose header and features are known:
 
     - Without CSUM its flags are 0.
-    - Its gso_type is NONE, or one whose feature was negotiated (HOST_TSO4, _TSO6, _UFO, _USO), and
-      the bits of UDP tunnels are set with HOST_UDP_TUNNEL_GSO alone. The bit ECN is left out: the
-      clause on it is about the packet.
+    - Its gso_type is NONE, or one whose feature was negotiated (HOST_TSO4, _TSO6, _UFO, _USO). The
+      bit ECN is left out, as the clause on it is about the packet, and so are the bits of UDP
+      tunnels, as their features are above bit 63, which is as far as events go.
     - With another gso_type than NONE it has NEEDS_CSUM and a gso_size.
 
     A legacy driver with the feature GSO may ask for each of them.
@@ -232,7 +225,7 @@ def headers_ask_for_what_was_negotiated(view: View) -> Result:
     rows = rows.plus(**header_fields(rows["first"]))
     text = "{queue}: a packet has flags {flags:#x}, gso_type {gso:#x} and gso_size {size}"
     return rows.check(
-        asks_for_negotiated(view, rows, _CSUM, _GSO, _HOST_TUNNEL),
+        asks_for_negotiated(view, rows, _CSUM, _GSO),
         text,
         none="nothing was transmitted",
         undecided=_untraced(view, "transmit"),

@@ -115,12 +115,6 @@ def segmented_without_size(log: Log) -> None:
     last(log, "opening")["first"] = 1 | 1 << 8
 
 
-@case("NT-DR-06", clean=opened(1, 76, MERGED | TSO | 1, first=1 | 1 << 8 | 1400 << 32))
-def segmented_in_a_tunnel(log: Log) -> None:
-    """A packet is to be segmented in a UDP tunnel, which was not negotiated."""
-    last(log, "opening")["first"] |= 0x20 << 8
-
-
 @case("NT-DR-07", clean=PACKET)
 def buffers_of_a_packet(log: Log) -> None:
     """The header of a packet to transmit has one buffer."""
