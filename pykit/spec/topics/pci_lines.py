@@ -14,9 +14,12 @@ import polars as pl
 
 from pykit import pci
 from pykit.spec import bits
+from pykit.spec.lives import ends_within
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.registers import earlier, registers
 from pykit.spec.rows import Rows, Tally
+from pykit.spec.standing import standstills
+from pykit.spec.timing import ONE_SIDE
 from pykit.spec.topics.interrupt_status import (
     CONFIG,
     QUEUE,
@@ -25,9 +28,11 @@ from pykit.spec.topics.interrupt_status import (
     used_buffers_shown,
 )
 from pykit.spec.view import View
+from pykit.text import counted
 
 #: Structures with the ISR status of PCI.
 _STATUSES = ("isr", "legacy")
+_ON_ITS_WAY = "the trace ends where the driver may not have handled the interrupt yet"
 _NO_LINE = "no driver used the interrupt line of a modern device: `pykit drive` does"
 
 
@@ -139,6 +144,55 @@ def _never_a_queue(view: View) -> Result:
         "{queue}: used buffers raised the line {turns} times, and the ISR status never has bit 0",
         none=_NO_LINE,
     )
+
+
+@rule("PG-DR-01", needs=("registers:register|access:acc_register", "driver:config_change"))
+def both_reasons_are_served(view: View) -> Result:
+    """Section 4.1.5.1.4.2: the driver copes with one interrupt for a change of the configuration
+    and for used buffers.
+
+    Checked: each life of a driver in a guest in which an ISR status was read that has both bits.
+    Its configuration change notifications are as many as the reads with bit 1. And where a queue
+    stands still at the end of the trace, because the driver does not take what was returned, the
+    last ISR status that was read did not have both bits.
+
+    Undecided: one notification is missing, and the trace ends less than a second after the read.
+    """
+    regs = registers(view)
+    reads = regs.of(_STATUSES) & regs.reads("isr") & (regs.value & (QUEUE | CONFIG) != 0)
+    tally = Tally(none="no ISR status that was read had both bits", doubt=_ON_ITS_WAY)
+    if view.in_one_order:
+        return tally.result()
+    missed = {
+        (entry.dev, entry.life): entry
+        for entry in standstills(view)
+        if entry.state == "uncollected" and entry.turn == "driver"
+    }
+    times = view.base("ts")
+    for life in view.lives.values():
+        if not life.stages:
+            continue
+        mine = (regs.dev == life.dev) & (regs.life == life.number) & reads
+        rows = regs.row[mine & (regs.row > life.stages[0].row)]
+        values = regs.value[mine & (regs.row > life.stages[0].row)]
+        both = rows[values & (QUEUE | CONFIG) == QUEUE | CONFIG]
+        if not len(both):
+            continue
+        announced = rows[values & CONFIG != 0]
+        lacking = len(announced) - len(life.changes)
+        if lacking == 1 and ends_within(int(times[announced[-1]]), ONE_SIDE, view.end[0]):
+            tally.undecided()
+            continue
+        text = (
+            f"{life.name}: the ISR status had bit 1 {counted(len(announced), 'time')}, and the"
+            f" driver handled {counted(len(life.changes), 'change')} of the configuration"
+        )
+        tally.check(lacking <= 0, both[:3].tolist(), text)
+        entry = missed.get((life.dev, life.number))
+        stuck = entry is not None and both[-1] == rows[-1]
+        text = f"{life.name}: the ISR status had both bits, and {entry.fact if entry else ''}"
+        tally.check(not stuck, (*(entry.rows if entry else ()), int(both[-1])), text)
+    return tally.result()
 
 
 @rule("PR-DE-04", needs="driver:driver")

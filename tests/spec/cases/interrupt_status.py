@@ -7,8 +7,9 @@ from typing import Any
 
 from pykit.spec import bits
 from pykit.trace.register_map import REGISTERS
-from tests.spec.cases.base import Make, case
+from tests.spec.cases.base import Make, case, later
 from tests.spec.cases.ignored import decoyed
+from tests.spec.cases.liveness import AT_WORK, stopped
 from tests.spec.cases.pci_lines import changing
 from tests.spec.disk import Disk
 from tests.spec.log import Event, Log
@@ -85,6 +86,42 @@ def queue_shows_as_change(log: Log) -> None:
 def change_shows_as_queue(log: Log) -> None:
     """The interrupt status has the bit of queues alone when the configuration changes."""
     log.one("acc_register", 1, register="isr")["value"] = 1
+
+
+def both_at_once() -> Log:
+    """Return a log of a driver that finds both reasons in each status that it reads."""
+    log = changing("config_change", status=15)
+    for event in log.of("config_change"):
+        log.insert(event, "acc_register", after=False, **_PLACE, **_fields(LEGACY, "isr", 3, 0))
+    return _begun(log, LEGACY)
+
+
+@case("PG-DR-01", clean=both_at_once)
+def change_at_once_is_ignored(log: Log) -> None:
+    """The driver handles no change of the configuration that comes with used buffers."""
+    log.drop(log.of("config_change")[:1])
+    later(log)
+
+
+def _unseen(log: Log) -> Event:
+    """Return where the driver disables interrupts with entries in the ring."""
+    calls = log.of("callback", enable=0)
+    return next(event for event in calls if event["used_idx"] != event["last_used"])
+
+
+def both_at_work() -> Log:
+    """Return a log of a driver at work that finds both reasons in one interrupt."""
+    log = AT_WORK()
+    off = _unseen(log)
+    log.insert(off, "config_change", dev=1, life=0, cpu=0, pid=7, status=15, after=False)
+    log.insert(off, "acc_register", after=False, **_PLACE, **_fields(LEGACY, "isr", 3, 0))
+    return _begun(log, LEGACY)
+
+
+@case("PG-DR-01", clean=both_at_work)
+def buffers_at_once_are_left(log: Log) -> None:
+    """The driver handles the change of the configuration alone, and takes no buffer any more."""
+    stopped(log, _unseen(log))
 
 
 def acknowledging() -> Log:
