@@ -267,6 +267,7 @@ for _more in (
         _lifetime(7, 1, 1),
         features=_with_lifetime,
     ),
+    DeviceFault("lifetime-withheld", "have a lifetime, and do not offer it", _lifetime(1, 3, 5)),
     DeviceFault(
         "refuses-later", "refuse in a second life what it accepted in the first", refuses="later"
     ),

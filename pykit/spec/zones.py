@@ -435,7 +435,7 @@ def _covers(request: Request, zone: Zone, size: int) -> bool:
     return any(first <= zone.start and end <= first + n for first, n in request.ranges)
 
 
-def _numbers(view: View, events: Columns) -> Ints:
+def requests_of(view: View, events: Columns) -> Ints:
     """By event that belongs to a request: the index of the request, -1 if it was not seen."""
     starts = view.rings.of("blk_start")
     return last_before(
@@ -449,7 +449,7 @@ def _numbers(view: View, events: Columns) -> Ints:
 def _answers(view: View) -> Mapping[int, int]:
     """By request: its answer's first eight bytes."""
     events = view.rings.of("blk_answer")
-    number = _numbers(view, events)
+    number = requests_of(view, events)
     return dict(zip(number.tolist(), ints(events, "first").tolist(), strict=True))
 
 
@@ -470,6 +470,6 @@ def _ranges(view: View) -> dict[int, list[tuple[int, int]]]:
 
 def _by_request(view: View, events: Columns, values: Iterable[T]) -> dict[int, list[T]]:
     found: dict[int, list[T]] = {}
-    for number, value in zip(_numbers(view, events).tolist(), values, strict=True):
+    for number, value in zip(requests_of(view, events).tolist(), values, strict=True):
         found.setdefault(number, []).append(value)
     return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import Bools
+from pykit.spec.arrays import Bools, ints
 from pykit.spec.blkconfig import MAY_UNMAP
 from pykit.spec.model import Result, rule
 from pykit.spec.rows import Rows, Tally
@@ -21,6 +21,7 @@ from pykit.spec.topics.block import ranges_of
 from pykit.spec.topics.canary import marks
 from pykit.spec.topics.config import changes_are_announced
 from pykit.spec.view import View
+from pykit.spec.zones import requests_of
 
 _ENDED = ("driver:blk_start", "driver:blk_done", "driver:add", "driver:used")
 #: Of the event ``compared``: a header or a table is not what it was.
@@ -32,8 +33,9 @@ _MOST_RANGES = 200
 
 
 def _lifetimes(view: View) -> Rows:
-    """Replies to GET_LIFETIME: ``eol``, ``a`` and ``b``."""
-    answers = Rows.of(view.rings, view.rings.of("blk_answer"))
+    """Replies to GET_LIFETIME: ``eol``, ``a`` and ``b``; ``request``, -1 where it is not known."""
+    events = view.rings.of("blk_answer")
+    answers = Rows.of(view.rings, events).plus(request=requests_of(view, events))
     # Six bytes are the whole reply.
     answers = answers.where((answers["type"] == bits.T_GET_LIFETIME) & (answers["got"] >= 6))
     value = answers["first"]
@@ -66,6 +68,35 @@ def lifetimes_are_available(view: View) -> Result:
         (replies["eol"] | replies["a"] | replies["b"]) != 0,
         "{queue}: LIFETIME is offered, and no value is available",
         none="no lifetime was asked for",
+    )
+
+
+@rule("BO-DE-15", needs=("driver:blk_answer", "driver:blk_done", "driver:features"), local=True)
+def lifetimes_are_offered(view: View) -> Result:
+    """Section 5.2.6.2: storage that has such metrics offers LIFETIME.
+
+    Checked: each reply to GET_LIFETIME of a device that does not offer the feature: the request
+    failed, or its values are none that metrics have. Whether there are metrics behind a device that
+    refuses the request is not visible.
+    """
+    requests, replies = view.requests, _lifetimes(view)
+    known = requests.request >= 0
+    # Behind the last: the status of a request that is not known.
+    status = np.full(len(requests.q) + 1, -1)
+    status[requests.request[known]] = ints(requests.ends, "status")[known]
+    lives = [view.life(dev, life).negotiated for dev, life, _ in view.rings.queue]
+    without = np.array(
+        [seen is not None and not seen.offered >> bits.BLK_LIFETIME & 1 for seen in lives],
+        dtype=np.bool_,
+    )
+    replies = replies.plus(status=status[replies["request"]]).where(without[replies["q"]])
+    values = (replies["eol"], replies["a"], replies["b"])
+    metrics = (np.maximum.reduce(values) > 0) & (values[0] <= _LAST_EOL)
+    metrics &= (values[1] <= _LAST_WEAR) & (values[2] <= _LAST_WEAR)
+    return replies.check(
+        (replies["status"] != bits.S_OK) | ~metrics,
+        "{queue}: LIFETIME is not offered, and there is a lifetime of {eol}, {a}, {b}",
+        none="no lifetime was asked for where LIFETIME is not offered",
     )
 
 

@@ -17,6 +17,18 @@ def lifetime() -> Log:
     return Disk().ask(bits.T_GET_LIFETIME, size=6, answer=(0x5_0003_0001, 0, 0)).log
 
 
+def withheld() -> Log:
+    """Return a log of a device without LIFETIME that gives no lifetime."""
+    disk = Disk(offered=OFFERED & ~(1 << bits.BLK_LIFETIME))
+    return disk.ask(bits.T_GET_LIFETIME, size=6, answer=(0, 0, 0)).log
+
+
+@case("BO-DE-15", clean=withheld)
+def lifetime_is_there_without_the_feature(log: Log) -> None:
+    """A device that does not offer LIFETIME gives one."""
+    last(log, "blk_answer")["first"] = 0x5_0003_0001
+
+
 @case("BO-DE-17", clean=lifetime)
 def reserved_wear(log: Log) -> None:
     """An estimate of the lifetime is 12."""
