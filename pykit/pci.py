@@ -22,6 +22,8 @@ INTERRUPT_STATUS, HAS_CAPABILITIES = 1 << 3, 1 << 4
 
 #: Capability ids.
 MSI, VENDOR_SPECIFIC, EXPRESS, MSI_X = 0x05, 0x09, 0x10, 0x11
+#: Bytes of an entry of MSI-X's table.
+MSI_X_ENTRY = 16
 #: Extended capability ids.
 SR_IOV = 0x10
 

@@ -15,6 +15,8 @@ LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 #: Of a guest that is used again: the step that lets modules go ($OLD), takes others ($NEW) and
 #: begins a trace.
 BEGIN = "pykit-begin"
+#: The step that prints which memory of devices the kernel has mapped.
+MAPPED = "pykit-mapped"
 #: Lines that come with the step itself ($SCRIPT, in base64).
 SHELL = "pykit-shell"
 
@@ -75,6 +77,17 @@ done
 echo 1 >/sys/bus/platform/drivers_autoprobe
 """
 BIND_LINES = "mmio $ACT $SLOT\n"
+
+#: The size of a page (AT_PAGESZ), and each mapping by ioremap(): on one line, as the agent brings
+#: few. Nothing where the kernel has no such list.
+MAPPED_LINES = r"""
+[ -r /proc/vmallocinfo ] || exit 0
+page=$(od -An -v -t u8 /proc/self/auxv | while read -r type value; do
+	[ "$type" != 6 ] || echo "$value"
+done)
+area='^[^ ]* *\([0-9]*\) \([^ +]*\).* phys=0x\([0-9a-f]*\) .*ioremap.*'
+echo "mapped $page" $(sed -n "s/$area/\3:\1:\2/p" /proc/vmallocinfo)
+"""
 SHELL_LINES = 'eval "$(echo "$SCRIPT" | base64 -d)"\n'
 
 # $OLD and $NEW: names and parameters apart by colons, modules by semicolons. No value that a

@@ -130,6 +130,7 @@ def put_kit_steps(
         kitsteps.CARRY: kitsteps.CARRY_LINES,
         kitsteps.BEGIN: kitsteps.BEGIN_LINES,
         kitsteps.BIND: kitsteps.BIND_LINES,
+        kitsteps.MAPPED: kitsteps.MAPPED_LINES,
         kitsteps.SHELL: kitsteps.SHELL_LINES,
     }
     for name, lines in steps.items():

@@ -2,6 +2,7 @@
 """Observe a guest from outside: the access tracer, the ring watcher, and what each cannot see."""
 
 from pykit.observe.asking import ask_all, ask_devices, ask_interrupts, device_id
+from pykit.observe.mapped import read_mapped
 from pykit.observe.tap import tapped, through_taps
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ask_devices",
     "ask_interrupts",
     "device_id",
+    "read_mapped",
     "tapped",
     "through_taps",
 ]

@@ -20,7 +20,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -77,13 +77,21 @@ class Surveyor:
         self._seen: set[str] = set()
 
     def take(
-        self, monitor: Monitor, device: str, at: str, *, again: bool = False, path: str = ""
+        self,
+        monitor: Monitor,
+        device: str,
+        at: str,
+        *,
+        again: bool = False,
+        path: str = "",
+        mapped: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         """Read a device by its id in QEMU; ``at`` is the state of the run.
 
         A device that was read already is left alone unless ``again``. ``path`` is its place in
         QEMU's tree of objects, by which one without an id is found. What cannot be read is noted
-        in ``missed``, as a run does not depend on it.
+        in ``missed``, as a run does not depend on it. ``mapped`` asks the guest which memory of
+        devices it has mapped (``read_mapped``), for a PCI device.
         """
         if device in self._seen and not again:
             return
@@ -95,7 +103,10 @@ class Surveyor:
             return
         self._seen.add(device)
         times = {"begin_ns": begin, "end_ns": time.time_ns()}
-        self.readings.append({"device": device, "at": at, **times, **read})
+        reading = {"device": device, "at": at, **times, **read}
+        self.readings.append(reading)
+        if read["transport"] == "pci" and (found := mapped()) is not None:
+            reading["mapped"] = found
 
     def write(self, capture: Path) -> None:
         """Write ``survey.json`` into a capture."""

@@ -300,7 +300,7 @@ class _Session:
                 if ended.kind != "hang":
                     raise
                 failed = self.work.ended(ended)
-            self.work.survey_rest(monitor, failed)
+            self.work.survey_rest(guest, monitor, failed)
             failed = self.work.carry(guest, failed, lasting=True, symbols=self._symbols)
         if failed is None or failed[0] != "hang":
             guest.off()

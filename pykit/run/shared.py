@@ -216,7 +216,7 @@ class ScenarioRun:
             return self.work.ended(ended)
 
     def _survey(self, failed: Failed) -> Failed:
-        self.work.survey_rest(self._up.monitor, failed)
+        self.work.survey_rest(self._up.guest, self._up.monitor, failed)
         return None
 
     def _unplug(self) -> Failed:

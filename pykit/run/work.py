@@ -18,7 +18,7 @@ from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
-from pykit.observe import ask_devices, ask_interrupts
+from pykit.observe import ask_devices, ask_interrupts, read_mapped
 from pykit.observe.access import log_registers
 from pykit.observe.blind_spots import unseen
 from pykit.observe.survey import Surveyor
@@ -77,7 +77,7 @@ class ScenarioSteps:
                 def act(step: Step = step) -> None:
                     nonlocal acted
                     acted = True
-                    self._act(step, guest, monitor)
+                    self._act(step, guest, monitor, idle=False)
 
                 if step.guest:
                     record["rc"], record["output"] = guest.run(
@@ -88,7 +88,7 @@ class ScenarioSteps:
                     if step.action and not acted and record["rc"] == 0:
                         return "workload-failed", f"step {step.name} never called ready"
                 else:
-                    act()
+                    self._act(step, guest, monitor)
             if record["rc"] != 0:
                 tail = " | ".join(record["output"].splitlines()[-3:])
                 return "workload-failed", f"step {step.name} ended with {record['rc']}: {tail}"
@@ -106,7 +106,7 @@ class ScenarioSteps:
         with self._timed(step):
             self._act(step, guest, monitor)
 
-    def survey_rest(self, monitor: Monitor, failed: Failed) -> None:
+    def survey_rest(self, guest: GuestChannel, monitor: Monitor, failed: Failed) -> None:
         """Read what the transport of each device shows that no step had read.
 
         Of a guest that hangs, also what QEMU believes of its devices, what stands in the rings, and
@@ -115,7 +115,7 @@ class ScenarioSteps:
         hangs = failed is not None and failed[0] == "hang"
         at = "hang" if hangs else "end"
         for device in self._plugged:
-            self._surveyor.take(monitor, device, at, again=hangs)
+            self._survey(device, at, None if hangs else guest, monitor, again=hangs)
         if hangs:
             found = [*ask_devices(monitor, at), *ask_interrupts(monitor, self._surveyor, at)]
             self._answers += [a for a in found if a["device"] in ("", *self._plugged)]
@@ -258,7 +258,8 @@ class ScenarioSteps:
             self._steps.append(record)
             self._progress(f"{step.name}: {record['seconds']:.1f} s")
 
-    def _act(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
+    def _act(self, step: Step, guest: GuestChannel, monitor: Monitor, *, idle: bool = True) -> None:
+        """Do an action of the host's; an agent that is not ``idle`` is at a step."""
         if step.action == "qmp":
             monitor.ask(step.command, **step.arguments)
             return
@@ -276,22 +277,40 @@ class ScenarioSteps:
                 self._surveyor.take(monitor, device.id, step.name)
                 self._bind("bind", device, guest)
         elif step.action == "unplug":
-            self._unplug(step, guest, monitor)
+            self._unplug(step, guest, monitor, idle=idle)
         elif step.action == "resize":
             monitor.resize(device, step.size_mib)
         else:
             self._answers += monitor.query(device, step.name)
-            self._surveyor.take(monitor, device.id, step.name)
+            self._survey(device.id, step.name, guest if idle else None, monitor)
 
-    def _unplug(self, step: Step, guest: GuestChannel, monitor: Monitor) -> None:
+    def _unplug(
+        self, step: Step, guest: GuestChannel, monitor: Monitor, *, idle: bool = True
+    ) -> None:
         device = self._plugged.get(step.device, self._devices[step.device])
-        self._surveyor.take(monitor, device.id, step.name)
+        self._survey(device.id, step.name, guest if idle else None, monitor)
         if self._transport.hot_plug:
             monitor.unplug(device)
         else:
             self._bind("unbind", device, guest)
         # One that the guest does not let go is asked about yet.
         self._plugged.pop(device.id, None)
+
+    def _survey(
+        self,
+        device: str,
+        at: str,
+        guest: GuestChannel | None,
+        monitor: Monitor,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Read what a device's transport shows; with what ``guest``, if it can be asked, mapped."""
+
+        def mapped() -> dict[str, Any] | None:
+            return None if guest is None else read_mapped(guest.run(kitsteps.MAPPED)[1])
+
+        self._surveyor.take(monitor, device, at, again=again, mapped=mapped)
 
     def _bind(self, act: str, device: Device, guest: GuestChannel) -> None:
         """Have the guest do what takes the place of hot-plug."""

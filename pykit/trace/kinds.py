@@ -140,6 +140,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "survey_cap": "u64: start length, u32: multiplier, u16: reading pos vendor_id vectors,"
         " u8: cap_id cap_next cap_len cfg_type bar sub_id enabled",
         "survey_ext": "u16: reading pos ext_id, u8: version",
+        "survey_map": "u64: start length, u32: page, u16: reading, u8: bar, str: symbol",
         "survey_mmio": "u64: start, u16: reading, str: state",
         "survey_register": "u64: value, u32: offset len, u16: reading, str: region",
     }.items()

@@ -7,6 +7,7 @@ read. Rows have the number of the look, ``reading``, in common:
 - ``survey_pci``: the header of the configuration space, and what is wrong with its lists;
 - ``survey_bar``, ``survey_cap``, ``survey_ext``: a BAR, an entry of the capability list with
   virtio's fields, an extended capability;
+- ``survey_map``: memory of a BAR that the guest's kernel has mapped, where the guest was asked;
 - ``survey_mmio``: the place of an MMIO device;
 - ``survey_register``: one register, in its region (``common``, ``device``, ``legacy``, ``mmio``).
 """
@@ -199,6 +200,8 @@ def _function(reading: dict[str, Any], at: str, where: str) -> Iterator[dict[str
         yield {"kind": "survey_cap", **_capability(capability)}
     for pos, name, version in further:
         yield {"kind": "survey_ext", "pos": pos, "ext_id": name, "version": version}
+    if "mapped" in reading:
+        yield from _mapped(reading, config, where)
 
 
 def _bars(reading: dict[str, Any], config: bytes, where: str) -> Iterator[dict[str, Any]]:
@@ -218,6 +221,35 @@ def _bars(reading: dict[str, Any], config: bytes, where: str) -> Iterator[dict[s
             "io": int(get(region, "io", bool, where)),
             "wide": int(get(region, "wide", bool, where)),
         }
+
+
+def _mapped(reading: dict[str, Any], config: bytes, where: str) -> Iterator[dict[str, Any]]:
+    """Yield the mappings that begin in a memory BAR of the function."""
+    found = as_object(reading["mapped"], f"{where}: mapped")
+    page = integer(found, "page", where, 1, (1 << 32) - 1)
+    sizes = {region.get("bar"): region for region in objects(reading, "regions", where)}
+    bars = [
+        (bar.number, bar.address, integer(sizes[bar.number], "size", where, 0, _MOST))
+        for bar in pci.bars(config)
+        if bar.address and not bar.io and bar.number in sizes
+    ]
+    for entry in as_list(found.get("areas"), f"{where}: areas"):
+        words = as_list(entry, f"{where}: areas")
+        if len(words) != 3 or not isinstance(words[2], str):
+            raise BadJsonError(f"{where}: areas: not address, bytes and caller")
+        named = dict(zip(("address", "bytes"), words[:2], strict=True))
+        address = integer(named, "address", where, 0, _MOST)
+        length = integer(named, "bytes", where, 0, _MOST)
+        for number, start, size in bars:
+            if start <= address < start + size:
+                yield {
+                    "kind": "survey_map",
+                    "bar": number,
+                    "start": address - start,
+                    "length": length,
+                    "page": page,
+                    "symbol": words[2],
+                }
 
 
 def _capability(capability: pci.Capability) -> dict[str, Any]:
@@ -243,4 +275,8 @@ def _capability(capability: pci.Capability) -> dict[str, Any]:
         if control is not None:
             # The field has the number of entries less one.
             row |= {"vectors": (control & 0x7FF) + 1, "enabled": control >> 15}
+        table = capability.number(4, 4)
+        if control is not None and table is not None:
+            place = {"bar": table & 7, "start": table & ~7}
+            row |= {**place, "length": row["vectors"] * pci.MSI_X_ENTRY}
     return row

@@ -97,6 +97,26 @@ def test_a_pci_device(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "survey.json").read_text())["readings"] == [reading]
 
 
+def test_what_the_guest_has_mapped() -> None:
+    """The guest is asked once for a PCI device that could be read, and may not answer."""
+    answers = iter([{"page": 4096, "areas": []}, None])
+    asked = []
+
+    def mapped() -> dict[str, Any] | None:
+        asked.append(True)
+        return next(answers)
+
+    machine, surveyor = Machine(), Surveyor()
+    for again in (False, False, True):
+        surveyor.take(machine, "vd0", "end", again=again, mapped=mapped)  # type: ignore[arg-type]
+    surveyor.take(machine, "gone", "end", mapped=mapped)  # type: ignore[arg-type]
+    assert [reading.get("mapped") for reading in surveyor.readings] == [
+        {"page": 4096, "areas": []},
+        None,
+    ]
+    assert len(asked) == 2
+
+
 def test_no_read_has_an_effect() -> None:
     """ISR status and notifications are left alone, registers are read in their own widths."""
     machine = Machine()

@@ -59,7 +59,7 @@ def test_rows(tmp_path: Path) -> None:
     caps = rows.filter(kind="survey_cap")
     columns = ("pos", "cfg_type", "bar", "start", "length", "multiplier", "vectors")
     assert caps.select(columns).rows()[:2] == [
-        (0x40, None, None, None, None, None, 2),
+        (0x40, None, 1, 0, 32, None, 2),
         (0x50, 2, 4, 0x3000, 0x1000, 4, None),
     ]
     registers = rows.filter(kind="survey_register")
@@ -69,6 +69,42 @@ def test_rows(tmp_path: Path) -> None:
         (None, 1, "mmio", 0, 4, 0x74726976),
     ]
     assert rows.filter(kind="survey_mmio")["start"].to_list() == [0xFEB00000]
+
+
+def test_mappings_of_bars(tmp_path: Path) -> None:
+    """Mappings of other memory, and those that begin before a BAR, are none of the function's."""
+    areas = [
+        [0xF5000, 4096, "memremap"],
+        [0x1FE7FF000, 8192, "before"],
+        [0x1FE803000, 4096, "last"],
+        [0x1FE804000, 4096, "behind"],
+        [0xFE400000, 8192, "pci_iomap_range"],
+    ]
+    read = survey(tmp_path, PCI | {"mapped": {"page": 4096, "areas": areas}})
+    rows = read.rows({"vd0": 3}).filter(kind="survey_map")
+    columns = ("dev", "reading", "bar", "start", "length", "page", "symbol")
+    assert rows.select(columns).rows() == [
+        (3, 0, 4, 0x3000, 4096, 4096, "last"),
+        (3, 0, 1, 0, 8192, 4096, "pci_iomap_range"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        [],
+        {"areas": []},
+        {"page": 0, "areas": []},
+        {"page": 4096},
+        {"page": 4096, "areas": [[1, 2]]},
+        {"page": 4096, "areas": [[1, 2, 3]]},
+        {"page": 4096, "areas": [[-1, 2, "x"]]},
+        {"page": 4096, "areas": [[1, 1 << 63, "x"]]},
+    ],
+)
+def test_mappings_that_are_none(tmp_path: Path, mapped: object) -> None:
+    with pytest.raises(CaptureError):
+        survey(tmp_path, PCI | {"mapped": mapped}).rows({})
 
 
 def test_own_accesses_leave_the_log(tmp_path: Path) -> None:
