@@ -30,6 +30,7 @@ KINDS = (
     "survey_bar",
     "survey_cap",
     "survey_ext",
+    "survey_map",
     "survey_mmio",
     "survey_register",
 )
@@ -86,6 +87,29 @@ class Cap:
         """Return the name that messages use."""
         kind = pci.CFG_TYPES.get(-1 if self.cfg_type is None else self.cfg_type)
         return f"the {kind or self.cfg_type} capability at {self.pos:#x}"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Whole pages of a BAR that the guest's kernel has mapped: where in it, bytes, the caller."""
+
+    row: int
+    bar: int
+    start: int
+    length: int
+    page: int
+    symbol: str
+
+    @property
+    def end(self) -> int:
+        """Return the place in the BAR behind it."""
+        return self.start + self.length
+
+    def begins_in(self, cap: Cap) -> bool:
+        """Return whether its first page has a part of the memory that a capability names."""
+        if cap.bar != self.bar or cap.start is None or not cap.length:
+            return False
+        return cap.start < self.start + self.page and self.start < cap.start + cap.length
 
 
 @dataclass
@@ -145,6 +169,7 @@ class Function(Look):
     bars: dict[int, AssignedBar] = field(default_factory=dict)
     caps: list[Cap] = field(default_factory=list)
     extended: list[tuple[int, int]] = field(default_factory=list)
+    mapped: list[Mapping] = field(default_factory=list)
     offers: int = 0
     windows: int = 0
     legacy: bool = False
@@ -215,6 +240,10 @@ def _enter(function: Function, event: dict[str, Any]) -> None:
             function.caps.append(Cap(**{name: event[name] for name in Cap.__annotations__}))
         case "survey_ext":
             function.extended.append((row, event["ext_id"]))
+        case "survey_map":
+            function.mapped.append(
+                Mapping(**{name: event[name] for name in Mapping.__annotations__})
+            )
         case "survey_register":
             function._note(event)
 

@@ -13,6 +13,7 @@ from pykit.spec.engine import judge
 from pykit.spec.survey import functions
 from pykit.spec.view import View
 from pykit.trace import QmpAnswer
+from tests.spec.cases import pci_driver
 from tests.spec.log import Log
 from tests.spec.survey import REGISTERS, surveyed, transitional
 
@@ -113,3 +114,18 @@ def test_a_run_without_devices_has_nothing_to_survey() -> None:
     bare = replace(events, capture=replace(events.capture, devices=()))
     only = [rule for rule in spec.rules() if rule.id == "PM-DE-02"]
     assert judge(bare, only, ()).of("PM-DE-02").verdict == "not-applicable"
+
+
+def test_a_mapping_in_the_page_of_the_table_may_be_the_tables() -> None:
+    """One that begins in no structure is not judged."""
+    log = pci_driver.mapping()
+    assert verdict(log, "PC-DR-05") == "pass"
+    log.one("survey_cap", cap_id=0x11).update(bar=4, start=0x800, length=0x2000)
+    for event in log.of("survey_map"):
+        event["length"] = 0x8000
+    assert verdict(log, "PC-DR-05") == "fail"
+    log.drop([event for event in log.of("survey_map") if event["start"] > 0x2000])
+    assert verdict(log, "PC-DR-05") == "inconclusive"
+    for event in log.of("survey_map"):
+        event["start"] += 0x8000
+    assert verdict(log, "PC-DR-05") == "not-applicable"

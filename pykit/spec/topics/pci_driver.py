@@ -19,6 +19,7 @@ from pykit.spec.survey import (
     MODERN,
     STATUS,
     TRANSITIONAL_IDS,
+    Cap,
     Function,
     accesses,
     functions,
@@ -139,9 +140,51 @@ def long_structures_are_handled(view: View) -> Result:
 
     Checked: as for PY-DR-01, each surveyed device with more than 64 bytes of common configuration
     or 4 of ISR status, which is all that version 1.4 has. That a driver maps too much of them is
-    not looked at.
+    PC-DR-05's.
     """
     return taken(view, _oversized, "no surveyed PCI device has a structure of unexpected length")
+
+
+@rule("PC-DR-05", needs="survey:survey_pci", local=True)
+def only_structures_are_mapped(view: View) -> Result:
+    """Section 4.1.4.1: the driver maps no more of a structure than it needs.
+
+    Checked: each mapping of a surveyed function's BAR that begins in a page of a structure: it ends
+    with the last page of the part that is needed, 64 bytes of common configuration, 4 of ISR
+    status, or all of another structure. Mappings are whole pages, and what else is in a page
+    cannot be left out. How much of another structure a driver needs depends on what it is for.
+
+    Undecided: a mapping that begins in a page which MSI-X's table has a part of: it may be the
+    table's.
+    """
+    tally = Tally(
+        none="the guest was not asked what it has mapped, or has mapped no structure",
+        doubt="MSI-X's table is in the page as well",
+    )
+    for function in functions(view):
+        tables = [cap for cap in function.caps if cap.vectors is not None]
+        for mapping in function.mapped:
+            inside = [cap for cap in function.virtio if mapping.begins_in(cap)]
+            if not inside:
+                continue
+            if any(map(mapping.begins_in, tables)):
+                tally.undecided()
+                continue
+            last = max(inside, key=_needed_end)
+            end = -(-_needed_end(last) // mapping.page) * mapping.page
+            text = (
+                f"{function.name}: {mapping.symbol} maps {mapping.length} bytes at"
+                f" {mapping.start:#x} of BAR {mapping.bar}, and {last.name} needs them up to"
+                f" {_needed_end(last):#x}"
+            )
+            tally.check(mapping.end <= end, (mapping.row, last.row), text)
+    return tally.result()
+
+
+def _needed_end(cap: Cap) -> int:
+    """Return where in its BAR the part of a structure ends that drivers need."""
+    length = cap.length or 0
+    return (cap.start or 0) + min(length, _KNOWN.get(cap.cfg_type or 0, length))
 
 
 NO_ACCESS = "no access to the configuration space of a surveyed PCI device was logged"

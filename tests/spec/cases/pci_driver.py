@@ -21,6 +21,29 @@ def nobody_takes_it(log: Log) -> None:
     log.drop([e for e in log.of("dev_status") if e["status"]])
 
 
+def mapping() -> Log:
+    """Return a log with the mappings of Linux's driver: each structure, and the MSI-X table."""
+    log = surveyed()
+    for bar, start in ((1, 0), (4, 0), (4, 0x1000), (4, 0x2000), (4, 0x3000)):
+        place = {"bar": bar, "start": start, "length": 4096, "page": 4096}
+        log.add("survey_map", dev=1, reading=0, **place, symbol="pci_iomap_range")
+    return log
+
+
+@case("PC-DR-05", clean=mapping)
+def all_of_the_bar_is_mapped(log: Log) -> None:
+    """The driver maps BAR 4 from the common configuration to its end."""
+    log.one("survey_map", bar=4, start=0)["length"] = 0x4000
+
+
+@case("PC-DR-05", clean=mapping)
+def long_structure_is_mapped_whole(log: Log) -> None:
+    """The ISR status has 8 KiB, and the driver maps all of them."""
+    log.one("survey_cap", cfg_type=3)["length"] = 0x2000
+    log.drop(log.of("survey_cap", cfg_type=4))
+    log.one("survey_map", bar=4, start=0x1000)["length"] = 0x2000
+
+
 def configured(*accesses: tuple[int, int, int]) -> Log:
     """Return a log of a guest that accesses a space: offset, value, and whether it writes."""
     log = surveyed()
