@@ -545,6 +545,35 @@ static unsigned int pykit_ring_walk_packed(struct pykit_ring *r, const struct py
 	return s->chain.indirect ? pykit_ring_walk_table(r, s, 1) : n;
 }
 
+/*
+ * Which descriptor of a chain is not that of the buffer that the core was given, as
+ * struct pykit_chain has it. Where the core maps buffers, only it knows their addresses.
+ */
+static u16 pykit_ring_differing(const struct pykit_ring *r, const struct pykit_sgs *s)
+{
+	struct virtio_device *vdev = r->vq->vdev;
+	const struct pykit_desc *d = r->descs + s->chain.indirect;
+	struct scatterlist *sg;
+	unsigned int i, n = 0;
+
+	if (!virtio_has_dma_quirk(vdev) || compat_has_own_map(vdev) ||
+	    s->total + s->chain.indirect > r->max_descs)
+		return 0;
+
+	for (i = 0; i < s->out + s->in; i++) {
+		for (sg = s->sgs[i]; sg; sg = sg_next(sg), d++) {
+			/* A list that its driver has mapped has no pages. */
+			u64 addr = sg_page(sg) ? sg_phys(sg) : sg_dma_address(sg);
+			bool written = d->flags & VRING_DESC_F_WRITE;
+
+			if (n++ == s->chain.chain || d->addr != addr ||
+			    d->len != sg->length || written != (i >= s->out))
+				return n;
+		}
+	}
+	return n == s->chain.chain ? PYKIT_DIFFERS_NONE : n + 1;
+}
+
 static void pykit_ring_read_event(struct pykit_ring *r, u16 *event, u16 *flags)
 {
 	struct virtio_device *vdev = r->vq->vdev;
@@ -817,6 +846,7 @@ unsigned int pykit_ring_walk(struct pykit_ring *r, struct pykit_sgs *s)
 		pykit_ring_note_chain(r, s, n);
 	/* A walk that could not begin has no descriptor, not even the table's. */
 	s->chain.chain = n ? n - s->chain.indirect : 0;
+	s->chain.differs = pykit_ring_differing(r, s);
 	pykit_trace_vq(add, &r->vqid, &s->chain);
 	for (i = 0; i < n; i++)
 		pykit_trace_vq(desc, &r->vqid, s->chain.head, &r->descs[i]);

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pykit.spec.bits import DESC_BYTES, WRITE
+from pykit.spec.bits import DESC_BYTES, INDIRECT, NEXT, WRITE
+from pykit.trace.kinds import DIFFERS_NONE
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,10 @@ class Draft:
             (packed rings).
         used: positions whose flags say that the device has used them (packed rings).
         forward: the flags are written from the first descriptor on (packed rings).
+        chained: NEXT leads from one descriptor of a table to the other (split rings).
         linked: the table keeps NEXT and links, which have no meaning in a packed ring's.
         again: how many more entries of the available ring name the head (split rings).
+        buffers: what the chain was drafted for.
     """
 
     slots: list[tuple[int, RingDescriptor]]
@@ -64,9 +67,11 @@ class Draft:
     unready: set[int] = field(default_factory=set)
     used: set[int] = field(default_factory=set)
     forward: bool = False
+    chained: bool = False
     linked: bool = False
     backward: bool = False
     again: int = 0
+    buffers: tuple[Buffer, ...] = ()
 
     @property
     def indirect(self) -> bool:
@@ -90,6 +95,31 @@ class Draft:
         for descriptor in (*(d for _, d in self.slots), *self.table):
             if descriptor.flags & WRITE:
                 yield descriptor
+
+    def differs(self) -> int:
+        """Which descriptor, from 1, is not that of the buffer it was drafted for, as the event
+        ``add`` has it.
+        """
+        found = list(self._along())
+        for number, (descriptor, buffer) in enumerate(zip(found, self.buffers, strict=False), 1):
+            place = (descriptor.address, descriptor.length, bool(descriptor.flags & WRITE))
+            if place != (buffer.address, buffer.length, buffer.write):
+                return number
+        shorter = min(len(found), len(self.buffers))
+        return shorter + 1 if len(found) != len(self.buffers) else DIFFERS_NONE
+
+    def _along(self) -> Iterator[RingDescriptor]:
+        """The descriptors of buffers that flags lead to, from the first one in the ring on."""
+        for _, descriptor in self.slots:
+            if descriptor.flags & INDIRECT:
+                break
+            yield descriptor
+            if not descriptor.flags & NEXT:
+                return
+        for number, descriptor in enumerate(self.table, 1):
+            yield descriptor
+            if number < len(self.table) and self.chained and not descriptor.flags & NEXT:
+                return
 
     def place(self, position: int) -> int:
         """Where in the table the element at a position along the chain stands."""

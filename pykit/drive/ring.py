@@ -142,6 +142,7 @@ class Ring(ABC):
             draft.table, draft.table_at = self._table(inner), at
         else:
             draft = self._describe([_plain(buffer) for buffer in buffers], slots, head)
+        draft.buffers = tuple(buffers)
         draft.writable = sum(b.length for b in buffers if b.write)
         draft.readable = sum(b.length for b in buffers if not b.write)
         return draft
@@ -286,6 +287,7 @@ class Ring(ABC):
             head=draft.head & 0xFFFF,
             avail_idx=self.position,
             slots=len(draft.slots),
+            differs=draft.differs(),
             indirect=int(draft.indirect),
         )
         for pos, (slot, descriptor) in enumerate(draft.slots):

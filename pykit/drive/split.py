@@ -88,7 +88,7 @@ class SplitRing(Ring):
                 address, length, flags = descriptor.address, descriptor.length, descriptor.flags
                 descriptor = RingDescriptor(address, length, flags | NEXT, slots[i + 1])
             chained.append((slots[i], descriptor))
-        return Draft(chained, head=head)
+        return Draft(chained, head=head, chained=True)
 
     def _store_table(self, draft: Draft) -> None:
         if draft.backward:

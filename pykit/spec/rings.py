@@ -210,6 +210,8 @@ class Adds:
 
     ``number`` counts from 0 in each queue: the position in the available ring. ``chain`` is the
     number of descriptors, ``readable`` and ``writable`` are bytes, as the driver handed them over.
+    ``differs`` is the first descriptor, from 1, that is not that of its buffer: DIFFERS_NONE if all
+    are, 0 where that is not known.
     """
 
     row: Ints
@@ -221,6 +223,7 @@ class Adds:
     writable: Ints
     chain: Ints
     avail_idx: Ints
+    differs: Ints
 
     @classmethod
     def read(cls, rings: Rings) -> Adds:
@@ -237,6 +240,7 @@ class Adds:
             writable=ints(frame, "writable"),
             chain=ints(frame, "chain"),
             avail_idx=ints(frame, "avail_idx"),
+            differs=ints(frame, "differs"),
         )
 
 

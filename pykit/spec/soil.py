@@ -43,7 +43,7 @@ from pykit.spec.rings import (
     Rings,
     Used,
 )
-from pykit.trace.kinds import BROKEN, SET_UP
+from pykit.trace.kinds import BROKEN, DIFFERS_NONE, SET_UP
 
 if TYPE_CHECKING:
     from pykit.spec.view import View
@@ -165,6 +165,21 @@ def by_driver(rings: Rings, adds: Adds, used: Used, pairs: Pairs, chains: Chains
         q = used.q[took]
         mark(q, used.at[took], not_there(rings, q, used.index[took], used.used_idx[took]))
     return soiled
+
+
+def misplaced(view: View) -> Ints:
+    """By queue: the place of the first chain with a descriptor that is not that of its buffer,
+    NEVER if there is none. The device finds something else there than the driver has.
+
+    Chains that the device may have altered before they were looked at do not count.
+    """
+    adds = view.adds
+    found = np.full(len(view.rings.queue), NEVER)
+    wrong = (adds.differs != 0) & (adds.differs != DIFFERS_NONE)
+    for i in np.flatnonzero(wrong).tolist():
+        if not view.by_either((int(adds.row[i]),)):
+            found[adds.q[i]] = min(found[adds.q[i]], adds.at[i])
+    return found
 
 
 def altered(rings: Rings, adds: Adds) -> Ints:

@@ -23,7 +23,15 @@ from pykit.spec.lives import Life, Status, read_lives
 from pykit.spec.packed_broken import broken_by_driver
 from pykit.spec.rings import SPLIT, Adds, Chains, Pairs, Requests, Rings, Used
 from pykit.spec.rows import Rows
-from pykit.spec.soil import altered, behind, by_driver, touched, unseen, written_between
+from pykit.spec.soil import (
+    altered,
+    behind,
+    by_driver,
+    misplaced,
+    touched,
+    unseen,
+    written_between,
+)
 from pykit.spec.used_ring import used_ring_spoilt
 from pykit.trace import Events
 from pykit.trace.frames import Frames
@@ -272,9 +280,9 @@ class View:
         """By queue: from where on the driver has broken its ring; -1 if it never gave it, altered
         what it had exposed, or wrote to the used ring.
 
-        See ``soil.by_driver``, ``given.misgiven``, ``exposed.altered_queues`` and, for what stood
-        in packed rings, ``packed_broken.broken_by_driver``. Where either side altered an entry of
-        the available ring it counts as broken, too: ``soil.altered``.
+        See ``soil.by_driver``, ``soil.misplaced``, ``given.misgiven``, ``exposed.altered_queues``
+        and, for what stood in packed rings, ``packed_broken.broken_by_driver``. Where either side
+        altered an entry of the available ring it counts as broken, too: ``soil.altered``.
         """
         found = by_driver(self.rings, self.adds, self.used, self.pairs, self.chains)
         found[misgiven(self)] = -1
@@ -282,6 +290,7 @@ class View:
         found[[queue in changed for queue in self.rings.queue]] = -1
         found[[used_ring_spoilt(self, *queue) for queue in self.rings.queue]] = -1
         found = np.minimum(found, altered(self.rings, self.adds))
+        found = np.minimum(found, misplaced(self))
         return np.minimum(found, broken_by_driver(self))
 
     @cached_property

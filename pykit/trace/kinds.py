@@ -30,6 +30,9 @@ BY = {1: "probe", 2: "record"}
 
 #: Values of the field ``op`` of the event ``queue`` (enum pykit_queue_op).
 SET_UP, DELETED, JOINED, LEFT, BROKEN, UNBROKEN = range(6)
+#: The field ``differs`` of the event ``add`` where each descriptor is that of its buffer
+#: (PYKIT_DIFFERS_NONE); 0 where they were not compared.
+DIFFERS_NONE = 0xFFFF
 
 #: Columns of all rows; null where they do not apply.
 BASE: dict[str, Dtype] = {
@@ -79,7 +82,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "queue": "u64: desc avail used, u32: size,"
         " u16: num_queues avail_flags avail_idx used_flags used_idx, u8: layout op",
         "add": "u64: before readable writable, u32: chain num_free,"
-        " u16: head avail_idx slots used_idx, u8: indirect",
+        " u16: head avail_idx slots used_idx differs, u8: indirect",
         "desc": "u64: addr, u32: len, u16: head slot flags next pos, u8: table",
         "slot": "u64: addr, u32: len, u16: head slot id flags pos",
         "add_failed": "s32: err, u32: chain num_free,"

@@ -60,6 +60,8 @@ def expand(chains: Records, descriptors: Records) -> list[pl.DataFrame]:
         "before": chains["before"], "readable": read, "writable": written, "chain": reads + writes,
         "num_free": chains["num_free"], "head": chains["head"], "avail_idx": chains["avail_idx"],
         "slots": chains["slots"], "used_idx": chains["used_idx"],
+        # Whose buffers they are the driver alone knows.
+        "differs": np.zeros(len(chains), dtype=np.uint16),
         "indirect": (chains["inner"] > 0).astype(np.uint8),
     }  # fmt: skip
     chain = np.repeat(np.arange(len(chains)), counts)

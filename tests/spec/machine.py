@@ -17,6 +17,7 @@ from pykit.spec import bits
 from pykit.spec import blkconfig as cfg
 from pykit.spec.blkconfig import Field
 from pykit.trace import QmpAnswer
+from pykit.trace.kinds import DIFFERS_NONE
 from tests.spec.log import HOST_TIME, Log
 
 WRAP = 1 << 16
@@ -376,6 +377,7 @@ class Machine:
             num_free=len(queue.free),
             head=chain.head,
             avail_idx=self.avail_at(queue, self.base + len(queue.avail)),
+            differs=DIFFERS_NONE,
             slots=slots,
             used_idx=self.used_seen(queue),
             indirect=int(indirect),

@@ -12,7 +12,7 @@ from pykit.spec.packed import slots
 from pykit.spec.rings import PACKED, SPLIT
 from pykit.spec.rows import Rows
 from pykit.spec.view import View
-from pykit.trace.kinds import SET_UP
+from pykit.trace.kinds import DIFFERS_NONE, SET_UP
 
 
 @rule("MF-DR-01", needs=("driver:add", "driver:desc"), contents=True)
@@ -105,6 +105,24 @@ def flags_are_defined(view: View) -> Result:
     packed = Rows.of(rings, memory).where(memory.mine)
     return found + packed.check(
         packed["flags"] & ~_RING_FLAGS == 0, "{queue}: descriptor {slot} has flags {flags:#x}"
+    )
+
+
+@rule("DX-93", needs="driver:add", contents=True)
+def descriptors_are_those_of_the_buffers(view: View) -> Result:
+    """Sections 2.7.5 and 2.8.5: each buffer of a request has a descriptor, with its address, its
+    length and its direction.
+
+    Checked: each chain, as it stood in memory right after it was made available, against the
+    buffers that the driver's upper half gave to be made available. Where a driver maps its memory
+    for the device (ACCESS_PLATFORM), the addresses are its own, and nothing is compared.
+    """
+    adds = Rows.of(view.rings, view.rings.of("add"))
+    adds = adds.where(adds["differs"] != 0)
+    return adds.check(
+        adds["differs"] == DIFFERS_NONE,
+        "{queue}: descriptor {differs} of the chain with head {head} is not that of its buffer",
+        none="no chain was compared with the buffers that it is made of",
     )
 
 

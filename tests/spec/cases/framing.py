@@ -44,6 +44,12 @@ def flag_of_no_meaning_packed(log: Log) -> None:
     log.one("slot")["flags"] |= 8
 
 
+@case("DX-93")
+def descriptor_of_no_buffer(log: Log) -> None:
+    """The second descriptor of a chain is not that of its buffer."""
+    log.one("add")["differs"] = 2
+
+
 @case("DX-86")
 def buffer_in_the_used_ring(log: Log) -> None:
     """A buffer of data that the device writes lies in the used ring."""

@@ -139,6 +139,9 @@ struct pykit_queue_state {
 /* Head of a chain whose buffer id is not known: no ring has so many. */
 #define PYKIT_HEAD_UNKNOWN	0xffff
 
+/* Each descriptor of a chain is that of its buffer: no chain is so long. */
+#define PYKIT_DIFFERS_NONE	0xffff
+
 /* Place in its chain of a descriptor that was used out of turn: of no chain. */
 #define PYKIT_POS_STRAY		0xffff
 
@@ -157,6 +160,8 @@ struct pykit_queue_state {
  * @slots: ring descriptors it takes
  * @used_idx: idx of the used ring before, or next slot to be taken, plus one if that is
  *	filled (and wrap counter), of a packed ring
+ * @differs: the first descriptor, from 1, without the address, length or direction of
+ *	the buffer that the core was given; PYKIT_DIFFERS_NONE; 0: not compared
  * @indirect: whether it is an indirect table
  */
 struct pykit_chain {
@@ -169,6 +174,7 @@ struct pykit_chain {
 	u16 avail_idx;
 	u16 slots;
 	u16 used_idx;
+	u16 differs;
 	u8 indirect;
 };
 
@@ -822,7 +828,8 @@ TRACE_EVENT(pykit_add,
 			     __field(u64, writable)
 			     PYKIT_VQ_FIELDS(__field(u32, chain) __field(u32, num_free),
 					     __field(u16, head) __field(u16, avail_idx)
-					     __field(u16, slots) __field(u16, used_idx),
+					     __field(u16, slots) __field(u16, used_idx)
+					     __field(u16, differs),
 					     __field(u8, indirect))),
 	    TP_fast_assign(PYKIT_VQ_ASSIGN;
 			   __entry->before = chain->before;
@@ -834,13 +841,14 @@ TRACE_EVENT(pykit_add,
 			   __entry->avail_idx = chain->avail_idx;
 			   __entry->slots = chain->slots;
 			   __entry->used_idx = chain->used_idx;
+			   __entry->differs = chain->differs;
 			   __entry->indirect = chain->indirect;
 	    ),
-	    TP_printk(PYKIT_VQ_FMT "head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u used_idx=%u before=%llu",
+	    TP_printk(PYKIT_VQ_FMT "head=%u chain=%u slots=%u indirect=%u readable=%llu writable=%llu num_free=%u avail_idx=%u used_idx=%u differs=%u before=%llu",
 		      PYKIT_VQ_ARGS, __entry->head, __entry->chain, __entry->slots,
 		      __entry->indirect, __entry->readable, __entry->writable,
 		      __entry->num_free, __entry->avail_idx, __entry->used_idx,
-		      __entry->before)
+		      __entry->differs, __entry->before)
 );
 
 TRACE_EVENT(pykit_desc,
