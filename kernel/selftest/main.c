@@ -11,6 +11,7 @@
 
 #include "../compat/virtio.h"
 #include "selftest.h"
+#include "slot.h"
 
 /* No device of this type is there, nor will be. */
 #define SELFTEST_ID	0x7079
@@ -217,10 +218,15 @@ static int __init selftest_init(void)
 	err = selftest_disk_init(parent);
 	if (err)
 		goto out_driver;
+	err = selftest_slot_init();
+	if (err)
+		goto out_disk;
 	if (selftest_wanted)
 		selftest_run_all();
 	return 0;
 
+out_disk:
+	selftest_disk_exit();
 out_driver:
 	unregister_virtio_driver(&selftest_driver);
 out_parent:
@@ -231,6 +237,7 @@ module_init(selftest_init);
 
 static void __exit selftest_exit(void)
 {
+	selftest_slot_exit();
 	selftest_disk_exit();
 	unregister_virtio_driver(&selftest_driver);
 	root_device_unregister(parent);
