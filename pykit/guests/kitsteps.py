@@ -17,6 +17,8 @@ LOAD, CARRY, BIND = "pykit-load", "pykit-carry", "pykit-bind"
 BEGIN = "pykit-begin"
 #: The step that prints which memory of devices the kernel has mapped.
 MAPPED = "pykit-mapped"
+#: The step that prints which of virtio-mmio's slots the kernel reported errors of.
+REPORTED = "pykit-reported"
 #: Lines that come with the step itself ($SCRIPT, in base64).
 SHELL = "pykit-shell"
 
@@ -87,6 +89,26 @@ page=$(od -An -v -t u8 /proc/self/auxv | while read -r type value; do
 done)
 area='^[^ ]* *\([0-9]*\) \([^ +]*\).* phys=0x\([0-9a-f]*\) .*ioremap.*'
 echo "mapped $page" $(sed -n "s/$area/\3:\1:\2/p" /proc/vmallocinfo)
+"""
+
+#: Whether all of the kernel's log is there yet, and for each slot that the kernel knows its address
+#: and how many lines of level error or worse name its device (dev_err()).
+REPORTED_LINES = r"""
+dmesg -r >/tmp/pykit-log || exit 1
+awk 'FNR == NR {
+		if (NF == 3 && $3 ~ /^(virtio-mmio|LNRO0005)/) {
+			split($1, at, "-")
+			place[$3] = at[1]
+		}
+		next
+	}
+	/Linux version/ { whole = 1 }
+	/^<[0-3]>/ { for (name in place) if (index($0, " " name ": ")) errors[name]++ }
+	END {
+		printf "reported %d", whole
+		for (name in place) printf " %s:%d", place[name], errors[name]
+		print ""
+	}' /proc/iomem /tmp/pykit-log
 """
 SHELL_LINES = 'eval "$(echo "$SCRIPT" | base64 -d)"\n'
 

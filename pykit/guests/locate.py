@@ -19,6 +19,12 @@ _MMIO = re.compile(
     r"(?: *type virtio-mmio-bus\r?\n)? *dev: [a-z0-9-]+, id \"([^\"]+)\"",
     re.MULTILINE,
 )
+#: A transport in QEMU's tree of devices with no device on its bus.
+_EMPTY = re.compile(
+    r"^ *mmio ([0-9a-f]{16})/[0-9a-f]{16}\r?\n( *)bus: virtio-mmio-bus\.[0-9]+\r?\n"
+    r"(?!(?: *type virtio-mmio-bus\r?\n)?\2 +dev: )",
+    re.MULTILINE,
+)
 #: Where QEMU has devices that were given an id, and those that were given none.
 _PLUGGED, NAMELESS = "/machine/peripheral/", "/machine/peripheral-anon/"
 _VENDOR = 0x1AF4
@@ -125,6 +131,12 @@ def mmio_slots(monitor: Monitor) -> Iterator[tuple[str, int, int]]:
     """Id, address and bytes of each virtio device on a bus of an MMIO transport."""
     for address, size, name in _MMIO.findall(monitor.human("info qtree")):
         yield name, int(address, 16), int(size, 16)
+
+
+def empty_slots(monitor: Monitor) -> Iterator[int]:
+    """Address of each MMIO transport that has no device on its bus."""
+    for address, _ in _EMPTY.findall(monitor.human("info qtree")):
+        yield int(address, 16)
 
 
 def nameless_function(monitor: Monitor, path: str) -> dict[str, Any] | None:

@@ -131,6 +131,7 @@ def put_kit_steps(
         kitsteps.BEGIN: kitsteps.BEGIN_LINES,
         kitsteps.BIND: kitsteps.BIND_LINES,
         kitsteps.MAPPED: kitsteps.MAPPED_LINES,
+        kitsteps.REPORTED: kitsteps.REPORTED_LINES,
         kitsteps.SHELL: kitsteps.SHELL_LINES,
     }
     for name, lines in steps.items():

@@ -2,7 +2,7 @@
 """Observe a guest from outside: the access tracer, the ring watcher, and what each cannot see."""
 
 from pykit.observe.asking import ask_all, ask_devices, ask_interrupts, device_id
-from pykit.observe.mapped import read_mapped
+from pykit.observe.mapped import read_mapped, read_reported
 from pykit.observe.tap import tapped, through_taps
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "ask_interrupts",
     "device_id",
     "read_mapped",
+    "read_reported",
     "tapped",
     "through_taps",
 ]

@@ -20,7 +20,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -51,7 +51,7 @@ _MMIO_SELECTED = (
     (0x10, 4, 1), (0x34, 4, 1), (0x44, 4, 1), (0x70, 4, 1), (0xB0, 4, 4), (0xFC, 4, 1),
 )  # fmt: skip
 _MMIO_LEGACY = ((0x10, 4, 1), (0x34, 4, 1), (0x40, 4, 1), (0x70, 4, 1))
-_MMIO_CONFIG = 0x100
+_MMIO_DEVICE_ID, _MMIO_CONFIG = 0x08, 0x100
 #: Bytes of the device's own configuration that are read: all that a disk or a network card has.
 _CONFIG = 64
 #: Extended capabilities that are followed at most.
@@ -107,6 +107,21 @@ class Surveyor:
         self.readings.append(reading)
         if read["transport"] == "pci" and (found := mapped()) is not None:
             reading["mapped"] = found
+
+    def take_empty(self, monitor: Monitor, at: str, reported: Mapping[int, int]) -> None:
+        """Read DeviceID of each MMIO slot without a device that the guest's kernel knows.
+
+        ``reported`` are the errors that it reported, by the addresses of the slots that it knows.
+        """
+        for address in locate.empty_slots(monitor):
+            if address not in reported:
+                continue
+            begin = time.time_ns()
+            for value in memory(monitor, address + _MMIO_DEVICE_ID, 4, 1):
+                times = {"begin_ns": begin, "end_ns": time.time_ns()}
+                found = {"transport": "mmio-empty", "address": address, "device_id": value}
+                found |= {"errors": reported[address], "reads": []}
+                self.readings.append({"device": "", "at": at, **times, **found})
 
     def write(self, capture: Path) -> None:
         """Write ``survey.json`` into a capture."""

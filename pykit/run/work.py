@@ -18,7 +18,7 @@ from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
 from pykit.guests.monitor import Monitor
 from pykit.guests.payload import step_path
-from pykit.observe import ask_devices, ask_interrupts, read_mapped
+from pykit.observe import ask_devices, ask_interrupts, read_mapped, read_reported
 from pykit.observe.access import log_registers
 from pykit.observe.blind_spots import unseen
 from pykit.observe.survey import Surveyor
@@ -65,6 +65,8 @@ class ScenarioSteps:
         self._ended: dict[str, int] | None = None
         self._plugged: dict[str, Device] = {}
         self._surveyor = Surveyor()
+        #: Errors of slots that the kernel reported before the first device was there.
+        self._reported: dict[int, int] | None = None
         #: How often the active mutant's place was executed, once the capture came out.
         self.reached: int | None = None
 
@@ -116,6 +118,8 @@ class ScenarioSteps:
         at = "hang" if hangs else "end"
         for device in self._plugged:
             self._survey(device, at, None if hangs else guest, monitor, again=hangs)
+        if not self._transport.hot_plug and not hangs:
+            self._survey_empty(at, guest, monitor)
         if hangs:
             found = [*ask_devices(monitor, at), *ask_interrupts(monitor, self._surveyor, at)]
             self._answers += [a for a in found if a["device"] in ("", *self._plugged)]
@@ -273,6 +277,8 @@ class ScenarioSteps:
             if self._transport.hot_plug:
                 monitor.plug(device, self._transport.bus(0), self._folder)
             else:
+                if self._reported is None and idle:
+                    self._reported = read_reported(guest.run(kitsteps.REPORTED)[1])
                 # No driver has it yet.
                 self._surveyor.take(monitor, device.id, step.name)
                 self._bind("bind", device, guest)
@@ -311,6 +317,13 @@ class ScenarioSteps:
             return None if guest is None else read_mapped(guest.run(kitsteps.MAPPED)[1])
 
         self._surveyor.take(monitor, device, at, again=again, mapped=mapped)
+
+    def _survey_empty(self, at: str, guest: GuestChannel, monitor: Monitor) -> None:
+        """Read the slots without a device; with the errors reported since the first was plugged."""
+        before, now = self._reported, read_reported(guest.run(kitsteps.REPORTED)[1])
+        if before is not None and now is not None:
+            more = {address: max(n - before.get(address, 0), 0) for address, n in now.items()}
+            self._surveyor.take_empty(monitor, at, more)
 
     def _bind(self, act: str, device: Device, guest: GuestChannel) -> None:
         """Have the guest do what takes the place of hot-plug."""

@@ -80,6 +80,7 @@ def load(capture: Path) -> Events:
         inside = join_vhost(inside, guest.frames.base["dev"])
     surveyed = read_survey(capture) if capture.is_dir() else None
     devices = number_devices(info, guest.frames.base if guest else None)
+    looks: dict[int, int] | None = None
     answers = read_answers(capture) if exists(capture / "access.bin") else None
     if exists(log):
         numbers = None if saved is None else list(devices.values())
@@ -89,7 +90,7 @@ def load(capture: Path) -> Events:
         if numbers is None:
             info, devices = named_devices(info, decoded.devices)
         losses += decoded.losses
-        outside = decoded.rows
+        outside, looks = decoded.rows, decoded.looks
         if numbers is None:
             asked = asked_features(info, devices, outside)
             outside = pl.concat([asked, outside], how="diagonal")
@@ -121,7 +122,7 @@ def load(capture: Path) -> Events:
         carried = tapped.from_outside(carried, outside)
         outside = pl.concat([outside, carried], how="diagonal_relaxed")
     if surveyed is not None:
-        shown = surveyed.rows(devices)
+        shown = surveyed.rows(devices, looks)
         seen = [shown] if outside is None else [outside, shown]
         outside = pl.concat(seen, how="diagonal_relaxed")
     if outside is not None and info.ended is not None:

@@ -31,6 +31,7 @@ from pykit.trace.registers import (
     Places,
     RegisterRegion,
     around,
+    looks_at_slots,
     read_registers,
     surveyed_regions,
 )
@@ -123,13 +124,15 @@ class QemuLog:
     """Rows in log order, with the log's times (wall clock, ns), and what was lost.
 
     ``devices`` are those that were numbered by the log itself, in that order; ``config`` are the
-    lines about PCI configuration spaces, as they are (pciconfig.py).
+    lines about PCI configuration spaces, as they are (pciconfig.py); ``looks`` are reads of
+    DeviceID by the slot of MMIO, None where the log has no accesses to such registers.
     """
 
     rows: pl.DataFrame
     losses: tuple[Loss, ...]
     devices: tuple[Named, ...] = ()
     config: tuple[str, ...] = ()
+    looks: dict[int, int] | None = None
 
 
 def read_log(
@@ -217,7 +220,8 @@ def read_log(
     )
     rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
     config = tuple(line for line in lines if "pci_cfg_" in line)
-    return QemuLog(rows, tuple(losses), driven, config)
+    looks = looks_at_slots(lines)
+    return QemuLog(rows, tuple(losses), driven, config, looks)
 
 
 def _in_seconds(text: str) -> str:

@@ -47,7 +47,7 @@ _MMIO = {
     0x10: "offer", 0x14: "offer_select", 0x20: "accept", 0x24: "accept_select",
     0x70: "status", 0xFC: "generation",
 }  # fmt: skip
-_LEGACY_STATUS, _MMIO_VERSION = 0x12, 0x04
+_LEGACY_STATUS, _MMIO_VERSION, _MMIO_DEVICE_ID = 0x12, 0x04, 0x08
 _PCI_BAR, _PCI_PART, _MMIO_BYTES = 1 << 14, 1 << 12, 1 << 9
 #: Bytes from a region of registers to its device: a transport has 1024 queues of 32 bytes at most.
 _STRUCTURE = 1 << 16
@@ -368,6 +368,20 @@ def _every(found: list[_Registers]) -> pl.DataFrame:
     }  # fmt: skip
     frame = pl.DataFrame(rows, schema=schema, orient="row").sort("line", maintain_order=True)
     return named(frame, "vdev").rename({"vq": "of_queue"}).with_columns(kind=pl.lit("register"))
+
+
+def looks_at_slots(lines: Sequence[str]) -> dict[int, int] | None:
+    """Return the reads of DeviceID in a log by the MMIO slot's address.
+
+    None for a log without any access to registers of MMIO.
+    """
+    found: dict[int, int] | None = None
+    for access in _accesses([line for line in lines if "'virtio-mmio'" in line], []):
+        (_, slot), offset = _place(access)
+        found = {} if found is None else found
+        if not access.write and offset == _MMIO_DEVICE_ID:
+            found[slot] = found.get(slot, 0) + 1
+    return found
 
 
 def surveyed_regions(lines: Sequence[str], surveyed: Survey) -> dict[int, RegisterRegion]:

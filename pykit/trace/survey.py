@@ -9,6 +9,7 @@ read. Rows have the number of the look, ``reading``, in common:
   virtio's fields, an extended capability;
 - ``survey_map``: memory of a BAR that the guest's kernel has mapped, where the guest was asked;
 - ``survey_mmio``: the place of an MMIO device;
+- ``survey_slot``: an MMIO slot without a device, and what the guest's kernel reported of it;
 - ``survey_register``: one register, in its region (``common``, ``device``, ``legacy``, ``mmio``).
 """
 
@@ -58,16 +59,23 @@ class Survey:
     missed: tuple[str, ...]
     where: str
 
-    def rows(self, numbers: Mapping[str, int]) -> pl.DataFrame:
+    def rows(
+        self, numbers: Mapping[str, int], looks: Mapping[int, int] | None = None
+    ) -> pl.DataFrame:
         """Return the rows of all looks, see the module's text.
 
-        ``numbers`` are the ``dev`` numbers by device id. Raises BadJsonError.
+        ``numbers`` are the ``dev`` numbers by device id, ``looks`` the guest's reads of DeviceID
+        by a slot's address, where QEMU logged them. Raises BadJsonError.
         """
         rows: list[dict[str, Any]] = []
         for number, (reading, span) in enumerate(zip(self.readings, self.spans, strict=True)):
             dev = numbers.get(get(reading, "device", str, self.where))
             place = {"ts": span[0], "dev": dev, "reading": number & 0xFFFF}
             rows += [place | row for row in rows_of(reading, f"{self.where}: reading {number}")]
+        if looks is not None:
+            for row in rows:
+                if row["kind"] == "survey_slot":
+                    row["looks"] = looks.get(row["start"], 0)
         types: dict[str, Dtype] = {"ts": pl.Int64, "dev": BASE["dev"], "kind": pl.String}
         return pl.DataFrame(rows, schema=types | _FIELDS).with_columns(source=pl.lit("survey"))
 
@@ -149,6 +157,14 @@ def rows_of(reading: dict[str, Any], where: str) -> Iterator[dict[str, Any]]:
     elif transport == "mmio":
         start = integer(reading, "address", where, 0, _MOST)
         yield {"kind": "survey_mmio", "state": at, "start": start}
+    elif transport == "mmio-empty":
+        yield {
+            "kind": "survey_slot",
+            "state": at,
+            "start": integer(reading, "address", where, 0, _MOST),
+            "id": integer(reading, "device_id", where, 0, (1 << 32) - 1),
+            "errors": integer(reading, "errors", where, 0, (1 << 32) - 1),
+        }
     else:
         raise BadJsonError(f"{where}: transport {transport[:40]!r} is not known")
     for entry in as_list(reading.get("reads"), f"{where}: reads"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest says that its kernel has mapped."""
+"""What an agent prints of its kernel, for the survey."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pykit.guests.kitsteps import MAPPED_LINES
-from pykit.observe.mapped import read_mapped
+from pykit.guests.kitsteps import MAPPED_LINES, REPORTED_LINES
+from pykit.observe.mapped import read_mapped, read_reported
 
 LIST = """\
 0x00000000059f667f-0x00000000d6177aef    8192 memremap+0x164/0x230 phys=0x00000000000f5000 ioremap
@@ -47,3 +47,49 @@ def test_what_the_kernel_lists_is_brought_out(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_lines(printed: str, found: object) -> None:
     assert read_mapped(printed) == found
+
+
+IOMEM = """\
+fec00000-fec003ff : IOAPIC 0
+feb00000-feb001ff : LNRO0005:00
+  feb00000-feb001ff : LNRO0005:00 LNRO0005:00
+feb00e00-feb00fff : virtio-mmio.0
+"""
+LOG = """\
+<5>[    0.000000] Linux version 6.1
+<3>[    1.000000] virtio-mmio virtio-mmio.0: no device
+<4>[    1.000001] virtio-mmio virtio-mmio.0: a warning
+<2>[    1.000002][    T1] virtio-mmio virtio-mmio.0: twice
+<3>[    1.000003] ata1: an error
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "found"),
+    [
+        (LOG, {0xFEB00000: 0, 0xFEB00E00: 2}),
+        (LOG.partition("\n")[2], None),
+    ],
+)
+def test_what_the_kernel_reports_is_counted(tmp_path: Path, log: str, found: object) -> None:
+    (tmp_path / "iomem").write_text(IOMEM)
+    (tmp_path / "log").write_text(log)
+    lines = REPORTED_LINES.replace("/proc/iomem", str(tmp_path / "iomem"))
+    lines = lines.replace("dmesg -r", f"cat {tmp_path}/log")
+    lines = lines.replace("/tmp/pykit-log", str(tmp_path / "copy"))
+    done = subprocess.run(["sh", "-uc", lines], capture_output=True, text=True, check=True)
+    assert read_reported(done.stdout) == found
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("", None),
+        ("reported 1", {}),
+        ("reported 0 feb00000:1", None),
+        ("a\nreported 1 feb00000:12 ", {0xFEB00000: 12}),
+        ("reported 1 feb00000:x", None),
+    ],
+)
+def test_lines_of_reports(printed: str, found: object) -> None:
+    assert read_reported(printed) == found

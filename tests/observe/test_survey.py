@@ -24,6 +24,15 @@ QTREE = """      mmio 00000000feb00600/0000000000000200
     bus: virtio-mmio-bus.3
       type virtio-mmio-bus
       dev: virtio-blk-device, id "vd1"
+  dev: virtio-mmio, id ""
+    mmio 00000000feb00c00/0000000000000200
+    bus: virtio-mmio-bus.6
+      type virtio-mmio-bus
+  dev: virtio-mmio, id ""
+    mmio 00000000feb00e00/0000000000000200
+    bus: virtio-mmio-bus.7
+      type virtio-mmio-bus
+  dev: fw_cfg_io, id ""
 """
 REGION = {"bar": 4, "size": 16384, "type": "memory", "mem_type_64": True, "prefetch": True}
 
@@ -115,6 +124,17 @@ def test_what_the_guest_has_mapped() -> None:
         None,
     ]
     assert len(asked) == 2
+
+
+def test_slots_without_a_device() -> None:
+    """Those alone that the guest's kernel knows; a slot with a device is none of them."""
+    machine, surveyor = Machine(), Surveyor()
+    surveyor.take_empty(machine, "end", {0xFEB00600: 1, 0xFEB00E00: 2})  # type: ignore[arg-type]
+    (reading,) = surveyor.readings
+    assert {name: reading[name] for name in ("device", "at", "address", "errors")} == {
+        "device": "", "at": "end", "address": 0xFEB00E00, "errors": 2,
+    }  # fmt: skip
+    assert machine.reads == [(0xFEB00E08, 4)]
 
 
 def test_no_read_has_an_effect() -> None:

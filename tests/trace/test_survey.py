@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pykit.trace.errors import CaptureError, UnknownSchemaError
+from pykit.trace.registers import looks_at_slots
 from pykit.trace.survey import Survey, read_survey
 from tests.pci import MODERN
 
@@ -69,6 +70,39 @@ def test_rows(tmp_path: Path) -> None:
         (None, 1, "mmio", 0, 4, 0x74726976),
     ]
     assert rows.filter(kind="survey_mmio")["start"].to_list() == [0xFEB00000]
+
+
+EMPTY = {
+    "device": "", "at": "end", "begin_ns": 5, "end_ns": 9, "transport": "mmio-empty",
+    "address": 0xFEB00E00, "device_id": 0, "errors": 2, "reads": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("looks", "found"), [(None, None), ({}, 0), ({0xFEB00E00: 3, 0xFEB00000: 1}, 3)]
+)
+def test_slots_without_a_device(
+    tmp_path: Path, looks: dict[int, int] | None, found: int | None
+) -> None:
+    read = survey(tmp_path, EMPTY)
+    rows = read.rows({"": 1, "vd0": 3}, looks).filter(kind="survey_slot")
+    columns = ("reading", "state", "start", "id", "errors", "looks")
+    assert rows.select(columns).rows() == [(0, "end", 0xFEB00E00, 0, 2, found)]
+    assert not list(read.places())
+
+
+def test_reads_of_device_ids_in_a_log() -> None:
+    """A log without registers of MMIO does not show that nothing was read."""
+    access = "memory_region_ops_{} cpu 0 mr 0x1 addr {:#x} value 0x0 size 4 name 'virtio-{}'"
+    assert looks_at_slots([access.format("read", 0xFEB00E08, "pci")]) is None
+    lines = [
+        access.format("read", 0xFEB00E00, "mmio"),
+        access.format("write", 0xFEB00E08, "mmio"),
+        access.format("read", 0xFEB00C08, "mmio"),
+        access.format("read", 0xFEB00C08, "mmio"),
+    ]
+    assert looks_at_slots(lines[:1]) == {}
+    assert looks_at_slots(lines) == {0xFEB00C00: 2}
 
 
 def test_mappings_of_bars(tmp_path: Path) -> None:
