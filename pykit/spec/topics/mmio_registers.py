@@ -21,7 +21,7 @@ from pykit.spec.registers import (
     notifications,
     registers,
 )
-from pykit.spec.rows import Rows
+from pykit.spec.rows import Rows, Tally
 from pykit.spec.topics.pci_registers import NOT_RESET, SEEN, notified
 from pykit.spec.topics.register_widths import check_widths
 from pykit.spec.view import View
@@ -423,6 +423,32 @@ def invalid_devices_are_ignored(view: View) -> Result:
         "{place}: {access} is {value:#x}, and the driver uses the device",
         none=UNREAD,
     )
+
+
+@rule("MR-DR-13", needs="survey:survey_slot", local=True)
+def no_error_is_reported_for_empty_slots(view: View) -> Result:
+    """Section 4.2.2.2: the driver does not report a DeviceID of 0 as an error.
+
+    Checked: each slot of MMIO without a device that the guest's kernel knows, and whose DeviceID
+    the guest has read by QEMU's log of register accesses: the kernel's log has no line of level
+    error, or worse, that names the slot's device and was written in the run. A warning is none.
+
+    Undecided: a slot where that log was not recorded: the driver may not have looked at it.
+    """
+    tally = Tally(
+        none="the driver looked at no slot without a device, or the guest was not asked of it",
+        doubt="without QEMU's log of register accesses a look at the slot is not seen",
+    )
+    slots = view.of("survey_slot").select("row", "start", "id", "errors", "looks")
+    for row, start, device, errors, looks in slots.iter_rows():
+        if device != 0:
+            continue
+        if looks is None:
+            tally.undecided()
+        elif looks:
+            text = f"the slot at {start:#x} has DeviceID 0, and {errors} errors are reported of it"
+            tally.check(errors == 0, row, text)
+    return tally.result()
 
 
 def _without_memory(view: View, regs: Registers) -> Bools:

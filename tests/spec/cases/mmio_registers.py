@@ -37,6 +37,21 @@ def version_three(log: Log) -> None:
     _first(log, "version", 0)["value"] = 3
 
 
+def with_empty_slot() -> Log:
+    """Return a log of a guest whose driver has looked at a slot without a device, among others."""
+    log = on_mmio()
+    for number, looks in enumerate((0, 1)):
+        place = {"reading": number, "state": "end", "start": 0xFEB00C00 + 0x200 * number}
+        log.add("survey_slot", dev=None, **place, id=0, errors=0, looks=looks)
+    return log
+
+
+@case("MR-DR-13", clean=with_empty_slot)
+def empty_slot_is_reported(log: Log) -> None:
+    """The driver reports a slot without a device as an error."""
+    log.one("survey_slot", looks=1)["errors"] = 1
+
+
 def looked_at() -> Log:
     """Return a log of a driver that looks at a device, and leaves it alone."""
     device = Device("mmio")
