@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pykit.files import exists
-from pykit.trace import driven, pciconfig, tapped
+from pykit.trace import driven, pciconfig, structures, tapped
 from pykit.trace.access import read_accesses, read_answers, register_places
 from pykit.trace.asked import asked_features
 from pykit.trace.capture import CapturedDevice, CaptureInfo, read_info, recorded
@@ -96,7 +96,8 @@ def load(capture: Path) -> Events:
             outside = pl.concat([asked, outside], how="diagonal")
         if surveyed is not None:
             config = pciconfig.accesses(decoded.config, surveyed, devices, info.plugs)
-            outside = pl.concat([outside, config], how="diagonal")
+            several = structures.accesses(decoded.structures, surveyed, devices, info.plugs)
+            outside = pl.concat([outside, config, several], how="diagonal")
     if answers is not None:
         accesses = read_accesses(capture, devices, info.plugs, answers)
         losses += accesses.losses

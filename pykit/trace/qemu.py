@@ -124,7 +124,8 @@ class QemuLog:
     """Rows in log order, with the log's times (wall clock, ns), and what was lost.
 
     ``devices`` are those that were numbered by the log itself, in that order; ``config`` are the
-    lines about PCI configuration spaces, as they are (pciconfig.py); ``looks`` are reads of
+    lines about PCI configuration spaces, as they are (pciconfig.py), and ``structures`` those about
+    structures in BARs (structures.py); ``looks`` are reads of
     DeviceID by the slot of MMIO, None where the log has no accesses to such registers.
     """
 
@@ -133,6 +134,7 @@ class QemuLog:
     devices: tuple[Named, ...] = ()
     config: tuple[str, ...] = ()
     looks: dict[int, int] | None = None
+    structures: tuple[str, ...] = ()
 
 
 def read_log(
@@ -221,7 +223,8 @@ def read_log(
     rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
     config = tuple(line for line in lines if "pci_cfg_" in line)
     looks = looks_at_slots(lines)
-    return QemuLog(rows, tuple(losses), driven, config, looks)
+    structures = tuple(line for line in lines if "'virtio-pci-" in line)
+    return QemuLog(rows, tuple(losses), driven, config, looks, structures)
 
 
 def _in_seconds(text: str) -> str:

@@ -74,6 +74,17 @@ class RegisterAccess(NamedTuple):
     whole: str | None
 
 
+class LoggedPlace(NamedTuple):
+    """An access to a region of a virtio device on PCI, at an address of the guest's."""
+
+    pid: int | None
+    ts: int | None
+    write: bool
+    addr: int
+    value: int
+    size: int
+
+
 class LoggedAccess(NamedTuple):
     """An access to a region of any device; ``address`` is the guest's, ``size`` in bytes."""
 
@@ -248,6 +259,22 @@ def logged_access(text: str) -> LoggedAccess | None:
     if of is None:
         return None
     return LoggedAccess(of["what"] == "write", int(of["addr"], 0), int(of["size"]), of["name"])
+
+
+def logged_place(text: str) -> LoggedPlace | None:
+    """Return the access to a virtio device on PCI that a line shows; None for another line."""
+    of = _LINE.fullmatch(text.removesuffix("\r")) if "'virtio-pci-" in text else None
+    if of is None:
+        return None
+    stamped = of["sec"] is not None
+    return LoggedPlace(
+        pid=int(of["pid"]) if of["pid"] else None,
+        ts=int(of["sec"]) * 1_000_000_000 + int(of["usec"]) * 1000 if stamped else None,
+        write=of["what"] == "write",
+        addr=int(of["addr"], 0),
+        value=int(of["value"], 0) & ((1 << 8 * int(of["size"])) - 1),
+        size=int(of["size"]),
+    )
 
 
 def _accesses(lines: Sequence[str], torn: list[int]) -> Iterator[RegisterAccess]:
