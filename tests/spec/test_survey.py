@@ -129,3 +129,21 @@ def test_a_mapping_in_the_page_of_the_table_may_be_the_tables() -> None:
     for event in log.of("survey_map"):
         event["start"] += 0x8000
     assert verdict(log, "PC-DR-05") == "not-applicable"
+
+
+def test_a_structure_that_no_driver_reaches_is_not_the_first() -> None:
+    """No address, ports that the guest has not enabled, or too few bytes for the structure."""
+    log = pci_driver.with_two_notifications()
+    pci_driver.second_structure_is_used(log)
+    assert verdict(log, "PC-DR-02") == "fail"
+    log.drop(log.of("dev_structure"))
+    assert verdict(log, "PC-DR-02") == "inconclusive"
+    for kind, nth, change in (
+        ("survey_bar", 2, {"start": 0}),
+        ("survey_pci", 0, {"command": 0x506}),
+        ("survey_cap", 1, {"length": 1}),
+    ):
+        log = pci_driver.with_two_notifications()
+        pci_driver.second_structure_is_used(log)
+        log.of(kind)[nth].update(change)
+        assert verdict(log, "PC-DR-02") == "not-applicable", kind

@@ -181,6 +181,52 @@ def only_structures_are_mapped(view: View) -> Result:
     return tally.result()
 
 
+@rule("PC-DR-02", needs=("survey:survey_cap", "qemu:dev_structure"), local=True)
+def first_structure_is_used(view: View) -> Result:
+    """Section 4.1.4.1: of several structures of a type, the driver uses the first that it can.
+
+    Checked: each structure of a surveyed device with several of that type that the guest accessed
+    by QEMU's log of register accesses: it is the first of them, in the capability list's order,
+    that is present, in a BAR with an address whose kind, memory or ports, the guest has enabled in
+    the command register. A driver that never uses ports is not known from others, if the guest
+    enables them for the device.
+
+    Undecided: a device of which no access to these structures was logged: QEMU may not have
+    recorded registers, or an eventfd takes the notifications.
+    """
+    tally = Tally(
+        none="no surveyed PCI device has several structures of one type",
+        doubt="no access to these structures was logged",
+    )
+    logged = view.of("dev_structure").group_by("dev", "pos").agg(pl.col("row").min())
+    used = {(dev, pos): row for dev, pos, row in logged.iter_rows()}
+    for function in {f.dev: f for f in functions(view)}.values():
+        for cfg_type in pci.CFG_TYPES:
+            able = [cap for cap in function.structures(cfg_type) if _reachable(function, cap)]
+            if len(able) < 2 or cfg_type in _MANIFOLD:
+                continue
+            mine = [cap for cap in able if (function.dev, cap.pos) in used]
+            if not mine:
+                tally.undecided()
+            for cap in mine:
+                text = f"{function.name}: {cap.name} is used, and {able[0].name} comes before it"
+                row = used[function.dev, cap.pos]
+                tally.check(cap is able[0], dict.fromkeys((able[0].row, cap.row, row)), text)
+    return tally.result()
+
+
+#: Types of which a device has as many structures as it has regions, or vendors.
+_MANIFOLD = (pci.SHARED_MEMORY_CFG, pci.VENDOR_CFG)
+
+
+def _reachable(function: Function, cap: Cap) -> bool:
+    """Return whether the guest's CPUs reach a structure."""
+    bar = function.bars.get(-1 if cap.bar is None else cap.bar)
+    if bar is None or not bar.start or not function.usable(cap):
+        return False
+    return bool(function.head["command"] & (pci.IO_SPACE if bar.io else pci.MEMORY_SPACE))
+
+
 def _needed_end(cap: Cap) -> int:
     """Return where in its BAR the part of a structure ends that drivers need."""
     length = cap.length or 0

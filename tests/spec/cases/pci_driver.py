@@ -44,6 +44,25 @@ def long_structure_is_mapped_whole(log: Log) -> None:
     log.one("survey_map", bar=4, start=0x1000)["length"] = 0x2000
 
 
+def with_two_notifications() -> Log:
+    """Return a log of a driver that notifies by ports, which come first in the list."""
+    log = surveyed()
+    log.add("survey_bar", dev=1, reading=0, bar=2, start=0xC000, length=4, io=1, wide=0)
+    second = log.one("survey_cap", cfg_type=2)
+    first = dict(second, pos=0x44, bar=2, start=0, length=4, multiplier=0)
+    log.events.insert(log.events.index(second), first)
+    for _ in range(2):
+        place = {"dev": 1, "life": None, "cfg_type": 2, "pos": 0x44, "offset": 0}
+        log.add("dev_structure", **place, value=0, size=2, write=1)
+    return log
+
+
+@case("PC-DR-02", clean=with_two_notifications)
+def second_structure_is_used(log: Log) -> None:
+    """The driver notifies in memory, whose capability comes behind that of the ports."""
+    log.one("dev_structure", 1)["pos"] = 0x50
+
+
 def configured(*accesses: tuple[int, int, int]) -> Log:
     """Return a log of a guest that accesses a space: offset, value, and whether it writes."""
     log = surveyed()
