@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pykit.drive.carriers import PeerGoneError
 from pykit.drive.driver import Shape, Stage, VirtioDriver
 from pykit.drive.peer import Peer
+from pykit.drive.record import Recorder
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class DrivenDevice:
                 raise
             self.restart()
             self.driver.bring_up(shape, until)
+
+    def save(self, capture: Path, peer: str, message: str) -> None:
+        """Write what was recorded to a new capture directory, and begin a new record.
+
+        Args:
+            capture: the directory, which must not exist.
+            peer: program and version at the other side.
+            message: how it ended, in one line.
+        """
+        recorder = self.driver.recorder
+        recorder.save(capture, peer, "clean", message)
+        self.driver.recorder = Recorder(recorder.device, recorder.options)
 
     def restart(self) -> None:
         """Start the process anew, where it is ours; else only end the connection."""

@@ -217,8 +217,7 @@ def drive(
         message = "all requests were made"
         if isinstance(driver.carrier, GuestCarrier):
             driver.recorder.device = driver.carrier.typed(driver.recorder.device)
-        driver.recorder.save(directory / "capture", str(target), "clean", message)
-        driver.recorder = Recorder(driver.recorder.device, driver.recorder.options)
+        device.save(directory / "capture", str(target), message)
         if not target.guest:
             # A monitor grows by the memory that its guest uses.
             progress("equal lives")
