@@ -192,6 +192,9 @@ class VirtioDriver:
         )
         make = PackedRing if self.shape.packed else SplitRing
         size = self.carrier.size(index, wanted)
+        if not size and index >= self.kind.queues:
+            # The device counts a queue that it has not got.
+            return
         ring = make(self.memory, self.recorder, index, size, features)
         if self.shape.start:
             if self.carrier.name != "vhost-user":
