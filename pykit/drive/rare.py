@@ -89,6 +89,8 @@ class RareForms:
             yield "a line instead of messages", Shape(), self._line
         if isinstance(self._driver.carrier, QtestCarrier) and self._driver.kind.id in _NUMBERED:
             yield "all numbers", Shape(), self._numbers
+        if isinstance(self._driver.carrier, QtestCarrier) and self._driver.kind.id == bits.SCSI_ID:
+            yield "sizes of a SCSI host", Shape(), self._sizes
         if self._driver.kind.name == "blk":
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
@@ -310,6 +312,11 @@ class RareForms:
             if any(offered >> bit & 1 for bit in field.features):
                 place = Field(field.name, field.offset, field.width, field.features[0])
                 note_field(driver.recorder, driver.carrier, place)
+
+    def _sizes(self) -> None:
+        """Read sense_size and cdb_size as they are after a reset (5.6.4)."""
+        for name, offset in (("sense_size", 20), ("cdb_size", 24)):
+            note_field(self._driver.recorder, self._driver.carrier, Field(name, offset, 4, None))
 
     def _field(self, field: Field) -> None:
         # A back-end has no part in how large the queues are.

@@ -219,4 +219,8 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
         "have no pair of queues", "DX-91", "config+8", always(0),
         device=f"{_NET},mq=on,vectors=10",
     ),
+    "sense-size-small": reading(
+        "have a sense_size of 18 after a reset", "DX-101", "config+20", always(18),
+        device="virtio-scsi-pci",
+    ),
 }  # fmt: skip

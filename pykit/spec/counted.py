@@ -68,7 +68,8 @@ def _own_vectors(view: View) -> Iterator[int]:
     """Queues, seen from their set-up on, whose interrupt has a number of its own.
 
     They are those of PCI devices, and of our loopback, which numbers what its back-end calls for:
-    on MMIO a change of the configuration has the queue's number.
+    on MMIO a change of the configuration has the queue's number. A line comes again until the
+    driver has read why it is raised.
     """
     rings = view.rings
     came = rings.of("interrupt", "stray")
@@ -83,8 +84,9 @@ def _own_vectors(view: View) -> Iterator[int]:
         # The same queue in another life of its device may have it.
         places = {rings.queue[other][::2] for irq in irqs for other in queues_of[irq]}
         own = len(irqs) == 1 and 0 not in irqs and places == {(dev, vq)}
-        transport = view.life(dev, life).transport
-        on_loopback = transport is None and dev in looped
+        seen = view.life(dev, life)
+        transport = None if seen.shares_vectors else seen.transport
+        on_loopback = seen.transport is None and dev in looped
         if own and rings.whole[q] and (transport == "pci" or on_loopback):
             yield q
 

@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 
 from pykit.spec import bits
-from pykit.spec.arrays import WRAP, Columns, are, ints, need_event
+from pykit.spec.arrays import WRAP, Bools, Columns, Ints, are, ints, last_before, need_event
 from pykit.spec.asked import asked_queues
 from pykit.spec.circumstances import needs_reset
 from pykit.spec.given import misnotified, without_vector
@@ -251,8 +251,14 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
         words = f"its available index is {index}, which does not expose the entry"
         return "published", "driver", words, since, shown
     frame = rings.of("kick", "notify").of_queue(q)
-    frame = frame.take(ints(frame, "at") > adds.at[waiting.first])
+    frame = frame.take(ints(frame, "at") > _exposed(view, q, waiting.first, position))
     times = view.events.base["time"]
+    kicks = rings.of("kick")
+    early = (kicks["q"] == q) & (kicks["at"] > adds.at[waiting.first]) & behind_index(view)
+    if early.any():
+        row = int(kicks["row"][np.flatnonzero(early)[0]])
+        words = "it decided on the notification before its available index covered the entry"
+        return "published", "driver", words, since, (row, *shown)
     if (reported := np.flatnonzero(are(frame, "notify"))).size:
         row = int(ints(frame, "row")[reported[0]])
         since = max(since, int(times[row] or 0))
@@ -273,6 +279,36 @@ def _untaken(waiting: _Waiting, since: int, shown: tuple[int, ...]) -> _Judged:
         words = "the device asked for a notification and none came"
         return "published", "driver", words, since, (row, *shown)
     return "asleep", "device", _sleeping(waiting, kicks), since, (row, *shown)
+
+
+def index_at_decisions(view: View) -> Ints:
+    """By event ``kick``: the available index in memory when the last chain before it had been made
+    available; -1 where no chain was, or the queue was not seen from its set-up on, or is packed.
+    """
+    rings, adds, kicks = view.rings, view.adds, view.rings.of("kick")
+    last = last_before(adds.q, adds.at, kicks["q"], kicks["at"])
+    known = (last >= 0) & rings.split(kicks["q"]) & rings.whole[kicks["q"]]
+    return np.where(known, np.append(adds.avail_idx, 0)[last], -1)
+
+
+def behind_index(view: View) -> Bools:
+    """By event ``kick``: whether it is about chains that the available index does not cover."""
+    index = index_at_decisions(view)
+    found: Bools = (index >= 0) & ((index - view.rings.of("kick")["new"]) % WRAP >= WRAP // 2)
+    return found
+
+
+def _exposed(view: View, q: int, chain: int, position: int) -> int:
+    """Return the place from which on the available index in memory covers a chain.
+
+    A notification before that is of other chains.
+    """
+    rings, adds = view.rings, view.adds
+    if rings.layout[q] != SPLIT or not rings.whole[q]:
+        return int(adds.at[chain])
+    later = np.flatnonzero((adds.q == q) & (np.arange(len(adds.q)) >= chain))
+    covers = (adds.avail_idx[later] - position - 1) % WRAP < WRAP // 2
+    return int(adds.at[later[covers][0]]) if covers.any() else int(adds.at[chain])
 
 
 def _wish(view: View, q: int, kicks: Columns) -> bool | None:

@@ -9,6 +9,7 @@ gives the device to read the first bytes are traced before it is made available 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -46,7 +47,9 @@ _GSO_TYPE = 0x1F
 
 #: Where max_virtqueue_pairs is in the configuration space, and the most there may be.
 _MAX_PAIRS, _PAIRS_LIMIT = 8, 0x8000
-_MQ_CLASS, _MAC_CLASS = 4, 1
+_RX_CLASS, _MAC_CLASS, _MQ_CLASS = 0, 1, 4
+#: Bytes of class and command.
+_KIND = 2
 
 
 class _Command(NamedTuple):
@@ -271,13 +274,29 @@ def _commands(view: View) -> Rows:
     return rows.plus(kind=first & 0xFF, command=first >> 8 & 0xFF, data=rows["chained"] - 2)
 
 
+def _are_tables(size: int, known: bytes) -> bool:
+    """Return whether data of a size can be two tables of MAC addresses, by what is known of it."""
+    if size < _COUNTS or (size - _COUNTS) % _MAC:
+        return False
+    left, at = (size - _COUNTS) // _MAC, 0
+    for _ in range(2):
+        if len(known) < at + 4:
+            return True
+        count = int.from_bytes(known[at : at + 4], "little")
+        left, at = left - count, at + 4 + _MAC * count
+        if left < 0:
+            return False
+    return left == 0
+
+
 @rule("NT-DR-08", needs=(*DRIVER, "driver:features"))
 def commands_were_negotiated(view: View) -> Result:
     """Section 5.1.6.5: a control command is one whose feature was negotiated, with its data.
 
     Checked: each command of a class that sections 5.1.6.5.1 to 5.1.6.5.7 define: a feature that
     brings it was negotiated, and its data is as long as the command's, where all have one length;
-    tables of MAC addresses have two counts and whole addresses.
+    that of a receive mode is 0 or 1. Tables of MAC addresses have two counts and whole addresses,
+    no fewer than the first count, and than the second where it was traced.
 
     MAC_ADDR_SET is judged by CTRL_MAC_ADDR or CTRL_RX: the clause forbids its class without the
     latter, the former is the feature's own description.
@@ -285,7 +304,7 @@ def commands_were_negotiated(view: View) -> Result:
     rows = _commands(view)
     tally = Tally(none="no control command was made", doubt=_UNKNOWN)
     tally.undecided(_untraced(view, "control"))
-    known: dict[int, Ints] = {}
+    has: dict[int, Ints] = {}
     for i, key in enumerate(zip(rows["kind"].tolist(), rows["command"].tolist(), strict=True)):
         if key[0] > max(kind for kind, _ in _COMMANDS):
             continue
@@ -296,15 +315,20 @@ def commands_were_negotiated(view: View) -> Result:
             tally.check(False, row, f"{what}, which there is not")
             continue
         for bit in found.features:
-            if bit not in known:
-                known[bit] = feature(view, rows, bit)
+            if bit not in has:
+                has[bit] = feature(view, rows, bit)
         named = f"{what} ({found.name})"
-        if all(known[bit][i] == 0 for bit in found.features):
+        if all(has[bit][i] == 0 for bit in found.features):
             tally.check(False, row, f"{named}, whose feature was not negotiated")
         elif found.data is not None:
             tally.check(data == found.data, row, f"{named} with {data} bytes of data")
+            mode = int(rows["first"][i]) >> 16 & 0xFF
+            if key[0] == _RX_CLASS and data == found.data and rows["got"][i] > _KIND:
+                tally.check(mode <= 1, row, f"{named} with the value {mode}")
         elif key[0] == _MAC_CLASS:
-            whole = data >= _COUNTS and (data - _COUNTS) % _MAC == 0
+            words = [int(rows[name][i]) for name in ("first", "second", "third")]
+            known = b"".join(struct.pack("<Q", word & (1 << 64) - 1) for word in words)
+            whole = _are_tables(data, known[_KIND : rows["got"][i]])
             tally.check(whole, row, f"{named} with {data} bytes of data")
         else:
             tally.check(True, row, "")

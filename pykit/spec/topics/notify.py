@@ -47,7 +47,7 @@ from pykit.spec.model import Result, rule
 from pykit.spec.packed import device_wishes, is_packed, slot_of
 from pykit.spec.rows import Row, Rows
 from pykit.spec.soil import given_up
-from pykit.spec.standing import standstills
+from pykit.spec.standing import behind_index, index_at_decisions, standstills
 from pykit.spec.timing import AT_ONCE, PREEMPTED_TASK
 from pykit.spec.topics.availflags import avail_flags
 from pykit.spec.topics.doorbells import superfluous_doorbells
@@ -442,6 +442,25 @@ def flag_is_ignored_with_event_idx(view: View) -> Result:
         table["notified"] | table["answered"],
         "{queue}: no notification of {new}, requested by {asked}: the used ring's flag counts",
         none="no device set the used flag with EVENT_IDX",
+    )
+
+
+@rule("DX-103", needs=("driver:add", "driver:kick"))
+def index_is_stored_first(view: View) -> Result:
+    """Sections 2.7.13.3 and 2.7.13.4: the available index covers all chains when the driver decides
+    whether to notify of them.
+
+    Checked: each decision on a split queue that was seen from its set-up on: the available index,
+    as it stood in memory when the last chain before it had been made available, is not behind what
+    the decision is about.
+    """
+    rows = Rows.of(view.rings, view.rings.of("kick"))
+    rows = rows.plus(index=index_at_decisions(view), early=behind_index(view))
+    rows = rows.where(rows["index"] >= 0)
+    return rows.check(
+        ~rows["early"],
+        "{queue}: notified up to index {new}, and the available index in memory is {index}",
+        none="no decision on a split queue was seen",
     )
 
 

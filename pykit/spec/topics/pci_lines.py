@@ -16,7 +16,7 @@ from pykit import pci
 from pykit.spec import bits
 from pykit.spec.lives import ends_within
 from pykit.spec.model import Result, Violation, rule
-from pykit.spec.registers import earlier, registers
+from pykit.spec.registers import PCI, earlier, registers
 from pykit.spec.rows import Rows, Tally
 from pykit.spec.standing import standstills
 from pykit.spec.timing import ONE_SIDE
@@ -27,9 +27,12 @@ from pykit.spec.topics.interrupt_status import (
     changes_shown,
     used_buffers_shown,
 )
+from pykit.spec.topics.pci_interrupts import VECTORS
 from pykit.spec.view import View
 from pykit.text import counted
 
+#: Interrupts of which a driver has to have asked for the reason.
+_OFTEN = 8
 #: Structures with the ISR status of PCI.
 _STATUSES = ("isr", "legacy")
 _ON_ITS_WAY = "the trace ends where the driver may not have handled the interrupt yet"
@@ -180,7 +183,7 @@ def both_reasons_are_served(view: View) -> Result:
             continue
         announced = rows[values & CONFIG != 0]
         lacking = len(announced) - len(life.changes)
-        if lacking == 1 and ends_within(int(times[announced[-1]]), ONE_SIDE, view.end[0]):
+        if lacking == 1 and ends_within(int(times[announced[-1]]), ONE_SIDE, view.end[1]):
             tally.undecided()
             continue
         text = (
@@ -192,6 +195,34 @@ def both_reasons_are_served(view: View) -> Result:
         stuck = entry is not None and both[-1] == rows[-1]
         text = f"{life.name}: the ISR status had both bits, and {entry.fact if entry else ''}"
         tally.check(not stuck, (*(entry.rows if entry else ()), int(both[-1])), text)
+    return tally.result()
+
+
+@rule("DX-102", needs=("registers:register|access:acc_register", "driver:interrupt"))
+def line_is_asked_for_its_reason(view: View) -> Result:
+    """Section 4.1.5.3: without MSI-X a driver reads the ISR status when the line is raised.
+
+    Checked: each life of a driver in a guest that gave a modern PCI device no vector, and in which
+    eight interrupts came or more: each read of the ISR status brings one to each queue, so that no
+    more than twice as many came.
+    """
+    tally = Tally(none="no driver used the interrupt line of a modern device often")
+    if view.in_one_order:
+        return tally.result()
+    regs = registers(view)
+    came = view.of("interrupt", "stray")
+    calls = came.group_by("dev", "life").agg(pl.len(), pl.col("row").min())
+    for dev, number, count, row in calls.sort("dev", "life").iter_rows():
+        mine = (regs.dev == dev) & (regs.life == number) & regs.begun
+        vectors = regs.writes(*VECTORS) & (regs.value != bits.NO_VECTOR)
+        enabled = regs.of(PCI) & regs.writes("queue_enable")
+        if count < _OFTEN or not (mine & enabled).any() or (mine & vectors).any():
+            continue
+        reads = int(np.count_nonzero(mine & regs.on("isr") & ~regs.write))
+        queues = sum(name[:2] == (dev, number) for name in view.rings.queue)
+        text = f"device {dev}, life {number}: {count} interrupts of the line came, and the ISR"
+        text += f" status was read {counted(reads, 'time')}"
+        tally.check(count < 2 * reads * queues + _OFTEN, row, text)
     return tally.result()
 
 

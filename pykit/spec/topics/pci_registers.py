@@ -21,6 +21,7 @@ from pykit.spec.registers import (
     LEGACY,
     MMIO,
     NONE,
+    ONE_WAY,
     PCI,
     Registers,
     earlier,
@@ -417,16 +418,20 @@ def split_size_is_power_of_two(view: View) -> Result:
     """Section 4.1.4.3.2: without RING_PACKED the driver writes only powers of 2 to queue_size.
 
     Checked: each write to queue_size after features were agreed on without RING_PACKED.
+
+    Contested: the device itself had shown that size, which PM-DE-16 has.
     """
     regs = registers(view)
-    rows = regs.where(
-        regs.of(PCI) & regs.writes("queue_size") & (regs.accepted(bits.RING_PACKED) == 0)
-    )
-    return regs.check(
-        rows,
+    shown = regs.value_at(earlier(regs.reads("queue_size"), regs.queue))
+    written = regs.of(PCI) & regs.writes("queue_size") & (regs.accepted(bits.RING_PACKED) == 0)
+    rows = regs.where(written, shown=shown)
+    return rows.check(
         _power_of_two(rows["value"]),
         "{place}: size {value} is no power of 2",
         none="no size of a split ring was written",
+        undecided=regs.partial,
+        doubt=ONE_WAY,
+        unless=rows["value"] == rows["shown"],
     )
 
 

@@ -69,6 +69,24 @@ def configured_before_enabled(view: View) -> Result:
     )
 
 
+@rule("DX-104", needs=(SEEN, "driver:driver"))
+def one_queue_without_mq(view: View) -> Result:
+    """Sections 5.2.2 and 5.2.3: a block device has one queue where MQ was not negotiated.
+
+    Checked: each queue of a block device that its driver enables, by the features that it wrote:
+    without MQ it is the first one.
+    """
+    regs = registers(view)
+    rows = regs.where(enablings(regs, PCI + MMIO) & (regs.accepted(bits.BLK_MQ) == 0))
+    disk = [
+        view.life(*name).id == bits.BLK_ID
+        for name in zip(rows["dev"].tolist(), rows["life"].tolist(), strict=True)
+    ]
+    rows = rows.where(np.array(disk, dtype=np.bool_))
+    text = "{place}: enabled, and MQ is not negotiated"
+    return regs.check(rows, rows["vq"] == 0, text, none="no disk without MQ was set up")
+
+
 @rule("DX-72", needs=(SEEN, "driver:queue"))
 def device_is_given_the_ring(view: View) -> Result:
     """Sections 4.1.5.1.3 and 4.2.3.2: the device gets the addresses and the size of the ring that

@@ -15,7 +15,7 @@ import numpy as np
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
-from pykit.spec.rows import Rows
+from pykit.spec.rows import Rows, Tally
 from pykit.spec.topics.network import (
     GUEST_GSO,
     HDR,
@@ -49,6 +49,11 @@ _LAST_ACK = 1
 _LAST_RESPONSE, _RESPONSE_AT, _SENSE = 9, 11, 96
 #: Control messages that a console device may send (section 5.3.6.2).
 _CONSOLE_EVENTS = (1, 2, 4, 5, 6, 7)
+_DEVICE_ADD, _DEVICE_REMOVE = 1, 2
+#: Where a console's configuration has max_nr_ports: offset and width.
+_MAX_PORTS = (4, 4)
+#: sense_size and cdb_size of a SCSI host, by their place in its configuration.
+_FIRST_SIZES = {20: 96, 24: 32}
 #: Errors of FUSE are numbers of Linux's, negated.
 _LEAST_ERROR = -512
 _WORD = 1 << 32
@@ -259,6 +264,66 @@ def control_messages_are_the_devices(view: View) -> Result:
         "{queue}: the device sends the control message {event}",
         none="no control message was received",
     )
+
+
+@rule("DX-100", needs=(*_NEEDS, "driver:config"))
+def control_messages_are_about_ports(view: View) -> Result:
+    """Section 5.3.6.2: the device's control messages are about ports that it has.
+
+    Checked: with MULTIPORT each control message of a life in which all of them were traced: its
+    port is less than max_nr_ports, where the driver read that; DEVICE_ADD is about a port that is
+    not there, and DEVICE_REMOVE about one that is. QEMU closes a port once it has removed it.
+    """
+    rows = _replies(view, bits.CONSOLE_ID)
+    rows = rows.where((rows["vq"] == 2) & (feature(view, rows, CONSOLE_MULTIPORT) == 1))
+    tally = Tally(none="no control message was received", doubt=_UNKNOWN)
+    missing = _missing(view, bits.CONSOLE_ID)
+    if missing or not len(rows):
+        tally.undecided(missing)
+        return tally.result()
+    events = rows["first"] >> 32 & 0xFFFF
+    for q in np.unique(rows["q"]).tolist():
+        dev, number, _ = view.rings.queue[q]
+        life = view.life(dev, number)
+        most = max((value for _, value in life.reads(*_MAX_PORTS)), default=_WORD)
+        there: set[int] = set()
+        for i in np.flatnonzero(rows["q"] == q).tolist():
+            port, event = int(rows["first"][i] & (_WORD - 1)), int(events[i])
+            good = port < most
+            if event in (_DEVICE_ADD, _DEVICE_REMOVE):
+                good &= (port in there) == (event == _DEVICE_REMOVE)
+            text = f"{life.name}: control message {event} is about port {port}, which "
+            if port >= most:
+                text += f"is none of {most}"
+            else:
+                text += "is there already" if event == _DEVICE_ADD else "is not there"
+            tally.check(good, int(rows["row"][i]), text)
+            if event == _DEVICE_ADD:
+                there.add(port)
+            elif event == _DEVICE_REMOVE:
+                there.discard(port)
+    return tally.result()
+
+
+@rule("DX-101", needs="driver:config")
+def scsi_sizes_begin_anew(view: View) -> Result:
+    """Section 5.6.4.2: after a reset sense_size is 96 and cdb_size 32.
+
+    Checked: each read of one of them in a life in which the driver has not written it before.
+    """
+    tally = Tally(none="no driver read the sizes of a SCSI host before it wrote them")
+    for life in view.lives.values():
+        if life.id != bits.SCSI_ID:
+            continue
+        written: set[int] = set()
+        for access in life.config:
+            first = _FIRST_SIZES.get(access.offset)
+            if access.write:
+                written.add(access.offset)
+            elif first is not None and access.len == 4 and access.offset not in written:
+                text = f"{life.name}: the size at {access.offset} is {access.value}, not {first}"
+                tally.check(access.value == first, access.row, text)
+    return tally.result()
 
 
 @rule("VK-DE-02", needs=_NEEDS)

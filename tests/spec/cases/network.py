@@ -129,6 +129,22 @@ def command_not_negotiated(log: Log) -> None:
 
 
 @case("NT-DR-08", clean=COMMAND)
+def mode_of_two(log: Log) -> None:
+    """The receive mode is set to 2."""
+    last(log, "opening")["first"] += 1 << 16
+
+
+#: MAC_TABLE_SET with one address in the first table, and none in the second.
+TABLES = opened(2, 16, CONTROL | RECEIVE, first=1 | 1 << 16, room=1)
+
+
+@case("NT-DR-08", clean=TABLES)
+def address_that_is_not_there(log: Log) -> None:
+    """A table counts one address more than there are."""
+    last(log, "opening")["first"] += 1 << 16
+
+
+@case("NT-DR-08", clean=COMMAND)
 def command_not_defined(log: Log) -> None:
     """The receive mode is set by a command that there is not."""
     last(log, "opening")["first"] = 9 << 8 | 1 << 16

@@ -21,6 +21,16 @@ def withholds_notification(log: Log) -> None:
     raise AssertionError("no required notification")
 
 
+@case("DX-103")
+def index_is_behind(log: Log) -> None:
+    """The driver decides on a chain, and the available index does not cover it yet."""
+    kick = log.of("kick")[-1]
+    place = log.events.index(kick)
+    add = next(e for e in reversed(log.events[:place]) if e["kind"] == "add")
+    assert add["vq"] == kick["vq"]
+    add["avail_idx"] = (kick["new"] - 1) % 65536
+
+
 case("NA-DR-06", "DX-16")(withholds_notification)
 
 case("NA-DR-04", clean=like(declined=1 << bits.EVENT_IDX))(withholds_notification)

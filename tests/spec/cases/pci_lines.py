@@ -7,7 +7,7 @@ from pykit.spec import bits
 from tests.spec.cases.base import case
 from tests.spec.disk import Disk
 from tests.spec.log import Log
-from tests.spec.registers import DEV, pci
+from tests.spec.registers import DEV, NO_VECTOR, Device, pci
 
 
 def interrupting() -> Log:
@@ -101,3 +101,25 @@ def change_without_a_vector(log: Log) -> None:
 def change_shows_as_used_buffers(log: Log) -> None:
     """The ISR status has the bit of queues alone when the configuration changes."""
     log.one("line")["isr"] = 1
+
+
+def by_the_line() -> Log:
+    """Return a log of a driver that gives its queue no vector, and reads the ISR status."""
+    device = Device("common")
+    device.reset()
+    device.negotiate()
+    device.set_up(0)
+    device.ready()
+    for event in device.log.of("register", register="queue_vector"):
+        event["value"] = NO_VECTOR
+    place = {"dev": DEV, "life": 0, "cpu": 0, "vq": 0}
+    for n in range(8):
+        device.read("isr", 1, structure="isr")
+        device.log.add("interrupt", **place, irq=11, used_idx=n + 1, last_used=n)
+    return device.log
+
+
+@case("DX-102", clean=by_the_line)
+def reason_is_not_read(log: Log) -> None:
+    """The driver never reads the ISR status."""
+    log.drop(log.of("register", register="isr"))

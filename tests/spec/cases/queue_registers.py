@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.spec.cases.base import case
 from tests.spec.cases.pci_registers import on_pci, packed
 from tests.spec.log import Event, Log
-from tests.spec.registers import DEV, PLACE, QUEUES, SIZE, mmio, pci, repeat
+from tests.spec.registers import DEV, PLACE, QUEUES, SIZE, Device, mmio, pci, repeat
 
 
 def on_mmio() -> Log:
@@ -209,3 +209,19 @@ def enabled_after_driver_ok(log: Log) -> None:
     ready = log.of("register", register="status", write=1)[-1]
     repeat(log, ready, late)
     log.drop([late])
+
+
+def one_queue() -> Log:
+    """Return a log of a disk of one queue, without MQ."""
+    device = Device("common")
+    device.reset()
+    device.negotiate()
+    device.set_up(0)
+    device.ready()
+    return device.log
+
+
+@case("DX-104", clean=one_queue)
+def second_queue_without_mq(log: Log) -> None:
+    """The driver enables the second queue."""
+    log.one("register", register="queue_enable", write=1)["vq"] = 1

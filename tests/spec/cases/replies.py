@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from pykit.spec import bits
-from tests.spec.cases.base import Make, case
-from tests.spec.cases.others import chain, last
+from tests.spec.cases.base import Make, bare, case
+from tests.spec.cases.others import MODERN, chain, last
 from tests.spec.log import Log
 
 #: GUEST_CSUM, GUEST_TSO4, MRG_RXBUF and CTRL_VQ; MULTIPORT of a console.
@@ -133,3 +133,46 @@ def fuse_error_is_positive(log: Log) -> None:
 def ninep_reply_is_longer_than_used(log: Log) -> None:
     """A reply says that it has more bytes than the used len."""
     last(log, "reply")["first"] = 24
+
+
+def ports() -> Log:
+    """Return a log of a console of four ports that adds three of them."""
+    log = replied(bits.CONSOLE_ID, 2, 8, PORTS)()
+    place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
+    log.insert(log.one("queue"), "config", after=False, **place, value=4, offset=4, len=4, write=0)
+    for port, event in enumerate(log.of("reply"), 1):
+        event["first"] = port | 1 << 32 | 1 << 48
+    return log
+
+
+@case("DX-100", clean=ports)
+def port_is_added_twice(log: Log) -> None:
+    """A port is added that is there."""
+    last(log, "reply")["first"] -= 1
+
+
+@case("DX-100", clean=ports)
+def port_beyond_the_last(log: Log) -> None:
+    """Port 5 of a console of four is added."""
+    last(log, "reply")["first"] += 2
+
+
+@case("DX-100", clean=ports)
+def port_goes_that_was_not_there(log: Log) -> None:
+    """A port is removed that was never added."""
+    last(log, "reply")["first"] += 1 << 32
+
+
+def sized() -> Log:
+    """Return a log of a driver that reads the sizes of a SCSI host."""
+    log = bare(id=bits.SCSI_ID, offered=MODERN, acked=MODERN)
+    place = {"dev": 1, "life": 0, "cpu": 0, "pid": 7}
+    for offset, value in ((20, 96), (24, 32)):
+        log.add("config", **place, offset=offset, len=4, value=value, write=0)
+    return log
+
+
+@case("DX-101", clean=sized)
+def sense_data_is_short(log: Log) -> None:
+    """sense_size is 18 after a reset."""
+    log.one("config")["value"] = 18
