@@ -561,13 +561,15 @@ static u16 pykit_ring_differing(const struct pykit_ring *r, const struct pykit_s
 		return 0;
 
 	for (i = 0; i < s->out + s->in; i++) {
+		bool writable = i >= s->out;
+
 		for (sg = s->sgs[i]; sg; sg = sg_next(sg), d++) {
 			/* A list that its driver has mapped has no pages. */
 			u64 addr = sg_page(sg) ? sg_phys(sg) : sg_dma_address(sg);
 			bool written = d->flags & VRING_DESC_F_WRITE;
 
 			if (n++ == s->chain.chain || d->addr != addr ||
-			    d->len != sg->length || written != (i >= s->out))
+			    d->len != sg->length || written != writable)
 				return n;
 		}
 	}
