@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // title: The available index is published after the notification.
-// must: NA-DR-06 DX-40
+// must: NA-DR-06 DX-40 DX-103
 // ring: split
 // file: drivers/virtio/virtio_ring.c
 // features: no-ioeventfd

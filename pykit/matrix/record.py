@@ -14,13 +14,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pykit import spec
 from pykit.errors import Exit, UsageError
 from pykit.guests.outcome import EXIT_CODES, Kind
-from pykit.matrix.plan.cell import PEER
+from pykit.matrix.plan.cell import DRIVER_FAULT, NONE, PEER
 from pykit.matrix.plan.names import is_cell_name, slug
 from pykit.text import shown
 
 #: The result of a cell as a whole.
 #:
-#: * held: the guest ended well, exactly the expected rules failed, and something passed;
+#: * held: the guest ended well, the expected rules failed, no others but consequences of what the
+#:   cell does on purpose, and something passed;
 #: * failed: a rule failed that should not, one that should did not, or the guest ended badly;
 #: * inconclusive: events were lost, or nothing was judged;
 #: * impossible: the kernel lacks what the cell needs;
@@ -131,7 +132,8 @@ class CellRecord:
             # `pykit drive` also does what no driver should.
             return _sides()[rule] == "driver"
         if self.mutant is None:
-            return False
+            # What a driver's bug breaks may be looked at by several rules of its side.
+            return self.axes.get(DRIVER_FAULT, NONE) != NONE and _sides()[rule] == "driver"
         return _sides()[rule] in (self.mutant.side, "both") or rule in self.mutant.may
 
     @property

@@ -161,6 +161,17 @@ def test_what_a_fault_explains() -> None:
     assert silent.silent == (RULES[3], RULES[1], RULES[2])
 
 
+@pytest.mark.parametrize(("side", "fails"), [("driver", 0), ("device", 1)])
+def test_other_rules_of_a_drivers_fault(side: str, fails: int) -> None:
+    rules = [rule.id for rule in spec.rules() if rule.side == side][:2]
+    record = a_record(
+        axes={"driver-fault": "descriptor-loop"},
+        expected=(rules[0],),
+        rules=tuple(RuleResult(name, "fail", 1, 1, "") for name in rules),
+    )
+    assert len(record.failing) == fails
+
+
 @pytest.mark.parametrize(
     ("changes", "implied"),
     [
