@@ -317,12 +317,13 @@ class Connection:
 
     def _config(self, payload: bytes) -> bytes:
         offset, size, flags = CONFIG.unpack_from(payload)
+        # Before anything of that size is made.
+        if size > len(payload):
+            raise _RefusedError(f"configuration of {size} bytes in a message of {len(payload)}")
         whole = self._served.config()
         if self._fault is not None:
             whole = self._fault.config(whole)
         data = whole[offset : offset + size].ljust(size, b"\0")
-        if size > len(payload):
-            raise _RefusedError(f"configuration of {size} bytes in a message of {len(payload)}")
         return CONFIG.pack(offset, size, flags) + data
 
     def _set_queue(self, message: Message, kept: set[int]) -> None:
