@@ -29,7 +29,7 @@ def entry(what: str, where: str = "drive blk") -> KnownFailure:
         ({}, ("DX-25",), ["DX-25"], Exit.FAILED, "unexpected pass: drive blk: DX-25"),
         ({}, ("request: ",), ["request: lost"], Exit.FAILED, "unexpected pass"),
         ({}, (), ["DX-25"], Exit.OK, "0 new, 0 known"),
-        ({}, (), ["DX-99"], Exit.FAILED, "stale line: drive blk: DX-99"),
+        ({}, (), ["DX-999"], Exit.FAILED, "stale line: drive blk: DX-999"),
         ({}, (), ["no-row/split"], Exit.FAILED, "stale line"),
         ({}, (), ["next-itself/last/first/split/direct/16"], Exit.OK, "0 stale"),
         ({"outcome: hang": "stuck"}, (), ["outcome: hang"], Exit.OK, "1 known"),
