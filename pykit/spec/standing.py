@@ -285,6 +285,10 @@ def index_at_decisions(view: View) -> Ints:
     """By event ``kick``: the available index in memory when the last chain before it had been made
     available; -1 where no chain was, or the queue was not seen from its set-up on, or is packed.
     """
+    return view.keep("index at decisions", _index_at_decisions)
+
+
+def _index_at_decisions(view: View) -> Ints:
     rings, adds, kicks = view.rings, view.adds, view.rings.of("kick")
     last = last_before(adds.q, adds.at, kicks["q"], kicks["at"])
     known = (last >= 0) & rings.split(kicks["q"]) & rings.whole[kicks["q"]]
@@ -293,6 +297,10 @@ def index_at_decisions(view: View) -> Ints:
 
 def behind_index(view: View) -> Bools:
     """By event ``kick``: whether it is about chains that the available index does not cover."""
+    return view.keep("decisions behind the index", _behind_index)
+
+
+def _behind_index(view: View) -> Bools:
     index = index_at_decisions(view)
     found: Bools = (index >= 0) & ((index - view.rings.of("kick")["new"]) % WRAP >= WRAP // 2)
     return found

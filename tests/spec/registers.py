@@ -155,6 +155,16 @@ def pci(features: int = ALL) -> Device:
     return device
 
 
+def one_queue() -> Device:
+    """A modern PCI device of which the first queue is set up."""
+    device = Device("common")
+    device.reset()
+    device.negotiate()
+    device.set_up(0)
+    device.ready()
+    return device
+
+
 def mmio() -> Device:
     """A modern MMIO device, found and driven."""
     device = Device("mmio")

@@ -34,6 +34,10 @@ _MOST_RANGES = 200
 
 def _lifetimes(view: View) -> Rows:
     """Replies to GET_LIFETIME: ``eol``, ``a`` and ``b``; ``request``, -1 where it is not known."""
+    return view.keep("lifetimes", _read_lifetimes)
+
+
+def _read_lifetimes(view: View) -> Rows:
     events = view.rings.of("blk_answer")
     answers = Rows.of(view.rings, events).plus(request=requests_of(view, events))
     # Six bytes are the whole reply.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 
 from pykit.spec import bits
 from pykit.spec.lives import Life, ends_within
@@ -24,8 +25,6 @@ from pykit.spec.topics.others import (
 )
 from pykit.spec.view import View
 from pykit.text import counted
-
-_UNTRACED = "what the device was given to read was not traced"
 
 #: First bytes of a lun field: of a target's unit, and of the well-known unit REPORT LUNS.
 _OF_TARGET, _REPORT_LUNS = 0x01, 0x01C1
@@ -105,15 +104,15 @@ def _at_work(view: View, device: int, bit: int, tally: Tally) -> Iterator[Life]:
     """Yield lives of a device with a feature whose driver had a second behind DRIVER_OK, or made
     some chains available.
     """
-    adds = view.of("add").group_by("dev", "life").len()
-    count = {(dev, life): number for dev, life, number in adds.iter_rows()}
     for life in view.lives.values():
+        if life.id != device or not life.has(bit):
+            continue
         ready = life.first_write(bits.DRIVER_OK)
-        if life.id != device or not life.has(bit) or ready is None or not life.stage(bits.BEGIN):
+        if ready is None or not life.stage(bits.BEGIN):
             continue
         gone = life.stage(bits.REMOVE, bits.FREEZE, bits.PROBE_FAILED)
         end = gone.ts if gone and gone.ts is not None else view.end[0]
-        idle = count.get((life.dev, life.number), 0) < _CHAINS
+        idle = view.of("add").filter(dev=life.dev, life=life.number).height < _CHAINS
         if idle and ends_within(ready.ts, ONE_SIDE, end):
             tally.undecided()
         else:
@@ -134,32 +133,29 @@ def devices_get_what_they_begin_with(view: View) -> Result:
         none="no console with several ports, and no balloon with statistics",
         doubt="the life or the trace ends soon, or messages were not traced",
     )
-    place = ("dev", "life")
-    messages = view.of("opening").select("dev", "life", "vq", "first", "got")
-    ready = {
-        tuple(where)
-        for *where, vq, first, got in messages.iter_rows()
-        if vq == _CONTROL_QUEUE and got >= CONSOLE_CONTROL and first >> 32 & 0xFFFF == _READY
-    }
-    made = view.of("add").select(*place, "vq").unique()
-    queues = {tuple(row) for row in made.iter_rows()}
-    traced = {tuple(row) for row in messages.select(*place, "vq").unique().iter_rows()}
     for life in _at_work(view, bits.CONSOLE_ID, CONSOLE_MULTIPORT, tally):
-        name = (life.dev, life.number)
-        if name not in ready and (*name, _CONTROL_QUEUE) in queues - traced:
+        messages = _of_queue(view, "opening", life, _CONTROL_QUEUE)
+        if not messages.height and _of_queue(view, "add", life, _CONTROL_QUEUE).height:
             tally.undecided()
             continue
+        whole = messages.filter(pl.col("got") >= CONSOLE_CONTROL)["first"].to_list()
+        ready = any(first >> 32 & 0xFFFF == _READY for first in whole)
         last = life.negotiated
         text = f"{life.name}: MULTIPORT is negotiated, and DEVICE_READY was not sent"
-        tally.check(name in ready, last.row if last else -1, text)
+        tally.check(ready, last.row if last else -1, text)
     for life in _at_work(view, bits.BALLOON_ID, _STATS_VQ, tally):
         last = life.negotiated
         text = (
             f"{life.name}: STATS_VQ is negotiated, and no buffer of statistics was made available"
         )
-        good = (life.dev, life.number, _STATS_QUEUE) in queues
+        good = _of_queue(view, "add", life, _STATS_QUEUE).height > 0
         tally.check(good, last.row if last else -1, text)
     return tally.result()
+
+
+def _of_queue(view: View, kind: str, life: Life, vq: int) -> pl.DataFrame:
+    """Return events of a kind of one queue in a life."""
+    return view.of(kind).filter(dev=life.dev, life=life.number, vq=vq)
 
 
 @rule("DX-97", needs=(*DRIVER, "driver:used", "driver:config"))
@@ -178,16 +174,19 @@ def balloons_have_their_size(view: View) -> Result:
     )
     rows = chains(view, bits.BALLOON_ID)
     rows = rows.where(rows["vq"] <= 1)
-    queues = view.rings.queue
-    names = [queues[q][:2] for q in rows["q"].tolist()]
-    every = [queues[q][:2] for q in view.adds.q.tolist() if queues[q][2] <= 1]
     for life in view.lives.values():
+        if life.id != bits.BALLOON_ID or not life.stage(bits.BEGIN):
+            continue
         name = (life.dev, life.number)
-        if life.id != bits.BALLOON_ID or not life.stage(bits.BEGIN) or name not in names:
+        mine = [
+            q for q, (*place, vq) in enumerate(view.rings.queue) if (*place,) == name and vq <= 1
+        ]
+        own = rows.where(np.isin(rows["q"], mine))
+        if not len(own):
             continue
         # Chains that are not certain are left out.
-        if every.count(name) == names.count(name):
-            _follow(view, life, rows.where(np.array([one == name for one in names])), tally)
+        if np.count_nonzero(np.isin(view.adds.q, mine)) == len(own):
+            _follow(view, life, own, tally)
         else:
             tally.undecided()
     return tally.result()

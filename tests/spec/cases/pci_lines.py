@@ -7,7 +7,7 @@ from pykit.spec import bits
 from tests.spec.cases.base import case
 from tests.spec.disk import Disk
 from tests.spec.log import Log
-from tests.spec.registers import DEV, NO_VECTOR, Device, pci
+from tests.spec.registers import DEV, NO_VECTOR, one_queue, pci
 
 
 def interrupting() -> Log:
@@ -105,11 +105,7 @@ def change_shows_as_used_buffers(log: Log) -> None:
 
 def by_the_line() -> Log:
     """Return a log of a driver that gives its queue no vector, and reads the ISR status."""
-    device = Device("common")
-    device.reset()
-    device.negotiate()
-    device.set_up(0)
-    device.ready()
+    device = one_queue()
     for event in device.log.of("register", register="queue_vector"):
         event["value"] = NO_VECTOR
     place = {"dev": DEV, "life": 0, "cpu": 0, "vq": 0}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from tests.spec.cases.base import case
 from tests.spec.cases.pci_registers import on_pci, packed
 from tests.spec.log import Event, Log
-from tests.spec.registers import DEV, PLACE, QUEUES, SIZE, Device, mmio, pci, repeat
+from tests.spec.registers import DEV, PLACE, QUEUES, SIZE, mmio, one_queue, pci, repeat
 
 
 def on_mmio() -> Log:
@@ -211,17 +211,7 @@ def enabled_after_driver_ok(log: Log) -> None:
     log.drop([late])
 
 
-def one_queue() -> Log:
-    """Return a log of a disk of one queue, without MQ."""
-    device = Device("common")
-    device.reset()
-    device.negotiate()
-    device.set_up(0)
-    device.ready()
-    return device.log
-
-
-@case("DX-104", clean=one_queue)
+@case("DX-104", clean=lambda: one_queue().log)
 def second_queue_without_mq(log: Log) -> None:
     """The driver enables the second queue."""
     log.one("register", register="queue_enable", write=1)["vq"] = 1
