@@ -31,9 +31,10 @@ KERNELS = [
 NOT_STOCK = {"BO-DR-11", "NA-DR-03", "NU-DE-02"}
 #: Rules for which our own driver marks its buffers, and reads what a device must leave 0.
 MARKED = {"BI-DE-04", "BO-DE-09", "SD-DE-01"}
-#: How many decisions meet a device that is busy and has asked for no doorbell: where something
-#: else runs on the machine, 31 in a run beside 327 in the other.
-BUSY = {"NA-DR-07"}
+#: The topic whose counts say nothing of what the probe sees: how many decisions meet a device that
+#: is awake or asleep, suppressed or not, is how the two sides took turns. Where something else
+#: runs on the machine it is 31 in a run beside 327 in the other.
+TURNS = "notify"
 
 
 @pytest.fixture(scope="module", params=KERNELS)
@@ -53,9 +54,10 @@ def test_the_stock_driver_keeps_the_rules(stock: steps.RunResult) -> None:
 def test_as_much_is_seen_as_of_our_own(stock: steps.RunResult, direct: steps.RunResult) -> None:
     ours, theirs = (set(result.verdicts.having("pass")) for result in (direct, stock))
     assert ours - theirs <= NOT_STOCK | MARKED
-    for name in (ours & theirs) - NOT_STOCK - BUSY:
-        both = [result.verdicts.of(name).checked for result in (direct, stock)]
-        assert both[1] * 4 >= both[0], name
+    for name in (ours & theirs) - NOT_STOCK:
+        both = [result.verdicts.of(name) for result in (direct, stock)]
+        if both[0].rule.topic != TURNS:
+            assert both[1].checked * 4 >= both[0].checked, name
 
 
 def variant(folder: Path, **changes: str) -> str:
