@@ -27,14 +27,19 @@ def accepted_words(view: View) -> tuple[Bools, Bools, Ints]:
     behind a read of the same word of the offer since that reset, or repeats one that was, where
     the driver may have resumed.
     """
+    return view.keep("accepted words", _accepted_words)
+
+
+def _accepted_words(view: View) -> tuple[Bools, Bools, Ints]:
     regs = registers(view)
     mine = regs.of(PCI + MMIO + LEGACY)
     offer = mine & regs.on("device_feature") & ~regs.write
     writes = mine & regs.writes("driver_feature") & (regs.value != 0) & regs.begun
     word = np.where(offer, _word(regs, "device"), _word(regs, "driver"))
     read = earlier(offer, regs.span * _WORDS + word % _WORDS) >= 0
-    same = np.stack([regs.dev, word, regs.value]).T
-    number = np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
+    same = np.stack([regs.dev, word, regs.value]).T[writes]
+    number = np.full(len(regs), -1)
+    number[writes] = np.unique(same, axis=0, return_inverse=True)[1].reshape(-1)
     again = (earlier(writes & read, number) >= 0) & ~np.isin(regs.dev, _never_resumed(view))
     return writes, read | again, word
 

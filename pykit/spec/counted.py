@@ -73,17 +73,16 @@ def _own_vectors(view: View) -> Iterator[int]:
     """
     rings = view.rings
     came = rings.of("interrupt", "stray")
-    queues_of: dict[int, set[int]] = {}
+    #: The same queue in another life of its device may have a number.
+    places: dict[int, set[tuple[int, int]]] = {}
     numbers: dict[int, set[int]] = {}
     for q, irq in zip(came["q"].tolist(), came["irq"].tolist(), strict=True):
-        queues_of.setdefault(irq, set()).add(q)
+        places.setdefault(irq, set()).add(rings.queue[q][::2])
         numbers.setdefault(q, set()).add(irq)
     looped = {*view.of("vhost_attach")["dev"].drop_nulls().to_list()}
     for q, irqs in numbers.items():
         dev, life, vq = rings.queue[q]
-        # The same queue in another life of its device may have it.
-        places = {rings.queue[other][::2] for irq in irqs for other in queues_of[irq]}
-        own = len(irqs) == 1 and 0 not in irqs and places == {(dev, vq)}
+        own = len(irqs) == 1 and 0 not in irqs and all(places[n] == {(dev, vq)} for n in irqs)
         seen = view.life(dev, life)
         transport = None if seen.shares_vectors else seen.transport
         on_loopback = seen.transport is None and dev in looped

@@ -77,7 +77,7 @@ def rings_given(view: View, enabling: Bools) -> tuple[Ints, Bools, Bools]:
     """
     regs = registers(view)
     given = given_rings(regs)
-    setups = _traced_setups(view)
+    setups = view.keep("traced set-ups", _traced_setups)
     reset = later(regs.writes("queue_reset"), regs.queue) >= 0
     known, right = (np.zeros(len(regs), dtype=np.bool_) for _ in range(2))
     for i in np.flatnonzero(enabling).tolist():
@@ -119,6 +119,10 @@ def misgiven(view: View) -> Bools:
     the device; or it wrote a register of it in parts, or did not enable it, or does not agree with
     the device on the features, as it may where it accepts some of an offer that it has not read.
     """
+    return view.keep("queues misgiven", _misgiven)
+
+
+def _misgiven(view: View) -> Bools:
     queues = view.rings.queue
     found = np.array([view.life(dev, life).at_odds for dev, life, _ in queues], dtype=np.bool_)
     if not {"register", "acc_register"} & view.kinds:
@@ -184,7 +188,7 @@ def misnotified(view: View, q: int) -> tuple[str, tuple[int, ...]] | None:
     ours, last = mine[seen.vq[mine] == vq], int(mine[-1])
     if len(ours) and seen.part[ours].all():
         return f"wrote {seen.size[ours[-1]]} bytes of the register", (int(seen.row[ours[-1]]),)
-    known = {number for *place, number in rings.queue if place == [dev, life]}
+    known = {rings.queue[other][2] for other in rings.of_life[dev, life]}
     reported = rings.of("notify").of_queue(q)
     # Those that an eventfd takes are in no log: the other ones are so few then.
     if len(reported) // 2 < len(ours) < len(reported):

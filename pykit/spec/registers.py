@@ -13,6 +13,7 @@ end a span too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,15 +96,28 @@ class Registers:
 
     def on(self, *names: str) -> Bools:
         """Return which accesses are to one of these registers."""
-        codes = [_REGISTERS.index(name) for name in names]
-        found: Bools = np.isin(self.columns["register"], codes)
-        return found
+        return self._among("register", _REGISTERS, names)
 
     def of(self, structures: tuple[str, ...]) -> Bools:
         """Return which accesses are to one of these structures."""
-        codes = [_STRUCTURES.index(name) for name in structures]
-        found: Bools = np.isin(self.columns["structure"], codes)
-        return found
+        return self._among("structure", _STRUCTURES, structures)
+
+    def _among(self, column: str, known: tuple[str, ...], names: tuple[str, ...]) -> Bools:
+        """Return where a column, of indices into ``known``, is one of these names'.
+
+        Rules ask for the same few, some of them for each life; what they get is read-only.
+        """
+        if (column, names) not in self._masks:
+            chosen = np.zeros(len(known), dtype=np.bool_)
+            chosen[[known.index(name) for name in names]] = True
+            mask = chosen[self.columns[column]]
+            mask.setflags(write=False)
+            self._masks[column, names] = mask
+        return self._masks[column, names]
+
+    @cached_property
+    def _masks(self) -> dict[tuple[str, tuple[str, ...]], Bools]:
+        return {}
 
     def devices(self, structures: tuple[str, ...]) -> Bools:
         """Return which accesses are to devices that have one of these structures."""
@@ -136,6 +150,18 @@ class Registers:
         """Return a key of the queue, over all spans of its device."""
         key: Ints = self.columns["dev"] * (1 << 17) + self.columns["vq"] + 1
         return key
+
+    def of_life(self, dev: int, life: int) -> Ints:
+        """Return where the accesses of a life are, in their order."""
+        return self._lives.get((dev, life), np.zeros(0, dtype=np.int64))
+
+    @cached_property
+    def _lives(self) -> dict[tuple[int, int], Ints]:
+        dev, life = self.columns["dev"], self.columns["life"]
+        order: Ints = np.lexsort((life, dev)).astype(np.int64)
+        new = (np.diff(dev[order]) != 0) | (np.diff(life[order]) != 0)
+        parts = np.split(order, np.flatnonzero(new) + 1) if len(order) else []
+        return {(int(dev[part[0]]), int(life[part[0]])): part for part in parts}
 
     def value_at(self, rows: Ints, absent: int = -1) -> Ints:
         """Return the values of other rows; ``absent`` for row -1."""

@@ -8,6 +8,7 @@ that keeps each queue's events together and in the exact order of their ``seq``.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +51,8 @@ _NAME = ("dev", "life", "vq")
 #: Selections of events that are kept: the rules of one topic ask for the same few again and again,
 #: and all of them together are as large as the events themselves.
 _KEPT = 3
+#: So many events are kept of them in any case: a run's take less memory than the code.
+_FEW = 1_000_000
 
 
 class _Queues(NamedTuple):
@@ -138,7 +141,7 @@ class Rings:
             packed = view.life(dev, life).has(bits.RING_PACKED)
             if layout[q] == UNKNOWN and packed is not None:
                 layout[q] = PACKED if packed else SPLIT
-        times = {name: queue.count(name) for name in set(queue)}
+        times = Counter(queue)
         alone = np.array([times[name] == 1 for name in queue], dtype=np.bool_)
         left = q_of[traced["row"][traced["op"] == LEFT]]
         alone[left[left >= 0]] = False
@@ -151,7 +154,7 @@ class Rings:
             found = Columns.read(self.view.events.frames.own, kinds, self._place)
             found.made["q"] = self.q[found["at"]]
         self._cache[kinds] = found
-        while len(self._cache) > _KEPT:
+        while len(self._cache) > _KEPT and sum(map(len, self._cache.values())) > _FEW:
             del self._cache[next(iter(self._cache))]
         return found
 
@@ -170,6 +173,18 @@ class Rings:
     def _cache(self) -> dict[tuple[str, ...], Columns]:
         return {}
 
+    @cached_property
+    def of_life(self) -> dict[tuple[int, int], list[int]]:
+        """By (dev, life): its queues, as indices into ``queue``."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for q, (dev, life, _) in enumerate(self.queue):
+            found.setdefault((dev, life), []).append(q)
+        return found
+
+    @cached_property
+    def _features(self) -> dict[int, Ints]:
+        return {}
+
     def unbroken(self, before: Ints, after: Ints) -> Bools:
         """By pair of places in one queue: no event between the two is missing."""
         seq = self.view.base("seq", -1)
@@ -179,8 +194,11 @@ class Rings:
 
     def feature(self, bit: int) -> Ints:
         """By q: 1 negotiated, 0 not, -1 unknown."""
-        found = [self.view.life(dev, life).has(bit) for dev, life, _ in self.queue]
-        return np.array([-1 if has is None else int(has) for has in found], dtype=np.int64)
+        if bit not in self._features:
+            found = [self.view.life(dev, life).has(bit) for dev, life, _ in self.queue]
+            known = [-1 if has is None else int(has) for has in found]
+            self._features[bit] = np.array(known, dtype=np.int64)
+        return self._features[bit]
 
     def device(self) -> Ints:
         """By q: virtio device id, 0 where unknown."""

@@ -181,10 +181,18 @@ def _waiting(view: View, q: int) -> _Waiting | None:
 
 def _device_rows(view: View, q: int, *kinds: str) -> pl.DataFrame:
     """Return the device's events on a queue, in order; none if they may be another queue's."""
-    dev, life, vq = view.rings.queue[q]
     frame = view.of(*kinds)
-    mine = (pl.col("dev") == dev) & (pl.col("life") == life) & (pl.col("vq") == vq)
-    return frame.filter(mine & bool(view.rings.alone[q])).sort(pl.coalesce("seq", "row"))
+    places = view.keep("queues of " + " ".join(kinds), lambda view: _by_queue(view.of(*kinds)))
+    mine = places.get(view.rings.queue[q]) if view.rings.alone[q] else None
+    return frame[:0] if mine is None else frame[mine].sort(pl.coalesce("seq", "row"))
+
+
+def _by_queue(frame: pl.DataFrame) -> dict[tuple[int, int, int], pl.Series]:
+    """Return by (dev, life, vq) where its events stand: thousands of queues ask one frame."""
+    name = ("dev", "life", "vq")
+    places = frame.select(*name, place=pl.int_range(pl.len(), dtype=pl.UInt32)).drop_nulls()
+    found = places.group_by(*name).agg("place")
+    return {(dev, life, vq): pl.Series(place) for dev, life, vq, place in found.iter_rows()}
 
 
 def _last_act(view: View, q: int) -> int:
@@ -194,15 +202,21 @@ def _last_act(view: View, q: int) -> int:
 
 def _taken(view: View, q: int) -> int | None:
     """Return how many chains of a queue the device took; None if no observer saw its side."""
-    dev, life, _ = view.rings.queue[q]
-    here = (pl.col("dev") == dev) & (pl.col("life") == life)
+    life = view.rings.queue[q][:2]
     if not view.rings.alone[q] or not view.rings.whole[q]:
         return None
-    serving = view.of("vhost_queue", "vhost_get").filter(here)
-    popping = view.of("dev_pop").filter(here)
-    if serving.is_empty() and (popping.is_empty() or dev in view.elsewhere):
+    popped = life in _lives_of(view, "dev_pop") and life[0] not in view.elsewhere
+    if not popped and life not in _lives_of(view, "vhost_queue", "vhost_get"):
         return None
     return _device_rows(view, q, "vhost_get", "dev_pop").height
+
+
+def _lives_of(view: View, *kinds: str) -> frozenset[tuple[int, int]]:
+    """Return the lives, by (dev, life), that have any event of these kinds."""
+    return view.keep(
+        "lives of " + " ".join(kinds),
+        lambda view: frozenset(view.of(*kinds).select("dev", "life").unique().iter_rows()),
+    )
 
 
 _Judged = tuple[State, Turn, str, int, tuple[int, ...]]

@@ -198,12 +198,16 @@ def limits(view: View, q: Ints, field: Field = CAPACITY) -> Ints:
     Of several values that were read the largest counts: a driver may not have heard yet that the
     device lowered it. Devices without a limit say 0.
     """
-    rings = view.rings
-    known = np.full(len(rings.queue), NO_LIMIT)
-    for n, (dev, number, _) in enumerate(rings.queue):
-        reads = view.life(dev, number).reads(field.offset, field.width)
-        known[n] = max((value for _, value in reads), default=0) or NO_LIMIT
-    return known[q]
+
+    def make(view: View) -> Ints:
+        rings = view.rings
+        known = np.full(len(rings.queue), NO_LIMIT)
+        for n, (dev, number, _) in enumerate(rings.queue):
+            reads = view.life(dev, number).reads(field.offset, field.width)
+            known[n] = max((value for _, value in reads), default=0) or NO_LIMIT
+        return known
+
+    return view.keep(f"limits at {field.offset}", make)[q]
 
 
 @rule("BO-DR-02", needs=("driver:blk_start", "driver:config"), contents=True)

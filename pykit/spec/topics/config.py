@@ -423,19 +423,15 @@ def _queues_there(view: View, life: Life) -> int:
     if not {"register", "acc_register"} & view.kinds:
         return 0
     regs = registers(view)
-    mine = regs.of(PCI) & regs.reads("num_queues")
-    mine &= (regs.dev == life.dev) & (regs.life == life.number)
-    return int(regs.value[mine].max(initial=0))
+    mine = regs.of_life(life.dev, life.number)
+    shown = regs.of(PCI) & regs.reads("num_queues")
+    return int(regs.value[mine[shown[mine]]].max(initial=0))
 
 
 def _smallest_queue(view: View, life: Life) -> int:
     """Return the size of a life's smallest queue, 0 if unknown or if the driver chose it."""
     rings = view.rings
-    sizes = [
-        int(rings.size[q])
-        for q, name in enumerate(rings.queue)
-        if name[:2] == (life.dev, life.number)
-    ]
+    sizes = [int(rings.size[q]) for q in rings.of_life.get((life.dev, life.number), ())]
     size = min((size for size in sizes if size), default=0)
     given = set()
     for device in view.events.capture.devices:
@@ -446,9 +442,9 @@ def _smallest_queue(view: View, life: Life) -> int:
             given.add(int(answer.answer.get("vring-num-default", size)))
     if {"register", "acc_register"} & view.kinds:
         regs = registers(view)
-        read = regs.reads("queue_size") | regs.reads("queue_size_max")
-        read &= (regs.dev == life.dev) & (regs.life == life.number)
-        given |= {*regs.value[read].tolist()} - {0}
+        mine = regs.of_life(life.dev, life.number)
+        read = regs.reads("queue_size", "queue_size_max")
+        given |= {*regs.value[mine[read[mine]]].tolist()} - {0}
     return size if given <= {size} else 0
 
 

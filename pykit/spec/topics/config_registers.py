@@ -23,9 +23,10 @@ def generations_made_up(view: View, life: Life) -> tuple[int, str] | None:
     """
     traced = [access.row for access in life.config if not access.len]
     regs = registers(view)
-    mine = (regs.dev == life.dev) & (regs.life == life.number) & ~regs.write
-    read = int(np.count_nonzero(mine & regs.on("generation")))
-    if read >= len(traced) or not (mine & regs.on("config")).any():
+    mine = regs.of_life(life.dev, life.number)
+    mine = mine[~regs.write[mine]]
+    read = int(np.count_nonzero(regs.on("generation")[mine]))
+    if read >= len(traced) or not regs.on("config")[mine].any():
         return None
     text = f"{len(traced)} reads of the generation are traced, {read} reached the device"
     return traced[0], text

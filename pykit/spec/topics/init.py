@@ -287,6 +287,8 @@ def no_notification_before_driver_ok(view: View) -> Result:
 def _after_reset(view: View) -> Iterator[Violation]:
     """Report notifications of a device that was reset, and is without DRIVER_OK since."""
     pid, cpu = view.base("pid"), view.base("cpu").astype(np.int64)
+    # Each CPU has an idle task of its own, and all are task 0.
+    task_of = np.where(pid > 0, pid, -1 - cpu)
     for (dev, number), events in view.columns("kick", "add_failed", "notify").by_life().items():
         life = view.life(dev, number)
         steps = [s for s in life.status if s.op == bits.STATUS_RESET or s.sets(bits.DRIVER_OK)]
@@ -295,11 +297,12 @@ def _after_reset(view: View) -> Iterator[Violation]:
         rows = np.array([s.row for s in steps])
         reset = np.array([s.op == bits.STATUS_RESET for s in steps])
         gone = reset & (np.cumsum(~reset) > 0)
+        if not gone.any():
+            continue
         last = np.searchsorted(rows, events["row"]) - 1
         sent = are(events, "notify")
         decided = (events["needed"] | events["notified"]) > 0
-        # Each CPU has an idle task of its own, and all are task 0.
-        task = np.where(pid > 0, pid, -1 - cpu)[events["row"]]
+        task = task_of[events["row"]]
         for i in np.flatnonzero(sent & (last >= 0) & gone[last]).tolist():
             since, row, vq = int(rows[last[i]]), int(events["row"][i]), int(events["vq"][i])
             mine = (task == task[i]) & (events["vq"] == vq)

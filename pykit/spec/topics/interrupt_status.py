@@ -155,12 +155,14 @@ def _idle(view: View, regs: Registers, since: Ints) -> Bools:
     names = set(driven.iter_rows())
     rung = notifications(view)
     found = np.zeros(len(regs), dtype=np.bool_)
-    adds, used = view.columns("add"), view.columns("used")
+    before = regs.row_at(since)
+    adds, used = (view.columns(kind).by_life() for kind in ("add", "used"))
     for dev, life in names:
-        mine = (regs.dev == dev) & (regs.life == life) & (since >= 0)
-        then, now = regs.row_at(since)[mine], regs.row[mine]
+        mine = regs.of_life(dev, life)
+        mine = mine[since[mine] >= 0]
+        then, now = before[mine], regs.row[mine]
         exposed, taken = (
-            np.sort(rows["row"][(rows["dev"] == dev) & (rows["life"] == life)])
+            np.sort(ints(rows[dev, life], "row")) if (dev, life) in rows else np.zeros(0)
             for rows in (adds, used)
         )
         bells = np.sort(rung.row[rung.dev == dev])

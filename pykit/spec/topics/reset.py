@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -49,13 +50,17 @@ class _Reset(NamedTuple):
     complete: bool
 
 
-def _resets(view: View) -> Iterator[_Reset]:
+def _resets(view: View) -> tuple[_Reset, ...]:
     """Return each traced reset: by QEMU's log of the registers, where there is one, else inside.
 
     Lives do not matter: the core reads the status once more after the driver's life has ended.
     A read is direct if the driver did nothing else with the device between: not with its
     queues, features, or configuration.
     """
+    return view.keep("resets", lambda view: tuple(_read_resets(view)))
+
+
+def _read_resets(view: View) -> Iterator[_Reset]:
     registers = view.captured.of("status").filter(source="registers")
     logged = set(registers["dev"].unique().to_list())
     inside = view.of("status").filter(pl.col("source") != "registers")
@@ -74,12 +79,13 @@ def _resets(view: View) -> Iterator[_Reset]:
         for (dev,), rows in frame.group_by("dev", maintain_order=True):
             acts = np.sort(other.filter(pl.col("dev") == dev)["row"].to_numpy())
             seen = [Status(*row) for row in rows.select("row", "ts", "status", "op").iter_rows()]
-            for i, reset in enumerate(seen):
+            steps = [i for i, step in enumerate(seen) if step.op != bits.STATUS_READ]
+            for i, then in pairwise((*steps, len(seen))):
+                reset = seen[i]
                 if reset.op != bits.STATUS_RESET:
                     continue
-                later = seen[i + 1 :]
-                after = next((s for s in later if s.op != bits.STATUS_READ), None)
-                reads = later if after is None else later[: later.index(after)]
+                after = seen[then] if then < len(seen) else None
+                reads = seen[i + 1 : then]
                 place = int(np.searchsorted(acts, reset.row))
                 act = int(acts[place]) if place < len(acts) else NEVER
                 direct = bool(reads) and reads[0].row < act
