@@ -346,8 +346,11 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     ),
     "vector-alone": _space("have one vector", "PQ-DE-01", _vectors(1)),
     "vectors-fewer": _space(
-        "show another number of vectors than it has", "PQ-DE-02", _vectors(5),
-        "virtio-blk-pci,vectors=4",
+        "show another number of vectors than it has", "PQ-DE-02", _vectors(3),
+        "virtio-blk-pci,vectors=4,num-queues=3",
+    ),
+    "vectors-idle": _space(
+        "have five vectors for one queue", "PQ-DE-03", _vectors(5), "virtio-rng-pci"
     ),
     "vendor-data-own": _space(
         "have vendor data of virtio's vendor", "PZ-DE-01",

@@ -118,6 +118,19 @@ NET_REQUIRES: dict[int, tuple[tuple[int, ...], ...]] = {
     61: ((11, 12),),
 }
 REQUIRES = {NET_ID: NET_REQUIRES}
+#: Features that bring virtqueues, by device type; a device may have fewer where one is declined.
+QUEUE_FEATURES: dict[int, frozenset[int]] = {
+    NET_ID: frozenset({17, 22, 60}),
+    BLK_ID: frozenset({BLK_MQ}),
+    CONSOLE_ID: frozenset({1}),
+    ENTROPY_ID: frozenset(),
+    BALLOON_ID: frozenset({1, 3, 5}),
+    SCSI_ID: frozenset(),
+    NINEP_ID: frozenset(),
+    INPUT_ID: frozenset(),
+    VSOCK_ID: frozenset(),
+    FS_ID: frozenset({0}),
+}
 
 # Block requests, section 5.2.6.
 T_IN = 0

@@ -62,6 +62,29 @@ def test_an_unknown_offer_decides_nothing() -> None:
         assert verdict(log, name) == "inconclusive"
 
 
+def many_vectors(*, offered: int = 0, declined: int = 0) -> Log:
+    """A disk with three vectors and num_queues 1."""
+    log = surveyed()
+    log.one("survey_cap", cap_id=0x11)["vectors"] = 3
+    for event in log.of("features"):
+        event["offered"] |= offered
+        event["acked"] &= ~declined
+    return log
+
+
+def test_vectors_of_queues_that_another_driver_would_have() -> None:
+    assert verdict(many_vectors(), "PQ-DE-03") == "fail"
+    assert verdict(many_vectors(declined=1 << bits.BLK_MQ), "PQ-DE-03") == "inconclusive"
+    assert verdict(many_vectors(offered=1 << bits.ADMIN_VQ), "PQ-DE-03") == "inconclusive"
+
+
+def test_the_driver_reads_more_queues_than_the_survey() -> None:
+    log = many_vectors()
+    fields = {"structure": "common", "register": "num_queues", "offset": 0x12, "size": 2}
+    log.add("register", dev=1, life=0, vq=None, value=2, write=0, **fields)
+    assert verdict(log, "PQ-DE-03") == "pass"
+
+
 def legacy() -> Log:
     log = transitional()
     log.drop(log.of("survey_cap", cap_id=9))

@@ -21,12 +21,14 @@ from pykit.spec.survey import (
     NUM_QUEUES,
     QUEUE_NOTIFY_OFF,
     QUEUE_SELECT,
+    STATUS,
     VENDOR,
     Cap,
     Function,
     functions,
 )
 from pykit.spec.view import View
+from pykit.text import counted
 
 NONE = "no PCI device with more than the legacy interface was surveyed"
 OFFER = "whether NOTIFICATION_DATA is offered is not known"
@@ -263,6 +265,70 @@ def vectors_are_reported(view: View) -> Result:
                 text = f"{function.name}: {cap.vectors} vectors, and it was made with {wanted}"
                 tally.check(cap.vectors == wanted, cap.row, text)
     return tally.result()
+
+
+@rule("PQ-DE-03", needs="survey:survey_register")
+def vectors_are_of_use(view: View) -> Result:
+    """Section 4.1.5.1.2.1: the device restricts Table Size to a value that benefits performance.
+
+    The part that can be decided: a vector for which no event is left benefits nothing. There is
+    one event a virtqueue, and one for changes of the configuration.
+
+    Checked: each surveyed MSI-X capability of a device whose num_queues was read, by the survey or
+    by a driver: there is at most one vector more than the largest value.
+
+    Undecided, where there are more: the device has administration queues, which num_queues does
+    not count, or its offer is not known; or it offers features that bring queues, of which it has
+    less as long as a driver did not accept them.
+    """
+    tally = Tally(none=_NO_MSI_X, doubt="how many queues the device can have is not known")
+    most = _most_queues(view)
+    for function in functions(view):
+        for cap in function.caps:
+            if cap.vectors is None:
+                continue
+            queues, row = most.get(function.dev, (-1, -1))
+            least = cap.vectors <= queues + 1
+            if queues < 0 or not (least or _shows_all_queues(view, function)):
+                tally.undecided()
+                continue
+            asked = function.options.get("vectors") == cap.vectors
+            why = ", as its option says," if asked else ""
+            text = (
+                f"{function.name}: MSI-X has {counted(cap.vectors, 'vector')}{why} for"
+                f" {counted(queues, 'virtqueue')} and the configuration"
+            )
+            tally.check(least, (cap.row, row), text)
+    return tally.result()
+
+
+def _most_queues(view: View) -> dict[int | None, tuple[int, int]]:
+    """Return by device the largest num_queues that was read, and the row of that."""
+    found: dict[int | None, tuple[int, int]] = {}
+    for function in functions(view):
+        queues = function.value("common", NUM_QUEUES)
+        if queues is not None:
+            row = function.row_of("common", NUM_QUEUES)
+            found[function.dev] = max(found.get(function.dev, (-1, -1)), (queues, row))
+    reads = view.of("register").filter(structure="common", register="num_queues", size=2, write=0)
+    for dev, row, value in reads.select("dev", "row", "value").drop_nulls("value").iter_rows():
+        found[dev] = max(found.get(dev, (-1, -1)), (value, row))
+    return found
+
+
+def _shows_all_queues(view: View, function: Function) -> bool:
+    """Return whether num_queues, at this look, counts all queues that the device can have."""
+    if function.offered(bits.ADMIN_VQ) is not False:
+        return False
+    features = bits.QUEUE_FEATURES.get(function.type or 0, bits.DEVICE_BITS)
+    if bits.mask(features) & ~function.windows:
+        return False
+    bringing = bits.mask(features) & function.offers
+    lives = [life.negotiated for life in view.lives.values() if life.dev == function.dev]
+    agreed = (function.value("common", STATUS) or 0) & bits.FEATURES_OK
+    return not bringing or (
+        agreed != 0 and bool(lives) and all(life and not bringing & ~life.acked for life in lives)
+    )
 
 
 def _notifications(view: View, *, data: bool) -> Iterator[tuple[Function, Cap | None]]:

@@ -158,6 +158,12 @@ def more_vectors_reported(log: Log) -> None:
     log.one("survey_cap", cap_id=0x11)["vectors"] = 3
 
 
+@case("PQ-DE-03", clean=surveyed)
+def vectors_to_spare(log: Log) -> None:
+    """MSI-X has three vectors for one queue and the configuration."""
+    log.one("survey_cap", cap_id=0x11)["vectors"] = 3
+
+
 @case("PO-DE-02", clean=surveyed)
 def notify_at_odd_place(log: Log) -> None:
     """The notification area begins at an odd offset."""
