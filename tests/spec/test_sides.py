@@ -75,6 +75,15 @@ def test_an_index_that_goes_back_is_the_devices() -> None:
     assert verdicts(log).of("DX-03").verdict == "fail"
 
 
+def test_a_broken_device_owes_no_interrupt() -> None:
+    """It returned requests, and then met a chain of the driver's that it cannot read."""
+    log = run()
+    cases.interrupts.never_interrupts(log)
+    assert {"DX-15", "NU-DE-05"} <= {*verdicts(log).having("fail")}
+    log.qmp.extend(cases.status.broken_by_qmp().qmp)
+    assert not {"DX-15", "NU-DE-05"} & {*verdicts(log).having("fail")}
+
+
 def test_a_driver_may_have_written_over_needs_reset() -> None:
     """The device broke while it was initialized: its status has what the driver wrote since."""
     log = cases.status.broken_by_qmp()

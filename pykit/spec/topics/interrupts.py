@@ -49,6 +49,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import NEVER, WRAP, Bools, Columns, Ints, are, ints, steps16
+from pykit.spec.circumstances import needs_reset
 from pykit.spec.counted import unasked
 from pykit.spec.given import without_vector
 from pykit.spec.model import Result, rule
@@ -421,9 +422,12 @@ def _values_in_window(
 def _no_more_interrupts(view: View, q: int, row: int) -> bool:
     """Whether no interrupt will come after a queue's last row in QEMU's log.
 
-    The log goes on long enough, the device was reset, or the guest hung, waiting.
+    The log goes on long enough, the device was reset, or the guest hung, waiting. A device that
+    has declared itself broken owes none: it waits for its reset, and serves no queue until then.
     """
-    dev = view.rings.queue[q][0]
+    dev, life, _ = view.rings.queue[q]
+    if view.life(dev, life).needs_reset or needs_reset(view, dev):
+        return False
     writes = view.columns("dev_status")
     reset = (writes["dev"] == dev) & (writes["row"] > row) & (writes["status"] == 0)
     capture = view.events.capture
