@@ -10,7 +10,7 @@ expression Q, S, N, D, G;
 @@
  tell_host(...) {
  <...
-- virtqueue_add_outbuf(Q, S, N, D, G);
-+ if (PYKIT_MUTANT(balloon_numbers_writable)) virtqueue_add_inbuf(Q, S, N, D, G); else virtqueue_add_outbuf(Q, S, N, D, G);
+- virtqueue_add_outbuf(Q, S, N, D, G)
++ (PYKIT_MUTANT(balloon_numbers_writable) ? virtqueue_add_inbuf(Q, S, N, D, G) : virtqueue_add_outbuf(Q, S, N, D, G))
  ...>
  }

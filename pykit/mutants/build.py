@@ -111,12 +111,13 @@ def build_mutants(
     key.update(Path(__file__).read_bytes())
     folder = paths.cache_dir() / "mutants" / f"{kernel.release}-{key.hexdigest()[:16]}"
     state = folder / "mutants.json"
-    with store.locked(folder.parent, progress):
-        if not state.exists():
-            require_spatch()
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            _make(kernel, source, folder, mutants, progress)
+    if not state.exists():
+        with store.locked(folder.parent, progress):
+            if not state.exists():
+                require_spatch()
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                _make(kernel, source, folder, mutants, progress)
     paths.used(folder)
     data = json.loads(state.read_text())
     return MutantBuild(
@@ -176,7 +177,10 @@ def _make(
         "numbers": numbers,
         "void": void,
     }
-    (folder / "mutants.json").write_text(json.dumps(state, indent=1))
+    # Others look for it without the lock.
+    unfinished = folder / "mutants.json.new"
+    unfinished.write_text(json.dumps(state, indent=1))
+    unfinished.rename(folder / "mutants.json")
 
 
 def _mutate(
