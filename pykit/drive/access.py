@@ -54,6 +54,7 @@ _STEPS = tuple(
         rf"(?P<verb>notify) {_VALUE}",
         r"(?P<verb>find)",
         rf"(?P<verb>submit|submit-cut|serve|await|{'|'.join(BROKEN)})( {_QUEUE})?",
+        rf"(?P<verb>oversize|go-round) {_QUEUE}",
         rf"(?P<verb>interrupts) {_QUEUE} is (?P<value>[01])",
         rf"(?P<verb>avail-flags|used-event|set-up) {_QUEUE} (?P<value>{_NUMBER})",
         r"(?P<verb>begin)( (?P<how>plain|packed|small|packed small))?",
@@ -65,7 +66,7 @@ _STEPS = tuple(
 #: Verbs that are not accesses to registers.
 VERBS = (
     "submit", "submit-cut", "serve", "await", "interrupts", "avail-flags", "used-event", "set-up",
-    "begin", "spoil", "find", "host", "fail", *BROKEN,
+    "begin", "spoil", "find", "host", "fail", "oversize", "go-round", *BROKEN,
 )  # fmt: skip
 #: What a verb does, given the words of its step; it returns what is wrong.
 Action = Callable[[Mapping[str, str]], str]

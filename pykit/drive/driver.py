@@ -183,13 +183,18 @@ class VirtioDriver:
         for index in range(max(self.kind.queues, min(2, self.carrier.queues))):
             self.set_up(index, shape.size)
 
-    def set_up(self, index: int, wanted: int) -> None:
-        """Lay out a queue, of this size where the device allows it, and hand it over."""
-        features = RingFeatures(
+    @property
+    def ring_features(self) -> RingFeatures:
+        """What was negotiated about queues."""
+        return RingFeatures(
             indirect=bool(self.features >> bits.INDIRECT_DESC & 1),
             event_idx=bool(self.features >> bits.EVENT_IDX & 1),
             legacy=self.carrier.legacy,
         )
+
+    def set_up(self, index: int, wanted: int) -> None:
+        """Lay out a queue, of this size where the device allows it, and hand it over."""
+        features = self.ring_features
         make = PackedRing if self.shape.packed else SplitRing
         size = self.carrier.size(index, wanted)
         if not size and index >= self.kind.queues:
@@ -200,6 +205,11 @@ class VirtioDriver:
             if self.carrier.name != "vhost-user":
                 raise UsageError("the device begins with index 0: drive a vhost-user back-end")
             ring.start = self.shape.start
+        self.hand_over(ring)
+
+    def hand_over(self, ring: Ring) -> None:
+        """Lay out a ring, and hand it over."""
+        index = ring.index
         ring.lay_out()
         self.carrier.set_up(ring)
         self.rings[index] = ring

@@ -12,6 +12,7 @@ from pykit.drive.access import Action
 from pykit.drive.broken_steps import BrokenSteps
 from pykit.drive.carriers.qtest import QtestCarrier
 from pykit.drive.driver import PATIENCE, Shape, VirtioDriver
+from pykit.drive.oversize import go_round, set_up_oversized
 from pykit.drive.requests import DriverRequest, cut
 from pykit.drive.spoil_rings import SPOILS
 from pykit.spec import bits
@@ -57,6 +58,8 @@ class DriverSteps:
             "spoil": self._spoil,
             "find": self._find,
             "fail": self._fail,
+            "oversize": self._oversize,
+            "go-round": self._go_round,
             **self._broken.actions,
         }
 
@@ -135,6 +138,14 @@ class DriverSteps:
         """Report that the driver cannot use the device."""
         recorder = self._driver.recorder
         recorder.event("driver", id=self._driver.kind.id, err=-22, stage=bits.PROBE_FAILED)
+        return ""
+
+    def _oversize(self, words: Mapping[str, str]) -> str:
+        set_up_oversized(self._driver, self._carrier.device.registers, self._queue(words))
+        return ""
+
+    def _go_round(self, words: Mapping[str, str]) -> str:
+        go_round(self._driver, self._queue(words), self._make)
         return ""
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,6 +119,13 @@ class SharedMemory:
     def room(self) -> int:
         """How many bytes are left to allocate."""
         return self.base + self.size - self._next
+
+    @contextmanager
+    def borrowing(self) -> Iterator[None]:
+        """Free what is allocated within this at its end."""
+        before = self._next
+        yield
+        self._next = before
 
     def store(self, address: int, data: bytes) -> None:
         """Write bytes as the driver, with one copy: two aligned bytes are never seen torn.

@@ -41,6 +41,7 @@ class Ring(ABC):
             each returned, and how many of its descriptors the device had altered.
         start: the index that both sides begin with (split rings).
         neighbour: another queue of the device.
+        asked: the size that the device is given; 0 for that of the queue.
     """
 
     memory: SharedMemory
@@ -56,6 +57,7 @@ class Ring(ABC):
     returned: list[tuple[UsedEntry, int, int]] = field(default_factory=list)
     start: int = 0
     neighbour: Ring | None = None
+    asked: int = 0
 
     #: As the column ``layout`` of the event ``queue``.
     layout = 0

@@ -41,26 +41,31 @@ class SplitRing(Ring):
 
     def lay_out(self) -> None:
         """Allocate the areas; the device may write the used ring."""
-        memory, size = self.memory, self.size
+        memory, size = self.memory, self.room
         if self.features.legacy:
             driver = DESC_BYTES * size
             device = -(-(driver + 6 + 2 * size) // _PAGE) * _PAGE
-            self.desc = memory.allocate(device + self.device_bytes, _PAGE)
+            self.desc = memory.allocate(device + 6 + 8 * size, _PAGE)
             self.driver, self.device = self.desc + driver, self.desc + device
         else:
             self.desc = memory.allocate(DESC_BYTES * size, 16)
             self.driver = memory.allocate(6 + 2 * size, 2)
-            self.device = memory.allocate(self.device_bytes, 4)
+            self.device = memory.allocate(6 + 8 * size, 4)
         memory.store(self.desc, bytes(DESC_BYTES * size))
         memory.store(self.driver, bytes(6 + 2 * size))
-        memory.store(self.device, bytes(self.device_bytes))
+        memory.store(self.device, bytes(6 + 8 * size))
         for area in (self.driver, self.device):
             memory.store(area + 2, struct.pack("<H", self.start))
         memory.allow(self.device, self.device_bytes)
-        self._unused = list(range(size))
+        self._unused = list(range(self.size))
         self.avail_idx = self.last_used = self.kicked = self.start
         self._record_set_up(self.start, self.start, self.index + 1)
         self.request_interrupt()
+
+    @property
+    def room(self) -> int:
+        """How many slots there is room for in each area."""
+        return self.size
 
     @property
     def device_bytes(self) -> int:

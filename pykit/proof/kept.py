@@ -81,6 +81,10 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
         "use the size that a queue had, whatever the driver writes", ("DX-81", "DX-01", "DX-02"),
         RegisterFault({}, {"queue_size": _dropped}), MMIO,
     ),
+    "size-taken-in-secret": reading(
+        "use more slots than it shows, as the driver wrote", "DX-35", "queue_size",
+        lambda value, state: min(value, 64), "queue-size-doubled", "virtio-blk-pci,queue-size=64",
+    ),
     "size-after-reset": reading(
         "show a smaller size of a queue behind a reset", "DX-26", "queue_size",
         _fresh("queue_size", always(16)), "reset-keeps-limits",

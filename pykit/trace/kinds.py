@@ -108,6 +108,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_sector": "u64: sector, u32: sum, u16: head, u8: write",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
         "returned": "u32: id len, u16: index head changed",
+        "beyond": "u32: size, u16: looked stored slot",
         "queue_vector": "u16: vector",
         "config_vector": "u16: vector",
         "line": "u16: pci_status, u8: isr raised",
@@ -180,7 +181,7 @@ def source_of(kind: str) -> str:
 
 
 #: Kinds that only the driver outside of a guest writes (pykit/drive).
-DRIVEN = ("blk_sector", "returned", "queue_vector", "config_vector", "line")
+DRIVEN = ("beyond", "blk_sector", "returned", "queue_vector", "config_vector", "line")
 
 #: The kinds that are tracepoints of our modules.
 TRACEPOINTS = {

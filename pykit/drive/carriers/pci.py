@@ -353,8 +353,8 @@ class ModernPci(RegisterDevice):
             accesses += of.writing("config_vector", last), of.reading("config_vector")
         if mapped:
             accesses += self._vector(index, message)
-        accesses += of.writing("queue_select", index), of.writing("queue_size", ring.size)
-        accesses.append(of.reading("queue_size"))
+        accesses.append(of.writing("queue_select", index))
+        accesses += of.writing("queue_size", ring.asked or ring.size), of.reading("queue_size")
         if mapped:
             accesses += of.writing("queue_vector", index), of.reading("queue_vector")
         accesses += *self.areas(ring), of.reading("queue_notify_off")

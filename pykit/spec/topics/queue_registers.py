@@ -9,7 +9,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import Bools, Ints
-from pykit.spec.given import enablings, given_rings, never_enabled, rings_given
+from pykit.spec.given import Place, enablings, given_rings, never_enabled, rings_given
 from pykit.spec.model import Result, Violation, rule
 from pykit.spec.registers import (
     ADDRESSES,
@@ -23,6 +23,7 @@ from pykit.spec.registers import (
     registers,
     sooner,
 )
+from pykit.spec.rows import Tally
 from pykit.spec.topics.pci_registers import SEEN
 from pykit.spec.view import View
 
@@ -161,14 +162,14 @@ def size_is_within_the_maximum(view: View) -> Result:
     """
     regs = registers(view)
     key = regs.queue_of_device
-    most = earlier(regs.reads("queue_size_max"), key)
+    most = regs.value_at(earlier(regs.reads("queue_size_max"), key))
     mask = regs.of(("mmio", "mmio-legacy")) & regs.writes("queue_size") & (regs.vq >= 0)
     return _at_most(regs, mask, most, doubt="QueueSizeMax was not read")
 
 
 def _at_most(regs: Registers, mask: Bools, most: Ints, *, doubt: str, none: str = NONE) -> Result:
-    """Check the sizes written by what the accesses ``most`` read; -1: there is none."""
-    rows = regs.where(mask & (most >= 0), most=regs.value_at(most))
+    """Check the sizes written by the largest ones, ``most``; -1: it is not known."""
+    rows = regs.where(mask & (most >= 0), most=most)
     return regs.check(
         rows,
         rows["value"] <= rows["most"],
@@ -189,16 +190,59 @@ def size_is_not_raised(view: View) -> Result:
     Undecided: a size without such a read: the driver may know the device.
     """
     regs = registers(view)
-    written = earlier(regs.on("queue_size") & regs.write, regs.queue) >= 0
-    most = earlier(regs.reads("queue_size") & ~written, regs.queue)
     mask = regs.of(PCI) & regs.writes("queue_size") & (regs.vq >= 0)
     return _at_most(
         regs,
         mask,
-        most,
+        _most(regs),
         doubt="the size was not read before",
         none="no size of a queue was written",
     )
+
+
+@rule("DX-35", needs=SEEN)
+def oversized_rings_are_kept_to(view: View) -> Result:
+    """Section 4.1.4.3: a queue_size above what the device showed leads it to no slot that its
+    driver has not given it.
+
+    Checked: each look behind the last slot of the used ring of a queue to which more was written
+    than had been read of it since the reset: the device has written nothing there. That it keeps
+    its own size, takes the larger one, or asks for a reset are all right. Slots that it reads, and
+    what it has in its own memory, are not visible.
+
+    Undecided: a ring with fewer slots than the register showed behind the write, where the device
+    may write on.
+    """
+    regs = registers(view)
+    written = regs.of(PCI) & regs.writes("queue_size") & (regs.vq >= 0)
+    over = np.flatnonzero(written & (regs.value > _most(regs)) & (_most(regs) >= 0))
+    shown = later(regs.reads("queue_size"), regs.queue)
+    raised: dict[Place, int] = {}
+    for i in over.tolist():
+        place = int(regs.dev[i]), int(regs.life[i]), int(regs.vq[i])
+        raised[place] = int(regs.value_at(shown)[i])
+    tally = Tally(none="no ring was used whose queue was given too large a size")
+    for row, dev, life, vq, size, looked, stored, slot in _looks(view):
+        if (dev, life, vq) not in raised:
+            continue
+        if raised[dev, life, vq] > size:
+            tally.undecided(doubt="the register shows more slots than the driver gave")
+            continue
+        text = f"device {dev}, life {life}, queue {vq}: the device has written {stored} of the"
+        text += f" {looked} slots behind the {size} of the used ring, the first one at {slot}"
+        tally.check(not stored, (row,), text)
+    return tally.result()
+
+
+def _most(regs: Registers) -> Ints:
+    """The size of each access's queue that was read before anything was written to it, or -1."""
+    written = earlier(regs.on("queue_size") & regs.write, regs.queue) >= 0
+    return regs.value_at(earlier(regs.reads("queue_size") & ~written, regs.queue))
+
+
+def _looks(view: View) -> Iterator[tuple[int, ...]]:
+    names = ("row", "dev", "life", "vq", "size", "looked", "stored", "slot")
+    yield from view.of("beyond").select(names).iter_rows()
 
 
 @rule("MR-DR-19", needs=SEEN, also=("MR-DR-18",))

@@ -68,6 +68,20 @@ def with_rings() -> Log:
     return device.log
 
 
+def oversized() -> Log:
+    """Return a log of a queue that is given twice its size, and used by what the device shows."""
+    device = pci()
+    device.reset()
+    device.negotiate()
+    device.read("num_queues", QUEUES)
+    device.write("queue_select", 0)
+    device.read("queue_size", SIZE, vq=0)
+    device.write("queue_size", 2 * SIZE, vq=0)
+    device.read("queue_size", SIZE, vq=0)
+    device.log.add("beyond", dev=DEV, life=1, vq=0, size=SIZE, looked=SIZE, stored=0)
+    return device.log
+
+
 def _first(log: Log, name: str, write: int, nth: int = 0, **fields: object) -> Event:
     return log.one("register", nth, register=name, write=write, **fields)
 
@@ -105,6 +119,12 @@ def half_the_size(log: Log) -> None:
 def twice_the_size(log: Log) -> None:
     """The driver makes a queue twice as large as the device showed."""
     _first(log, "queue_size", 1, vq=0)["value"] *= 2
+
+
+@case("DX-35", clean=oversized)
+def beyond_the_ring(log: Log) -> None:
+    """The device shows its own size, and uses slots behind it, as the driver wrote."""
+    log.one("beyond").update(stored=4, slot=SIZE)
 
 
 @case("VQ-DR-01", clean=on_mmio)
