@@ -27,6 +27,8 @@ _blocks: dict[int, bytes] = {}
 #: What disks held at their last flush.
 _flushed: WeakKeyDictionary[ServedDisk, bytes] = WeakKeyDictionary()
 _disks: list[ServedDisk] = []
+#: What they held before the first request.
+_begun: WeakKeyDictionary[ServedDisk, bytes] = WeakKeyDictionary()
 #: By queue, the chain that is returned together with the next one.
 _batches: WeakKeyDictionary[Queue, tuple[Chain, int]] = WeakKeyDictionary()
 _announced = itertools.count(1)
@@ -117,6 +119,17 @@ def _cache_lost(queue: Queue) -> None:
         disk.put(0, _flushed[disk])
 
 
+@fault("flush-in-vain", "lose what was written since it began, flushed or not, at a stop")
+def _begin_noted(step: Returning) -> None:
+    if isinstance(step.served, ServedDisk):
+        _begun.setdefault(step.disk, _whole(step.disk))
+
+
+def _all_lost(queue: Queue) -> None:
+    for disk, held in _begun.items():
+        disk.put(0, held)
+
+
 def _few_pieces(chain: Chain) -> Chain:
     return replace(chain, readable=chain.readable[:_PIECES], writable=chain.writable[:_PIECES])
 
@@ -153,6 +166,7 @@ def _masks(queue: Queue) -> None:
 
 for _more in (
     replace(FAULTS["cache-lost"], stops=_cache_lost),
+    replace(FAULTS["flush-in-vain"], stops=_all_lost),
     DeviceFault("pieces-few", "take the first four buffers of each direction", takes=_few_pieces),
     DeviceFault(
         "list-over-end",

@@ -219,6 +219,7 @@ OF_DISKS = frozenset(
         "zeroes-too-far", "status-again", "answers-crossed", "serial-changes", "size-max-0",
         "size-max-1", "sector-missing", "write-cut", "id-length-1", "write-length-0",
         "status-in-data", "blocks-counted", "status-at-start", "cache-lost",
+        "flush-in-vain",
     }
 )  # fmt: skip
 
@@ -340,6 +341,8 @@ DRIVEN: dict[str, DrivenBy] = {
             "status-at-start": "DX-23 | data-before-status",
             "batch-by-first": "RF-DE-05",
             "pieces-few": "DX-23 SU-DE-02",
+            "cache-lost": "BO-DE-13",
+            "flush-in-vain": "BO-DE-13",
             "erase-beside-zones": "BO-DE-39 BO-DE-40 BO-DE-41 | zone-erase",
         }.items()
     )

@@ -55,9 +55,16 @@ class DrivenDevice:
         recorder.save(capture, peer, "clean", message)
         self.driver.recorder = Recorder(recorder.device, recorder.options)
 
+    def disconnect(self) -> None:
+        """End the connection; a process that is not ours may be another one behind it."""
+        self.driver.carrier.stop()
+        if self.peer is None:
+            self.driver.recorder.event("restarted", life=None)
+
     def restart(self) -> None:
         """Start the process anew, where it is ours; else only end the connection."""
         self.driver.carrier.stop()
+        self.driver.recorder.event("restarted", life=None)
         # A QEMU begins its log anew.
         self.driver.recorder.log = None
         if self.peer is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -111,13 +111,18 @@ class RareForms:
             yield "lists in order", Shape(packed=True, more=1 << bits.IN_ORDER), self._in_order
             yield "a writable table", Shape(event_idx=False), self._writable_table
             yield "a table behind buffers", Shape(event_idx=False), self._table_behind
+            flushed = Shape(more=1 << bits.BLK_FLUSH)
+            yield "flushed data behind a reset", flushed, self._flushed
+            through = Shape(fewer=1 << bits.BLK_FLUSH)
+            yield "data behind a reset, FLUSH declined", through, self._written
             carrier = self._driver.carrier
             if isinstance(carrier, VhostUserCarrier):
-                carrier.stop()
+                yield "flushed data behind a connection", flushed, self._reconnected
+                self._device.disconnect()
                 carrier.drive_also(Protocol.BACKEND_REQ)
                 yield "a configuration that may change", Shape(), self._watched
                 carrier.drive_also()
-                carrier.stop()
+                self._device.disconnect()
 
     def _request(self, number: int) -> DriverRequest:
         return self._driver.kind.request(self._driver.memory, number)
@@ -330,6 +335,35 @@ class RareForms:
             data = self._random.randbytes(bits.SECTOR) if kind == bits.T_OUT else bits.SECTOR
             if driver.serve(queue, blk_request(driver.memory, kind, 0, data)) is None:
                 return
+
+    def _flushed(self) -> None:
+        """Write and flush, and read in a life behind a reset (5.2.6.2)."""
+        self._outlast((bits.T_OUT, bits.T_IN, bits.T_FLUSH), lambda: None)
+
+    def _written(self) -> None:
+        """Write without FLUSH, so that each write is stable, and read behind a reset (5.2.6.2)."""
+        self._outlast((bits.T_OUT, bits.T_IN), lambda: None)
+
+    def _reconnected(self) -> None:
+        """Write and flush, and read behind another connection."""
+        self._outlast((bits.T_OUT, bits.T_IN, bits.T_FLUSH), self._device.disconnect)
+
+    def _outlast(self, kinds: Sequence[int], leave: Callable[[], None]) -> None:
+        """Make requests to the same sectors, leave the device, and read them in its next life."""
+        driver, queue = self._driver, self._driver.kind.queue
+        # What is written to zones has a place of its own.
+        if (driver.carrier.offered() & 1 << bits.BLK_RO) or driver.features >> bits.BLK_ZONED & 1:
+            return
+        size = _SECTORS * bits.SECTOR
+        for kind in kinds:
+            data = {bits.T_OUT: self._random.randbytes(size), bits.T_FLUSH: b""}.get(kind, size)
+            sector = 0 if kind == bits.T_FLUSH else _SECTORS
+            if driver.serve(queue, blk_request(driver.memory, kind, sector, data)) is None:
+                return
+        driver.end()
+        leave()
+        self._device.begin(driver.shape)
+        driver.serve(queue, blk_request(driver.memory, bits.T_IN, _SECTORS, size))
 
     def _declined(self) -> None:
         """Read the fields of zones that were declined: all are 0 (5.2.5.2)."""

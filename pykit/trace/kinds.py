@@ -109,6 +109,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
         "returned": "u32: id len, u16: index head changed",
         "beyond": "u32: size, u16: looked stored slot",
+        "restarted": "",
         "queue_vector": "u16: vector",
         "config_vector": "u16: vector",
         "line": "u16: pci_status, u8: isr raised",
@@ -181,7 +182,9 @@ def source_of(kind: str) -> str:
 
 
 #: Kinds that only the driver outside of a guest writes (pykit/drive).
-DRIVEN = ("beyond", "blk_sector", "returned", "queue_vector", "config_vector", "line")
+DRIVEN = (
+    "beyond", "blk_sector", "restarted", "returned", "queue_vector", "config_vector", "line",
+)  # fmt: skip
 
 #: The kinds that are tracepoints of our modules.
 TRACEPOINTS = {

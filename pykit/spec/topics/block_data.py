@@ -204,7 +204,7 @@ def reads_bring_what_was_written(view: View) -> Result:
     changes = view.of("config_change").select("dev", "life").unique()
     moved = {(dev, life) for dev, life in changes.iter_rows()}
     rows = rows.where(~_of_lives(view, moved)[rows["q"]])
-    altered = {view.rings.queue[q][:2] for q in np.flatnonzero(_altered_queues(view)).tolist()}
+    altered = {view.rings.queue[q][:2] for q in np.flatnonzero(altered_queues(view)).tolist()}
     return rows.check(
         rows["other"] == 0,
         "{queue}: {other} of {known} known sectors of a read at sector {first} are not what was"
@@ -220,7 +220,7 @@ def _of_lives(view: View, lives: set[tuple[int, int]]) -> Bools:
     return np.array([name[:2] in lives for name in view.rings.queue], dtype=np.bool_)
 
 
-def _altered_queues(view: View) -> Bools:
+def altered_queues(view: View) -> Bools:
     """By queue: the driver broke it, or a chain or header of it was altered by either side."""
     looks = view.rings.of("compared")
     found: Bools = view.contested_queues.copy()

@@ -33,6 +33,7 @@ class _Form:
     Attributes:
         row: of the event blk_start.
         what: device, type, sector and bytes: what was asked for, in whatever form.
+        life, place: where it was made.
         cut: lengths of its data buffers.
         flagged: WRITE stands beside INDIRECT.
         behind: buffers stand in the ring before the indirect table.
@@ -45,6 +46,7 @@ class _Form:
 
     row: int
     what: tuple[int, int, int, int]
+    life: int
     place: str
     cut: tuple[int, ...]
     flagged: bool
@@ -101,6 +103,7 @@ def _read_forms(view: View) -> list[_Form]:
             _Form(
                 row=int(requests.row[number]),
                 what=(rings.queue[q][0], kinds[number], sectors[number], sizes[number]),
+                life=rings.queue[q][1],
                 place=rings.name(q),
                 cut=cut,
                 flagged=bool((flags[pointer] & bits.WRITE).any()),
@@ -160,9 +163,12 @@ def _read_pairs(view: View) -> Iterator[_Pair]:
         sector, total = int(events["sector"][i]), int(events["sum"][i])
         if not events["write"][i] and (dev, sector) in known:
             before, form = known[dev, sector]
-            yield _Pair(row, sector, forms[n], form, total == before)
-        else:
-            known[dev, sector] = (total, forms[n])
+            right = total == before
+            if right or forms[n].life == form.life:
+                yield _Pair(row, sector, forms[n], form, right)
+                continue
+        # What a reset has left is no matter of forms.
+        known[dev, sector] = (total, forms[n])
 
 
 def _judge(view: View, odd: Callable[[_Form, _Form], bool], words: str) -> Tally:

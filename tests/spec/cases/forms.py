@@ -14,7 +14,7 @@ _PACKED = 1 << bits.RING_PACKED
 PLAIN, ODD = (1024,), (512, 512)
 
 
-def _ask(
+def ask(
     disk: Disk,
     kind: int,
     cut: tuple[int, ...],
@@ -79,9 +79,9 @@ def forms(*, packed: bool = False, flags: int = 0, ahead: int = 0, table: bool =
 
     def make() -> Log:
         disk = Disk(offered=OFFERED | (_PACKED if packed else 0), packed=packed)
-        _ask(disk, bits.T_OUT, PLAIN, table=False)
-        _ask(disk, bits.T_IN, PLAIN, table=False)
-        _ask(disk, bits.T_IN, ODD, table=table, flags=flags, ahead=ahead)
+        ask(disk, bits.T_OUT, PLAIN, table=False)
+        ask(disk, bits.T_IN, PLAIN, table=False)
+        ask(disk, bits.T_IN, ODD, table=table, flags=flags, ahead=ahead)
         return disk.log
 
     return make
@@ -118,9 +118,9 @@ def unreadable(*, packed: bool = False) -> Make:
 
     def make() -> Log:
         disk = Disk(offered=OFFERED | (_PACKED if packed else 0), packed=packed)
-        _ask(disk, bits.T_OUT, PLAIN)
-        _ask(disk, bits.T_OUT, PLAIN, unreadable=200)
-        _ask(disk, bits.T_IN, PLAIN)
+        ask(disk, bits.T_OUT, PLAIN)
+        ask(disk, bits.T_OUT, PLAIN, unreadable=200)
+        ask(disk, bits.T_IN, PLAIN)
         return disk.log
 
     return make
