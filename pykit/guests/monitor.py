@@ -69,7 +69,10 @@ class Monitor:
         """Send one command and return its answer; raises QemuRefusedError for an error."""
         try:
             answer = self._qmp.cmd_raw(command, arguments)
-        except (QMPError, StateError, OSError, TimeoutError, EOFError) as error:
+        except TimeoutError:
+            words = f"QEMU itself stands still: no answer to {command} for {_ANSWER_S:g} s"
+            raise GuestEndedError("hang", words) from None
+        except (QMPError, StateError, OSError, EOFError) as error:
             raise GuestEndedError("qemu-died", f"QEMU's monitor ended: {error}") from error
         if "error" in answer:
             raise QemuRefusedError(command, answer["error"]["desc"])

@@ -22,8 +22,11 @@ DISK = Device("vd0", "virtio-blk-pci", 16, {})
 
 
 @contextlib.contextmanager
-def answering(path: Path, *, dies: bool) -> Iterator[None]:
-    """A monitor that does all that it is asked, and sends no event; or ends with device_del."""
+def answering(path: Path, *, dies: bool = False, silent: bool = False) -> Iterator[None]:
+    """A monitor that does all that it is asked, and sends no event.
+
+    Or it ends with device_del, or answers nothing behind the capabilities.
+    """
 
     def serve() -> None:
         peer, _ = server.accept()
@@ -31,6 +34,8 @@ def answering(path: Path, *, dies: bool) -> Iterator[None]:
             peer.sendall(json.dumps(GREETING).encode() + b"\n")
             while data := peer.recv(65536):
                 asked = json.loads(data)
+                if silent and asked["execute"] != "qmp_capabilities":
+                    continue
                 given = {"id": asked["id"]} if "id" in asked else {}
                 peer.sendall(json.dumps({"return": {}, **given}).encode() + b"\n")
                 if dies and asked["execute"] == "device_del":
@@ -62,3 +67,15 @@ def test_who_does_not_let_a_device_go(
         ours.unplug(DISK)
     assert raised.value.kind == kind
     assert words in raised.value.message
+
+
+def test_a_qemu_that_stands_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver's fault can make its main loop spin: that is no QEMU that died."""
+    monkeypatch.setattr(monitor, "_ANSWER_S", 0.2)
+    with (
+        answering(tmp_path / "qmp", silent=True),
+        contextlib.closing(Monitor(tmp_path / "qmp")) as ours,
+        pytest.raises(GuestEndedError, match=r"stands still: no answer to query-status") as raised,
+    ):
+        ours.ask("query-status")
+    assert raised.value.kind == "hang"
