@@ -385,7 +385,11 @@ class VirtioDriver:
             found += look(queue)
             if len(found) < count and self.carrier.quiet():
                 # What it did last may have come after the look above.
-                return [*found, *look(queue)]
+                found += look(queue)
+                ring = self.rings[queue]
+                if len(found) < count and isinstance(ring, PackedRing):
+                    ring.note_stray()
+                return found
 
     def announced(self, queue: int, count: int, late: float) -> tuple[list[Completion], bool]:
         """Take so many used entries, and wait for an interrupt before the next is asked for.

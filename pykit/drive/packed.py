@@ -207,20 +207,23 @@ class PackedRing(Ring):
     def note_stray(self) -> None:
         """Write down the first used descriptor out of its turn, if the next one is not used.
 
-        Up to where the next list goes all are available, unless the device is wrong.
+        Up to where the next list goes all are available, unless the device is wrong. What is
+        behind that was the driver's again when the list was taken that it belonged to.
         """
-        slot, wrap = self.used_slot, self.used_wrap
-        if self._is_used(slot, wrap):
+        if self._is_used(self.used_slot, self.used_wrap):
             return
-        for _ in range(self.size - self.free):
+        for number in range(self.size):
+            slot = (self.used_slot + number) % self.size
             at = self.desc + DESC_BYTES * slot
-            address, length, number, flags = STORED.unpack(self.memory.load(at, DESC_BYTES))
-            if bool(flags & AVAIL) == bool(flags & USED):
+            address, length, name, flags = STORED.unpack(self.memory.load(at, DESC_BYTES))
+            used = bool(flags & AVAIL) == bool(flags & USED)
+            if number >= self.size - self.free:
+                used &= bool(self.memory.written(at, DESC_BYTES))
+            if used:
                 place = {"slot": slot, "head": _NO_HEAD, "pos": STRAY}
-                found = {"addr": address, "len": length, "id": number, "flags": flags}
+                found = {"addr": address, "len": length, "id": name, "flags": flags}
                 self.recorder.event("slot", self.index, **place, **found)
                 return
-            slot = (slot + 1) % self.size
 
     def take(self) -> list[UsedEntry]:
         """Take used descriptors in order, at most one ring full."""

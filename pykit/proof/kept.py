@@ -190,7 +190,7 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
         "reset-clears-isr",
     ),
     "acknowledged-kept": FaultyRegisters(
-        "keep what was acknowledged in the interrupt status", ("DX-90", "NU-DE-01", "NU-DE-04"),
+        "keep what was acknowledged in the interrupt status", ("DX-90",),
         RegisterFault({}, {"interrupt_ack": _dropped}), MMIO, ("isr-acknowledged",),
     ),
     # The configuration, and what is beside it.

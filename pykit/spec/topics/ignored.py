@@ -62,13 +62,14 @@ def _read(view: View) -> Rows:
     ts = rings.base_of(events, "ts")
     kinds = {name: np.flatnonzero(are(events, name)) for name in ("used", "interrupt", "add")}
     places = {name: at[found] for name, found in kinds.items()}
-    disabled = np.flatnonzero(are(events, "callback") & (events["enable"] == 0))
     here = np.asarray(rows["at"])
     used = _next(places["used"], here)
     known = used < len(kinds["used"])
     entry = kinds["used"][np.where(known, used, 0)]
     known &= (q[entry] == rows["q"]) & (events["index"][entry] == rows["last_used"])
-    known &= _next(at[disabled], here) == _next(at[disabled], at[entry])
+    # Before the entry neither disabled nor asked for in another way.
+    again = np.flatnonzero(are(events, "callback"))
+    known &= _next(at[again], here) == _next(at[again], at[entry])
     # Up to the next chain, or to the queue's last event.
     ends = np.append(np.flatnonzero(q[1:] != q[:-1]), len(q) - 1)
     last = ends[np.searchsorted(ends, entry)]
@@ -81,9 +82,13 @@ def _read(view: View) -> Rows:
     return rows.where(known)
 
 
-def _check(view: View, rows: Rows, chosen: Bools, text: str) -> Result:
-    # A device that never interrupts shows nothing of what it goes by.
-    possible = bool((rows["came"].astype(np.bool_) & ~chosen).any())
+def _check(view: View, rows: Rows, chosen: Bools, like: Bools, text: str) -> Result:
+    """Check that interrupts came of what was chosen; ``like``: the same without the decoy.
+
+    A device of which none came there, or that lost one, shows nothing of what it goes by.
+    """
+    came, waited = rows["came"].astype(np.bool_), rows["waited"] >= WAITED_FOR
+    possible = bool((came & like).any()) and not bool((~came & waited & _plainly_asked(rows)).any())
     rows = rows.where(chosen)
     decided = rows["came"].astype(np.bool_) | ((rows["waited"] >= WAITED_FOR) & possible)
     table = rows.where(decided)
@@ -93,7 +98,33 @@ def _check(view: View, rows: Rows, chosen: Bools, text: str) -> Result:
         none="no interrupt was asked for while such a value stood there",
         shown=("row", "entry"),
         undecided=int(np.count_nonzero(~decided)),
-        doubt="the driver did not wait for the interrupt, or none came without the decoy either",
+        doubt="the driver did not wait for the interrupt, or one is missing without the decoy, too",
+        unless=(view.contested_queues | without_vector(view))[table["q"]],
+    )
+
+
+def _plainly_asked(rows: Rows) -> Bools:
+    """By callback: flag and used_event both ask for the interrupt of the next entry."""
+    found: Bools = (rows["avail_flags"] & 1 == 0) & (rows["used_event"] == rows["last_used"])
+    return found
+
+
+def waited_in_vain(view: View, *, event_idx: bool) -> Result:
+    """Check that interrupts came that flag and used_event both asked for, where the driver waited.
+
+    Of a device that never interrupted it is not known whether interrupts were seen.
+    """
+    rows = asked(view)
+    if not len(rows):
+        return Result(0)
+    mine = view.rings.event_idx(rows["q"], rows["event_idx"]) == event_idx
+    rows = rows.where(mine & _plainly_asked(rows))
+    came = rows["came"].astype(np.bool_)
+    table = rows.where(came | ((rows["waited"] >= WAITED_FOR) & came.any()))
+    return table.check(
+        table["came"].astype(np.bool_),
+        "{queue}: no interrupt of entry {last_used}, which the driver asked for and waited for",
+        shown=("row", "entry"),
         unless=(view.contested_queues | without_vector(view))[table["q"]],
     )
 
@@ -107,13 +138,15 @@ def used_event_is_nothing_without_the_feature(view: View) -> Result:
     entry came.
 
     Undecided: it did not come before the next chain, and the driver waited less than half a second,
-    or no interrupt came of other callbacks either.
+    or no interrupt came of callbacks without EVENT_IDX for which used_event would ask, too. Or one
+    was lost where nothing spoke against it, with EVENT_IDX or without: the device loses interrupts
+    for another reason.
     """
     rows = asked(view)
     plain = ~view.rings.event_idx(rows["q"], rows["event_idx"])
     chosen = plain & (rows["avail_flags"] & 1 == 0) & (rows["used_event"] != rows["last_used"])
     text = "{queue}: no interrupt of entry {last_used}: used_event {used_event} counts, and may not"
-    return _check(view, rows, chosen, text)
+    return _check(view, rows, chosen, plain & _plainly_asked(rows), text)
 
 
 @rule("NU-DE-04", needs=_NEEDS)
@@ -130,4 +163,4 @@ def flag_is_nothing_with_the_index(view: View) -> Result:
     index = view.rings.event_idx(rows["q"], rows["event_idx"])
     chosen = index & (rows["avail_flags"] & 1 == 1) & (rows["used_event"] == rows["last_used"])
     text = "{queue}: no interrupt of entry {last_used}: the flag counts, and may not"
-    return _check(view, rows, chosen, text)
+    return _check(view, rows, chosen, index & _plainly_asked(rows), text)

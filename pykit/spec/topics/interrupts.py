@@ -60,6 +60,7 @@ from pykit.spec.rows import Row, Rows, Tally
 from pykit.spec.standing import standstills
 from pykit.spec.timing import OTHER_SIDE, PREEMPTED_TASK
 from pykit.spec.topics import vhost
+from pykit.spec.topics.ignored import waited_in_vain
 from pykit.spec.view import View
 from pykit.trace.kinds import SET_UP
 
@@ -525,6 +526,8 @@ def interrupts_of_event_index(view: View) -> Result:
     EVENT_IDX that both sides saw from its set-up on, and each decision that a vhost back-end
     traced. A span holds that ends with an interrupt which some value of used_event that the
     device may have read requests. A span is violated that has none though all values request it.
+    Of `pykit drive` also each entry that it asked to be interrupted for, with no flag beside that:
+    the interrupt came before the next chain, or was not waited for half a second.
 
     - Undecided: the values that the device may have read disagree (the topic's window), among them
       those of a driver that saw pending entries when it enabled interrupts.
@@ -538,6 +541,7 @@ def interrupts_of_event_index(view: View) -> Result:
     s = spans(view)
     own = must_interrupt(view, s.event_idx & ~s.packed)
     own += owed_interrupts(view, _by_event_index(view, SPLIT)[0])
+    own += waited_in_vain(view, event_idx=True)
     return own + vhost.signals(view, requested=True, event_idx=True)
 
 
@@ -569,6 +573,7 @@ def interrupts_without_flag(view: View) -> Result:
     """
     own = must_interrupt(view, ~spans(view).event_idx)
     own += owed_interrupts(view, _by_event_index(view, SPLIT)[1])
+    own += waited_in_vain(view, event_idx=False)
     return own + vhost.signals(view, requested=True, event_idx=False)
 
 

@@ -172,6 +172,22 @@ def _never_taken(view: View, q: Ints, row: Ints, place: Ints) -> tuple[Bools, Bo
     return never, certain
 
 
+def _alone(view: View, q: Ints, at: Ints, id_: Ints) -> Bools:
+    """By descriptor: it has the id of the one list that is outstanding by then.
+
+    False for queues that are not of `pykit drive`, which writes all down in the driver's order.
+    """
+    found, taken = lists(view), entries(view)
+    driven = np.isin(q, view.rings.of("returned")["q"])
+    alone = np.zeros(len(q), dtype=np.bool_)
+    for i in np.flatnonzero(driven).tolist():
+        exposed = np.flatnonzero((found.q == q[i]) & (found.at < at[i]))
+        back = taken.list[(taken.q == q[i]) & (taken.at < at[i])]
+        left = exposed[~np.isin(exposed, back)]
+        alone[i] = len(left) == 1 and view.adds.head[found.add[left[0]]] == id_[i]
+    return alone
+
+
 def _stray_at_hang(view: View) -> Result:
     """Check the rings of a guest that hung: none has a used descriptor out of its turn."""
     tally = Tally()
@@ -192,9 +208,10 @@ def skips_the_whole_list(view: View) -> Result:
     further on as the list before it has, with the wrap counter of that round; and each that stood
     somewhere else when an interrupt brought none in its place. The latter is violated if the
     driver never finds one in its place, for 5 s: a device may write used descriptors of a batch
-    in any order, and the first one last. Of a guest that hangs also the memory of each ring whose
-    next list is not back: no descriptor behind its place is used. Queues with
-    IN_ORDER are RF-DE-05's.
+    in any order, and the first one last. With one list outstanding there is no batch: in `pykit
+    drive`, where events have one order, its id somewhere else is enough. Of a guest that hangs also
+    the memory of each ring whose next list is not back: no descriptor behind its place is used.
+    Queues with IN_ORDER are RF-DE-05's.
 
     Contested: the driver had broken the ring before.
     """
@@ -210,6 +227,7 @@ def skips_the_whole_list(view: View) -> Result:
         same = (before >= 0) & (taken.q[before] == q)
         place = np.where(same, taken.place[before] + 1, 0)
     never, certain = _never_taken(view, q, row, place)
+    certain |= _alone(view, q, at, ints(frame, "id")[pick])
     table = Rows.of(rings, frame.take(pick)).plus(never=never)
     table = table.where(never & certain)
     held = int(np.count_nonzero(taken.fresh & (taken.list >= 0)))
