@@ -90,7 +90,9 @@ class DriverSteps:
         queue, wanted = self._queue(words), int(words["value"])
         self._carrier.listen(queue, _LATE if wanted else _NONE)
         found = self._carrier.interrupts(queue)
-        return "" if found == wanted else str(found)
+        ring = self._driver.rings[queue]
+        idle = ring.used_position == ring.taken_position
+        return "" if found == wanted else f"{found}{', with nothing used' if idle else ''}"
 
     def _avail_flags(self, words: Mapping[str, str]) -> str:
         self._store(self._driver.rings[self._queue(words)].driver, words)

@@ -131,14 +131,14 @@ class DriveResult:
         """
         if case.right or case.outcome is None:
             return None
-        row, verdict = case.case.row, case.outcome.verdict
+        row, outcome = case.case.row, case.outcome
         waived = (
             KnownDeviation(row.name, _HARMLESS, found.message, found.known)
             for found in (self.verdicts.rules if self.verdicts else ())
             if found.verdict == "waived" and row.clause in (found.rule.id, *found.rule.clauses)
         )
-        known = (known for known in (*self.target.known, *waived) if known.row == row.name)
-        return next((known for known in known if verdict in known.classes), None)
+        seen = row.name, outcome.verdict, outcome.detail
+        return next((k for k in (*self.target.known, *waived) if k.covers(*seen)), None)
 
     @property
     def failed_rules(self) -> list[spec.Verdict]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pykit.errors import UsageError
@@ -19,12 +20,19 @@ class KnownDeviation:
         classes: what comes of it.
         reason: what is known.
         evidence: where that was seen.
+        detail: what the case's outcome says, as a regular expression; anything without one.
     """
 
     row: str
     classes: tuple[str, ...]
     reason: str
     evidence: str
+    detail: str = ""
+
+    def covers(self, row: str, verdict: str, detail: str) -> bool:
+        """Whether the outcome of a row's case is this deviation."""
+        known = row == self.row and verdict in self.classes
+        return known and re.search(self.detail, detail) is not None
 
 
 @dataclass(frozen=True)

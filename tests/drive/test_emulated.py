@@ -115,3 +115,17 @@ def test_known_deviations_are_of_rows_and_harm_nobody() -> None:
             assert known.row in rows
             assert set(known.classes) <= {"rejected", "stopped", "wrong-data"}
     assert len(emulated.known("virtio-blk-pci")) < len(emulated.known("virtio-blk-device"))
+
+
+@pytest.mark.parametrize(
+    ("detail", "covered"),
+    [
+        ("interrupts own is 0: 1", True),
+        ("interrupts own is 0: 1, with nothing used", False),
+        ("interrupts own is 0: 2", False),
+    ],
+)
+def test_an_interrupt_of_nothing_is_not_known(detail: str, covered: bool) -> None:
+    row = "no-interrupt-before-driver-ok"
+    found = any(k.covers(row, "wrong-data", detail) for k in emulated.known("virtio-blk-pci"))
+    assert found == covered
