@@ -50,6 +50,8 @@ _STEP = 1 << 20
 _LARGEST = 32768
 #: Devices whose fields are read in a life of their own. A disk has more such lives.
 _NUMBERED = (bits.NET_ID,)
+#: Of an input device: its name, events of absolute axes, an axis, nothing, what is not defined.
+_SELECTIONS = ((1, 0), (0x11, 3), (0x12, 0), (0, 0), (0x04, 0), (0x13, 1), (0x7F, 0), (0xFF, 0xFF))
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -91,6 +93,8 @@ class RareForms:
             yield "all numbers", Shape(), self._numbers
         if isinstance(self._driver.carrier, QtestCarrier) and self._driver.kind.id == bits.SCSI_ID:
             yield "sizes of a SCSI host", Shape(), self._sizes
+        if isinstance(self._driver.carrier, QtestCarrier) and self._driver.kind.id == bits.INPUT_ID:
+            yield "selections of an input device", Shape(), self._selections
         if self._driver.kind.name == "blk":
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
@@ -322,6 +326,18 @@ class RareForms:
         """Read sense_size and cdb_size as they are after a reset (5.6.4)."""
         for name, offset in (("sense_size", 20), ("cdb_size", 24)):
             note_field(self._driver.recorder, self._driver.carrier, Field(name, offset, 4, None))
+
+    def _selections(self) -> None:
+        """Ask an input device for what it has, and for what there is not (5.8.5)."""
+        carrier, note = self._driver.carrier, self._driver.recorder.event
+        assert isinstance(carrier, QtestCarrier)
+        space = carrier.device.space
+        for pair in _SELECTIONS:
+            for offset, value in enumerate(pair):
+                space.bus.write(space.base + offset, value, 1)
+                note("config", offset=offset, len=1, value=value, write=1)
+            size = space.bus.read(space.base + len(pair), 1)
+            note("config", offset=len(pair), len=1, value=size, write=0)
 
     def _field(self, field: Field) -> None:
         # A back-end has no part in how large the queues are.

@@ -223,6 +223,10 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
         "have no pair of queues", "DX-91", "config+8", always(0),
         device=f"{_NET},mq=on,vectors=10",
     ),
+    "input-answers-all": reading(
+        "answer by four bytes what it has nothing for", "IP-DE-02", "config+2",
+        lambda value, state: value or 4, device="virtio-keyboard-pci",
+    ),
     "sense-size-small": reading(
         "have a sense_size of 18 after a reset", "DX-101", "config+20", always(18),
         device="virtio-scsi-pci",

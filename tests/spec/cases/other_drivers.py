@@ -110,7 +110,7 @@ def target_is_written(log: Log) -> None:
 def asking() -> Log:
     """Return a log of a driver that asks an input device twice."""
     log = bare(id=bits.INPUT_ID, offered=MODERN, acked=MODERN)
-    for answer in (3, 5):
+    for answer in (3, 2):
         for offset in (0, 1):
             log.add("config", **_PLACE, offset=offset, len=1, value=answer, write=1)
         log.add("config", **_PLACE, offset=2, len=1, value=answer, write=0)
