@@ -347,6 +347,10 @@ class VirtioDriver:
         if isinstance(self.carrier, QtestCarrier):
             for _ in range(self.carrier.config_changes()):
                 self.recorder.event("config_change", status=bits.DRIVER_OK)
+                of = self.carrier.device.registers
+                # Either shows what was announced.
+                if "generation" in of:
+                    of.do(of.reading("status"), of.reading("generation"))
 
     def serve(
         self, queue: int, request: DriverRequest, indirect: bool = False, patience: float = PATIENCE

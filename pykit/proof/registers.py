@@ -695,6 +695,10 @@ REGISTER_FAULTS: dict[str, FaultyRegisters] = {
     "mmio-isr-undefined": reading(
         "have an undefined bit in the interrupt status", "MR-DE-04", "isr", _with(4), device=MMIO,
     ),
+    "mmio-isr-config": reading(
+        "have the bit of a changed configuration with each interrupt", "MR-DE-04", "isr",
+        lambda value, state: value and value | _CONFIG, device=MMIO,
+    ),
     "mmio-isr-after-reset": reading(
         "keep the interrupt status over a reset", "MR-DE-05", "isr", _with(1),
         "reset-clears-ready", MMIO,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pykit.spec.arrays import Bools
+from pykit.spec import bits
+from pykit.spec.arrays import Bools, Ints
 from pykit.spec.model import Result, rule
 from pykit.spec.registers import (
     MMIO,
@@ -36,6 +37,10 @@ SHARING = ("-fs", "-gpu", "-pmem", "-media")
 NO_LENGTH = 0xFFFFFFFF
 UNREAD = "the register was not read"
 DEFINED = 3
+#: The one for a changed configuration.
+_CHANGED = 2
+#: More bytes than any configuration has.
+_ROOM = 1 << 16
 
 
 @rule("MR-DE-01", needs=SEEN)
@@ -97,13 +102,55 @@ def interrupts_are_events(view: View) -> Result:
     """Section 4.2.2.1: bits of InterruptStatus that stand for no event are 0.
 
     Checked: each read of InterruptStatus: it has no bit but those for used buffers and for a
-    changed configuration. Whether these two had an event is not judged.
+    changed configuration. Of those with the latter also each second one in a row with the bit
+    acknowledged in between, where ConfigGeneration was read before both and after both: it changed,
+    as the device has had two events. A device that has changed may announce that a little later, so
+    that one alone is none too many. Left out are lives in which any field of the configuration
+    changed, or in which the device showed that it needs a reset, or the status was not read
+    afterwards. Whether the bit for used buffers had an event is not judged.
     """
     regs = registers(view)
     rows = regs.where(regs.of(ALL) & regs.reads("isr"))
     return regs.check(
         rows, rows["value"] & ~DEFINED == 0, "{place}: InterruptStatus is {value:#x}", none=UNREAD
+    ) + _changes_of_nothing(regs)
+
+
+def _changes_of_nothing(regs: Registers) -> Result:
+    """Check that the generation changed where a changed configuration is shown."""
+    shown = regs.of(MMIO) & regs.reads("isr") & (regs.value & _CHANGED != 0)
+    without = regs.of(MMIO) & regs.reads("isr") & (regs.value & _CHANGED == 0)
+    without |= regs.of(MMIO) & regs.writes("interrupt_ack") & (regs.value & _CHANGED != 0)
+    since, generations = earlier(without, regs.span), regs.reads("generation")
+    one = earlier(shown, regs.span)
+    before = earlier(generations, regs.span)
+    before = np.where((one >= 0) & (since > one), before[one], -1) if len(regs) else before
+    after = later(generations, regs.span)
+    broken = regs.reads("status") & (regs.value & bits.NEEDS_RESET != 0)
+    out = np.isin(regs.span, regs.span[broken]) | np.isin(regs.span, _changed_spans(regs))
+    known = (before >= 0) & (after >= 0) & (later(regs.reads("status"), regs.span) >= 0)
+    rows = regs.where(
+        shown & known & ~out,
+        before=regs.value_at(before),
+        after=regs.value_at(after),
+        first=regs.row_at(before),
+        last=regs.row_at(after),
     )
+    return rows.check(
+        rows["before"] != rows["after"],
+        "{place}: InterruptStatus shows a changed configuration, and ConfigGeneration is {after},"
+        " as it was before",
+        shown=("first", "row", "last"),
+    )
+
+
+def _changed_spans(regs: Registers) -> Ints:
+    """Spans in which reads of the same bytes of the configuration differ."""
+    reads = regs.reads("config")
+    key = (regs.span * _ROOM + regs.offset % _ROOM) * 16 + np.minimum(regs.size, 15)
+    before = earlier(reads, key)
+    found: Ints = regs.span[reads & (before >= 0) & (regs.value_at(before) != regs.value)]
+    return found
 
 
 def _cleared(view: View, name: str, text: str) -> Result:

@@ -84,6 +84,27 @@ def interrupt_of_no_event(log: Log) -> None:
     _first(log, "isr", 0, 1)["value"] = 7
 
 
+def announced_twice() -> Log:
+    """Return a log of an MMIO device that announces two changes."""
+    device = mmio()
+    for generation in range(3):
+        device.read("generation", generation)
+        if generation:
+            device.read("status", 15)
+        device.read("isr", 2)
+        device.write("interrupt_ack", 2)
+    device.read("generation", 3)
+    device.read("status", 15)
+    return device.log
+
+
+@case("MR-DE-04", clean=announced_twice)
+def change_of_nothing(log: Log) -> None:
+    """InterruptStatus shows a change again and again, and the generation stays."""
+    for event in log.of("register", register="generation"):
+        event["value"] = 0
+
+
 def strange_interrupt() -> Log:
     """Return a log of an interrupt status with an undefined bit, of which the driver takes none."""
     log = on_mmio()
