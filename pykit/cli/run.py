@@ -70,8 +70,8 @@ def run(
         str | None,
         typer.Option(
             metavar="T",
-            help="Use this transport: pci, pci-legacy, mmio or mmio-legacy, and of s390x ccw, its "
-            "default, or pci (default: pci).",
+            help="Use this transport: pci, pci-legacy, pci-iommu (behind an IOMMU), mmio or "
+            "mmio-legacy, and of s390x ccw, its default, or pci (default: pci).",
         ),
     ] = None,
     ring: Annotated[

@@ -119,7 +119,7 @@ def programs_drive(programs: Path) -> list[str]:
 def _kernel_arguments(scenario: Scenario, accelerator: str) -> list[str]:
     """Return what makes a guest boot soon, and end at the first oops."""
     arch = scenario.transport.arch
-    arguments = [_KERNEL_ARGUMENTS, *arch.arguments]
+    arguments = [_KERNEL_ARGUMENTS, *arch.arguments, *scenario.transport.arguments]
     khz = program.ICOUNT_KHZ if scenario.icount else tsc.khz()
     if accelerator == "tcg" and khz and arch == AMD64:
         arguments.append(f"tsc_early_khz={khz}")

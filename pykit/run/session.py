@@ -146,11 +146,12 @@ def logged(scenario: Scenario) -> tuple[str, ...]:
         return ("virtio_set_status",) if scenario.observe else ()
     # A mutant may be wrong in a register, which nothing else shows.
     version = program.find(scenario.transport.arch)[1]
+    events = (*TRACE_EVENTS, *scenario.transport.events)
     if scenario.transport.suffix == CCW:
-        return (*TRACE_EVENTS, *CHANNEL_EVENTS)
+        return (*events, *CHANNEL_EVENTS)
     if scenario.mutant is not None or access.log_registers(scenario, version):
-        return (*TRACE_EVENTS, *REGISTER_EVENTS)
-    return TRACE_EVENTS
+        return (*events, *REGISTER_EVENTS)
+    return events
 
 
 def require_free(out: Path) -> None:

@@ -56,7 +56,8 @@ class SharedGuest:
             self._up = bring_up(stack, self._bundle, devices)
             # A mutant may be wrong in a register, which nothing else shows.
             mutants = any(scenario.mutant for scenario in self._scenarios)
-            self._up.monitor.trace((*TRACE_EVENTS, *(REGISTER_EVENTS if mutants else ())))
+            events = (*TRACE_EVENTS, *self._bundle.scenario.transport.events)
+            self._up.monitor.trace((*events, *(REGISTER_EVENTS if mutants else ())))
             self._stack = stack.pop_all()
         self.sound = True
         return self

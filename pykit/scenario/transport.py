@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pykit.arch import AMD64, MACHINES, Arch
@@ -38,6 +38,10 @@ class Transport:
     #: The bus that devices are plugged into while the guest runs. None: all are there from
     #: power-on, and the guest binds the transport's driver to one where it would be plugged.
     plugged_on: str | None = None
+    #: What the kernel's command line says beside what all say.
+    arguments: tuple[str, ...] = ()
+    #: QEMU's trace events of the machine, which the decoder knows (pykit/trace/pciconfig.py).
+    events: tuple[str, ...] = ()
     #: The machine's.
     arch: Arch = AMD64
 
@@ -70,6 +74,19 @@ def _pci(arch: Arch, name: str, *, legacy: bool) -> Transport:
         options={"disable-modern": True, "disable-legacy": "off"} if legacy else {},
         plugged_on="rp0" if arch.root_ports else "pci.0",
         arch=arch,
+    )
+
+
+def _iommu(arch: Arch) -> Transport:
+    """Devices on PCI whose addresses an IOMMU translates, which the kernel switches on."""
+    plain = _pci(arch, "pci-iommu", legacy=False)
+    return replace(
+        plain,
+        machine=(*plain.machine, "-device", "intel-iommu"),
+        profile="pci-iommu",
+        options={"disable-legacy": "on", "iommu_platform": True},
+        arguments=("intel_iommu=on",),
+        events=("vtd_switch_address_space", "vtd_dmar_fault"),
     )
 
 
@@ -110,6 +127,8 @@ def _all(arch: Arch) -> dict[str, Transport]:
     there.append(_pci(arch, "pci", legacy=False))
     if arch.root_ports:
         there.append(_pci(arch, "pci-legacy", legacy=True))
+    if arch == AMD64:
+        there.append(_iommu(arch))
     if arch.mmio:
         there += [_mmio(arch, "mmio", legacy=False), _mmio(arch, "mmio-legacy", legacy=True)]
     return {transport.name: transport for transport in there}

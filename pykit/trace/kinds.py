@@ -131,6 +131,8 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "dev_blk_done": "u64: elem, u8: status",
         "dev_command": "u32: number, u8: command",
         "dev_pci_config": "u64: value, u32: offset, u8: write, str: place",
+        "dev_translation": "u8: enabled, str: place",
+        "dev_dma_fault": "u64: addr, u8: write, str: place",
         "dev_structure": "u64: value, u32: offset, u16: pos, u8: cfg_type size write",
         "acc_ring": "u64: insns pc address value, u32: offset, u16: slot,"
         " u8: size write, str: area field symbol",

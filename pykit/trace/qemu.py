@@ -124,7 +124,7 @@ class QemuLog:
     """Rows in log order, with the log's times (wall clock, ns), and what was lost.
 
     ``devices`` are those that were numbered by the log itself, in that order; ``config`` are the
-    lines about PCI configuration spaces, as they are (pciconfig.py), and ``structures`` those about
+    lines about PCI functions, as they are (pciconfig.py), and ``structures`` those about
     structures in BARs (structures.py); ``looks`` are reads of
     DeviceID by the slot of MMIO, None where the log has no accesses to such registers.
     """
@@ -221,7 +221,7 @@ def read_log(
         .otherwise(pl.lit("qemu"))
     )
     rows = rows.select(pl.col(name).cast(dtype) for name, dtype in wanted.items())
-    config = tuple(line for line in lines if "pci_cfg_" in line)
+    config = tuple(line for line in lines if "pci_cfg_" in line or "vtd_" in line)
     looks = looks_at_slots(lines)
     structures = tuple(line for line in lines if "'virtio-pci-" in line)
     return QemuLog(rows, tuple(losses), driven, config, looks, structures)

@@ -91,7 +91,7 @@ def test_an_unknown_profile_lists_the_known(name: str) -> None:
 
 def test_the_shipped_files() -> None:
     names = {p.name for p in kconfig.profiles()}
-    assert names >= {"debug", "guest", "kcsan", "minimal", "mmio", "pci-legacy", "vdpa", "vng"}
+    assert names >= {"debug", "guest", "kcsan", "minimal", "mmio", "pci-iommu", "vdpa", "vng"}
     used = {name for p in kconfig.profiles() for name in p.fragments}
     files = sorted((ROOT / "configs").glob("*.config"))
     assert used == {path.stem for path in files}

@@ -31,7 +31,7 @@ def tree(kernel: kernels.Kernel) -> Path:
 
 
 #: Profiles that a kernel for everybody has all of.
-COMMON = ("guest", "minimal", "mmio", "pci-legacy", "s390x", "vng")
+COMMON = ("guest", "minimal", "mmio", "pci-iommu", "pci-legacy", "s390x", "vng")
 
 #: Fragments of options that no kernel for everybody has.
 SPECIAL = {"kasan", "kcsan", "lockdep", "vdpa", "kunit", "virtio-modular"}

@@ -38,3 +38,21 @@ def test_one_place_of_two_devices(tmp_path: Path) -> None:
     lines = [LINES[0], LINES[0].replace("000000", "000002")]
     found = accesses(lines, survey(tmp_path, PCI, second), {"vd0": 0, "vd1": 1}, plugs)
     assert found["dev"].to_list() == [0, 1]
+
+
+def test_what_the_iommu_does_for_a_device(tmp_path: Path) -> None:
+    lines = [
+        "7@3.000000:vtd_switch_address_space Device 01:00.0 switching address space"
+        " (iommu enabled=1)",
+        "7@3.000001:vtd_dmar_fault sid 0x100 fault 6 addr 0x104fc5000 write 0",
+        "7@3.000002:vtd_dmar_fault sid 0x10 fault 6 addr 0x1000 write 0",
+        "7@3.000003:vtd_switch_address_space Device 00:02.0 switching address space"
+        " (iommu enabled=0)",
+        "7@3.000004:vtd_dmar_fault sid 0x100 fault 6",
+    ]
+    found = accesses(lines, survey(tmp_path, PCI), {"vd0": 3}, [])
+    columns = ("kind", "dev", "enabled", "addr", "write")
+    assert found.select(columns).rows() == [
+        ("dev_translation", 3, 1, None, None),
+        ("dev_dma_fault", 3, None, 0x104FC5000, 0),
+    ]
