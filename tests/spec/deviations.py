@@ -118,6 +118,15 @@ def sea_bios_declines_packed_rings() -> Log:
     return log
 
 
+def balloon_gives_frame_numbers() -> Log:
+    """The driver of a balloon declines ACCESS_PLATFORM, which is offered."""
+    log = run()
+    for event in log.of("features"):
+        event["offered"] = int(event["offered"]) | 1 << bits.ACCESS_PLATFORM
+    log.driver = "virtio_balloon"
+    return log
+
+
 def strays(packed: bool, event_idx: bool, count: int) -> Log:
     """A log in which each queue has its own vector, and so many interrupts bring nothing."""
     declined = 0 if event_idx else 1 << bits.EVENT_IDX

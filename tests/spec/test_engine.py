@@ -422,6 +422,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("BI-DE-03", lambda: deviations.cache_stays_on().build()),
     ("FB-DE-01", lambda: deviations.ecn_without_segmentation().build()),
     ("RF-DR-06", lambda: deviations.sea_bios_declines_packed_rings().build()),
+    ("RF-DR-03", lambda: deviations.balloon_gives_frame_numbers().build()),
 ]
 
 

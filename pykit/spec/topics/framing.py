@@ -153,7 +153,7 @@ def _in_ring(view: View) -> Bools:
     for place, name in enumerate(("desc", "avail", "used")):
         areas[setups["q"], place, 0] = setups[name]
     for q, size in enumerate(rings.size.tolist()):
-        areas[q, :, 1] = _lengths(size, packed=rings.layout[q] == PACKED)
+        areas[q, :, 1] = area_lengths(size, packed=rings.layout[q] == PACKED)
     found = np.zeros(len(chains.q), dtype=np.bool_)
     first: Ints = chains.addr
     for place in range(3):
@@ -163,7 +163,7 @@ def _in_ring(view: View) -> Bools:
     return found
 
 
-def _lengths(size: int, *, packed: bool) -> tuple[int, int, int]:
+def area_lengths(size: int, *, packed: bool) -> tuple[int, int, int]:
     """Bytes of descriptors, of what the driver writes, and of what the device writes."""
     if packed:
         return bits.DESC_BYTES * size, 4, 4

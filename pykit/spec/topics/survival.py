@@ -27,9 +27,11 @@ def survives_empty_notifications(view: View) -> Result:
     - Undecided: a notification behind which neither is the case. So is a queue whose chains are no
       requests: the device leaves buffers for events where they are until there is one. And so is
       one of a device that needs a reset: what made it so came before.
-    - Contested: the driver had broken the queue's ring, or never given it to the device.
+    - Contested: the driver had broken the queue's ring, or never given it to the device, or an
+      IOMMU refused what the device would have read.
     - Devices that another process or the kernel serves are left out: QEMU does not see their rings.
     """
+    refused = set(view.of("dev_dma_fault")["dev"].to_list())
     tally = Tally(none="no notification without a new entry was handled")
     events = view.columns("dev_kick", "dev_pop", "dev_fill", "dev_flush", "dev_signal")
     waiting = _not_taken(view)
@@ -50,7 +52,7 @@ def survives_empty_notifications(view: View) -> Result:
         life = view.life(name[0], name[1])
         owed = carries_requests(life.id, name[2])
         owed = owed and not life.needs_reset and not needs_reset(view, name[0])
-        if len(dead) and name in broken:
+        if len(dead) and (name in broken or name[0] in refused):
             tally.contested(len(dead))
         elif len(dead) and name in waiting and over and owed:
             where = f"device {name[0]}, life {name[1]}, queue {name[2]}"
