@@ -99,6 +99,8 @@ class RareForms:
             yield "a change without a vector", Shape(), self._silent_change
             yield "a change by the line", Shape(), self._line_change
             yield "halves of a field", Shape(), self._halves
+            if isinstance(self._driver.carrier, QtestCarrier):
+                yield "fields that stay", Shape(), self._steady
             yield "fields before FEATURES_OK", Shape(early=True), self._nothing
             # A queue that is smaller than the device allows would not fit its seg_max.
             largest = isinstance(self._driver.carrier, QtestCarrier)
@@ -269,21 +271,41 @@ class RareForms:
         assert isinstance(carrier, VhostUserCarrier)
         if not carrier.speaks(Protocol.BACKEND_REQ):
             return
-        before = self._whole_capacity()
+        driver.recorder.event("config_vector", vector=0)
+        before = self._shown()
         for number in range(_WATCHED):
             if driver.serve(queue, self._request(number)) is None:
                 return
-        after = self._whole_capacity()
+        after = self._shown()
         deadline = time.monotonic() + (_ANNOUNCED if before != after else 0)
         while not (changes := carrier.config_changes()) and time.monotonic() < deadline:
             time.sleep(GLANCE)
         for _ in range(changes):
             driver.recorder.event("config_change", status=bits.DRIVER_OK)
-        self._whole_capacity()
+        self._shown()
 
-    def _whole_capacity(self) -> bytes:
-        """Read a disk's capacity by a message, and write that down; empty without CONFIG."""
-        return note_field(self._driver.recorder, self._driver.carrier, CAPACITY)
+    def _steady(self) -> None:
+        """Read a disk's fields before and after requests, and what announces a change (2.3)."""
+        driver, queue, carrier = self._driver, self._driver.kind.queue, self._driver.carrier
+        assert isinstance(carrier, QtestCarrier)
+        if not carrier.announces:
+            return
+        driver.recorder.event("config_vector", vector=0)
+        before, changes = self._shown(), driver.recorder.rows("config_change")
+        for number in range(_WATCHED):
+            if driver.serve(queue, self._request(number)) is None:
+                return
+        after, known = self._shown(), len(changes)
+        deadline = time.monotonic() + (_ANNOUNCED if before != after else 0)
+        while len(changes) == known and time.monotonic() < deadline:
+            driver.listen(queue, GLANCE)
+
+    def _shown(self) -> bytes:
+        """Read the fields of a disk that the accepted features bring, but seg_max."""
+        driver = self._driver
+        brought = [f for f in FIELDS if f.feature is not None and driver.features >> f.feature & 1]
+        fields = [CAPACITY, *(field for field in brought if field != SEG_MAX)]
+        return b"".join(note_field(driver.recorder, driver.carrier, field) for field in fields)
 
     def _capacity(self) -> int:
         """Read the low half of a disk's capacity, and write that down."""

@@ -202,6 +202,10 @@ KEPT_FAULTS: dict[str, FaultyRegisters] = {
         "drop what is written to writeback", ("DX-88",),
         RegisterFault({}, {"config+32": _dropped}), MMIO, ("blk-writeback",),
     ),
+    "blocks-change-unannounced": reading(
+        "double the size of blocks at the third look, and say nothing", "DX-31", "config+20",
+        lambda value, state: value if state.reads["config+20"] < 3 else 2 * value,
+    ),
     "read-only-taken": reading(
         "take what is written to the size of blocks", "DX-88", "config+20",
         lambda value, state: state.written.get(("config+20", -1), value), "blk-config-written",

@@ -351,6 +351,11 @@ class QtestCarrier(RegisterCarrier):
         self._changed += isr >> 1 & 1
         return isr & 1
 
+    @property
+    def announces(self) -> bool:
+        """Whether changes of the configuration have a way to the driver."""
+        return bool(self._changes) or not self.device.messages
+
     def config_changes(self) -> int:
         """Return 1 if configuration change notifications came since the last call.
 

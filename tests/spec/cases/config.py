@@ -6,10 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from pykit.spec import bits
+from pykit.spec.blkconfig import BLK_SIZE
 from tests.spec.cases.base import bare, case, clear_bits, later, set_bits
 from tests.spec.cases.status import READY
+from tests.spec.disk import Disk
 from tests.spec.log import Log
-from tests.spec.machine import run
+from tests.spec.machine import OFFERED, run
 from tests.spec.registers import ALL, mmio, pci
 
 
@@ -48,6 +50,23 @@ def change_is_ignored(log: Log) -> None:
 @case("BO-DE-02", "DX-31", clean=grown)
 def change_is_not_announced(log: Log) -> None:
     """The device changes its capacity without a configuration change notification."""
+    log.drop(log.of("config_change"))
+
+
+def with_other_blocks() -> Log:
+    """Return a log of pykit drive: the size of blocks is read twice, and a change is announced."""
+    disk = Disk(offered=OFFERED, values={BLK_SIZE: 512})
+    disk.log.add("config_vector", **disk.place, vector=0)
+    disk.log.add("generation", **disk.place, generation=7)
+    disk.log.add("config_change", **disk.place, status=READY)
+    disk.read(BLK_SIZE, 1024)
+    later(disk.log)
+    return disk.log
+
+
+@case("DX-31", clean=with_other_blocks)
+def change_of_a_narrow_field_is_not_announced(log: Log) -> None:
+    """The size of blocks changes between two reads of pykit drive, and no notification comes."""
     log.drop(log.of("config_change"))
 
 
