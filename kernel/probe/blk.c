@@ -14,6 +14,7 @@
 #include <linux/virtio_blk.h>
 
 #include <pykit_data.h>
+#include <pykit_passed.h>
 
 #include "../common/marks.h"
 #include "pykit_probe.h"
@@ -46,6 +47,7 @@ struct pykit_probe_piece {
  * struct pykit_probe_req - a block request under way
  * @end: what is traced when it ends
  * @status_addr: where its status byte is, as the device addresses it
+ * @writable: bytes that the device may write
  * @pieces: where what the device writes is, if it is looked at
  * @num_pieces: how many of them there are
  * @mark: what the data was marked with, 0 if it was not
@@ -57,6 +59,7 @@ struct pykit_probe_piece {
 struct pykit_probe_req {
 	struct pykit_blk_end end;
 	u64 status_addr;
+	u64 writable;
 	struct pykit_probe_piece pieces[MAX_PIECES];
 	u8 num_pieces;
 	u64 mark;
@@ -447,6 +450,7 @@ void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *
 	pykit_probe_trace_ranges(q, &from, &blk);
 	req->started = pykit_ring_memory(vdev, blk.status_addr);
 	req->status_addr = blk.status_addr;
+	req->writable = writable;
 	req->end.sector = blk.sector;
 	req->end.type = blk.type;
 	req->end.head = head;
@@ -686,8 +690,10 @@ void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *
  * pykit_probe_blk_done() - a request was taken back
  * @q: its queue
  * @used: the used entry, which the core has accepted
+ * @token: what the driver named it by
  */
-void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used)
+void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used,
+			  const void *token)
 {
 	struct pykit_probe_req *req = pykit_probe_find_req(q, used);
 
@@ -695,5 +701,12 @@ void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *
 		return;
 	req->end.len = used->len;
 	pykit_trace_vq(blk_done, &q->ring.vqid, &req->end);
+	if (used->len < req->writable)
+		pykit_passed_note(&q->ring.vqid, token,
+				  &(struct pykit_blk_passed) {
+					.type = req->end.type,
+					.len = used->len,
+					.head = req->end.head,
+				  });
 	req->started = false;
 }

@@ -71,6 +71,7 @@ void pykit_probe_blk_unmark(struct pykit_probe_queue *q);
 void pykit_probe_blk_start(struct pykit_probe_queue *q, const struct pykit_sgs *s,
 			   unsigned int count);
 void pykit_probe_blk_look(struct pykit_probe_queue *q, const struct pykit_used *used);
-void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used);
+void pykit_probe_blk_done(struct pykit_probe_queue *q, const struct pykit_used *used,
+			  const void *token);
 
 #endif /* PYKIT_PROBE_H */

@@ -22,6 +22,8 @@
 #include <linux/slab.h>
 #include <linux/virtio_ids.h>
 
+#include <pykit_passed.h>
+
 #include "../compat/virtio_add.h"
 #include "pykit_probe.h"
 
@@ -144,6 +146,8 @@ static int pykit_probe_add_sgs(struct virtqueue *vq, struct scatterlist *sgs[],
 	struct pykit_sgs s = { .sgs = sgs, .out = out, .in = in };
 	struct pykit_probe_queue *q = pykit_probe_before_add(vq, &s);
 
+	if (q && q->blk)
+		pykit_passed_forget(NULL, data);
 	return pykit_probe_after_add(q, &s, virtqueue_add_sgs(vq, sgs, out, in, data, gfp));
 }
 
@@ -317,7 +321,7 @@ static void *pykit_probe_after_get(struct virtqueue *vq, struct pykit_probe_get 
 		if (get->there)
 			pykit_ring_after_get(&q->ring, &get->used, buf, get->num_free);
 		if (get->there && buf && q->blk)
-			pykit_probe_blk_done(q, &get->used);
+			pykit_probe_blk_done(q, &get->used, buf);
 		pykit_ring_leave(&q->ring);
 		q->taking = false;
 	}

@@ -8,6 +8,8 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/pykit.h>
 
+#include <pykit_passed.h>
+
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_driver);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_features);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_status);
@@ -36,6 +38,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_answer);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_zone);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_wrote);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_done);
+EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_blk_passed);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_attach);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_queue);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_get);
@@ -43,6 +46,20 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_used);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_signal);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_notify);
 EXPORT_TRACEPOINT_SYMBOL_GPL(pykit_vhost_blk);
+
+static int __init pykit_trace_init(void)
+{
+	pykit_passed_init();
+	return 0;
+}
+
+static void __exit pykit_trace_exit(void)
+{
+	pykit_passed_exit();
+}
+
+module_init(pykit_trace_init);
+module_exit(pykit_trace_exit);
 
 MODULE_DESCRIPTION("Trace events of virtio drivers and devices");
 MODULE_LICENSE("GPL");

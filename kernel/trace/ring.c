@@ -17,6 +17,7 @@
 #include <linux/uaccess.h>
 #include <linux/virtio_ids.h>
 
+#include <pykit_passed.h>
 #include <pykit_ring.h>
 
 #include "../compat/virtio.h"
@@ -170,6 +171,7 @@ static int pykit_ring_find_packed(struct pykit_ring *r)
  */
 void pykit_ring_free(struct pykit_ring *r)
 {
+	pykit_passed_forget(&r->vqid, NULL);
 	kfree(r->descs);
 	kfree(r->slots);
 	kfree(r->chains);

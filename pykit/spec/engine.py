@@ -49,7 +49,7 @@ _OF_QUEUES = frozenset(
     for kind in (
         *("add", "desc", "slot", "add_failed", "kick", "notify", "interrupt", "stray", "used"),
         *("callback", "detach", "opening", "reply", "blk_start", "blk_range", "blk_answer"),
-        *("blk_zone", "blk_wrote", "blk_done"),
+        *("blk_zone", "blk_wrote", "blk_done", "blk_passed"),
     )
 )
 

@@ -107,6 +107,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         " u8: header zero behind",
         "blk_sector": "u64: sector, u32: sum, u16: head, u8: write",
         "blk_done": "u64: sector, u32: type len, u16: head, u8: status",
+        "blk_passed": "u64: passed, u32: type len, u16: head, u8: error",
         "returned": "u32: id len, u16: index head changed",
         "beyond": "u32: size, u16: looked stored slot",
         "restarted": "",

@@ -374,6 +374,23 @@ struct pykit_blk_end {
 };
 
 /**
+ * struct pykit_blk_passed - a request whose used entry leaves out bytes that the device may
+ *	write, and what the block layer got of it from its driver
+ * @passed: bytes that the driver ended
+ * @type: request type
+ * @len: bytes written, as the used entry says
+ * @head: head of its descriptor chain
+ * @error: whether the driver ended them with an error
+ */
+struct pykit_blk_passed {
+	u64 passed;
+	u32 type;
+	u32 len;
+	u16 head;
+	u8 error;
+};
+
+/**
  * struct pykit_blk_answer - the begin of what a block device answered
  * @value: up to 24 bytes as they stand in memory, 0 where there are fewer
  * @type: request type
@@ -1295,6 +1312,26 @@ DEFINE_EVENT(pykit_blk_end, pykit_vhost_blk,
 	     TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
 		      const struct pykit_blk_end *end),
 	     TP_ARGS(vqid, seq, end)
+);
+
+TRACE_EVENT(pykit_blk_passed,
+	    TP_PROTO(const struct pykit_vq_id *vqid, u32 seq,
+		     const struct pykit_blk_passed *passed),
+	    TP_ARGS(vqid, seq, passed),
+	    TP_STRUCT__entry(__field(u64, passed)
+			     PYKIT_VQ_FIELDS(__field(u32, type) __field(u32, len),
+					     __field(u16, head),
+					     __field(u8, error))),
+	    TP_fast_assign(PYKIT_VQ_ASSIGN;
+			   __entry->passed = passed->passed;
+			   __entry->type = passed->type;
+			   __entry->len = passed->len;
+			   __entry->head = passed->head;
+			   __entry->error = passed->error;
+	    ),
+	    TP_printk(PYKIT_VQ_FMT "head=%u type=%s len=%u passed=%llu error=%u",
+		      PYKIT_VQ_ARGS, __entry->head, pykit_show_blk_type(__entry->type),
+		      __entry->len, __entry->passed, __entry->error)
 );
 
 TRACE_EVENT(pykit_vhost_attach,
