@@ -175,6 +175,7 @@ static const struct pykit_blk_fault faults[] = {
 		.callback = pykit_blk_fault_event_flags,
 	},
 	{ .name = "used-twice", .used_again = pykit_blk_take_again },
+	{ .name = "length-ignored", .trusts_status = true },
 };
 
 static const struct pykit_blk_fault none = { };
@@ -274,6 +275,16 @@ void pykit_blk_fault_callback(struct pykit_blk_vq *q)
 bool pykit_blk_fault_used_again(struct pykit_blk_vq *q)
 {
 	return chosen->used_again && chosen->used_again(q);
+}
+
+/**
+ * pykit_blk_fault_trusts_status() - forget how far the device says that it has written
+ *
+ * Return: whether a status counts that lies behind the used length.
+ */
+bool pykit_blk_fault_trusts_status(void)
+{
+	return chosen->trusts_status;
 }
 
 /**

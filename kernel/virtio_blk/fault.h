@@ -76,6 +76,7 @@ enum pykit_blk_fault_layout {
  * @stop: goes wrong before a device is reset that is let go
  * @reset: goes wrong behind that reset
  * @used_again: whether an entry that was taken is taken again
+ * @trusts_status: a status counts that lies behind the used length
  * @status_write: what is written instead of a status
  * @status_read: what the core gets instead of it
  */
@@ -95,6 +96,7 @@ struct pykit_blk_fault {
 	void (*stop)(struct pykit_blk_vq *q);
 	void (*reset)(struct pykit_blk_vq *q);
 	bool (*used_again)(struct pykit_blk_vq *q);
+	bool trusts_status;
 	u8 (*status_write)(u8 status);
 	u8 (*status_read)(u8 status);
 };
@@ -159,6 +161,7 @@ bool pykit_blk_fault_kick(struct pykit_blk_vq *q, bool needed);
 void pykit_blk_fault_callback(struct pykit_blk_vq *q);
 void pykit_blk_fault_before_get(struct pykit_blk_vq *q, const struct pykit_used *used);
 bool pykit_blk_fault_used_again(struct pykit_blk_vq *q);
+bool pykit_blk_fault_trusts_status(void);
 u8 pykit_blk_fault_status_write(u8 status);
 u8 pykit_blk_fault_status_read(u8 status);
 

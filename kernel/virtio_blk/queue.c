@@ -4,6 +4,7 @@
  */
 #include <linux/bvec.h>
 #include <linux/slab.h>
+#include <pykit_passed.h>
 
 #include "../compat/blk.h"
 #include "../compat/zoned.h"
@@ -269,6 +270,7 @@ noinline int pykit_blk_add(struct pykit_blk_vq *q, struct pykit_blk_req *rq,
 
 	if (trace_pykit_blk_wrote_enabled() && token == rq && !rq->done)
 		pykit_blk_mark(rq, data);
+	pykit_passed_forget(NULL, token);
 	if (q->data)
 		pykit_blk_note_change(q, rq, data);
 	pykit_blk_make_lists(&l, rq, data->sgl, data->write);
@@ -478,6 +480,38 @@ static noinline void pykit_blk_trace_done(struct pykit_blk_vq *q,
 	pykit_trace_vq(blk_done, &q->ring.vqid, &end);
 }
 
+/* How much the device may write of a request: data, and what it answers. */
+static __always_inline unsigned int pykit_blk_writable(struct request *req)
+{
+	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
+	bool returns = rq->sgt.nents && !op_is_write(req_op(req));
+
+	return (returns ? blk_rq_bytes(req) : 0) + rq->in_len;
+}
+
+/*
+ * What lies behind the used length is not the device's word, and the status is the last
+ * byte of all. Devices of the legacy interface are not to be trusted with lengths.
+ */
+static noinline void pykit_blk_short(struct pykit_blk_vq *q, struct request *req, u32 len)
+{
+	struct pykit_blk_req *rq = blk_mq_rq_to_pdu(req);
+	struct virtio_device *vdev = q->vq->vdev;
+	struct pykit_blk_passed passed = {
+		.type = virtio32_to_cpu(vdev, rq->hdr.type),
+		.len = len,
+		.head = rq->head,
+	};
+
+	pykit_passed_note(&q->ring.vqid, rq, &passed);
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ||
+	    pykit_fault_result(pykit_blk_fault_trusts_status(), false))
+		return;
+	dev_err_ratelimited(&vdev->dev, "a request was used with a length of %u, without its status\n",
+			    len);
+	*pykit_blk_status(rq) = VIRTIO_BLK_S_IOERR;
+}
+
 /* The next request that the device is done with, which is to be completed. */
 static __always_inline struct request *pykit_blk_next_done(struct pykit_blk_vq *q)
 {
@@ -487,8 +521,13 @@ static __always_inline struct request *pykit_blk_next_done(struct pykit_blk_vq *
 	while ((rq = pykit_blk_ring_get(q, &len))) {
 		if (trace_pykit_blk_done_enabled())
 			pykit_blk_trace_done(q, rq, len);
-		if (!rq->done)
-			return blk_mq_rq_from_pdu(rq);
+		if (!rq->done) {
+			struct request *req = blk_mq_rq_from_pdu(rq);
+
+			if (unlikely(len < pykit_blk_writable(req)))
+				pykit_blk_short(q, req, len);
+			return req;
+		}
 		/* A fault's own. */
 		complete(rq->done);
 	}
