@@ -127,6 +127,14 @@ def balloon_gives_frame_numbers() -> Log:
     return log
 
 
+def lengths_are_not_looked_at() -> Log:
+    """As Linux's virtio_blk does it: a read of which nothing was written ends by its status."""
+    log = cases.lengths.short()()
+    cases.lengths.short_read_is_success(log)
+    log.driver = "virtio_blk"
+    return log
+
+
 def strays(packed: bool, event_idx: bool, count: int) -> Log:
     """A log in which each queue has its own vector, and so many interrupts bring nothing."""
     declined = 0 if event_idx else 1 << bits.EVENT_IDX

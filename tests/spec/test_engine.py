@@ -423,6 +423,8 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("FB-DE-01", lambda: deviations.ecn_without_segmentation().build()),
     ("RF-DR-06", lambda: deviations.sea_bios_declines_packed_rings().build()),
     ("RF-DR-03", lambda: deviations.balloon_gives_frame_numbers().build()),
+    ("SU-DR-01", lambda: deviations.lengths_are_not_looked_at().build()),
+    ("SU-DR-02", lambda: deviations.lengths_are_not_looked_at().build()),
 ]
 
 
