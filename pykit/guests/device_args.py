@@ -89,12 +89,24 @@ def _behind(device: Device, folder: Path) -> list[Command]:
     return []
 
 
+def image(device: Device, folder: Path) -> Path | None:
+    """The raw file behind a block device, where there is one and pykit makes it."""
+    served = device.backing == "vhost-user" and device.peer is None
+    if "-blk" not in device.type or not (served or device.backing in ("file", "failing", "slow")):
+        return None
+    return _image(device, folder)
+
+
+def _image(device: Device, folder: Path) -> Path:
+    return folder / f"{device.id}.img"
+
+
 def disk(device: Device, folder: Path) -> dict[str, Any]:
     """A block node, as blockdev-add has it; makes the raw file if it is one."""
     if device.backing == "null":
         size = device.size_mib << 20
         return {"driver": "null-co", "node-name": node(device), "size": size, "read-zeroes": True}
-    path = folder / f"{device.id}.img"
+    path = _image(device, folder)
     with path.open("wb") as file:
         file.truncate(device.size_mib << 20)
     below: dict[str, Any] = {"driver": "file", "filename": str(path), "discard": "unmap"}

@@ -28,6 +28,7 @@ from weakref import WeakKeyDictionary
 from pykit import pci
 from pykit.guests import locate
 from pykit.guests.monitor import Monitor, QemuRefusedError
+from pykit.observe.storage import look_at_storage
 
 SCHEMA = 1
 FILE = "survey.json"
@@ -69,11 +70,13 @@ class Surveyor:
     Attributes:
         readings: one entry a device and look, as ``survey.json`` has them.
         missed: devices of which there is none, with the reason.
+        storage: what the files behind disks are, one entry a look.
     """
 
     def __init__(self) -> None:
         self.readings: list[dict[str, Any]] = []
         self.missed: list[dict[str, str]] = []
+        self.storage: list[dict[str, Any]] = []
         self._seen: set[str] = set()
 
     def take(
@@ -123,9 +126,17 @@ class Surveyor:
                 found |= {"errors": reported[address], "reads": []}
                 self.readings.append({"device": "", "at": at, **times, **found})
 
+    def take_storage(self, device: str, at: str, path: Path) -> None:
+        """Look at the file behind a disk; one that is no regular file is left out."""
+        begin = time.time_ns()
+        if (found := look_at_storage(path)) is not None:
+            place = {"device": device, "at": at, "begin_ns": begin}
+            self.storage.append(place | found._asdict())
+
     def write(self, capture: Path) -> None:
         """Write ``survey.json`` into a capture."""
         whole = {"schema": SCHEMA, "readings": self.readings, "missed": self.missed}
+        whole["storage"] = self.storage
         (capture / FILE).write_text(json.dumps(whole) + "\n")
 
 

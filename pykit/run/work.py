@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from pykit.guests import kitsteps, outcome
+from pykit.guests import device_args, kitsteps, outcome
 from pykit.guests.carried import CarryError, gather, unpack
 from pykit.guests.channel import GuestChannel, GuestEndedError
 from pykit.guests.hang import waits
@@ -244,7 +244,7 @@ class ScenarioSteps:
             ran.append("qemu-log")
         if log_registers(self._scenario, program.find(self._transport.arch)[1]):
             ran.append("registers")
-        if self._surveyor.readings:
+        if self._surveyor.readings or self._surveyor.storage:
             ran.append("survey")
         return [*ran, "qmp"] if self._answers else ran
 
@@ -282,6 +282,8 @@ class ScenarioSteps:
                 # No driver has it yet.
                 self._surveyor.take(monitor, device.id, step.name)
                 self._bind("bind", device, guest)
+            if image := device_args.image(device, self._folder):
+                self._surveyor.take_storage(device.id, step.name, image)
         elif step.action == "unplug":
             self._unplug(step, guest, monitor, idle=idle)
         elif step.action == "resize":

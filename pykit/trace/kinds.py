@@ -152,6 +152,7 @@ KINDS: dict[str, dict[str, Dtype]] = {
         "survey_map": "u64: start length, u32: page, u16: reading, u8: bar, str: symbol",
         "survey_mmio": "u64: start, u16: reading, str: state",
         "survey_slot": "u64: start, u32: id errors looks, u16: reading, str: state",
+        "survey_storage": "u64: length allocated, str: state",
         "survey_register": "u64: value, u32: offset len, u16: reading, str: region",
     }.items()
 }

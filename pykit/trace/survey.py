@@ -10,6 +10,7 @@ read. Rows have the number of the look, ``reading``, in common:
 - ``survey_map``: memory of a BAR that the guest's kernel has mapped, where the guest was asked;
 - ``survey_mmio``: the place of an MMIO device;
 - ``survey_slot``: an MMIO slot without a device, and what the guest's kernel reported of it;
+- ``survey_storage``: the regular file behind a disk; these rows have no ``reading``;
 - ``survey_register``: one register, in its region (``common``, ``device``, ``legacy``, ``mmio``).
 """
 
@@ -51,6 +52,7 @@ class Survey:
         readings: one entry a look, in their order; checked only where they are used.
         spans: beginning and end of each look, ns of the host's clock.
         missed: a line for each device that could not be read.
+        storage: what was seen of the files behind disks, in its order.
         where: the file's name, for errors.
     """
 
@@ -58,6 +60,7 @@ class Survey:
     spans: tuple[tuple[int, int], ...]
     missed: tuple[str, ...]
     where: str
+    storage: tuple[dict[str, Any], ...] = ()
 
     def rows(
         self, numbers: Mapping[str, int], looks: Mapping[int, int] | None = None
@@ -72,12 +75,24 @@ class Survey:
             dev = numbers.get(get(reading, "device", str, self.where))
             place = {"ts": span[0], "dev": dev, "reading": number & 0xFFFF}
             rows += [place | row for row in rows_of(reading, f"{self.where}: reading {number}")]
+        rows += [self._stored(entry, numbers) for entry in self.storage]
         if looks is not None:
             for row in rows:
                 if row["kind"] == "survey_slot":
                     row["looks"] = looks.get(row["start"], 0)
         types: dict[str, Dtype] = {"ts": pl.Int64, "dev": BASE["dev"], "kind": pl.String}
         return pl.DataFrame(rows, schema=types | _FIELDS).with_columns(source=pl.lit("survey"))
+
+    def _stored(self, entry: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
+        where = f"{self.where}: storage"
+        return {
+            "kind": "survey_storage",
+            "ts": integer(entry, "begin_ns", where, 0, _MOST),
+            "dev": numbers.get(get(entry, "device", str, where)),
+            "state": get(entry, "at", str, where),
+            "length": integer(entry, "length", where, 0, _MOST),
+            "allocated": integer(entry, "allocated", where, 0, _MOST),
+        }
 
     def without_own(self, lines: Sequence[str]) -> list[str]:
         """Return a log's lines with those of the survey's own accesses empty.
@@ -141,6 +156,8 @@ def read_survey(capture: Path) -> Survey | None:
             for entry in objects(data, "missed", where)
         ),
         where=where,
+        # Captures from before the observer looked at storage have none.
+        storage=tuple(objects(data, "storage", where) if "storage" in data else ()),
     )
 
 

@@ -42,6 +42,15 @@ def test_none(tmp_path: Path) -> None:
     assert read_survey(tmp_path) is None
 
 
+def test_storage(tmp_path: Path) -> None:
+    look = {"device": "vd0", "at": "plug", "begin_ns": 7, "length": 4096, "allocated": 512}
+    rows = survey(tmp_path, storage=[look]).rows({"vd0": 3})
+    seen = rows.select("kind", "source", "ts", "dev", "state", "length", "allocated").rows()
+    assert seen == [("survey_storage", "survey", 7, 3, "plug", 4096, 512)]
+    with pytest.raises(CaptureError):
+        survey(tmp_path, storage=[look | {"allocated": -1}]).rows({})
+
+
 def test_rows(tmp_path: Path) -> None:
     missed = [{"device": "vd2", "at": "end", "why": "it is gone"}]
     read = survey(tmp_path, PCI, MMIO, missed=missed)
