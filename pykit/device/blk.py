@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import struct
 from pathlib import Path
@@ -157,9 +158,19 @@ class ServedDisk(Served):
             return bits.S_UNSUPP
         if any(count > _RANGE_SECTORS or at + count > self.sectors for at, count, _ in ranges):
             return bits.S_IOERR
-        for at, count, _ in ranges:
+        for at, count, flags in ranges:
             self.put(at, bytes(count * bits.SECTOR))
+            if kind == bits.T_DISCARD or flags & bits.UNMAP:
+                self._deallocate(at, count)
         return bits.S_OK
+
+    def _deallocate(self, sector: int, count: int) -> None:
+        """Give the pages of sectors that are zero back, where the storage can do so."""
+        begin = -(-sector * bits.SECTOR // mmap.PAGESIZE) * mmap.PAGESIZE
+        end = (sector + count) * bits.SECTOR // mmap.PAGESIZE * mmap.PAGESIZE
+        if begin < end:
+            with contextlib.suppress(OSError):
+                self._store.madvise(mmap.MADV_REMOVE, begin, end - begin)
 
     def _zoned(
         self, zones: Zones, kind: int, sector: int, data: bytes, room: int
