@@ -70,7 +70,8 @@ DriveCommand = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[-- COMMAND…]",
-        help="Start this back-end; write {socket} where the path of its socket goes.",
+        help="Start this back-end; write {socket} where the path of its socket goes, {disk} for "
+        "that of a raw disk of 64 MiB.",
     ),
 ]
 DriveSocket = Annotated[

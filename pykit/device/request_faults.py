@@ -255,6 +255,8 @@ for _more in (
     _having(blkconfig.UNUSED0, 1),
     _having(blkconfig.UNUSED1, 1),
     _having(blkconfig.MAX_DISCARD_SEG, 0),
+    # What is zeroed with the flag unmap is deallocated all the same.
+    _having(blkconfig.MAY_UNMAP, 0),
     DeviceFault(
         "lifetime-empty",
         "offer LIFETIME, and have no value of it",

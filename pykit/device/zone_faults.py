@@ -165,6 +165,7 @@ def _zone_faults() -> Iterable[DeviceFault]:
         "zones-shown", "show zones to a driver that declined them",
         features=_offers(bits.BLK_ZONED), config=_config((blkconfig.ZONE_SECTORS, 2048)),
     )  # fmt: skip
+    yield DeviceFault("zones-none", "offer ZONED without a zone", features=_offers(bits.BLK_ZONED))
     # Two that are no faults: what a driver has to take into account.
     yield DeviceFault(
         "zones-with-discard", "offer DISCARD beside zones", zoned=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pykit.drive.memory import SharedMemory
+from pykit.drive.peer import DISK
 from pykit.errors import UsageError
 from pykit.guests.monitor import TRACE_EVENTS
 from pykit.peers import KnownDeviation
@@ -19,11 +20,9 @@ from pykit.qemu import program as qemu
 
 #: All of the machine's memory, and the part that the driver uses.
 RAM, BASE, SIZE = 16 << 20, 1 << 20, 1 << 18
-#: Bytes of its disk at first.
-DISK_BYTES = 64 << 20
 #: The name of the disk, and what the path of QMP's socket has behind that of qtest's.
 NODE, MONITOR = "disk", ".qmp"
-_BLOCKDEV = ("-blockdev", f"driver=file,filename={{folder}}/disk,node-name={NODE}")
+_BLOCKDEV = ("-blockdev", f"driver=file,filename={DISK},node-name={NODE},discard=unmap")
 #: Machines: microvm has MMIO transports; without its timer nothing raises interrupts but them.
 _PCI = "q35,memory-backend=ram"
 _MMIO = "microvm,pit=off,pic=off,rtc=off,ioapic2=off,memory-backend=ram"
@@ -255,8 +254,6 @@ def command(
     with TemporaryDirectory(prefix="pykit-drive-") as place:
         folder = Path(place)
         (folder / "bios").write_bytes(_idle())
-        with (folder / "disk").open("wb") as disk:
-            disk.truncate(DISK_BYTES)
         traced = [word for name in TRACE_EVENTS for word in ("-trace", name)]
         options = "" if mmio or family.kind != "net" else ",romfile="
         yield (

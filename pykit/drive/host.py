@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from pykit.drive.carriers.qtest import QtestCarrier
-from pykit.drive.emulated import DISK_BYTES, MONITOR, NODE
+from pykit.drive.emulated import MONITOR, NODE
 from pykit.drive.lives import DrivenDevice
+from pykit.drive.peer import DISK_BYTES
 from pykit.guests.channel import GuestEndedError
 from pykit.guests.monitor import Monitor, QemuRefusedError
 from pykit.trace.capture import STATUS_QUERY

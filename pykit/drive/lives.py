@@ -10,6 +10,8 @@ from pykit.drive.carriers import PeerGoneError
 from pykit.drive.driver import Shape, Stage, VirtioDriver
 from pykit.drive.peer import Peer
 from pykit.drive.record import Recorder
+from pykit.observe import look_at_storage
+from pykit.spec import bits
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class DrivenDevice:
         """
         if self.peer is not None and self.peer.death() is not None:
             self.restart()
+        if not self.driver.recorder.rows("survey_storage"):
+            self.look_at_storage("begin")
         try:
             self.driver.bring_up(shape, until)
         except PeerGoneError:
@@ -42,6 +46,17 @@ class DrivenDevice:
                 raise
             self.restart()
             self.driver.bring_up(shape, until)
+
+    @property
+    def disk(self) -> Path | None:
+        """The file behind a block device, where this command made it."""
+        return self.peer.disk if self.peer and self.driver.kind.id == bits.BLK_ID else None
+
+    def look_at_storage(self, state: str) -> None:
+        """Write down how much of the file behind the disk is allocated, where that is known."""
+        if self.disk is not None and (found := look_at_storage(self.disk)) is not None:
+            recorder = self.driver.recorder
+            recorder.event("survey_storage", state=state, **found._asdict(), life=None)
 
     def save(self, capture: Path, peer: str, message: str) -> None:
         """Write what was recorded to a new capture directory, and begin a new record.

@@ -21,6 +21,8 @@ from pykit.errors import PykitError, UsageError
 from pykit.scenario.model import SOCKET
 from pykit.vhost_user import listens
 
+#: Stands for the path of a raw file that is made for the process, and how large that is.
+DISK, DISK_BYTES = "{disk}", 64 << 20
 #: How long a process may take until its socket is there, and until it has died, in seconds.
 START, END = 60.0, 5.0
 _KEPT = 64 << 10
@@ -54,7 +56,8 @@ class Peer:
     """A back-end that this process starts, with its output read along and bounded.
 
     Args:
-        command: program and arguments; ``{socket}`` stands for the socket's path.
+        command: program and arguments; ``{socket}`` stands for the socket's path, ``{disk}`` for
+            that of a disk that is empty at first.
         quote: how a path is written in these arguments.
 
     Raises:
@@ -69,6 +72,12 @@ class Peer:
         self._command, self._quote = list(command), quote
         self._folder = Path(tempfile.mkdtemp(prefix="pykit-drive-"))
         self.socket = self._folder / "socket"
+        #: The file behind a disk, where the command names it.
+        self.disk: Path | None = None
+        if any(DISK in part for part in command):
+            self.disk = self._folder / "disk"
+            with self.disk.open("wb") as file:
+                file.truncate(DISK_BYTES)
         self._process: subprocess.Popen[bytes] | None = None
         self._tail = b""
         #: Bytes of output of all that were started.
@@ -85,8 +94,12 @@ class Peer:
         """
         self.socket.unlink(missing_ok=True)
         self._tail = b""
-        path = self._quote(self.socket)
-        arguments = [part.replace(SOCKET, path) for part in self._command]
+        named = {SOCKET: self._quote(self.socket)}
+        if self.disk is not None:
+            named[DISK] = self._quote(self.disk)
+        arguments = self._command
+        for name, path in named.items():
+            arguments = [part.replace(name, path) for part in arguments]
         self._process = subprocess.Popen(
             # Whatever becomes of pykit, the process does not outlive it.
             ["setpriv", "--pdeathsig", "KILL", *arguments],

@@ -7,6 +7,7 @@ What comes of them is written down, and judged by the rules alone: a device may 
 from __future__ import annotations
 
 import random
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -52,6 +53,10 @@ _LARGEST = 32768
 _NUMBERED = (bits.NET_ID,)
 #: Of an input device: its name, events of absolute axes, an axis, nothing, what is not defined.
 _SELECTIONS = ((1, 0), (0x11, 3), (0x12, 0), (0, 0), (0x04, 0), (0x13, 1), (0x7F, 0), (0xFF, 0xFF))
+_RANGE = struct.Struct("<QII")
+#: Where sectors are zeroed, what is written there before: so many parts of so many bytes. It is
+#: much for a file system, which frees whole blocks.
+_ZEROED, _PARTS, _PART = 1024, 8, 16 << 10
 #: The 64-bit field at the beginning of a disk's configuration: its capacity.
 _HALVES = ((0, 4), (4, 0), (4, 4), (0, 0))
 
@@ -121,6 +126,9 @@ class RareForms:
             yield "flushed data behind a reset", flushed, self._flushed
             through = Shape(fewer=1 << bits.BLK_FLUSH)
             yield "data behind a reset, FLUSH declined", through, self._written
+            if self._device.disk is not None:
+                zeroing = Shape(more=1 << bits.BLK_WRITE_ZEROES, fewer=1 << bits.BLK_ZONED)
+                yield "storage of zeroes", zeroing, self._zeroed
             carrier = self._driver.carrier
             if isinstance(carrier, VhostUserCarrier):
                 yield "flushed data behind a connection", flushed, self._reconnected
@@ -402,6 +410,25 @@ class RareForms:
         leave()
         self._device.begin(driver.shape)
         driver.serve(queue, blk_request(driver.memory, bits.T_IN, _SECTORS, size))
+
+    def _zeroed(self) -> None:
+        """Zero what was written, and look at the storage before and after that (5.2.6.2)."""
+        driver, queue, memory = self._driver, self._driver.kind.queue, self._driver.memory
+        if driver.carrier.offered() >> bits.BLK_RO & 1:
+            return
+        for flags in (bits.UNMAP, 0):
+            for part in range(_PARTS):
+                with memory.borrowing():
+                    data = self._random.randbytes(_PART)
+                    sector = _ZEROED + part * _PART // bits.SECTOR
+                    if not driver.serve(queue, blk_request(memory, bits.T_OUT, sector, data)):
+                        return
+            self._device.look_at_storage("written")
+            count = _PARTS * _PART // bits.SECTOR
+            zeroes = blk_request(memory, bits.T_WRITE_ZEROES, 0, _RANGE.pack(_ZEROED, count, flags))
+            if not driver.serve(queue, zeroes):
+                return
+            self._device.look_at_storage("zeroed")
 
     def _declined(self) -> None:
         """Read the fields of zones that were declined: all are 0 (5.2.5.2)."""

@@ -16,6 +16,7 @@ from pykit.drive.access import RegisterCase, RegisterRow
 from pykit.drive.blk_rows import BlkCase
 from pykit.drive.cases import Case
 from pykit.drive.emulated import kind_of
+from pykit.drive.peer import DISK
 from pykit.drive.shaped import ShapedCase
 from pykit.mutants import rules_for
 from pykit.proof.between import RegisterFault
@@ -45,6 +46,8 @@ _OTHERS = {
 }  # fmt: skip
 
 
+#: Keeps a disk in a file that the kit knows.
+_DISK = ("--disk", DISK)
 #: As many queues as any of the others has.
 _QUEUES = ("--queues", "3")
 
@@ -103,6 +106,11 @@ class DrivenFault:
         return f"driven/{self.source}-{self.name}{packed}"
 
 
+def _stored(names: tuple[str, ...]) -> bool:
+    """Whether one of these rules needs to know what a disk's data are in."""
+    return any("survey:survey_storage" in r.needs for r in rules() if r.id in names)
+
+
 def _back_end(kind: str = "blk", *arguments: str) -> Target:
     command = (sys.executable, "-m", "pykit.cli", "device", "--socket", "{socket}", *arguments)
     return Target(kind, command=command, title=" ".join(("pykit device", *arguments)))
@@ -119,9 +127,14 @@ def driven_faults() -> Iterator[DrivenFault]:
             if fault.ring in ("both", layout) and not (fault.zoned and layout == "packed"):
                 if named.rows and not _rows_of(named.rows, layout):
                     continue
-                target = _back_end("blk", *(["--zones"] if fault.zoned else []), "--fault", name)
+                rules = rules_for(named.clauses)
+                options = [
+                    *(["--zones"] if fault.zoned else []),
+                    *(_DISK if _stored(rules) else ()),
+                ]
+                target = _back_end("blk", *options, "--fault", name)
                 yield DrivenFault(
-                    "back-end", name, fault.does, "device", rules_for(named.clauses), layout,
+                    "back-end", name, fault.does, "device", rules, layout,
                     target, named.rows, bugs=fault.bugs, waits=named.waits,
                 )  # fmt: skip
     for name, wrong in (REGISTER_FAULTS | KEPT_FAULTS).items():
@@ -171,9 +184,10 @@ def _controls() -> Iterator[DrivenFault]:
     """Yield correct devices: our own, and those of QEMU's that have faults in other runs."""
     nothing = "have no fault"
     for layout in ("split", "packed"):
-        yield DrivenFault("control", "blk", nothing, "device", (), layout, _back_end())
+        target = _back_end("blk", *_DISK)
+        yield DrivenFault("control", "blk", nothing, "device", (), layout, target)
     yield DrivenFault(
-        "control", "zones", nothing, "device", (), "split", _back_end("blk", "--zones")
+        "control", "zones", nothing, "device", (), "split", _back_end("blk", "--zones", *_DISK)
     )
     for name, qemu in (_TRANSPORTS | _OTHERS).items():
         target = Target(kind_of(qemu), qemu=qemu)
