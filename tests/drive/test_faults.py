@@ -143,8 +143,8 @@ UNMET = {
 }
 #: Those that take zones, or requests, sizes or indices of their own: tests/proof has them.
 PROVED = {name for name, fault in FAULTS.items() if fault.zoned}
-PROVED |= {"lifetime-empty", "lifetime-reserved", "zones-shown", "zones-none"}
-PROVED |= {"write-zeroes-may-unmap-0"}
+PROVED |= {"lifetime-empty", "lifetime-reserved", "lifetime-withheld", "zones-shown"}
+PROVED |= {"write-zeroes-may-unmap-0", "zones-none"}
 PROVED |= {"event-by-greater", "length-halfword", "size-masked", "status-at-start"}
 PROVED |= {"unreadable-read"}
 UNSEEN = {"interrupt-always", *ALONE, *HARMLESS, *PUT_BACK, *PROVED, *UNMET}
