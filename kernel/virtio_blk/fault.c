@@ -8,6 +8,7 @@
  * is traced, undone, and only then is the device allowed to go on. Everything else
  * in such a run is as it should be.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 
 #include "ring.h"
@@ -21,6 +22,9 @@
 
 #define REQUEST_TIMEOUT	(5 * HZ)
 
+/* How long a device that needs a reset is waited for. */
+#define WAIT_SECONDS	12
+
 static bool pykit_blk_every_so_often(unsigned int *count)
 {
 	return ++*count % FAULT_EVERY == FAULT_FIRST;
@@ -32,6 +36,16 @@ static bool pykit_blk_withhold(struct pykit_blk_vq *q, bool needed)
 		return needed;
 	schedule_delayed_work(&q->fault.late_kick, msecs_to_jiffies(LATE_KICK_MS));
 	return false;
+}
+
+/* A head that no device can take: it needs a reset then. Once is enough. */
+static bool pykit_blk_break_device(struct pykit_blk_vq *q, bool needed)
+{
+	static atomic_t kicks;
+
+	if (needed && atomic_inc_return(&kicks) == FAULT_FIRST)
+		pykit_blk_fault_head_lost(q);
+	return needed;
 }
 
 static bool pykit_blk_take_again(struct pykit_blk_vq *q)
@@ -176,6 +190,10 @@ static const struct pykit_blk_fault faults[] = {
 	},
 	{ .name = "used-twice", .used_again = pykit_blk_take_again },
 	{ .name = "length-ignored", .trusts_status = true },
+	{
+		.name = "needs-reset-ignored", .layout = PYKIT_BLK_FAULT_SPLIT,
+		.kick = pykit_blk_break_device, .waits_for_broken = true,
+	},
 };
 
 static const struct pykit_blk_fault none = { };
@@ -285,6 +303,23 @@ bool pykit_blk_fault_used_again(struct pykit_blk_vq *q)
 bool pykit_blk_fault_trusts_status(void)
 {
 	return chosen->trusts_status;
+}
+
+/**
+ * pykit_blk_fault_wait() - wait for the requests of a device that needs a reset
+ * @dev: the device
+ *
+ * It is reset in the end, so that the run goes on.
+ *
+ * Return: whether they were waited for.
+ */
+bool pykit_blk_fault_wait(struct pykit_blk_dev *dev)
+{
+	if (!chosen->waits_for_broken)
+		return false;
+	ssleep(WAIT_SECONDS);
+	queue_work(pykit_blk_wq, &dev->reset_work);
+	return true;
 }
 
 /**

@@ -77,6 +77,7 @@ enum pykit_blk_fault_layout {
  * @reset: goes wrong behind that reset
  * @used_again: whether an entry that was taken is taken again
  * @trusts_status: a status counts that lies behind the used length
+ * @waits_for_broken: requests of a device that needs a reset are waited for
  * @status_write: what is written instead of a status
  * @status_read: what the core gets instead of it
  */
@@ -97,6 +98,7 @@ struct pykit_blk_fault {
 	void (*reset)(struct pykit_blk_vq *q);
 	bool (*used_again)(struct pykit_blk_vq *q);
 	bool trusts_status;
+	bool waits_for_broken;
 	u8 (*status_write)(u8 status);
 	u8 (*status_read)(u8 status);
 };
@@ -162,6 +164,7 @@ void pykit_blk_fault_callback(struct pykit_blk_vq *q);
 void pykit_blk_fault_before_get(struct pykit_blk_vq *q, const struct pykit_used *used);
 bool pykit_blk_fault_used_again(struct pykit_blk_vq *q);
 bool pykit_blk_fault_trusts_status(void);
+bool pykit_blk_fault_wait(struct pykit_blk_dev *dev);
 u8 pykit_blk_fault_status_write(u8 status);
 u8 pykit_blk_fault_status_read(u8 status);
 
@@ -195,6 +198,7 @@ void pykit_blk_fault_indices(struct pykit_blk_vq *q);
 void pykit_blk_fault_loop(struct pykit_blk_vq *q);
 void pykit_blk_fault_next_outside(struct pykit_blk_vq *q);
 void pykit_blk_fault_head_outside(struct pykit_blk_vq *q);
+void pykit_blk_fault_head_lost(struct pykit_blk_vq *q);
 void pykit_blk_fault_head_reuse(struct pykit_blk_vq *q);
 void pykit_blk_fault_shared(struct pykit_blk_vq *q);
 void pykit_blk_fault_idx_step(struct pykit_blk_vq *q);

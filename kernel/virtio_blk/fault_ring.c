@@ -208,6 +208,19 @@ void pykit_blk_fault_head_outside(struct pykit_blk_vq *q)
 }
 
 /**
+ * pykit_blk_fault_head_lost() - the entry of the chain that was added last names no descriptor
+ * @q: the queue, locked, before the device is notified of that chain
+ *
+ * That stays so.
+ */
+void pykit_blk_fault_head_lost(struct pykit_blk_vq *q)
+{
+	u16 slot = (q->ring.next_avail - 1) & (q->ring.size - 1);
+
+	q->ring.split->avail->ring[slot] = cpu_to_virtio16(q->vq->vdev, q->ring.size);
+}
+
+/**
  * pykit_blk_fault_head_reuse() - make the first request's head available again
  * @q: the queue, locked
  *

@@ -46,7 +46,8 @@ static void pykit_blk_config_work(struct work_struct *work)
 
 	trace_pykit_config_change(vdev->index, PYKIT_BY_DRIVER, status);
 	if (status & VIRTIO_CONFIG_S_NEEDS_RESET) {
-		pykit_blk_broken(dev);
+		if (!pykit_fault_result(pykit_blk_fault_wait(dev), false))
+			pykit_blk_broken(dev);
 	} else {
 		pykit_blk_update_capacity(dev);
 		pykit_blk_look_around(vdev);
