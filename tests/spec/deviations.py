@@ -135,6 +135,13 @@ def lengths_are_not_looked_at() -> Log:
     return log
 
 
+def broken_device_is_waited_for() -> Log:
+    """As Linux's virtio_blk does it: the notification of a device that needs a reset is ignored."""
+    log = cases.broken.broken_by_qmp(acts=False)
+    log.driver = "virtio_blk"
+    return log
+
+
 def strays(packed: bool, event_idx: bool, count: int) -> Log:
     """A log in which each queue has its own vector, and so many interrupts bring nothing."""
     declined = 0 if event_idx else 1 << bits.EVENT_IDX

@@ -425,6 +425,7 @@ WAIVED: list[tuple[str, Callable[[], trace.Events]]] = [
     ("RF-DR-03", lambda: deviations.balloon_gives_frame_numbers().build()),
     ("SU-DR-01", lambda: deviations.lengths_are_not_looked_at().build()),
     ("SU-DR-02", lambda: deviations.lengths_are_not_looked_at().build()),
+    ("ST-DR-04", lambda: deviations.broken_device_is_waited_for().build()),
 ]
 
 
