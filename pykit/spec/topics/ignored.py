@@ -9,8 +9,8 @@ The driver's own events alone decide here::
 
 A callback asks for the interrupt of the entry that is not there yet. It came if an interrupt stands
 between the callback and the next chain. It is missing if none does, and the driver waited for it
-with used_event and flags as they were: a device that is slow may read them after the entry was
-taken.
+with used_event and flags as they were, and did not ask anew: a device that is slow may read them
+after the entry was taken.
 Queues of `pykit drive` alone are judged, which writes each interrupt down (event ``returned``).
 """
 
@@ -38,8 +38,8 @@ def _next(at: Ints, after: Ints) -> Ints:
 def asked(view: View) -> Rows:
     """Callbacks that ask for an interrupt of the next entry, which was used later.
 
-    Columns: those of the event; ``came``; ``waited`` (ns from the entry to the next chain), and
-    ``stop``, the event of that chain or the queue's last one.
+    Columns: those of the event; ``came``; ``waited`` (ns from the entry until the driver asks
+    again, or to the next chain), and ``stop``, the event of that chain or the queue's last one.
     """
     return view.keep("interrupts asked for", _read)
 
@@ -77,8 +77,11 @@ def _read(view: View) -> Rows:
     follows = np.append(kinds["add"], len(q) - 1)[add]
     stop = np.where(q[follows] == rows["q"], np.minimum(follows, last), last)
     came = _next(places["interrupt"], at[stop]) > _next(places["interrupt"], here)
+    # Once it asks again it has given up waiting, and looks for interrupts when it needs the next.
+    asks = np.append(again, len(q) - 1)[_next(at[again], at[entry])]
+    waited = ts[np.minimum(asks, stop)] - ts[entry]
     number = np.asarray(events["row"])
-    rows = rows.plus(came=came, waited=ts[stop] - ts[entry], entry=number[entry], stop=number[stop])
+    rows = rows.plus(came=came, waited=waited, entry=number[entry], stop=number[stop])
     return rows.where(known)
 
 
