@@ -87,7 +87,9 @@ def test_some_faults_of_the_device(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_all_faults_of_the_driver(tmp_path: Path) -> None:
     found = by_fault("driver", tmp_path / "matrix")
-    assert set(found) == set(spec.faults())
+    assert set(found) == {
+        cell.axes["driver-fault"] for cell in matrixfile.load("driver-faults").cells
+    }
 
 
 @pytest.mark.slow
@@ -99,5 +101,7 @@ def test_all_faults_of_the_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_matrix_has_every_fault(side: spec.Side) -> None:
-    cells = matrixfile.load(f"{side}-faults").cells
-    assert {cell.axes[f"{side}-fault"] for cell in cells} == set(spec.faults(side))
+    # A driver's fault may need a device's to show: it is in that matrix.
+    cells = [cell for name in SIDES for cell in matrixfile.load(f"{name}-faults").cells]
+    found = {cell.axes.get(f"{side}-fault") for cell in cells} - {None}
+    assert found == set(spec.faults(side))
