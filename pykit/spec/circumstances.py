@@ -44,6 +44,11 @@ def needs_reset(view: View, dev: int) -> bool:
     return any(found.dev == dev and found.turn == "driver" for found in circumstances(view))
 
 
+def shows_needs_reset(answer: Mapping[str, Any]) -> bool:
+    """Return whether the status of QMP's answer on a device has DEVICE_NEEDS_RESET."""
+    return "NEEDS_RESET" in str(answer.get("status", {}).get("statuses", []))
+
+
 def masked_interrupt(view: View, dev: int) -> str:
     """Say which interrupt of a device is masked and pending at each look; empty if none is."""
     looks = [
@@ -79,10 +84,9 @@ def _find(view: View) -> Iterator[Circumstance]:
             continue
         if query == BACK_END and answer.answer.get("connected") is False:
             yield Circumstance(dev, "device", "the process that serves it has closed its socket")
-        if query == STATUS_QUERY:
-            names = str(answer.answer.get("status", {}).get("statuses", []))
-            if "NEEDS_RESET" in names or answer.answer.get("broken") is True:
-                broken.add(dev)
+        is_broken = shows_needs_reset(answer.answer) or answer.answer.get("broken") is True
+        if query == STATUS_QUERY and is_broken:
+            broken.add(dev)
     lives = {life.dev: life for life in sorted(view.lives.values(), key=lambda life: life.number)}
     broken |= {dev for dev, life in lives.items() if _waits_for_reset(life)}
     for dev in sorted(broken):

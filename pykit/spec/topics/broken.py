@@ -9,6 +9,7 @@ import numpy as np
 
 from pykit.spec import bits
 from pykit.spec.arrays import are, ints
+from pykit.spec.circumstances import shows_needs_reset
 from pykit.spec.lives import Life, needs_reset
 from pykit.spec.model import Result, rule
 from pykit.spec.reclaimed import request_queues
@@ -91,8 +92,7 @@ def _set_at_the_end(view: View, life: Life) -> bool:
     found = False
     for answer in view.events.capture.qmp:
         if answer.query == STATUS_QUERY and view.events.devices.get(answer.device) == life.dev:
-            names = answer.answer.get("status", {}).get("statuses", [])
-            found = any("NEEDS_RESET" in str(name) for name in names)
+            found = shows_needs_reset(answer.answer)
     return found and (life.dev, life.number + 1) not in view.lives
 
 
@@ -102,8 +102,9 @@ def _requests(view: View, life: Life, row: int) -> list[_Request]:
     Of queues that were not seen from their set-up on it is not known which it had.
     """
     rings, adds, used = view.rings, view.adds, view.used
-    names = [name[:2] == (life.dev, life.number) for name in rings.queue]
-    queues = request_queues(view) & rings.whole & np.array(names, dtype=np.bool_)
+    queues = np.zeros(len(rings.queue), dtype=np.bool_)
+    queues[rings.of_life.get((life.dev, life.number), [])] = True
+    queues &= request_queues(view) & rings.whole
     act = _gives_up(view, life, row)
     found = []
     for i in np.flatnonzero(queues[adds.q] & ~view.pairs.doubtful).tolist():

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import polars as pl
+
 from pykit.spec import bits
 from pykit.spec.blkconfig import CAPACITY, FIELDS, MAY_UNMAP, WRITEBACK
 from pykit.spec.lives import Life, ends_within
@@ -56,10 +58,19 @@ _ELSEWHERE = {CAPACITY, MAY_UNMAP, WRITEBACK}
 _WORD = 4
 
 
+def _with_a_way(view: View) -> frozenset[tuple[int, int]]:
+    """Return the lives, by (dev, life), of which `pykit drive` wrote down that changes reach it."""
+
+    def make(view: View) -> frozenset[tuple[int, int]]:
+        ways = view.of("config_vector").filter(pl.col("vector") != bits.NO_VECTOR)
+        return frozenset(ways.select("dev", "life").unique().iter_rows())
+
+    return view.keep("lives with a way of changes", make)
+
+
 def _narrow(view: View, life: Life, tally: Tally) -> None:
     """Check fields of a disk that changed between two reads that were one access each."""
-    ways = view.of("config_vector").filter(dev=life.dev, life=life.number)
-    if life.id != bits.BLK_ID or not (ways["vector"] != bits.NO_VECTOR).any():
+    if life.id != bits.BLK_ID or (life.dev, life.number) not in _with_a_way(view):
         return
     gone = life.stage(bits.REMOVED)
     end = gone.ts if gone is not None and gone.ts is not None else view.end[0]

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import ints, key_of, last_before
 from pykit.spec.model import Result, rule
-from pykit.spec.rings import ID_SPAN, PACKED, Chains
+from pykit.spec.rings import PACKED, Chains
 from pykit.spec.rows import Tally
 from pykit.spec.view import View
+from pykit.spec.zones import requests_of
 
 _NEEDS = ("driver:add", "driver:desc", "driver:blk_start", "driver:blk_done")
 _NONE = "no data of requests in such a form was written down: `pykit drive` does that"
@@ -137,12 +137,7 @@ def _read_pairs(view: View) -> Iterator[_Pair]:
     events, requests, forms = view.rings.of("blk_sector"), view.requests, _forms(view)
     if not len(events):
         return
-    number = last_before(
-        key_of(requests.q, ints(view.rings.of("blk_start"), "head"), ID_SPAN),
-        requests.at,
-        key_of(ints(events, "q"), ints(events, "head"), ID_SPAN),
-        ints(events, "at"),
-    )
+    number = requests_of(view, events)
     known: dict[tuple[int, int], tuple[int, _Form]] = {}
     # What a write leaves is not known from where it was exposed until it has come back.
     steps: list[tuple[int, int, int]] = [

@@ -16,6 +16,8 @@ Queues of `pykit drive` alone are judged, which writes each interrupt down (even
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from pykit.spec.arrays import Bools, Ints, are
@@ -94,15 +96,24 @@ def _check(view: View, rows: Rows, chosen: Bools, like: Bools, text: str) -> Res
     possible = bool((came & like).any()) and not bool((~came & waited & _plainly_asked(rows)).any())
     rows = rows.where(chosen)
     decided = rows["came"].astype(np.bool_) | ((rows["waited"] >= WAITED_FOR) & possible)
-    table = rows.where(decided)
+    return _check_came(
+        view,
+        rows.where(decided),
+        text,
+        none="no interrupt was asked for while such a value stood there",
+        undecided=int(np.count_nonzero(~decided)),
+        doubt="the driver did not wait for the interrupt, or one is missing without the decoy, too",
+    )
+
+
+def _check_came(view: View, table: Rows, text: str, **counts: Any) -> Result:
+    """Check that the interrupts of these callbacks came; ``counts``: see ``Rows.check``."""
     return table.check(
         table["came"].astype(np.bool_),
         text,
-        none="no interrupt was asked for while such a value stood there",
         shown=("row", "entry"),
-        undecided=int(np.count_nonzero(~decided)),
-        doubt="the driver did not wait for the interrupt, or one is missing without the decoy, too",
         unless=(view.contested_queues | without_vector(view))[table["q"]],
+        **counts,
     )
 
 
@@ -123,13 +134,9 @@ def waited_in_vain(view: View, *, event_idx: bool) -> Result:
     mine = view.rings.event_idx(rows["q"], rows["event_idx"]) == event_idx
     rows = rows.where(mine & _plainly_asked(rows))
     came = rows["came"].astype(np.bool_)
-    table = rows.where(came | ((rows["waited"] >= WAITED_FOR) & came.any()))
-    return table.check(
-        table["came"].astype(np.bool_),
-        "{queue}: no interrupt of entry {last_used}, which the driver asked for and waited for",
-        shown=("row", "entry"),
-        unless=(view.contested_queues | without_vector(view))[table["q"]],
-    )
+    decided = came | ((rows["waited"] >= WAITED_FOR) & came.any())
+    text = "{queue}: no interrupt of entry {last_used}, which the driver asked for and waited for"
+    return _check_came(view, rows.where(decided), text)
 
 
 @rule("NU-DE-01", needs=_NEEDS)

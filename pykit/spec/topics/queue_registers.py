@@ -215,12 +215,13 @@ def oversized_rings_are_kept_to(view: View) -> Result:
     """
     regs = registers(view)
     written = regs.of(PCI) & regs.writes("queue_size") & (regs.vq >= 0)
-    over = np.flatnonzero(written & (regs.value > _most(regs)) & (_most(regs) >= 0))
-    shown = later(regs.reads("queue_size"), regs.queue)
+    most = _most(regs)
+    over = np.flatnonzero(written & (regs.value > most) & (most >= 0))
+    shown = regs.value_at(later(regs.reads("queue_size"), regs.queue))
     raised: dict[Place, int] = {}
     for i in over.tolist():
         place = int(regs.dev[i]), int(regs.life[i]), int(regs.vq[i])
-        raised[place] = int(regs.value_at(shown)[i])
+        raised[place] = int(shown[i])
     tally = Tally(none="no ring was used whose queue was given too large a size")
     for row, dev, life, vq, size, looked, stored, slot in _looks(view):
         if (dev, life, vq) not in raised:

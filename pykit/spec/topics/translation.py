@@ -67,8 +67,10 @@ def addresses_are_translated(view: View) -> Result:
     """
     tally = Tally(none="no device with ACCESS_PLATFORM negotiated is behind an IOMMU")
     for (dev, number), life in view.lives.items():
+        if not life.has(bits.ACCESS_PLATFORM):
+            continue
         span = _span(view, dev, number)
-        if not life.has(bits.ACCESS_PLATFORM) or span is None:
+        if span is None:
             continue
         states = _states(view, dev, span)
         if not states:
