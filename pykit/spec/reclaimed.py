@@ -54,6 +54,10 @@ class InterruptedQueue:
 
 def request_queues(view: View) -> Bools:
     """By q: whether each chain of the queue is a request that has to be answered."""
+    return view.keep("queues of requests", _request_queues)
+
+
+def _request_queues(view: View) -> Bools:
     return np.array(
         [carries_requests(view.life(dev, life).id, vq) for dev, life, vq in view.rings.queue],
         dtype=np.bool_,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pykit.spec import bits
-from pykit.spec.arrays import are, ints
+from pykit.spec.arrays import Columns, are, ints
 from pykit.spec.circumstances import shows_needs_reset
 from pykit.spec.lives import Life, needs_reset
 from pykit.spec.model import Result, rule
@@ -83,8 +83,15 @@ def _shown(view: View, life: Life) -> int | None:
     if not life.changes or not _set_at_the_end(view, life):
         return None
     last = life.changes[-1].row
-    used = view.columns("used").by_life().get((life.dev, life.number))
+    used = _by_life(view, "used").get((life.dev, life.number))
     return None if used is not None and int(used["row"].max()) > last else last
+
+
+def _by_life(view: View, *kinds: str) -> dict[tuple[int, int], Columns]:
+    return view.keep(
+        "lives of a broken device: " + " ".join(kinds),
+        lambda view: view.columns(*kinds).by_life(),
+    )
 
 
 def _set_at_the_end(view: View, life: Life) -> bool:
@@ -129,7 +136,7 @@ def _gives_up(view: View, life: Life, row: int) -> int | None:
     or the device; None if there is none."""
     rows = [s.row for s in life.status if s.op == bits.STATUS_RESET]
     rows += [s.row for s in life.stages if s.stage in (bits.REMOVE, bits.FREEZE)]
-    events = view.columns("queue", "detach").by_life().get((life.dev, life.number))
+    events = _by_life(view, "queue", "detach").get((life.dev, life.number))
     if events is not None:
         ended = np.isin(ints(events, "op"), (BROKEN, DELETED)) | are(events, "detach")
         rows += events["row"][ended].tolist()
